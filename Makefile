@@ -1,0 +1,54 @@
+# The only interface: people and CI call the same targets. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+MEMBERS := libs/protos libs/kit services/customer services/sales services/service_desk services/scoring gateway deploy/local
+BIN := .venv/bin
+UV := .tools/bin/uv
+export UV_PROJECT_ENVIRONMENT := .venv
+export PYTHONDONTWRITEBYTECODE :=
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: build ## Start everything on this machine; Ctrl-C stops it
+	@$(BIN)/python -m crm_local run
+
+reset: build ## Forget all local data
+	@$(BIN)/python -m crm_local reset
+
+test: build ## Run all tests; they start what they need
+	@$(BIN)/pytest
+
+lint: build ## Style, walls between packages, contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
+	@$(BIN)/python proto/check.py
+
+types: build ## mypy --strict
+	@$(BIN)/mypy libs/kit services/* gateway deploy/local tests
+
+format: build ## Write code and contracts in the house style
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q . && $(BIN)/buf format -w proto
+
+proto: build ## Compile the contracts
+
+lock: $(UV) ## Resolve all dependencies anew into requirements.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade \
+	  $(addprefix --no-emit-package ,crm-protos crm-kit crm-customer crm-sales crm-service-desk crm-scoring crm-gateway crm-local) \
+	  --group pyproject.toml:dev --group pyproject.toml:build $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
+
+build: .venv/.ready
+	@$(BIN)/python libs/protos/compile.py
+
+.venv/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS)) | $(UV)
+	@echo "setting up .venv (first time: about a minute)"
+	@[ -x $(BIN)/python ] || $(UV) venv -q --python $(PYTHON) .venv
+	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@mkdir -p libs/protos/generated/{crm,buf,crm_protos}
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+$(UV):
+	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
+
+.PHONY: help run reset test lint types format proto lock build

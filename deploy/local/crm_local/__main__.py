@@ -1,0 +1,148 @@
+"""Everything on this machine: `python -m crm_local run | reset | status | token`."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+import httpx
+import psutil
+
+from crm_local.credentials import SERVICES, load_credentials
+from crm_local.failure import LocalFailure
+from crm_local.installation import BACKENDS, Installation, welcome
+from crm_local.place import delete_place
+from crm_local.processes import DEMO_LOGIN, DEMO_TENANT, GATEWAY
+from crm_local.run_folder import Holder, RunFolder
+from crm_local.settings import Settings, load_settings
+from crm_local.terminal import Terminal
+
+EVERYTHING = (*BACKENDS, *SERVICES, GATEWAY)
+
+
+async def run(settings: Settings, terminal: Terminal) -> None:
+    """Start everything, say where it is, stop it when asked to."""
+    began = time.monotonic()
+    installation = Installation(settings, terminal)
+    installation.begin(datetime.now(UTC), os.getpid(), EVERYTHING)
+    task = asyncio.current_task()
+    assert task is not None
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            task.cancel()
+        else:
+            terminal.say("ending everything at once")
+            installation.supervisor.kill_all()
+
+    loop = asyncio.get_running_loop()
+    for what in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(what, stop)
+    try:
+        await installation.start_all()
+        terminal.say(welcome(installation))
+        terminal.say(f"\nready after {time.monotonic() - began:.1f} s")
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+    finally:
+        asked = max(asked, 1)
+        await _stop(installation, terminal)
+
+
+async def _stop(installation: Installation, terminal: Terminal) -> None:
+    terminal.say()
+    async with terminal.step("stop"):
+        await installation.stop()
+
+
+def reset(settings: Settings, terminal: Terminal) -> None:
+    """Forget all data, secrets and logs of the run folder."""
+    folder = RunFolder(settings.run_folder)
+    if not folder.path.exists():
+        terminal.say(f"there is nothing to forget in {folder.path}")
+        return
+    try:
+        folder.lock(Holder(os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), "reset"))
+    except LocalFailure as failure:
+        raise LocalFailure(f"{failure}\nstop that first (Ctrl-C), then reset") from failure
+    gone = delete_place((folder.path / "postgres").resolve())
+    folder.delete()
+    terminal.say(f"forgotten: {', '.join(str(path) for path in dict.fromkeys([folder.path, *gone]))}")
+
+
+def status(settings: Settings, terminal: Terminal) -> bool:
+    """Tell whether it runs and how each process is."""
+    folder = RunFolder(settings.run_folder)
+    holder = folder.holder()
+    if holder is None:
+        terminal.say(f"not running from {folder.path}")
+        return False
+    terminal.say(f"running since {holder.since} (pid {holder.pid}): {holder.url}")
+    for one in folder.read_sightings():
+        try:
+            memory = f"{psutil.Process(one.pid).memory_info().rss / 1e6:.0f} MB"
+        except psutil.Error:
+            memory = ""
+        terminal.say(
+            f"  {one.name:<13}{one.state:<10}{one.address:<17}pid {one.pid:<8}{memory:>8}  restarts {one.restarts}"
+        )
+    return True
+
+
+def token(settings: Settings) -> str:
+    """An access token of the demo tenant's administrator."""
+    folder = RunFolder(settings.run_folder)
+    holder = folder.holder()
+    if holder is None:
+        raise LocalFailure(f"not running from {folder.path}: `make run` starts it")
+    password = load_credentials(folder.secrets).demo_password
+    try:
+        answer = httpx.post(
+            f"{holder.url}/v1/auth:token",
+            json={"tenant": DEMO_TENANT, "login": DEMO_LOGIN, "password": password},
+            trust_env=False,
+            timeout=10.0,
+        )
+    except httpx.HTTPError as error:
+        raise LocalFailure(f"{holder.url} does not answer: {error}") from error
+    if not answer.is_success:
+        raise LocalFailure(f"{holder.url} gives no token: {answer.status_code} {answer.text}")
+    return str(answer.json()["access_token"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m crm_local", description="Guanxi on this machine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="start everything; Ctrl-C stops it and keeps the data")
+    commands.add_parser("reset", help="forget all local data")
+    commands.add_parser("status", help="how the processes are; exit code 3 when not running")
+    commands.add_parser("token", help="print an access token of the demo tenant's administrator")
+    command = parser.parse_args(arguments).command
+    terminal = Terminal()
+    try:
+        settings = load_settings()
+        if command == "run":
+            asyncio.run(run(settings, terminal))
+        elif command == "reset":
+            reset(settings, terminal)
+        elif command == "status":
+            return 0 if status(settings, terminal) else 3
+        else:
+            terminal.say(token(settings))
+    except LocalFailure as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""Servers for tests: PostgreSQL and NATS, or the whole platform, on free ports, gone afterwards.
+
+    @pytest.fixture(scope="session")
+    async def servers() -> AsyncIterator[Servers]:
+        async with servers_for_tests() as servers:
+            yield servers
+
+They are gone too when the test process is killed: the kernel ends the children, and their folder is removed by
+the next one that starts.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import io
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from signal import Signals
+
+from crm_local.account import may_work_in, unprivileged_account
+from crm_local.child import run_to_end
+from crm_local.credentials import SERVICES
+from crm_local.failure import LocalFailure
+from crm_local.installation import BACKENDS, Installation
+from crm_local.leftovers import end_postgres_in, end_sighted
+from crm_local.port_check import free_ports
+from crm_local.processes import (
+    DEMO_LOGIN,
+    DEMO_TENANT,
+    GATEWAY,
+    command_program,
+    environment,
+    migration_environment,
+)
+from crm_local.run_folder import RunFolder
+from crm_local.settings import Settings
+from crm_local.supervisor import Sighting
+from crm_local.terminal import Terminal
+
+FOLDER_PREFIX = "guanxi-test-"
+# A younger lock file may belong to someone who is about to lock it.
+SWEEP_AFTER_SECONDS = 60.0
+
+
+class Servers:
+    """PostgreSQL and NATS with all databases and roles; the schemas are empty until `migrate`."""
+
+    def __init__(self, installation: Installation, told: io.StringIO) -> None:
+        self._installation = installation
+        self._told = told
+
+    def environment(self, process: str) -> dict[str, str]:
+        """All `CRM_...` variables of "customer" ... "gateway"; the services' with CRM_MIGRATION_DATABASE_URL.
+
+        Listen addresses are free ports.
+        """
+        around, postgres = self._installation.surroundings, self._installation.postgres
+        if process in SERVICES:
+            return migration_environment(process, around, postgres)
+        return environment(process, around, postgres)
+
+    @property
+    def nats_url(self) -> str:
+        """With user and password."""
+        return self._installation.nats.url
+
+    def database_url(self, service: str) -> str:
+        """As the service works: a role that owns nothing."""
+        return self._installation.postgres.service_url(service)
+
+    def migration_url(self, service: str) -> str:
+        """As its migrations work: the owner of the schema."""
+        return self._installation.postgres.migration_url(service)
+
+    def superuser_url(self, database: str = "postgres") -> str:
+        """Beyond all rights; row-level security does not hold it either."""
+        return self._installation.postgres.url(database)
+
+    async def migrate(self, service: str) -> None:
+        """Bring the schema of `service` up to date, as `make run` does."""
+        log = self._installation.folder.log(f"{service}-migrate")
+        await run_to_end(command_program(service, "migrate", self.environment(service), log))
+
+    def kill(self, name: str, what: Signals = Signals.SIGKILL) -> None:
+        """Send a signal to "postgres", "nats", ...; what ends by it is started again, `ready` waits for that."""
+        self._installation.supervisor.send(name, what)
+
+    async def ready(self, name: str, seconds: float = 60.0) -> None:
+        """Wait until a process is ready; TimeoutError when that takes more than `seconds`."""
+        async with asyncio.timeout(seconds):
+            await self._installation.supervisor.ready(name)
+
+    def sighting(self, name: str) -> Sighting:
+        """Pid, state and restarts of a process."""
+        return self._installation.supervisor.sighting(name)
+
+    def log(self, name: str) -> str:
+        """All that a process has written."""
+        return self._installation.folder.log(name).read_text(errors="replace")
+
+    @property
+    def told(self) -> str:
+        """All that a person would have read at the terminal."""
+        return self._told.getvalue()
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept until it is over."""
+        return self._installation.folder.path
+
+
+class Platform(Servers):
+    """The whole platform with the demo tenant; processes: postgres nats customer ... scoring gateway."""
+
+    @property
+    def rest_url(self) -> str:
+        """For example http://127.0.0.1:23456."""
+        return self._installation.surroundings.rest_url
+
+    def address(self, process: str) -> str:
+        """`host:port` of a process."""
+        return self._installation.ports.address(process)
+
+    @property
+    def demo_login(self) -> dict[str, str]:
+        """The body for POST /v1/auth:token."""
+        password = self._installation.credentials.demo_password
+        return {"tenant": DEMO_TENANT, "login": DEMO_LOGIN, "password": password}
+
+
+@asynccontextmanager
+async def servers_for_tests() -> AsyncIterator[Servers]:
+    """PostgreSQL and NATS on free ports with all databases and roles."""
+    async with _throwaway(BACKENDS) as (installation, told):
+        await installation.start_backends()
+        yield Servers(installation, told)
+
+
+@asynccontextmanager
+async def platform_for_tests() -> AsyncIterator[Platform]:
+    """Everything that `make run` starts, on free ports. Acknowledged writes survive the kill of any process."""
+    async with _throwaway((*BACKENDS, *SERVICES, GATEWAY)) as (installation, told):
+        await installation.start_all()
+        yield Platform(installation, told)
+
+
+@asynccontextmanager
+async def _throwaway(processes: tuple[str, ...]) -> AsyncIterator[tuple[Installation, io.StringIO]]:
+    with throwaway_folder() as folder:
+        told = io.StringIO()
+        ports = {f"{name}_port": port for name, port in asdict(free_ports()).items()}
+        settings = Settings.model_validate({"run_folder": folder, **ports})
+        installation = Installation(settings, Terminal(told), durable=False)
+        try:
+            installation.begin(datetime.now(UTC), os.getpid(), processes)
+            yield installation, told
+        finally:
+            await installation.stop()
+
+
+@contextmanager
+def throwaway_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach. What killed processes left of theirs is removed first."""
+    base = _base()
+    sweep(base, time.time())
+    lock, name = tempfile.mkstemp(prefix=FOLDER_PREFIX, suffix=".lock", dir=base)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = Path(name).with_suffix("")
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(name).unlink(missing_ok=True)
+        os.close(lock)
+
+
+def sweep(base: Path, now: float) -> list[Path]:
+    """Remove the folders below `base` whose owner is gone, and end what runs in them; the removed ones."""
+    removed = []
+    for lock_file in base.glob(f"{FOLDER_PREFIX}*.lock"):
+        with contextlib.suppress(FileNotFoundError):
+            found = lock_file.lstat()
+            if found.st_uid != os.geteuid() or now - found.st_mtime < SWEEP_AFTER_SECONDS:
+                continue
+            if _abandoned(lock_file):
+                folder = lock_file.with_suffix("")
+                end_sighted(RunFolder(folder).read_sightings())
+                end_postgres_in(folder / "postgres" / "data")
+                shutil.rmtree(folder, ignore_errors=True)
+                lock_file.unlink()
+                removed.append(folder)
+    return removed
+
+
+def _abandoned(lock_file: Path) -> bool:
+    lock = os.open(lock_file, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _base() -> Path:
+    account = unprivileged_account()
+    for candidate in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 -- mkstemp below
+        if candidate.is_dir() and may_work_in(candidate, account):
+            return candidate.resolve()
+    raise LocalFailure("there is no folder for temporary files that PostgreSQL's user can write in")

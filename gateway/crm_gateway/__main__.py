@@ -1,0 +1,75 @@
+"""The gateway's commands.
+
+python -m crm_gateway serve      serve REST on CRM_LISTEN_ADDRESS
+python -m crm_gateway routes     print verb, path, RPC and permission of every route
+python -m crm_gateway openapi    print the OpenAPI document
+"""
+
+import sys
+
+import orjson
+import uvicorn
+import uvloop
+
+from crm_gateway.app import ContractError, checked_contract, create_app
+from crm_gateway.openapi.document import openapi_document
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.operations import operations
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished first."""
+    gateway = create_app(settings)
+    host, port = settings.host_and_port
+    config = uvicorn.Config(
+        gateway.asgi,
+        host=host,
+        port=port,
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=settings.drain_timeout,
+        lifespan="on",
+    )
+    await uvicorn.Server(config).serve()
+
+
+def routes_table() -> str:
+    """All routes, aligned."""
+    rows = [
+        (each.binding.verb, each.binding.template, each.rpc.full_name, each.rpc.permission)
+        for each in operations(checked_contract())
+    ]
+    rows.sort(key=lambda row: (row[1], row[0]))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def openapi_text() -> str:
+    """The OpenAPI document, indented for review."""
+    contract = checked_contract()
+    return orjson.dumps(openapi_document(contract, operations(contract)), option=orjson.OPT_INDENT_2).decode()
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["serve"]:
+            uvloop.run(serve(Settings()))
+        case ["routes"]:
+            sys.stdout.write(routes_table() + "\n")
+        case ["openapi"]:
+            sys.stdout.write(openapi_text() + "\n")
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ContractError as error:
+        raise SystemExit(f"gateway: {error}") from None

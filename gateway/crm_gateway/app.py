@@ -1,0 +1,103 @@
+"""The composition root: puts the gateway together from contracts and settings."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from crm_gateway.admission import Admission, TokenVerifier
+from crm_gateway.channels import Channels
+from crm_gateway.contract import Contract, load_contract
+from crm_gateway.contract_check import contract_problems
+from crm_gateway.exchange import App
+from crm_gateway.front import REQUEST_ID_KEY, Front
+from crm_gateway.openapi.document import error_reasons, openapi_document
+from crm_gateway.openapi.page import errors_page, reference_page
+from crm_gateway.problems import MEDIA_TYPE, Problem, internal
+from crm_gateway.routes import health, reference
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.dispatch import Dispatcher
+from crm_gateway.transcode.operations import Operation, operations
+
+ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router)
+
+_REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+class ContractError(Exception):
+    """The contracts are not whole; the message lists every problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The ASGI application and what must be closed with it."""
+
+    asgi: App
+    channels: Channels
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Close the channels; calls under way get `grace` seconds."""
+        await self.channels.close(grace)
+
+
+def create_app(
+    settings: Settings, *, verifier: TokenVerifier | None = None, contract: Contract | None = None
+) -> Gateway:
+    """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
+    contract = contract or checked_contract()
+    served = list(operations(contract))
+    channels = Channels(settings.addresses, (each.rpc for each in served), max_message_bytes=settings.max_message_bytes)
+    admission = Admission(settings, verifier)
+    pages = _pages_app(contract, served)
+    pages.state.channels = channels
+    pages.state.admission = admission
+    return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
+
+
+def checked_contract() -> Contract:
+    """The contracts of this build, refused with a list when something is missing in them."""
+    contract = load_contract()
+    if problems := contract_problems(contract):
+        raise ContractError("the contracts cannot be served:\n" + "\n".join(f"  {line}" for line in problems))
+    return contract
+
+
+def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
+    """What is not one RPC: health, reference, and the routers of `routes/`."""
+    app = FastAPI(
+        title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan
+    )
+    document = openapi_document(contract, served)
+    app.state.openapi_json = orjson.dumps(document)
+    app.state.reference_page = reference_page(document)
+    app.state.errors_page = errors_page(error_reasons(contract))
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(Exception, _internal_problem)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.channels.close(0.0)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = _REASONS.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
+    detail = "There is no such route." if error.status_code == 404 else str(error.detail)
+    return _response(request, Problem(error.status_code, reason, detail), dict(error.headers or {}))
+
+
+async def _internal_problem(request: Request, _error: Exception) -> Response:
+    return _response(request, internal(), {})
+
+
+def _response(request: Request, problem: Problem, headers: dict[str, str]) -> Response:
+    body = problem.body(instance=request.url.path, request_id=request.scope.get(REQUEST_ID_KEY, ""))
+    return Response(body, problem.status, headers | {"cache-control": "no-store"}, media_type=MEDIA_TYPE.decode())

@@ -1,0 +1,109 @@
+"""One HTTP request and its answer, as the parts of the gateway pass them on."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crm_gateway.problems import Problem, ProblemError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class Disconnected(Exception):
+    """The client has gone; there is nobody to answer."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request under way. `headers` holds the last of each name."""
+
+    scope: Scope
+    receive: Receive
+    headers: dict[bytes, bytes]
+    request_id: str
+    # What was learned on the way and goes with any answer, also a problem.
+    answer_headers: Headers = field(default_factory=list)
+
+    @property
+    def verb(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent, percent-encoded."""
+        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        return raw.decode("latin-1")
+
+    @property
+    def query(self) -> bytes:
+        return bytes(self.scope.get("query_string", b""))
+
+    @property
+    def client(self) -> str:
+        """The peer's address."""
+        peer = self.scope.get("client")
+        return str(peer[0]) if peer else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+def open_exchange(scope: Scope, receive: Receive) -> Exchange:
+    """The exchange of a request; its id is the client's when that is sane, else a new one."""
+    headers = dict(scope["headers"])
+    sent = headers.get(b"x-request-id", b"")
+    request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+    return Exchange(scope, receive, headers, request_id)
+
+
+async def read_body(exchange: Exchange, limit: int, seconds: float) -> bytes:
+    """The whole body. It is counted as it comes: `Content-Length` is only believed when it is too large."""
+    declared = exchange.headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _receive_all(exchange.receive, limit)
+    except TimeoutError:
+        raise ProblemError(
+            Problem(408, "DEADLINE_EXCEEDED", f"The body did not arrive within {seconds:g} s.", headers=_CLOSE)
+        ) from None
+
+
+async def _receive_all(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = event.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not event.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+# The rest of the body was not read, so the connection cannot be used again.
+_CLOSE = ((b"connection", b"close"),)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(Problem(413, "BODY_TOO_LARGE", f"The body is larger than {limit} bytes.", headers=_CLOSE))

@@ -1,0 +1,122 @@
+"""The outermost ASGI application: RPCs go to the dispatcher, all else to the FastAPI application behind it.
+
+Every answer, whoever gives it, leaves with request id, security headers and CORS; every failure is a problem document.
+"""
+
+import structlog
+from crm_kit.errors import CrmError
+
+from crm_gateway.exchange import Answer, App, Disconnected, Exchange, Headers, Receive, Scope, Send, open_exchange
+from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.dispatch import Dispatcher
+
+REQUEST_ID_KEY = "crm.request_id"
+
+logger = structlog.get_logger(__name__)
+_SECURITY: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_ALLOWED_HEADERS = (
+    b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, "
+    b"x-request-id, x-request-timeout"
+)
+_EXPOSED_HEADERS = (
+    b"etag, idempotent-replayed, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, "
+    b"x-request-id"
+)
+_VARY = (b"vary", b"Origin")
+
+
+class Front:
+    """ASGI application of the gateway."""
+
+    def __init__(self, dispatcher: Dispatcher, fallback: App, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._fallback = fallback
+        self._origins = frozenset(origin.encode() for origin in settings.cors_allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._fallback(scope, receive, send)
+            return
+        exchange = open_exchange(scope, receive)
+        try:
+            answer = await self._answer(exchange)
+        except Disconnected:
+            return
+        if answer is None:
+            scope[REQUEST_ID_KEY] = exchange.request_id
+            await self._fallback(scope, receive, self._decorated(exchange, send))
+        else:
+            await self._send(exchange, answer, send)
+
+    async def _answer(self, exchange: Exchange) -> Answer | None:
+        try:
+            return self._preflight(exchange) or await self._dispatcher.answer(exchange)
+        except ProblemError as error:
+            return problem_answer(error.problem, exchange)
+        except CrmError as error:
+            return problem_answer(from_crm_error(error), exchange)
+        except Disconnected:
+            raise
+        except Exception:
+            logger.exception("request failed", request_id=exchange.request_id, verb=exchange.verb)
+            return problem_answer(internal(), exchange)
+
+    def _preflight(self, exchange: Exchange) -> Answer | None:
+        """The answer to a CORS preflight, for any path: whether it exists shows at the request itself."""
+        headers = exchange.headers
+        if exchange.verb != "OPTIONS" or b"access-control-request-method" not in headers:
+            return None
+        if not self._is_allowed(headers.get(b"origin")):
+            return None
+        verbs = self._dispatcher.allowed(exchange.raw_path) or ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        return Answer(
+            204,
+            [
+                (b"access-control-allow-methods", ", ".join(verbs).encode()),
+                (b"access-control-allow-headers", _ALLOWED_HEADERS),
+                (b"access-control-max-age", b"600"),
+            ],
+        )
+
+    def _is_allowed(self, origin: bytes | None) -> bool:
+        return origin is not None and (origin in self._origins or b"*" in self._origins)
+
+    def _common(self, exchange: Exchange) -> Headers:
+        headers = [*_SECURITY, (b"x-request-id", exchange.request_id.encode()), *exchange.answer_headers]
+        if self._origins:
+            headers.append(_VARY)
+            origin = exchange.headers.get(b"origin")
+            if origin is not None and self._is_allowed(origin):
+                headers.append((b"access-control-allow-origin", origin))
+                headers.append((b"access-control-expose-headers", _EXPOSED_HEADERS))
+        return headers
+
+    async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+        headers = [*answer.headers, *self._common(exchange)]
+        if answer.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if exchange.verb == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    def _decorated(self, exchange: Exchange, send: Send) -> Send:
+        async def decorated(event: Scope) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event.get("headers", ()), *self._common(exchange)]
+            await send(event)
+
+        return decorated
+
+
+def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
+    """A problem as an answer."""
+    return Answer(
+        problem.status,
+        [(b"content-type", MEDIA_TYPE), (b"cache-control", b"no-store"), *problem.all_headers()],
+        problem.body(instance=exchange.raw_path, request_id=exchange.request_id),
+    )

@@ -1,0 +1,144 @@
+"""The parts of the OpenAPI document that are the same for every contract: headers, problems, security."""
+
+from crm_gateway.openapi.rules import Schema
+
+INTRODUCTION = """\
+An open, API-first CRM platform.
+
+**Names.** JSON keys are snake_case. Every field is in every answer; what is not set is null. Enum values are accepted
+with and without their type's prefix (`KIND_PERSON`, `PERSON`) and returned in full. 64-bit integers are text, instants
+are RFC 3339 in UTC. A key or parameter that does not exist is an error.
+
+**Changes.** PATCH changes the keys that are in the body and leaves all others; `null` clears. An `update_mask`
+parameter wins over the keys. Read-only keys in a body are ignored, so an answer may be sent back as it came.
+
+**Concurrency.** Send the `ETag` of what you read as `If-Match`; a resource that has changed since is answered with 412.
+
+**Repetition.** Send an `Idempotency-Key` with a POST; a repetition gets the first answer with
+`Idempotent-Replayed: true`.
+
+**Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order.
+
+**Errors.** RFC 9457 problem documents; `reason` is for programs, `detail` for people, `errors` names each field.
+"""
+
+_TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+
+PARAMETERS: dict[str, Schema] = {
+    "XRequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "Finds the request in the logs; made when not given.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"},
+    },
+    "XRequestTimeout": {
+        "name": "X-Request-Timeout",
+        "in": "header",
+        "description": "Seconds to wait for the answer, less than the default of 10.",
+        "schema": {"type": "string", "pattern": r"^[0-9]{0,5}[1-9](\.[0-9]{1,3})?$"},
+        "example": "2.5",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The etag, in double quotes, the resource must still have; `*` for any.",
+        "schema": {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'},
+        "example": '"3"',
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "An etag you have already: when it still holds, the answer is 304 without body.",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A new random text per intended effect, the same on every repetition.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "example": "7c0b8a9e-5f7e-4a57-9d3a-6f1f4a0e9f55",
+    },
+}
+
+HEADERS: dict[str, Schema] = {
+    "XRequestId": {"description": "Finds the request in the logs.", "schema": _TEXT},
+    "ETag": {"description": "The version of the resource, for If-Match and If-None-Match.", "schema": _TEXT},
+    "Location": {"description": "Where the new resource is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "IdempotentReplayed": {
+        "description": "`true` when this is the first answer again.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "RateLimitLimit": {"description": "Requests that may come at once.", "schema": _COUNT},
+    "RateLimitRemaining": {"description": "Requests that may still come now.", "schema": _COUNT},
+    "RateLimitReset": {"description": "Seconds until all may come again.", "schema": _COUNT},
+    "RetryAfter": {"description": "Seconds to wait before trying again.", "schema": _COUNT},
+}
+
+SECURITY_SCHEMES: dict[str, Schema] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the built-in issuer or of the tenant's OIDC provider.",
+    }
+}
+
+# HTTP status -> component name, description
+STATUSES: dict[str, tuple[str, str]] = {
+    "400": ("Unreadable", "The request cannot be read: malformed JSON, unknown or wrongly typed fields."),
+    "401": ("Unauthenticated", "No token, or one that does not hold."),
+    "403": ("Forbidden", "The caller may not do this."),
+    "404": ("NotFound", "It does not exist, or the caller may not know that it does."),
+    "408": ("BodyTimeout", "The body did not arrive in time."),
+    "409": ("Conflict", "The state of things does not allow it."),
+    "412": ("EtagMismatch", "The resource has changed since the etag was read."),
+    "413": ("BodyTooLarge", "The body is larger than allowed."),
+    "415": ("UnsupportedMediaType", "The body is not application/json."),
+    "422": ("Invalid", "A field breaks its rule; `errors` names it."),
+    "429": ("TooManyRequests", "Too many requests; `Retry-After` says when to come back."),
+    "500": ("Internal", "A failure of ours; the request id finds it in the logs."),
+    "503": ("Unavailable", "A part of the platform does not answer; `Retry-After` says when to try again."),
+    "504": ("DeadlineExceeded", "The answer was not ready in time."),
+}
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "What went wrong, as RFC 9457 wants it.",
+    "required": ["type", "title", "status", "detail", "instance", "reason", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "Where the reason is explained."},
+        "title": {"type": "string", "description": "The reason in words."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "What went wrong this time, for people."},
+        "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
+        "reason": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Each field that breaks a rule.",
+            "items": {
+                "type": "object",
+                "required": ["field", "rule", "detail"],
+                "properties": {
+                    "field": {"type": "string", "description": "Its path in the body, or the parameter or header."},
+                    "rule": {"type": "string", "description": "The rule it breaks."},
+                    "detail": {"type": "string", "description": "What was expected."},
+                },
+            },
+        },
+        "request_id": {"type": "string", "description": "Finds the request in the logs."},
+    },
+    "examples": [
+        {
+            "type": "/docs/errors#account-not-found",
+            "title": "Account not found",
+            "status": 404,
+            "detail": "The account does not exist, or you may not know that it does.",
+            "instance": "/v1/accounts/01920f3c-8d2a-7c41-9b1e-5a2f6c7d8e90",
+            "reason": "ACCOUNT_NOT_FOUND",
+            "errors": [],
+            "request_id": "7c0b8a9e-5f7e-4a57-9d3a-6f1f4a0e9f55",
+        }
+    ],
+}

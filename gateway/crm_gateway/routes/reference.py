@@ -1,0 +1,32 @@
+"""The OpenAPI document and the reference pages made from it."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+router = APIRouter(include_in_schema=False)
+
+# The pages bring all they need: no script, no font, no image comes from elsewhere.
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "cache-control": "no-cache",
+}
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The OpenAPI 3.1 document."""
+    return Response(
+        request.app.state.openapi_json, media_type="application/json", headers={"cache-control": "no-cache"}
+    )
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The reference of all operations and schemas."""
+    return HTMLResponse(request.app.state.reference_page, headers=_PAGE_HEADERS)
+
+
+@router.get("/docs/errors")
+async def errors(request: Request) -> Response:
+    """What each error reason means; problem documents link here."""
+    return HTMLResponse(request.app.state.errors_page, headers=_PAGE_HEADERS)

@@ -1,0 +1,52 @@
+"""Settings of the gateway, from the environment with the prefix `CRM_`."""
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All that can be set; durations are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", frozen=True, extra="ignore")
+
+    listen_address: str = "127.0.0.1:8080"
+    customer_address: str = "127.0.0.1:7001"
+    sales_address: str = "127.0.0.1:7002"
+    service_desk_address: str = "127.0.0.1:7003"
+    scoring_address: str = "127.0.0.1:7004"
+
+    request_timeout: float = Field(default=10.0, gt=0, le=300)
+    max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    max_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    drain_timeout: int = Field(default=15, ge=0)
+    cors_allowed_origins: tuple[str, ...] = ()
+
+    # Requests per second, and how many may come at once; 0 switches a limit off.
+    rate_limit_token: float = Field(default=100.0, ge=0)
+    rate_limit_token_burst: int = Field(default=200, ge=1)
+    rate_limit_tenant: float = Field(default=1000.0, ge=0)
+    rate_limit_tenant_burst: int = Field(default=2000, ge=1)
+    rate_limit_anonymous: float = Field(default=10.0, ge=0)
+    rate_limit_anonymous_burst: int = Field(default=50, ge=1)
+
+    @model_validator(mode="after")
+    def _no_origin_is_a_pattern(self) -> "Settings":
+        for origin in self.cors_allowed_origins:
+            if "*" in origin and origin != "*":
+                raise ValueError(f"cors_allowed_origins: {origin!r} is neither an origin nor *")
+        return self
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Service -> host:port."""
+        return {
+            "customer": self.customer_address,
+            "sales": self.sales_address,
+            "service_desk": self.service_desk_address,
+            "scoring": self.scoring_address,
+        }
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        host, _, port = self.listen_address.rpartition(":")
+        return host.strip("[]"), int(port)

@@ -1,0 +1,207 @@
+"""The hot path: an HTTP request to a gRPC call and back, straight on ASGI."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import grpc
+from google.protobuf import message_factory
+
+from crm_gateway.admission import Admission
+from crm_gateway.channels import Call, Channels
+from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
+from crm_gateway.preconditions import etag_required
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.operations import Operation
+from crm_gateway.transcode.routes import Match, Routes, Undecodable
+
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
+_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_JSON_TYPE = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_TIMEOUT = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,3})?")
+_WATCH_AFTER = 0.05  # seconds; most calls end sooner and need no watch on the client
+_REPLAYED = (b"idempotent-replayed", b"true")
+
+Metadata = list[tuple[str, str]]
+
+
+class Dispatcher:
+    """Serves the RPCs of a contract over REST."""
+
+    def __init__(
+        self, operations: Iterable[Operation], channels: Channels, admission: Admission, settings: Settings
+    ) -> None:
+        served = list(operations)
+        self._calls: dict[Operation, Call] = {each: _call_of(each, channels) for each in served}
+        self._routes = Routes((each.binding.verb, each.template, each) for each in served)
+        self._admission = admission
+        self._timeout = settings.request_timeout
+        self._max_body = settings.max_body_bytes
+
+    def allowed(self, raw_path: str) -> tuple[str, ...]:
+        """The verbs a path takes; none when no RPC is there."""
+        match = self._match(raw_path)
+        return () if match is None else _verbs(match)
+
+    async def answer(self, exchange: Exchange) -> Answer | None:
+        """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""
+        raw_path = exchange.raw_path
+        match = self._match(raw_path)
+        if match is None:
+            return None
+        verb = exchange.verb
+        operation = match.targets.get("GET" if verb == "HEAD" else verb)
+        if operation is None:
+            return self._without_operation(verb, _verbs(match))
+        exchange.answer_headers += await self._admission.admit(
+            exchange.headers.get(b"authorization"), exchange.client, public=operation.public
+        )
+        request = await self._request(operation, match.values, exchange)
+        message, replayed = await self._call(operation, request, exchange)
+        answer = operation.answer(message, raw_path, exchange.headers.get(b"if-none-match"))
+        if replayed:
+            answer.headers.append(_REPLAYED)
+        return answer
+
+    def _match(self, raw_path: str) -> Match[Operation] | None:
+        try:
+            return self._routes.match(raw_path)
+        except Undecodable:
+            raise ProblemError(malformed("", "encoding", "the path is not UTF-8")) from None
+
+    @staticmethod
+    def _without_operation(verb: str, verbs: tuple[str, ...]) -> Answer:
+        allow = (b"allow", ", ".join(verbs).encode())
+        if verb == "OPTIONS":
+            return Answer(204, [allow])
+        raise ProblemError(
+            Problem(405, "METHOD_NOT_ALLOWED", f"Here only {', '.join(verbs)} can be used.", headers=[allow])
+        )
+
+    async def _request(self, operation: Operation, values: tuple[str, ...], exchange: Exchange) -> Any:
+        reader = operation.reader
+        body: bytes | None = None
+        if reader.takes_body:
+            body = await read_body(exchange, self._max_body, self._timeout)
+            if body:
+                _check_content_type(exchange.headers.get(b"content-type"))
+            elif reader.body_optional:
+                body = b"{}"
+        request = reader.read(values, exchange.query, body)
+        if_match = exchange.headers.get(b"if-match")
+        if if_match is not None and not operation.rpc.is_read:
+            _apply_if_match(operation, request, if_match)
+        return request
+
+    async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> tuple[Any, bool]:
+        """The response message, and whether the service had answered the same before."""
+        call = self._calls[operation](
+            request,
+            metadata=metadata_of(exchange),
+            timeout=_timeout(exchange.headers.get(b"x-request-timeout"), self._timeout),
+        )
+        watch = _Watch(exchange, call)
+        try:
+            response = await call
+        except grpc.aio.AioRpcError as error:
+            raise ProblemError(from_rpc_error(error, body_field=operation.binding.body)) from error
+        except asyncio.CancelledError:
+            if watch.gone:
+                raise Disconnected from None
+            raise
+        finally:
+            watch.stop()
+        return response, operation.rpc.is_keyed and await _is_replayed(call)
+
+
+class _Watch:
+    """Cancels a call when its client goes away; begins to look only once the call is slow."""
+
+    __slots__ = ("_call", "_exchange", "_later", "_task", "gone")
+
+    def __init__(self, exchange: Exchange, call: Any) -> None:
+        self._exchange = exchange
+        self._call = call
+        self._task: asyncio.Task[None] | None = None
+        self.gone = False
+        self._later = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._begin)
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._exchange.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._call.cancel()
+
+    def stop(self) -> None:
+        self._later.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+
+def metadata_of(exchange: Exchange) -> Metadata:
+    """What the services learn of the request besides its message."""
+    headers = exchange.headers
+    metadata: Metadata = [("x-request-id", exchange.request_id)]
+    if (authorization := headers.get(b"authorization")) is not None:
+        with suppress(UnicodeDecodeError):
+            metadata.append(("authorization", authorization.decode("ascii")))
+    if (key := headers.get(b"idempotency-key")) is not None:
+        if not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise ProblemError(malformed("Idempotency-Key", "format", "expected 1 to 255 visible ASCII characters"))
+        metadata.append(("idempotency-key", key.decode()))
+    trace = headers.get(b"traceparent")
+    if trace is not None and _TRACE_PARENT.fullmatch(trace):
+        metadata.append(("traceparent", trace.decode()))
+    return metadata
+
+
+def _call_of(operation: Operation, channels: Channels) -> Call:
+    request = message_factory.GetMessageClass(operation.rpc.request)
+    response = message_factory.GetMessageClass(operation.rpc.response)
+    call: Call = channels[operation.rpc.owner].unary_unary(
+        operation.rpc.path,
+        request_serializer=request.SerializeToString,
+        response_deserializer=response.FromString,
+    )
+    return call
+
+
+def _verbs(match: Match[Operation]) -> tuple[str, ...]:
+    verbs = {*match.targets, "OPTIONS"}
+    return tuple(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
+
+
+def _check_content_type(content_type: bytes | None) -> None:
+    if content_type is None or not _JSON_TYPE.fullmatch(content_type.strip()):
+        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8."))
+
+
+def _apply_if_match(operation: Operation, request: Any, if_match: bytes) -> None:
+    etag = etag_required(if_match)
+    if not operation.reader.takes_etag:
+        # Doing it without looking at the condition is what the header is there to prevent.
+        raise ProblemError(malformed("If-Match", "unknown_field", "this request takes no etag"))
+    if etag is not None:
+        operation.reader.put_etag(request, etag)
+
+
+def _timeout(header: bytes | None, longest: float) -> float:
+    """Seconds the call may take: what the client asks for, at most what is set."""
+    if header is None:
+        return longest
+    if not _TIMEOUT.fullmatch(header) or float(header) <= 0:
+        raise ProblemError(malformed("X-Request-Timeout", "format", "expected seconds such as 2.5"))
+    return min(longest, float(header))
+
+
+async def _is_replayed(call: Any) -> bool:
+    for metadata in (await call.initial_metadata(), await call.trailing_metadata()):
+        if metadata is not None and ("idempotent-replayed", "true") in metadata:
+            return True
+    return False

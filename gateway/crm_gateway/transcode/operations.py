@@ -1,0 +1,99 @@
+"""What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
+from crm_gateway.exchange import Answer, Headers
+from crm_gateway.preconditions import entity_tag, is_none_match
+from crm_gateway.transcode.decoder import Decoders
+from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
+from crm_gateway.transcode.requests import RequestReader
+from crm_gateway.transcode.routes import Template, parse_template
+
+_JSON = (b"content-type", b"application/json")
+_NO_STORE = (b"cache-control", b"no-store")
+_REVALIDATE = (b"cache-control", b"private, no-cache")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One binding of one RPC, ready to serve. `located` is the path of what a create makes, up to its id."""
+
+    rpc: Rpc
+    binding: Binding
+    template: Template
+    reader: RequestReader
+    encode: Encode
+    public: bool
+    empty: bool
+    creates: bool
+    tagged: bool
+    located: str | None
+
+    def answer(self, message: Any, raw_path: str, if_none_match: bytes | None) -> Answer:
+        """The answer of a call that went well."""
+        if self.empty:
+            return Answer(204, [_NO_STORE])
+        tag = entity_tag(message.etag) if self.tagged else None
+        headers: Headers = [_JSON]
+        if self.binding.verb == "GET" and tag is not None:
+            headers = [_JSON, _REVALIDATE, (b"etag", tag)]
+            if if_none_match is not None and is_none_match(if_none_match, message.etag):
+                return Answer(304, headers[1:])
+        else:
+            headers.append(_NO_STORE)
+            if tag is not None:
+                headers.append((b"etag", tag))
+        if not self.creates:
+            return Answer(200, headers, json_bytes(self.encode(message)))
+        if self.located is not None:
+            headers.append((b"location", self._location(message, raw_path)))
+        return Answer(201, headers, json_bytes(self.encode(message)))
+
+    def _location(self, message: Any, raw_path: str) -> bytes:
+        return f"{self.located or raw_path}/{quote(message.id, safe='')}".encode()
+
+
+def operations(contract: Contract) -> Iterator[Operation]:
+    """Every operation of a contract without problems."""
+    encoders = Encoders()
+    decoders = Decoders()
+    batch_decoders = Decoders(keep_ids=True)
+    for rpc in contract.rpcs:
+        if rpc.permission == INTERNAL:
+            continue
+        for binding in rpc.bindings:
+            template = parse_template(binding.template)
+            reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
+            creates = binding.verb == "POST" and rpc.name.startswith("Create")
+            yield Operation(
+                rpc=rpc,
+                binding=binding,
+                template=template,
+                reader=RequestReader(rpc, binding, template, reading),
+                encode=encoders.of(rpc.response),
+                public=rpc.permission == PUBLIC,
+                empty=rpc.response.full_name == "google.protobuf.Empty",
+                creates=creates,
+                tagged="etag" in rpc.response.fields_by_name,
+                located=_located(contract, rpc) if creates else None,
+            )
+
+
+def _located(contract: Contract, rpc: Rpc) -> str | None:
+    """Where the created resource is read: the path of its Get without the id, else "" for the path of the create.
+
+    None when the answer has no id.
+    """
+    if "id" not in rpc.response.fields_by_name:
+        return None
+    for other in contract.rpcs:
+        if other.service == rpc.service and other.name == "Get" + rpc.name.removeprefix("Create"):
+            for binding in other.bindings:
+                head, brace, variable = binding.template.partition("/{")
+                if brace and variable == "id}":
+                    return head
+    return ""

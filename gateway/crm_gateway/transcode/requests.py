@@ -1,0 +1,301 @@
+"""A REST request into the RPC's request message: path, query, body and `If-Match`, compiled per binding."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from crm_gateway.contract import Binding, Rpc
+from crm_gateway.problems import ProblemError, malformed, unreadable
+from crm_gateway.transcode import scalars
+from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, add_unknown, decode_single
+from crm_gateway.transcode.fields import is_map, is_output_only, is_plain_message, is_value, is_well_known, message_of
+from crm_gateway.transcode.routes import Template
+from crm_gateway.transcode.scalars import Refused
+
+# protobuf gives up below 100 nested messages, and one level of a Struct takes three of them.
+DEEPEST_JSON = 24
+_MASK = "update_mask"
+_QUERY_DEPTH = 3
+
+FromText = Callable[[str], object]
+_NUMBERS = frozenset(
+    {
+        FieldDescriptor.TYPE_INT32,
+        FieldDescriptor.TYPE_SINT32,
+        FieldDescriptor.TYPE_SFIXED32,
+        FieldDescriptor.TYPE_UINT32,
+        FieldDescriptor.TYPE_FIXED32,
+        FieldDescriptor.TYPE_DOUBLE,
+        FieldDescriptor.TYPE_FLOAT,
+    }
+)
+
+
+class RequestReader:
+    """Reads requests of one binding of one RPC."""
+
+    def __init__(self, rpc: Rpc, binding: Binding, template: Template, decoders: Decoders) -> None:
+        self.new: Callable[[], Any] = message_factory.GetMessageClass(rpc.request)
+        self.takes_body = bool(binding.body)
+        self.body_optional = binding.body == "*"
+        self._path = tuple(_path_setter(rpc.request, variable) for variable in template.variables)
+        self._query = dict(_parameters(rpc.request, decoders, _bound(binding, template)))
+        self._body = self._body_decoder(rpc.request, binding, template, decoders)
+        self._masked = _masked_resource(rpc.request, binding)
+        self._unmasked = _unmasked(binding, template)
+        self._etag = _etag_owner(rpc.request, binding)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the query parameters."""
+        return tuple(self._query)
+
+    @property
+    def takes_etag(self) -> bool:
+        return self._etag is not None
+
+    def read(self, values: Sequence[str], query: bytes, body: bytes | None) -> Any:
+        """The request message; ProblemError tells everything that cannot be read."""
+        message = self.new()
+        violations: Violations = []
+        if self._body is not None and body is not None:
+            content = parse_json(body)
+            self._body(message, content, "", violations)
+            if self._masked is not None:
+                message.update_mask.SetInParent()
+                message.update_mask.paths.extend(mask_of(content, self._masked, self._unmasked))
+        if query:
+            self._read_query(message, query, violations)
+        for put, value in zip(self._path, values, strict=True):
+            put(message, value, violations)
+        if violations:
+            raise ProblemError(unreadable(violations))
+        return message
+
+    def put_etag(self, message: Any, etag: str) -> None:
+        """Put the etag of `If-Match` where the RPC looks for it."""
+        assert self._etag is not None
+        self._etag(message).etag = etag
+
+    def _read_query(self, message: Any, query: bytes, violations: Violations) -> None:
+        given: dict[str, list[str]] = {}
+        for name, value in parse_query(query):
+            given.setdefault(name, []).append(value)
+        for name, values in given.items():
+            parameter = self._query.get(name)
+            if parameter is None:
+                add(name, Refused("unknown_field", "there is no such parameter"), violations)
+            else:
+                if name == _MASK and self._masked is not None:
+                    message.update_mask.Clear()
+                parameter(message, values, violations)
+
+    @staticmethod
+    def _body_decoder(request: Descriptor, binding: Binding, template: Template, decoders: Decoders) -> Decode | None:
+        if not binding.body:
+            return None
+        if binding.body == "*":
+            decode = decoders.of(request)
+            return _without(frozenset(template.variables), decode)
+        field = binding.body
+        decode_field = decoders.of(message_of(request.fields_by_name[field]))
+
+        def decode_resource(message: Any, content: Any, path: str, violations: Violations) -> None:
+            resource = getattr(message, field)
+            resource.SetInParent()
+            decode_field(resource, content, path, violations)
+
+        return decode_resource
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """A JSON object; malformed text, doubled keys and too deep nesting are refused with their place."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ProblemError(malformed("", "json", f"{error.msg} at {where}")) from None
+    if type(content) is not dict:
+        raise ProblemError(malformed("", "type", scalars.expected("an object", content).detail))
+    if body.count(b"{") + body.count(b"[") > DEEPEST_JSON and _depth(content) > DEEPEST_JSON:
+        raise ProblemError(malformed("", "depth", f"nested deeper than {DEEPEST_JSON} levels"))
+    # Written back the same, byte for byte, it had no doubled key; anything else is looked at closely.
+    if orjson.dumps(content) != body:
+        json.loads(body.decode(), object_pairs_hook=_distinct, parse_int=str)
+    return content
+
+
+def parse_query(query: bytes) -> list[tuple[str, str]]:
+    """Names and values in order, percent-decoded as UTF-8."""
+    pairs = []
+    for part in query.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            pairs.append((_decoded(name), _decoded(value)))
+    return pairs
+
+
+def mask_of(content: Mapping[str, Any], resource: Descriptor, left_out: frozenset[str]) -> list[str]:
+    """The update mask a body means: its keys; for a nested object its keys, one level down.
+
+    Values such as Money and types with a JSON form of their own are replaced as a whole.
+    """
+    paths: list[str] = []
+    for name, value in content.items():
+        field = resource.fields_by_name.get(name)
+        if field is None or name in left_out or is_output_only(field):
+            continue
+        if type(value) is dict and value and is_plain_message(field) and not is_value(field):
+            nested = message_of(field).fields_by_name
+            paths.extend(f"{name}.{key}" for key in value if key in nested and not is_output_only(nested[key]))
+        else:
+            paths.append(name)
+    return paths
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ProblemError(malformed(doubled, "duplicate_key", "the key is there twice"))
+    return found
+
+
+def _depth(content: Any) -> int:
+    deepest, level = 0, [content]
+    while level:
+        deepest += 1
+        level = [
+            each
+            for value in level
+            for each in (value.values() if isinstance(value, dict) else value)
+            if isinstance(each, dict | list)
+        ]
+    return deepest
+
+
+def _decoded(part: bytes) -> str:
+    try:
+        if b"%" in part or b"+" in part:
+            part = unquote_to_bytes(part.replace(b"+", b" "))
+        return part.decode()
+    except UnicodeDecodeError:
+        raise ProblemError(malformed("", "encoding", "the query is not UTF-8")) from None
+
+
+def _bound(binding: Binding, template: Template) -> frozenset[str]:
+    """Paths that are given elsewhere and so are no query parameters."""
+    return frozenset({*template.variables, binding.body})
+
+
+def _without(bound: frozenset[str], decode: Decode) -> Decode:
+    """The decoder of a body that is the whole request except what the path already gives."""
+
+    def decode_rest(message: Any, content: Any, path: str, violations: Violations) -> None:
+        for name in bound & content.keys():
+            add_unknown(path + name, violations)
+        decode(message, content, path, violations)
+
+    return decode_rest
+
+
+def _path_setter(request: Descriptor, variable: str) -> Callable[[Any, str, Violations], None]:
+    *parents, name = variable.split(".")
+    message = request
+    for parent in parents:
+        message = message_of(message.fields_by_name[parent])
+    # An id is output-only in its resource, but here the path says which resource is meant.
+    decode = decode_single(message.fields_by_name[name])
+    from_text = _from_text(message.fields_by_name[name])
+    owner = attrgetter(".".join(parents)) if parents else _itself
+
+    def put(target: Any, raw: str, violations: Violations) -> None:
+        decode(owner(target), from_text(raw), "", violations)
+
+    return put
+
+
+Parameter = Callable[[Any, list[str], Violations], None]
+
+
+def _parameters(
+    message: Descriptor, decoders: Decoders, bound: frozenset[str], prefix: str = "", depth: int = _QUERY_DEPTH
+) -> list[tuple[str, Parameter]]:
+    """Query parameters of a message: its fields, and those of nested messages with dots."""
+    if "*" in bound:
+        return []
+    found: list[tuple[str, Parameter]] = []
+    for field in message.fields:
+        path = prefix + field.name
+        if path in bound or is_output_only(field) or is_map(field):
+            continue
+        if field.message_type is not None and not is_well_known(field.message_type):
+            if not field.is_repeated and depth > 1:
+                found += _parameters(field.message_type, decoders, bound, f"{path}.", depth - 1)
+            continue
+        found.append((path, _parameter(field, prefix, decoders)))
+    return found
+
+
+def _parameter(field: FieldDescriptor, prefix: str, decoders: Decoders) -> Parameter:
+    decode = decoders.field(field)
+    assert decode is not None
+    from_text = _from_text(field)
+    owner = attrgetter(prefix.removesuffix(".")) if prefix else _itself
+    repeated = field.is_repeated
+
+    def put(message: Any, values: list[str], violations: Violations) -> None:
+        if repeated:
+            decode(owner(message), [from_text(value) for value in values], prefix, violations)
+        elif len(values) > 1:
+            add(prefix + field.name, Refused("duplicate_key", "the parameter is there twice"), violations)
+        else:
+            decode(owner(message), from_text(values[0]), prefix, violations)
+
+    return put
+
+
+def _from_text(field: FieldDescriptor) -> FromText:
+    """From the text in a query or path to the JSON value it stands for."""
+    kind = field
+    if field.message_type is not None and "value" in field.message_type.fields_by_name:
+        kind = field.message_type.fields_by_name["value"]
+    if kind.type == FieldDescriptor.TYPE_BOOL:
+        return scalars.boolean_from_text
+    return scalars.number_from_text if kind.type in _NUMBERS else _itself
+
+
+def _masked_resource(request: Descriptor, binding: Binding) -> Descriptor | None:
+    """The resource whose keys make the update mask, when the RPC takes one."""
+    if _MASK not in request.fields_by_name or binding.body in ("", "*"):
+        return None
+    return message_of(request.fields_by_name[binding.body])
+
+
+def _unmasked(binding: Binding, template: Template) -> frozenset[str]:
+    """Keys of the body that are no change: the etag, and what the path gives."""
+    prefix = binding.body + "."
+    given = (name.removeprefix(prefix) for name in template.variables if name.startswith(prefix))
+    return frozenset({"etag", *given})
+
+
+def _etag_owner(request: Descriptor, binding: Binding) -> Callable[[Any], Any] | None:
+    """Where the RPC expects the etag: in the request itself or in the resource of the body."""
+    if "etag" in request.fields_by_name:
+        return _itself
+    if binding.body not in ("", "*"):
+        resource = request.fields_by_name[binding.body].message_type
+        if resource is not None and "etag" in resource.fields_by_name:
+            return attrgetter(binding.body)
+    return None
+
+
+def _itself(value: Any) -> Any:
+    return value

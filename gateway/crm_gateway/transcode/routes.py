@@ -1,0 +1,128 @@
+"""Path templates of `google.api.http` and the matcher from verb and raw path to route.
+
+A template is segments of literals and `{variable}`s, optionally ended by a custom `:verb`. Literals win over
+variables. Segments are split before they are percent-decoded, so `%2F` and `%3A` inside an id stay part of it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+Target = TypeVar("Target")
+
+_VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
+_LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`/v1/accounts/{account.id}:archive`: segments, None standing for a variable; variables; custom verb."""
+
+    segments: tuple[str | None, ...]
+    variables: tuple[str, ...]
+    custom_verb: str
+
+    @property
+    def shape(self) -> str:
+        """The template with its variables' names left out: equal shapes match equal paths."""
+        path = "/".join("{}" if segment is None else segment for segment in self.segments)
+        return f"/{path}:{self.custom_verb}" if self.custom_verb else f"/{path}"
+
+
+def parse_template(text: str) -> Template:
+    """Read a path template; ValueError says what is wrong with it."""
+    if not text.startswith("/") or text == "/":
+        raise ValueError(f"path template {text!r} does not start with / and a segment")
+    path, colon, verb = text[1:].partition(":")
+    if colon and not _LITERAL.fullmatch(verb):
+        raise ValueError(f"path template {text!r} has no proper verb after the colon")
+    segments: list[str | None] = []
+    variables: list[str] = []
+    for segment in path.split("/"):
+        if variable := _VARIABLE.fullmatch(segment):
+            segments.append(None)
+            variables.append(variable[1])
+        elif _LITERAL.fullmatch(segment):
+            segments.append(segment)
+        else:
+            raise ValueError(f"path template {text!r} has the unusable segment {segment!r}")
+    if len(set(variables)) != len(variables):
+        raise ValueError(f"path template {text!r} names a variable twice")
+    return Template(tuple(segments), tuple(variables), verb)
+
+
+@dataclass(slots=True)
+class _Node(Generic[Target]):
+    literals: "dict[str, _Node[Target]]" = field(default_factory=dict)
+    variable: "_Node[Target] | None" = None
+    # custom verb ("" for none) -> HTTP verb -> target
+    ends: dict[str, dict[str, Target]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[Target]):
+    """What is at a path: HTTP verb -> target, and the path's variables, percent-decoded."""
+
+    targets: Mapping[str, Target]
+    values: tuple[str, ...]
+
+
+class Undecodable(ValueError):
+    """A path segment that is not UTF-8 once percent-decoded."""
+
+
+class Routes(Generic[Target]):
+    """All routes as a tree of segments."""
+
+    def __init__(self, routes: Iterable[tuple[str, Template, Target]]) -> None:
+        self._root: _Node[Target] = _Node()
+        for verb, template, target in routes:
+            self._add(verb, template, target)
+
+    def _add(self, verb: str, template: Template, target: Target) -> None:
+        node = self._root
+        for segment in template.segments:
+            if segment is None:
+                node.variable = node.variable or _Node()
+                node = node.variable
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.ends.setdefault(template.custom_verb, {})[verb] = target
+
+    def match(self, raw_path: str) -> Match[Target] | None:
+        """Everything served at a raw path (still percent-encoded), or None."""
+        first, *segments = raw_path.split("/")
+        if first or not segments:
+            return None
+        last, colon, verb = segments[-1].rpartition(":")
+        if colon:
+            segments[-1] = last
+        for ends, values in _walk(self._root, segments, 0, ()):
+            if targets := ends.get(verb if colon else ""):
+                return Match(targets, tuple(map(_decoded, values)))
+        return None
+
+
+def _walk(
+    node: _Node[Target], segments: list[str], at: int, values: tuple[str, ...]
+) -> Iterator[tuple[dict[str, dict[str, Target]], tuple[str, ...]]]:
+    if at == len(segments):
+        yield node.ends, values
+        return
+    segment = segments[at]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        yield from _walk(literal, segments, at + 1, values)
+    if node.variable is not None and segment:
+        yield from _walk(node.variable, segments, at + 1, (*values, segment))
+
+
+def _decoded(segment: str) -> str:
+    if "%" not in segment:
+        return segment
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise Undecodable(segment) from None

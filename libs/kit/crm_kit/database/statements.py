@@ -1,0 +1,50 @@
+"""SQLAlchemy writes the SQL, once; asyncpg runs it ever after.
+
+A `Statement` is the compiled text with the order of its parameters. No value ever becomes part of the text.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, cast
+
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.sql import ClauseElement
+
+DIALECT = asyncpg.dialect()
+Arguments = ParamSpec("Arguments")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """Text with `$1`, `$2` ... and the names of the values that go there, in that order."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: Mapping[str, object] = field(default_factory=dict)
+
+    def arguments(self, values: Mapping[str, Any]) -> list[object]:
+        """The values in the statement's order; a missing one is a KeyError naming it."""
+        constants = self.constants
+        return [values[name] if name in values else constants[name] for name in self.names]
+
+
+def compile_statement(clause: Executable) -> Statement:
+    """Compile for asyncpg. Bind parameters keep their names; literals become constants."""
+    assert isinstance(clause, ClauseElement)
+    compiled = clause.compile(dialect=DIALECT)
+    names = tuple(getattr(compiled, "positiontup", None) or ())
+    binds = getattr(compiled, "binds", {})
+    constants = {name: compiled.params[name] for name in names if not binds[name].required}
+    return Statement(str(compiled), names, constants)
+
+
+def statement(build: Callable[Arguments, Executable]) -> Callable[Arguments, Statement]:
+    """Decorate a function that builds a statement: each combination of arguments is compiled once."""
+
+    @functools.wraps(build)
+    def compiled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Statement:
+        return compile_statement(build(*args, **kwargs))
+
+    return cast("Callable[Arguments, Statement]", functools.lru_cache(maxsize=512)(compiled))

@@ -1,0 +1,104 @@
+"""How every table looks: tenant first, rows of other tenants invisible.
+
+`tenant_table` declares it for SQLAlchemy; `protect` writes the row-level security that a migration executes.
+What a violated constraint means to a caller stands beside the constraint, in its `info`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.schema import SchemaItem
+
+# Rows that belong to no tenant (leases, for example) carry this one.
+SYSTEM_TENANT = UUID(int=0)
+NAMING = {"ix": "%(table_name)s_%(column_0_N_name)s_index"}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What a caller is told when a constraint refuses a row."""
+
+    code: str  # "exists" or "reference"
+    reason: str
+    field: str
+    detail: str
+
+
+def tenant_table(
+    name: str, metadata: MetaData, *items: SchemaItem, key: Sequence[str] = ("id",), plumbing: bool = False
+) -> Table:
+    """A table whose primary key is the tenant and `key`. Plumbing tables can also be read across tenants."""
+    return Table(
+        name,
+        metadata,
+        Column("tenant_id", Uuid, nullable=False),
+        *items,
+        PrimaryKeyConstraint("tenant_id", *key, name=f"{name}_pkey"),
+        info={"plumbing": plumbing},
+    )
+
+
+def versioned_columns() -> list[Column[Any]]:
+    """The columns every resource ends with."""
+    return [
+        Column("version", Integer, nullable=False),
+        Column("create_time", DateTime(timezone=True), nullable=False),
+        Column("update_time", DateTime(timezone=True), nullable=False),
+    ]
+
+
+def unique(name: str, *columns: str, reason: str, field: str, detail: str) -> UniqueConstraint:
+    """A key that is unique within the tenant."""
+    violation = Violation("exists", reason, field, detail)
+    return UniqueConstraint("tenant_id", *columns, name=name, info={"violation": violation})
+
+
+def reference(
+    column: str, target: str, *, name: str, field: str, reason: str = "REFERENCE_NOT_FOUND"
+) -> ForeignKeyConstraint:
+    """A reference to a row of the same tenant, `target` being its table."""
+    violation = Violation("reference", reason, field, "does not exist")
+    return ForeignKeyConstraint(
+        ["tenant_id", column],
+        [f"{target}.tenant_id", f"{target}.id"],
+        name=name,
+        info={"violation": violation},
+    )
+
+
+def protect(connection: Connection, table: str, *, plumbing: bool = False) -> None:
+    """Force row-level security on a table: the tenant set on the connection, or nothing at all."""
+    everyone = "current_setting('crm.tenant_id', true) = '*' OR " if plumbing else ""
+    rule = f"{everyone}tenant_id = nullif(nullif(current_setting('crm.tenant_id', true), ''), '*')::uuid"
+    for command in (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY tenant ON {table} USING ({rule}) WITH CHECK ({rule})",
+    ):
+        connection.execute(text(command))
+
+
+def violations_of(*parts: MetaData) -> dict[str, Violation]:
+    """Constraint name -> what a caller is told, for all tables."""
+    return {
+        str(constraint.name): constraint.info["violation"]
+        for metadata in parts
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if "violation" in constraint.info
+    }

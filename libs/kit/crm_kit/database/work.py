@@ -1,0 +1,312 @@
+"""A unit of work: what a command reads, and the rows it gathers to be written together.
+
+Rows are gathered, not sent: on commit they go as ONE statement (each row a common table expression), which
+PostgreSQL runs as one transaction and one round trip. A command that must read its own writes calls `flush`,
+and the unit becomes an ordinary transaction.
+"""
+
+import asyncio
+import contextlib
+import functools
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import asyncpg
+from asyncpg.transaction import Transaction
+from sqlalchemy import Table, bindparam, delete, insert, update
+
+from crm_kit.database.connections import UNAVAILABLE, Connection, Database, Record
+from crm_kit.database.statements import Statement, statement
+from crm_kit.database.tables import Violation
+from crm_kit.errors import AlreadyExists, Conflict, CrmError, InvalidArgument, Unavailable, invalid_field
+from crm_kit.identity.access import Actor, Scope
+
+UNMET = "CRM01"
+"""SQLSTATE raised by `crm_require` when a piece did not touch the rows it had to."""
+
+
+Result = TypeVar("Result")
+CONFLICT_TRIES = 10
+OUTBOX_CHANNEL = "outbox"
+"""Where the relay listens."""
+
+
+class Reader(Protocol):
+    """What a query needs: whose eyes it reads with, and the two ways to fetch."""
+
+    actor: Actor
+    now: datetime
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def scope(self) -> Scope: ...
+    async def one(self, query: Statement, **values: Any) -> Record | None: ...
+    async def all(self, query: Statement, **values: Any) -> list[Record]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One gathered statement. `unmet` is raised when it touches no row although it must."""
+
+    statement: Statement
+    values: Mapping[str, Any]
+    unmet: Callable[[], CrmError] | None = None
+
+
+class Unit:
+    """One transaction's work for one actor. Use `Database`-wide `units()` or the RPC pipeline to get one."""
+
+    def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
+        self.database = database
+        self.actor = actor
+        self.scope = scope
+        self.now = now
+        self.pieces: list[Piece] = []
+        self.wakes_relay = False
+        self._stack = contextlib.AsyncExitStack()
+        self._connection: Connection | None = None
+        self._transaction: Transaction | None = None
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.tenant_id
+
+    # --- reading ---
+
+    async def one(self, query: Statement, **values: Any) -> Record | None:
+        """The first row, or None."""
+        rows = await self.all(query, **values)
+        return rows[0] if rows else None
+
+    async def all(self, query: Statement, **values: Any) -> list[Record]:
+        """All rows. What was gathered and not yet flushed is not seen."""
+        connection = await self._connected()
+        with translated(self.database.violations):
+            return await connection.fetch(query.sql, *query.arguments(self.actor.binds | values))
+
+    # --- gathering ---
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Add a row; the tenant is filled in."""
+        self.execute(insert_row(table, tuple(row)), **row)
+
+    def save(self, table: Table, row: Mapping[str, Any], *, version: int) -> None:
+        """Replace the row with this `id` if it still has `version`; if not, the unit fails as Conflict."""
+        self.execute(
+            replace_row(table, tuple(row)),
+            unmet=lambda: Conflict("it was changed by somebody else at the same time; try again"),
+            expected_version=version,
+            **row,
+        )
+
+    def delete(self, table: Table, **key: Any) -> None:
+        """Remove the rows that have these values."""
+        self.execute(delete_rows(table, tuple(key)), **key)
+
+    def execute(self, query: Statement, *, unmet: Callable[[], CrmError] | None = None, **values: Any) -> None:
+        """Gather any INSERT, UPDATE or DELETE; it must RETURN something when `unmet` is given."""
+        self.pieces.append(Piece(query, self.actor.binds | values, unmet))
+
+    # --- sending ---
+
+    async def flush(self) -> None:
+        """Send what is gathered, inside a transaction, so that the unit can read it."""
+        connection = await self._connected()
+        if self._transaction is None:
+            self._transaction = connection.transaction()
+            with translated(self.database.violations):
+                await self._transaction.start()
+        await self._send(connection)
+
+    async def commit(self) -> None:
+        """Make everything true at once, or nothing."""
+        if self.pieces:
+            await self._send(await self._connected())
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            with translated(self.database.violations):
+                await transaction.commit()
+
+    async def close(self) -> None:
+        """Roll back what is not committed and give the connection back."""
+        try:
+            if self._transaction is not None:
+                with contextlib.suppress(*UNAVAILABLE):
+                    await self._transaction.rollback()
+        finally:
+            await self._stack.aclose()
+
+    async def _send(self, connection: Connection) -> None:
+        pieces, self.pieces = self.pieces, []
+        if not pieces:
+            return
+        joined = join_pieces(
+            tuple(piece.statement for piece in pieces),
+            tuple(piece.unmet is not None for piece in pieces),
+            self.wakes_relay,
+        )
+        arguments = [value for piece in pieces for value in piece.statement.arguments(piece.values)]
+        try:
+            with translated(self.database.violations):
+                await connection.fetch(joined, *arguments)
+        except UnmetError as error:
+            unmet = pieces[error.piece].unmet
+            assert unmet is not None
+            raise unmet() from None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = await self._stack.enter_async_context(self.database.connection(self.actor.tenant_id))
+        return self._connection
+
+
+class Eyes:
+    """A reader outside any transaction: each statement takes a connection for itself."""
+
+    def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
+        self.database = database
+        self.actor = actor
+        self.scope = scope
+        self.now = now
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.tenant_id
+
+    async def one(self, query: Statement, **values: Any) -> Record | None:
+        """The first row, or None."""
+        rows = await self.all(query, **values)
+        return rows[0] if rows else None
+
+    async def all(self, query: Statement, **values: Any) -> list[Record]:
+        """All rows."""
+        with translated(self.database.violations):
+            return await self.database.all(self.actor.tenant_id, query, self.actor.binds | values)
+
+
+@contextlib.asynccontextmanager
+async def unit(database: Database, actor: Actor, *, scope: Scope, now: datetime) -> AsyncIterator[Unit]:
+    """A unit of work that commits when the block ends well."""
+    work = Unit(database, actor, scope=scope, now=now)
+    try:
+        yield work
+        await work.commit()
+    finally:
+        await work.close()
+
+
+async def retried(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Try again while others change the same thing at the same time; after many tries the Conflict stands."""
+    for _ in range(CONFLICT_TRIES - 1):
+        with contextlib.suppress(Conflict):
+            return await attempt()
+        # Full jitter, so that those who met do not meet again.
+        await asyncio.sleep(random.uniform(0, 0.02))
+    return await attempt()
+
+
+# --- statements ---
+
+
+@statement
+def insert_row(table: Table, columns: tuple[str, ...]) -> Any:
+    names = ("tenant_id", *(name for name in columns if name != "tenant_id"))
+    return insert(table).values({name: bindparam(name) for name in names})
+
+
+@statement
+def replace_row(table: Table, columns: tuple[str, ...]) -> Any:
+    changed: dict[str, Any] = {
+        name: bindparam(name) for name in columns if name not in {"id", "tenant_id", "create_time"}
+    }
+    return (
+        update(table)
+        .where(
+            table.c.tenant_id == bindparam("tenant_id"),
+            table.c.id == bindparam("id"),
+            table.c.version == bindparam("expected_version"),
+        )
+        .values(changed)
+        .returning(table.c.id)
+    )
+
+
+@statement
+def delete_rows(table: Table, key: tuple[str, ...]) -> Any:
+    return delete(table).where(
+        table.c.tenant_id == bindparam("tenant_id"), *(table.c[name] == bindparam(name) for name in key)
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def join_pieces(statements: tuple[Statement, ...], must: tuple[bool, ...], wakes_relay: bool) -> str:
+    """One statement of many: `WITH s0 AS (...), s1 AS (...) SELECT`, parameters renumbered in order."""
+    # NOTIFY is delivered when the transaction commits, and only then.
+    parts, checks, offset = [], [f"pg_notify('{OUTBOX_CHANNEL}', '')" if wakes_relay else "1"], 0
+    for index, piece in enumerate(statements):
+        parts.append(f"s{index} AS ({renumbered(piece.sql, offset)})")
+        if must[index]:
+            checks.append(f"crm_require((SELECT count(*) FROM s{index}), {index})")
+        offset += len(piece.names)
+    return f"WITH {', '.join(parts)} SELECT {', '.join(checks)}"
+
+
+def renumbered(sql: str, offset: int) -> str:
+    """The statement with its parameters counted from `offset` on."""
+    return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + offset}", sql)
+
+
+# --- errors ---
+
+
+class UnmetError(Exception):
+    """A piece touched no row; `piece` is its index."""
+
+    def __init__(self, piece: int) -> None:
+        super().__init__(piece)
+        self.piece = piece
+
+
+@contextlib.contextmanager
+def translated(violations: Mapping[str, Violation]) -> Any:
+    """Turn the database's errors into ours; what is not foreseen stays as it is and ends as INTERNAL."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        violation = violations.get(error.constraint_name or "")
+        if violation is None:
+            raise
+        raise refused(violation) from error
+    except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+        raise Conflict("others changed the same thing at the same time; try again") from error
+    except asyncpg.QueryCanceledError as error:
+        raise Unavailable("the database took too long") from error
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise InvalidArgument("text must not contain the character U+0000") from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == UNMET:
+            raise UnmetError(int(str(error.args[0]))) from None
+        raise
+
+
+def refused(violation: Violation) -> CrmError:
+    """The error that a caller gets for a refused constraint."""
+    if violation.code == "exists":
+        return AlreadyExists(f"{violation.field}: {violation.detail}", reason=violation.reason)
+    return invalid_field(violation.field, "reference", violation.detail, reason=violation.reason)
+
+
+CREATE_REQUIRE = f"""
+CREATE FUNCTION crm_require(found bigint, piece integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    IF found = 0 THEN RAISE EXCEPTION '%', piece USING ERRCODE = '{UNMET}'; END IF;
+    RETURN 1;
+END $$
+"""
+"""Executed by every service's first migration."""

@@ -1,0 +1,155 @@
+"""Who is behind a token and what they may do, from the directory as this service knows it.
+
+Known for at most a second, so a right that is taken away is gone everywhere within two.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from crm_kit.database.connections import ALL_TENANTS, Database, Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.errors import Unauthenticated, invalid_field
+from crm_kit.identity.access import Access, Actor, Scope
+from crm_kit.identity.tokens import Claims
+from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
+
+CACHE_SECONDS = 1.0
+REMEMBERED = 10_000
+
+
+@statement
+def access_of_user() -> Any:
+    """One user's state, team subtree, grants of their roles, and their tenant's state, in one row."""
+    user, team, tenant = access_users, access_teams, access_tenants
+    below = (
+        select(user.c.team_id.label("id"))
+        .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
+        .cte("below", recursive=True)
+    )
+    below = below.union(
+        select(team.c.id).where(team.c.tenant_id == bindparam("tenant_id"), team.c.parent_id == below.c.id)
+    )
+    roles = select(func.jsonb_agg(access_roles.c.grants)).where(
+        access_roles.c.tenant_id == user.c.tenant_id, access_roles.c.id == any_(user.c.role_ids)
+    )
+    return (
+        select(
+            (user.c.active & tenant.c.active).label("active"),
+            user.c.team_id,
+            select(func.array_agg(below.c.id, type_=ARRAY(Uuid))).scalar_subquery().label("team_ids"),
+            roles.scalar_subquery().label("grants"),
+            tenant.c.sandbox,
+            tenant.c.clock_offset,
+        )
+        .join(tenant, tenant.c.tenant_id == user.c.tenant_id)
+        .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
+    )
+
+
+@statement
+def tenant_by_slug() -> Any:
+    return select(access_tenants.c.tenant_id).where(access_tenants.c.slug == bindparam("slug"))
+
+
+@statement
+def user_by_login() -> Any:
+    return select(access_users.c.id).where(
+        access_users.c.tenant_id == bindparam("tenant_id"), access_users.c.login == bindparam("login")
+    )
+
+
+def access_from(row: Record) -> Access:
+    """The access that a row of `access_of_user` means."""
+    return Access(
+        active=row["active"],
+        grants=widest(row["grants"] or ()),
+        team_id=row["team_id"],
+        team_ids=tuple(team for team in row["team_ids"] or () if team),
+        sandbox=row["sandbox"],
+        clock_offset=row["clock_offset"],
+    )
+
+
+def widest(roles: Iterable[Mapping[str, str]]) -> dict[str, Scope]:
+    """The grants of several roles together: for each permission the widest scope."""
+    grants: dict[str, Scope] = {}
+    for role in roles:
+        for permission, scope in role.items():
+            grants[permission] = max(grants.get(permission, Scope.OWN), Scope[scope])
+    return grants
+
+
+class Directory:
+    """Resolves verified claims to an actor."""
+
+    def __init__(self, database: Database, built_in_issuer: str) -> None:
+        self._database = database
+        self._built_in = built_in_issuer
+        self._seen: dict[tuple[UUID, UUID], tuple[float, Actor]] = {}
+        self._ids: dict[tuple[str, str, str], tuple[UUID, UUID]] = {}
+
+    async def actor(self, claims: Claims) -> Actor:
+        """The active user behind the claims; Unauthenticated when there is none."""
+        tenant_id, user_id = await self._ids_of(claims)
+        seen = self._seen.get((tenant_id, user_id))
+        if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
+            return seen[1]
+        values = {"tenant_id": tenant_id, "user_id": user_id}
+        rows = await self._database.all(tenant_id, access_of_user(), values)
+        if not rows or not rows[0]["active"]:
+            self._seen.pop((tenant_id, user_id), None)
+            raise Unauthenticated("the user is not active here")
+        actor = Actor(tenant_id, user_id, access_from(rows[0]))
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[tenant_id, user_id] = (time.monotonic(), actor)
+        return actor
+
+    def forget(self, tenant_id: UUID) -> None:
+        """The tenant's directory has changed: ask again at the next call."""
+        for key in [key for key in self._seen if key[0] == tenant_id]:
+            del self._seen[key]
+
+    async def _ids_of(self, claims: Claims) -> tuple[UUID, UUID]:
+        """Ids from the built-in issuer's tokens; looked up by slug and login for other issuers."""
+        name = (claims.issuer, claims.tenant, claims.user)
+        if name in self._ids:
+            return self._ids[name]
+        if claims.issuer == self._built_in:
+            ids = UUID(claims.tenant), UUID(claims.user)
+        else:
+            tenants = await self._database.all(ALL_TENANTS, tenant_by_slug(), {"slug": claims.tenant})
+            tenant_id = tenants[0][0] if tenants else UUID(int=0)
+            values = {"tenant_id": tenant_id, "login": claims.user}
+            users = await self._database.all(tenant_id, user_by_login(), values) if tenants else []
+            if not users:
+                raise Unauthenticated("the token's user is not in the directory")
+            ids = tenant_id, users[0][0]
+        self._ids[name] = ids
+        return ids
+
+
+@statement
+def team_of_user() -> Any:
+    return select(access_users.c.team_id).where(
+        access_users.c.tenant_id == bindparam("tenant_id"),
+        access_users.c.id == bindparam("id"),
+        access_users.c.active,
+    )
+
+
+async def owner_team(reader: Reader, owner_id: UUID, *, field: str) -> UUID | None:
+    """The team that a record of this owner belongs to; InvalidArgument naming `field` for an unknown user."""
+    if owner_id == reader.actor.user_id:
+        return reader.actor.access.team_id
+    row = await reader.one(team_of_user(), id=owner_id)
+    if row is None:
+        raise invalid_field(field, "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
+    team: UUID | None = row["team_id"]
+    return team

@@ -1,0 +1,113 @@
+"""What can go wrong, as typed errors that rules raise and the RPC pipeline turns into `google.rpc.Status`.
+
+`reason` is a name of `crm.error.v1.ErrorReason` without its prefix. The detail is written for the caller:
+it names field, rule and position, never anything internal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that breaks one rule. `field` is a path such as `account.phone_numbers[2]`."""
+
+    field: str
+    rule: str
+    detail: str
+
+
+class CrmError(Exception):
+    """Base of all errors that a caller may see. `code` is the name of a gRPC status code."""
+
+    code = "INTERNAL"
+    default_reason = "INTERNAL"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str = "",
+        violations: Sequence[FieldViolation] = (),
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.reason = reason or self.default_reason
+        self.violations = tuple(violations)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidArgument(CrmError):
+    """The request breaks a rule whatever the state of the system."""
+
+    code = "INVALID_ARGUMENT"
+    default_reason = "INVALID_ARGUMENT"
+
+
+class NotFound(CrmError):
+    """It does not exist, or the caller may not know that it does."""
+
+    code = "NOT_FOUND"
+    default_reason = "NOT_FOUND"
+
+
+class AlreadyExists(CrmError):
+    """Something of this key is already there."""
+
+    code = "ALREADY_EXISTS"
+    default_reason = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(CrmError):
+    """The state of the system does not allow it; retrying without a change does not help."""
+
+    code = "FAILED_PRECONDITION"
+    default_reason = "ILLEGAL_STATE"
+
+
+class EtagMismatch(CrmError):
+    """The resource has changed since the caller read it."""
+
+    code = "ABORTED"
+    default_reason = "ETAG_MISMATCH"
+
+
+class Conflict(CrmError):
+    """Others changed the same thing at the same time; trying again may succeed."""
+
+    code = "ABORTED"
+    default_reason = "CONFLICT"
+
+
+class Unauthenticated(CrmError):
+    """Who the caller is, is not known."""
+
+    code = "UNAUTHENTICATED"
+    default_reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(CrmError):
+    """The caller is known and may not do this."""
+
+    code = "PERMISSION_DENIED"
+    default_reason = "PERMISSION_DENIED"
+
+
+class ResourceExhausted(CrmError):
+    """A limit is reached."""
+
+    code = "RESOURCE_EXHAUSTED"
+    default_reason = "RATE_LIMITED"
+
+
+class Unavailable(CrmError):
+    """A part of the platform does not answer; trying again may succeed."""
+
+    code = "UNAVAILABLE"
+    default_reason = "UNAVAILABLE"
+
+
+def invalid_field(field: str, rule: str, detail: str, *, reason: str = "") -> InvalidArgument:
+    """An InvalidArgument of one field."""
+    return InvalidArgument(f"{field}: {detail}", reason=reason, violations=[FieldViolation(field, rule, detail)])

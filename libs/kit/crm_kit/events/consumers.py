@@ -1,0 +1,168 @@
+"""Events in: the inbox row and the effect in one transaction, the acknowledgement after the commit.
+
+Events of one aggregate are handled in their order, different aggregates side by side. What fails again and again
+goes to the dead letters with its reason, and can be replayed by command.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from crm.event.v1 import event_pb2
+from google.protobuf.message import DecodeError, Message
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from crm_kit.clock import TenantClock
+from crm_kit.database.connections import Database
+from crm_kit.database.work import Unit, retried, unit
+from crm_kit.errors import AlreadyExists, Unavailable
+from crm_kit.events.outbox import subject_of
+from crm_kit.events.relay import STREAM
+from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
+from crm_kit.plumbing import DUPLICATE, dead_letters, inbox
+from crm_kit.telemetry import RequestInfo, current
+
+log = structlog.get_logger()
+Payload = TypeVar("Payload", bound=Message)
+Event = event_pb2.Event
+Handler = Callable[[Unit, Event, Any], Awaitable[None]]
+BATCH = 200
+TRIES = 6
+BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service does when one kind of event becomes true."""
+
+    payload: type[Message]
+    handler: Handler
+
+
+class Consumers:
+    """The subscriptions of one service; `name` is its durable name at the broker."""
+
+    def __init__(self, name: str, database: Database, clock: TenantClock) -> None:
+        self.name = name
+        self._database = database
+        self._clock = clock
+        self._subscriptions: dict[str, Subscription] = {}
+
+    def on(self, payload: type[Payload], handler: Callable[[Unit, Event, Payload], Awaitable[None]]) -> None:
+        """Call `handler(work, event, payload)` for each event of this type, exactly once in effect."""
+        full_name = payload.DESCRIPTOR.full_name
+        assert full_name not in self._subscriptions, f"{full_name} is handled already"
+        self._subscriptions[full_name] = Subscription(payload, handler)
+
+    async def run(self, nats: Client) -> None:
+        """Consume until cancelled."""
+        while True:
+            try:
+                await self._consume(nats.jetstream(timeout=5))
+            except (NatsError, Unavailable, OSError) as error:
+                log.warning("consumer.waiting", consumer=self.name, error=type(error).__name__)
+                await asyncio.sleep(1)
+
+    async def _consume(self, stream: JetStreamContext) -> None:
+        config = ConsumerConfig(
+            durable_name=self.name,
+            filter_subjects=sorted(subject_of(name) for name in self._subscriptions),
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=60,
+            max_ack_pending=2 * BATCH,
+        )
+        await stream.add_consumer(STREAM, config)
+        puller = await stream.pull_subscribe_bind(durable=self.name, stream=STREAM)
+        try:
+            while True:
+                try:
+                    messages = await puller.fetch(BATCH, timeout=5)
+                except NatsTimeoutError:
+                    continue
+                await self._handle_batch(messages)
+        finally:
+            await puller.unsubscribe()
+
+    async def _handle_batch(self, messages: list[Msg]) -> None:
+        """Aggregates side by side, each one's events in order."""
+        chains: dict[str, list[tuple[Msg, Event]]] = {}
+        for message in messages:
+            try:
+                event = Event.FromString(message.data)
+            except DecodeError:
+                log.warning("consumer.unreadable", subject=message.subject)
+                await message.term()
+                continue
+            chains.setdefault(event.aggregate_id, []).append((message, event))
+        limit = asyncio.Semaphore(8)
+
+        async def follow(chain: list[tuple[Msg, Event]]) -> None:
+            async with limit:
+                for message, event in chain:
+                    await self._handle(message, event)
+
+        await asyncio.gather(*(follow(chain) for chain in chains.values()))
+
+    async def _handle(self, message: Msg, event: Event) -> None:
+        """Have the effect once, then acknowledge; or say when to send it again."""
+        tries = message.metadata.num_delivered
+        try:
+            await self.apply(event)
+        except Unavailable:
+            # Nothing wrong with the event: it waits, however often.
+            await message.nak(delay=1)
+        except Exception as error:
+            # Whatever a handler raises must not stop the events behind it.
+            log.warning("consumer.failed", event_type=event.payload.type_url, event_id=event.id, exc_info=True)
+            if tries < TRIES:
+                await message.nak(delay=BACKOFF_SECONDS[min(tries, len(BACKOFF_SECONDS)) - 1])
+            else:
+                await self._bury(event, error)
+                await message.term()
+        else:
+            await message.ack()
+
+    async def apply(self, event: Event) -> None:
+        """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
+        subscription = self._subscriptions[event.payload.type_url.rpartition("/")[2]]
+        payload = subscription.payload()
+        event.payload.Unpack(payload)
+        actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
+        token = current.set(RequestInfo(event.id, event.trace_parent))
+        try:
+            await retried(lambda: self._once(actor, event, payload, subscription.handler))
+        finally:
+            current.reset(token)
+
+    async def _once(self, actor: Actor, event: Event, payload: Message, handler: Handler) -> None:
+        now = await self._clock.now(actor.tenant_id)
+        try:
+            async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
+                work.insert(inbox, {"event_id": UUID(event.id), "consumer": self.name})
+                await handler(work, event, payload)
+        except AlreadyExists as error:
+            if error.reason != DUPLICATE:
+                raise
+
+    async def _bury(self, event: Event, error: Exception) -> None:
+        actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
+        now = await self._clock.now(actor.tenant_id)
+        async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
+            work.insert(
+                dead_letters,
+                {
+                    "id": UUID(event.id),
+                    "consumer": self.name,
+                    "event": event.SerializeToString(),
+                    "reason": f"{type(error).__name__}: {error}"[:2000],
+                },
+            )
+        log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url)

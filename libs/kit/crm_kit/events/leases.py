@@ -1,0 +1,57 @@
+"""Work that only one process may do at a time: a row that its holder renews, and another takes over when it lapses."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, or_
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.types import Interval, Text, Uuid
+
+from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.statements import statement
+from crm_kit.database.tables import SYSTEM_TENANT
+from crm_kit.ids import new_id
+from crm_kit.plumbing import leases
+
+
+@statement
+def take() -> Any:
+    until = func.clock_timestamp() + bindparam("duration", type_=Interval)
+    fresh: Insert = insert(leases).values(
+        tenant_id=bindparam("tenant_id", type_=Uuid),
+        name=bindparam("name", type_=Text),
+        holder=bindparam("holder", type_=Uuid),
+        expire_time=until,
+    )
+    free = or_(leases.c.holder == fresh.excluded.holder, leases.c.expire_time < func.clock_timestamp())
+    return fresh.on_conflict_do_update(
+        index_elements=[leases.c.tenant_id, leases.c.name],
+        set_={"holder": fresh.excluded.holder, "expire_time": fresh.excluded.expire_time},
+        where=free,
+    ).returning(leases.c.holder)
+
+
+class Lease:
+    """One name to hold. A fresh `holder` id is made for each process."""
+
+    def __init__(self, database: Database, name: str, seconds: float = 5.0) -> None:
+        self._database = database
+        self._name = name
+        self._seconds = seconds
+        self._holder: UUID = new_id()
+
+    async def hold(self) -> bool:
+        """Take or renew it; False while another process holds it. Call again well before it lapses."""
+        values = {
+            "tenant_id": SYSTEM_TENANT,
+            "name": self._name,
+            "holder": self._holder,
+            "duration": timedelta(seconds=self._seconds),
+        }
+        return bool(await self._database.all(ALL_TENANTS, take(), values))
+
+    async def release(self) -> None:
+        """Let another take it at once."""
+        self._seconds = 0
+        await self.hold()

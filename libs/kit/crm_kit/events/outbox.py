@@ -1,0 +1,49 @@
+"""An event leaves only through the outbox row of the transaction that made it true."""
+
+from typing import Any
+from uuid import UUID
+
+from crm.event.v1 import event_pb2
+from google.protobuf.message import Message
+
+from crm_kit.database.work import Unit
+from crm_kit.ids import new_id
+from crm_kit.plumbing import outbox
+from crm_kit.telemetry import current
+
+
+def subject_of(full_name: str) -> str:
+    """`crm.customer.v1.AccountCreated` travels on `crm.events.customer.AccountCreated`."""
+    _, service, _, name = full_name.split(".")
+    return f"crm.events.{service}.{name}"
+
+
+def emit(work: Unit, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
+    """Gather an event: it becomes true with the unit, and the relay is woken."""
+    event = event_pb2.Event(
+        id=str(event_id := new_id()),
+        tenant_id=str(work.tenant_id),
+        actor_id=str(work.actor.user_id),
+        aggregate_type=aggregate_type,
+        aggregate_id=str(id),
+        aggregate_version=version,
+        trace_parent=current.get().trace_parent,
+    )
+    event.occur_time.FromDatetime(work.now)
+    event.payload.Pack(payload)
+    work.insert(
+        outbox,
+        {
+            "id": event_id,
+            "subject": subject_of(payload.DESCRIPTOR.full_name),
+            "aggregate_id": id,
+            "aggregate_version": version,
+            "event": event.SerializeToString(),
+        },
+    )
+    work.wakes_relay = True
+
+
+def event_of(data: bytes) -> Any:
+    """The envelope back from its row or message."""
+    return event_pb2.Event.FromString(data)

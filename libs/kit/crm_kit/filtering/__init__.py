@@ -1,0 +1,14 @@
+"""Filters: one small language for lists, dynamic segments, assignment rules and policies.
+
+It is a subset of AIP-160 (https://google.aip.dev/160) with `IN`, dates and null:
+
+    status = ACTIVE AND (region_code = "CN-GD" OR tags:vip) AND NOT custom.fleet_size < 10
+    create_time >= 2026-01-31T08:00:00+08:00 AND owner_id != null AND kind IN (PERSON, ORGANIZATION)
+
+As AIP-160 has it, OR binds tighter than AND: `a AND b OR c` means `a AND (b OR c)`. NOT binds tightest.
+`field:x` is "has": text contains x whatever its case, a list has the member x; `field:*` is "has any value".
+A comparison with a null field is unknown, NOT unknown is unknown, and a filter takes only what is true, as SQL.
+
+`schema` declares the fields, `parsing` makes a typed tree of a text, `sql` compiles it, `evaluation` decides it
+in memory. `tree` and `evaluation` import no SQL. This file imports nothing so that it stays that way.
+"""

@@ -1,0 +1,150 @@
+"""A filter decided in memory, with the three values of SQL: true, false and unknown (None)."""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from crm_kit.filtering.tree import (
+    LISTS,
+    And,
+    Comparison,
+    Field,
+    FieldType,
+    Filter,
+    Has,
+    IsNull,
+    Not,
+    OneOf,
+    Operator,
+    Or,
+    Present,
+    Value,
+)
+from crm_kit.money import Money
+
+_OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQUAL: operator.eq,
+    Operator.NOT_EQUAL: operator.ne,
+    Operator.LESS: operator.lt,
+    Operator.AT_MOST: operator.le,
+    Operator.GREATER: operator.gt,
+    Operator.AT_LEAST: operator.ge,
+}
+_FROM_TEXT: dict[FieldType, Callable[[str], object]] = {
+    FieldType.DATE: date.fromisoformat,
+    FieldType.INSTANT: datetime.fromisoformat,
+    FieldType.UUID: UUID,
+}
+
+_NUMBERS = (int, float, Decimal)
+_KINDS: dict[FieldType, tuple[type, ...]] = {
+    FieldType.TEXT: (str,),
+    FieldType.NUMBER: _NUMBERS,
+    FieldType.INTEGER: _NUMBERS,
+    FieldType.MONEY: (Decimal, Money),
+    FieldType.DATE: (date, str),
+    FieldType.INSTANT: (datetime, str),
+    FieldType.BOOL: (bool,),
+    FieldType.ENUM: (str,),
+    FieldType.UUID: (UUID, str),
+    FieldType.TEXT_LIST: (list, tuple),
+    FieldType.UUID_LIST: (list, tuple),
+}
+_EMPTIABLE = LISTS | {FieldType.TEXT}
+
+
+def evaluate(tree: Filter, record: Mapping[str, object]) -> bool:
+    """Whether the filter takes the record, exactly as its SQL would take the row.
+
+    `record` has the values under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or
+    object under `a`, where it may be missing or of another type and then is null. Dates, instants and ids may
+    also be given as their ISO text. KeyError when the record lacks a field of the filter.
+    """
+    return _decide(tree, record) is True
+
+
+def _decide(tree: Filter, record: Mapping[str, object]) -> bool | None:
+    match tree:
+        case And(terms):
+            return _all(_decide(term, record) for term in terms)
+        case Or(terms):
+            return _negated(_all(_negated(_decide(term, record)) for term in terms))
+        case Not(term):
+            return _negated(_decide(term, record))
+        case IsNull(field):
+            return _read(field, record) is None
+        case Present(field):
+            value = _read(field, record)
+            return value is not None and not (field.type in _EMPTIABLE and len(value) == 0)
+    value = _read(tree.field, record)
+    return None if value is None else _holds(tree, value)
+
+
+def _holds(term: Comparison | OneOf | Has, value: Any) -> bool:
+    match term:
+        case Comparison(_, op, operand):
+            return _OPERATORS[op](value, _alike(operand, value))
+        case OneOf(_, operands):
+            return any(value == _alike(operand, value) for operand in operands)
+        case Has(field, operand):
+            if field.type in LISTS:
+                return operand in value
+            return fold(str(operand)) in fold(value)
+
+
+def _all(decisions: Iterable[bool | None]) -> bool | None:
+    unknown = False
+    for decision in decisions:
+        if decision is False:
+            return False
+        unknown = unknown or decision is None
+    return None if unknown else True
+
+
+def _negated(decision: bool | None) -> bool | None:
+    return None if decision is None else not decision
+
+
+def _read(field: Field, record: Mapping[str, object]) -> Any:
+    """The field's value in the form the filter's values have."""
+    if field.path in record:
+        value = record[field.path]
+    else:
+        value = _walk(field.path, record)
+        if not _could_be(field.type, value):
+            return None
+    if isinstance(value, str) and field.type in _FROM_TEXT:
+        return _FROM_TEXT[field.type](value)
+    return value.amount if isinstance(value, Money) else value
+
+
+def _walk(path: str, record: Mapping[str, object]) -> Any:
+    head, *rest = path.split(".")
+    value: Any = record[head]
+    for name in rest:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
+
+
+def _could_be(type: FieldType, value: object) -> bool:
+    """Whether a value found inside another is of the type. A custom field's key may once have meant something else."""
+    kinds = _KINDS[type]
+    return isinstance(value, kinds) and (type is FieldType.BOOL or not isinstance(value, bool))
+
+
+def _alike(operand: Value, value: object) -> Any:
+    """A float column compares as float, as in SQL."""
+    return float(operand) if isinstance(value, float) and isinstance(operand, (Decimal, int)) else operand
+
+
+def fold(text: str) -> str:
+    """Lower case letter by letter, as PostgreSQL's ILIKE with the C.UTF-8 locale folds.
+
+    `str.lower` differs in two: a final Σ depends on its neighbours, and İ becomes two characters.
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join("i" if character == "İ" else character.lower() for character in text)

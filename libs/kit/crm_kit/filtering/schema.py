@@ -1,0 +1,109 @@
+"""Which fields a list, segment or rule may filter by, with their types and their SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Date, Numeric, Text, Uuid, case, cast, func, select, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_kit.filtering.tree import FieldType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterField:
+    """One field. `expression` is its SQL; None where filters are only decided in memory.
+
+    `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
+    """
+
+    type: FieldType
+    expression: ColumnElement[Any] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterSchema:
+    """Fields by path. Make one per list, once; for a tenant's custom fields keep the extended one."""
+
+    fields: Mapping[str, FilterField]
+
+    def extended(self, fields: Mapping[str, FilterField]) -> "FilterSchema":
+        return FilterSchema({**self.fields, **fields})
+
+
+def enum_field(
+    expression: ColumnElement[Any] | None,
+    values: Sequence[str],
+    *,
+    prefix: str = "",
+    type: FieldType = FieldType.ENUM,
+) -> FilterField:
+    """A field of enum values, each accepted with and without the prefix. `values` are as stored, either way.
+
+    `type` TEXT_LIST is for lists of enum values.
+    """
+    accepted: dict[str, str] = {}
+    for value in values:
+        short = value.removeprefix(prefix)
+        accepted |= {short: value, prefix + short: value}
+    return FilterField(type, expression, MappingProxyType(accepted))
+
+
+def money_fields(
+    name: str, amount: ColumnElement[Any] | None, currency_code: ColumnElement[Any] | None
+) -> dict[str, FilterField]:
+    """`name` and `name.amount` compare the amount, `name.currency_code` the currency."""
+    return {
+        name: FilterField(FieldType.MONEY, amount),
+        f"{name}.amount": FilterField(FieldType.NUMBER, amount),
+        f"{name}.currency_code": FilterField(FieldType.TEXT, currency_code),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CustomField:
+    """What a tenant defined: its type and, for a selection, its options."""
+
+    type: FieldType
+    options: tuple[str, ...] = ()
+
+
+def custom_fields(
+    column: ColumnElement[Any], definitions: Mapping[str, CustomField], *, prefix: str = "custom"
+) -> dict[str, FilterField]:
+    """Fields `custom.<key>` that read a JSONB object column. Keys are bind parameters, never text of the SQL.
+
+    Dates and ids are JSON strings, numbers are numbers, selections of several are arrays of strings.
+    """
+    found: dict[str, FilterField] = {}
+    for key, definition in definitions.items():
+        expression = _custom_expression(column, key, definition.type)
+        if definition.options:
+            found[f"{prefix}.{key}"] = enum_field(expression, definition.options, type=definition.type)
+        else:
+            found[f"{prefix}.{key}"] = FilterField(definition.type, expression)
+    return found
+
+
+def _custom_expression(column: ColumnElement[Any], key: str, type: FieldType) -> ColumnElement[Any]:
+    """The value, or null where what is stored is not of the type: a key may once have meant something else."""
+    value = type_coerce(column, JSONB)[key]
+    text = value.astext
+    kind = func.jsonb_typeof(value)
+    match type:
+        case FieldType.TEXT | FieldType.ENUM:
+            return case((kind == "string", text))
+        case FieldType.NUMBER:
+            return case((kind == "number", cast(text, Numeric)))
+        case FieldType.BOOL:
+            return case((kind == "boolean", cast(text, Boolean)))
+        case FieldType.DATE:
+            return case((func.pg_input_is_valid(text, "date"), cast(text, Date)))
+        case FieldType.UUID:
+            return case((func.pg_input_is_valid(text, "uuid"), cast(text, Uuid)))
+        case FieldType.TEXT_LIST:
+            elements = func.jsonb_array_elements_text(value).column_valued("element")
+            return case((kind == "array", func.array(select(elements).scalar_subquery(), type_=ARRAY(Text))))
+    raise ValueError(f"a custom field cannot be of type {type}")

@@ -1,0 +1,159 @@
+"""A filter as SQL: an expression with bind parameters `f_0`, `f_1` ... and their values. No value becomes text."""
+
+import operator
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Numeric,
+    String,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    func,
+    not_,
+    or_,
+    true,
+)
+from sqlalchemy.types import TypeEngine
+
+from crm_kit.filtering.schema import FilterSchema
+from crm_kit.filtering.tree import (
+    LISTS,
+    And,
+    Comparison,
+    Field,
+    FieldType,
+    Filter,
+    Has,
+    IsNull,
+    Not,
+    OneOf,
+    Operator,
+    Or,
+    Present,
+)
+
+# Types that an index on the column serves: an int column too is compared with a bigint, but not with a numeric.
+_BIND_TYPES: dict[FieldType, TypeEngine[Any]] = {
+    FieldType.TEXT: Text(),
+    FieldType.NUMBER: Numeric(),
+    FieldType.INTEGER: BigInteger(),
+    FieldType.MONEY: Numeric(),
+    FieldType.DATE: Date(),
+    FieldType.INSTANT: DateTime(timezone=True),
+    FieldType.BOOL: Boolean(),
+    FieldType.ENUM: Text(),
+    FieldType.UUID: Uuid(),
+    FieldType.TEXT_LIST: ARRAY(Text()),
+    FieldType.UUID_LIST: ARRAY(Uuid()),
+}
+_OPERATORS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
+    Operator.EQUAL: operator.eq,
+    Operator.NOT_EQUAL: operator.ne,
+    Operator.LESS: operator.lt,
+    Operator.AT_MOST: operator.le,
+    Operator.GREATER: operator.gt,
+    Operator.AT_LEAST: operator.ge,
+}
+
+
+def compile_sql(tree: Filter, schema: FilterSchema) -> tuple[ColumnElement[bool], dict[str, Any]]:
+    """The expression for WHERE and the values of its parameters.
+
+    The expression depends on the filter's shape alone: compile it once per `shape`, and take the values of
+    later filters of that shape from `filter_values`.
+    """
+    return _Compiler(schema).compile(tree), filter_values(tree)
+
+
+def filter_values(tree: Filter) -> dict[str, Any]:
+    """The values of the parameters `f_0`, `f_1` ... of a filter."""
+    return {f"f_{index}": value for index, value in enumerate(_values(tree))}
+
+
+def _values(tree: Filter) -> Iterator[object]:
+    match tree:
+        case Comparison(_, _, value):
+            yield value
+        case OneOf(_, values):
+            yield list(values)
+        case Has(field, value):
+            yield [value] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
+        case Not(term):
+            yield from _values(term)
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from _values(term)
+
+
+def _escape_pattern(text: str) -> str:
+    """Text to be found as it is by LIKE, whose default escape is the backslash."""
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+class _Compiler:
+    """Walks a tree as `_values` does: the n-th value belongs to the parameter `f_n`."""
+
+    def __init__(self, schema: FilterSchema) -> None:
+        self.schema = schema
+        self.numbers = count()
+
+    def compile(self, tree: Filter) -> ColumnElement[bool]:
+        match tree:
+            case Not(term):
+                return not_(self.compile(term).self_group())
+            case And(terms):
+                return and_(true(), *map(self.compile, terms))
+            case Or(terms):
+                return or_(*map(self.compile, terms))
+            case IsNull(field):
+                return self._expression(field).is_(None)
+            case Present(field):
+                return self._present(field)
+            case Comparison(field, op, _):
+                return _OPERATORS[op](self._expression(field), self._bind(_BIND_TYPES[field.type]))
+            case OneOf(field, _):
+                return self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
+            case Has(field, _):
+                return self._has(field)
+
+    def _has(self, field: Field) -> ColumnElement[bool]:
+        expression = self._expression(field)
+        if field.type not in LISTS:
+            return expression.ilike(self._bind(Text()))
+        return expression.bool_op("@>")(self._bind(_list_type(expression, field)))
+
+    def _present(self, field: Field) -> ColumnElement[bool]:
+        expression = self._expression(field)
+        if field.type in LISTS:
+            return and_(expression.is_not(None), func.cardinality(expression) > 0)
+        if field.type is FieldType.TEXT:
+            return and_(expression.is_not(None), expression != "")
+        return expression.is_not(None)
+
+    def _expression(self, field: Field) -> ColumnElement[Any]:
+        expression = self.schema.fields[field.path].expression
+        if expression is None:
+            raise ValueError(f"{field.path} has no SQL")
+        return expression
+
+    def _bind(self, type: TypeEngine[Any]) -> ColumnElement[Any]:
+        return bindparam(f"f_{next(self.numbers)}", type_=type)
+
+
+def _list_type(expression: ColumnElement[Any], field: Field) -> TypeEngine[Any]:
+    """`@>` takes arrays of one type: varchar[] does not go with text[]. A cast to varchar(20)[] would cut values."""
+    members = expression.type.item_type if isinstance(expression.type, ARRAY) else None
+    if isinstance(members, String) and not isinstance(members, Text):
+        return ARRAY(String())
+    return _BIND_TYPES[field.type]

@@ -1,0 +1,150 @@
+"""A filter as a typed tree: what `parsing` makes, `sql` compiles and `evaluation` decides."""
+
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+Value = str | int | Decimal | date | datetime | bool | UUID
+
+
+class FieldType(StrEnum):
+    """What a field holds. MONEY is the amount, whatever its currency."""
+
+    TEXT = "TEXT"
+    NUMBER = "NUMBER"
+    INTEGER = "INTEGER"
+    MONEY = "MONEY"
+    DATE = "DATE"
+    INSTANT = "INSTANT"
+    BOOL = "BOOL"
+    ENUM = "ENUM"
+    UUID = "UUID"
+    TEXT_LIST = "TEXT_LIST"
+    UUID_LIST = "UUID_LIST"
+
+
+LISTS = frozenset({FieldType.TEXT_LIST, FieldType.UUID_LIST})
+
+
+class Operator(StrEnum):
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field by its path, for example `display_name` or `custom.fleet_size`."""
+
+    path: str
+    type: FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`field >= value`; unknown where the field is null."""
+
+    field: Field
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """`field IN (a, b)`; unknown where the field is null."""
+
+    field: Field
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """`field:value`: a text contains it, whatever the case; a list has this member. Unknown where it is null."""
+
+    field: Field
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """`field:*`: neither null nor empty; true or false, never unknown."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """`field = null`; true or false, never unknown."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: "Filter"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of them; of no terms (the empty filter) it is true."""
+
+    terms: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    terms: tuple["Filter", ...]
+
+
+Filter = Comparison | OneOf | Has | Present | IsNull | Not | And | Or
+EVERYTHING = And(())
+
+
+def shape(tree: Filter) -> str:
+    """All of a filter but its values. Filters of one shape, over one schema, share one compiled statement."""
+    match tree:
+        case Comparison(field, operator, _):
+            return f"{field.path} {field.type} {operator}"
+        case OneOf(field, _):
+            return f"{field.path} {field.type} IN"
+        case Has(field, _):
+            return f"{field.path} {field.type} :"
+        case Present(field):
+            return f"{field.path} {field.type} :*"
+        case IsNull(field):
+            return f"{field.path} {field.type} null"
+        case Not(term):
+            return f"NOT({shape(term)})"
+        case And(terms):
+            return f"AND({','.join(map(shape, terms))})"
+        case Or(terms):
+            return f"OR({','.join(map(shape, terms))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A filter that is equal, and hashes, by its shape alone: an argument for a cache of statements."""
+
+    key: str
+    tree: Filter = dataclass_field(compare=False)
+
+    @classmethod
+    def of(cls, tree: Filter) -> "Shaped":
+        return cls(shape(tree), tree)
+
+
+def fields_of(tree: Filter) -> frozenset[str]:
+    """The paths a filter speaks of."""
+    match tree:
+        case Not(term):
+            return fields_of(term)
+        case And(terms) | Or(terms):
+            return frozenset[str]().union(*map(fields_of, terms))
+        case Comparison(field) | OneOf(field) | Has(field) | Present(field) | IsNull(field):
+            return frozenset({field.path})

@@ -1,0 +1,86 @@
+"""Who acts, and what they may do."""
+
+import enum
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, any_, bindparam, or_, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from crm_kit.errors import PermissionDenied
+
+
+class Scope(enum.IntEnum):
+    """Whose records a permission reaches. A wider scope includes the narrower ones."""
+
+    OWN = 1
+    TEAM = 2
+    ALL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one user may do, as the directory says now."""
+
+    active: bool
+    grants: Mapping[str, Scope]
+    team_id: UUID | None = None
+    # The user's own team and all below it.
+    team_ids: tuple[UUID, ...] = ()
+    sandbox: bool = False
+    # How far the tenant's test clock is ahead; zero but for sandbox tenants.
+    clock_offset: timedelta = timedelta(0)
+
+    def scope(self, permission: str) -> Scope:
+        """The widest scope granted for the permission; PermissionDenied without any."""
+        granted = self.grants.get(permission) or self.grants.get("*")
+        if granted is None:
+            raise PermissionDenied(f"the permission {permission} is needed")
+        return granted
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A user or service at work in one tenant."""
+
+    tenant_id: UUID
+    user_id: UUID
+    access: Access
+
+    @property
+    def binds(self) -> dict[str, Any]:
+        """What every statement may refer to: the tenant, the user, and the teams whose records they see."""
+        return {"tenant_id": self.tenant_id, "me": self.user_id, "team_ids": self.access.team_ids}
+
+
+SERVICE_ACCESS = Access(active=True, grants={"*": Scope.ALL})
+"""Background work of a service, inside one tenant."""
+
+SERVICE_USER = UUID(int=1)
+"""Who history and events name when no user asked for it."""
+
+
+def service_actor(tenant_id: UUID) -> Actor:
+    """The service itself at work in a tenant."""
+    return Actor(tenant_id, SERVICE_USER, SERVICE_ACCESS)
+
+
+@functools.cache
+def _owner_columns(table: Table) -> tuple[Any, Any]:
+    return table.c.owner_id, table.c.owner_team_id
+
+
+def visible(table: Table, scope: Scope) -> ColumnElement[bool]:
+    """Which rows of an owned table the actor may see; part of every query on it."""
+    if scope is Scope.ALL:
+        return true()
+    owner, team = _owner_columns(table)
+    own: ColumnElement[bool] = owner == bindparam("me")
+    if scope is Scope.OWN:
+        return own
+    return or_(own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid))))

@@ -1,0 +1,87 @@
+"""Lists: one way to filter, order and page, for every resource.
+
+A resource declares its `Listing` once; statements are compiled once per scope, filter shape, order and position.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Select
+
+from crm_kit.database.connections import Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.schema import FilterSchema
+from crm_kit.filtering.sql import compile_sql, filter_values
+from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
+from crm_kit.identity.access import Scope
+from crm_kit.paging import (
+    ListRequest,
+    Order,
+    OrderColumn,
+    PageTokens,
+    null_pattern,
+    page_size_of,
+    page_statement,
+    parse_order_by,
+    position_values,
+)
+
+
+class Asked(Protocol):
+    """What every List request has."""
+
+    @property
+    def page_size(self) -> int: ...
+    @property
+    def page_token(self) -> str: ...
+    @property
+    def filter(self) -> str: ...
+    @property
+    def order_by(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """How one resource is listed.
+
+    `rows(scope, filter fields)` selects what the scope may see, under the names of the order's fields; the paths
+    that the caller's filter speaks of let it hide, for example, archived rows unless they are asked for.
+    """
+
+    name: str
+    rows: Callable[[Scope, frozenset[str]], Select[Any]]
+    fields: FilterSchema
+    orders: Mapping[str, OrderColumn]
+    default_order: str = "create_time desc"
+
+    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> tuple[list[Record], str]:
+        """One page of rows, and the token of the next page or an empty string."""
+        size = page_size_of(asked.page_size)
+        tree = parse_filter(asked.filter, self.fields) if asked.filter else EVERYTHING
+        order = parse_order_by(asked.order_by, self.orders, self.default_order)
+        request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text)
+        position = tokens.read(asked.page_token, request, order)
+        nulls = None if position is None else null_pattern(position)
+        query = select_page(self, reader.scope, Shaped.of(tree), order, nulls)
+        values: dict[str, Any] = binds | filter_values(tree) | {"page_limit": size + 1}
+        if position is not None:
+            values |= position_values(position)
+        rows = await reader.all(query, **values)
+        if len(rows) <= size:
+            return rows, ""
+        rows = rows[:size]
+        return rows, tokens.issue(request, order.position_of(dict(rows[-1])))
+
+
+@statement
+def select_page(
+    listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
+) -> Select[Any]:
+    tree: Filter = filtered.tree
+    base = listing.rows(scope, fields_of(tree))
+    if tree is not EVERYTHING:
+        base = base.where(compile_sql(tree, listing.fields)[0])
+    return page_statement(base, order, nulls, "page_limit")

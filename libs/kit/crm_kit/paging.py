@@ -1,0 +1,367 @@
+"""Keyset paging: a page starts after the last row of the page before, wherever that row is by now.
+
+Rows inserted while a caller pages are neither doubled nor skipped, and page 1000 costs what page 1 costs.
+Nulls come last in both directions. Token and predicate know the position only by the values of the last row.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    UnaryExpression,
+    and_,
+    bindparam,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from crm_kit.errors import InvalidArgument, invalid_field
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+MAX_ORDER_TERMS = 5
+
+OrderValue = str | int | Decimal | datetime | date | UUID | None
+Position = tuple[OrderValue, ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MAC_BYTES = 16
+_ORDER_TERM = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)(?:\s+(asc|desc))?\s*")
+
+
+def page_size_of(asked: int) -> int:
+    """Rows a page has: 50 when 0 is asked for, at most 200; InvalidArgument when negative."""
+    if asked < 0:
+        raise invalid_field("page_size", "range", "must not be negative")
+    return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+# --- order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderColumn:
+    """What a list may be ordered by. Its bind parameters take the type of the expression."""
+
+    expression: ColumnElement[Any]
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerm:
+    """One field of an order, in one direction. Terms of one list are equal by name and direction."""
+
+    name: str
+    column: OrderColumn
+    descending: bool = False
+
+    def clause(self) -> UnaryExpression[Any]:
+        """Nulls last. It is not said of columns without nulls: that would keep a plain index from serving."""
+        expression = self.column.expression
+        directed = expression.desc() if self.descending else expression.asc()
+        return directed.nulls_last() if self.column.nullable else directed
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A total order of a list's rows; it ends with `id` and so never ties. Usable as a cache key."""
+
+    terms: tuple[OrderTerm, ...]
+
+    @property
+    def text(self) -> str:
+        """The order in one spelling, for example `name desc, id desc`."""
+        return ", ".join(term.name + (" desc" if term.descending else "") for term in self.terms)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(term.name for term in self.terms)
+
+    def clauses(self) -> list[UnaryExpression[Any]]:
+        """For `ORDER BY`."""
+        return [term.clause() for term in self.terms]
+
+    def position_of(self, row: Mapping[str, Any]) -> Position:
+        """Where a row stands: its values of the order's fields."""
+        return tuple(row[term.name] for term in self.terms)
+
+
+def parse_order_by(text: str, allowed: Mapping[str, OrderColumn], default: str) -> Order:
+    """The order for `order_by` (AIP-132: `field, other desc`), or the default when it is empty.
+
+    `allowed` has to have `id`. Where `id` is not named it is added as the last term, in the direction of the
+    term before it, so that one index read in one direction serves. InvalidArgument names `order_by`.
+    """
+    terms: dict[str, OrderTerm] = {}
+    for part in (text if text.strip() else default).split(","):
+        term = _parse_term(part, allowed)
+        if term.name in terms:
+            raise invalid_field("order_by", "order", f"{term.name} is named twice")
+        terms[term.name] = term
+    if len(terms.keys() - {"id"}) > MAX_ORDER_TERMS:
+        raise invalid_field("order_by", "order", f"names more than {MAX_ORDER_TERMS} fields besides id")
+    last = next(reversed(terms.values()))
+    terms.setdefault("id", OrderTerm("id", allowed["id"], last.descending))
+    # No two rows share an id: what is named after it orders nothing.
+    return Order(tuple(terms.values())[: list(terms).index("id") + 1])
+
+
+def _parse_term(part: str, allowed: Mapping[str, OrderColumn]) -> OrderTerm:
+    match = _ORDER_TERM.fullmatch(part)
+    if not match:
+        shown = part.strip() or "nothing"
+        raise invalid_field("order_by", "order", f"expected a field, with ` desc` if wanted, found {shown}")
+    name, direction = match.groups()
+    if name not in allowed:
+        known = ", ".join(sorted(allowed))
+        raise invalid_field("order_by", "order", f"cannot order by {name}; known: {known}")
+    return OrderTerm(name, allowed[name], direction == "desc")
+
+
+# --- where a page starts
+
+
+def null_pattern(position: Position) -> tuple[bool, ...]:
+    """Which values are null. Statements for the same order and pattern have the same text: the cache key."""
+    return tuple(value is None for value in position)
+
+
+def position_values(position: Position) -> dict[str, OrderValue]:
+    """The values of the predicate's bind parameters `after_0`, `after_1` ...; nulls need none."""
+    return {f"after_{index}": value for index, value in enumerate(position) if value is not None}
+
+
+def keyset_predicate(order: Order, nulls: tuple[bool, ...]) -> ColumnElement[bool]:
+    """True of the rows after the position whose null pattern is `nulls`.
+
+    One row comparison where all directions are equal and no column is nullable: one range of an index.
+    Else a chain of ORs behind a bound on the first column, if it has one. For an order with nullable columns
+    `page_statement` is the one whose cost does not grow with the depth of the page.
+    """
+    _check_pattern(order, nulls)
+    if _is_uniform(order.terms):
+        return _row_comparison(order.terms, 0)
+    ranges = or_(*_ranges(order, nulls))
+    first = order.terms[0]
+    if first.column.nullable:
+        return ranges
+    bound, value = first.column.expression, _bind(first, 0)
+    return and_(bound <= value if first.descending else bound >= value, ranges)
+
+
+def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | None, limit: str) -> Select[Any]:
+    """The statement of one page: `base` after the position (None: from the start), in order, limited.
+
+    Bind parameters: those of `base`, `after_N`, and `limit` by the name given. `base` has to select every field
+    of the order under its name. Where the rows after a position are several ranges of an index, each is read
+    on its own up to the limit, so that a deep page costs what the first costs.
+    """
+    count: BindParameter[int] = bindparam(limit, type_=Integer)
+    if nulls is None or _is_uniform(order.terms):
+        rows = base if nulls is None else base.where(keyset_predicate(order, nulls))
+        return rows.order_by(*order.clauses()).limit(count)
+    _check_pattern(order, nulls)
+    parts = [
+        select(base.where(part).order_by(*order.clauses()).limit(count).subquery(f"range_{index}"))
+        for index, part in enumerate(_ranges(order, nulls))
+    ]
+    merged = union_all(*parts).subquery("page")
+    clauses = [
+        OrderTerm(term.name, OrderColumn(merged.c[term.name], term.column.nullable), term.descending).clause()
+        for term in order.terms
+    ]
+    return select(merged).order_by(*clauses).limit(count)
+
+
+def _ranges(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
+    """Disjoint ranges that together are the rows after the position, the nearest first."""
+    terms = order.terms
+    found: list[ColumnElement[bool]] = []
+    start = len(terms)
+    while start > 0:
+        # The longest run of one direction that ends here is one row comparison. A column with nulls can only
+        # begin it: the comparison is never true of a row with a null there, and `_after` adds those rows.
+        end, start = start, start - 1
+        while start > 0 and not nulls[start - 1] and _continues(terms[start - 1], terms[start]):
+            start -= 1
+        same = [_equals(term, index, nulls[index]) for index, term in enumerate(terms[:start])]
+        found += [and_(*same, after) for after in _after(terms[start:end], start, nulls[start])]
+    return found
+
+
+def _after(run: tuple[OrderTerm, ...], index: int, is_null: bool) -> list[ColumnElement[bool]]:
+    """Rows after the position in the fields of one run: of a nullable column the greater ones, then the nulls."""
+    column = run[0].column
+    if is_null:
+        return []
+    after = [_row_comparison(run, index)]
+    return [*after, column.expression.is_(None)] if column.nullable else after
+
+
+def _row_comparison(run: tuple[OrderTerm, ...], index: int) -> ColumnElement[bool]:
+    values = [_bind(term, index + offset) for offset, term in enumerate(run)]
+    columns = [term.column.expression for term in run]
+    if len(run) == 1:
+        return columns[0] < values[0] if run[0].descending else columns[0] > values[0]
+    left, right = tuple_(*columns), tuple_(*values)
+    return left < right if run[0].descending else left > right
+
+
+def _equals(term: OrderTerm, index: int, is_null: bool) -> ColumnElement[bool]:
+    return term.column.expression.is_(None) if is_null else term.column.expression == _bind(term, index)
+
+
+def _continues(before: OrderTerm, term: OrderTerm) -> bool:
+    return before.descending == term.descending and not term.column.nullable
+
+
+def _is_uniform(terms: Sequence[OrderTerm]) -> bool:
+    """One direction, no nulls: what one row comparison can say."""
+    return len({term.descending for term in terms}) == 1 and not any(term.column.nullable for term in terms)
+
+
+def _bind(term: OrderTerm, index: int) -> BindParameter[Any]:
+    return bindparam(f"after_{index}", type_=term.column.expression.type)
+
+
+def _check_pattern(order: Order, nulls: tuple[bool, ...]) -> None:
+    for term, is_null in zip(order.terms, nulls, strict=True):
+        if is_null and not term.column.nullable:
+            raise ValueError(f"{term.name} is never null, the position says it is")
+
+
+# --- page tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What a page token is good for: the next page of this list, for this tenant, filter and order."""
+
+    list_name: str
+    tenant_id: UUID
+    filter: str
+    order_by: str
+
+
+class PageTokens:
+    """Makes and reads page tokens: the last row's values, signed together with the request they continue.
+
+    The signature is HMAC-SHA256, cut to 128 bits (RFC 2104 section 5). A token is readable by who has it;
+    it says no more than the row the caller has already been given.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError("the key of page tokens has fewer than 16 bytes")
+        self._key = key
+
+    def issue(self, request: ListRequest, position: Position) -> str:
+        """The token of the page after the row at `position`; base64url without padding."""
+        body = b"".join(_pack(value) for value in position)
+        return urlsafe_b64encode(self._mac(request, body) + body).rstrip(b"=").decode()
+
+    def read(self, token: str, request: ListRequest, order: Order) -> Position | None:
+        """The position a token stands for; None for the first page (an empty token).
+
+        InvalidArgument with reason INVALID_PAGE_TOKEN unless this key signed it for this very request.
+        """
+        if not token:
+            return None
+        try:
+            signed = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except ValueError:
+            raise _refused() from None
+        mac, body = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(request, body)):
+            raise _refused()
+        position = _unpack(body)
+        if len(position) != len(order.terms):
+            raise _refused()
+        return position
+
+    def _mac(self, request: ListRequest, body: bytes) -> bytes:
+        parts = (request.list_name, str(request.tenant_id), request.filter, request.order_by)
+        texts = [part.encode() for part in parts]
+        message = b"".join(len(text).to_bytes(4, "big") + text for text in texts) + body
+        return hmac.digest(self._key, message, hashlib.sha256)[:_MAC_BYTES]
+
+
+def _refused() -> InvalidArgument:
+    return invalid_field(
+        "page_token",
+        "page_token",
+        "was not made for this list, filter and order: ask for the first page again, without a token",
+        reason="INVALID_PAGE_TOKEN",
+    )
+
+
+def _pack(value: OrderValue) -> bytes:
+    """One letter for the type, two bytes for the length, the value."""
+    kind, content = _packed(value)
+    return kind + len(content).to_bytes(2, "big") + content
+
+
+def _packed(value: OrderValue) -> tuple[bytes, bytes]:
+    match value:
+        case None:
+            return b"n", b""
+        case str():
+            return b"s", value.encode()
+        case bool():
+            return b"b", bytes([value])
+        case int():
+            return b"i", str(value).encode()
+        case Decimal():
+            return b"d", str(value).encode()
+        case UUID():
+            return b"u", value.bytes
+        case datetime():
+            return b"t", str((value - _EPOCH) // _MICROSECOND).encode()
+        case date():
+            return b"c", str(value.toordinal()).encode()
+    raise TypeError(f"rows cannot be ordered by a {type(value).__name__}")
+
+
+def _unpack(body: bytes) -> Position:
+    values: list[OrderValue] = []
+    while body:
+        length = int.from_bytes(body[1:3], "big")
+        values.append(_unpacked(body[:1], body[3 : 3 + length]))
+        body = body[3 + length :]
+    return tuple(values)
+
+
+def _unpacked(kind: bytes, content: bytes) -> OrderValue:
+    match kind:
+        case b"n":
+            return None
+        case b"s":
+            return content.decode()
+        case b"b":
+            return content == b"\x01"
+        case b"i":
+            return int(content)
+        case b"d":
+            return Decimal(content.decode())
+        case b"u":
+            return UUID(bytes=content)
+        case b"t":
+            return _EPOCH + int(content) * _MICROSECOND
+        case b"c":
+            return date.fromordinal(int(content))
+    raise ValueError(f"{kind!r} is no kind of value")

@@ -1,0 +1,43 @@
+"""What the contract says about each rpc: its messages, who may call it, and what a repetition does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from crm.options.v1 import options_pb2
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+READ = options_pb2.IDEMPOTENCY_READ
+KEYED = options_pb2.IDEMPOTENCY_KEYED
+PUBLIC = "public"
+AUTHENTICATED = "authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One rpc of the contract. `path` is `/crm.customer.v1.AccountService/GetAccount`."""
+
+    path: str
+    name: str
+    permission: str
+    reads_only: bool
+    keyed: bool
+    request: type[Message]
+    response: type[Message]
+
+
+def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
+    """All rpcs of a service, as the contract describes them."""
+    for method in service.methods:
+        options = method.GetOptions()
+        idempotency = options.Extensions[options_pb2.idempotency]
+        yield Method(
+            path=f"/{service.full_name}/{method.name}",
+            name=method.name,
+            permission=options.Extensions[options_pb2.permission],
+            reads_only=idempotency == READ,
+            keyed=idempotency == KEYED,
+            request=GetMessageClass(method.input_type),
+            response=GetMessageClass(method.output_type),
+        )

@@ -1,0 +1,221 @@
+"""What happens around every rpc, in one fixed order.
+
+telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> commit
+
+A method gets its request and either a reader (rpcs that only read) or a unit of work; it returns the answer, and
+what it gathered is committed after it, together with the answer under the caller's idempotency key.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.trace import StatusCode
+from sqlalchemy import bindparam, select
+
+from crm_kit import telemetry
+from crm_kit.clock import Now, system_now
+from crm_kit.database.connections import Database
+from crm_kit.database.statements import statement
+from crm_kit.database.tables import SYSTEM_TENANT
+from crm_kit.database.work import Eyes, Unit, retried
+from crm_kit.directory.access import Directory
+from crm_kit.errors import AlreadyExists, Conflict, CrmError, InvalidArgument, Unauthenticated
+from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
+from crm_kit.identity.tokens import TokenVerifier
+from crm_kit.ids import new_id
+from crm_kit.plumbing import KEY_IN_USE, idempotency_keys
+from crm_kit.rpc.methods import AUTHENTICATED, PUBLIC, Method
+from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
+from crm_kit.rpc.validation import check_message
+from crm_kit.telemetry import RequestInfo
+
+log = structlog.get_logger()
+Run = Callable[[Any, Any], Awaitable[Message]]
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
+REPLAYED = (("idempotent-replayed", "true"),)
+BEARER = "bearer "
+ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
+MAX_KEY_LENGTH = 255
+LARGEST_REQUEST = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The serialized response, and whether an earlier request got it first."""
+
+    data: bytes
+    replayed: bool = False
+
+
+class Pipeline:
+    """Wraps the methods of servicers; one per process."""
+
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        verifier: TokenVerifier,
+        directory: Directory,
+        now: Now = system_now,
+    ) -> None:
+        self._database = database
+        self._verifier = verifier
+        self._directory = directory
+        self._now = now
+        self._metrics = telemetry.CallMetrics(service)
+
+    def behaviour(self, method: Method, run: Run) -> Behaviour:
+        """The function that grpc calls with the request's bytes."""
+
+        async def behave(data: bytes, context: Context) -> bytes:
+            started = time.perf_counter()
+            metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+            request = request_info(metadata, context.time_remaining())
+            token = telemetry.current.set(request)
+            code = "OK"
+            try:
+                answer = await self._traced(method, run, data, metadata, request)
+            except CrmError as error:
+                code = error.code
+                await refuse(context, error, request.request_id)
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except Exception:
+                # Whatever was not foreseen: the log knows it, the caller gets the request id and nothing else.
+                code = "INTERNAL"
+                log.exception("rpc.failed", method=method.path)
+                await refuse(context, CrmError("an internal error; the request id finds it"), request.request_id)
+            finally:
+                telemetry.current.reset(token)
+                self._metrics.record(method.path, code, time.perf_counter() - started)
+            if answer.replayed:
+                context.set_trailing_metadata(REPLAYED)
+            return answer.data
+
+        return behave
+
+    async def _traced(
+        self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str], request: RequestInfo
+    ) -> Answer:
+        if not telemetry.sampled(request.trace_parent):
+            return await self._answer(method, run, data, metadata)
+        with telemetry.span(method.path, request.trace_parent) as span:
+            telemetry.current.set(request.below(telemetry.trace_parent_of(span)))
+            try:
+                return await self._answer(method, run, data, metadata)
+            except Exception as error:
+                span.set_status(StatusCode.ERROR, type(error).__name__)
+                raise
+
+    async def _answer(self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str]) -> Answer:
+        actor = await self._actor(method, metadata)
+        scope = scope_of(method, actor)
+        request = parsed(method, data)
+        check_message(request)
+        now = self._now() + actor.access.clock_offset
+        if method.reads_only:
+            response = await run(request, Eyes(self._database, actor, scope=scope, now=now))
+            return Answer(response.SerializeToString())
+        key = checked_key(metadata.get("idempotency-key", "")) if method.keyed else ""
+
+        async def attempt() -> Answer:
+            return await self._write(method, run, request, data, Unit(self._database, actor, scope=scope, now=now), key)
+
+        return await retried(attempt)
+
+    async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
+        if method.permission == PUBLIC:
+            return ANONYMOUS
+        header = metadata.get("authorization", "")
+        if header[: len(BEARER)].lower() != BEARER:
+            raise Unauthenticated("a bearer token is needed")
+        return await self._directory.actor(await self._verifier.verify(header[len(BEARER) :].strip()))
+
+    async def _write(self, method: Method, run: Run, request: Message, data: bytes, work: Unit, key: str) -> Answer:
+        """Run the method and commit what it gathered, with the answer under the key when there is one."""
+        digest = hashlib.sha256(method.path.encode() + data).digest() if key else b""
+        try:
+            if key:
+                earlier = await work.one(answered(), user_id=work.actor.user_id, key=key)
+                if earlier is not None:
+                    return replay(earlier["request_hash"], digest, earlier["response"])
+            response = (await run(request, work)).SerializeToString()
+            if key:
+                row = {"user_id": work.actor.user_id, "key": key, "method": method.path}
+                work.insert(idempotency_keys, row | {"request_hash": digest, "response": response})
+            await work.commit()
+            return Answer(response)
+        except AlreadyExists as error:
+            if error.reason == KEY_IN_USE:
+                # Its twin was faster: the next attempt finds the twin's answer.
+                raise Conflict(error.detail, reason=KEY_IN_USE) from error
+            raise
+        finally:
+            await work.close()
+
+
+@statement
+def answered() -> Any:
+    keys = idempotency_keys
+    return select(keys.c.request_hash, keys.c.response).where(
+        keys.c.tenant_id == bindparam("tenant_id"),
+        keys.c.user_id == bindparam("user_id"),
+        keys.c.key == bindparam("key"),
+    )
+
+
+def replay(earlier: bytes, digest: bytes, response: bytes) -> Answer:
+    """The first answer again; refused when the key comes with another request."""
+    if earlier != digest:
+        raise AlreadyExists("this idempotency key was used with another request", reason="IDEMPOTENCY_KEY_REUSED")
+    return Answer(response, replayed=True)
+
+
+def scope_of(method: Method, actor: Actor) -> Scope:
+    """Whose records the call may touch; PermissionDenied when none."""
+    if method.permission in {PUBLIC, AUTHENTICATED}:
+        return Scope.ALL
+    return actor.access.scope(method.permission)
+
+
+def parsed(method: Method, data: bytes) -> Message:
+    """The request's message."""
+    if len(data) > LARGEST_REQUEST:
+        raise InvalidArgument("the request is larger than 4 MiB")
+    try:
+        return method.request.FromString(data)
+    except DecodeError as error:
+        raise InvalidArgument(f"the request is not a {method.request.DESCRIPTOR.full_name}") from error
+
+
+def checked_key(key: str) -> str:
+    """The idempotency key, at most 255 visible ASCII characters."""
+    if key and not (len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise InvalidArgument("idempotency-key: must be 1 to 255 visible ASCII characters")
+    return key
+
+
+def request_info(metadata: Mapping[str, str], seconds_left: float | None) -> RequestInfo:
+    """The ids of this request, made here when the caller sent none, and what calls to others pass on."""
+    return RequestInfo(
+        request_id=metadata.get("x-request-id") or str(new_id()),
+        trace_parent=metadata.get("traceparent", ""),
+        authorization=metadata.get("authorization", ""),
+        deadline=None if seconds_left is None else time.monotonic() + seconds_left,
+    )
+
+
+async def refuse(context: Context, error: CrmError, request_id: str) -> None:
+    """End the call with the error; nothing internal is in it."""
+    status = status_of(error, request_id)
+    metadata = ((DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(grpc_code(error), error.detail, trailing_metadata=metadata)

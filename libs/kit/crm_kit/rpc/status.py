@@ -1,0 +1,55 @@
+"""Errors on the wire: `google.rpc.Status` with exactly one ErrorInfo, and BadRequest or RetryInfo where they fit."""
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from crm_kit.errors import CrmError
+
+DETAILS_KEY = "grpc-status-details-bin"
+DOMAIN = "guanxi"
+
+
+def status_of(error: CrmError, request_id: str) -> status_pb2.Status:
+    """The error as callers of every language can read it."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN),
+        error_details_pb2.RequestInfo(request_id=request_id),
+    ]
+    if error.violations:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.detail, reason=each.rule)
+            for each in error.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status_pb2.Status(
+        code=code_pb2.Code.Value(error.code), message=error.detail, details=[_packed(each) for each in details]
+    )
+
+
+def _packed(message: Message) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed
+
+
+def grpc_code(error: CrmError) -> grpc.StatusCode:
+    """The status code object that grpc wants."""
+    return grpc.StatusCode[error.code]
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """The reason that a called service gave, or an empty string."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info):
+                    return str(info.reason)
+    return ""

@@ -1,0 +1,285 @@
+"""The life of a service: start without waiting for anything, become ready when everything is there, drain, stop.
+
+python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import nats
+import structlog
+import uvloop
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from sqlalchemy import MetaData, select
+
+from crm_kit import logging, plumbing, telemetry
+from crm_kit.clock import Now, TenantClock, system_now
+from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.statements import compile_statement
+from crm_kit.database.tables import violations_of
+from crm_kit.directory.access import Directory
+from crm_kit.errors import Unavailable
+from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.relay import Relay, ensure_stream, mark_unpublished
+from crm_kit.identity.tokens import FetchKeys, Issuer, TokenVerifier
+from crm_kit.migrations import migrate
+from crm_kit.rpc.pipeline import Pipeline
+from crm_kit.rpc.server import Server, Servicer, check_contract
+from crm_kit.settings import ServiceSettings
+
+log = structlog.get_logger()
+Work = Coroutine[Any, Any, None]
+Job = Callable[[], Work]
+CHECK_SECONDS = 1.0
+
+
+@dataclass
+class Service:
+    """What a service is made of; `app.py` of each service fills it in, nothing else does."""
+
+    name: str
+    settings: ServiceSettings
+    metadata: MetaData
+    folder: Path
+    database: Database = field(init=False)
+    clock: TenantClock = field(init=False)
+    directory: Directory = field(init=False)
+    consumers: Consumers = field(init=False)
+    servicers: list[Servicer] = field(default_factory=list)
+    # Background work, each run for the life of the process.
+    jobs: list[Job] = field(default_factory=list)
+    # Run when the process ends.
+    closers: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        violations = violations_of(plumbing.metadata, self.metadata)
+        self.database = Database(
+            self.settings.database_url, violations=violations, size=self.settings.database_pool_size
+        )
+        self.clock = TenantClock(self.database)
+        self.directory = Directory(self.database, self.settings.issuer)
+        self.consumers = Consumers(self.name, self.database, self.clock)
+
+
+async def serve(service: Service, built_in_keys: FetchKeys) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = service.settings
+    logging.set_up(service.name, level=settings.log_level, style=settings.log_format)
+    telemetry.set_up(service.name, endpoint=settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
+    check_contract()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with running(service, built_in_keys):
+        log.info("service.started", address=settings.listen_address)
+        await stopping.wait()
+        log.info("service.stopping")
+    log.info("service.stopped")
+
+
+@contextlib.asynccontextmanager
+async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_now) -> AsyncIterator[asyncio.Event]:
+    """The service at work inside the block; the event is set once it is ready."""
+    settings = service.settings
+    verifier = verifier_of(settings, built_in_keys)
+    pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
+    server = Server(settings.listen_address, connection_max_age_seconds=settings.connection_max_age_seconds)
+    await server.start(service.servicers, pipeline)
+    broker = Broker(settings.nats_url)
+    ready = asyncio.Event()
+    tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]
+    try:
+        yield ready
+    finally:
+        await server.stop(settings.drain_seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for close in (*service.closers, broker.close, service.database.close):
+            await close()
+
+
+class Broker:
+    """The connection to NATS, found again for ever."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.client: Client | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Connected, with the stream in place."""
+        return self.client is not None and self.client.is_connected
+
+    async def run(self) -> None:
+        """Connect as soon as the server is there; the client reconnects by itself after that."""
+
+        async def told(error: Exception) -> None:
+            log.info("broker.trouble", error=type(error).__name__)
+
+        while self.client is None:
+            try:
+                client = await nats.connect(
+                    self._url,
+                    connect_timeout=2,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.5,
+                    allow_reconnect=True,
+                    error_cb=told,
+                )
+                await ensure_stream(client.jetstream(timeout=5))
+                self.client = client
+            except (OSError, NatsError, TimeoutError) as error:
+                log.warning("broker.missing", error=type(error).__name__)
+                await asyncio.sleep(CHECK_SECONDS)
+
+    async def close(self) -> None:
+        """Leave the server."""
+        if self.client is not None:
+            await self.client.close()
+
+
+async def watch(service: Service, server: Server, broker: Broker, ready: asyncio.Event) -> None:
+    """Keep readiness true: database and broker answer. Background work starts when both first do."""
+    said: str | None = None
+    working: list[asyncio.Task[None]] = []
+    try:
+        while True:
+            missing = await what_is_missing(service.database, broker)
+            if missing != said:
+                said = missing
+                await server.set_ready(ready=not missing)
+                if missing:
+                    log.warning("service.not_ready", missing=missing)
+                else:
+                    ready.set()
+                    log.info("service.ready")
+            if not missing and not working:
+                assert broker.client is not None
+                working = [asyncio.create_task(each) for each in background(service, broker.client)]
+            for task in working:
+                if task.done():
+                    # Never expected: each loop handles its own failures. Better to start anew than to limp.
+                    log.error("service.background_ended", exc_info=task.exception())
+                    signal.raise_signal(signal.SIGTERM)
+                    return
+            await asyncio.sleep(CHECK_SECONDS)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+
+def background(service: Service, client: Client) -> list[Work]:
+    """Relay, consumers and the service's own jobs."""
+    relay = Relay(service.database, service.settings.database_url, client)
+    return [relay.run(), service.consumers.run(client), *(job() for job in service.jobs)]
+
+
+async def what_is_missing(database: Database, broker: Broker) -> str:
+    """Names what does not answer; empty when all is there."""
+    missing = [] if broker.ready else ["nats"]
+    try:
+        await database.open()
+        await database.all(ALL_TENANTS, compile_statement(select(1)), {})
+    except Unavailable:
+        missing.insert(0, "database")
+    return ", ".join(missing)
+
+
+def verifier_of(settings: ServiceSettings, built_in_keys: FetchKeys) -> TokenVerifier:
+    """The issuers that this installation trusts."""
+    others = [
+        Issuer(other.issuer, other.audience, fetch_over_http(other.jwks_url), other.tenant_claim, other.login_claim)
+        for other in settings.oidc_issuers
+    ]
+    return TokenVerifier([Issuer(settings.issuer, settings.audience, built_in_keys), *others])
+
+
+def fetch_over_http(url: str) -> FetchKeys:
+    """Reads a JWK set from an issuer's address."""
+
+    async def fetch() -> dict[str, object]:
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                answer = await client.get(url)
+                answer.raise_for_status()
+                return dict(answer.json())
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unavailable("the token's issuer does not answer") from error
+
+    return fetch
+
+
+# --- commands ---
+
+
+async def replay_dead_letters(service: Service) -> None:
+    """Have the effect of every dead letter of this service; each that succeeds is gone from the table."""
+    await service.database.open()
+    table = plumbing.dead_letters
+    rows = await service.database.all(ALL_TENANTS, compile_statement(select(table)), {})
+    for row in rows:
+        event = Event.FromString(row["event"])
+        try:
+            await service.consumers.apply(event)
+        except Exception as error:
+            log.exception("dead_letter.failed_again", event_id=event.id, error=str(error))
+            continue
+        gone = table.delete().where(table.c.tenant_id == row["tenant_id"], table.c.id == row["id"])
+        await service.database.all(row["tenant_id"], compile_statement(gone), {})
+        log.info("dead_letter.replayed", event_id=event.id)
+    await service.database.close()
+
+
+async def list_dead_letters(service: Service) -> None:
+    """Print the dead letters of this service, one a line."""
+    await service.database.open()
+    rows = await service.database.all(ALL_TENANTS, compile_statement(select(plumbing.dead_letters)), {})
+    for row in rows:
+        event = Event.FromString(row["event"])
+        kind = event.payload.type_url.rpartition("/")[2]
+        sys.stdout.write(f"{row['create_time']:%Y-%m-%dT%H:%M:%SZ} {UUID(event.id)} {kind} {row['reason']}\n")
+    sys.stdout.write(f"{len(rows)} dead letters\n")
+    await service.database.close()
+
+
+async def republish(service: Service, age: timedelta) -> None:
+    """Send again what was published within `age`: for a broker that lost its last seconds."""
+    await service.database.open()
+    await service.database.all(ALL_TENANTS, mark_unpublished(), {"age": age})
+    await service.database.close()
+
+
+def main(build: Callable[[], Service], built_in_keys: Callable[[Service], FetchKeys], arguments: Sequence[str]) -> None:
+    """The command line of a service."""
+    service = build()
+    match arguments:
+        case ["serve"]:
+            with contextlib.suppress(KeyboardInterrupt):
+                uvloop.run(serve(service, built_in_keys(service)))
+        case ["migrate"]:
+            revision = migrate(service.settings.migration_database_url, service.folder / "migrations")
+            sys.stdout.write(f"{service.name}: at revision {revision}\n")
+        case ["migrate", revision]:
+            migrate(service.settings.migration_database_url, service.folder / "migrations", revision)
+        case ["dead-letters"]:
+            asyncio.run(list_dead_letters(service))
+        case ["dead-letters", "replay"]:
+            asyncio.run(replay_dead_letters(service))
+        case ["republish", minutes]:
+            asyncio.run(republish(service, timedelta(minutes=float(minutes))))
+        case _:
+            sys.stderr.write(__doc__ or "")
+            raise SystemExit(2)

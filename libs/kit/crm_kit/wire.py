@@ -1,0 +1,104 @@
+"""Protobuf values <-> plain values, as every resource's `wire.py` needs them."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crm_kit.errors import FieldViolation, InvalidArgument
+
+Entity = TypeVar("Entity")
+
+
+def time_from(value: Timestamp) -> datetime:
+    """The instant, UTC."""
+    return value.ToDatetime(tzinfo=UTC)
+
+
+def timestamp(value: datetime | None) -> Timestamp | None:
+    """An instant for a message. Protobuf takes it as it is; only its type stubs do not know."""
+    return cast("Timestamp | None", value)
+
+
+def id_from(text: str) -> UUID | None:
+    """An optional reference: None when empty."""
+    return UUID(text) if text else None
+
+
+def id_text(id: UUID | None) -> str:
+    """An optional reference as text: empty when there is none."""
+    return "" if id is None else str(id)
+
+
+class Fields:
+    """How the fields of one message become values of an entity, for creates and masked updates.
+
+    `readers` maps a field's name to a function of its value. Fields not in it are output-only and ignored.
+    """
+
+    def __init__(self, **readers: Callable[[Any], Any]) -> None:
+        self._readers = readers
+
+    def with_more(self, **readers: Callable[[Any], Any]) -> "Fields":
+        """These fields and others."""
+        return Fields(**self._readers, **readers)
+
+    def all_of(self, message: Message) -> dict[str, Any]:
+        """The values of all fields: for a create."""
+        return {name: self._value(message, name) for name in self._readers}
+
+    def masked(self, message: Message, mask: FieldMask) -> dict[str, Any]:
+        """The values of the fields in the mask, or of all that are set when it is empty (AIP-134)."""
+        if not mask.paths:
+            names = {field.name for field, _ in message.ListFields()}
+            return {name: self._value(message, name) for name in self._readers if name in names}
+        known = message.DESCRIPTOR.fields_by_name
+        violations = [
+            FieldViolation("update_mask", "unknown_field", f"{path} is not a field of {message.DESCRIPTOR.name}")
+            for path in mask.paths
+            if path != "*" and path.partition(".")[0] not in known
+        ]
+        if violations:
+            raise InvalidArgument("; ".join(each.detail for each in violations), violations=violations)
+        if "*" in mask.paths:
+            return self.all_of(message)
+        # A path below a field means the field: what comes is the whole of it.
+        names = {path.partition(".")[0] for path in mask.paths}
+        return {name: self._value(message, name) for name in self._readers if name in names}
+
+    def _value(self, message: Message, name: str) -> Any:
+        return self._readers[name](getattr(message, name))
+
+
+class EnumNames(Generic[Entity]):
+    """A protobuf enum <-> the entity's values, which have the same names without the type's prefix."""
+
+    def __init__(self, enum: Any, prefix: str, entity: Callable[[str], Entity]) -> None:
+        self._entities = {number: entity(name.removeprefix(prefix)) for name, number in enum.items() if number}
+        self._numbers = {name.removeprefix(prefix): number for name, number in enum.items()}
+
+    def entity(self, number: int) -> Entity:
+        """The entity's value; the contract refuses numbers that have none."""
+        return self._entities[number]
+
+    def entities(self, numbers: Iterable[int]) -> tuple[Entity, ...]:
+        """Several values, in their order."""
+        return tuple(self._entities[number] for number in numbers)
+
+    def wire(self, value: str) -> Any:
+        """The number that goes over the wire."""
+        return self._numbers[value]
+
+
+def same(value: Any) -> Any:
+    """As it is."""
+    return value
+
+
+def text_or_none(value: str) -> str | None:
+    """Text that may be missing: None when empty."""
+    return value or None

@@ -1,0 +1,85 @@
+"""Tables of accounts."""
+
+from crm_kit.database.tables import Violation, reference, tenant_table, unique, versioned_columns
+from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_customer.metadata import metadata
+
+accounts = tenant_table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_before_archive", Text),
+    Column("legal_name", Text),
+    Column("short_name", Text),
+    Column("credit_code", Text),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("industry", Text),
+    Column("employee_count", Integer, nullable=False),
+    Column("region_code", Text),
+    Column("addresses", JSONB, nullable=False),
+    Column("phone_numbers", ARRAY(Text), nullable=False),
+    Column("emails", ARRAY(Text), nullable=False),
+    Column("website", Text),
+    Column("source", Text),
+    Column("parent_id", Uuid),
+    Column("owner_id", Uuid),
+    Column("owner_team_id", Uuid),
+    Column("external_ids", JSONB, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("preferences", Text),
+    Column("taboos", Text),
+    Column("consents", JSONB, nullable=False),
+    Column("competitor_profile", JSONB),
+    Column("merged_into_id", Uuid),
+    # Projections: written by consumers, never with the rest of the row.
+    Column("last_contact_time", DateTime(timezone=True)),
+    Column("value_tier", Text),
+    *versioned_columns(),
+    reference("parent_id", "accounts", name="accounts_parent_fkey", field="account.parent_id"),
+)
+PROJECTIONS = frozenset({"last_contact_time", "value_tier"})
+Index("accounts_create_time_index", accounts.c.tenant_id, accounts.c.create_time, accounts.c.id)
+Index("accounts_update_time_index", accounts.c.tenant_id, accounts.c.update_time, accounts.c.id)
+Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_name, accounts.c.id)
+Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_contact_time, accounts.c.id)
+Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
+Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
+Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
+
+# Keys of accounts in other systems, unique in the tenant: what upserts go by.
+account_external_ids = tenant_table(
+    "account_external_ids",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    reference("account_id", "accounts", name="account_external_ids_account_fkey", field="id"),
+    unique(
+        "account_external_ids_source_key",
+        "account_id",
+        "source",
+        reason="ALREADY_EXISTS",
+        field="account.external_ids",
+        detail="an account has one key per source",
+    ),
+    key=("source", "value"),
+)
+
+# What an account is found by: tokens of its names, contacts, phones, e-mails and keys. Looked up, never scanned.
+account_search = tenant_table(
+    "account_search",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("tokens", ARRAY(Text), nullable=False),
+    reference("account_id", "accounts", name="account_search_account_fkey", field="id"),
+    key=("account_id",),
+)
+Index("account_search_tokens_index", account_search.c.tenant_id, account_search.c.tokens, postgresql_using="gin")
+account_external_ids.primary_key.info["violation"] = Violation(
+    "exists", "EXTERNAL_ID_TAKEN", "account.external_ids", "another account has this key already"
+)

@@ -1,0 +1,41 @@
+"""Tables of contacts."""
+
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from sqlalchemy import ARRAY, Column, Date, Index, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_customer.metadata import metadata
+
+contacts = tenant_table(
+    "contacts",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("job_title", Text),
+    Column("phone_numbers", ARRAY(Text), nullable=False),
+    Column("emails", ARRAY(Text), nullable=False),
+    Column("birth_date", Date),
+    Column("reports_to_id", Uuid),
+    Column("preferences", Text),
+    Column("taboos", Text),
+    Column("consents", JSONB, nullable=False),
+    Column("owner_id", Uuid),
+    Column("owner_team_id", Uuid),
+    *versioned_columns(),
+    reference("reports_to_id", "contacts", name="contacts_reports_to_fkey", field="contact.reports_to_id"),
+)
+Index("contacts_create_time_index", contacts.c.tenant_id, contacts.c.create_time, contacts.c.id)
+Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name, contacts.c.id)
+
+# At which accounts a contact is, and as what.
+contact_accounts = tenant_table(
+    "contact_accounts",
+    metadata,
+    Column("contact_id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("role", Text),
+    reference("contact_id", "contacts", name="contact_accounts_contact_fkey", field="contact.id"),
+    reference("account_id", "accounts", name="contact_accounts_account_fkey", field="contact.accounts"),
+    key=("contact_id", "account_id"),
+)
+Index("contact_accounts_account_index", contact_accounts.c.tenant_id, contact_accounts.c.account_id)

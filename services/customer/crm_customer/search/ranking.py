@@ -1,0 +1,176 @@
+"""How well an account fits a query: exact before beginning before substring before pinyin before typo."""
+
+from collections.abc import Iterable, Iterator
+
+from crm_customer.search.normalize import core, fold, is_ideographic, may_have_typo, squash, words
+from crm_customer.search.pinyin import readings_of, runs
+from crm_customer.search.terms import AccountTexts, SearchQuery, phone_digits
+
+_EXACT, _EXACT_CORE, _BEGINNING, _SUBSTRING = 1.0, 0.95, 0.85, 0.75
+_PINYIN_EXACT, _PINYIN_BEGINNING, _PINYIN_INSIDE = 0.7, 0.66, 0.62
+_INITIALS_EXACT, _INITIALS_BEGINNING, _INITIALS_INSIDE = 0.58, 0.54, 0.5
+_EMAIL_DOMAIN = 0.45
+_TYPO = 0.3
+# Of two equal matches the one that covers more of its text is better; less than any step above.
+_COVERAGE = 0.03
+_CONTACT = 0.99
+_SHORTEST_PHONE_END = 4
+
+
+def rank(query: SearchQuery, texts: AccountTexts) -> float:
+    """From 0 (does not match) to 1 (is named exactly so). Depends on nothing but its arguments.
+
+    Each chunk counts by its best text; the rank is the chunks' mean, or 0 if one of them is nowhere.
+    """
+    if not query.chunks or (query.anchor and not _some_begins(query.anchor, texts)):
+        return 0.0
+    whole = squash("".join(query.chunks))
+    if any(squash(name) == whole for name in texts.names):
+        return _EXACT
+    total = 0.0
+    for chunk in query.chunks:
+        best = max(_chunk_scores(chunk, texts), default=0.0)
+        if not best:
+            return 0.0
+        total += best
+    return min(total / len(query.chunks), _EXACT)
+
+
+def matches(query: SearchQuery, texts: AccountTexts) -> bool:
+    """Whether each chunk of the query is in the account: what tokens cannot decide alone."""
+    return rank(query, texts) > 0
+
+
+def is_one_edit_apart(one: str, other: str) -> bool:
+    """Whether one inserted, left out, changed or swapped adjacent letter makes them equal (or they are)."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    rest_one, rest_other = one[start:], other[start:]
+    return (
+        rest_one[1:] == rest_other[1:]
+        or rest_one[1:] == rest_other
+        or rest_one == rest_other[1:]
+        or (rest_one[1::-1] == rest_other[:2] and rest_one[2:] == rest_other[2:])
+    )
+
+
+def _some_begins(anchor: str, texts: AccountTexts) -> bool:
+    named = (*texts.names, *texts.contact_names, *texts.external_ids)
+    return any(squash(text).startswith(anchor) for text in named)
+
+
+def _chunk_scores(chunk: str, texts: AccountTexts) -> Iterator[float]:
+    if "@" in chunk:
+        yield from (_email(chunk, fold(email)) for email in texts.emails)
+        return
+    squashed = squash(chunk)
+    ideographic = any(map(is_ideographic, squashed))
+    score = _written if ideographic else _alphabetic
+    for name in texts.names:
+        yield score(chunk, squashed, name)
+    for name in texts.contact_names:
+        yield _CONTACT * score(chunk, squashed, name)
+    for external_id in texts.external_ids:
+        yield _external_id(squashed, squash(external_id), ideographic=ideographic)
+    if ideographic:
+        return
+    digits = phone_digits(chunk)
+    for number in texts.phone_numbers if len(digits) >= _SHORTEST_PHONE_END else ():
+        yield _phone(digits, squash(number))
+    for email in texts.emails:
+        yield _email_part(chunk, squashed, fold(email))
+
+
+def _written(_chunk: str, squashed: str, name: str) -> float:
+    text = squash(name)
+    if squashed not in text:
+        return 0.0
+    coverage = _COVERAGE * len(squashed) / len(text)
+    if squashed in (text, core(text)):
+        return _EXACT_CORE + coverage
+    return (_BEGINNING if text.startswith(squashed) else _SUBSTRING) + coverage
+
+
+def _alphabetic(chunk: str, squashed: str, name: str) -> float:
+    return max(_by_words(chunk, squashed, name), _by_reading(squashed, name))
+
+
+def _by_words(chunk: str, squashed: str, name: str) -> float:
+    texts = words(name)
+    if not texts:
+        return 0.0
+    text = squash(name)
+    coverage = _COVERAGE * len(squashed) / max(len(text), len(squashed))
+    if squashed == text:
+        return _EXACT_CORE + coverage
+    wanted = words(chunk)
+    if all(any(text.startswith(word) for text in texts) for word in wanted):
+        return (_BEGINNING if text.startswith(wanted[0]) else _SUBSTRING) + coverage
+    return _TYPO + coverage if all(_nearly(word, texts) for word in wanted) else 0.0
+
+
+def _nearly(word: str, texts: Iterable[str]) -> bool:
+    return any(text.startswith(word) or (may_have_typo(text) and is_one_edit_apart(word, text)) for text in texts)
+
+
+def _by_reading(letters: str, name: str) -> float:
+    if len(letters) < 2 or not (letters.isascii() and letters.isalpha()):
+        return 0.0
+    text = squash(name)
+    best = 0.0
+    for run in runs(text):
+        coverage = _COVERAGE * len(letters) / (6 * len(run) + len(letters))
+        at_start = text.startswith(run)
+        for syllables in readings_of(run):
+            best = max(best, _reading(letters, syllables, len(core(text)), at_start=at_start) + coverage)
+    return best if best > _COVERAGE else 0.0
+
+
+def _reading(letters: str, syllables: tuple[str, ...], core_size: int, *, at_start: bool) -> float:
+    full = "".join(syllables)
+    if at_start and full.startswith(letters):
+        return _PINYIN_EXACT if letters in (full, "".join(syllables[:core_size])) else _PINYIN_BEGINNING
+    start = 0
+    for syllable in syllables:
+        if full.startswith(letters, start):
+            return _PINYIN_INSIDE
+        start += len(syllable)
+    initials = "".join(syllable[0] for syllable in syllables)
+    if at_start and initials.startswith(letters):
+        return _INITIALS_EXACT if len(letters) in (len(initials), core_size) else _INITIALS_BEGINNING
+    return _INITIALS_INSIDE if letters in initials else 0.0
+
+
+def _phone(digits: str, number: str) -> float:
+    for typed in (digits, digits.lstrip("0")):
+        if len(typed) >= _SHORTEST_PHONE_END and number.endswith(typed):
+            return _BEGINNING + 0.1 * len(typed) / len(number)
+    return 0.0
+
+
+def _email(chunk: str, email: str) -> float:
+    if chunk == email:
+        return _EXACT_CORE
+    local, _, domain = email.partition("@")
+    wanted_local, _, wanted_domain = chunk.partition("@")
+    if wanted_local:
+        return _BEGINNING if local == wanted_local and domain.startswith(wanted_domain) else 0.0
+    return _EMAIL_DOMAIN if wanted_domain in (domain, domain.partition(".")[0]) else 0.0
+
+
+def _email_part(chunk: str, squashed: str, email: str) -> float:
+    local, _, domain = email.partition("@")
+    if len(squashed) > 1 and squash(local).startswith(squashed):
+        return _BEGINNING if squash(local) == squashed else _SUBSTRING
+    return _EMAIL_DOMAIN if chunk in (domain, domain.partition(".")[0]) else 0.0
+
+
+def _external_id(squashed: str, external_id: str, *, ideographic: bool) -> float:
+    if squashed == external_id:
+        return _EXACT_CORE
+    if external_id.startswith(squashed) and len(squashed) > 1:
+        return _BEGINNING
+    return _SUBSTRING if ideographic and squashed in external_id else 0.0

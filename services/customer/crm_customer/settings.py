@@ -1,0 +1,11 @@
+"""What the customer service reads from its environment beside what all services read."""
+
+from crm_kit.settings import ServiceSettings
+from pydantic import Field, SecretStr
+
+
+class CustomerSettings(ServiceSettings):
+    # Encrypts the private keys of the built-in issuer at rest.
+    signing_key_secret: SecretStr = Field(min_length=16)
+    access_token_seconds: int = Field(default=900, ge=30, le=86_400)
+    refresh_token_days: int = Field(default=14, ge=1, le=365)

@@ -1,0 +1,318 @@
+"""The clock of service levels: pure functions of calendar, policy, a case's log and now.
+
+A stored hold is never added to a stored due time: every answer replays the log. The set B of business time
+is the calendar's; `elapsed(t)` is the part of B in [start, t) outside pauses; a target is due at the
+smallest t at which elapsed(t) is the target, so one used up at closing is due at closing. An act at the due
+time keeps the promise; without one the promise is broken from that instant on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from crm_service_desk.calendars.model import BusinessInterval, Calendar
+from crm_service_desk.calendars.timeline import Timeline, timeline_of, to_instant, to_micros
+from crm_service_desk.service_levels.model import (
+    BusinessTime,
+    CaseEvent,
+    CaseEventKind,
+    Milestone,
+    MilestoneKind,
+    MilestoneState,
+    Pause,
+    PausedInterval,
+    PauseReason,
+    ServiceLevelPolicy,
+    Target,
+    WorkingDayEnd,
+)
+from crm_service_desk.service_levels.replay import ClockRun, Replay, replay
+
+_SECOND = 1_000_000
+_FOREVER = 1 << 62
+
+
+class _Stretch(NamedTuple):
+    """Half-open, in microseconds since the epoch; `end` may be _FOREVER."""
+
+    start: int
+    end: int
+    reason: PauseReason
+
+
+class _Budget(NamedTuple):
+    """A target in business microseconds; never due before `earliest`."""
+
+    amount: int
+    earliest: int
+
+
+class _Term(NamedTuple):
+    """The part [since, until) of a clock's life under one policy."""
+
+    since: int
+    until: int
+    policy: ServiceLevelPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """How past cases would have fared, by kind of milestone."""
+
+    met: Counter[MilestoneKind]
+    missed: Counter[MilestoneKind]
+    open: Counter[MilestoneKind]
+
+
+def business_intervals(calendar: Calendar, start: datetime, end: datetime) -> list[BusinessInterval]:
+    """The calendar's business time in [start, end), in order, touching intervals as one."""
+    return [
+        BusinessInterval(to_instant(opens), to_instant(closes))
+        for opens, closes in timeline_of(calendar).spans(to_micros(start), to_micros(end))
+    ]
+
+
+def elapsed(calendar: Calendar, start: datetime, end: datetime, pauses: Sequence[Pause] = ()) -> timedelta:
+    """Business time in [start, end) outside the pauses; zero when end is not after start."""
+    timeline, until = timeline_of(calendar), to_micros(end)
+    running = _running(to_micros(start), _flat(map(_stretch, pauses)))
+    return timedelta(microseconds=sum(timeline.measure(a, min(b, until)) for a, b in running))
+
+
+def due_time(calendar: Calendar, start: datetime, target: Target, pauses: Sequence[Pause] = ()) -> datetime | None:
+    """When the target is due; None while a pause without an end keeps it from falling due.
+
+    A pause gives back exactly the business time it took. Raises InvalidArgument CALENDAR_INVALID when the
+    calendar does not open enough within fifty years.
+    """
+    timeline, began = timeline_of(calendar), to_micros(start)
+    running = _running(began, _flat(map(_stretch, pauses)))
+    return _instant_or_none(_due(timeline, list(running), _budget(timeline, began, target)))
+
+
+def evaluate(
+    calendar: Calendar, policy: ServiceLevelPolicy, log: Iterable[CaseEvent], now: datetime
+) -> list[Milestone]:
+    """The milestones of a case as they stand at `now`: first response, resolution, then each next response.
+
+    `policy` is in force from the creation until a POLICY_CHANGED of the log. Such a change keeps start and
+    pauses and takes the new target; a breach stays the first one. A kind without a target has no milestone.
+    Raises InvalidArgument for a log without CREATED, CALENDAR_INVALID when a target is never due.
+    """
+    state = replay(policy, log, now)
+    if state is None:
+        return []
+    timeline = timeline_of(calendar)
+    milestones = (_milestone(timeline, state, run, to_micros(now)) for run in state.clocks)
+    return [milestone for milestone in milestones if milestone]
+
+
+def preview(
+    calendar: Calendar,
+    target: Target,
+    start: datetime,
+    facts: Iterable[CaseEvent],
+    now: datetime,
+    *,
+    kind: MilestoneKind = MilestoneKind.RESOLUTION,
+) -> list[Milestone]:
+    """What a target would mean for a case created at `start` with these facts (CREATED is added)."""
+    created = CaseEvent(at=start, kind=CaseEventKind.CREATED)
+    return evaluate(calendar, ServiceLevelPolicy(targets={kind: target}), [created, *facts], now)
+
+
+def simulate(
+    calendar: Calendar, policy: ServiceLevelPolicy, logs: Iterable[Iterable[CaseEvent]], now: datetime
+) -> Simulation:
+    """Past cases under another policy or calendar; the policy changes in their logs are left out."""
+    simulation = Simulation(met=Counter(), missed=Counter(), open=Counter())
+    counters = {
+        MilestoneState.MET: simulation.met,
+        MilestoneState.MISSED: simulation.missed,
+        MilestoneState.RUNNING: simulation.open,
+        MilestoneState.PAUSED: simulation.open,
+    }
+    for log in logs:
+        facts = [event for event in log if event.kind is not CaseEventKind.POLICY_CHANGED]
+        for milestone in evaluate(calendar, policy, facts, now):
+            if milestone.state in counters:
+                counters[milestone.state][milestone.kind] += 1
+    return simulation
+
+
+def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Milestone | None:
+    start = to_micros(run.start)
+    ended = None if run.ended is None else to_micros(run.ended)
+    terms = _terms(state, start, _FOREVER if ended is None else ended)
+    pauses = _pauses(state, run, terms, ended)
+    running = list(_running(start, pauses))
+    breach = _breach(timeline, state, run, terms, running, now)
+    target = terms[-1].policy.targets.get(run.kind)
+    if target is None and breach:
+        target = breach[1]
+    if target is None:
+        return None
+    budget = _budget(timeline, start, target)
+    until = now if ended is None else ended
+    counted = [span for a, b in running for span in timeline.spans(a, min(b, until))]
+    warned = _share(budget.amount, terms[-1].policy.warning_percent)
+    return Milestone(
+        kind=run.kind,
+        cycle=run.cycle,
+        state=_state(run, breach is not None, any(a <= now < b for a, b, _ in pauses)),
+        target=target,
+        start_time=run.start,
+        due_time=_instant_or_none(_due(timeline, running, budget)),
+        warning_time=_instant_or_none(_reach(timeline, running, warned)),
+        breach_time=to_instant(breach[0]) if breach else None,
+        completed_time=run.done,
+        budget=timedelta(microseconds=budget.amount),
+        elapsed=timedelta(microseconds=sum(closes - opens for opens, closes in counted)),
+        counted=tuple(BusinessInterval(to_instant(a), to_instant(b)) for a, b in counted),
+        paused=tuple(_paused_intervals(timeline, pauses, until)),
+        reopenings=state.reopenings if run.kind is MilestoneKind.RESOLUTION else 0,
+    )
+
+
+def _share(amount: int, percent: int) -> int:
+    # Rounded up to a whole microsecond: a warning is not early.
+    return -(-amount * percent // 100)
+
+
+def _state(run: ClockRun, breached: bool, paused: bool) -> MilestoneState:
+    if breached:
+        return MilestoneState.MISSED
+    if run.done is not None:
+        return MilestoneState.MET
+    if run.dropped is not None:
+        return MilestoneState.CANCELLED
+    return MilestoneState.PAUSED if paused else MilestoneState.RUNNING
+
+
+def _breach(
+    timeline: Timeline, state: Replay, run: ClockRun, terms: list[_Term], running: list[tuple[int, int]], now: int
+) -> tuple[int, Target] | None:
+    """The first instant at which a target then in force was overdrawn, and that target."""
+    ended = None if run.ended is None else to_micros(run.ended)
+    for term in terms:
+        target = term.policy.targets.get(run.kind)
+        if target is None:
+            continue
+        due = _due(timeline, running, _budget(timeline, to_micros(run.start), target))
+        if due is None:
+            continue
+        failed = max(due, term.since)
+        if run.kind is MilestoneKind.RESOLUTION:
+            failed = _after_resolved(state, failed)
+        if failed <= now and failed < term.until and (ended is None or failed < ended):
+            return failed, target
+    return None
+
+
+def _after_resolved(state: Replay, instant: int) -> int:
+    """A promise kept at its due time can only be broken from the reopening on."""
+    for pause in state.resolved:
+        if pause.end and to_micros(pause.start) <= instant < to_micros(pause.end):
+            instant = to_micros(pause.end)
+    return instant
+
+
+def _terms(state: Replay, start: int, end: int) -> list[_Term]:
+    """The policies in force over a clock's life; the last term has no end."""
+    begins = [to_micros(at) for at, _ in state.policies]
+    terms = [
+        _Term(max(begin, start), until, policy)
+        for begin, until, (_, policy) in zip(begins, [*begins[1:], _FOREVER], state.policies, strict=True)
+        if until > start and begin < max(end, start + 1) and begin < until
+    ]
+    return [*terms[:-1], terms[-1]._replace(until=_FOREVER)]
+
+
+def _pauses(state: Replay, run: ClockRun, terms: list[_Term], ended: int | None) -> list[_Stretch]:
+    """What stopped this clock: each pause as far as the policy of its time lets it, and being resolved."""
+    stretches = []
+    for pause in map(_stretch, state.pauses):
+        for since, until, policy in terms:
+            if policy.pauses_for(run.kind, pause.reason):
+                stretches.append(_Stretch(pause.start, pause.end, pause.reason))
+    if run.kind is MilestoneKind.RESOLUTION:
+        stretches += map(_stretch, state.resolved)
+    if ended is not None:
+        stretches = [_Stretch(a, min(b, ended), reason) for a, b, reason in stretches]
+    return _flat(stretches)
+
+
+def _flat(stretches: Iterable[_Stretch]) -> list[_Stretch]:
+    """Stretches without overlap: where two would, the one that began first has it."""
+    flat: list[_Stretch] = []
+    cursor = -_FOREVER
+    for begin, end, reason in sorted(stretches, key=_start_of):
+        start = max(begin, cursor)
+        if start < end:
+            flat.append(_Stretch(start, end, reason))
+            cursor = end
+    return flat
+
+
+def _start_of(stretch: _Stretch) -> int:
+    return stretch.start
+
+
+def _stretch(pause: Pause) -> _Stretch:
+    return _Stretch(to_micros(pause.start), _FOREVER if pause.end is None else to_micros(pause.end), pause.reason)
+
+
+def _running(start: int, pauses: list[_Stretch]) -> Iterator[tuple[int, int]]:
+    """[start, forever) without the pauses."""
+    for pause in pauses:
+        if start < pause.start:
+            yield start, pause.start
+        start = max(start, pause.end)
+    if start < _FOREVER:
+        yield start, _FOREVER
+
+
+def _budget(timeline: Timeline, start: int, target: Target) -> _Budget:
+    if isinstance(target, BusinessTime):
+        return _Budget(target.seconds * _SECOND, start)
+    if target.end is WorkingDayEnd.CLOSE_OF_DAY:
+        day = timeline.working_day_after(timeline.local(start).date(), target.days)
+        end = max(closes for _, closes in timeline.day_spans(day))
+    else:
+        local = timeline.local(timeline.next_business(start))
+        day = timeline.working_day_after(local.date(), target.days)
+        rest = local.second * _SECOND + local.microsecond
+        end = timeline.instant_of(day, local.hour * 60 + local.minute) + rest
+    return _Budget(timeline.measure(start, end), end)
+
+
+def _due(timeline: Timeline, running: list[tuple[int, int]], budget: _Budget) -> int | None:
+    reached = _reach(timeline, running, budget.amount)
+    if reached is None or reached >= budget.earliest:
+        return reached
+    # The same time of day is an instant at which nothing need be open, as 09:00 of the next day.
+    return next((max(a, budget.earliest) for a, b in running if b > budget.earliest), None)
+
+
+def _reach(timeline: Timeline, running: list[tuple[int, int]], amount: int) -> int | None:
+    """The smallest instant with that much business time run; None when a pause stands in the way."""
+    for start, end in running:
+        if end == _FOREVER:
+            return timeline.advance(start, amount)
+        measured = timeline.measure(start, end)
+        if measured >= amount:
+            return timeline.advance(start, amount)
+        amount -= measured
+    return None
+
+
+def _paused_intervals(timeline: Timeline, pauses: list[_Stretch], until: int) -> Iterator[PausedInterval]:
+    for start, end, reason in pauses:
+        for opens, closes in timeline.spans(start, min(end, until)):
+            yield PausedInterval(to_instant(opens), to_instant(closes), reason)
+
+
+def _instant_or_none(micros: int | None) -> datetime | None:
+    return None if micros is None else to_instant(micros)

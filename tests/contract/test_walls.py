@@ -1,0 +1,81 @@
+"""The walls between packages stand: a house built in miniature passes, and each forbidden import is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINTER = Path(sys.executable).with_name("lint-imports")
+HOUSE = {
+    "crm_kit": ["errors", "database.connections"],
+    "crm_customer": ["app", "consumers", "accounts.model", "accounts.wire", "accounts.queries", "search.terms"],
+    "crm_sales": ["leads.model", "leads.servicer"],
+    "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_scoring": ["tiers.model"],
+    "crm_gateway": ["app"],
+    "crm_local": ["supervisor"],
+}
+ALLOWED = {
+    "crm_kit.database.connections": "import asyncpg, sqlalchemy",
+    "crm_customer.accounts.model": "from crm_kit.errors import CrmError",
+    "crm_customer.accounts.wire": "from crm.customer.v1 import accounts_pb2",
+    "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
+    "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
+    "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
+}
+FORBIDDEN = [
+    ("crm_sales.leads.servicer", "import crm_customer.accounts.queries", "A service, the gateway"),
+    ("crm_gateway.app", "import crm_customer.accounts.queries", "A service, the gateway"),
+    ("crm_scoring.tiers.model", "import crm_service_desk.cases.model", "A service, the gateway"),
+    ("crm_kit.errors", "import crm_customer.app", "The kit knows no service"),
+    ("crm_kit.errors", "import crm_gateway.app", "The kit knows no service"),
+    ("crm_customer.accounts.model", "import grpc", "Rules know neither"),
+    ("crm_customer.accounts.model", "from google.protobuf import timestamp_pb2", "Rules know neither"),
+    ("crm_sales.leads.model", "import sqlalchemy", "Rules know neither"),
+    ("crm_scoring.tiers.model", "from crm_kit.database import connections", "Rules know neither"),
+    ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
+    ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
+    ("crm_customer.search.terms", "import grpc", "Rules know neither"),
+    ("crm_customer.accounts.queries", "from crm.customer.v1 import accounts_pb2", "Only wire, servicer"),
+]
+
+
+def build(folder: Path, imports: dict[str, list[str]]) -> None:
+    """Write the house's modules, each with the imports given for it."""
+    for package, modules in HOUSE.items():
+        for module in modules:
+            file = folder / package / f"{module.replace('.', '/')}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for parent in (folder / package, file.parent):
+                (parent / "__init__.py").touch()
+            file.write_text("\n".join(imports.get(f"{package}.{module}", [])) + "\n")
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the linter with the repository's walls on the house in the folder."""
+    return subprocess.run(
+        [LINTER, "--no-cache", "--no-logo", "--config", ROOT / ".importlinter"],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_imports_along_the_layers_pass(tmp_path: Path) -> None:
+    build(tmp_path, {module: [text] for module, text in ALLOWED.items()})
+    done = lint(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Contracts: 4 kept, 0 broken." in done.stdout
+
+
+@pytest.mark.parametrize(("module", "text", "wall"), FORBIDDEN)
+def test_an_import_through_a_wall_is_refused(tmp_path: Path, module: str, text: str, wall: str) -> None:
+    imports = {name: [allowed] for name, allowed in ALLOWED.items()}
+    imports.setdefault(module, []).append(text)
+    build(tmp_path, imports)
+    done = lint(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
+    assert any(line.startswith(wall) for line in broken), done.stdout

@@ -1,0 +1,25 @@
+"""Real PostgreSQL and NATS for all service tests, and each service running in this process."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from crm_local.testing import Servers, servers_for_tests
+
+from tests.service.running import Running, Tokens, running
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    async with servers_for_tests() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture(scope="session")
+async def customer(servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
+    async with running("customer", servers, tokens) as service:
+        yield service

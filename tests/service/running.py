@@ -1,0 +1,161 @@
+"""A service at work inside the test process, and users to call it as."""
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+from uuid import UUID
+
+import grpc
+import jwt
+from crm_kit.clock import system_now
+from crm_kit.database.work import Unit, unit
+from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
+from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from crm_kit.rpc.status import reason_of
+from crm_kit.service import Service
+from crm_kit.service import running as service_running
+from crm_kit.settings import read_settings
+from crm_local.testing import Servers
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+ADMIN: Mapping[str, Scope] = {"*": Scope.ALL}
+
+
+class Tokens:
+    """An issuer whose keys every service under test trusts as the built-in one."""
+
+    def __init__(self) -> None:
+        self.key = Ed25519PrivateKey.generate()
+        public = OKPAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        self._jwks = {"keys": [public | {"kid": "test", "alg": "EdDSA", "use": "sig"}]}
+
+    async def keys(self) -> Mapping[str, Any]:
+        return self._jwks
+
+    def token(self, issuer: str, tenant_id: UUID, user_id: UUID, **claims: object) -> str:
+        """A token that holds for an hour; claims may be overridden."""
+        now = int(time.time())
+        payload = {"iss": issuer, "aud": "guanxi", "iat": now, "exp": now + 3600}
+        payload |= {"tenant": str(tenant_id), "sub": str(user_id)} | claims
+        return jwt.encode(payload, self.key, algorithm="EdDSA", headers={"kid": "test"})
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody of a tenant; `metadata` goes with their calls."""
+
+    tenant_id: UUID
+    id: UUID
+    token: str
+    team_id: UUID | None = None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token}"),)
+
+    def with_key(self, key: str) -> tuple[tuple[str, str], ...]:
+        return (*self.metadata, ("idempotency-key", key))
+
+
+@dataclass
+class Running:
+    """A service to call."""
+
+    service: Service
+    tokens: Tokens
+    channel: grpc.aio.Channel
+    tenants: dict[str, UUID] = field(default_factory=dict)
+
+    async def tenant(self, *, sandbox: bool = False) -> UUID:
+        """A new, empty tenant."""
+        id = new_id()
+        async with self.unit(id) as work:
+            project_tenant(
+                work,
+                id=id,
+                slug=f"t{id.hex[-12:]}",
+                active=True,
+                sandbox=sandbox,
+                clock_offset=timedelta(0),
+                version=1,
+            )
+        return id
+
+    async def user(
+        self, tenant_id: UUID | None = None, *, grants: Mapping[str, Scope] = ADMIN, team_id: UUID | None = None
+    ) -> User:
+        """A new user, in a new tenant unless one is given; may do everything unless told otherwise."""
+        tenant_id = tenant_id or await self.tenant()
+        id, role_id = new_id(), new_id()
+        async with self.unit(tenant_id) as work:
+            project_role(work, id=role_id, grants=dict(grants), version=1)
+            project_user(
+                work,
+                id=id,
+                login=f"{id.hex[-12:]}@example.test",
+                display_name="somebody",
+                active=True,
+                team_id=team_id,
+                role_ids=[role_id],
+                version=1,
+            )
+        token = self.tokens.token(self.service.settings.issuer, tenant_id, id)
+        return User(tenant_id, id, token, team_id)
+
+    async def team(self, tenant_id: UUID, parent_id: UUID | None = None) -> UUID:
+        """A new team."""
+        id = new_id()
+        async with self.unit(tenant_id) as work:
+            project_team(work, id=id, parent_id=parent_id, version=1)
+        return id
+
+    def unit(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Unit]:
+        """A unit of work of the service itself, for what a test arranges or looks at below the contract."""
+        return unit(self.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
+
+
+@contextlib.asynccontextmanager
+async def running(name: str, servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
+    """Migrate, start and stop one service in this process."""
+    await servers.migrate(name)
+    package = f"crm_{name}"
+    with environment(servers.environment(name)):
+        app = import_module(f"{package}.app")
+        settings = read_settings(app.SETTINGS)
+    settings.drain_seconds = 0
+    service = app.build(settings)
+    async with (
+        service_running(service, tokens.keys) as ready,
+        grpc.aio.insecure_channel(settings.listen_address) as channel,
+    ):
+        await ready.wait()
+        yield Running(service, tokens, channel)
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Any:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def refused(code: str, reason: str) -> Any:
+    """The block's call is refused with this status code and reason."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        assert (error.code().name, reason_of(error)) == (code, reason), error.details()
+    else:
+        raise AssertionError(f"was not refused with {code} {reason}")

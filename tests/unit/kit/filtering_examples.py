@@ -1,0 +1,225 @@
+"""A schema with a field of every type, and strategies for records and filters over it."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from crm_kit.filtering.parsing import OPERATORS
+from crm_kit.filtering.schema import (
+    CustomField,
+    FilterField,
+    FilterSchema,
+    custom_fields,
+    enum_field,
+    money_fields,
+)
+from crm_kit.filtering.tree import (
+    LISTS,
+    And,
+    Comparison,
+    Field,
+    FieldType,
+    Filter,
+    Has,
+    IsNull,
+    Not,
+    OneOf,
+    Operator,
+    Or,
+    Present,
+)
+from hypothesis import strategies as st
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+things = Table(
+    "things",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200)),
+    Column("size", Integer),
+    Column("share", Numeric),
+    Column("chance", Double),
+    Column("total_amount", Numeric),
+    Column("total_currency_code", Text),
+    Column("due_date", Date),
+    Column("create_time", DateTime(timezone=True)),
+    Column("urgent", Boolean),
+    Column("status", Text),
+    Column("owner_id", Uuid),
+    Column("tags", ARRAY(Text)),
+    Column("roles", ARRAY(String(20))),
+    Column("watcher_ids", ARRAY(Uuid)),
+    Column("custom", JSONB),
+)
+OPTIONS = ("small", "LARGE", "x y")
+SCHEMA = FilterSchema(
+    {
+        "name": FilterField(FieldType.TEXT, things.c.name),
+        "size": FilterField(FieldType.INTEGER, things.c.size),
+        "share": FilterField(FieldType.NUMBER, things.c.share),
+        "chance": FilterField(FieldType.NUMBER, things.c.chance),
+        **money_fields("total", things.c.total_amount, things.c.total_currency_code),
+        "due_date": FilterField(FieldType.DATE, things.c.due_date),
+        "create_time": FilterField(FieldType.INSTANT, things.c.create_time),
+        "urgent": FilterField(FieldType.BOOL, things.c.urgent),
+        "status": enum_field(things.c.status, ["OPEN", "ON_HOLD", "CLOSED"], prefix="STATUS_"),
+        "owner_id": FilterField(FieldType.UUID, things.c.owner_id),
+        "tags": FilterField(FieldType.TEXT_LIST, things.c.tags),
+        "roles": enum_field(
+            things.c.roles, ["ROLE_PROSPECT", "ROLE_PARTNER"], prefix="ROLE_", type=FieldType.TEXT_LIST
+        ),
+        "watcher_ids": FilterField(FieldType.UUID_LIST, things.c.watcher_ids),
+        **custom_fields(
+            things.c.custom,
+            {
+                "note": CustomField(FieldType.TEXT),
+                "fleet": CustomField(FieldType.NUMBER),
+                "since": CustomField(FieldType.DATE),
+                "vip": CustomField(FieldType.BOOL),
+                "grade": CustomField(FieldType.ENUM, OPTIONS),
+                "marks": CustomField(FieldType.TEXT_LIST, OPTIONS),
+                "parent": CustomField(FieldType.UUID),
+            },
+        ),
+    }
+)
+
+# Few values, so that rows and filters often meet; letters whose case folding is not plain; LIKE's own characters.
+TEXTS = st.text(st.sampled_from("aAbB%_\\\"' ßẞΣσςİıéÉ客户Я"), max_size=4)
+DECIMALS = st.sampled_from([Decimal(text) for text in ("-1.5", "0", "0.1", "0.10", "1", "1.5", "12345678901234.5")])
+DATES = st.dates(date(2026, 1, 1), date(2026, 1, 4))
+INSTANTS = st.integers(0, 3).map(lambda later: datetime(2026, 1, 1, microsecond=later, tzinfo=UTC))
+IDS = st.sampled_from([UUID(int=number << 120 | 7 << 76 | 2 << 62) for number in range(3)])
+VALUES: dict[FieldType, st.SearchStrategy[Any]] = {
+    FieldType.TEXT: TEXTS,
+    FieldType.NUMBER: DECIMALS,
+    FieldType.MONEY: DECIMALS,
+    FieldType.INTEGER: st.integers(-1, 3),
+    FieldType.DATE: DATES,
+    FieldType.INSTANT: INSTANTS,
+    FieldType.BOOL: st.booleans(),
+    FieldType.UUID: IDS,
+    FieldType.TEXT_LIST: TEXTS,
+    FieldType.UUID_LIST: IDS,
+}
+
+
+def or_null(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+RECORDS = st.fixed_dictionaries(
+    {
+        "name": or_null(TEXTS),
+        "size": or_null(VALUES[FieldType.INTEGER]),
+        "share": or_null(DECIMALS),
+        "chance": or_null(st.sampled_from([0.0, 0.1, 1.0, 1.5])),
+        "total_amount": or_null(DECIMALS),
+        "total_currency_code": or_null(TEXTS),
+        "due_date": or_null(DATES),
+        "create_time": or_null(INSTANTS),
+        "urgent": or_null(st.booleans()),
+        "status": or_null(st.sampled_from(["OPEN", "ON_HOLD", "CLOSED"])),
+        "owner_id": or_null(IDS),
+        "tags": or_null(st.lists(TEXTS, max_size=3)),
+        "roles": or_null(st.lists(st.sampled_from(["ROLE_PROSPECT", "ROLE_PARTNER"]), max_size=2)),
+        "watcher_ids": or_null(st.lists(IDS, max_size=2)),
+        "custom": or_null(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "note": or_null(TEXTS),
+                    "fleet": or_null(st.sampled_from([-1, 0, 0.1, 1, 1.5])),
+                    "since": or_null(DATES.map(str)),
+                    "vip": or_null(st.booleans()),
+                    "grade": or_null(st.sampled_from(OPTIONS)),
+                    "marks": or_null(st.lists(st.sampled_from(OPTIONS), max_size=2)),
+                    "parent": or_null(IDS.map(str)),
+                },
+            )
+        ),
+    }
+)
+
+
+def record_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as the record that filters see."""
+    return row | {
+        "total": row["total_amount"],
+        "total.amount": row["total_amount"],
+        "total.currency_code": row["total_currency_code"],
+    }
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> Filter:
+    path = draw(st.sampled_from(sorted(SCHEMA.fields)))
+    declared = SCHEMA.fields[path]
+    field = Field(path, declared.type)
+    values = st.sampled_from(sorted(set(declared.values.values()))) if declared.values else VALUES[declared.type]
+    operator = draw(st.sampled_from([*OPERATORS[declared.type], ":*", "null"]))
+    match operator:
+        case ":*":
+            return Present(field)
+        case "null":
+            return IsNull(field)
+        case "IN":
+            return OneOf(field, tuple(draw(st.lists(values, min_size=1, max_size=3))))
+        case ":":
+            return Has(field, draw(values))
+    return Comparison(field, Operator(operator), draw(values))
+
+
+def branches(inner: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    several = st.lists(inner, min_size=2, max_size=4).map(tuple)
+    return st.one_of(inner.map(Not), several.map(And), several.map(Or))
+
+
+TREES = st.recursive(leaves(), branches, max_leaves=12)
+
+
+def text_of(tree: Filter) -> str:
+    """A filter in words, with every parenthesis there can be."""
+    match tree:
+        case Comparison(field, operator, value):
+            return f"{field.path} {operator} {literal(field, value)}"
+        case OneOf(field, values):
+            return f"{field.path} IN ({', '.join(literal(field, value) for value in values)})"
+        case Has(field, value):
+            return f"{field.path}:{literal(field, value)}"
+        case Present(field):
+            return f"{field.path}:*"
+        case IsNull(field):
+            return f"{field.path} = null"
+        case Not(term):
+            return f"NOT ({text_of(term)})"
+        case And(terms):
+            return " AND ".join(f"({text_of(term)})" for term in terms)
+        case Or(terms):
+            return " OR ".join(f"({text_of(term)})" for term in terms)
+
+
+def literal(field: Field, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if field.type in LISTS or isinstance(value, str):
+        return '"' + str(value).replace("\\", r"\\").replace('"', r"\"") + '"'
+    return str(value)

@@ -1,0 +1,112 @@
+import re
+from typing import Any
+
+import pytest
+from crm_kit.database.statements import compile_statement
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.schema import FilterField, FilterSchema
+from crm_kit.filtering.sql import compile_sql, filter_values
+from crm_kit.filtering.tree import FieldType, Filter, shape
+from hypothesis import given
+from sqlalchemy import select
+
+from tests.unit.kit.filtering_examples import SCHEMA, TREES, things
+
+
+def compiled(text: str) -> tuple[str, dict[str, Any]]:
+    clause, values = compile_sql(parse_filter(text, SCHEMA), SCHEMA)
+    return where(clause), values
+
+
+def where(clause: Any) -> str:
+    sql = compile_statement(select(things.c.id).where(clause)).sql
+    return re.sub(r"\s+", " ", sql).split(" WHERE ")[1].replace("things.", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "sql", "values"),
+    [
+        ("", "true", []),
+        ("name = a", "name = $1::VARCHAR", ["a"]),
+        ("name != a", "name != $1::VARCHAR", ["a"]),
+        ("size >= 3", "size >= $1::BIGINT", [3]),
+        ("urgent = true", "urgent = $1::BOOLEAN", [True]),
+        ("name:50%", "name ILIKE $1::VARCHAR", [r"%50\%%"]),
+        ("tags:vip", "tags @> $1::TEXT[]", [["vip"]]),
+        ("roles:PARTNER", "roles @> $1::VARCHAR[]", [["ROLE_PARTNER"]]),
+        ("status IN (OPEN, CLOSED)", "status = ANY ($1::TEXT[])", [["OPEN", "CLOSED"]]),
+        ("size IN (1, 2)", "size = ANY ($1::BIGINT[])", [[1, 2]]),
+        ("owner_id = null", "owner_id IS NULL", []),
+        ("NOT owner_id = null", "NOT (owner_id IS NULL)", []),
+        ("NOT size = 1", "NOT (size = $1::BIGINT)", [1]),
+        ("NOT (size = 1 OR size = 2)", "NOT (size = $1::BIGINT OR size = $2::BIGINT)", [1, 2]),
+        (
+            "size = 1 AND size = 2 OR size = 3",
+            "size = $1::BIGINT AND (size = $2::BIGINT OR size = $3::BIGINT)",
+            [1, 2, 3],
+        ),
+        (
+            "(size = 1 AND size = 2) OR size = 3",
+            "size = $1::BIGINT AND size = $2::BIGINT OR size = $3::BIGINT",
+            [1, 2, 3],
+        ),
+        (
+            "total > 5 AND total.currency_code = CNY",
+            "total_amount > $1::NUMERIC AND total_currency_code = $2::VARCHAR",
+            None,
+        ),
+    ],
+)
+def test_a_filter_compiles_to_parameters(text: str, sql: str, values: list[Any] | None) -> None:
+    found, bound = compiled(text)
+    assert found == sql
+    assert values is None or list(bound.values()) == values
+
+
+@given(TREES)
+def test_values_belong_to_the_parameters_of_their_names_and_none_is_part_of_the_text(tree: Filter) -> None:
+    clause, values = compile_sql(tree, SCHEMA)
+    statement = compile_statement(select(things.c.id).where(clause))
+    assert {name for name in statement.names if name.startswith("f_")} == set(values)
+    assert not set(statement.constants) & set(values)
+    assert list(values) == [f"f_{index}" for index in range(len(values))]
+    assert statement.arguments(values) is not None
+
+
+@given(TREES, TREES)
+def test_filters_of_one_shape_have_one_text_and_filters_of_one_text_one_shape(one: Filter, other: Filter) -> None:
+    texts = {where(compile_sql(tree, SCHEMA)[0]) for tree in (one, other)}
+    if shape(one) == shape(other):
+        assert len(texts) == 1
+
+
+def test_the_values_of_a_later_filter_fit_the_statement_of_the_first() -> None:
+    first, later = (
+        parse_filter(f"name:{name} AND status IN ({states})", SCHEMA)
+        for name, states in [("a", "OPEN"), ("b", "OPEN, CLOSED")]
+    )
+    assert shape(first) == shape(later)
+    statement = compile_statement(select(things.c.id).where(compile_sql(first, SCHEMA)[0]))
+    assert statement.arguments(filter_values(later)) == ["%b%", ["OPEN", "CLOSED"]]
+
+
+def test_a_value_longer_than_the_column_is_not_cut_to_fit() -> None:
+    assert "VARCHAR[]" in compiled("roles:PARTNER")[0]
+    assert "(20" not in compiled("roles:PARTNER AND name = a")[0]
+
+
+def test_a_hostile_value_stays_a_value() -> None:
+    sql, values = compiled("""name = "'; DROP TABLE things; --" """)
+    assert sql == "name = $1::VARCHAR"
+    assert values == {"f_0": "'; DROP TABLE things; --"}
+
+
+def test_the_key_of_a_custom_field_is_a_parameter_too() -> None:
+    sql, _ = compiled("custom.fleet > 1")
+    assert "fleet" not in sql
+
+
+def test_a_field_for_memory_only_has_no_sql() -> None:
+    schema = FilterSchema({"mood": FilterField(FieldType.TEXT)})
+    with pytest.raises(ValueError, match="mood has no SQL"):
+        compile_sql(parse_filter("mood = good", schema), schema)

@@ -1,0 +1,442 @@
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from crm_kit.errors import InvalidArgument
+from crm_service_desk.calendars.model import Calendar, parse_hours, weekly_calendar
+from crm_service_desk.service_levels.clock import business_intervals, evaluate, preview, simulate
+from crm_service_desk.service_levels.model import (
+    ASKED_PAUSES,
+    BusinessTime,
+    CaseEvent,
+    CaseEventKind,
+    Milestone,
+    MilestoneKind,
+    MilestoneState,
+    PauseReason,
+    ServiceLevelPolicy,
+    WorkingDays,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.service_desk.grid import MINUTE, Grid, odd_calendars
+
+K, M, S, P = CaseEventKind, MilestoneKind, MilestoneState, PauseReason
+HOUR = 3600
+OFFICE = weekly_calendar("Asia/Shanghai", dict.fromkeys(range(5), parse_hours("09:00-12:00, 13:00-18:00")))
+POLICY = ServiceLevelPolicy(
+    targets={
+        M.FIRST_RESPONSE: BusinessTime(HOUR),
+        M.NEXT_RESPONSE: BusinessTime(2 * HOUR),
+        M.RESOLUTION: BusinessTime(8 * HOUR),
+    }
+)
+
+
+def at(text: str) -> datetime:
+    """Day and time of March 2026 in Shanghai, where the 2nd is a Monday: `02 09:30`."""
+    return datetime.fromisoformat(f"2026-03-{text.replace(' ', 'T')}+08:00")
+
+
+def event(text: str, kind: CaseEventKind, reason: PauseReason | None = None) -> CaseEvent:
+    return CaseEvent(at(text), kind, reason)
+
+
+def milestone(log: list[CaseEvent], now: str, kind: MilestoneKind = M.RESOLUTION) -> Milestone:
+    (found,) = [m for m in evaluate(OFFICE, POLICY, log, at(now)) if m.kind is kind]
+    return found
+
+
+CREATED = event("02 09:00", K.CREATED)
+
+
+# The oracle: a case lived through minute by minute.
+
+
+@dataclass
+class Watch:
+    kind: MilestoneKind
+    started: int
+    ended: bool = False
+    done: int | None = None
+    dropped: bool = False
+    breach: int | None = None
+    history: list[int] = field(default_factory=lambda: [0])
+
+
+@dataclass
+class Life:
+    policy: ServiceLevelPolicy
+    watches: list[Watch]
+    holding: set[PauseReason] = field(default_factory=set)
+    reopenings: int = 0
+
+    def unanswered(self) -> list[Watch]:
+        return [w for w in self.watches if w.kind is not M.RESOLUTION and not w.ended]
+
+    def resolution(self) -> Watch:
+        return self.watches[1]
+
+    def happen(self, minute: int, event: CaseEvent) -> None:
+        match event.kind:
+            case K.CUSTOMER_MESSAGE:
+                self.holding.discard(P.CUSTOMER)
+                waiting = any(w.kind is M.NEXT_RESPONSE for w in self.unanswered())
+                if minute > self.watches[0].started and not waiting and not self.resolution().dropped:
+                    self.watches.append(Watch(M.NEXT_RESPONSE, minute))
+            case K.PUBLIC_REPLY | K.CALL:
+                for watch in self.unanswered():
+                    watch.ended, watch.done = True, minute
+            case K.PAUSED:
+                assert event.pause_reason
+                self.holding.add(event.pause_reason)
+            case K.RESUMED:
+                self.holding -= {event.pause_reason} if event.pause_reason else set(self.holding)
+            case K.POLICY_CHANGED:
+                assert event.policy
+                self.policy = event.policy
+            case _:
+                self.move(minute, event)
+
+    def move(self, minute: int, event: CaseEvent) -> None:
+        match event.kind:
+            case K.RESOLVED | K.CLOSED:
+                if not self.resolution().ended:
+                    self.holding.clear()
+                    self.resolution().ended, self.resolution().done = True, minute
+                self.drop(K.CLOSED, event)
+            case K.REOPENED:
+                if self.resolution().done is not None:
+                    self.resolution().ended, self.resolution().done = False, None
+                    self.reopenings += 1
+            case K.CANCELLED:
+                self.drop(K.CANCELLED, event)
+                if not self.resolution().ended:
+                    self.resolution().ended = self.resolution().dropped = True
+
+    def drop(self, when: CaseEventKind, event: CaseEvent) -> None:
+        for watch in self.unanswered() if event.kind is when else []:
+            watch.ended = watch.dropped = True
+
+    def budget(self, watch: Watch) -> int | None:
+        target = self.policy.targets.get(watch.kind)
+        assert not isinstance(target, WorkingDays)
+        return target.seconds // 60 if target else None
+
+    def paused(self, watch: Watch) -> bool:
+        return bool(self.holding & self.policy.pauses.get(watch.kind, frozenset()))
+
+
+def live(grid: Grid, open_: set[int], policy: ServiceLevelPolicy, log: list[CaseEvent], now: int) -> Life:
+    start = (log[0].at - grid.first) // MINUTE
+    life = Life(policy, [Watch(M.FIRST_RESPONSE, start), Watch(M.RESOLUTION, start)])
+    for minute in range(start, now + 1):
+        for one in log:
+            if one.at == grid.at(minute):
+                life.happen(minute, one)
+        for watch in life.watches:
+            budget = life.budget(watch)
+            if not watch.ended and watch.breach is None and budget is not None and watch.history[-1] >= budget:
+                watch.breach = minute
+            if not watch.ended and minute < now:
+                watch.history.append(watch.history[-1] + (minute in open_ and not life.paused(watch)))
+            elif minute < now and watch.kind is M.RESOLUTION and watch.done is not None:
+                watch.history.append(watch.history[-1])
+    return life
+
+
+def state_of(watch: Watch, paused: bool) -> MilestoneState:
+    if watch.breach is not None:
+        return S.MISSED
+    if watch.ended:
+        return S.MET if watch.done is not None else S.CANCELLED
+    return S.PAUSED if paused else S.RUNNING
+
+
+def due_minute(watch: Watch, budget: int, open_: set[int], now: int, paused: bool) -> int | None:
+    """Looks back for the minute at which the budget was used up, and ahead when it was not yet."""
+    for index, counted in enumerate(watch.history):
+        if counted >= budget:
+            return watch.started + index
+    if paused and not watch.ended:
+        return None
+    counted = watch.history[-1]
+    # Of an ended clock: when it would have been due, had it gone on.
+    for minute in range(watch.done or now, 13 * 1440):
+        counted += minute in open_
+        if counted == budget:
+            return minute + 1
+    return -1
+
+
+reasons = st.sampled_from(sorted(ASKED_PAUSES))
+targets = st.dictionaries(st.sampled_from(list(M)), st.integers(1, 1500).map(lambda n: BusinessTime(n * 60)))
+policies = st.builds(
+    ServiceLevelPolicy,
+    targets=targets,
+    pauses=st.dictionaries(st.sampled_from(list(M)), st.frozensets(reasons)),
+)
+happenings = st.one_of(
+    st.sampled_from([K.CUSTOMER_MESSAGE, K.PUBLIC_REPLY, K.CALL, K.INTERNAL_NOTE, K.AUTOMATIC_REPLY]).map(
+        lambda kind: (kind, None, None)
+    ),
+    st.sampled_from([K.RESOLVED, K.REOPENED, K.CLOSED, K.RESUMED]).map(lambda kind: (kind, None, None)),
+    reasons.map(lambda reason: (K.PAUSED, reason, None)),
+    reasons.map(lambda reason: (K.RESUMED, reason, None)),
+    policies.map(lambda policy: (K.POLICY_CHANGED, None, policy)),
+    st.just((K.CANCELLED, None, None)),
+)
+
+
+@settings(max_examples=300)
+@given(
+    odd_calendars(),
+    policies,
+    st.integers(4 * 1440, 6 * 1440),
+    st.lists(st.tuples(st.integers(0, 3000), happenings), max_size=9),
+    st.integers(0, 4000),
+)
+def test_a_replayed_log_gives_what_living_through_it_minute_by_minute_gives(
+    where: tuple[Calendar, Grid],
+    policy: ServiceLevelPolicy,
+    start: int,
+    happened: list[tuple[int, tuple[CaseEventKind, PauseReason | None, ServiceLevelPolicy | None]]],
+    until: int,
+) -> None:
+    calendar, grid = where
+    calendar = Calendar(
+        calendar.time_zone, tuple(day or parse_hours("08:00-20:00") for day in calendar.weekly), calendar.exceptions
+    )
+    happened.sort(key=lambda one: one[0])
+    log = [CaseEvent(grid.at(start), K.CREATED)]
+    log += [CaseEvent(grid.at(start + n), kind, reason, new) for n, (kind, reason, new) in happened]
+    now = start + until
+    open_ = grid.open_minutes(calendar)
+    life = live(grid, open_, policy, log, now)
+    found = evaluate(calendar, policy, log, grid.at(now))
+    assert len({(m.kind, m.cycle) for m in found}) == len(found)
+    by_start = {(m.kind, m.start_time): m for m in found}
+    for watch in life.watches:
+        got = by_start.pop((watch.kind, grid.at(watch.started)), None)
+        budget = life.budget(watch)
+        if got is None:
+            assert budget is None or watch.ended
+            continue
+        paused = life.paused(watch)
+        assert got.state == state_of(watch, paused)
+        assert got.elapsed == watch.history[-1] * MINUTE
+        assert got.breach_time == (None if watch.breach is None else grid.at(watch.breach))
+        assert got.completed_time == (None if watch.done is None else grid.at(watch.done))
+        if budget is not None and not watch.ended:
+            due = due_minute(watch, budget, open_, now, paused)
+            assert due == -1 or got.due_time == (None if due is None else grid.at(due))
+        assert_explained(calendar, got, now=grid.at(now))
+        if watch.kind is M.RESOLUTION:
+            assert got.reopenings == life.reopenings
+    assert not by_start
+
+
+def assert_explained(calendar: Calendar, got: Milestone, now: datetime) -> None:
+    """Counted and paused are the business time, each instant once."""
+    assert sum((i.end - i.start for i in got.counted), timedelta()) == got.elapsed
+    pieces = sorted([(i.start, i.end) for i in got.counted] + [(i.start, i.end) for i in got.paused])
+    assert all(a[1] <= b[0] for a, b in pairwise(pieces))
+    if got.state in (S.RUNNING, S.PAUSED):
+        whole = business_intervals(calendar, got.start_time, now)
+        assert sum((b - a for a, b in pieces), timedelta()) == sum((i.end - i.start for i in whole), timedelta())
+
+
+# The rules one by one, on a week of offices in Shanghai.
+
+
+def test_the_first_response_ends_with_the_first_public_message_of_an_agent() -> None:
+    log = [
+        CREATED,
+        event("02 09:05", K.AUTOMATIC_REPLY),
+        event("02 09:10", K.INTERNAL_NOTE),
+        event("02 09:20", K.PUBLIC_REPLY),
+        event("02 09:30", K.PUBLIC_REPLY),
+    ]
+    got = milestone(log, "02 12:00", M.FIRST_RESPONSE)
+    assert (got.state, got.completed_time) == (S.MET, at("02 09:20"))
+    assert got.due_time == at("02 10:00")
+
+
+def test_a_call_counts_as_first_response() -> None:
+    got = milestone([CREATED, event("02 09:50", K.CALL)], "02 12:00", M.FIRST_RESPONSE)
+    assert (got.state, got.completed_time) == (S.MET, at("02 09:50"))
+
+
+def test_a_reply_at_the_due_time_keeps_the_promise_and_silence_breaks_it() -> None:
+    assert milestone([CREATED, event("02 10:00", K.CALL)], "02 10:00", M.FIRST_RESPONSE).state is S.MET
+    assert milestone([CREATED], "02 10:00", M.FIRST_RESPONSE).state is S.MISSED
+    assert milestone([CREATED], "02 09:59", M.FIRST_RESPONSE).state is S.RUNNING
+
+
+def test_a_reply_after_closing_time_is_late_for_a_budget_used_up_at_closing() -> None:
+    log = [event("02 17:00", K.CREATED), event("02 19:00", K.PUBLIC_REPLY)]
+    got = milestone(log, "03 09:00", M.FIRST_RESPONSE)
+    assert (got.due_time, got.state, got.breach_time) == (at("02 18:00"), S.MISSED, at("02 18:00"))
+
+
+def test_the_first_response_pauses_for_nothing_by_default() -> None:
+    log = [CREATED, event("02 09:10", K.PAUSED, P.CUSTOMER)]
+    assert milestone(log, "02 11:00", M.FIRST_RESPONSE).breach_time == at("02 10:00")
+    assert milestone(log, "02 11:00").state is S.PAUSED
+
+
+def test_a_second_message_does_not_restart_the_next_response_and_each_cycle_has_a_record() -> None:
+    log = [
+        CREATED,
+        event("02 09:10", K.PUBLIC_REPLY),
+        event("02 10:00", K.CUSTOMER_MESSAGE),
+        event("02 11:00", K.CUSTOMER_MESSAGE),
+        event("02 11:30", K.PUBLIC_REPLY),
+        event("02 14:00", K.CUSTOMER_MESSAGE),
+    ]
+    cycles = [m for m in evaluate(OFFICE, POLICY, log, at("02 15:00")) if m.kind is M.NEXT_RESPONSE]
+    assert [(m.cycle, m.start_time, m.state, m.due_time) for m in cycles] == [
+        (1, at("02 10:00"), S.MET, at("02 12:00")),
+        (2, at("02 14:00"), S.RUNNING, at("02 16:00")),
+    ]
+
+
+def test_a_customers_message_ends_the_wait_for_him_at_its_own_time() -> None:
+    log = [
+        CREATED,
+        event("02 10:00", K.PAUSED, P.CUSTOMER),
+        event("02 11:30", K.RESUMED, P.CUSTOMER),
+        event("02 11:00", K.CUSTOMER_MESSAGE),
+    ]
+    got = milestone(log, "02 12:00")
+    assert got.elapsed == timedelta(hours=2)
+    assert [(i.start, i.end, i.reason) for i in got.paused] == [(at("02 10:00"), at("02 11:00"), P.CUSTOMER)]
+
+
+def test_a_customers_message_does_not_end_the_wait_for_others() -> None:
+    log = [CREATED, event("02 10:00", K.PAUSED, P.THIRD_PARTY), event("02 10:30", K.CUSTOMER_MESSAGE)]
+    assert milestone(log, "02 12:00").state is S.PAUSED
+
+
+def test_there_is_no_due_time_while_paused_and_pauses_count_in_business_time_only() -> None:
+    log = [CREATED, event("02 17:00", K.PAUSED, P.CUSTOMER)]
+    assert milestone(log, "03 09:30").due_time is None
+    resumed = milestone([*log, event("03 10:00", K.RESUMED, P.CUSTOMER)], "03 10:00")
+    assert resumed.due_time == at("03 11:00")
+    assert sum((i.end - i.start for i in resumed.paused), timedelta()) == timedelta(hours=2)
+
+
+def test_after_a_reopening_the_same_clock_goes_on_without_the_time_it_was_resolved() -> None:
+    log = [CREATED, event("02 11:00", K.RESOLVED), event("04 09:00", K.REOPENED)]
+    got = milestone(log, "04 10:00")
+    assert (got.state, got.elapsed, got.reopenings) == (S.RUNNING, timedelta(hours=3), 1)
+    assert got.due_time == at("04 16:00")
+    assert {i.reason for i in got.paused} == {P.RESOLVED}
+
+
+def test_resolved_at_the_due_time_is_met_until_it_is_reopened() -> None:
+    log = [CREATED, event("02 18:00", K.RESOLVED)]
+    assert milestone(log, "03 12:00").state is S.MET
+    reopened = milestone([*log, event("04 10:00", K.REOPENED)], "04 11:00")
+    assert (reopened.state, reopened.breach_time) == (S.MISSED, at("04 10:00"))
+
+
+def test_a_new_policy_keeps_start_and_pauses_and_takes_the_new_target() -> None:
+    strict = ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(4 * HOUR)})
+    log = [
+        CREATED,
+        event("02 10:00", K.PAUSED, P.CUSTOMER),
+        event("02 11:00", K.RESUMED, P.CUSTOMER),
+        CaseEvent(at("02 11:30"), K.POLICY_CHANGED, policy=strict),
+    ]
+    assert milestone(log, "02 12:00").due_time == at("02 15:00")
+
+
+def test_a_target_already_overdrawn_when_it_comes_is_broken_from_then_on() -> None:
+    strict = ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(HOUR)})
+    log = [CREATED, CaseEvent(at("02 11:30"), K.POLICY_CHANGED, policy=strict)]
+    assert milestone(log, "02 11:29").state is S.RUNNING
+    assert milestone(log, "02 12:00").breach_time == at("02 11:30")
+
+
+def test_what_was_breached_stays_breached_at_its_first_time() -> None:
+    for seconds in (HOUR, 80 * HOUR):
+        policy = ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(seconds)})
+        log = [CREATED, CaseEvent(at("03 10:00"), K.POLICY_CHANGED, policy=policy), event("03 11:00", K.RESOLVED)]
+        got = milestone(log, "04 12:00")
+        assert (got.state, got.breach_time) == (S.MISSED, at("02 18:00"))
+
+
+def test_a_warning_comes_at_three_quarters_of_the_target() -> None:
+    assert milestone([CREATED], "02 09:00").warning_time == at("02 16:00")
+
+
+def test_working_days_run_on_the_same_clock() -> None:
+    created = event("02 10:00", K.CREATED)
+    (got,) = preview(OFFICE, WorkingDays(2), created.at, [event("03 09:00", K.PAUSED, P.APPROVAL)], at("03 12:00"))
+    assert (got.state, got.due_time, got.elapsed) == (S.PAUSED, None, timedelta(hours=7))
+    assert got.remaining == timedelta(hours=16)
+
+
+def test_a_cancelled_case_owes_nothing_more() -> None:
+    states = {m.state for m in evaluate(OFFICE, POLICY, [CREATED, event("02 09:30", K.CANCELLED)], at("05 10:00"))}
+    assert states == {S.CANCELLED}
+
+
+def test_the_future_of_a_log_is_not_seen() -> None:
+    log = [CREATED, event("02 10:00", K.RESOLVED)]
+    assert milestone(log, "02 09:59").state is S.RUNNING
+    assert evaluate(OFFICE, POLICY, log, at("02 08:59")) == []
+
+
+def test_a_log_without_a_beginning_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="CREATED"):
+        evaluate(OFFICE, POLICY, [event("02 10:00", K.RESOLVED)], at("02 12:00"))
+
+
+def test_a_pause_without_reason_is_refused() -> None:
+    for reason in (None, P.RESOLVED):
+        with pytest.raises(InvalidArgument):
+            event("02 10:00", K.PAUSED, reason)
+
+
+def test_a_simulation_counts_how_many_past_cases_would_have_been_met() -> None:
+    logs = [
+        [CREATED, event(f"02 {hour}:30", K.PUBLIC_REPLY), event(f"02 {hour}:45", K.RESOLVED)]
+        for hour in ("09", "10", "14")
+    ]
+    logs.append([CREATED, CaseEvent(at("02 09:10"), K.POLICY_CHANGED, policy=POLICY)])
+    counted = simulate(OFFICE, ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(2 * HOUR)}), logs, at("02 10:30"))
+    assert counted.met == {M.RESOLUTION: 1}
+    assert counted.open == {M.RESOLUTION: 3}
+    counted = simulate(OFFICE, POLICY, logs, at("03 10:30"))
+    assert (counted.met[M.FIRST_RESPONSE], counted.missed[M.FIRST_RESPONSE]) == (1, 3)
+    assert (counted.met[M.RESOLUTION], counted.missed[M.RESOLUTION]) == (3, 1)
+
+
+def test_a_policy_eased_at_the_very_due_time_comes_in_time() -> None:
+    eased = ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(16 * HOUR)})
+    log = [CREATED, CaseEvent(at("02 18:00"), K.POLICY_CHANGED, policy=eased)]
+    got = milestone(log, "03 09:00")
+    assert (got.state, got.due_time) == (S.RUNNING, at("03 18:00"))
+
+
+def test_a_policy_that_comes_with_the_end_does_not_judge_it() -> None:
+    strict = ServiceLevelPolicy(targets={M.RESOLUTION: BusinessTime(HOUR)})
+    log = [CREATED, event("02 11:00", K.RESOLVED), CaseEvent(at("02 11:00"), K.POLICY_CHANGED, policy=strict)]
+    assert milestone(log, "03 09:00").target == BusinessTime(8 * HOUR)
+
+
+def test_a_pause_counts_as_far_as_the_policy_of_its_time_says() -> None:
+    unpaused = ServiceLevelPolicy(targets=POLICY.targets, pauses={})
+    log = [
+        CREATED,
+        event("02 10:00", K.PAUSED, P.CUSTOMER),
+        CaseEvent(at("02 11:00"), K.POLICY_CHANGED, policy=unpaused),
+    ]
+    got = milestone(log, "02 12:00")
+    assert (got.state, got.elapsed) == (S.RUNNING, timedelta(hours=2))
+    back = milestone([*log, CaseEvent(at("02 11:30"), K.POLICY_CHANGED, policy=POLICY)], "02 12:00")
+    assert (back.state, back.elapsed) == (S.PAUSED, timedelta(hours=1, minutes=30))
