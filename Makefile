@@ -25,7 +25,14 @@ lint: build ## Style, walls between packages, contracts
 	@$(BIN)/python proto/check.py
 
 types: build ## mypy --strict
-	@$(BIN)/mypy libs/kit services/* gateway deploy/local tests
+	@$(BIN)/mypy libs/kit services/* gateway deploy/local tests proto/check.py deploy/check.py
+
+k8s-check: build ## Render and validate the Kubernetes manifests, offline and strictly
+	@$(BIN)/python deploy/check.py
+
+images: ## Build the five images with docker
+	@for p in customer sales service-desk scoring gateway; do \
+	  docker build -f deploy/images/Dockerfile --target $$p -t guanxi/$$p:0.1.0 . || exit; done
 
 format: build ## Write code and contracts in the house style
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q . && $(BIN)/buf format -w proto
@@ -51,4 +58,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help run reset test lint types format proto lock build
+.PHONY: help run reset test k8s-check images lint types format proto lock build

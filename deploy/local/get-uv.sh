@@ -6,7 +6,8 @@ python=$1 folder=$2
 command -v "$python" >/dev/null || { echo "no $python here; on Debian: apt-get install -y python3 python3-venv" >&2; exit 1; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$("$python" --version) is too old: Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
 mkdir -p "$folder/bin"
-if uv=$(command -v uv); then
+# One that is here already serves if it runs and is new enough for what the Makefile asks of it.
+if uv=$(command -v uv) && "$uv" pip compile --help 2>/dev/null | grep -q -e '--group'; then
   ln -sf "$uv" "$folder/bin/uv"
 elif "$python" -c 'import ensurepip' 2>/dev/null; then
   "$python" -m venv "$folder/venv" && "$folder/venv/bin/pip" install -q --disable-pip-version-check uv

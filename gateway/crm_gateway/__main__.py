@@ -6,6 +6,7 @@ python -m crm_gateway openapi    print the OpenAPI document
 """
 
 import sys
+from typing import Any
 
 import orjson
 import uvicorn
@@ -19,10 +20,14 @@ from crm_gateway.transcode.operations import operations
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first."""
-    gateway = create_app(settings)
+    await uvicorn.Server(uvicorn_config(create_app(settings).asgi, settings)).serve()
+
+
+def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:
+    """How the gateway is served: HTTP/1.1 parsed by httptools, without access log."""
     host, port = settings.host_and_port
-    config = uvicorn.Config(
-        gateway.asgi,
+    return uvicorn.Config(
+        asgi,
         host=host,
         port=port,
         http="httptools",
@@ -34,7 +39,6 @@ async def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=settings.drain_timeout,
         lifespan="on",
     )
-    await uvicorn.Server(config).serve()
 
 
 def routes_table() -> str:

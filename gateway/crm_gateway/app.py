@@ -1,11 +1,13 @@
 """The composition root: puts the gateway together from contracts and settings."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
+from crm_kit.errors import CrmError, FieldViolation
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from crm_gateway.admission import Admission, TokenVerifier
@@ -16,7 +18,7 @@ from crm_gateway.exchange import App
 from crm_gateway.front import REQUEST_ID_KEY, Front
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.page import errors_page, reference_page
-from crm_gateway.problems import MEDIA_TYPE, Problem, internal
+from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal, unreadable
 from crm_gateway.routes import health, reference
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
@@ -77,6 +79,9 @@ def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _unreadable_problem)
+    app.add_exception_handler(ProblemError, _own_problem)
+    app.add_exception_handler(CrmError, _own_problem)
     app.add_exception_handler(Exception, _internal_problem)
     return app
 
@@ -94,10 +99,30 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     return _response(request, Problem(error.status_code, reason, detail), dict(error.headers or {}))
 
 
+async def _unreadable_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # The first part says where (path, query, body); the rest is the path of the field.
+    violations = [
+        FieldViolation(".".join(map(str, each["loc"][1:])), each["type"], each["msg"]) for each in error.errors()
+    ]
+    return _response(request, unreadable(violations))
+
+
+async def _own_problem(request: Request, error: Exception) -> Response:
+    """A problem or typed error that a route of `routes/` raises."""
+    if isinstance(error, ProblemError):
+        return _response(request, error.problem)
+    assert isinstance(error, CrmError)
+    return _response(request, from_crm_error(error))
+
+
 async def _internal_problem(request: Request, _error: Exception) -> Response:
-    return _response(request, internal(), {})
+    return _response(request, internal())
 
 
-def _response(request: Request, problem: Problem, headers: dict[str, str]) -> Response:
+def _response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    own = {name.decode(): value.decode() for name, value in problem.all_headers()}
     body = problem.body(instance=request.url.path, request_id=request.scope.get(REQUEST_ID_KEY, ""))
-    return Response(body, problem.status, headers | {"cache-control": "no-store"}, media_type=MEDIA_TYPE.decode())
+    return Response(
+        body, problem.status, {**own, **(headers or {}), "cache-control": "no-store"}, media_type=MEDIA_TYPE.decode()
+    )

@@ -48,8 +48,10 @@ class Front:
         except Disconnected:
             return
         if answer is None:
-            scope[REQUEST_ID_KEY] = exchange.request_id
-            await self._fallback(scope, receive, self._decorated(exchange, send))
+            inner = {**scope, REQUEST_ID_KEY: exchange.request_id}
+            if exchange.verb == "HEAD":
+                inner["method"] = "GET"
+            await self._fallback(inner, receive, self._decorated(exchange, send))
         else:
             await self._send(exchange, answer, send)
 
@@ -108,6 +110,8 @@ class Front:
         async def decorated(event: Scope) -> None:
             if event["type"] == "http.response.start":
                 event["headers"] = [*event.get("headers", ()), *self._common(exchange)]
+            elif exchange.verb == "HEAD":
+                event["body"] = b""
             await send(event)
 
         return decorated

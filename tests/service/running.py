@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -17,12 +17,14 @@ from crm_kit.database.work import Unit, unit
 from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
-from crm_kit.rpc.status import reason_of
+from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from crm_kit.service import Service
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.testing import Servers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 from jwt.algorithms import OKPAlgorithm
 
 ADMIN: Mapping[str, Scope] = {"*": Scope.ALL}
@@ -140,7 +142,7 @@ async def running(name: str, servers: Servers, tokens: Tokens) -> AsyncIterator[
 
 
 @contextlib.contextmanager
-def environment(values: Mapping[str, str]) -> Any:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(values)
     try:
@@ -150,12 +152,32 @@ def environment(values: Mapping[str, str]) -> Any:
         os.environ.update(before)
 
 
+class Refusal:
+    """What a refused call said; filled when the block has ended."""
+
+    detail: str = ""
+    fields: list[str]
+
+
 @contextlib.contextmanager
-def refused(code: str, reason: str) -> Any:
+def refused(code: str, reason: str) -> Iterator[Refusal]:
     """The block's call is refused with this status code and reason."""
+    refusal = Refusal()
     try:
-        yield
+        yield refusal
     except grpc.aio.AioRpcError as error:
-        assert (error.code().name, reason_of(error)) == (code, reason), error.details()
+        refusal.detail = error.details() or ""
+        assert (error.code().name, reason_of(error)) == (code, reason), refusal.detail
+        refusal.fields = [violation.field for violation in violations_of(error)]
     else:
         raise AssertionError(f"was not refused with {code} {reason}")
+
+
+def violations_of(error: grpc.aio.AioRpcError) -> Iterator[BadRequest.FieldViolation]:
+    """The fields that an error names."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            for detail in Status.FromString(value).details:
+                request = BadRequest()
+                if detail.Unpack(request):
+                    yield from request.field_violations

@@ -2,13 +2,16 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
-import httpx
 import psutil
 
 from crm_local.credentials import SERVICES, load_credentials
@@ -21,6 +24,7 @@ from crm_local.settings import Settings, load_settings
 from crm_local.terminal import Terminal
 
 EVERYTHING = (*BACKENDS, *SERVICES, GATEWAY)
+TOKEN_SECONDS = 10.0
 
 
 async def run(settings: Settings, terminal: Terminal) -> None:
@@ -104,18 +108,20 @@ def token(settings: Settings) -> str:
     if holder is None:
         raise LocalFailure(f"not running from {folder.path}: `make run` starts it")
     password = load_credentials(folder.secrets).demo_password
+    body = json.dumps({"tenant": DEMO_TENANT, "login": DEMO_LOGIN, "password": password})
+    address = urlsplit(holder.url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=TOKEN_SECONDS)
     try:
-        answer = httpx.post(
-            f"{holder.url}/v1/auth:token",
-            json={"tenant": DEMO_TENANT, "login": DEMO_LOGIN, "password": password},
-            trust_env=False,
-            timeout=10.0,
-        )
-    except httpx.HTTPError as error:
+        connection.request("POST", "/v1/auth:token", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    except (OSError, HTTPException) as error:
         raise LocalFailure(f"{holder.url} does not answer: {error}") from error
-    if not answer.is_success:
-        raise LocalFailure(f"{holder.url} gives no token: {answer.status_code} {answer.text}")
-    return str(answer.json()["access_token"])
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        raise LocalFailure(f"{holder.url} gives no token: {answer.status} {text}")
+    return str(json.loads(text)["access_token"])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from crm_gateway.openapi.rules import Schema, must_be_given
 from crm_gateway.openapi.schemas import Form, Schemas
 from crm_gateway.transcode.fields import message_of
 from crm_gateway.transcode.operations import Operation
+from crm_gateway.transcode.routes import Template
 
 Document = dict[str, Any]
 _JSON = "application/json"
@@ -25,10 +26,14 @@ def openapi_document(contract: Contract, operations: Iterable[Operation]) -> Doc
     schemas.components["Problem"] = _problem_schema(contract)
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, int] = {}
+    # OpenAPI takes templates that differ in names alone for the same path: the first names stay.
+    named: dict[str, tuple[str, ...]] = {}
     for each in served:
         number = seen[each.rpc.name] = seen.get(each.rpc.name, 0) + 1
         name = each.rpc.name if number == 1 else f"{each.rpc.name}_{number}"
-        paths.setdefault(each.binding.template, {})[each.binding.verb.lower()] = _operation(each, name, schemas)
+        variables = named.setdefault(each.template.shape, variable_names(each.template))
+        path = each.template.with_names(variables)
+        paths.setdefault(path, {})[each.binding.verb.lower()] = _operation(each, name, variables, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION},
@@ -55,7 +60,15 @@ def _tag(service: str) -> str:
     return service.rpartition(".")[2].removesuffix("Service")
 
 
-def _operation(operation: Operation, name: str, schemas: Schemas) -> Schema:
+def variable_names(template: Template) -> tuple[str, ...]:
+    """Names of path parameters as documented: `id` for `account.id`, unless that makes two alike."""
+    short = tuple(variable.rpartition(".")[2] for variable in template.variables)
+    if len(set(short)) == len(short):
+        return short
+    return tuple(variable.replace(".", "_") for variable in template.variables)
+
+
+def _operation(operation: Operation, name: str, variables: tuple[str, ...], schemas: Schemas) -> Schema:
     rpc = operation.rpc
     summary, _, rest = rpc.comment.partition("\n")
     entry: Schema = {
@@ -64,7 +77,7 @@ def _operation(operation: Operation, name: str, schemas: Schemas) -> Schema:
         "summary": summary.rstrip("."),
         "description": f"{summary}\n{rest}".strip(),
         "x-permission": rpc.permission,
-        "parameters": _parameters(operation, schemas),
+        "parameters": _parameters(operation, variables, schemas),
     }
     if operation.public:
         entry["security"] = []
@@ -74,12 +87,15 @@ def _operation(operation: Operation, name: str, schemas: Schemas) -> Schema:
     return entry
 
 
-def _parameters(operation: Operation, schemas: Schemas) -> list[Schema]:
+def _parameters(operation: Operation, variables: tuple[str, ...], schemas: Schemas) -> list[Schema]:
     rpc, reader = operation.rpc, operation.reader
-    found = [_parameter(rpc.request, path, schemas, "path") for path in operation.template.variables]
+    found = [
+        _parameter(rpc.request, path, schemas, "path") | {"name": name}
+        for path, name in zip(operation.template.variables, variables, strict=True)
+    ]
     found += [_parameter(rpc.request, path, schemas, "query") for path in reader.parameters]
     headers = ["XRequestId", "XRequestTimeout"]
-    if not rpc.is_read and reader.takes_etag:
+    if operation.guarded:
         headers.append("IfMatch")
     if operation.binding.verb == "GET" and operation.tagged:
         headers.append("IfNoneMatch")
@@ -160,8 +176,8 @@ def _problem_statuses(operation: Operation) -> list[str]:
         codes |= {"401", "403"}
     if not operation.rpc.is_read:
         codes |= {"409"}
-        if operation.reader.takes_etag:
-            codes |= {"412"}
+    if operation.guarded:
+        codes |= {"412"}
     if operation.reader.takes_body:
         codes |= {"408", "413", "415"}
     return sorted(codes)

@@ -6,7 +6,7 @@ from typing import Any
 
 from crm_gateway.openapi.rules import Schema
 
-_IN_COMMENT = re.compile(r"for example `?\"?([^\s`\",;]+)")
+_IN_COMMENT = re.compile(r"for example (?:`([^`]+)`|\"([^\"]+)\"|([^\s,;]+))")
 _BY_FORMAT = {
     "uuid": "01920f3c-8d2a-7c41-9b1e-5a2f6c7d8e90",
     "email": "li.wei@example.com",
@@ -23,16 +23,16 @@ class NoExample(Exception):
     """Nothing can be shown that is sure to be valid."""
 
 
-def example(schema: Schema, components: Mapping[str, Schema], depth: int = 0) -> Any:
-    """A value the schema allows; NoExample when none is known."""
+def example(schema: Schema, components: Mapping[str, Schema], name: str = "", depth: int = 0) -> Any:
+    """A value the schema allows, fit for a field of this name; NoExample when none is known."""
     if depth > _DEEPEST:
         raise NoExample
     if "$ref" in schema:
-        return example(components[schema["$ref"].removeprefix(_NESTED)], components, depth + 1)
+        return example(components[schema["$ref"].removeprefix(_NESTED)], components, name, depth + 1)
     if "anyOf" in schema:
         # What is nullable is shown with a value, under the comment of the field.
         told = {key: schema[key] for key in ("description",) if key in schema}
-        return example(told | schema["anyOf"][0], components, depth)
+        return example(told | schema["anyOf"][0], components, name, depth)
     chosen = [schema["const"]] if "const" in schema else schema.get("enum")
     if chosen:
         return chosen[min(1, len(chosen) - 1) if str(chosen[0]).endswith("_UNSPECIFIED") else 0]
@@ -42,9 +42,9 @@ def example(schema: Schema, components: Mapping[str, Schema], depth: int = 0) ->
         case "object":
             return _object(schema, components, depth)
         case "array":
-            return _array(schema, components, depth)
+            return _array(schema, components, name, depth)
         case "string":
-            return _text(schema)
+            return _text(schema, name)
         case "integer" | "number":
             return max(schema.get("minimum", 0), schema.get("exclusiveMinimum", -1) + 1)
         case "boolean":
@@ -57,7 +57,7 @@ def _object(schema: Schema, components: Mapping[str, Schema], depth: int) -> dic
     found: dict[str, Any] = {}
     for name, inner in schema.get("properties", {}).items():
         try:
-            found[name] = example(inner, components, depth + 1)
+            found[name] = example(inner, components, name, depth + 1)
         except NoExample:
             if name in required:
                 if not _takes_null(inner):
@@ -66,23 +66,24 @@ def _object(schema: Schema, components: Mapping[str, Schema], depth: int) -> dic
     return found
 
 
-def _array(schema: Schema, components: Mapping[str, Schema], depth: int) -> list[Any]:
+def _array(schema: Schema, components: Mapping[str, Schema], name: str, depth: int) -> list[Any]:
     # A list's comment speaks of its values.
     items = {"description": schema.get("description", "")} | schema["items"]
     try:
-        return [example(items, components, depth + 1)]
+        return [example(items, components, name.removesuffix("s"), depth + 1)]
     except NoExample:
         if schema.get("minItems", 0):
             raise
         return []
 
 
-def _text(schema: Schema) -> str:
+def _text(schema: Schema, name: str) -> str:
     told = _IN_COMMENT.search(schema.get("description", ""))
-    candidates = [told[1].rstrip(".")] if told else []
+    candidates = [told[told.lastindex or 0].rstrip(".")] if told else []
     candidates += [_BY_FORMAT[schema["format"]]] if schema.get("format") in _BY_FORMAT else []
-    candidates += ["0", "3.5s"] if "pattern" in schema else []
-    candidates += ["text"]
+    candidates += ["1", "3.5s"] if "pattern" in schema else []
+    candidates += [_BY_FORMAT["uuid"]] if name == "id" or name.endswith("_id") else []
+    candidates += ["3" if name == "etag" else name.replace("_", " ") or "text"]
     for candidate in candidates:
         if _fits(candidate, schema):
             return candidate

@@ -36,7 +36,7 @@ PARAMETERS: dict[str, Schema] = {
         "name": "X-Request-Timeout",
         "in": "header",
         "description": "Seconds to wait for the answer, less than the default of 10.",
-        "schema": {"type": "string", "pattern": r"^[0-9]{0,5}[1-9](\.[0-9]{1,3})?$"},
+        "schema": {"type": "string", "pattern": r"^[1-9][0-9]{0,5}(\.[0-9]{1,3})?$"},
         "example": "2.5",
     },
     "IfMatch": {

@@ -184,7 +184,7 @@ def _check_content_type(content_type: bytes | None) -> None:
 
 def _apply_if_match(operation: Operation, request: Any, if_match: bytes) -> None:
     etag = etag_required(if_match)
-    if not operation.reader.takes_etag:
+    if not operation.guarded:
         # Doing it without looking at the condition is what the header is there to prevent.
         raise ProblemError(malformed("If-Match", "unknown_field", "this request takes no etag"))
     if etag is not None:
@@ -202,6 +202,6 @@ def _timeout(header: bytes | None, longest: float) -> float:
 
 async def _is_replayed(call: Any) -> bool:
     for metadata in (await call.initial_metadata(), await call.trailing_metadata()):
-        if metadata is not None and ("idempotent-replayed", "true") in metadata:
+        if metadata is not None and metadata.get("idempotent-replayed") == "true":
             return True
     return False

@@ -20,7 +20,11 @@ _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One binding of one RPC, ready to serve. `located` is the path of what a create makes, up to its id."""
+    """One binding of one RPC, ready to serve.
+
+    `tagged`: the answer has an etag; `guarded`: `If-Match` can be given; `located`: the path of what a create makes,
+    up to its id, "" for the request's own path.
+    """
 
     rpc: Rpc
     binding: Binding
@@ -31,6 +35,7 @@ class Operation:
     empty: bool
     creates: bool
     tagged: bool
+    guarded: bool
     located: str | None
 
     def answer(self, message: Any, raw_path: str, if_none_match: bytes | None) -> Answer:
@@ -68,17 +73,19 @@ def operations(contract: Contract) -> Iterator[Operation]:
         for binding in rpc.bindings:
             template = parse_template(binding.template)
             reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
-            creates = binding.verb == "POST" and rpc.name.startswith("Create")
+            creates = binding.verb == "POST" and rpc.name.startswith("Create") and not template.custom_verb
+            reader = RequestReader(rpc, binding, template, reading)
             yield Operation(
                 rpc=rpc,
                 binding=binding,
                 template=template,
-                reader=RequestReader(rpc, binding, template, reading),
+                reader=reader,
                 encode=encoders.of(rpc.response),
                 public=rpc.permission == PUBLIC,
                 empty=rpc.response.full_name == "google.protobuf.Empty",
                 creates=creates,
                 tagged="etag" in rpc.response.fields_by_name,
+                guarded=reader.takes_etag and not creates and not rpc.is_read,
                 located=_located(contract, rpc) if creates else None,
             )
 

@@ -5,7 +5,7 @@ variables. Segments are split before they are percent-decoded, so `%2F` and `%3A
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -27,7 +27,12 @@ class Template:
     @property
     def shape(self) -> str:
         """The template with its variables' names left out: equal shapes match equal paths."""
-        path = "/".join("{}" if segment is None else segment for segment in self.segments)
+        return self.with_names(("",) * len(self.variables))
+
+    def with_names(self, names: Sequence[str]) -> str:
+        """The template with these names for its variables."""
+        rest = iter(names)
+        path = "/".join(f"{{{next(rest)}}}" if segment is None else segment for segment in self.segments)
         return f"/{path}:{self.custom_verb}" if self.custom_verb else f"/{path}"
 
 
@@ -98,25 +103,32 @@ class Routes(Generic[Target]):
             return None
         last, colon, verb = segments[-1].rpartition(":")
         if colon:
+            if not verb:
+                return None
             segments[-1] = last
-        for ends, values in _walk(self._root, segments, 0, ()):
-            if targets := ends.get(verb if colon else ""):
-                return Match(targets, tuple(map(_decoded, values)))
-        return None
+        found = _find(self._root, segments, 0, verb if colon else "", ())
+        if found is None:
+            return None
+        targets, values = found
+        return Match(targets, tuple(map(_decoded, values)))
 
 
-def _walk(
-    node: _Node[Target], segments: list[str], at: int, values: tuple[str, ...]
-) -> Iterator[tuple[dict[str, dict[str, Target]], tuple[str, ...]]]:
+def _find(
+    node: _Node[Target], segments: list[str], at: int, verb: str, values: tuple[str, ...]
+) -> tuple[Mapping[str, Target], tuple[str, ...]] | None:
+    """Targets and still encoded values below a node; a literal that leads nowhere gives way to the variable."""
     if at == len(segments):
-        yield node.ends, values
-        return
+        targets = node.ends.get(verb)
+        return None if targets is None else (targets, values)
     segment = segments[at]
     literal = node.literals.get(segment)
     if literal is not None:
-        yield from _walk(literal, segments, at + 1, values)
-    if node.variable is not None and segment:
-        yield from _walk(node.variable, segments, at + 1, (*values, segment))
+        found = _find(literal, segments, at + 1, verb, values)
+        if found is not None:
+            return found
+    if node.variable is None or not segment:
+        return None
+    return _find(node.variable, segments, at + 1, verb, (*values, segment))
 
 
 def _decoded(segment: str) -> str:

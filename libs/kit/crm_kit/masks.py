@@ -111,7 +111,8 @@ def _merge(path: list[str], source: Message, target: Message) -> None:
 def _merge_key(key: str, source: Any, target: Any) -> None:
     if isinstance(source, Struct):
         source, target = source.fields, target.fields
-    target.pop(key, None)
+    if key in target:
+        del target[key]
     if key in source:
         found = source[key]
         if isinstance(found, Message):

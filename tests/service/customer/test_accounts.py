@@ -1,16 +1,24 @@
 """Accounts through their contract."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm_customer.accounts.credit_code import check_character
+from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.running import Running, User, refused
 
-HUAXIN = pb.Account(
-    kind=pb.Account.KIND_ORGANIZATION, display_name="华信电力有限公司", phone_numbers=["+8675586661234"]
-)
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+
+NAME = "华信电力有限公司"
+Create = Callable[..., Awaitable[pb.Account]]
 
 
 @pytest.fixture
@@ -19,34 +27,359 @@ async def user(customer: Running) -> User:
 
 
 @pytest.fixture
-def accounts(customer: Running) -> "AccountServiceStub":
+def accounts(customer: Running) -> "AccountServiceAsyncStub":
     return AccountServiceStub(customer.channel)
 
 
-async def create(
-    accounts: AccountServiceStub, user: User, account: pb.Account = HUAXIN, **fields: object
-) -> pb.Account:
-    wanted = pb.Account()
-    wanted.CopyFrom(account)
-    wanted.MergeFrom(pb.Account(**fields))
-    return await accounts.CreateAccount(pb.CreateAccountRequest(account=wanted), metadata=user.metadata)
+@pytest.fixture
+def create(accounts: "AccountServiceAsyncStub", user: User) -> Create:
+    """Creates an organization as `user`; keywords are its fields, `by` another user, `key` an idempotency key."""
+
+    async def create_account(*, by: User = user, key: str = "", **fields: Any) -> pb.Account:
+        values: dict[str, Any] = {"kind": pb.Account.KIND_ORGANIZATION, "display_name": NAME}
+        account = pb.Account(**values | fields)
+        metadata = by.with_key(key) if key else by.metadata
+        return await accounts.CreateAccount(pb.CreateAccountRequest(account=account), metadata=metadata)
+
+    return create_account
 
 
-async def test_a_created_account_is_read_back_as_it_was_answered(accounts, user):
-    created = await create(accounts, user, tags=["vip"], external_ids=[pb.ExternalId(source="sap", value="4711")])
+def patch(account: pb.Account, *paths: str, **fields: Any) -> pb.UpdateAccountRequest:
+    """An update of these fields of the account, without an etag unless it is among them."""
+    mask = FieldMask(paths=paths or list(fields))
+    return pb.UpdateAccountRequest(account=pb.Account(id=account.id, **fields), update_mask=mask)
+
+
+# --- creating and reading
+
+
+async def test_a_created_account_is_read_back_as_it_was_answered(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    body = "91350100M000100Y4"
+    created = await create(
+        tags=["vip"],
+        legal_name="华信电力股份有限公司",
+        roles=[pb.Account.ROLE_CUSTOMER, pb.Account.ROLE_PARTNER],
+        credit_code=body + check_character(body),
+        region_code="CN-GD",
+        phone_numbers=["+8675586661234"],
+        emails=["info@huaxin.example"],
+        external_ids=[pb.ExternalId(source="sap", value="4711")],
+        addresses=[pb.Address(kind=pb.Address.KIND_OFFICE, city="深圳", line="深南大道 1 号")],
+        consents=[pb.Consent(channel="SMS", state=pb.Consent.STATE_DENIED, evidence="call 2026-11-02")],
+        competitor_profile=pb.CompetitorProfile(strengths="price"),
+    )
     assert UUID(created.id).version == 7
     assert created.status == pb.Account.STATUS_POTENTIAL
     assert created.owner_id == str(user.id)
+    assert created.addresses[0].city == "深圳"
+    assert created.consents[0].HasField("change_time")
     assert await accounts.GetAccount(pb.GetAccountRequest(id=created.id), metadata=user.metadata) == created
 
 
-async def test_an_account_of_another_tenant_is_not_found(accounts, user, customer):
-    created = await create(accounts, user)
+async def test_each_field_that_breaks_a_rule_is_named_with_its_position(create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(display_name=" x", phone_numbers=["+8675586661234", "123"], emails=["nobody"])
+    assert {"account.display_name", "account.phone_numbers[1]", "account.emails[0]"} == set(refusal.fields)
+
+
+async def test_a_credit_code_with_a_wrong_check_character_is_refused(create: Create) -> None:
+    body = "91350100M000100Y4"
+    wrong = "0" if check_character(body) != "0" else "1"
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(credit_code=body + wrong)
+    assert refusal.fields == ["account.credit_code"]
+
+
+async def test_an_owner_who_does_not_exist_is_refused(create: Create, customer: Running) -> None:
+    stranger = await customer.user()
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await create(owner_id=str(stranger.id))
+    assert refusal.fields == ["account.owner_id"]
+
+
+async def test_a_parent_of_another_tenant_is_refused(create: Create, customer: Running) -> None:
+    foreign = await create(by=await customer.user())
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await create(parent_id=foreign.id)
+
+
+async def test_a_request_that_is_no_message_is_refused_and_not_an_internal_error(customer: Running, user: User) -> None:
+    call: Any = customer.channel.unary_unary("/crm.customer.v1.AccountService/GetAccount")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await call(b"\xff\xff\xff", metadata=user.metadata)
+
+
+async def test_text_with_a_null_character_is_refused(create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await create(source="a\x00b")
+
+
+# --- who may
+
+
+async def test_an_account_of_another_tenant_is_not_found(
+    accounts: "AccountServiceAsyncStub", create: Create, customer: Running
+) -> None:
+    created = await create()
     stranger = await customer.user()
     with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
         await accounts.GetAccount(pb.GetAccountRequest(id=created.id), metadata=stranger.metadata)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await accounts.UpdateAccount(patch(created, source="x"), metadata=stranger.metadata)
 
 
-async def test_without_a_token_nothing_is_answered(accounts):
-    with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
-        await accounts.GetAccount(pb.GetAccountRequest(id="x"))
+async def test_without_a_valid_token_nothing_is_answered(
+    accounts: "AccountServiceAsyncStub", customer: Running
+) -> None:
+    user = await customer.user()
+    issuer = customer.service.settings.issuer
+    bad = {
+        "none": "",
+        "garbage": "abc",
+        "expired": customer.tokens.token(issuer, user.tenant_id, user.id, exp=1),
+        "other audience": customer.tokens.token(issuer, user.tenant_id, user.id, aud="other"),
+        "other issuer": customer.tokens.token("http://elsewhere.example", user.tenant_id, user.id),
+        "other key": type(customer.tokens)().token(issuer, user.tenant_id, user.id),
+    }
+    for token in bad.values():
+        with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+            await accounts.ListAccounts(
+                pb.ListAccountsRequest(), metadata=(("authorization", f"Bearer {token}"),) if token else ()
+            )
+
+
+async def test_reading_does_not_allow_writing(accounts: "AccountServiceAsyncStub", customer: Running) -> None:
+    reader = await customer.user(grants={"accounts.read": Scope.ALL})
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await accounts.CreateAccount(pb.CreateAccountRequest(), metadata=reader.metadata)
+
+
+async def test_own_team_and_all_see_what_is_theirs(
+    accounts: "AccountServiceAsyncStub", customer: Running, create: Create
+) -> None:
+    tenant = await customer.tenant()
+    sales = await customer.team(tenant)
+    north, south = await customer.team(tenant, sales), await customer.team(tenant, sales)
+    own = {"accounts.read": Scope.OWN, "accounts.write": Scope.OWN}
+    li = await customer.user(tenant, grants=own, team_id=north)
+    wang = await customer.user(tenant, grants=own, team_id=south)
+    lead_north = await customer.user(tenant, grants={"accounts.read": Scope.TEAM}, team_id=north)
+    head = await customer.user(tenant, grants={"accounts.read": Scope.TEAM}, team_id=sales)
+    analyst = await customer.user(tenant, grants={"accounts.read": Scope.ALL})
+    of_li, of_wang = (await create(by=li)).id, (await create(by=wang)).id
+
+    async def seen(user: User) -> set[str]:
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(), metadata=user.metadata)
+        return {account.id for account in page.accounts}
+
+    assert await seen(li) == {of_li}
+    assert await seen(lead_north) == {of_li}
+    assert await seen(head) == {of_li, of_wang}
+    assert await seen(analyst) == {of_li, of_wang}
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await accounts.GetAccount(pb.GetAccountRequest(id=of_wang), metadata=li.metadata)
+
+
+# --- changing
+
+
+async def test_only_the_fields_in_the_mask_change(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create(source="fair", industry="power")
+    request = patch(created, "source", source="", industry="ignored")
+    updated = await accounts.UpdateAccount(request, metadata=user.metadata)
+    assert (updated.source, updated.industry) == ("", "power")
+    assert updated.etag != created.etag
+
+
+async def test_a_stale_etag_is_refused_and_changes_nothing(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create()
+    await accounts.UpdateAccount(patch(created, source="first"), metadata=user.metadata)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        stale = patch(created, "source", source="second", etag=created.etag)
+        await accounts.UpdateAccount(stale, metadata=user.metadata)
+    now = await accounts.GetAccount(pb.GetAccountRequest(id=created.id), metadata=user.metadata)
+    assert now.source == "first"
+
+
+async def test_an_update_that_changes_nothing_keeps_the_etag(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create(source="fair")
+    assert await accounts.UpdateAccount(patch(created, source="fair"), metadata=user.metadata) == created
+
+
+async def test_an_unknown_field_in_the_mask_is_refused(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await accounts.UpdateAccount(patch(await create(), "colour"), metadata=user.metadata)
+
+
+async def test_of_many_changes_at_once_none_is_lost(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create()
+    fields = ["source", "industry", "short_name", "legal_name", "preferences", "taboos"]
+    requests = [patch(created, **{field: field}) for field in fields]
+    await asyncio.gather(*(accounts.UpdateAccount(request, metadata=user.metadata) for request in requests))
+    now = await accounts.GetAccount(pb.GetAccountRequest(id=created.id), metadata=user.metadata)
+    assert all(getattr(now, field) == field for field in fields)
+    assert now.etag == f"v{1 + len(fields)}"
+
+
+async def test_an_external_id_is_unique_in_the_tenant_and_free_again_after(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    key = pb.ExternalId(source="sap", value="4711")
+    first = await create(external_ids=[key])
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await create(external_ids=[key])
+    await accounts.UpdateAccount(patch(first, "external_ids"), metadata=user.metadata)
+    assert (await create(external_ids=[key])).external_ids == [key]
+
+
+async def test_archived_accounts_leave_lists_and_come_back_as_they_were(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create()
+    active = await accounts.ChangeAccountStatus(
+        pb.ChangeAccountStatusRequest(id=created.id, status=pb.Account.STATUS_ACTIVE), metadata=user.metadata
+    )
+    archived = await accounts.ArchiveAccount(
+        pb.ArchiveAccountRequest(id=created.id, etag=active.etag), metadata=user.metadata
+    )
+    assert archived.status == pb.Account.STATUS_ARCHIVED
+    assert not (await accounts.ListAccounts(pb.ListAccountsRequest(), metadata=user.metadata)).accounts
+    asked = pb.ListAccountsRequest(filter="status = ARCHIVED")
+    assert [each.id for each in (await accounts.ListAccounts(asked, metadata=user.metadata)).accounts] == [created.id]
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await accounts.UpdateAccount(patch(created, source="x"), metadata=user.metadata)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=created.id), metadata=user.metadata)
+    restored = await accounts.RestoreAccount(pb.RestoreAccountRequest(id=created.id), metadata=user.metadata)
+    assert restored.status == pb.Account.STATUS_ACTIVE
+
+
+# --- repeating
+
+
+async def test_a_repeated_create_with_the_same_key_creates_once(user: User, create: Create) -> None:
+    first = await create(key="k-1")
+    assert await create(key="k-1") == first
+
+
+async def test_the_same_key_with_another_request_is_refused(create: Create) -> None:
+    await create(key="k-1")
+    with refused("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED"):
+        await create(key="k-1", source="other")
+
+
+async def test_twenty_twins_at_once_create_one_account(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await asyncio.gather(*(create(key="k-1") for _ in range(20)))
+    assert len({each.id for each in created}) == 1
+    assert len((await accounts.ListAccounts(pb.ListAccountsRequest(), metadata=user.metadata)).accounts) == 1
+
+
+# --- listing
+
+
+async def test_pages_give_each_account_once_although_others_are_created_meanwhile(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    before = {(await create(display_name=f"n{number:02}")).id for number in range(25)}
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await accounts.ListAccounts(
+            pb.ListAccountsRequest(page_size=10, page_token=token, order_by="display_name"), metadata=user.metadata
+        )
+        seen += [account.id for account in page.accounts]
+        await create(display_name="n00")
+        token = page.next_page_token
+        if not token:
+            break
+    assert [id for id in seen if id in before] == sorted(before, key=seen.index)
+    assert before <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
+async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    wanted = await create(tags=["vip"], region_code="CN-GD")
+    await create(tags=["vip"], region_code="CN-BJ")
+    request = pb.ListAccountsRequest(filter='tags:vip AND region_code = "CN-GD" AND status = POTENTIAL')
+    page = await accounts.ListAccounts(request, metadata=user.metadata)
+    assert [account.id for account in page.accounts] == [wanted.id]
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
+        await accounts.ListAccounts(pb.ListAccountsRequest(filter="tags:vip AND colour = red"), metadata=user.metadata)
+    assert "14" in refusal.detail
+
+
+async def test_a_page_token_holds_for_its_own_list_only(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create, customer: Running
+) -> None:
+    for _ in range(2):
+        await create()
+    page = await accounts.ListAccounts(pb.ListAccountsRequest(page_size=1), metadata=user.metadata)
+    other_filter = pb.ListAccountsRequest(page_token=page.next_page_token, filter="tags:vip")
+    with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
+        await accounts.ListAccounts(other_filter, metadata=user.metadata)
+    stranger = await customer.user()
+    with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
+        await accounts.ListAccounts(pb.ListAccountsRequest(page_token=page.next_page_token), metadata=stranger.metadata)
+
+
+# --- finding and history
+
+
+@pytest.mark.parametrize("query", ["信电", "huaxin", "hxdl", "Rheinstal", "Rhienstahl", "1234", "sap-77", "电力"])
+async def test_an_account_is_found_by(
+    query: str, accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    wanted = await create(
+        short_name="Rheinstahl",
+        phone_numbers=["+8675586661234"],
+        external_ids=[pb.ExternalId(source="x", value="sap-77")],
+    )
+    await create(display_name="北京燕山食品厂")
+    found = await accounts.SearchAccounts(pb.SearchAccountsRequest(query=query), metadata=user.metadata)
+    assert [account.id for account in found.accounts] == [wanted.id]
+
+
+async def test_a_renamed_account_is_found_by_its_new_name_alone(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create()
+    await accounts.UpdateAccount(patch(created, display_name="东方航运"), metadata=user.metadata)
+
+    async def found(query: str) -> int:
+        answer = await accounts.SearchAccounts(pb.SearchAccountsRequest(query=query), metadata=user.metadata)
+        return len(answer.accounts)
+
+    assert (await found("东方"), await found("华信")) == (1, 0)
+
+
+async def test_history_says_who_changed_which_field_from_what_to_what(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    created = await create(source="fair")
+    await accounts.UpdateAccount(patch(created, "source", "tags", source="web", tags=["a"]), metadata=user.metadata)
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=created.id), metadata=user.metadata)
+    answer = await accounts.ListAccountChanges(pb.ListAccountChangesRequest(id=created.id), metadata=user.metadata)
+    assert [change.action for change in answer.changes] == ["ARCHIVED", "UPDATED", "CREATED"]
+    update = answer.changes[1]
+    assert update.actor_id == str(user.id)
+    changed = {field.field: (field.old_value, field.new_value) for field in update.fields}
+    assert set(changed) == {"source", "tags"}
+    assert changed["source"][0].string_value == "fair"
+    assert changed["source"][1].string_value == "web"
+    assert [each.string_value for each in changed["tags"][1].list_value.values] == ["a"]

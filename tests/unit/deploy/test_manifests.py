@@ -122,6 +122,18 @@ def test_each_service_has_its_own_database_and_its_migration(
     assert migrating["CRM_MIGRATION_DATABASE_URL"] == (f"{name}-migration", "url")
 
 
+def test_every_secret_that_is_referred_to_is_explained(manifests: ModuleType, production: list[Any]) -> None:
+    explained = (ROOT / "deploy/k8s/README.md").read_text()
+    referred = set()
+    for workload in manifests.of(production, "Deployment", "Job"):
+        service = workload["metadata"]["labels"]["app.kubernetes.io/name"]
+        for name, key in secrets(manifests, workload).values():
+            in_general = name if name == "customer-signing" else name.replace(service, "<service>")
+            referred.add(f"| `{in_general}` | `{key}` |")
+    assert len(referred) == 4
+    assert [row for row in referred if row not in explained] == []
+
+
 def secrets(manifests: ModuleType, workload: object) -> dict[str, tuple[str, str]]:
     """Which Secret and key each variable of a workload comes from."""
     found = {}

@@ -1,5 +1,7 @@
 """A small AccountService in memory, and a gateway in front of it, for tests of the whole way through."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,8 +9,10 @@ from typing import Any
 
 import grpc
 import httpx
+import uvicorn
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import accounts_pb2_grpc
+from crm_gateway.__main__ import uvicorn_config
 from crm_gateway.admission import TokenVerifier
 from crm_gateway.app import create_app
 from crm_gateway.settings import Settings
@@ -70,6 +74,18 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         await self._note(request, context)
         return pb.Account(id=request.id, status=pb.Account.STATUS_ARCHIVED)
 
+    async def RestoreAccount(self, request: Any, context: Any) -> pb.Account:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
+        raise AssertionError
+
+    async def ChangeAccountStatus(self, request: Any, context: Any) -> pb.Account:
+        await self._note(request, context)
+        return pb.Account(id=request.id, status=request.status)
+
+    async def ListAccountChanges(self, request: Any, context: Any) -> pb.ListAccountChangesResponse:
+        await self._note(request, context)
+        return pb.ListAccountChangesResponse()
+
     async def SearchAccounts(self, request: Any, context: Any) -> pb.SearchAccountsResponse:
         await self._note(request, context)
         return pb.SearchAccountsResponse()
@@ -130,3 +146,23 @@ async def gateway(*, verifier: TokenVerifier | None = None, **settings: Any) -> 
             yield client
     finally:
         await app.close()
+
+
+@asynccontextmanager
+async def serving(service: AccountService, **settings: Any) -> AsyncIterator[int]:
+    """The port of a gateway under uvicorn, as it runs in earnest."""
+    server = grpc.aio.server()
+    accounts_pb2_grpc.add_AccountServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create_app(Settings(customer_address=f"127.0.0.1:{port}", **settings))
+    http = uvicorn.Server(uvicorn_config(app.asgi, Settings()))
+    running = asyncio.create_task(http.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        http.should_exit = True
+        await running
+        listener.close()
+        await server.stop(None)

@@ -1,6 +1,7 @@
 """`python -m crm_local` as a person uses it, with real PostgreSQL and NATS and stand-ins for the rest."""
 
 import contextlib
+import io
 import os
 import queue
 import signal
@@ -15,6 +16,7 @@ from typing import IO
 import psutil
 import psycopg
 import pytest
+from crm_local.__main__ import main
 from crm_local.credentials import load_credentials
 from crm_local.leftovers import wait_ended
 from crm_local.port_check import free_ports, is_free
@@ -28,13 +30,24 @@ class Runner:
     def __init__(self, folder: Path, ports: Ports) -> None:
         self.folder, self.ports = folder, ports
         ports_set = {port_setting(name): str(ports.of(name)) for name in Ports.__dataclass_fields__}
-        self.environment = os.environ | ports_set | {"CRM_LOCAL_RUN_FOLDER": str(folder)}
+        self.settings = ports_set | {"CRM_LOCAL_RUN_FOLDER": str(folder)}
+        self.environment = os.environ | self.settings
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "crm_local", *arguments]
 
-    def ask(self, what: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(what), env=self.environment, capture_output=True, text=True, check=False)
+    def failing_run(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command("run"), env=self.environment, capture_output=True, text=True, check=False)
+
+    def ask(self, what: str) -> tuple[int, str]:
+        """Exit code and all that was said, without the cost of one more process."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.settings.items():
+                patch.setenv(name, value)
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                code = main([what])
+        return code, said.getvalue()
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Running"]:
@@ -114,7 +127,7 @@ def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner:
         assert first.end(signal.SIGKILL) == -signal.SIGKILL
         assert gone(children)
         assert is_free(runner.ports.postgres)
-    assert runner.ask("status").returncode == 3
+    assert runner.ask("status") == (3, f"not running from {runner.folder}\n")
 
     with runner.running() as second:
         second.until("ready after")
@@ -124,8 +137,10 @@ def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner:
         assert second.end(signal.SIGTERM) == 0
         assert "Traceback" not in second.told
         assert gone(children)
-    assert "run` starts it" in runner.ask("token").stderr
-    assert runner.ask("reset").returncode == 0
+    assert runner.ask("token") == (1, f"error: not running from {runner.folder}: `make run` starts it\n")
+    code, forgotten = runner.ask("reset")
+    assert code == 0
+    assert str(runner.folder) in forgotten
     assert not runner.folder.exists()
 
 
@@ -141,15 +156,18 @@ def where_everything_is_was_told(runner: Runner, told: str) -> None:
 
 
 def the_running_one_is_found_and_left_alone(runner: Runner, running: Running) -> None:
-    assert runner.ask("token").stdout == "a.b.c\n"
-    assert runner.ask("status").stdout.count("ready") == 7
-    again = runner.ask("run")
+    assert runner.ask("token") == (0, "a.b.c\n")
+    code, status = runner.ask("status")
+    assert code == 0
+    assert status.count("ready") == 7
+    again = runner.failing_run()
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
     assert f"already running from {runner.folder} (pid {running.process.pid}" in again.stderr
-    refused = runner.ask("reset")
-    assert refused.returncode == 1
-    assert "already running" in refused.stderr
+    code, refusal = runner.ask("reset")
+    assert code == 1
+    assert "stop that first" in refusal
+    assert (runner.folder / "postgres" / "data").exists()
 
 
 def a_killed_service_comes_again(runner: Runner, running: Running) -> None:
@@ -161,31 +179,30 @@ def a_killed_service_comes_again(runner: Runner, running: Running) -> None:
     assert runner.rows("sales") == 2
 
 
-def test_stopping_in_the_middle_of_the_start_leaves_nothing_behind(runner: Runner) -> None:
-    with runner.running() as running:
-        running.until("PostgreSQL: 18")
-        children = runner.children()
-        assert running.end(signal.SIGINT) == 0
-        assert "Traceback" not in running.told
-        assert gone(children)
-        assert not RunFolder(runner.folder).holder()
-
-
 def test_a_busy_port_is_told_with_who_wants_it_and_what_to_set(runner: Runner) -> None:
     with socket.create_server(("127.0.0.1", runner.ports.sales)):
-        refused = runner.ask("run")
+        refused = runner.failing_run()
     assert refused.returncode == 1
     assert f"port {runner.ports.sales}, which sales wants, is taken by" in refused.stderr
     assert "CRM_LOCAL_SALES_PORT" in refused.stderr
     assert f"pid {os.getpid()}" in refused.stderr
 
 
-def test_a_migration_that_fails_ends_the_start_with_its_last_lines(runner: Runner, stand_ins: Path) -> None:
+def test_a_start_that_fails_or_is_stopped_half_way_leaves_nothing_behind(runner: Runner, stand_ins: Path) -> None:
     (stand_ins / "crm_scoring" / "__main__.py").write_text("raise SystemExit('no such column: colour')")
-    failed = runner.ask("run")
+    failed = runner.failing_run()
     assert failed.returncode == 1
     assert "scoring migrate ended with code 1" in failed.stderr
     assert "no such column: colour" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert is_free(runner.ports.postgres)
     assert is_free(runner.ports.nats)
+
+    with runner.running() as running:
+        running.until("PostgreSQL: ")
+        children = runner.children()
+        assert children.keys() >= {"postgres"}
+        assert running.end(signal.SIGINT) == 0
+        assert "Traceback" not in running.told
+        assert gone(children)
+    assert RunFolder(runner.folder).holder() is None

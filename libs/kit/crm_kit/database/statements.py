@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, cast
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
 
 DIALECT = asyncpg.dialect()
 Arguments = ParamSpec("Arguments")
@@ -34,10 +35,14 @@ def compile_statement(clause: Executable) -> Statement:
     """Compile for asyncpg. Bind parameters keep their names; literals become constants."""
     assert isinstance(clause, ClauseElement)
     compiled = clause.compile(dialect=DIALECT)
-    names = tuple(getattr(compiled, "positiontup", None) or ())
-    binds = getattr(compiled, "binds", {})
-    constants = {name: compiled.params[name] for name in names if not binds[name].required}
-    return Statement(str(compiled), names, constants)
+    if not isinstance(compiled, SQLCompiler):
+        return Statement(str(compiled), ())
+    required = {name for name, bind in compiled.binds.items() if bind.required}
+    # Lists of literals (`IN ('A', 'B')`) are spelled out here, not at execution.
+    expanded = compiled.construct_expanded_state(dict.fromkeys(required), escape_names=False)
+    names = tuple(expanded.positiontup or ())
+    constants = {name: expanded.parameters[name] for name in names if name not in required}
+    return Statement(expanded.statement, names, constants)
 
 
 def statement(build: Callable[Arguments, Executable]) -> Callable[Arguments, Statement]:

@@ -69,6 +69,8 @@ class Unit:
         self.now = now
         self.pieces: list[Piece] = []
         self.wakes_relay = False
+        # Called once everything is true; never when it did not become so.
+        self.after_commit: list[Callable[[], None]] = []
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._transaction: Transaction | None = None
@@ -132,6 +134,8 @@ class Unit:
             transaction, self._transaction = self._transaction, None
             with translated(self.database.violations):
                 await transaction.commit()
+        for tell in self.after_commit:
+            tell()
 
     async def close(self) -> None:
         """Roll back what is not committed and give the connection back."""
@@ -303,9 +307,9 @@ def refused(violation: Violation) -> CrmError:
 
 
 CREATE_REQUIRE = f"""
-CREATE FUNCTION crm_require(found bigint, piece integer) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION crm_require(touched bigint, piece integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
-    IF found = 0 THEN RAISE EXCEPTION '%', piece USING ERRCODE = '{UNMET}'; END IF;
+    IF touched = 0 THEN RAISE EXCEPTION '%', piece USING ERRCODE = '{UNMET}'; END IF;
     RETURN 1;
 END $$
 """

@@ -92,7 +92,7 @@ class Directory:
         self._database = database
         self._built_in = built_in_issuer
         self._seen: dict[tuple[UUID, UUID], tuple[float, Actor]] = {}
-        self._ids: dict[tuple[str, str, str], tuple[UUID, UUID]] = {}
+        self._ids: dict[tuple[str, str, str], tuple[float, UUID, UUID]] = {}
 
     async def actor(self, claims: Claims) -> Actor:
         """The active user behind the claims; Unauthenticated when there is none."""
@@ -118,21 +118,25 @@ class Directory:
 
     async def _ids_of(self, claims: Claims) -> tuple[UUID, UUID]:
         """Ids from the built-in issuer's tokens; looked up by slug and login for other issuers."""
-        name = (claims.issuer, claims.tenant, claims.user)
-        if name in self._ids:
-            return self._ids[name]
         if claims.issuer == self._built_in:
-            ids = UUID(claims.tenant), UUID(claims.user)
-        else:
-            tenants = await self._database.all(ALL_TENANTS, tenant_by_slug(), {"slug": claims.tenant})
-            tenant_id = tenants[0][0] if tenants else UUID(int=0)
-            values = {"tenant_id": tenant_id, "login": claims.user}
-            users = await self._database.all(tenant_id, user_by_login(), values) if tenants else []
-            if not users:
-                raise Unauthenticated("the token's user is not in the directory")
-            ids = tenant_id, users[0][0]
-        self._ids[name] = ids
-        return ids
+            return UUID(claims.tenant), UUID(claims.user)
+        name = (claims.issuer, claims.tenant, claims.user)
+        seen = self._ids.get(name)
+        # A login can pass to somebody else: it is believed no longer than what its user may do.
+        if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
+            return seen[1], seen[2]
+        tenants = await self._database.all(ALL_TENANTS, tenant_by_slug(), {"slug": claims.tenant})
+        tenant_id = tenants[0][0] if tenants else UUID(int=0)
+        # Logins are kept in lower case.
+        values = {"tenant_id": tenant_id, "login": claims.user.lower()}
+        users = await self._database.all(tenant_id, user_by_login(), values) if tenants else []
+        if not users:
+            raise Unauthenticated("the token's user is not in the directory")
+        user_id: UUID = users[0][0]
+        if len(self._ids) >= REMEMBERED:
+            self._ids.clear()
+        self._ids[name] = (time.monotonic(), tenant_id, user_id)
+        return tenant_id, user_id
 
 
 @statement

@@ -63,7 +63,10 @@ class Consumers:
         self._subscriptions[full_name] = Subscription(payload, handler)
 
     async def run(self, nats: Client) -> None:
-        """Consume until cancelled."""
+        """Consume until cancelled; without subscriptions there is nothing to do."""
+        if not self._subscriptions:
+            # Waits all the same: work that ends is taken for work that failed.
+            await asyncio.Event().wait()
         while True:
             try:
                 await self._consume(nats.jetstream(timeout=5))

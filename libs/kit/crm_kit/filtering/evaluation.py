@@ -1,6 +1,7 @@
 """A filter decided in memory, with the three values of SQL: true, false and unknown (None)."""
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.filtering.tree import (
+    DATE_TEXT,
     LISTS,
+    UUID_TEXT,
     And,
     Comparison,
     Field,
@@ -39,6 +42,7 @@ _FROM_TEXT: dict[FieldType, Callable[[str], object]] = {
     FieldType.UUID: UUID,
 }
 
+_PATTERNS = {FieldType.DATE: DATE_TEXT, FieldType.UUID: UUID_TEXT}
 _NUMBERS = (int, float, Decimal)
 _KINDS: dict[FieldType, tuple[type, ...]] = {
     FieldType.TEXT: (str,),
@@ -131,8 +135,19 @@ def _walk(path: str, record: Mapping[str, object]) -> Any:
 
 def _could_be(type: FieldType, value: object) -> bool:
     """Whether a value found inside another is of the type. A custom field's key may once have meant something else."""
-    kinds = _KINDS[type]
-    return isinstance(value, kinds) and (type is FieldType.BOOL or not isinstance(value, bool))
+    if not isinstance(value, _KINDS[type]) or (isinstance(value, bool) and type is not FieldType.BOOL):
+        return False
+    return not isinstance(value, str) or type not in _FROM_TEXT or _is_text_of(type, value)
+
+
+def _is_text_of(type: FieldType, text: str) -> bool:
+    if type in _PATTERNS and not re.fullmatch(_PATTERNS[type], text):
+        return False
+    try:
+        _FROM_TEXT[type](text)
+    except ValueError:
+        return False
+    return True
 
 
 def _alike(operand: Value, value: object) -> Any:

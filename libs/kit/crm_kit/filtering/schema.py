@@ -5,10 +5,24 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Date, Numeric, Text, Uuid, case, cast, func, select, type_coerce
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Date,
+    Numeric,
+    Text,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crm_kit.filtering.tree import FieldType
+from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,10 +114,14 @@ def _custom_expression(column: ColumnElement[Any], key: str, type: FieldType) ->
         case FieldType.BOOL:
             return case((kind == "boolean", cast(text, Boolean)))
         case FieldType.DATE:
-            return case((func.pg_input_is_valid(text, "date"), cast(text, Date)))
+            return case((_is_text_of(text, DATE_TEXT, "date"), cast(text, Date)))
         case FieldType.UUID:
-            return case((func.pg_input_is_valid(text, "uuid"), cast(text, Uuid)))
+            return case((_is_text_of(text, UUID_TEXT, "uuid"), cast(text, Uuid)))
         case FieldType.TEXT_LIST:
             elements = func.jsonb_array_elements_text(value).column_valued("element")
             return case((kind == "array", func.array(select(elements).scalar_subquery(), type_=ARRAY(Text))))
     raise ValueError(f"a custom field cannot be of type {type}")
+
+
+def _is_text_of(text: ColumnElement[Any], pattern: str, type: str) -> ColumnElement[bool]:
+    return and_(text.regexp_match(f"^{pattern}$"), func.pg_input_is_valid(text, type))

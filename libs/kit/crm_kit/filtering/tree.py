@@ -7,6 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+# How dates and ids are written, in filters and in custom fields.
+DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+UUID_TEXT = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
 Value = str | int | Decimal | date | datetime | bool | UUID
 
 

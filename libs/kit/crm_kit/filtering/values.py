@@ -9,7 +9,7 @@ from uuid import UUID
 from lark import Token
 
 from crm_kit.filtering.schema import FilterField
-from crm_kit.filtering.tree import FieldType, Value
+from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType, Value
 
 
 class Unreadable(ValueError):
@@ -19,11 +19,11 @@ class Unreadable(ValueError):
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,20})?")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE = re.compile(DATE_TEXT)
 # RFC 3339 with at most microseconds, which is what the database keeps.
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _BOOL = re.compile("true|false")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = re.compile(UUID_TEXT)
 _BIGINT = 1 << 63
 
 EXPECTED = {

@@ -38,10 +38,10 @@ class Access:
 
     def scope(self, permission: str) -> Scope:
         """The widest scope granted for the permission; PermissionDenied without any."""
-        granted = self.grants.get(permission) or self.grants.get("*")
-        if granted is None:
+        granted = [self.grants[name] for name in (permission, "*") if name in self.grants]
+        if not granted:
             raise PermissionDenied(f"the permission {permission} is needed")
-        return granted
+        return max(granted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Only asymmetric signatures are accepted; algorithm, issuer, audience and expiry are all required to hold.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,12 +13,13 @@ from typing import Any
 import jwt
 from jwt import PyJWK, PyJWTError
 
-from crm_kit.errors import Unauthenticated
+from crm_kit.errors import Unauthenticated, Unavailable
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 REMEMBERED = 10_000
 REFRESH_AT_MOST_EVERY_SECONDS = 5.0
 REFRESH_AT_LEAST_EVERY_SECONDS = 300.0
+ASK_AGAIN_AFTER_SECONDS = 1.0
 
 # Gives the issuer's keys as a JWK set, for example {"keys": [{"kty": "OKP", "kid": "...", ...}]}.
 FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -52,18 +54,41 @@ class KeyRing:
         self.issuer = issuer
         self._keys: dict[str, PyJWK] = {}
         self._fetched = float("-inf")
+        self._failed = float("-inf")
+        self._fetching = asyncio.Lock()
 
     async def key(self, key_id: str) -> PyJWK:
-        """The key of this id; Unauthenticated when the issuer has none."""
-        age = time.monotonic() - self._fetched
-        unknown = key_id not in self._keys and age > REFRESH_AT_MOST_EVERY_SECONDS
-        if unknown or age > REFRESH_AT_LEAST_EVERY_SECONDS:
-            self._fetched = time.monotonic()
-            found = await self.issuer.fetch_keys()
-            self._keys = {key["kid"]: PyJWK(dict(key)) for key in found["keys"] if "kid" in key}
+        """The key of this id; Unauthenticated when the issuer has none, Unavailable when it cannot be asked."""
+        if self._is_due(key_id):
+            # Those who come meanwhile wait for the answer: it may hold their key.
+            async with self._fetching:
+                if self._is_due(key_id):
+                    await self._fetch(key_id)
         if key_id not in self._keys:
             raise Unauthenticated("the token is signed with a key that its issuer does not have")
         return self._keys[key_id]
+
+    def _is_due(self, key_id: str) -> bool:
+        known = key_id in self._keys
+        age = time.monotonic() - self._fetched
+        return age > (REFRESH_AT_LEAST_EVERY_SECONDS if known else REFRESH_AT_MOST_EVERY_SECONDS)
+
+    async def _fetch(self, key_id: str) -> None:
+        """Ask the issuer. While it does not answer, the keys we have go on serving."""
+        known = key_id in self._keys
+        if time.monotonic() - self._failed < ASK_AGAIN_AFTER_SECONDS:
+            if known:
+                return
+            raise Unavailable("the token's issuer does not answer", retry_after_seconds=ASK_AGAIN_AFTER_SECONDS)
+        try:
+            found = await self.issuer.fetch_keys()
+        except Unavailable:
+            self._failed = time.monotonic()
+            if known:
+                return
+            raise
+        self._keys = {key["kid"]: PyJWK(dict(key)) for key in found["keys"] if "kid" in key}
+        self._fetched = time.monotonic()
 
 
 class TokenVerifier:

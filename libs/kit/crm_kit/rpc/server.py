@@ -51,6 +51,8 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [servicer.contract.full_name for servicer in servicers]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        # Alive is not ready: a missing database must not get the process killed.
+        await self._health.set("liveness", SERVING)
         await self.set_ready(ready=False)
         self._server.add_insecure_port(self._address)
         await self._server.start()

@@ -9,11 +9,25 @@ from crm_kit.errors import FieldViolation, InvalidArgument
 def check_message(message: Message) -> None:
     """Raise InvalidArgument naming each field, rule and position that the contract refuses."""
     found = collect_violations(message)
+    if found and "update_mask" in message.DESCRIPTOR.fields_by_name:
+        found = [each for each in found if _is_changed(message, each)]
     if not found:
         return
     violations = [FieldViolation(path_of(each), each.proto.rule_id, each.proto.message) for each in found]
     detail = "; ".join(f"{each.field}: {each.detail}" for each in violations[:5])
     raise InvalidArgument(detail, violations=violations)
+
+
+def _is_changed(update: Message, violation: Violation) -> bool:
+    """Of an update only the fields that it changes have to keep their rules: the others are not looked at."""
+    path = violation.proto.field
+    if path is None or len(path.elements) == 1:
+        return True
+    resource = getattr(update, path.elements[0].field_name)
+    masked = {each.partition(".")[0] for each in getattr(update, "update_mask").paths}  # noqa: B009
+    if not masked:
+        masked = {field.name for field, _ in resource.ListFields()}
+    return "*" in masked or path.elements[1].field_name in masked
 
 
 def path_of(violation: Violation) -> str:

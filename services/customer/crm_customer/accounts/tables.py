@@ -1,8 +1,8 @@
 """Tables of accounts."""
 
 from crm_kit.database.tables import Violation, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
 

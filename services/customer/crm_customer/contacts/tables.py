@@ -1,7 +1,7 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, Index, Text, Uuid
+from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -11,7 +11,9 @@ contacts = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
     Column("job_title", Text),
+    Column("department", Text),
     Column("phone_numbers", ARRAY(Text), nullable=False),
     Column("emails", ARRAY(Text), nullable=False),
     Column("birth_date", Date),
@@ -25,14 +27,18 @@ contacts = tenant_table(
     reference("reports_to_id", "contacts", name="contacts_reports_to_fkey", field="contact.reports_to_id"),
 )
 Index("contacts_create_time_index", contacts.c.tenant_id, contacts.c.create_time, contacts.c.id)
+Index("contacts_update_time_index", contacts.c.tenant_id, contacts.c.update_time, contacts.c.id)
+Index("contacts_owner_index", contacts.c.tenant_id, contacts.c.owner_id, contacts.c.create_time, contacts.c.id)
+Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_id)
 Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name, contacts.c.id)
 
-# At which accounts a contact is, and as what.
+# At which accounts a contact is, and as what; the first position is the main account.
 contact_accounts = tenant_table(
     "contact_accounts",
     metadata,
     Column("contact_id", Uuid, nullable=False),
     Column("account_id", Uuid, nullable=False),
+    Column("position", SmallInteger, nullable=False),
     Column("role", Text),
     reference("contact_id", "contacts", name="contact_accounts_contact_fkey", field="contact.id"),
     reference("account_id", "accounts", name="contact_accounts_account_fkey", field="contact.accounts"),

@@ -36,8 +36,8 @@ from crm_customer.search.pinyin import certain_boundaries, could_be_initials, re
 _WORD_LENGTHS = (2, 3, 4, 5, 6, 7, 8, 11)
 _PINYIN_LENGTHS = (2, 4, 6)
 _INITIALS_LENGTHS = (2, 4)
-_EXTERNAL_ID_LENGTHS = tuple(range(2, 17))
-_PHONE_LENGTHS = tuple(range(4, 12))
+_EXTERNAL_ID_LENGTHS = tuple(range(2, 13))
+_PHONE_LENGTHS = (4, 5, 6, 7, 8)
 _TYPO_PREFIX = 7
 _MOST_GROUPS = 3
 # In nine of ten names; the last ones are the rarest.

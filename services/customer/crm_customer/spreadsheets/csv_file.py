@@ -1,6 +1,7 @@
 """CSV files: encoding and delimiter found out, records read one by one (RFC 4180, and what Excel makes of it)."""
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -40,10 +41,12 @@ def csv_records(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         yield from _records(reader, first=2 if declared else 1)
     finally:
-        text.detach()
+        # The file may be closed before the rows are all taken.
+        with contextlib.suppress(ValueError):
+            text.detach()
 
 
-def _records(reader: "Iterator[list[str]]", first: int) -> Iterator[tuple[int, list[str]]]:
+def _records(reader: Iterator[list[str]], first: int) -> Iterator[tuple[int, list[str]]]:
     number = first - 1
     try:
         for number, cells in enumerate(reader, start=first):

@@ -105,5 +105,3 @@ def _named(cells: tuple[str, ...]) -> tuple[str, ...]:
             letters = [get_column_letter(at) for at, other in enumerate(names, start=1) if other == name]
             raise unreadable(f"{count} columns are called {name!r}: {', '.join(letters)}")
     return tuple(name or f"({get_column_letter(at)})" for at, name in enumerate(names, start=1))
-
-

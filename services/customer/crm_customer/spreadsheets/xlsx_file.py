@@ -41,7 +41,8 @@ def xlsx_records(file: BinaryIO, most_columns: int) -> Iterator[tuple[int, list[
             sheet.reset_dimensions()
             rows = sheet.iter_rows(max_col=most_columns + 1, values_only=True)
             for number, values in enumerate(rows, start=1):
-                yield number, [cell_text(value) for value in values]
+                filled = next((at for at in range(len(values), 0, -1) if values[at - 1] is not None), 0)
+                yield number, [cell_text(value) for value in values[:filled]]
         finally:
             book.close()
     except _BROKEN as error:

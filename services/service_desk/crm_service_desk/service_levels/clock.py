@@ -236,7 +236,7 @@ def _pauses(state: Replay, run: ClockRun, terms: list[_Term], ended: int | None)
     for pause in map(_stretch, state.pauses):
         for since, until, policy in terms:
             if policy.pauses_for(run.kind, pause.reason):
-                stretches.append(_Stretch(pause.start, pause.end, pause.reason))
+                stretches.append(_Stretch(max(pause.start, since), min(pause.end, until), pause.reason))
     if run.kind is MilestoneKind.RESOLUTION:
         stretches += map(_stretch, state.resolved)
     if ended is not None:

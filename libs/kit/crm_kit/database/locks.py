@@ -1,0 +1,26 @@
+"""Locks by name, for rules over rows that no version and no constraint guards together."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Unit
+
+
+@statement
+def take_locks() -> Any:
+    name = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
+    return select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).select_from(name)
+
+
+async def hold(work: Unit, *names: str) -> None:
+    """Wait until no other unit of the tenant holds one of the names, then hold them until this one ends.
+
+    What is read after it was not changed by others who hold the same name. Call it before anything is gathered.
+    Whoever holds twice takes the locks in the same order everywhere; those of one call are sorted.
+    """
+    await work.flush()
+    await work.all(take_locks(), names=sorted({f"{work.tenant_id} {name}" for name in names}))

@@ -1,0 +1,54 @@
+"""What the customer service does on events: its own and those of the other services."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from crm.customer.v1 import events_pb2 as customer
+from crm_kit.database.work import Unit
+from crm_kit.events.consumers import Consumers, Event
+from google.protobuf.message import Message
+
+from crm_customer.timeline.commands import put_entry
+from crm_customer.timeline.wire import EventKind
+
+Effect = Callable[[Unit, Event, Any], Awaitable[None]]
+
+# What timelines show: a line for each kind of event.
+TIMELINE: Sequence[EventKind] = (
+    EventKind(customer.AccountCreated, "account.id", "account.display_name", ("account.status",)),
+    EventKind(customer.AccountStatusChanged, "account.id", "account.display_name", ("old_status", "account.status")),
+)
+
+# What else happens on an event.
+EFFECTS: Mapping[type[Message], Sequence[Effect]] = {}
+
+
+def follow_events(consumers: Consumers) -> None:
+    """Subscribe to every event that has an entry or an effect here."""
+    kinds = {kind.payload: kind for kind in TIMELINE}
+    for payload in dict.fromkeys((*kinds, *EFFECTS)):
+        effects = list(EFFECTS.get(payload, ()))
+        if payload in kinds:
+            effects.append(show(kinds[payload]))
+        consumers.on(payload, together(effects))
+
+
+def show(kind: EventKind) -> Effect:
+    """Put the event on the timeline of its account."""
+
+    async def put(work: Unit, event: Event, payload: Message) -> None:
+        entry = kind.entry(event, payload)
+        if entry is not None:
+            put_entry(work, entry)
+
+    return put
+
+
+def together(effects: Sequence[Effect]) -> Effect:
+    """All effects of one event, in one transaction."""
+
+    async def apply(work: Unit, event: Event, payload: Message) -> None:
+        for effect in effects:
+            await effect(work, event, payload)
+
+    return apply

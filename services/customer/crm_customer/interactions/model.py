@@ -1,0 +1,66 @@
+"""An interaction: one contact with a customer. It happened, so it never changes."""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from crm_kit.errors import FieldViolation, InvalidArgument
+
+# How far the clocks of those who record may be ahead of ours.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+class Channel(enum.StrEnum):
+    VISIT = "VISIT"
+    CALL = "CALL"
+    EMAIL = "EMAIL"
+    WECHAT = "WECHAT"
+    SMS = "SMS"
+    WEB = "WEB"
+    APP = "APP"
+    STORE = "STORE"
+    SOCIAL = "SOCIAL"
+    EVENT = "EVENT"
+    OTHER = "OTHER"
+
+
+class Direction(enum.StrEnum):
+    INBOUND = "INBOUND"
+    OUTBOUND = "OUTBOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """Fields as in the contract; text that is not known is None."""
+
+    id: UUID
+    account_id: UUID
+    channel: Channel
+    direction: Direction
+    subject: str
+    interaction_time: datetime
+    recorder_id: UUID
+    create_time: datetime
+    body: str | None = None
+    contact_ids: tuple[UUID, ...] = ()
+    user_ids: tuple[UUID, ...] = ()
+    outcome: str | None = None
+    next_step: str | None = None
+    next_step_due_date: date | None = None
+
+    def check(self, *, now: datetime) -> None:
+        """Rules beyond single fields; InvalidArgument names the fields that break one."""
+        violations = list(self._violations(now))
+        if violations:
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
+            raise InvalidArgument(detail, violations=violations)
+
+    def _violations(self, now: datetime) -> Iterator[FieldViolation]:
+        if self.interaction_time > now + CLOCK_TOLERANCE:
+            yield FieldViolation(
+                "interaction.interaction_time", "past", "lies more than five minutes in the future"
+            )
+        if self.next_step_due_date is not None and not self.next_step:
+            yield FieldViolation("interaction.next_step_due_date", "next_step", "is due, but there is no next_step")

@@ -1,0 +1,50 @@
+"""The roles that the platform brings, the same in every tenant.
+
+Scopes: a representative sees what is theirs, a manager what is their team's and below, and what serves everybody
+(users, teams, calendars, pools) everybody sees.
+"""
+
+from collections.abc import Mapping
+
+ADMINISTRATOR = "ADMINISTRATOR"
+SALES_MANAGER = "SALES_MANAGER"
+SALES_REP = "SALES_REP"
+SERVICE_AGENT = "SERVICE_AGENT"
+ANALYST = "ANALYST"
+
+CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
+SALES_RECORDS = ("leads", "opportunities", "orders")
+SHARED = ("users", "teams", "calendars", "service_levels", "pools", "pipelines")
+
+
+def reads(scope: str, *resources: str) -> dict[str, str]:
+    """Reading these resources with one scope."""
+    return {f"{resource}.read": scope for resource in resources}
+
+
+def writes(scope: str, *resources: str) -> dict[str, str]:
+    """Reading and writing these resources with one scope."""
+    return reads(scope, *resources) | {f"{resource}.write": scope for resource in resources}
+
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    ADMINISTRATOR: {"*": "ALL"},
+    SALES_MANAGER: {
+        **reads("ALL", *SHARED, "roles"),
+        **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "credit"),
+        **writes("ALL", "pools", "pipelines"),
+        **reads("TEAM", "cases", "scores"),
+    },
+    SALES_REP: {
+        **reads("ALL", *SHARED),
+        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
+        **reads("OWN", "cases", "scores", "credit"),
+    },
+    SERVICE_AGENT: {
+        **reads("ALL", *SHARED, "accounts", "orders", "scores"),
+        **writes("ALL", "contacts", "interactions", "cases"),
+    },
+    ANALYST: {
+        **reads("ALL", *SHARED, "roles", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "cases", "scores", "credit"),
+    },
+}

@@ -1,0 +1,48 @@
+"""A tenant: one customer company of the platform."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from crm_kit.errors import FailedPrecondition, invalid_field
+
+SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# Far enough for every rule there is, and no date falls off the end of the calendar.
+FARTHEST_AHEAD = timedelta(days=36_525)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Fields as in the contract; `clock_offset` is zero but for sandboxes."""
+
+    id: UUID
+    slug: str
+    display_name: str
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    sandbox: bool = False
+    active: bool = True
+    clock_offset: timedelta = timedelta(0)
+
+    def advance(self, duration: timedelta, *, now: datetime) -> "Tenant":
+        """With the test clock moved forward; `now` is its time before. FailedPrecondition for a real tenant."""
+        if not self.sandbox:
+            raise FailedPrecondition("only the clock of a sandbox can be moved", reason="NOT_A_SANDBOX")
+        offset = self.clock_offset + duration
+        if offset > FARTHEST_AHEAD:
+            raise invalid_field("duration", "range", "the test clock would be more than a hundred years ahead")
+        return replace(
+            self,
+            clock_offset=offset,
+            version=self.version + 1,
+            update_time=max(now + duration, self.update_time),
+        )
+
+
+def check_slug(slug: str) -> str:
+    """The slug, when it is one: small letters, digits and inner hyphens, at most 63, as in a host name."""
+    if not SLUG.fullmatch(slug):
+        raise invalid_field("slug", "pattern", "must be 1 to 63 small letters, digits or inner hyphens")
+    return slug

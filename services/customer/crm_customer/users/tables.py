@@ -1,0 +1,45 @@
+"""Tables of users."""
+
+from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from crm_customer.metadata import metadata
+
+users = tenant_table(
+    "users",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("login", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("team_id", Uuid),
+    Column("role_ids", ARRAY(Uuid), nullable=False),
+    *versioned_columns(),
+    reference("team_id", "teams", name="users_team_fkey", field="user.team_id"),
+    unique(
+        "users_login_key",
+        "login",
+        reason="ALREADY_EXISTS",
+        field="user.login",
+        detail="another user has this login already",
+    ),
+)
+Index("users_create_time_index", users.c.tenant_id, users.c.create_time, users.c.id)
+Index("users_update_time_index", users.c.tenant_id, users.c.update_time, users.c.id)
+Index("users_display_name_index", users.c.tenant_id, users.c.display_name, users.c.id)
+Index("users_team_index", users.c.tenant_id, users.c.team_id)
+
+# Beside the users, so that no list or history ever carries a hash.
+user_passwords = tenant_table(
+    "user_passwords",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    # Argon2id, in the PHC string format.
+    Column("hash", Text, nullable=False),
+    # Refresh tokens hold for one version only: another one ends them all.
+    Column("version", Integer, nullable=False),
+    Column("update_time", DateTime(timezone=True), nullable=False),
+    reference("user_id", "users", name="user_passwords_user_fkey", field="id"),
+    key=("user_id",),
+)

@@ -1,0 +1,104 @@
+"""May this order go out on credit: used and new against the limit, and how late the account pays."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from crm_kit.errors import invalid_field
+from crm_kit.money import Money
+
+WHOLE = Decimal(100)
+
+
+class CreditReasonCode(StrEnum):
+    """What was looked at; the first two pass, the others hold."""
+
+    WITHIN_LIMIT = "WITHIN_LIMIT"
+    NOT_OVERDUE = "NOT_OVERDUE"
+    NO_CREDIT_LIMIT = "NO_CREDIT_LIMIT"
+    CREDIT_LIMIT_EXCEEDED = "CREDIT_LIMIT_EXCEEDED"
+    PAYMENTS_OVERDUE = "PAYMENTS_OVERDUE"
+
+
+HOLDING = frozenset(
+    {
+        CreditReasonCode.NO_CREDIT_LIMIT,
+        CreditReasonCode.CREDIT_LIMIT_EXCEEDED,
+        CreditReasonCode.PAYMENTS_OVERDUE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRules:
+    """How much over the limit is let pass, in percent of it, and how many days overdue. InvalidArgument below 0."""
+
+    tolerance_percent: Decimal = Decimal(0)
+    most_overdue_days: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tolerance_percent < 0 or self.most_overdue_days < 0:
+            raise invalid_field("rules", "not_negative", "tolerance and overdue days are not below zero")
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReason:
+    """One thing looked at, with the numbers it was judged by."""
+
+    code: CreditReasonCode
+    explanation: str
+
+    @property
+    def holds(self) -> bool:
+        return self.code in HOLDING
+
+
+@dataclass(frozen=True, slots=True)
+class CreditDecision:
+    """Released when nothing holds. `available` is what the limit leaves after this order, None without a limit."""
+
+    released: bool
+    available: Money | None
+    reasons: tuple[CreditReason, ...]
+
+
+def check_credit(limit: Money | None, used: Money, new: Money, overdue_days: int, rules: CreditRules) -> CreditDecision:
+    """Decides on a new order; all reasons are given, those that pass too.
+
+    `used` is what the account owes or has ordered already, `overdue_days` those of its oldest open invoice.
+    An account without an assessed limit (None) gets no credit; a limit of zero is a limit. InvalidArgument for
+    mixed currencies, for an order that is not above zero, or days below zero.
+    """
+    if new.amount <= 0:
+        raise invalid_field("new", "positive", f"{new} is not above zero")
+    if overdue_days < 0:
+        raise invalid_field("overdue_days", "not_negative", f"{overdue_days} is below zero")
+    for name, money in (("used", used), ("limit", limit)):
+        if money is not None and money.currency_code != new.currency_code:
+            raise invalid_field(name, "same_currency", f"{money} does not go with an order in {new.currency_code}")
+    reasons = (_against_limit(limit, used, new, rules), _against_overdue(overdue_days, rules))
+    return CreditDecision(
+        released=not any(reason.holds for reason in reasons),
+        available=None if limit is None else limit - used - new,
+        reasons=reasons,
+    )
+
+
+def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRules) -> CreditReason:
+    if limit is None:
+        return CreditReason(CreditReasonCode.NO_CREDIT_LIMIT, f"no credit limit is assessed for {new}")
+    allowed = limit * (1 + rules.tolerance_percent / WHOLE)
+    together = used + new
+    numbers = f"{used} used + {new} new = {together}, limit {limit}"
+    if rules.tolerance_percent:
+        numbers += f" + {rules.tolerance_percent} % = {allowed}"
+    if together > allowed:
+        return CreditReason(CreditReasonCode.CREDIT_LIMIT_EXCEEDED, f"{numbers}: {together - allowed} too much")
+    return CreditReason(CreditReasonCode.WITHIN_LIMIT, numbers)
+
+
+def _against_overdue(overdue_days: int, rules: CreditRules) -> CreditReason:
+    numbers = f"{overdue_days} days overdue, {rules.most_overdue_days} allowed"
+    if overdue_days > rules.most_overdue_days:
+        return CreditReason(CreditReasonCode.PAYMENTS_OVERDUE, numbers)
+    return CreditReason(CreditReasonCode.NOT_OVERDUE, numbers)

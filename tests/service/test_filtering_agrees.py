@@ -1,0 +1,101 @@
+"""A filter takes the same rows in PostgreSQL and in memory."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from crm_kit.database.statements import DIALECT, compile_statement
+from crm_kit.filtering.evaluation import evaluate, fold
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.sql import compile_sql
+from crm_kit.filtering.tree import Filter, Not
+from crm_local.testing import Servers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+from sqlalchemy.schema import CreateTable
+
+from tests.unit.kit.filtering_examples import RECORDS, SCHEMA, TREES, record_of, text_of, things
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c if column.name != "id")
+INSERT = compile_statement(insert(things))
+ROWS = st.lists(RECORDS, min_size=1, max_size=15)
+
+
+@pytest.fixture(scope="module")
+async def database(servers: Servers) -> AsyncIterator["Connection"]:
+    connection = await asyncpg.connect(servers.superuser_url("crm_customer"))
+    ddl = str(CreateTable(things).compile(dialect=DIALECT))
+    await connection.execute(ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
+    yield connection
+    await connection.close()
+
+
+async def fill(database: "Connection", rows: list[dict[str, Any]]) -> None:
+    await database.execute("TRUNCATE things")
+    stored = [{**row, "custom": None if row["custom"] is None else json.dumps(row["custom"])} for row in rows]
+    await database.executemany(INSERT.sql, [INSERT.arguments({"id": index, **row}) for index, row in enumerate(stored)])
+
+
+async def taken_by_sql(database: "Connection", tree: Filter) -> set[int]:
+    clause, values = compile_sql(tree, SCHEMA)
+    statement = compile_statement(select(things.c.id).where(clause))
+    return {row["id"] for row in await database.fetch(statement.sql, *statement.arguments(values))}
+
+
+def taken_in_memory(rows: list[dict[str, Any]], tree: Filter) -> set[int]:
+    return {index for index, row in enumerate(rows) if evaluate(tree, record_of(row))}
+
+
+@given(rows=ROWS, trees=st.lists(TREES, min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+async def test_sql_and_memory_take_the_same_rows(
+    database: "Connection", rows: list[dict[str, Any]], trees: list[Filter]
+) -> None:
+    await fill(database, rows)
+    for tree in trees:
+        for asked in (tree, Not(tree)):
+            assert await taken_by_sql(database, asked) == taken_in_memory(rows, asked), text_of(asked)
+
+
+async def test_case_folds_alike_for_every_letter_of_the_basic_plane(database: "Connection") -> None:
+    letters = [chr(code) for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000]
+    cased = [letter for letter in letters if letter.lower() != letter or letter.upper() != letter]
+    assert len(cased) > 2000
+    rows = await database.fetch("SELECT letter, lower(letter) AS folded FROM unnest($1::text[]) AS letter", cased)
+    assert {row["letter"]: row["folded"] for row in rows} == {letter: fold(letter) for letter in cased}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "custom.fleet < 100",
+        "custom.since > 2020-01-01",
+        "custom.vip = true",
+        "custom.marks:*",
+        "custom.parent != 0197c0de-0000-7000-8000-000000000000",
+        "custom.note:1",
+        "custom.grade = null",
+    ],
+)
+async def test_a_custom_value_of_an_older_type_is_null_and_no_error(database: "Connection", text: str) -> None:
+    keys = ("note", "fleet", "since", "vip", "grade", "marks", "parent")
+    strange: list[object] = ["12", 12, True, [1], ["12"], {"a": 1}, "", None]
+    rows = [EMPTY | {"custom": {key: value}} for key in keys for value in strange]
+    await fill(database, rows)
+    tree = parse_filter(text, SCHEMA)
+    assert await taken_by_sql(database, tree) == taken_in_memory(rows, tree)
+
+
+async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
+    names = ["", "A", "Z", "a", "z", "É", "ß", "中", "\uffee", "\U0001f600"]
+    rows = [EMPTY | {"name": name} for name in names]
+    await fill(database, rows)
+    for index, name in enumerate(names):
+        tree = parse_filter(f"name < '{name}'", SCHEMA)
+        assert await taken_by_sql(database, tree) == taken_in_memory(rows, tree) == set(range(index))

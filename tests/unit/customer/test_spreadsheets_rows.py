@@ -1,0 +1,332 @@
+import io
+from collections.abc import Callable
+
+import openpyxl
+import pytest
+from crm_customer.spreadsheets.fields import Reason
+from crm_customer.spreadsheets.mapping import checked_mapping, guess_mapping, mapping_for
+from crm_customer.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.spreadsheets.regions import region_code
+from crm_customer.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
+from crm_customer.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_kit.errors import InvalidArgument
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories.spreadsheet import HEADER, make_customer_spreadsheet
+
+
+def sheet(header: list[str], *rows: list[str]) -> Spreadsheet:
+    return Spreadsheet(tuple(header), ((at, tuple(row)) for at, row in enumerate(rows, start=2)))
+
+
+def only(header: list[str], row: list[str], rules: RowRules | None = None) -> AccountRow | BadRow:
+    [result] = read_rows(sheet(header, row), mapping_for(header, {}, name_required=False), rules)
+    return result
+
+
+def account(header: list[str], row: list[str], rules: RowRules | None = None) -> AccountRow:
+    result = only(header, row, rules)
+    assert isinstance(result, AccountRow), result
+    return result
+
+
+def problem(header: list[str], row: list[str], rules: RowRules | None = None) -> tuple[str, str, Reason]:
+    result = only(header, row, rules)
+    assert isinstance(result, BadRow), result
+    [error] = result.errors
+    assert error.detail
+    return error.column, error.value, error.reason
+
+
+@pytest.mark.parametrize(
+    ("column", "target"),
+    [
+        ("客户名称", "display_name"),
+        ("* 公司名称（必填）", "display_name"),
+        ("Account Name", "display_name"),
+        ("Customer_Name", "display_name"),
+        ("统一社会信用代码", "credit_code"),
+        ("手机/Mobile", "phone_numbers"),
+        ("E-Mail", "emails"),
+        ("电子邮箱", "emails"),
+        ("省份", "region_code"),
+        ("所属行业", "industry"),
+        ("客户来源", "source"),
+        ("客户编号", "external_ids"),
+        ("External ID", "external_ids"),
+        ("联系人", "contact_name"),
+        ("联系人电话", "contact_phone"),
+        ("客户标签", "tags"),
+        ("网址", "website"),
+        ("详细地址", "address"),
+        ("备注", "remarks"),
+        ("客户类型", "kind"),
+        ("客户状态", "status"),
+        ("客户经理", "owner"),
+    ],
+)
+def test_a_header_is_understood_in_chinese_and_english(column: str, target: str) -> None:
+    assert guess_mapping([column, "Unheard of"]) == {column: target}
+
+
+def test_fields_of_one_value_take_the_first_column_and_others_take_all() -> None:
+    header = ["公司名称", "客户名称", "手机", "电话", "全称"]
+    assert guess_mapping(header) == {
+        "公司名称": "display_name",
+        "手机": "phone_numbers",
+        "电话": "phone_numbers",
+        "全称": "legal_name",
+    }
+
+
+def test_a_custom_field_is_known_by_its_label_first() -> None:
+    assert guess_mapping(["电压等级", "等级"], custom_labels={"电压等级": "voltage", "等级": "grade"}) == {
+        "电压等级": "custom.voltage",
+        "等级": "custom.grade",
+    }
+
+
+def test_what_is_given_goes_before_what_is_guessed() -> None:
+    header = ["客户名称", "公司名称", "SAP编号", "电话", "备注"]
+    given = {"公司名称": "display_name", "SAP编号": "external_ids.sap", "电话": "", "备注": "custom.note"}
+    assert mapping_for(header, given) == {
+        "公司名称": "display_name",
+        "SAP编号": "external_ids.sap",
+        "备注": "custom.note",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"Nowhere": "emails"}, "there is no column 'Nowhere'"),
+        ({"a": "nothing"}, "there is no field 'nothing'"),
+        ({"a": "external_ids.SAP!"}, "there is no field"),
+        ({"a": "custom."}, "there is no field"),
+        ({"a": "city", "b": "city"}, "'city' is given by two columns"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_refused(given: dict[str, str], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        checked_mapping(["a", "b"], given)
+
+
+def test_without_a_name_a_mapping_is_incomplete() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        mapping_for(["电话", "邮箱"], {})
+    assert refused.value.reason == "IMPORT_MAPPING_INCOMPLETE"
+    assert "电话, 邮箱" in refused.value.detail
+    assert mapping_for(["电话"], {}, name_required=False) == {"电话": "phone_numbers"}
+    assert mapping_for(["公司全称", "电话"], {})["公司全称"] == "display_name"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *(("广东", "CN-GD"), ("广东省", "CN-GD"), ("Guangdong", "CN-GD"), ("GuangDong Province", "CN-GD")),
+        *(("广东省深圳市", "CN-GD"), ("中国广东", "CN-GD"), ("CN-GD", "CN-GD"), ("ｃｎ-ｇｄ", "CN-GD")),
+        *(("内蒙古自治区", "CN-NM"), ("Inner Mongolia", "CN-NM"), ("新疆维吾尔自治区", "CN-XJ"), ("北京市", "CN-BJ")),
+        *(("香港特别行政区", "CN-HK"), ("陕西", "CN-SN"), ("山西", "CN-SX"), ("Shaanxi", "CN-SN"), ("Shanxi", "CN-SX")),
+        *(("Hebei", "CN-HE"), ("Hubei", "CN-HB"), ("Henan", "CN-HA"), ("Hunan", "CN-HN"), ("Hainan", "CN-HI")),
+        *(("德国", "DE"), ("Germany", "DE"), ("US-CA", "US-CA"), ("中国", "CN"), ("South Korea", "KR")),
+        *(("南方大区", None), ("Atlantis", None), ("CN-ZZ", None), ("XX", None), ("", None), ("Guangdongx", None)),
+    ],
+)
+def test_regions_are_known_by_their_names(text: str, code: str | None) -> None:
+    assert region_code(text) == code
+
+
+def test_a_row_becomes_an_account() -> None:
+    header = [
+        "客户名称",
+        "客户类型",
+        "状态",
+        "统一社会信用代码",
+        "员工人数",
+        "地区",
+        "电话",
+        "手机",
+        "邮箱",
+        "网址",
+        "客户编号",
+        "SAP编号",
+        "标签",
+        "联系人",
+        "联系人电话",
+    ]
+    row = [
+        *(
+            "华信  电力",
+            "企业",
+            "合作中",
+            "91440300708461136t",
+            "1,200人",
+            "广东省深圳市",
+            "0755-86661234",
+            "138 0013 8000、13900139000",
+        ),
+        *("a@b.cn; C@d.com", "www.huaxin.com", "C001", "77", "重点，VIP", "张伟", "13800138000"),
+    ]
+    mapping = mapping_for(header, {"SAP编号": "external_ids.sap"})
+    [result] = read_rows(sheet(header, row), mapping, RowRules(external_source="erp"))
+    assert result == AccountRow(
+        row_number=2,
+        display_name="华信 电力",
+        kind="ORGANIZATION",
+        status="ACTIVE",
+        credit_code="91440300708461136T",
+        employee_count=1200,
+        region_code="CN-GD",
+        phone_numbers=("+8675586661234", "+8613800138000", "+8613900139000"),
+        emails=("a@b.cn", "C@d.com"),
+        website="https://www.huaxin.com",
+        external_ids=(("erp", "C001"), ("sap", "77")),
+        tags=("重点", "VIP"),
+        contact_name="张伟",
+        contact_phone=("+8613800138000",),
+    )
+
+
+def test_the_region_of_a_row_says_where_its_phone_number_is() -> None:
+    header = ["电话", "名称", "国家"]
+    assert account(header, ["030 901820", "A", "德国"]).phone_numbers == ("+4930901820",)
+    assert account(header, ["2345 6789", "A", ""], RowRules(default_region="HK")).phone_numbers == ("+85223456789",)
+
+
+def test_the_type_of_a_customer_may_be_its_role() -> None:
+    assert account(["名称", "客户类型"], ["A", "个人"]).kind == "PERSON"
+    assert account(["名称", "客户类型"], ["A", "经销商/供应商"]).roles == ("PARTNER", "SUPPLIER")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("电话", "1380013800", Reason.PHONE_INVALID),
+        ("电话", "1.38001E+10", Reason.DIGITS_LOST),
+        ("统一社会信用代码", "91440300708461136A", Reason.CREDIT_CODE_INVALID),
+        ("统一社会信用代码", "9.14403E+17", Reason.DIGITS_LOST),
+        ("客户编号", "1.00002E+12", Reason.DIGITS_LOST),
+        ("邮箱", "info@localhost", Reason.EMAIL_INVALID),
+        ("邮箱", "info@", Reason.EMAIL_INVALID),
+        ("地区", "南方大区", Reason.REGION_UNKNOWN),
+        ("客户名称", "华" * 201, Reason.TOO_LONG),
+        ("简称", "#N/A", Reason.CELL_ERROR),
+        ("员工人数", "about 20", Reason.NUMBER_INVALID),
+        ("网址", "huaxin", Reason.WEBSITE_INVALID),
+        ("网址", "ftp://huaxin.com", Reason.WEBSITE_INVALID),
+        ("状态", "不清楚", Reason.VALUE_UNKNOWN),
+        ("客户类型", "不清楚", Reason.VALUE_UNKNOWN),
+        ("标签", "很" * 51, Reason.TOO_LONG),
+    ],
+)
+def test_a_wrong_cell_is_reported_with_column_value_and_reason(column: str, value: str, reason: Reason) -> None:
+    header, row = (["客户名称"], [value]) if column == "客户名称" else (["客户名称", column], ["A", value])
+    assert problem(header, row) == (column, value, reason)
+
+
+def test_only_the_wrong_one_of_several_values_is_named() -> None:
+    assert problem(["名称", "电话"], ["A", "13800138000/123"]) == ("电话", "123", Reason.PHONE_INVALID)
+
+
+def test_a_missing_name_is_an_error_only_where_names_are_required() -> None:
+    assert problem(["客户名称", "电话"], ["", "13800138000"]) == ("客户名称", "", Reason.NAME_MISSING)
+    assert account(["客户编号", "电话"], ["C1", ""], RowRules(name_required=False)).display_name is None
+
+
+def test_all_errors_of_a_row_are_reported_at_once() -> None:
+    result = only(["客户名称", "电话", "邮箱"], ["", "1", "x"])
+    assert isinstance(result, BadRow)
+    assert {error.reason for error in result.errors} == {
+        *(Reason.NAME_MISSING, Reason.PHONE_INVALID, Reason.EMAIL_INVALID),
+    }
+
+
+def test_more_cells_than_the_header_has_is_an_error_of_the_row() -> None:
+    assert problem(["客户名称", "电话"], ["A", "13800138000", "x"]) == ("", "x", Reason.TOO_MANY_CELLS)
+
+
+def test_more_values_than_an_account_may_have_is_an_error() -> None:
+    many = "/".join(f"1380013{number:04d}" for number in range(21))
+    assert problem(["客户名称", "电话"], ["A", many])[2] is Reason.TOO_MANY_VALUES
+
+
+def test_an_external_id_belongs_to_the_first_sound_row_that_has_it() -> None:
+    header = ["客户名称", "客户编号"]
+    rows = [["", "C1"], ["A", "C1"], ["B", "C1"], ["C", "C2"]]
+    kinds = [type(row) for row in read_rows(sheet(header, *rows), mapping_for(header, {}))]
+    assert kinds == [BadRow, AccountRow, BadRow, AccountRow]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10**6), st.integers(0, 20), st.sampled_from(["xlsx", "utf-8-sig", "gb18030"]))
+def test_exactly_the_errors_that_were_put_in_are_found(seed: int, bad: int, form: str) -> None:
+    made = make_customer_spreadsheet(rows=60, bad_rows=bad, seed=seed)
+    content = made.xlsx() if form == "xlsx" else made.csv(form)
+    read = read_spreadsheet(io.BytesIO(content))
+    rows = list(read_rows(read, mapping_for(read.header, {})))
+    errors = [error for row in rows if isinstance(row, BadRow) for error in row.errors]
+    found = [(error.row_number, error.column, error.value, str(error.reason)) for error in errors]
+    assert found == [(e.row_number, e.column, e.value, e.reason) for e in made.errors]
+    assert [row.row_number for row in rows] == list(range(2, 62))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.lists(st.text(max_size=30), min_size=9, max_size=9), min_size=1, max_size=4))
+def test_any_text_in_any_cell_gives_an_account_or_errors(rows: list[list[str]]) -> None:
+    header = ["名称", "类型", "状态", "信用代码", "地区", "电话", "邮箱", "网址", "编号"]
+    for result in read_rows(sheet(header, *rows), mapping_for(header, {})):
+        assert isinstance(result, AccountRow) or result.errors
+
+
+@pytest.mark.parametrize("write", [write_csv_report, write_xlsx_report])
+def test_a_report_can_be_corrected_and_imported_again(write: Callable[..., int]) -> None:
+    header = ["客户名称", "电话", "备注", "邮箱"]
+    rows = [["=A", "123", "-1+1", "a@b.cn"], ["@B", "+86 138", "'=x", ""], ["C", "1", "ok", "x"]]
+    mapping = mapping_for(header, {})
+    bad = [row for row in read_rows(sheet(header, *rows), mapping) if isinstance(row, BadRow)]
+    file = io.BytesIO()
+    assert write(file, header, bad) == 3
+    again = read_spreadsheet(io.BytesIO(file.getvalue()))
+    assert again.header == (*header, ERRORS_COLUMN)
+    cells = [row for _, row in again.rows]
+    assert [list(row[:-1]) for row in cells] == rows
+    assert "电话:" in cells[2][-1]
+    assert "邮箱:" in cells[2][-1]
+    assert mapping_for(again.header, {}) == mapping
+    corrected = [[row[0], "13800138000", row[2], ""] for row in rows]
+    assert all(isinstance(row, AccountRow) for row in read_rows(sheet(header, *corrected), mapping))
+
+
+def test_a_report_of_a_report_has_one_column_of_errors() -> None:
+    header = ["客户名称", ERRORS_COLUMN, "电话"]
+    [bad] = read_rows(sheet(header, ["A", "old", "1", "more"]), mapping_for(header, {}))
+    assert isinstance(bad, BadRow)
+    file = io.BytesIO()
+    write_csv_report(file, header, [bad])
+    again = read_spreadsheet(io.BytesIO(file.getvalue()))
+    [(_, cells)] = again.rows
+    assert again.header == ("客户名称", "电话", ERRORS_COLUMN)
+    assert cells[:2] == ("A", "1,more")
+    assert "old" not in cells[2]
+
+
+def test_no_cell_of_an_xlsx_report_is_a_formula() -> None:
+    header = ["客户名称", "=HYPERLINK(1)"]
+    [bad] = read_rows(sheet(header, ["", "=cmd|' /C calc'!A0"]), {"客户名称": "display_name"})
+    assert isinstance(bad, BadRow)
+    file = io.BytesIO()
+    write_xlsx_report(file, header, [bad])
+    written = openpyxl.load_workbook(file).worksheets[0]
+    assert {cell.data_type for row in written.iter_rows() for cell in row if cell.value} == {"s"}
+    assert not any(str(cell.value).startswith("=") for row in written.iter_rows() for cell in row)
+
+
+def test_a_made_spreadsheet_is_the_same_for_the_same_seed() -> None:
+    made = make_customer_spreadsheet(rows=50, bad_rows=7, seed=3)
+    assert made == make_customer_spreadsheet(rows=50, bad_rows=7, seed=3)
+    assert made != make_customer_spreadsheet(rows=50, bad_rows=7, seed=4)
+    assert made.header == HEADER
+    assert len({error.reason for error in made.errors}) == 7
+    with pytest.raises(ValueError, match="cannot be bad"):
+        make_customer_spreadsheet(rows=5, bad_rows=5)

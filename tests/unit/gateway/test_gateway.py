@@ -1,0 +1,443 @@
+"""The whole way: HTTP to the gateway, gRPC to a small service, and back."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from crm.customer.v1 import accounts_pb2 as pb
+from crm_gateway.admission import Caller
+from crm_gateway.problems import Problem, ProblemError
+from crm_kit.errors import NotFound, Unauthenticated
+from fastapi import APIRouter
+from grpc import StatusCode
+
+from tests.unit.gateway.account_service import ID, AccountService, failing, gateway, running, serving
+
+URL = f"/v1/accounts/{ID}"
+
+
+@pytest.fixture
+async def service() -> AccountService:
+    return AccountService()
+
+
+@pytest.fixture
+async def client(service: AccountService) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(service, rate_limit_token=0, rate_limit_anonymous=0) as client:
+        yield client
+
+
+async def test_a_create_answers_201_with_location_and_etag(client: httpx.AsyncClient, service: AccountService) -> None:
+    answer = await client.post("/v1/accounts", json={"kind": "PERSON", "display_name": "李伟", "tags": ["vip"]})
+    assert answer.status_code == 201
+    assert answer.headers["location"] == URL
+    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["display_name"] == "李伟"
+    assert answer.json()["legal_name"] is None
+    account = pb.Account(kind=pb.Account.KIND_PERSON, display_name="李伟", tags=["vip"])
+    assert service.seen.request == pb.CreateAccountRequest(account=account)
+
+
+async def test_a_get_has_an_etag_and_may_be_kept_but_must_be_asked_again(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL)
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"7"')
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+async def test_what_the_client_has_already_is_answered_304_without_body(client: httpx.AsyncClient) -> None:
+    answer = await client.get(URL, headers={"if-none-match": '"7"'})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"7"')
+    assert (await client.get(URL, headers={"if-none-match": '"6"'})).status_code == 200
+
+
+async def test_a_head_is_a_get_without_its_body(client: httpx.AsyncClient) -> None:
+    got, head = await client.get(URL), await client.head(URL)
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+async def test_a_list_is_read_with_its_parameters(client: httpx.AsyncClient, service: AccountService) -> None:
+    answer = await client.get("/v1/accounts", params={"page_size": "2", "filter": 'tags:"大客户"'})
+    assert answer.json()["next_page_token"] == "next"
+    assert answer.json()["accounts"][0]["id"] == ID
+    assert answer.headers["cache-control"] == "no-store"
+    assert service.seen.request == pb.ListAccountsRequest(page_size=2, filter='tags:"大客户"')
+
+
+async def test_if_match_becomes_the_etag_of_the_request(client: httpx.AsyncClient, service: AccountService) -> None:
+    await client.patch(URL, json={"display_name": "x"}, headers={"if-match": '"7"'})
+    assert service.seen.request.account.etag == "7"
+    await client.post(f"{URL}:archive", headers={"if-match": '"8"'})
+    assert service.seen.request == pb.ArchiveAccountRequest(id=ID, etag="8")
+    await client.post(f"{URL}:archive", headers={"if-match": "*"})
+    assert service.seen.request == pb.ArchiveAccountRequest(id=ID)
+
+
+async def test_a_precondition_that_cannot_be_kept_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/accounts", json={}, headers={"if-match": '"7"'})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "If-Match")
+
+
+async def test_request_id_token_key_and_trace_reach_the_service(
+    client: httpx.AsyncClient, service: AccountService
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"x-request-id": "r-1", "idempotency-key": "k 1".replace(" ", "-"), "traceparent": trace}
+    answer = await client.post(f"{URL}:archive", headers=headers)
+    assert answer.headers["x-request-id"] == "r-1"
+    seen = service.seen.metadata[-1]
+    assert (seen["x-request-id"], seen["idempotency-key"], seen["traceparent"]) == ("r-1", "k-1", trace)
+    assert seen["authorization"] == "Bearer t"
+
+
+@pytest.mark.parametrize("sent", ["", "with space", "x" * 129, "<script>"])
+async def test_a_request_id_that_is_not_sane_is_replaced(client: httpx.AsyncClient, sent: str) -> None:
+    answer = await client.get(URL, headers={"x-request-id": sent})
+    assert len(answer.headers["x-request-id"]) == 36
+
+
+async def test_a_trace_parent_that_is_none_is_not_passed_on(client: httpx.AsyncClient, service: AccountService) -> None:
+    await client.get(URL, headers={"traceparent": "nonsense"})
+    assert "traceparent" not in service.seen.metadata[-1]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b"])
+async def test_an_idempotency_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) -> None:
+    answer = await client.post(f"{URL}:archive", headers={"idempotency-key": key})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
+
+
+async def test_a_replayed_answer_says_so(client: httpx.AsyncClient, service: AccountService) -> None:
+    assert "idempotent-replayed" not in (await client.post(f"{URL}:archive")).headers
+    service.replayed = True
+    assert (await client.post(f"{URL}:archive")).headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status"),
+    [
+        (StatusCode.INVALID_ARGUMENT, "INVALID_FILTER", 422),
+        (StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", 401),
+        (StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", 403),
+        (StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND", 404),
+        (StatusCode.ALREADY_EXISTS, "EXTERNAL_ID_TAKEN", 409),
+        (StatusCode.FAILED_PRECONDITION, "ILLEGAL_STATE", 409),
+        (StatusCode.ABORTED, "CONFLICT", 409),
+        (StatusCode.ABORTED, "ETAG_MISMATCH", 412),
+        (StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", 429),
+        (StatusCode.UNAVAILABLE, "UNAVAILABLE", 503),
+        (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", 504),
+    ],
+)
+async def test_a_failure_of_the_service_becomes_a_problem(
+    client: httpx.AsyncClient, service: AccountService, code: StatusCode, reason: str, status: int
+) -> None:
+    service.fail = failing(code, "What went wrong.", reason=reason)
+    answer = await client.post(f"{URL}:archive", headers={"x-request-id": "r-1"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": f"/docs/errors#{reason.lower().replace('_', '-')}",
+        "title": reason.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": "What went wrong.",
+        "instance": f"{URL}:archive",
+        "reason": reason,
+        "errors": [],
+        "request_id": "r-1",
+    }
+    assert ("www-authenticate" in answer.headers) is (status == 401)
+    assert ("retry-after" in answer.headers) is (status in (429, 503))
+
+
+async def test_violations_are_told_as_the_body_has_them(client: httpx.AsyncClient, service: AccountService) -> None:
+    fields = {"account.phone_numbers[2]": "string.pattern", "update_mask": "unknown"}
+    service.fail = failing(StatusCode.INVALID_ARGUMENT, "No.", reason="INVALID_ARGUMENT", fields=fields)
+    errors = (await client.patch(URL, json={})).json()["errors"]
+    assert errors == [
+        {"field": "phone_numbers[2]", "rule": "string.pattern", "detail": "is wrong"},
+        {"field": "update_mask", "rule": "unknown", "detail": "is wrong"},
+    ]
+
+
+async def test_when_to_come_back_is_what_the_service_says(client: httpx.AsyncClient, service: AccountService) -> None:
+    service.fail = failing(StatusCode.RESOURCE_EXHAUSTED, "Later.", reason="RATE_LIMITED", retry=30)
+    assert (await client.get(URL)).headers["retry-after"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reason"),
+    [
+        (StatusCode.UNKNOWN, 500, "INTERNAL"),
+        (StatusCode.INTERNAL, 500, "INTERNAL"),
+        (StatusCode.DATA_LOSS, 500, "INTERNAL"),
+        (StatusCode.UNAVAILABLE, 503, "UNAVAILABLE"),
+        (StatusCode.NOT_FOUND, 404, "NOT_FOUND"),
+    ],
+)
+async def test_nothing_internal_gets_out(
+    client: httpx.AsyncClient, service: AccountService, code: StatusCode, status: int, reason: str
+) -> None:
+    service.fail = failing(code, "connect to 10.0.0.7:5432 as crm_owner")
+    answer = await client.post(f"{URL}:archive")
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert "10.0.0.7" not in answer.text
+
+
+async def test_an_internal_error_tells_nothing_even_with_a_reason(
+    client: httpx.AsyncClient, service: AccountService
+) -> None:
+    service.fail = failing(StatusCode.INTERNAL, "select * from secret", reason="SECRET")
+    answer = await client.get(URL)
+    assert (answer.status_code, answer.json()["reason"]) == (500, "INTERNAL")
+    assert "secret" not in answer.text.lower()
+
+
+async def test_an_rpc_that_the_service_does_not_have_yet_is_unavailable(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{URL}:restore")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "UNAVAILABLE")
+
+
+async def test_a_service_that_is_down_is_told_quickly() -> None:
+    async with gateway(customer_address="127.0.0.1:1") as client:
+        answer = await client.post(f"{URL}:archive")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "UNAVAILABLE")
+    assert "127.0.0.1" not in answer.text
+
+
+async def test_a_read_is_tried_again_and_a_write_is_not(client: httpx.AsyncClient, service: AccountService) -> None:
+    unavailable = failing(StatusCode.UNAVAILABLE, "restarting")
+
+    async def first_time_only(context: Any) -> None:
+        service.fail = None
+        await unavailable(context)
+
+    service.fail = first_time_only
+    assert (await client.get(URL)).status_code == 200
+    assert len(service.seen.requests) == 2
+    service.fail = first_time_only
+    assert (await client.post(f"{URL}:archive")).status_code == 503
+    assert len(service.seen.requests) == 3
+
+
+async def test_a_deadline_of_the_client_is_kept(client: httpx.AsyncClient, service: AccountService) -> None:
+    async def hang(context: Any) -> None:
+        assert context.time_remaining() <= 0.2
+        await asyncio.Event().wait()
+
+    service.fail = hang
+    answer = await client.get(URL, headers={"x-request-timeout": "0.2"})
+    assert (answer.status_code, answer.json()["reason"]) == (504, "DEADLINE_EXCEEDED")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "1e9"])
+async def test_a_deadline_that_is_none_is_refused(client: httpx.AsyncClient, seconds: str) -> None:
+    assert (await client.get(URL, headers={"x-request-timeout": seconds})).status_code == 400
+
+
+async def test_the_own_deadline_is_the_longest(client: httpx.AsyncClient, service: AccountService) -> None:
+    remaining: list[float] = []
+
+    async def note(context: Any) -> None:
+        remaining.append(context.time_remaining())
+
+    service.fail = note
+    await client.get(URL, headers={"x-request-timeout": "200"})
+    assert 9 < remaining[0] <= 10
+
+
+async def test_another_verb_is_405_with_those_that_work(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/v1/accounts", json={})
+    assert (answer.status_code, answer.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    options = await client.options("/v1/accounts")
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts/", "/v1/nothing", "/", "/v1/accounts/7:explode"])
+async def test_what_is_not_there_is_a_404_problem(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"x-request-id": "r-1"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["reason"], answer.json()["request_id"]) == ("ROUTE_NOT_FOUND", "r-1")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
+async def test_another_media_type_is_415(client: httpx.AsyncClient, media_type: str) -> None:
+    answer = await client.post("/v1/accounts", content=b"{}", headers={"content-type": media_type})
+    assert (answer.status_code, answer.json()["reason"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/merge-patch+json"])
+async def test_any_kind_of_json_is_taken(client: httpx.AsyncClient, media_type: str) -> None:
+    answer = await client.patch(URL, content=b"{}", headers={"content-type": media_type})
+    assert answer.status_code == 200
+
+
+async def test_a_body_that_is_too_large_is_413_whatever_it_declares(service: AccountService) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100
+
+    async with running(service, max_body_bytes=1000) as client:
+        declared = await client.post("/v1/accounts", json={"display_name": "x" * 1000})
+        streamed = await client.post("/v1/accounts", content=chunks(), headers={"content-type": "application/json"})
+        small = await client.post("/v1/accounts", json={"display_name": "x" * 900})
+    assert [declared.status_code, streamed.status_code, small.status_code] == [413, 413, 201]
+    assert declared.json()["reason"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize("header", ["", "Basic x", "Bearer", "Bearer \x7f", "Bearer ü"])
+async def test_without_a_token_nothing_is_asked(service: AccountService, header: str) -> None:
+    async with running(service) as client:
+        answer = await client.get(URL, headers={b"authorization": header.encode("latin-1")})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert service.seen.requests == []
+
+
+class Verifier:
+    """Takes `<tenant>/<token>` and nothing else."""
+
+    async def verify(self, token: str) -> Caller:
+        tenant, slash, _ = token.partition("/")
+        if not slash:
+            raise Unauthenticated("The token does not hold.")
+        return Caller(tenant, token)
+
+
+async def test_a_token_that_does_not_hold_is_refused_at_the_door(service: AccountService) -> None:
+    async with running(service, verifier=Verifier()) as client:
+        answer = await client.get(URL)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "The token does not hold.")
+    assert service.seen.requests == []
+
+
+async def test_tokens_and_tenants_have_their_limits(service: AccountService) -> None:
+    limits: Any = {"rate_limit_token": 0.01, "rate_limit_token_burst": 2, "rate_limit_tenant": 0.01}
+    async with running(service, verifier=Verifier(), **limits, rate_limit_tenant_burst=3) as client:
+
+        async def get(token: str) -> httpx.Response:
+            return await client.get(URL, headers={"authorization": f"Bearer {token}"})
+
+        answers = [await get(token) for token in ["t/1", "t/1", "t/1", "t/2", "t/2", "u/1"]]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 200, 429, 200]
+    assert answers[0].headers["ratelimit-limit"] == "2"
+    assert [answer.headers["ratelimit-remaining"] for answer in answers[:3]] == ["1", "0", "0"]
+    assert answers[2].json()["reason"] == "RATE_LIMITED"
+    assert int(answers[2].headers["retry-after"]) > 90
+
+
+async def test_another_origin_may_ask_only_when_it_is_allowed(service: AccountService) -> None:
+    async with running(service, cors_allowed_origins=("https://app.example",)) as client:
+        preflight = {"access-control-request-method": "PATCH", "access-control-request-headers": "if-match"}
+        allowed = await client.options(URL, headers={"origin": "https://app.example", **preflight})
+        denied = await client.options(URL, headers={"origin": "https://evil.example", **preflight})
+        answer = await client.get(URL, headers={"origin": "https://app.example"})
+        other = await client.get(URL, headers={"origin": "https://evil.example"})
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
+    assert allowed.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS, PATCH"
+    assert "if-match" in allowed.headers["access-control-allow-headers"]
+    assert "access-control-allow-origin" not in denied.headers
+    assert "etag" in answer.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in other.headers
+    assert other.headers["vary"] == "Origin"
+
+
+async def test_health_tells_which_services_answer() -> None:
+    addresses: Any = {f"{name}_address": "127.0.0.1:1" for name in ("customer", "sales", "service_desk", "scoring")}
+    async with gateway(**addresses) as client:
+        live, ready = await client.get("/health/live"), await client.get("/health/ready")
+    assert live.status_code == 200
+    assert ready.status_code == 503
+    assert ready.json()["services"]["customer"] == "UNREACHABLE"
+
+
+async def test_the_reference_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/docs/errors"):
+        page = await client.get(path)
+        assert page.status_code == 200
+        assert "<script" not in page.text
+        assert "src=" not in page.text
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert 'id="account-not-found"' in page.text
+
+
+async def test_a_client_that_goes_away_cancels_its_call(service: AccountService) -> None:
+    """Through uvicorn, on a connection that is closed half-way."""
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hang(_context: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    service.fail = hang
+    async with serving(service) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {URL} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n".encode())
+        await asyncio.wait_for(begun.wait(), 5)
+        writer.close()
+        await asyncio.wait_for(cancelled.wait(), 5)
+        assert await reader.read() == b""
+
+
+async def test_uvicorn_serves_it_over_a_socket(service: AccountService) -> None:
+    async with serving(service) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answers = [await client.get(URL, headers={"authorization": "Bearer t"}) for _ in range(3)]
+        head = await client.head(URL, headers={"authorization": "Bearer t"})
+        unread = await client.post("/v1/accounts", content=b"{}" * 10, headers={"content-type": "application/json"})
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert "server" not in answers[0].headers
+    assert head.headers["content-length"] == answers[0].headers["content-length"]
+    assert unread.status_code == 401
+
+
+async def test_routes_that_are_not_rpcs_fail_with_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    router = APIRouter()
+
+    @router.get("/v1/page/{number}")
+    async def page(number: int) -> None:
+        if number == 404:
+            raise NotFound("There is no such page.", reason="NOT_FOUND")
+        if number == 413:
+            raise ProblemError(Problem(413, "BODY_TOO_LARGE", "Too large."))
+        raise RuntimeError("select * from secret")
+
+    monkeypatch.setattr("crm_gateway.app.ROUTERS", (router,))
+    async with gateway() as client:
+        unreadable = await client.get("/v1/page/one")
+        missing = await client.get("/v1/page/404", headers={"x-request-id": "r-1"})
+        large = await client.get("/v1/page/413")
+        posted = await client.post("/v1/page/1")
+        with pytest.raises(RuntimeError):
+            await client.get("/v1/page/1")
+    assert (unreadable.status_code, unreadable.json()["errors"][0]["field"]) == (400, "number")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "There is no such page.")
+    assert missing.json()["request_id"] == missing.headers["x-request-id"] == "r-1"
+    assert (large.status_code, large.json()["reason"]) == (413, "BODY_TOO_LARGE")
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
+
+
+async def test_a_made_request_id_is_a_random_uuid(client: httpx.AsyncClient) -> None:
+    ids = {uuid.UUID((await client.get(URL)).headers["x-request-id"]) for _ in range(20)}
+    assert len(ids) == 20
+    assert all((each.version, each.variant) == (4, uuid.RFC_4122) for each in ids)
+
+
+async def test_a_page_answers_head_without_its_body(client: httpx.AsyncClient) -> None:
+    head = await client.head("/openapi.json")
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) > 1000
