@@ -34,6 +34,7 @@ def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:
         ws="none",
         log_level="warning",
         access_log=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=settings.drain_timeout,

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     drain_timeout: int = Field(default=15, ge=0)
     cors_allowed_origins: tuple[str, ...] = ()
+    # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.
+    trusted_proxies: str = "127.0.0.1"
 
     # Requests per second, and how many may come at once; 0 switches a limit off.
     rate_limit_token: float = Field(default=100.0, ge=0)

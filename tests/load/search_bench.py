@@ -266,6 +266,7 @@ async def measure(url: str, rounds: int) -> list[dict[str, Any]]:
                     "found": len(best),
                     "p50 ms": cuts[9],
                     "p95 ms": cuts[18],
+                    "own cpu ms": median(own),
                     "best": best[0][1] if best else "",
                     "times": times,
                 }

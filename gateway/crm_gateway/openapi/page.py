@@ -14,6 +14,7 @@ from crm_gateway.problems import anchor
 _VERBS = ("get", "post", "put", "patch", "delete")
 _CODE = re.compile(r"`([^`]+)`")
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_REASON = re.compile(r"\b[A-Z]{2,}(?:_[A-Z]+)*\b")
 _LIMITS = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
@@ -104,12 +105,21 @@ def _operation(verb: str, path: str, entry: Schema, parameters: Mapping[str, Sch
     return (
         f'<article id="{name}"><h3><a href="#{name}">{name}</a></h3>'
         f'<p class="route">{_badge(verb)}<code>{_broken(path)}</code><small>{access}</small></p>'
-        f"{_prose(entry['description'])}"
+        f"{_with_reasons(entry['description'])}"
         f"{_table('Parameters', rows)}"
         f"{_media('Body', entry.get('requestBody'))}"
         f"{''.join(_response(status, answer) for status, answer in entry['responses'].items())}"
         f"{_statuses(entry['responses'])}</article>"
     )
+
+
+def _with_reasons(description: str) -> str:
+    """A comment whose last sentence, `Reasons: ...`, links to what the reasons mean."""
+    text, told, reasons = description.partition("Reasons:")
+    if not told:
+        return _prose(description)
+    links = _REASON.sub(lambda match: f'<a href="/docs/errors#{anchor(match[0])}">{match[0]}</a>', escape(reasons))
+    return f'{_prose(text)}<p class="limits">Reasons:{links}</p>'
 
 
 def _response(status: str, answer: Schema) -> str:

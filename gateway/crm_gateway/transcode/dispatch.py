@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -19,6 +18,7 @@ from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
+_VISIBLE = re.compile(rb"[\x20-\x7e]+")
 _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON_TYPE = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
 _TIMEOUT = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,3})?")
@@ -148,9 +148,8 @@ def metadata_of(exchange: Exchange) -> Metadata:
     """What the services learn of the request besides its message."""
     headers = exchange.headers
     metadata: Metadata = [("x-request-id", exchange.request_id)]
-    if (authorization := headers.get(b"authorization")) is not None:
-        with suppress(UnicodeDecodeError):
-            metadata.append(("authorization", authorization.decode("ascii")))
+    if (authorization := headers.get(b"authorization")) is not None and _VISIBLE.fullmatch(authorization):
+        metadata.append(("authorization", authorization.decode()))
     if (key := headers.get(b"idempotency-key")) is not None:
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ProblemError(malformed("Idempotency-Key", "format", "expected 1 to 255 visible ASCII characters"))

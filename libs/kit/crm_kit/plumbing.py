@@ -45,8 +45,7 @@ inbox = tenant_table(
     key=("event_id", "consumer"),
     plumbing=True,
 )
-DUPLICATE = "EVENT_SEEN"
-inbox.primary_key.info["violation"] = Violation("exists", DUPLICATE, "event", "has had its effect")
+inbox.primary_key.info["violation"] = Violation("exists", "ALREADY_EXISTS", "event", "has had its effect")
 
 # Events whose effect failed again and again, with the reason; replayed by command.
 dead_letters = tenant_table(
@@ -85,9 +84,8 @@ idempotency_keys = tenant_table(
     key=("user_id", "key"),
     plumbing=True,
 )
-KEY_IN_USE = "IDEMPOTENCY_KEY_IN_USE"
 idempotency_keys.primary_key.info["violation"] = Violation(
-    "exists", KEY_IN_USE, "idempotency-key", "a request with this key has just been answered"
+    "exists", "IDEMPOTENCY_KEY_IN_USE", "idempotency-key", "a request with this key is being answered"
 )
 
 # Who changed which field of what from what to what. `fields` is a list of {field, old, new}.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import nats
@@ -27,6 +26,7 @@ from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.tables import violations_of
+from crm_kit.database.work import delete_rows
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers, Event
@@ -225,41 +225,44 @@ def fetch_over_http(url: str) -> FetchKeys:
 # --- commands ---
 
 
-async def replay_dead_letters(service: Service) -> None:
-    """Have the effect of every dead letter of this service; each that succeeds is gone from the table."""
-    await service.database.open()
-    table = plumbing.dead_letters
-    rows = await service.database.all(ALL_TENANTS, compile_statement(select(table)), {})
-    for row in rows:
+async def replay_dead_letters(service: Service, consumers: Consumers) -> None:
+    """Have the effect of every dead letter of a consumer; each that succeeds is gone from the table."""
+    letters = plumbing.dead_letters
+    mine = compile_statement(select(letters).where(letters.c.consumer == consumers.name))
+    for row in await service.database.all(ALL_TENANTS, mine, {}):
         event = Event.FromString(row["event"])
         try:
-            await service.consumers.apply(event)
-        except Exception as error:
-            log.exception("dead_letter.failed_again", event_id=event.id, error=str(error))
+            await consumers.apply(event)
+        except Exception:
+            # The next one may fare better; this one stays where it is, and the log says why.
+            log.exception("dead_letter.failed_again", event_id=event.id)
             continue
-        gone = table.delete().where(table.c.tenant_id == row["tenant_id"], table.c.id == row["id"])
-        await service.database.all(row["tenant_id"], compile_statement(gone), {})
+        key = {"tenant_id": row["tenant_id"], "id": row["id"], "consumer": consumers.name}
+        await service.database.all(row["tenant_id"], delete_rows(letters, ("id", "consumer")), key)
         log.info("dead_letter.replayed", event_id=event.id)
-    await service.database.close()
 
 
 async def list_dead_letters(service: Service) -> None:
     """Print the dead letters of this service, one a line."""
-    await service.database.open()
     rows = await service.database.all(ALL_TENANTS, compile_statement(select(plumbing.dead_letters)), {})
     for row in rows:
-        event = Event.FromString(row["event"])
-        kind = event.payload.type_url.rpartition("/")[2]
-        sys.stdout.write(f"{row['create_time']:%Y-%m-%dT%H:%M:%SZ} {UUID(event.id)} {kind} {row['reason']}\n")
+        kind = Event.FromString(row["event"]).payload.type_url.rpartition("/")[2]
+        sys.stdout.write(f"{row['create_time']:%Y-%m-%dT%H:%M:%SZ} {row['id']} {kind} {row['reason']}\n")
     sys.stdout.write(f"{len(rows)} dead letters\n")
-    await service.database.close()
 
 
 async def republish(service: Service, age: timedelta) -> None:
     """Send again what was published within `age`: for a broker that lost its last seconds."""
-    await service.database.open()
     await service.database.all(ALL_TENANTS, mark_unpublished(), {"age": age})
-    await service.database.close()
+
+
+async def with_database(service: Service, command: Job) -> None:
+    """Run a command that needs the database and nothing else."""
+    await service.database.open()
+    try:
+        await command()
+    finally:
+        await service.database.close()
 
 
 def main(build: Callable[[], Service], built_in_keys: Callable[[Service], FetchKeys], arguments: Sequence[str]) -> None:
@@ -275,11 +278,12 @@ def main(build: Callable[[], Service], built_in_keys: Callable[[Service], FetchK
         case ["migrate", revision]:
             migrate(service.settings.migration_database_url, service.folder / "migrations", revision)
         case ["dead-letters"]:
-            asyncio.run(list_dead_letters(service))
+            asyncio.run(with_database(service, lambda: list_dead_letters(service)))
         case ["dead-letters", "replay"]:
-            asyncio.run(replay_dead_letters(service))
+            asyncio.run(with_database(service, lambda: replay_dead_letters(service, service.consumers)))
         case ["republish", minutes]:
-            asyncio.run(republish(service, timedelta(minutes=float(minutes))))
+            age = timedelta(minutes=float(minutes))
+            asyncio.run(with_database(service, lambda: republish(service, age)))
         case _:
             sys.stderr.write(__doc__ or "")
             raise SystemExit(2)

@@ -15,8 +15,11 @@ Entity = TypeVar("Entity")
 
 
 def time_from(value: Timestamp) -> datetime:
-    """The instant, UTC."""
-    return value.ToDatetime(tzinfo=UTC)
+    """The instant, UTC; InvalidArgument for one that no calendar has."""
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgument("a time lies outside the years 1 to 9999, or its nanos outside 0 to 999999999") from None
 
 
 def timestamp(value: datetime | None) -> Timestamp | None:

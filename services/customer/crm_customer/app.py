@@ -7,8 +7,12 @@ from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
 from crm_customer.accounts.servicer import AccountServicer
+from crm_customer.consumers import follow_events
+from crm_customer.contacts.servicer import ContactServicer
+from crm_customer.interactions.servicer import InteractionServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
+from crm_customer.timeline.servicer import TimelineServicer
 
 SETTINGS = CustomerSettings
 
@@ -17,7 +21,13 @@ def build(settings: CustomerSettings) -> Service:
     """Put the service together."""
     service = Service("customer", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    service.servicers = [AccountServicer(tokens)]
+    service.servicers = [
+        AccountServicer(tokens),
+        ContactServicer(tokens),
+        InteractionServicer(tokens),
+        TimelineServicer(tokens),
+    ]
+    follow_events(service.consumers)
     return service
 
 

@@ -2,6 +2,8 @@
 
 from crm_customer.accounts import tables as accounts
 from crm_customer.contacts import tables as contacts
+from crm_customer.interactions import tables as interactions
 from crm_customer.metadata import metadata
+from crm_customer.timeline import tables as timeline
 
-__all__ = ["accounts", "contacts", "metadata"]
+__all__ = ["accounts", "contacts", "interactions", "metadata", "timeline"]

@@ -305,6 +305,13 @@ async def test_without_a_token_nothing_is_asked(service: AccountService, header:
     assert service.seen.requests == []
 
 
+async def test_an_unusable_token_does_not_disturb_what_needs_none(client: httpx.AsyncClient) -> None:
+    """The small service has no TokenService: 503 tells that the call went out."""
+    for header in (b"Bearer \x7f", b"Bearer \xfc", b""):
+        answer = await client.get("/v1/auth/keys", headers={b"authorization": header})
+        assert (answer.status_code, answer.json()["reason"]) == (503, "UNAVAILABLE")
+
+
 class Verifier:
     """Takes `<tenant>/<token>` and nothing else."""
 

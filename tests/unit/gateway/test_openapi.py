@@ -9,9 +9,10 @@ import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.__main__ import openapi_text, routes_table
 from crm_gateway.contract import load_contract
-from crm_gateway.openapi.document import openapi_document
+from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.openapi.schemas import component_names
+from crm_gateway.problems import anchor
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.routes import parse_template
@@ -162,6 +163,13 @@ def test_no_comment_can_bring_markup_into_a_page(text: str) -> None:
     assert "<a>" not in page
     assert page.count("<script") == 0
     assert page.count("<b") == page.count("<body") + page.count("<b>")
+
+
+def test_the_reasons_of_an_operation_lead_to_their_meaning() -> None:
+    reasons = error_reasons(CONTRACT)
+    told = set(re.findall(r'href="/docs/errors#([a-z-]+)"', reference_page(DOCUMENT)))
+    assert "account-not-found" in told
+    assert told <= {anchor(reason) for reason in reasons}
 
 
 def test_the_table_of_routes_is_aligned() -> None:

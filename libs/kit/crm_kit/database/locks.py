@@ -13,7 +13,7 @@ from crm_kit.database.work import Unit
 @statement
 def take_locks() -> Any:
     name = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
-    return select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).select_from(name)
+    return select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))
 
 
 async def hold(work: Unit, *names: str) -> None:

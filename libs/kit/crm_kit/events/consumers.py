@@ -5,11 +5,12 @@ goes to the dead letters with its reason, and can be replayed by command.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 import structlog
 from crm.event.v1 import event_pb2
 from google.protobuf.message import DecodeError, Message
@@ -19,15 +20,17 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from sqlalchemy import bindparam, select
 
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
+from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit, retried, unit
-from crm_kit.errors import AlreadyExists, Unavailable
+from crm_kit.errors import CrmError, Unavailable
 from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import STREAM
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
-from crm_kit.plumbing import DUPLICATE, dead_letters, inbox
+from crm_kit.plumbing import dead_letters, inbox
 from crm_kit.telemetry import RequestInfo, current
 
 log = structlog.get_logger()
@@ -35,7 +38,6 @@ Payload = TypeVar("Payload", bound=Message)
 Event = event_pb2.Event
 Handler = Callable[[Unit, Event, Any], Awaitable[None]]
 BATCH = 200
-TRIES = 6
 BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
@@ -50,10 +52,19 @@ class Subscription:
 class Consumers:
     """The subscriptions of one service; `name` is its durable name at the broker."""
 
-    def __init__(self, name: str, database: Database, clock: TenantClock) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        clock: TenantClock,
+        *,
+        backoff_seconds: Sequence[float] = BACKOFF_SECONDS,
+    ) -> None:
         self.name = name
         self._database = database
         self._clock = clock
+        # An event is tried once more than there are waits here, then it is a dead letter.
+        self._backoff_seconds = backoff_seconds
         self._subscriptions: dict[str, Subscription] = {}
 
     def on(self, payload: type[Payload], handler: Callable[[Unit, Event, Payload], Awaitable[None]]) -> None:
@@ -125,8 +136,8 @@ class Consumers:
         except Exception as error:
             # Whatever a handler raises must not stop the events behind it.
             log.warning("consumer.failed", event_type=event.payload.type_url, event_id=event.id, exc_info=True)
-            if tries < TRIES:
-                await message.nak(delay=BACKOFF_SECONDS[min(tries, len(BACKOFF_SECONDS)) - 1])
+            if tries <= len(self._backoff_seconds):
+                await message.nak(delay=self._backoff_seconds[tries - 1])
             else:
                 await self._bury(event, error)
                 await message.term()
@@ -151,9 +162,14 @@ class Consumers:
             async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
                 work.insert(inbox, {"event_id": UUID(event.id), "consumer": self.name})
                 await handler(work, event, payload)
-        except AlreadyExists as error:
-            if error.reason != DUPLICATE:
+        except (CrmError, asyncpg.IntegrityConstraintViolationError):
+            # Which constraint refuses an event that has had its effect is chance: the inbox knows.
+            if not await self._seen(actor.tenant_id, UUID(event.id)):
                 raise
+
+    async def _seen(self, tenant_id: UUID, event_id: UUID) -> bool:
+        values = {"tenant_id": tenant_id, "event_id": event_id, "consumer": self.name}
+        return bool(await self._database.all(tenant_id, seen(), values))
 
     async def _bury(self, event: Event, error: Exception) -> None:
         actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
@@ -169,3 +185,12 @@ class Consumers:
                 },
             )
         log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url)
+
+
+@statement
+def seen() -> Any:
+    return select(inbox.c.event_id).where(
+        inbox.c.tenant_id == bindparam("tenant_id"),
+        inbox.c.event_id == bindparam("event_id"),
+        inbox.c.consumer == bindparam("consumer"),
+    )

@@ -7,30 +7,26 @@ what it gathered is committed after it, together with the answer under the calle
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import StatusCode
-from sqlalchemy import bindparam, select
 
 from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
-from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import Eyes, Unit, retried
 from crm_kit.directory.access import Directory
-from crm_kit.errors import AlreadyExists, Conflict, CrmError, InvalidArgument, Unauthenticated
+from crm_kit.errors import CrmError, InvalidArgument, Unauthenticated
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
-from crm_kit.plumbing import KEY_IN_USE, idempotency_keys
+from crm_kit.rpc.idempotency import Answer, Once, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, PUBLIC, Method
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.rpc.validation import check_message
@@ -43,16 +39,7 @@ Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
 ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
-MAX_KEY_LENGTH = 255
 LARGEST_REQUEST = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The serialized response, and whether an earlier request got it first."""
-
-    data: bytes
-    replayed: bool = False
 
 
 class Pipeline:
@@ -126,11 +113,12 @@ class Pipeline:
             response = await run(request, Eyes(self._database, actor, scope=scope, now=now))
             return Answer(response.SerializeToString())
         key = checked_key(metadata.get("idempotency-key", "")) if method.keyed else ""
-
-        async def attempt() -> Answer:
-            return await self._write(method, run, request, data, Unit(self._database, actor, scope=scope, now=now), key)
-
-        return await retried(attempt)
+        if not key:
+            return await retried(lambda: self._write(run, request, Unit(self._database, actor, scope=scope, now=now)))
+        once = Once(self._database, actor, key, method.path, data)
+        return await once.answer(
+            lambda: self._write(run, request, Unit(self._database, actor, scope=scope, now=now), once)
+        )
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
         if method.permission == PUBLIC:
@@ -140,44 +128,16 @@ class Pipeline:
             raise Unauthenticated("a bearer token is needed")
         return await self._directory.actor(await self._verifier.verify(header[len(BEARER) :].strip()))
 
-    async def _write(self, method: Method, run: Run, request: Message, data: bytes, work: Unit, key: str) -> Answer:
+    async def _write(self, run: Run, request: Message, work: Unit, once: Once | None = None) -> Answer:
         """Run the method and commit what it gathered, with the answer under the key when there is one."""
-        digest = hashlib.sha256(method.path.encode() + data).digest() if key else b""
         try:
-            if key:
-                earlier = await work.one(answered(), user_id=work.actor.user_id, key=key)
-                if earlier is not None:
-                    return replay(earlier["request_hash"], digest, earlier["response"])
             response = (await run(request, work)).SerializeToString()
-            if key:
-                row = {"user_id": work.actor.user_id, "key": key, "method": method.path}
-                work.insert(idempotency_keys, row | {"request_hash": digest, "response": response})
+            if once is not None:
+                once.remember(work, response)
             await work.commit()
             return Answer(response)
-        except AlreadyExists as error:
-            if error.reason == KEY_IN_USE:
-                # Its twin was faster: the next attempt finds the twin's answer.
-                raise Conflict(error.detail, reason=KEY_IN_USE) from error
-            raise
         finally:
             await work.close()
-
-
-@statement
-def answered() -> Any:
-    keys = idempotency_keys
-    return select(keys.c.request_hash, keys.c.response).where(
-        keys.c.tenant_id == bindparam("tenant_id"),
-        keys.c.user_id == bindparam("user_id"),
-        keys.c.key == bindparam("key"),
-    )
-
-
-def replay(earlier: bytes, digest: bytes, response: bytes) -> Answer:
-    """The first answer again; refused when the key comes with another request."""
-    if earlier != digest:
-        raise AlreadyExists("this idempotency key was used with another request", reason="IDEMPOTENCY_KEY_REUSED")
-    return Answer(response, replayed=True)
 
 
 def scope_of(method: Method, actor: Actor) -> Scope:
@@ -195,13 +155,6 @@ def parsed(method: Method, data: bytes) -> Message:
         return method.request.FromString(data)
     except DecodeError as error:
         raise InvalidArgument(f"the request is not a {method.request.DESCRIPTOR.full_name}") from error
-
-
-def checked_key(key: str) -> str:
-    """The idempotency key, at most 255 visible ASCII characters."""
-    if key and not (len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
-        raise InvalidArgument("idempotency-key: must be 1 to 255 visible ASCII characters")
-    return key
 
 
 def request_info(metadata: Mapping[str, str], seconds_left: float | None) -> RequestInfo:

@@ -148,9 +148,7 @@ def put_links(work: Unit, before: Contact | None, after: Contact) -> None:
         work.delete(contact_accounts, contact_id=after.id, account_id=gone)
     for index, link in enumerate(after.accounts):
         if old.get(link.account_id) != (index, link):
-            work.execute(
-                put_link(), contact_id=after.id, account_id=link.account_id, position=index, role=link.role
-            )
+            work.execute(put_link(), contact_id=after.id, account_id=link.account_id, position=index, role=link.role)
 
 
 def announce(work: Unit, contact: Contact, event: Message) -> None:

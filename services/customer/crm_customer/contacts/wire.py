@@ -18,9 +18,7 @@ STATUSES = EnumNames(pb.Contact.Status, "STATUS_", Status)
 
 
 def links_from(values: Iterable[pb.Contact.AccountLink]) -> tuple[AccountLink, ...]:
-    return tuple(
-        AccountLink(UUID(each.account_id), ROLES.entity(each.role) if each.role else None) for each in values
-    )
+    return tuple(AccountLink(UUID(each.account_id), ROLES.entity(each.role) if each.role else None) for each in values)
 
 
 def birth_date_from(text: str) -> date | None:

@@ -79,12 +79,12 @@ async def check_there(work: Unit, existing: Statement, name: str, ids: Sequence[
 def entry_of(interaction: Interaction) -> Entry:
     """What the timeline shows of it; the body is for those who may read interactions."""
     due = interaction.next_step_due_date
-    details = {
+    details: dict[str, str | None] = {
         "channel": interaction.channel,
         "direction": interaction.direction,
         "outcome": interaction.outcome,
         "next_step": interaction.next_step,
-        "next_step_due_date": due and due.isoformat(),
+        "next_step_due_date": due.isoformat() if due else None,
     }
     return Entry(
         id=interaction.id,

@@ -59,8 +59,6 @@ class Interaction:
 
     def _violations(self, now: datetime) -> Iterator[FieldViolation]:
         if self.interaction_time > now + CLOCK_TOLERANCE:
-            yield FieldViolation(
-                "interaction.interaction_time", "past", "lies more than five minutes in the future"
-            )
+            yield FieldViolation("interaction.interaction_time", "past", "lies more than five minutes in the future")
         if self.next_step_due_date is not None and not self.next_step:
             yield FieldViolation("interaction.next_step_due_date", "next_step", "is due, but there is no next_step")

@@ -9,7 +9,7 @@ from crm_kit.paging import PageTokens
 from crm_customer.accounts.queries import get_account
 from crm_customer.interactions.commands import record_interaction
 from crm_customer.interactions.queries import LISTING, get_interaction, interaction_from
-from crm_customer.interactions.wire import FIELDS, interaction_to_pb
+from crm_customer.interactions.wire import interaction_to_pb, values_from
 
 
 class InteractionServicer:
@@ -19,7 +19,7 @@ class InteractionServicer:
         self._tokens = tokens
 
     async def CreateInteraction(self, request: pb.CreateInteractionRequest, work: Unit) -> pb.Interaction:
-        return interaction_to_pb(await record_interaction(work, FIELDS.all_of(request.interaction)))
+        return interaction_to_pb(await record_interaction(work, values_from(request.interaction)))
 
     async def GetInteraction(self, request: pb.GetInteractionRequest, reader: Reader) -> pb.Interaction:
         return interaction_to_pb(await get_interaction(reader, UUID(request.id)))

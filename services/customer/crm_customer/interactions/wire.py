@@ -1,14 +1,14 @@
 """Interactions between protobuf and entity."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2
 from crm.customer.v1 import interactions_pb2 as pb
 from crm_kit.errors import invalid_field
 from crm_kit.wire import EnumNames, Fields, same, text_or_none, time_from, timestamp
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from crm_customer.interactions.model import Channel, Direction, Interaction
 
@@ -20,11 +20,6 @@ def ids_from(values: Iterable[str]) -> tuple[UUID, ...]:
     return tuple(map(UUID, values))
 
 
-def time_or_none(value: Timestamp) -> datetime | None:
-    """A timestamp that is not set reads as 1970."""
-    return time_from(value) if value.ByteSize() else None
-
-
 def due_date_from(text: str) -> date | None:
     """The day; InvalidArgument for one that no calendar has."""
     try:
@@ -34,7 +29,7 @@ def due_date_from(text: str) -> date | None:
         raise invalid_field(field, "date", "is not a day of the calendar") from None
 
 
-# What a caller may say of an interaction.
+# What a caller may say of an interaction, beside when it was.
 FIELDS = Fields(
     account_id=UUID,
     channel=CHANNELS.entity,
@@ -43,11 +38,16 @@ FIELDS = Fields(
     body=text_or_none,
     contact_ids=ids_from,
     user_ids=ids_from,
-    interaction_time=time_or_none,
     outcome=text_or_none,
     next_step=text_or_none,
     next_step_due_date=due_date_from,
 )
+
+
+def values_from(message: pb.Interaction) -> dict[str, Any]:
+    """The values of what a caller said; `interaction_time` is None when they did not say it."""
+    said = message.HasField("interaction_time")
+    return FIELDS.all_of(message) | {"interaction_time": time_from(message.interaction_time) if said else None}
 
 
 def interaction_to_pb(interaction: Interaction) -> pb.Interaction:

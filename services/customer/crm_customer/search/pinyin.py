@@ -16,6 +16,8 @@ _OTHER_READINGS_TABLE = (
 _OTHER_READINGS = {
     character: tuple(readings) for character, *readings in (entry.split() for entry in _OTHER_READINGS_TABLE.split(";"))
 }
+# Typed with u as often as with v.
+_UMLAUTS = ("lv", "nv")
 _MOST_VARIANTS = 3
 _LONGEST_PHRASE = 4
 _LONGEST_SYLLABLE = 6
@@ -32,6 +34,11 @@ def _first_readings() -> dict[str, str]:
 def _phrases() -> dict[str, tuple[str, ...]]:
     text = files(__package__).joinpath("phrases.txt").read_text(encoding="utf-8")
     return {phrase: tuple(rest) for phrase, *rest in (line.split(" ") for line in text.splitlines())}
+
+
+@cache
+def _phrase_starts() -> frozenset[str]:
+    return frozenset(phrase[0] for phrase in _phrases())
 
 
 @cache
@@ -74,6 +81,8 @@ def readings_of(run: str) -> tuple[tuple[str, ...], ...]:
     for position, character in enumerate(run):
         if position in decided:
             continue
+        if character not in _OTHER_READINGS and usual[position][:2] not in _UMLAUTS:
+            continue
         others = _others(character, usual[position])
         variants.extend((*usual[:position], other, *usual[position + 1 :]) for other in others)
     return tuple(variants[:_MOST_VARIANTS])
@@ -85,19 +94,22 @@ def _usual_reading(run: str) -> tuple[list[str], set[int]]:
     decided: set[int] = set()
     start = 0
     while start < len(run):
-        for length in range(min(_LONGEST_PHRASE, len(run) - start), 1, -1):
-            phrase = phrases.get(run[start : start + length])
-            if phrase:
-                usual[start : start + length] = phrase
-                decided.update(range(start, start + length))
-                start += length - 1
-                break
-        start += 1
+        length = _phrase_length(run, start) if run[start] in _phrase_starts() else 0
+        if length:
+            usual[start : start + length] = phrases[run[start : start + length]]
+            decided.update(range(start, start + length))
+        start += length or 1
     return usual, decided
 
 
+def _phrase_length(run: str, start: int) -> int:
+    """Of the longest phrase that begins there; 0 if none does."""
+    lengths = range(min(_LONGEST_PHRASE, len(run) - start), 1, -1)
+    return next((length for length in lengths if run[start : start + length] in _phrases()), 0)
+
+
 def _others(character: str, usual: str) -> Sequence[str]:
-    if usual.startswith(("lv", "nv")):
+    if usual[:2] in _UMLAUTS:
         return (usual.replace("v", "u"),)
     return [reading for reading in _OTHER_READINGS.get(character, ()) if reading != usual]
 

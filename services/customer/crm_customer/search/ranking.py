@@ -1,6 +1,9 @@
 """How well an account fits a query: exact before beginning before substring before pinyin before typo."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 from crm_customer.search.normalize import core, fold, is_ideographic, may_have_typo, squash, words
 from crm_customer.search.pinyin import readings_of, runs
@@ -15,6 +18,7 @@ _TYPO = 0.3
 _COVERAGE = 0.03
 _CONTACT = 0.99
 _SHORTEST_PHONE_END = 4
+_SHORTEST_READING = 2
 
 
 def rank(query: SearchQuery, texts: AccountTexts) -> float:
@@ -84,64 +88,102 @@ def _chunk_scores(chunk: str, texts: AccountTexts) -> Iterator[float]:
         yield _email_part(chunk, squashed, fold(email))
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A name in the forms it is compared in."""
+
+    squashed: str
+    core: str
+    words: tuple[str, ...]
+    readings: tuple["_Reading", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of one run of a name: all letters, where syllables start in them, the initials."""
+
+    letters: str
+    starts: tuple[int, ...]
+    initials: str
+    opens: bool
+    core_letters: str
+    core_initials: str
+
+
+@lru_cache(maxsize=32768)
+def _forms(name: str) -> _Name:
+    squashed = squash(name)
+    bare = core(squashed)
+    readings = []
+    for run in runs(squashed):
+        for syllables in readings_of(run):
+            starts = tuple(accumulate(map(len, syllables), initial=0))
+            letters, initials = "".join(syllables), "".join(syllable[0] for syllable in syllables)
+            size = min(len(bare), len(syllables))
+            opens = squashed.startswith(run)
+            readings.append(_Reading(letters, starts, initials, opens, letters[: starts[size]], initials[:size]))
+    return _Name(squashed, bare, words(name), tuple(readings))
+
+
 def _written(_chunk: str, squashed: str, name: str) -> float:
-    text = squash(name)
-    if squashed not in text:
+    text = _forms(name)
+    if squashed not in text.squashed:
         return 0.0
-    coverage = _COVERAGE * len(squashed) / len(text)
-    if squashed in (text, core(text)):
+    coverage = _COVERAGE * len(squashed) / len(text.squashed)
+    if squashed in (text.squashed, text.core):
         return _EXACT_CORE + coverage
-    return (_BEGINNING if text.startswith(squashed) else _SUBSTRING) + coverage
+    return (_BEGINNING if text.squashed.startswith(squashed) else _SUBSTRING) + coverage
 
 
 def _alphabetic(chunk: str, squashed: str, name: str) -> float:
-    return max(_by_words(chunk, squashed, name), _by_reading(squashed, name))
+    text = _forms(name)
+    written = _by_words(chunk, squashed, text) if text.words else 0.0
+    if written > _PINYIN_EXACT or not text.readings or not (squashed.isalpha() and squashed.isascii()):
+        return written
+    return max(written, _by_reading(squashed, text))
 
 
-def _by_words(chunk: str, squashed: str, name: str) -> float:
-    texts = words(name)
-    if not texts:
-        return 0.0
-    text = squash(name)
-    coverage = _COVERAGE * len(squashed) / max(len(text), len(squashed))
-    if squashed == text:
+def _by_words(chunk: str, squashed: str, text: _Name) -> float:
+    coverage = _COVERAGE * len(squashed) / max(len(text.squashed), len(squashed))
+    if squashed == text.squashed:
         return _EXACT_CORE + coverage
     wanted = words(chunk)
-    if all(any(text.startswith(word) for text in texts) for word in wanted):
-        return (_BEGINNING if text.startswith(wanted[0]) else _SUBSTRING) + coverage
-    return _TYPO + coverage if all(_nearly(word, texts) for word in wanted) else 0.0
+    if all(any(word.startswith(beginning) for word in text.words) for beginning in wanted):
+        return (_BEGINNING if text.squashed.startswith(wanted[0]) else _SUBSTRING) + coverage
+    return _TYPO + coverage if all(_nearly(word, text.words) for word in wanted) else 0.0
 
 
 def _nearly(word: str, texts: Iterable[str]) -> bool:
     return any(text.startswith(word) or (may_have_typo(text) and is_one_edit_apart(word, text)) for text in texts)
 
 
-def _by_reading(letters: str, name: str) -> float:
-    if len(letters) < 2 or not (letters.isascii() and letters.isalpha()):
+def _by_reading(letters: str, text: _Name) -> float:
+    if len(letters) < _SHORTEST_READING:
         return 0.0
-    text = squash(name)
     best = 0.0
-    for run in runs(text):
-        coverage = _COVERAGE * len(letters) / (6 * len(run) + len(letters))
-        at_start = text.startswith(run)
-        for syllables in readings_of(run):
-            best = max(best, _reading(letters, syllables, len(core(text)), at_start=at_start) + coverage)
-    return best if best > _COVERAGE else 0.0
+    for reading in text.readings:
+        score = _as_pinyin(letters, reading) or _as_initials(letters, reading)
+        if score:
+            best = max(best, score + _COVERAGE * len(letters) / (len(reading.letters) + len(letters)))
+    return best
 
 
-def _reading(letters: str, syllables: tuple[str, ...], core_size: int, *, at_start: bool) -> float:
-    full = "".join(syllables)
-    if at_start and full.startswith(letters):
-        return _PINYIN_EXACT if letters in (full, "".join(syllables[:core_size])) else _PINYIN_BEGINNING
-    start = 0
-    for syllable in syllables:
-        if full.startswith(letters, start):
+def _as_pinyin(letters: str, reading: _Reading) -> float:
+    at = reading.letters.find(letters)
+    if at == 0 and reading.opens:
+        return _PINYIN_EXACT if letters in (reading.letters, reading.core_letters) else _PINYIN_BEGINNING
+    while at >= 0:
+        if at in reading.starts:
             return _PINYIN_INSIDE
-        start += len(syllable)
-    initials = "".join(syllable[0] for syllable in syllables)
-    if at_start and initials.startswith(letters):
-        return _INITIALS_EXACT if len(letters) in (len(initials), core_size) else _INITIALS_BEGINNING
-    return _INITIALS_INSIDE if letters in initials else 0.0
+        at = reading.letters.find(letters, at + 1)
+    return 0.0
+
+
+def _as_initials(letters: str, reading: _Reading) -> float:
+    at = reading.initials.find(letters)
+    if at == 0 and reading.opens:
+        return _INITIALS_EXACT if letters in (reading.initials, reading.core_initials) else _INITIALS_BEGINNING
+    return _INITIALS_INSIDE if at >= 0 else 0.0
 
 
 def _phone(digits: str, number: str) -> float:

@@ -10,7 +10,6 @@ from crm.customer.v1 import timeline_pb2 as pb
 from crm.event.v1 import event_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.wire import time_from, timestamp
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -77,10 +76,10 @@ class EventKind:
         )
 
 
-def check_path(message: Descriptor, path: str) -> None:
+def check_path(message: Any, path: str) -> None:
     """ValueError unless the path leads to something that can be shown as text."""
     *parents, last = path.split(".")
-    at: Descriptor | None = message
+    at = message
     for name in parents:
         parent = at.fields_by_name.get(name) if at else None
         at = parent.message_type if parent and not parent.is_repeated else None
@@ -102,11 +101,13 @@ def text_at(payload: Message, path: str) -> str:
     return text_of(field, getattr(payload, last))
 
 
-def text_of(field: FieldDescriptor, value: Any) -> str:
+def text_of(field: Any, value: Any) -> str:
     """One value as text: enum values without their prefix, instants in ISO 8601, money as `1234.50 CNY`."""
     if field.enum_type:
         prefix = f"{snake(field.enum_type.name).upper()}_"
-        return str(field.enum_type.values_by_number[value].name).removeprefix(prefix) if value else ""
+        known = field.enum_type.values_by_number.get(value)
+        # A newer producer may know values that we do not.
+        return (str(known.name).removeprefix(prefix) if known else str(value)) if value else ""
     if isinstance(value, Timestamp):
         return value.ToDatetime(tzinfo=UTC).isoformat()
     if isinstance(value, money_pb2.Money):

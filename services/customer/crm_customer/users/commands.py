@@ -32,6 +32,8 @@ async def create_user(
     work: Unit, *, display_name: str, login: str, team_id: UUID | None = None, role_ids: tuple[UUID, ...] = ()
 ) -> User:
     """Create a user, who cannot sign in here before they have a password."""
+    if work.scope is Scope.OWN:
+        raise PermissionDenied("with your scope you reach yourself only, not somebody new")
     await manageable_roles(work, role_ids)
     check_team_in_reach(work, team_id)
     return add_user(work, display_name=display_name, login=login, team_id=team_id, role_ids=role_ids)

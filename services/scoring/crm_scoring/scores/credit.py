@@ -7,7 +7,7 @@ from enum import StrEnum
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money
 
-WHOLE = Decimal(100)
+_PERCENT = Decimal("0.01")
 
 
 class CreditReasonCode(StrEnum):
@@ -87,7 +87,7 @@ def check_credit(limit: Money | None, used: Money, new: Money, overdue_days: int
 def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRules) -> CreditReason:
     if limit is None:
         return CreditReason(CreditReasonCode.NO_CREDIT_LIMIT, f"no credit limit is assessed for {new}")
-    allowed = limit * (1 + rules.tolerance_percent / WHOLE)
+    allowed = limit + limit * rules.tolerance_percent * _PERCENT
     together = used + new
     numbers = f"{used} used + {new} new = {together}, limit {limit}"
     if rules.tolerance_percent:

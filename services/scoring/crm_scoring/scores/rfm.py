@@ -5,12 +5,12 @@ places on the grid of recency against frequency-and-value are those in common us
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from crm_scoring.facts.model import AccountFacts
 
@@ -57,14 +57,29 @@ class Purchases:
 
 @dataclass(frozen=True, slots=True)
 class RfmScore:
-    """Quintiles from 1 (worst) to 5 (best), 0 when UNKNOWN; reasons in words with the numbers."""
+    """Quintiles from 1 (worst) to 5 (best), 0 when UNKNOWN; `unknown_reason` says why it is."""
 
-    account_id: str
+    purchases: Purchases
     recency: int
     frequency: int
     monetary: int
     segment: RfmSegment
-    reasons: tuple[str, ...]
+    unknown_reason: str = ""
+
+    @property
+    def account_id(self) -> str:
+        return self.purchases.account_id
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """In words, with the numbers. Made when asked for: a batch of a million scores reads few of them."""
+        if self.unknown_reason:
+            return (self.unknown_reason,)
+        return (
+            f"last order {self.purchases.recency_days} days ago: {self.recency} of {QUINTILES}",
+            f"{self.purchases.frequency} orders: {self.frequency} of {QUINTILES}",
+            f"{self.purchases.monetary} spent: {self.monetary} of {QUINTILES}",
+        )
 
 
 def purchases_of(facts: AccountFacts, as_of: date, window_days: int) -> Purchases:
@@ -101,7 +116,7 @@ def score_rfm(purchases: Sequence[Purchases], least_buyers: int = 20) -> list[Rf
     ]
 
 
-_Value = TypeVar("_Value", bound=Hashable)
+_Value = TypeVar("_Value", int, Decimal)
 
 
 def quintiles(values: Iterable[_Value]) -> dict[_Value, int]:
@@ -112,7 +127,7 @@ def quintiles(values: Iterable[_Value]) -> dict[_Value, int]:
     counts = Counter(values)
     places = counts.total()
     scores, below = {}, 0
-    for value in sorted(counts, key=_comparable):
+    for value in sorted(counts):
         ties = counts[value]
         scores[value] = 1 + QUINTILES * (2 * below + ties) // (2 * places)
         below += ties
@@ -124,19 +139,9 @@ def segment_of(recency: int, frequency: int, monetary: int) -> RfmSegment:
     return SEGMENTS[recency - 1][(frequency + monetary + 1) // 2 - 1]
 
 
-def _comparable(value: Any) -> Any:
-    return value
-
-
 def _scored(one: Purchases, recency: int, frequency: int, monetary: int) -> RfmScore:
-    reasons = (
-        f"last order {one.recency_days} days ago: {recency} of {QUINTILES}",
-        f"{one.frequency} orders: {frequency} of {QUINTILES}",
-        f"{one.monetary} spent: {monetary} of {QUINTILES}",
-    )
-    segment = segment_of(recency, frequency, monetary)
-    return RfmScore(one.account_id, recency, frequency, monetary, segment, reasons)
+    return RfmScore(one, recency, frequency, monetary, segment_of(recency, frequency, monetary))
 
 
 def _unknown(one: Purchases, why: str) -> RfmScore:
-    return RfmScore(one.account_id, 0, 0, 0, RfmSegment.UNKNOWN, (why,))
+    return RfmScore(one, 0, 0, 0, RfmSegment.UNKNOWN, why)

@@ -68,19 +68,33 @@ class Contribution:
 class ValueTierScore:
     """An account's tier. `reasons` add up to `contribution`.
 
-    `rank` is 1 for the highest contribution, ties sharing one; `share` is the account's part of all positive
-    contribution in percent, and `share_above` that of all accounts ranked above it; both None where they mean
-    nothing.
+    `rank` is 1 for the highest contribution, ties sharing one, None when UNKNOWN; `above` is what the accounts
+    ranked above it bring, of `everything` that all with a contribution above zero bring.
     """
 
     account_id: str
     tier: ValueTier
     contribution: Decimal
-    rank: int | None
-    share: Decimal | None
-    share_above: Decimal | None
     reasons: tuple[ContributionPart, ...]
-    explanation: str
+    rank: int | None = None
+    above: Decimal = Decimal(0)
+    everything: Decimal = Decimal(0)
+    unknown_reason: str = ""
+
+    @property
+    def share(self) -> Decimal | None:
+        """Its part of everything, in percent; None when UNKNOWN or NEGATIVE."""
+        return WHOLE * self.contribution / self.everything if self.rank and self.contribution >= 0 else None
+
+    @property
+    def explanation(self) -> str:
+        """In words, with the numbers. Made when asked for: a batch of a million scores reads few of them."""
+        if self.unknown_reason:
+            return self.unknown_reason
+        if self.tier is ValueTier.NEGATIVE:
+            return f"it costs {-self.contribution} more than it brings"
+        above = WHOLE * self.above / self.everything
+        return f"rank {self.rank} with {self.share:.2f} % of all contribution; those above bring {above:.2f} %"
 
 
 def score_value_tiers(contributions: Sequence[Contribution], thresholds: TierThresholds) -> list[ValueTierScore]:
@@ -126,13 +140,8 @@ def _places(amounts: dict[str, Decimal]) -> dict[Decimal, tuple[int, Decimal]]:
 def _scored(
     one: Contribution, amount: Decimal, rank: int, above: Decimal, everything: Decimal, thresholds: TierThresholds
 ) -> ValueTierScore:
-    if amount < 0:
-        costs = f"it costs {-amount} more than it brings"
-        return ValueTierScore(one.account_id, ValueTier.NEGATIVE, amount, rank, None, None, one.parts, costs)
-    tier = _tier(amount, above, everything, thresholds)
-    share, share_above = WHOLE * amount / everything, WHOLE * above / everything
-    explanation = f"rank {rank} with {share:.2f} % of all contribution; those above bring {share_above:.2f} %"
-    return ValueTierScore(one.account_id, tier, amount, rank, share, share_above, one.parts, explanation)
+    tier = ValueTier.NEGATIVE if amount < 0 else _tier(amount, above, everything, thresholds)
+    return ValueTierScore(one.account_id, tier, amount, one.parts, rank, above, everything)
 
 
 def _tier(amount: Decimal, above: Decimal, everything: Decimal, thresholds: TierThresholds) -> ValueTier:
@@ -149,4 +158,4 @@ def _tier(amount: Decimal, above: Decimal, everything: Decimal, thresholds: Tier
 
 
 def _unknown(one: Contribution, amount: Decimal, why: str) -> ValueTierScore:
-    return ValueTierScore(one.account_id, ValueTier.UNKNOWN, amount, None, None, None, one.parts, why)
+    return ValueTierScore(one.account_id, ValueTier.UNKNOWN, amount, one.parts, unknown_reason=why)
