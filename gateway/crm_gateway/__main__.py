@@ -11,16 +11,22 @@ from typing import Any
 import orjson
 import uvicorn
 import uvloop
+from crm_kit import logging, telemetry
+from crm_kit.settings import read_settings
 
 from crm_gateway.app import ContractError, checked_contract, create_app
 from crm_gateway.openapi.document import openapi_document
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.operations import operations
+from crm_gateway.verification import verified_callers
 
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first."""
-    await uvicorn.Server(uvicorn_config(create_app(settings).asgi, settings)).serve()
+    logging.set_up("gateway", level=settings.log_level, style=settings.log_format)
+    telemetry.set_up("gateway", endpoint=settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
+    gateway = create_app(settings, verifier=verified_callers(settings))
+    await uvicorn.Server(uvicorn_config(gateway.asgi, settings)).serve()
 
 
 def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:
@@ -64,7 +70,7 @@ def openapi_text() -> str:
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["serve"]:
-            uvloop.run(serve(Settings()))
+            uvloop.run(serve(read_settings(Settings)))
         case ["routes"]:
             sys.stdout.write(routes_table() + "\n")
         case ["openapi"]:

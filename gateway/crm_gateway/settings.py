@@ -1,5 +1,8 @@
 """Settings of the gateway, from the environment with the prefix `CRM_`."""
 
+from typing import Literal
+
+from crm_kit.identity.issuers import OidcIssuer
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -14,6 +17,14 @@ class Settings(BaseSettings):
     sales_address: str = "127.0.0.1:7002"
     service_desk_address: str = "127.0.0.1:7003"
     scoring_address: str = "127.0.0.1:7004"
+
+    issuer: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://")
+    audience: str = "guanxi"
+    oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str = ""
+    trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
 
     request_timeout: float = Field(default=10.0, gt=0, le=300)
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)

@@ -4,25 +4,49 @@ Migrations run as the owner of the schema; the service's own role owns nothing. 
 advisory lock, so several replicas may call `migrate` at once.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from alembic import command, context
+from alembic.autogenerate import compare_metadata, produce_migrations
+from alembic.autogenerate.api import render_python_code
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, NullPool, Table, create_engine, text
 
 from crm_kit import plumbing
 from crm_kit.database.tables import protect
-from crm_kit.database.work import CREATE_REQUIRE
+from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
 
 LOCK = 7_305_041
+CREATED_TABLE = re.compile(r"^    op\.create_table\(\s*'(\w+)'", re.MULTILINE)
+
+TEMPLATE = '''"""{message}."""
+
+import sqlalchemy as sa
+from alembic import op
+from crm_kit.migrations import {imports}
+from sqlalchemy.dialects import postgresql
+
+revision = "{revision}"
+down_revision = {down_revision}
+
+
+def upgrade() -> None:
+{upgrade}
+
+
+def downgrade() -> None:
+{downgrade}
+'''
 
 
 def migrate(url: str, folder: Path, revision: str = "head") -> str:
     """Bring the database up to `revision`, or down to an older one; the revision it has then."""
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
+    config = _config(folder)
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
@@ -40,9 +64,42 @@ def run() -> None:
         context.run_migrations()
 
 
-def driver_url(url: str) -> str:
-    """The URL for the synchronous driver that migrations use."""
-    return "postgresql+psycopg://" + url.partition("://")[2]
+def differences(url: str, metadata: MetaData) -> list[Any]:
+    """In what the database differs from the tables of a service; empty when the migrations are complete."""
+    engine = create_engine(driver_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        return list(compare_metadata(_comparing(connection), [plumbing.metadata, metadata]))
+
+
+def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
+    """Write the migration from what the database is to what the tables say. To be read before it is committed."""
+    engine = create_engine(driver_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        comparing = _comparing(connection)
+        found = produce_migrations(comparing, [plumbing.metadata, metadata])
+    assert found.upgrade_ops is not None
+    assert found.downgrade_ops is not None
+    heads = ScriptDirectory.from_config(_config(folder)).get_heads()
+    revision = f"{int(heads[0]) + 1:04}" if heads else "0001"
+    upgrade = _protected(_body(found.upgrade_ops), metadata)
+    downgrade = _body(found.downgrade_ops)
+    imports = ["protected"] if "protected(" in upgrade else []
+    if not heads:
+        imports = ["create_functions", "drop_functions", *imports]
+        upgrade = "    create_functions()\n" + upgrade
+        downgrade += "\n    drop_functions()"
+    target = folder / "versions" / f"{revision}_{re.sub(r'[^a-z0-9]+', '_', message.lower()).strip('_')}.py"
+    target.write_text(
+        TEMPLATE.format(
+            message=message,
+            imports=", ".join(imports) or "run",
+            revision=revision,
+            down_revision=f'"{heads[0]}"' if heads else "None",
+            upgrade=upgrade,
+            downgrade=downgrade,
+        )
+    )
+    return target
 
 
 def create_tables(connection: Connection, *tables: Table) -> None:
@@ -62,4 +119,65 @@ def drop_tables(connection: Connection, metadata: MetaData) -> None:
     """The way back from the first migration."""
     metadata.drop_all(connection)
     plumbing.metadata.drop_all(connection)
-    connection.execute(text("DROP FUNCTION crm_require(bigint, integer)"))
+    connection.execute(text(DROP_REQUIRE))
+
+
+def create_functions() -> None:
+    """What every service's first migration begins with."""
+    context_connection().execute(text(CREATE_REQUIRE))
+
+
+def drop_functions() -> None:
+    """The way back from `create_functions`."""
+    context_connection().execute(text(DROP_REQUIRE))
+
+
+def protected(*tables: str, plumbing: Sequence[str] = ()) -> None:
+    """Force row-level security on new tables; those of `plumbing` can also be read across tenants."""
+    for table in (*tables, *plumbing):
+        protect(context_connection(), table, plumbing=table in plumbing)
+
+
+def context_connection() -> Connection:
+    """The connection of the migration that runs."""
+    connection = context.get_context().connection
+    assert connection is not None
+    return connection
+
+
+def driver_url(url: str) -> str:
+    """The URL for the synchronous driver that migrations use."""
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _comparing(connection: Connection) -> MigrationContext:
+    # What has no Table of its own (made by SQL in a migration) is not Alembic's business.
+    def ours(_object: object, name: str | None, kind: str, reflected: bool, compared_to: object) -> bool:
+        return not (reflected and compared_to is None and (name or "").startswith("account_search"))
+
+    return MigrationContext.configure(connection, opts={"include_object": ours, "compare_server_default": False})
+
+
+def _body(operations: Any) -> str:
+    lines = render_python_code(operations, sqlalchemy_module_prefix="sa.", alembic_module_prefix="op.")
+    kept = [line for line in lines.splitlines() if line.strip() and not line.strip().startswith("#")]
+    return "\n".join(f"    {line}" if not line.startswith("    ") else line for line in kept) or "    pass"
+
+
+def _protected(upgrade: str, metadata: MetaData) -> str:
+    """With the tables that it creates protected at its end."""
+    tables = plumbing.metadata.tables | metadata.tables
+    created = CREATED_TABLE.findall(upgrade)
+    if not created:
+        return upgrade
+    own = [name for name in created if not tables[name].info.get("plumbing")]
+    shared = [name for name in created if tables[name].info.get("plumbing")]
+    arguments = [f'"{name}"' for name in own] + ([f"plumbing={shared}"] if shared else [])
+    return f"{upgrade}\n    protected({', '.join(arguments)})"

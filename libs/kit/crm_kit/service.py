@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import nats
 import structlog
 import uvloop
@@ -31,7 +30,8 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.relay import Relay, ensure_stream, mark_unpublished
-from crm_kit.identity.tokens import FetchKeys, Issuer, TokenVerifier
+from crm_kit.identity.issuers import verifier_of
+from crm_kit.identity.tokens import FetchKeys
 from crm_kit.migrations import migrate
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
@@ -92,7 +92,7 @@ async def serve(service: Service, built_in_keys: FetchKeys) -> None:
 async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_now) -> AsyncIterator[asyncio.Event]:
     """The service at work inside the block; the event is set once it is ready."""
     settings = service.settings
-    verifier = verifier_of(settings, built_in_keys)
+    verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
     server = Server(settings.listen_address, connection_max_age_seconds=settings.connection_max_age_seconds)
     await server.start(service.servicers, pipeline)
@@ -196,30 +196,6 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
     except Unavailable:
         missing.insert(0, "database")
     return ", ".join(missing)
-
-
-def verifier_of(settings: ServiceSettings, built_in_keys: FetchKeys) -> TokenVerifier:
-    """The issuers that this installation trusts."""
-    others = [
-        Issuer(other.issuer, other.audience, fetch_over_http(other.jwks_url), other.tenant_claim, other.login_claim)
-        for other in settings.oidc_issuers
-    ]
-    return TokenVerifier([Issuer(settings.issuer, settings.audience, built_in_keys), *others])
-
-
-def fetch_over_http(url: str) -> FetchKeys:
-    """Reads a JWK set from an issuer's address."""
-
-    async def fetch() -> dict[str, object]:
-        try:
-            async with httpx.AsyncClient(timeout=5) as client:
-                answer = await client.get(url)
-                answer.raise_for_status()
-                return dict(answer.json())
-        except (httpx.HTTPError, ValueError) as error:
-            raise Unavailable("the token's issuer does not answer") from error
-
-    return fetch
 
 
 # --- commands ---

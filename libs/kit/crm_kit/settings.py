@@ -3,20 +3,12 @@
 import sys
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from crm_kit.identity.issuers import OidcIssuer
+
 Settings = TypeVar("Settings", bound="BaseSettings")
-
-
-class OidcIssuer(BaseModel):
-    """An issuer of tokens beside the built-in one. Its users are found by login, its tenants by slug or id."""
-
-    issuer: str
-    jwks_url: str
-    audience: str
-    tenant_claim: str = "tenant"
-    login_claim: str = "email"
 
 
 class ServiceSettings(BaseSettings):

@@ -1,5 +1,6 @@
 """The composition root of the customer service: what it is made of, and nothing else."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.identity.tokens import FetchKeys
@@ -10,9 +11,18 @@ from crm_customer.accounts.servicer import AccountServicer
 from crm_customer.consumers import follow_events
 from crm_customer.contacts.servicer import ContactServicer
 from crm_customer.interactions.servicer import InteractionServicer
+from crm_customer.roles.renewal import RoleRenewal
+from crm_customer.roles.servicer import RoleServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
+from crm_customer.teams.servicer import TeamServicer
+from crm_customer.tenants.servicer import TenantServicer
 from crm_customer.timeline.servicer import TimelineServicer
+from crm_customer.tokens.commands import Issuer
+from crm_customer.tokens.passwords import Passwords
+from crm_customer.tokens.servicer import TokenServicer
+from crm_customer.tokens.signing_keys import SigningKeys
+from crm_customer.users.servicer import UserServicer
 
 SETTINGS = CustomerSettings
 
@@ -27,14 +37,40 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
+    issuer = build_issuer(service, settings)
+    service.servicers += [
+        TenantServicer(service.directory),
+        UserServicer(tokens, service.directory, issuer.passwords),
+        TeamServicer(tokens, service.directory),
+        RoleServicer(tokens, service.directory),
+        TokenServicer(issuer),
+    ]
+    service.jobs.append(RoleRenewal(service.database, service.clock, service.directory).run)
     follow_events(service.consumers)
     return service
 
 
+def build_issuer(service: Service, settings: CustomerSettings) -> Issuer:
+    """The built-in issuer of tokens."""
+    return Issuer(
+        database=service.database,
+        keys=signing_keys(service, settings),
+        passwords=Passwords(),
+        name=settings.issuer,
+        audience=settings.audience,
+        access_token_seconds=settings.access_token_seconds,
+        refresh_token_time=timedelta(days=settings.refresh_token_days),
+    )
+
+
 def built_in_keys(service: Service) -> FetchKeys:
     """The built-in issuer's keys, read where they are made."""
+    settings = service.settings
+    assert isinstance(settings, CustomerSettings)
+    return signing_keys(service, settings).jwks
 
-    async def fetch() -> dict[str, object]:
-        return {"keys": []}
 
-    return fetch
+def signing_keys(service: Service, settings: CustomerSettings) -> SigningKeys:
+    """The issuer's keys of this installation."""
+    secret = settings.signing_key_secret.get_secret_value()
+    return SigningKeys(service.database, secret, token_seconds=settings.access_token_seconds)

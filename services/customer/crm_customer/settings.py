@@ -9,3 +9,6 @@ class CustomerSettings(ServiceSettings):
     signing_key_secret: SecretStr = Field(min_length=16)
     access_token_seconds: int = Field(default=900, ge=30, le=86_400)
     refresh_token_days: int = Field(default=14, ge=1, le=365)
+    # Read by the commands seed-demo and create-tenant only.
+    demo_password: SecretStr = SecretStr("")
+    admin_password: SecretStr = SecretStr("")

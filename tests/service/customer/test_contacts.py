@@ -429,7 +429,8 @@ async def test_history_says_who_changed_what(
     fields = {field.field: field for field in page.changes[1].fields}
     assert fields.keys() == {"birth_date", "accounts"}
     assert fields["birth_date"].old_value.string_value == "1985-04-23"
-    assert MessageToDict(fields["accounts"].new_value) == [{"account_id": account.id, "role": "FINANCE"}]
+    links: Any = MessageToDict(fields["accounts"].new_value)
+    assert links == [{"account_id": account.id, "role": "FINANCE"}]
 
 
 async def test_events_carry_the_contact_as_it_is_now(

@@ -1,9 +1,10 @@
 import random
 import unicodedata
+from uuid import UUID
 
 import pytest
 from crm_customer.search.normalize import LEGAL_WORDS
-from crm_customer.search.ranking import matches, rank
+from crm_customer.search.ranking import best_matches, matches, rank
 from crm_customer.search.terms import AccountTexts, index_tokens, query_terms
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -209,6 +210,17 @@ def test_a_better_match_ranks_higher() -> None:
     )
     assert falling("hxdl", named("华信电力"), named("华信电力设备"), named("深圳华信电力"))
     assert falling("曾伟", named("曾伟"), AccountTexts(names=("甲",), contact_names=("曾伟",)))
+
+
+def test_the_best_matches_come_once_each_and_in_the_same_order() -> None:
+    ids = [UUID(int=number) for number in range(4)]
+    names = ["华信电力设备", "华信", "中科", "华信电力设备"]
+    candidates = [(i, AccountTexts(names=(name,))) for i, name in zip(ids, names, strict=True)]
+    query = query_terms("华信")
+    expected = [ids[1], ids[0], ids[3]]
+    assert [i for i, _ in best_matches(query, candidates + candidates, 10)] == expected
+    assert [i for i, _ in best_matches(query, reversed(candidates), 10)] == expected
+    assert [i for i, _ in best_matches(query, candidates, 2)] == expected[:2]
 
 
 @given(st.text(max_size=30), st.lists(st.text(max_size=30), min_size=1, max_size=3))

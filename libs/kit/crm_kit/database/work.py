@@ -314,3 +314,4 @@ BEGIN
 END $$
 """
 """Executed by every service's first migration."""
+DROP_REQUIRE = "DROP FUNCTION crm_require(bigint, integer)"

@@ -27,7 +27,8 @@ def _is_changed(update: Message, violation: Violation) -> bool:
     masked = {each.partition(".")[0] for each in getattr(update, "update_mask").paths}  # noqa: B009
     if not masked:
         masked = {field.name for field, _ in resource.ListFields()}
-    return "*" in masked or path.elements[1].field_name in masked
+    # Whatever changes, the id and the etag say of what.
+    return "*" in masked or path.elements[1].field_name in masked | {"id", "etag"}
 
 
 def path_of(violation: Violation) -> str:

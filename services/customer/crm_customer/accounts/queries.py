@@ -30,7 +30,7 @@ from crm_customer.accounts.model import (
 )
 from crm_customer.accounts.tables import account_external_ids, accounts
 
-COLUMNS = [column for column in accounts.c if column.name != "tenant_id"]
+COLUMNS = [column for column in accounts.c if column.name not in {"tenant_id", "value_tier_version"}]
 
 
 @statement

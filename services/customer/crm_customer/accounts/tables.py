@@ -39,6 +39,8 @@ accounts = tenant_table(
     # Projections: written by consumers, never with the rest of the row.
     Column("last_contact_time", DateTime(timezone=True)),
     Column("value_tier", Text),
+    # The scores' version that the tier is of, so that an event that comes late changes nothing.
+    Column("value_tier_version", Integer),
     *versioned_columns(),
     reference("parent_id", "accounts", name="accounts_parent_fkey", field="account.parent_id"),
 )

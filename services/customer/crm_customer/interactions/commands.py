@@ -5,16 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.statements import Statement, statement
+from crm_kit.database.statements import Statement
 from crm_kit.database.work import Unit
 from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
-from sqlalchemy import bindparam, or_, update
 
 from crm_customer.accounts.model import IN_BUSINESS
+from crm_customer.accounts.projections import project_last_contact
 from crm_customer.accounts.queries import get_account
-from crm_customer.accounts.tables import accounts
 from crm_customer.contacts.queries import seen_contact_ids
 from crm_customer.interactions.model import Interaction
 from crm_customer.interactions.queries import users_by_ids
@@ -45,7 +44,7 @@ async def record_interaction(work: Unit, values: dict[str, Any]) -> Interaction:
     if interaction.user_ids != (work.actor.user_id,):
         await check_there(work, users_by_ids(), "user_ids", interaction.user_ids)
     work.insert(interactions, row_of(interaction))
-    work.execute(move_last_contact(), id=interaction.account_id, time=interaction.interaction_time)
+    project_last_contact(work, interaction.account_id, interaction.interaction_time)
     put_entry(work, entry_of(interaction))
     event = interaction_recorded(interaction)
     emit(work, event, aggregate_type="interaction", id=interaction.id, version=1)
@@ -97,19 +96,4 @@ def entry_of(interaction: Interaction) -> Entry:
         reference_type="interaction",
         reference_id=interaction.id,
         actor_id=interaction.recorder_id,
-    )
-
-
-@statement
-def move_last_contact() -> Any:
-    """Forward only, and beside the versioned row: a contact is no change that others have to see first."""
-    last, time = accounts.c.last_contact_time, bindparam("time", type_=accounts.c.last_contact_time.type)
-    return (
-        update(accounts)
-        .where(
-            accounts.c.tenant_id == bindparam("tenant_id"),
-            accounts.c.id == bindparam("id"),
-            or_(last.is_(None), last < time),
-        )
-        .values(last_contact_time=time)
     )

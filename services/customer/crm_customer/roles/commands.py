@@ -54,7 +54,9 @@ async def update_role(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
 
 def create_built_in_roles(work: Unit) -> dict[str, Role]:
     """Create the roles that the platform brings, in a new tenant."""
-    return {name: create_role(work, display_name=name, grants=grants, built_in=True) for name, grants in BUILT_IN.items()}
+    return {
+        name: create_role(work, display_name=name, grants=grants, built_in=True) for name, grants in BUILT_IN.items()
+    }
 
 
 async def renew_built_in_roles(work: Unit) -> list[Role]:

@@ -19,7 +19,8 @@ def _without_tones(reading: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-def _first_readings() -> dict[str, str]:
+def first_readings() -> dict[str, str]:
+    """The usual reading of each character."""
     return {
         chr(code_point): _without_tones(readings.split(",")[0])
         for code_point, readings in PINYIN_DICT.items()
@@ -27,7 +28,8 @@ def _first_readings() -> dict[str, str]:
     }
 
 
-def _deviating_phrases(first: dict[str, str]) -> dict[str, list[str]]:
+def deviating_phrases(first: dict[str, str]) -> dict[str, list[str]]:
+    """Phrases of up to four characters that are not read as their characters usually are."""
     found = {}
     for phrase, readings in PHRASES_DICT.items():
         syllables = [_without_tones(choices[0]) for choices in readings]
@@ -39,13 +41,13 @@ def _deviating_phrases(first: dict[str, str]) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    first = _first_readings()
+    first = first_readings()
     characters_of: dict[str, list[str]] = defaultdict(list)
     for character, syllable in first.items():
         characters_of[syllable].append(character)
     lines = [f"{syllable} {''.join(sorted(characters_of[syllable]))}\n" for syllable in sorted(characters_of)]
     (_FOLDER / "readings.txt").write_text("".join(lines), encoding="utf-8")
-    phrases = sorted(_deviating_phrases(first).items())
+    phrases = sorted(deviating_phrases(first).items())
     lines = [f"{phrase} {' '.join(syllables)}\n" for phrase, syllables in phrases]
     (_FOLDER / "phrases.txt").write_text("".join(lines), encoding="utf-8")
 

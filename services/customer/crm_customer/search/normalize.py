@@ -36,7 +36,7 @@ _PLAIN = re.compile(r"[0-9a-z\u4e00-\u9fff]*")
 _PLAIN_WORDS = re.compile(r"[0-9a-z]+")
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """Compatibility form (NFKC), case folded, accents off. Idempotent."""
     if _PLAIN.fullmatch(text):
@@ -52,7 +52,7 @@ def fold(text: str) -> str:
         folded = again
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def squash(text: str) -> str:
     """The letters and digits of `fold(text)`, without anything between them."""
     folded = fold(text)
@@ -64,7 +64,7 @@ def is_ideographic(character: str) -> bool:
     return "\u4e00" <= character <= "\u9fff" or (character > "\u02ff" and unicodedata.category(character) == "Lo")
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
     """Maximal runs of letters and digits of alphabetic scripts: `3M中国 Co., Ltd` -> 3m, co, ltd."""
     folded = fold(text)
@@ -84,7 +84,7 @@ def may_have_typo(word: str) -> bool:
     return len(word) >= SHORTEST_WITH_TYPO and word.isalpha() and word not in LEGAL_WORDS
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def core(squashed: str) -> str:
     """A squashed Chinese name without its legal form; the whole when nothing else would be left."""
     for form in LEGAL_FORMS:

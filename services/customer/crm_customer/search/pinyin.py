@@ -57,7 +57,7 @@ def _unfinished() -> frozenset[str]:
     return _beginnings() - syllables()
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def runs(squashed: str) -> tuple[str, ...]:
     """The maximal runs of characters that have a Mandarin reading."""
     readings = _first_readings()
@@ -70,7 +70,7 @@ def runs(squashed: str) -> tuple[str, ...]:
     return tuple(run for run in found if run)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def readings_of(run: str) -> tuple[tuple[str, ...], ...]:
     """The likely readings of a run, most likely first, at most three: one syllable per character each.
 

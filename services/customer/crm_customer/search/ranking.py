@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from uuid import UUID
 
 from crm_customer.search.normalize import core, fold, is_ideographic, may_have_typo, squash, words
 from crm_customer.search.pinyin import readings_of, runs
@@ -43,6 +44,15 @@ def rank(query: SearchQuery, texts: AccountTexts) -> float:
 def matches(query: SearchQuery, texts: AccountTexts) -> bool:
     """Whether each chunk of the query is in the account: what tokens cannot decide alone."""
     return rank(query, texts) > 0
+
+
+def best_matches(
+    query: SearchQuery, candidates: Iterable[tuple[UUID, AccountTexts]], most: int
+) -> list[tuple[UUID, float]]:
+    """The best of the candidates with their ranks, best first, each account once; of equals the smaller id first."""
+    ranks = {account_id: rank(query, texts) for account_id, texts in dict(candidates).items()}
+    found = [(account_id, score) for account_id, score in ranks.items() if score > 0]
+    return sorted(found, key=lambda match: (-match[1], match[0]))[:most]
 
 
 def is_one_edit_apart(one: str, other: str) -> bool:
@@ -110,7 +120,7 @@ class _Reading:
     core_initials: str
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=4096)
 def _forms(name: str) -> _Name:
     squashed = squash(name)
     bare = core(squashed)

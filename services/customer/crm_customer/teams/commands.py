@@ -19,9 +19,7 @@ from crm_customer.tenants.commands import take_turn
 
 def create_team(work: Unit, *, display_name: str, parent_id: UUID | None = None) -> Team:
     """Create a team."""
-    team = Team(
-        id=new_id(), display_name=display_name, create_time=work.now, update_time=work.now, parent_id=parent_id
-    )
+    team = Team(id=new_id(), display_name=display_name, create_time=work.now, update_time=work.now, parent_id=parent_id)
     work.insert(teams, row_of(team))
     announce(work, None, team, "CREATED")
     return team

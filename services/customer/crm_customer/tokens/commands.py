@@ -3,6 +3,7 @@
 These run for somebody who is not yet known: each opens its own unit in the tenant that the request names.
 """
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from crm_customer.tenants.queries import find_tenant_id
 from crm_customer.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
 from crm_customer.tokens.passwords import Passwords, Verdict
 from crm_customer.tokens.queries import Credential, find_credential, find_failures, find_family
-from crm_customer.tokens.signing_keys import SigningKeys
+from crm_customer.tokens.signing_keys import SigningKey, SigningKeys
 from crm_customer.tokens.tables import refresh_tokens, sign_in_failures
 from crm_customer.users.model import login_of
 from crm_customer.users.tables import user_passwords
@@ -60,6 +61,7 @@ class Issuer:
         tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
         key = login_key(slug, login)
         eyes = Eyes(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        signing = await self.keys.current()
         async with self.passwords.turn():
             await check_may_try(eyes, key)
             credential = await find_credential(eyes, login)
@@ -75,7 +77,7 @@ class Issuer:
                     self._begin_family(work, token, credential, verdict)
         if credential is None or token is None:
             raise wrong_credentials()
-        return await self._pair(token, credential.user_id, now)
+        return self._pair(token, credential.user_id, signing, now)
 
     async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
         """The next pair. A token that was used before ends its family, for one of two users has stolen it."""
@@ -87,6 +89,8 @@ class Issuer:
             log.warning("refresh_token.reused", tenant_id=str(token.tenant_id), user_id=str(family.user_id))
             await self.revoke(token, now=now)
             raise wrong_credentials()
+        # What can fail comes before the old token ends.
+        signing = await self.keys.current()
         successor = token.successor()
         async with self._unit(token.tenant_id, now) as work:
             work.execute(
@@ -97,7 +101,7 @@ class Issuer:
                 new_digest=successor.digest,
                 expire_time=now + self.refresh_token_time,
             )
-        return await self._pair(successor, family.user_id, now)
+        return self._pair(successor, family.user_id, signing, now)
 
     async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
         """End the token's family, if it is still there."""
@@ -120,8 +124,7 @@ class Issuer:
         if verdict.new_hash:
             work.execute(replace_hash(), user_id=credential.user_id, seen=credential.hash, new_hash=verdict.new_hash)
 
-    async def _pair(self, token: RefreshToken, user_id: UUID, now: datetime) -> Pair:
-        key = await self.keys.current()
+    def _pair(self, token: RefreshToken, user_id: UUID, key: SigningKey, now: datetime) -> Pair:
         issued = int(now.timestamp())
         claims = {
             "iss": self.name,
@@ -135,7 +138,7 @@ class Issuer:
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
         return Pair(signed, self.access_token_seconds, token.text)
 
-    def _unit(self, tenant_id: UUID, now: datetime) -> Any:
+    def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[Unit]:
         return unit(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 

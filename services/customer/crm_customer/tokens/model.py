@@ -30,7 +30,7 @@ class Failures:
         if self.count < FREE_FAILURES:
             return timedelta(0)
         doublings = min(self.count - FREE_FAILURES, 10)
-        return min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) - (now - self.last_time)
+        return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT) - (now - self.last_time)
 
 
 @dataclass(frozen=True, slots=True)

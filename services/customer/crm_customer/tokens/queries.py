@@ -55,7 +55,7 @@ def credential_by_login() -> Select[Any]:
 
 @statement
 def failures_of_login() -> Select[Any]:
-    return select(sign_in_failures.c["count", "last_time"]).where(
+    return select(sign_in_failures.c["count"], sign_in_failures.c.last_time).where(
         sign_in_failures.c.tenant_id == bindparam("tenant_id"),
         sign_in_failures.c.login_key == bindparam("login_key"),
     )

@@ -3,7 +3,6 @@
 import json
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,7 +14,7 @@ from crm_kit.database.connections import Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import Eyes, unit
-from crm_kit.errors import Unavailable
+from crm_kit.errors import Conflict, Unavailable
 from crm_kit.identity.access import Scope, service_actor
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -92,9 +91,11 @@ class SigningKeys:
         now = self._now()
         async with unit(self._database, ACTOR, scope=Scope.ALL, now=now) as work:
             if ends is not None:
-                work.execute(end_keys(), ends=ends)
+                work.execute(end_keys(), ends=ends, number=number)
             work.execute(
                 put_key(),
+                # Two that need the first key share it; two that change it do so one after the other.
+                unmet=None if ends is None else lambda: Conflict("the keys are being changed by somebody else"),
                 number=number,
                 key_id=key_id,
                 public_key=public_key,
@@ -109,13 +110,13 @@ class SigningKeys:
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, private_key.private_bytes_raw(), key_id.encode())
 
-    def _decrypt(self, row: Mapping[str, Any]) -> Ed25519PrivateKey:
+    def _decrypt(self, row: Record) -> Ed25519PrivateKey:
         nonce, sealed = row["private_key"][:NONCE_BYTES], row["private_key"][NONCE_BYTES:]
         try:
             return Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(nonce, sealed, row["key_id"].encode()))
-        except InvalidTag:
-            log.error("signing_key.unreadable", key_id=row["key_id"], hint="is CRM_SIGNING_KEY_SECRET the old one?")
-            raise Unavailable("nobody can sign in at this moment") from None
+        except InvalidTag as error:
+            log.warning("signing_key.unreadable", key_id=row["key_id"], hint="was CRM_SIGNING_KEY_SECRET changed?")
+            raise Unavailable("nobody can sign in at this moment") from error
 
 
 def jwk_of(public_key: bytes, key_id: str) -> dict[str, str]:
@@ -141,13 +142,18 @@ def base64url(data: bytes) -> str:
 @statement
 def put_key() -> Any:
     names = ("tenant_id", "number", "key_id", "public_key", "private_key", "create_time", "sign_time")
-    return insert(signing_keys).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
+    row = insert(signing_keys).values({name: bindparam(name) for name in names})
+    return row.on_conflict_do_nothing().returning(signing_keys.c.number)
 
 
 @statement
 def end_keys() -> Any:
     return (
         update(signing_keys)
-        .where(signing_keys.c.tenant_id == bindparam("tenant_id"), signing_keys.c.expire_time.is_(None))
+        .where(
+            signing_keys.c.tenant_id == bindparam("tenant_id"),
+            signing_keys.c.number < bindparam("number"),
+            signing_keys.c.expire_time.is_(None),
+        )
         .values(expire_time=bindparam("ends"))
     )

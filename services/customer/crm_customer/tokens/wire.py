@@ -7,11 +7,13 @@ from crm.customer.v1 import tokens_pb2 as pb
 
 from crm_customer.tokens.commands import Pair
 
+BEARER = "Bearer"
+
 
 def token_to_pb(pair: Pair) -> pb.Token:
     return pb.Token(
         access_token=pair.access_token,
-        token_type="Bearer",  # noqa: S106
+        token_type=BEARER,
         expires_in=pair.expires_in,
         refresh_token=pair.refresh_token,
     )

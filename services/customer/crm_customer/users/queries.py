@@ -107,7 +107,9 @@ async def get_users_by_logins(reader: Reader, logins: list[str]) -> dict[str, Us
     return {row["login"]: user_from(row) for row in await reader.all(users_by_logins(), logins=logins)}
 
 
-async def check_administrator_stays(reader: Reader, *, without_user: UUID = NOBODY, without_role: UUID = NOBODY) -> None:
+async def check_administrator_stays(
+    reader: Reader, *, without_user: UUID = NOBODY, without_role: UUID = NOBODY
+) -> None:
     """Raise FailedPrecondition when nobody would administer the tenant without this user, or this role."""
     if await reader.one(other_administrator(), without_user=without_user, without_role=without_role) is None:
         raise FailedPrecondition("the last administrator of a tenant stays one", reason="LAST_ADMINISTRATOR")

@@ -49,7 +49,9 @@ class UserServicer:
 
     async def SetPassword(self, request: pb.SetPasswordRequest, work: Unit) -> pb.User:
         self._changes_directory(work)
-        return user_to_pb(await commands.set_password(work, UUID(request.id), request.password, self._passwords))
+        # Before the unit takes a connection: whoever waits for a hash must not hold one.
+        hashed = await self._passwords.hash(request.password)
+        return user_to_pb(await commands.set_password(work, UUID(request.id), hashed))
 
     async def GetCurrentUser(self, _request: pb.GetCurrentUserRequest, reader: Reader) -> pb.CurrentUser:
         user = await get_user(reader, reader.actor.user_id, scope=Scope.ALL)

@@ -1,0 +1,39 @@
+"""The demo tenant: a company that does not exist, and people who work there."""
+
+from dataclasses import dataclass
+
+from crm_customer.roles.built_in import ANALYST, SALES_MANAGER, SALES_REP, SERVICE_AGENT
+
+SLUG = "demo"
+DISPLAY_NAME = "Huaxin Power"
+ADMIN_LOGIN = "admin@demo.example"
+ADMIN_NAME = "Administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTeam:
+    """A team and the name of the one above it."""
+
+    display_name: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """Somebody with a role, by the names of team and role."""
+
+    login: str
+    display_name: str
+    team: str
+    role: str
+
+
+# Each after the one above it.
+TEAMS = (DemoTeam("Sales"), DemoTeam("North", "Sales"), DemoTeam("South", "Sales"), DemoTeam("Service"))
+USERS = (
+    DemoUser("chen.jing@demo.example", "Chen Jing (sales manager)", "Sales", SALES_MANAGER),
+    DemoUser("li.na@demo.example", "Li Na (sales, north)", "North", SALES_REP),
+    DemoUser("wang.lei@demo.example", "Wang Lei (sales, south)", "South", SALES_REP),
+    DemoUser("zhao.min@demo.example", "Zhao Min (service)", "Service", SERVICE_AGENT),
+    DemoUser("sun.hao@demo.example", "Sun Hao (analyst)", "Sales", ANALYST),
+)

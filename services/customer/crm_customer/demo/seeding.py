@@ -1,0 +1,86 @@
+"""Fills an installation with the demo tenant. Repeating it adds what is missing and changes nothing else."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from crm_kit.clock import TenantClock
+from crm_kit.database.connections import Database
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Unit, retried, unit
+from crm_kit.errors import AlreadyExists, Conflict
+from crm_kit.identity.access import Scope, service_actor
+from sqlalchemy import Select, bindparam, select
+
+from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoUser
+from crm_customer.roles.queries import get_built_in_roles
+from crm_customer.teams.commands import create_team
+from crm_customer.teams.tables import teams
+from crm_customer.tenants.opening import Opening, open_tenant
+from crm_customer.tokens.passwords import Passwords
+from crm_customer.users.commands import add_user, put_password
+from crm_customer.users.queries import get_users_by_logins
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What a seeding made: nothing of it, when all was there."""
+
+    tenant_id: UUID
+    tenant: bool
+    teams: int
+    users: int
+
+
+async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
+    """Make what is missing of the demo tenant; new people get this password, the others keep theirs."""
+    opening = Opening(SLUG, DISPLAY_NAME, ADMIN_LOGIN, ADMIN_NAME, password, sandbox=True)
+    tenant_id, is_new = await open_tenant(database, passwords, opening)
+    hashes = {user.login: await passwords.hash(password) for user in USERS}
+
+    async def attempt() -> tuple[int, int]:
+        now = await TenantClock(database).now(tenant_id)
+        try:
+            async with unit(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+                made, ids = await add_teams(work)
+                return made, await add_users(work, ids, hashes)
+        except AlreadyExists as error:
+            # Another seeding was faster: the next attempt finds what it made.
+            raise Conflict(error.detail) from error
+
+    new_teams, new_users = await retried(attempt)
+    return Seeded(tenant_id, is_new, new_teams, new_users)
+
+
+async def add_teams(work: Unit) -> tuple[int, dict[str, UUID]]:
+    """How many were missing, and all by name."""
+    present = {row["display_name"]: row["id"] for row in await work.all(team_ids())}
+    ids = dict(present)
+    for team in TEAMS:
+        if team.display_name not in ids:
+            ids[team.display_name] = create_team(
+                work, display_name=team.display_name, parent_id=ids.get(team.parent)
+            ).id
+    return len(ids) - len(present), ids
+
+
+async def add_users(work: Unit, team_ids: dict[str, UUID], hashes: dict[str, str]) -> int:
+    """How many were missing."""
+    roles = await get_built_in_roles(work)
+    present = await get_users_by_logins(work, [user.login for user in USERS])
+    missing: list[DemoUser] = [user for user in USERS if user.login not in present]
+    for user in missing:
+        added = add_user(
+            work,
+            display_name=user.display_name,
+            login=user.login,
+            team_id=team_ids[user.team],
+            role_ids=(roles[user.role].id,),
+        )
+        put_password(work, added.id, hashes[user.login])
+    return len(missing)
+
+
+@statement
+def team_ids() -> Select[Any]:
+    return select(teams.c.display_name, teams.c.id).where(teams.c.tenant_id == bindparam("tenant_id"))
