@@ -39,6 +39,12 @@ format: build ## Write code and contracts in the house style
 
 proto: build ## Compile the contracts
 
+migration: build ## Draft a migration: make migration SERVICE=customer MESSAGE="add tiers"
+	@$(BIN)/python -m crm_local migration "$(SERVICE)" "$(MESSAGE)"
+
+routes: build ## Print verb, path, rpc and permission of every route
+	@$(BIN)/python -m crm_gateway routes
+
 lock: $(UV) ## Resolve all dependencies anew into requirements.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade \
 	  $(addprefix --no-emit-package ,crm-protos crm-kit crm-customer crm-sales crm-service-desk crm-scoring crm-gateway crm-local) \
@@ -58,4 +64,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help run reset test k8s-check images lint types format proto lock build
+.PHONY: help migration routes run reset test k8s-check images lint types format proto lock build

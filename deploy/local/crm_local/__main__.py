@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from crm_local.credentials import SERVICES, load_credentials
+from crm_local.drafts import draft_migration
 from crm_local.failure import LocalFailure
 from crm_local.installation import BACKENDS, Installation, welcome
 from crm_local.place import delete_place
@@ -132,7 +133,11 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("reset", help="forget all local data")
     commands.add_parser("status", help="how the processes are; exit code 3 when not running")
     commands.add_parser("token", help="print an access token of the demo tenant's administrator")
-    command = parser.parse_args(arguments).command
+    migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
+    migration.add_argument("service", choices=SERVICES)
+    migration.add_argument("message")
+    options = parser.parse_args(arguments)
+    command = options.command
     terminal = Terminal()
     try:
         settings = load_settings()
@@ -142,6 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
             reset(settings, terminal)
         elif command == "status":
             return 0 if status(settings, terminal) else 3
+        elif command == "migration":
+            terminal.say(str(asyncio.run(draft_migration(options.service, options.message))))
         else:
             terminal.say(token(settings))
     except LocalFailure as failure:

@@ -68,7 +68,7 @@ def differences(url: str, metadata: MetaData) -> list[Any]:
     """In what the database differs from the tables of a service; empty when the migrations are complete."""
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
-        return list(compare_metadata(_comparing(connection), [plumbing.metadata, metadata]))
+        return list(compare_metadata(_comparing(connection), _with_plumbing(metadata)))
 
 
 def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
@@ -76,7 +76,7 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         comparing = _comparing(connection)
-        found = produce_migrations(comparing, [plumbing.metadata, metadata])
+        found = produce_migrations(comparing, _with_plumbing(metadata))
     assert found.upgrade_ops is not None
     assert found.downgrade_ops is not None
     heads = ScriptDirectory.from_config(_config(folder)).get_heads()
@@ -148,6 +148,14 @@ def context_connection() -> Connection:
 def driver_url(url: str) -> str:
     """The URL for the synchronous driver that migrations use."""
     return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def _with_plumbing(metadata: MetaData) -> MetaData:
+    """All tables of a service in one catalogue."""
+    everything = MetaData(naming_convention=metadata.naming_convention)
+    for table in (*plumbing.metadata.sorted_tables, *metadata.sorted_tables):
+        table.to_metadata(everything)
+    return everything
 
 
 def _config(folder: Path) -> Config:

@@ -13,6 +13,7 @@ from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
 from crm_kit.ids import new_id
 from crm_kit.service import running as service_running
+from crm_kit.settings import read_settings
 from crm_local.port_check import free_ports
 from crm_local.testing import Servers
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -52,7 +53,7 @@ async def test_a_service_becomes_ready_by_itself_once_what_it_needs_is_there(
 ) -> None:
     await servers.migrate("customer")
     with environment(servers.environment("customer")):
-        settings = CustomerSettings()
+        settings = read_settings(CustomerSettings)
     ports = free_ports()
     settings.listen_address, settings.drain_seconds = f"127.0.0.1:{ports.customer}", 0
     real = getattr(settings, away)

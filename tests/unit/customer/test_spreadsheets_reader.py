@@ -273,3 +273,9 @@ def _with_part(content: bytes, name: str, old: bytes, new: bytes) -> bytes:
                 data = data.replace(old, new, 1)
             target.writestr(part, data)
     return file.getvalue()
+
+
+def test_a_row_number_beyond_the_format_is_refused() -> None:
+    content = xlsx(["a", "b"], [1, 2], [3, 4])
+    far = _with_part(content, "xl/worksheets/sheet1.xml", b'<row r="3"', b'<row r="99999999999"')
+    assert "more than 1048576 rows" in refusal(far)

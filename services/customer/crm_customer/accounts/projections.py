@@ -1,4 +1,7 @@
-"""What accounts show of other resources, written beside the versioned row: it is no change that others must see first."""
+"""What accounts show of other resources.
+
+It is written beside the versioned row: for those who change the account it is no change that they must see first.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -23,7 +26,8 @@ def project_value_tier(work: Unit, account_id: UUID, tier: str, *, version: int)
 
 @statement
 def move_last_contact() -> Any:
-    known, time = accounts.c.last_contact_time, bindparam("last_contact_time")
+    known: Any = accounts.c.last_contact_time
+    time: Any = bindparam("last_contact_time")
     return (
         update(accounts)
         .where(
@@ -37,7 +41,8 @@ def move_last_contact() -> Any:
 
 @statement
 def set_value_tier() -> Any:
-    known, version = accounts.c.value_tier_version, bindparam("value_tier_version")
+    known: Any = accounts.c.value_tier_version
+    version: Any = bindparam("value_tier_version")
     return (
         update(accounts)
         .where(

@@ -1,0 +1,42 @@
+"""The rows that an import could not take, as a file to correct and import again."""
+
+import asyncio
+import io
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from crm_kit.database.connections import Record
+from crm_kit.database.work import Reader
+
+from crm_customer.imports.model import Import
+from crm_customer.imports.queries import bad_rows
+from crm_customer.spreadsheets.report import write_csv_report, write_xlsx_report
+from crm_customer.spreadsheets.rows import BadRow, RowError
+
+CSV_TYPE = "text/csv; charset=utf-8"
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+async def import_report(reader: Reader, job: Import, *, is_csv: bool) -> tuple[str, str, bytes]:
+    """(file name, media type, content). What is kept of bad rows is bounded, and so is the file."""
+    rows = [row async for some, errors in bad_rows(reader, job.id) for row in joined(some, errors)]
+    content = await asyncio.to_thread(written, job, rows, is_csv=is_csv)
+    ending, content_type = (".csv", CSV_TYPE) if is_csv else (".xlsx", XLSX_TYPE)
+    return f"{PurePath(job.file_name).stem}-errors{ending}", content_type, content
+
+
+def written(job: Import, rows: Iterable[BadRow], *, is_csv: bool) -> bytes:
+    """The file."""
+    file = io.BytesIO()
+    (write_csv_report if is_csv else write_xlsx_report)(file, job.header, rows)
+    return file.getvalue()
+
+
+def joined(rows: Iterable[Record], errors: Iterable[Record]) -> Iterable[BadRow]:
+    """Rows with what is wrong with each."""
+    by_row: dict[int, list[RowError]] = {}
+    for error in errors:
+        by_row.setdefault(error["row_number"], []).append(RowError(**dict(error)))
+    for row in rows:
+        number = row["row_number"]
+        yield BadRow(number, tuple(row["cells"]), tuple(by_row.get(number, ())))

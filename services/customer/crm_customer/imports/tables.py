@@ -1,0 +1,101 @@
+"""Tables of uploads and imports."""
+
+from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from crm_customer.metadata import metadata
+
+uploads = tenant_table(
+    "uploads",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("total_bytes", Integer, nullable=False),
+    Column("received_bytes", Integer, nullable=False),
+    Column("sealed", Boolean, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("owner_team_id", Uuid),
+    *versioned_columns(),
+)
+
+# The bytes of uploads, as they came.
+upload_parts = tenant_table(
+    "upload_parts",
+    metadata,
+    Column("upload_id", Uuid, nullable=False),
+    Column("first_byte", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    reference("upload_id", "uploads", name="upload_parts_upload_fkey", field="id"),
+    key=("upload_id", "first_byte"),
+)
+upload_parts.primary_key.info["violation"] = Violation(
+    "exists", "UPLOAD_OFFSET_MISMATCH", "offset", "another part came there at the same time"
+)
+
+imports = tenant_table(
+    "imports",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("upload_id", Uuid, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("external_source", Text, nullable=False),
+    Column("columns", JSONB, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("account_owner_id", Uuid),
+    Column("owner_id", Uuid, nullable=False),
+    Column("owner_team_id", Uuid),
+    Column("state", Text, nullable=False),
+    Column("header", ARRAY(Text), nullable=False),
+    Column("mapping", JSONB, nullable=False),
+    Column("rows_total", Integer, nullable=False),
+    Column("counts", JSONB, nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("start_time", DateTime(timezone=True)),
+    Column("finish_time", DateTime(timezone=True)),
+    *versioned_columns(),
+    reference("upload_id", "uploads", name="imports_upload_fkey", field="job.upload_id"),
+)
+Index("imports_create_time_index", imports.c.tenant_id, imports.c.create_time, imports.c.id)
+
+# Imports that are not done, and which worker has each until when: what workers look for across tenants.
+import_jobs = tenant_table(
+    "import_jobs",
+    metadata,
+    Column("import_id", Uuid, nullable=False),
+    Column("holder", Uuid),
+    Column("expire_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    reference("import_id", "imports", name="import_jobs_import_fkey", field="id"),
+    key=("import_id",),
+    plumbing=True,
+)
+Index("import_jobs_expire_time_index", import_jobs.c.tenant_id, import_jobs.c.expire_time)
+
+# The rows that could not be imported, as they were.
+import_rows = tenant_table(
+    "import_rows",
+    metadata,
+    Column("import_id", Uuid, nullable=False),
+    Column("row_number", Integer, nullable=False),
+    Column("cells", ARRAY(Text), nullable=False),
+    reference("import_id", "imports", name="import_rows_import_fkey", field="id"),
+    key=("import_id", "row_number"),
+)
+
+# What is wrong with them.
+import_errors = tenant_table(
+    "import_errors",
+    metadata,
+    Column("import_id", Uuid, nullable=False),
+    Column("row_number", Integer, nullable=False),
+    Column("id", Integer, nullable=False),
+    Column("column", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    reference("import_id", "imports", name="import_errors_import_fkey", field="id"),
+    key=("import_id", "row_number", "id"),
+)

@@ -1,0 +1,113 @@
+"""Whole tenants for tests of the directory: opened as an operator does, with people who can be called as."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from crm.customer.v1 import roles_pb2, users_pb2
+from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
+from crm.customer.v1.users_pb2_grpc import UserServiceStub
+from crm.event.v1 import event_pb2
+from crm_customer.tenants.opening import Opening, open_tenant
+from crm_customer.tokens.passwords import Passwords
+from crm_customer.users.queries import get_users_by_logins
+from crm_kit.clock import system_now
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Eyes
+from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from crm_kit.plumbing import outbox
+from sqlalchemy import Select, bindparam, select
+
+from tests.service.running import Running, User
+
+PASSWORD = "a password long enough"
+ADMIN_LOGIN = "admin@company.test"
+# Weaker than what the service makes, so that a sign-in replaces it.
+QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+SCOPES = {
+    Scope.OWN: roles_pb2.Grant.SCOPE_OWN,
+    Scope.TEAM: roles_pb2.Grant.SCOPE_TEAM,
+    Scope.ALL: roles_pb2.Grant.SCOPE_ALL,
+}
+
+
+@dataclass(frozen=True)
+class Company:
+    """A tenant with its administrator."""
+
+    customer: Running
+    tenant_id: UUID
+    slug: str
+    admin: User
+
+    @property
+    def eyes(self) -> Eyes:
+        """Looks below the contract."""
+        database = self.customer.service.database
+        return Eyes(database, service_actor(self.tenant_id), scope=Scope.ALL, now=system_now())
+
+    def acting(self, user: users_pb2.User) -> User:
+        """Somebody of this tenant to call as."""
+        issuer = self.customer.service.settings.issuer
+        id = UUID(user.id)
+        return User(self.tenant_id, id, self.customer.tokens.token(issuer, self.tenant_id, id))
+
+    async def built_in(self, name: str) -> roles_pb2.Role:
+        """A role that the platform brings."""
+        found = await RoleServiceStub(self.customer.channel).ListRoles(
+            roles_pb2.ListRolesRequest(filter=f'built_in = true AND display_name = "{name}"'),
+            metadata=self.admin.metadata,
+        )
+        return found.roles[0]
+
+    async def role(self, by: User | None = None, **permissions: Scope) -> roles_pb2.Role:
+        """A new role; `accounts_read=Scope.OWN` grants accounts.read, `everything=Scope.ALL` is `*`."""
+        grants = [
+            roles_pb2.Grant(
+                permission="*" if name == "everything" else ".".join(name.rsplit("_", 1)), scope=SCOPES[scope]
+            )
+            for name, scope in permissions.items()
+        ]
+        role = roles_pb2.Role(display_name=f"role {new_id().hex[-12:]}", grants=grants)
+        return await RoleServiceStub(self.customer.channel).CreateRole(
+            roles_pb2.CreateRoleRequest(role=role), metadata=(by or self.admin).metadata
+        )
+
+    async def user(self, *roles: roles_pb2.Role, team_id: str = "", by: User | None = None) -> users_pb2.User:
+        """A new user with these roles."""
+        user = users_pb2.User(
+            display_name="Somebody",
+            login=f"{new_id().hex[-12:]}@company.test",
+            team_id=team_id,
+            role_ids=[role.id for role in roles],
+        )
+        return await UserServiceStub(self.customer.channel).CreateUser(
+            users_pb2.CreateUserRequest(user=user), metadata=(by or self.admin).metadata
+        )
+
+    async def events(self, aggregate_id: str) -> list[event_pb2.Event]:
+        """The events of one aggregate in their order."""
+        rows = await self.eyes.all(events_of(), aggregate_id=UUID(aggregate_id))
+        return [event_pb2.Event.FromString(row["event"]) for row in rows]
+
+
+async def open_company(customer: Running, *, sandbox: bool = False) -> Company:
+    """A new tenant, opened as `create-tenant` does."""
+    slug = f"c{new_id().hex[-12:]}"
+    opening = Opening(slug, "Company", ADMIN_LOGIN, "Administrator", PASSWORD, sandbox)
+    tenant_id, is_new = await open_tenant(customer.service.database, QUICK, opening)
+    assert is_new
+    eyes = Eyes(customer.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
+    admin = (await get_users_by_logins(eyes, [ADMIN_LOGIN]))[ADMIN_LOGIN]
+    token = customer.tokens.token(customer.service.settings.issuer, tenant_id, admin.id)
+    return Company(customer, tenant_id, slug, User(tenant_id, admin.id, token))
+
+
+@statement
+def events_of() -> Select[tuple[bytes]]:
+    return (
+        select(outbox.c.event)
+        .where(outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.aggregate_id == bindparam("aggregate_id"))
+        .order_by(outbox.c.aggregate_version)
+    )

@@ -1,0 +1,226 @@
+"""Roles through their contract: what they grant takes effect at once, and nobody grants more than they have."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from crm.customer.v1 import accounts_pb2, events_pb2
+from crm.customer.v1 import roles_pb2 as pb
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
+from crm.customer.v1.users_pb2 import DeactivateUserRequest, GetCurrentUserRequest
+from crm.customer.v1.users_pb2_grpc import UserServiceStub
+from crm_customer.roles import commands
+from crm_customer.roles.built_in import BUILT_IN
+from crm_customer.roles.queries import get_built_in_roles
+from crm_customer.roles.renewal import RoleRenewal
+from crm_kit.database.connections import row_of
+from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.service.customer.companies import Company, open_company
+from tests.service.running import Running, refused
+
+if TYPE_CHECKING:
+    from crm.customer.v1.roles_pb2_grpc import RoleServiceAsyncStub
+
+READ_OWN = pb.Grant(permission="accounts.read", scope=pb.Grant.SCOPE_OWN)
+READ_ALL = pb.Grant(permission="accounts.read", scope=pb.Grant.SCOPE_ALL)
+EVERYTHING = pb.Grant(permission="*", scope=pb.Grant.SCOPE_ALL)
+
+
+@pytest.fixture
+def roles(customer: Running) -> "RoleServiceAsyncStub":
+    return RoleServiceStub(customer.channel)
+
+
+@pytest.fixture
+async def company(customer: Running) -> Company:
+    return await open_company(customer)
+
+
+def regrant(role: pb.Role, *grants: pb.Grant, etag: str = "") -> pb.UpdateRoleRequest:
+    """The role with these grants and no others."""
+    changed = pb.Role(id=role.id, grants=grants, etag=etag)
+    return pb.UpdateRoleRequest(role=changed, update_mask=FieldMask(paths=["grants"]))
+
+
+async def test_a_new_tenant_has_the_roles_that_the_platform_brings(
+    roles: "RoleServiceAsyncStub", company: Company
+) -> None:
+    found = await roles.ListRoles(pb.ListRolesRequest(filter="built_in = true"), metadata=company.admin.metadata)
+    assert {role.display_name for role in found.roles} == set(BUILT_IN)
+    administrator = await company.built_in("ADMINISTRATOR")
+    assert list(administrator.grants) == [EVERYTHING]
+
+
+async def test_a_created_role_is_read_back_and_told(roles: "RoleServiceAsyncStub", company: Company) -> None:
+    role = await company.role(accounts_read=Scope.TEAM, accounts_write=Scope.OWN)
+    assert await roles.GetRole(pb.GetRoleRequest(id=role.id), metadata=company.admin.metadata) == role
+    assert {grant.permission: grant.scope for grant in role.grants} == {
+        "accounts.read": pb.Grant.SCOPE_TEAM,
+        "accounts.write": pb.Grant.SCOPE_OWN,
+    }
+    (event,) = await company.events(role.id)
+    told = events_pb2.RoleChanged()
+    assert event.payload.Unpack(told)
+    assert told.role == role
+
+
+async def test_a_role_of_another_tenant_is_not_found(
+    roles: "RoleServiceAsyncStub", customer: Running, company: Company
+) -> None:
+    role = await company.role()
+    stranger = (await open_company(customer)).admin
+    with refused("NOT_FOUND", "NOT_FOUND"):
+        await roles.GetRole(pb.GetRoleRequest(id=role.id), metadata=stranger.metadata)
+    with refused("NOT_FOUND", "NOT_FOUND"):
+        await roles.UpdateRole(regrant(role), metadata=stranger.metadata)
+
+
+async def test_two_roles_of_a_tenant_differ_by_name(roles: "RoleServiceAsyncStub", company: Company) -> None:
+    request = pb.CreateRoleRequest(role=pb.Role(display_name="SALES_REP"))
+    with refused("ALREADY_EXISTS", "ALREADY_EXISTS"):
+        await roles.CreateRole(request, metadata=company.admin.metadata)
+
+
+async def test_a_create_with_a_key_happens_once(roles: "RoleServiceAsyncStub", company: Company) -> None:
+    request = pb.CreateRoleRequest(role=pb.Role(display_name="Once", grants=[READ_OWN]))
+    first = await roles.CreateRole(request, metadata=company.admin.with_key("role"))
+    assert await roles.CreateRole(request, metadata=company.admin.with_key("role")) == first
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        [pb.Grant(permission="accounts", scope=pb.Grant.SCOPE_ALL)],
+        [pb.Grant(permission="accounts.read")],
+        [READ_OWN, READ_ALL],
+    ],
+)
+async def test_grants_that_mean_nothing_are_refused(
+    roles: "RoleServiceAsyncStub", company: Company, grants: list[pb.Grant]
+) -> None:
+    request = pb.CreateRoleRequest(role=pb.Role(display_name="x", grants=grants))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await roles.CreateRole(request, metadata=company.admin.metadata)
+
+
+async def test_what_a_role_grants_takes_effect_at_once(
+    roles: "RoleServiceAsyncStub", customer: Running, company: Company
+) -> None:
+    role = await company.role(accounts_read=Scope.OWN)
+    user = company.acting(await company.user(role))
+    accounts = AccountServiceStub(customer.channel)
+    request = accounts_pb2.ListAccountsRequest()
+    await accounts.ListAccounts(request, metadata=user.metadata)
+    await roles.UpdateRole(regrant(role), metadata=company.admin.metadata)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await accounts.ListAccounts(request, metadata=user.metadata)
+    await roles.UpdateRole(regrant(role, READ_ALL), metadata=company.admin.metadata)
+    await accounts.ListAccounts(request, metadata=user.metadata)
+    assert [event.aggregate_version for event in await company.events(role.id)] == [1, 2, 3]
+
+
+async def test_the_widest_of_several_roles_counts_also_beside_everything(
+    customer: Running, company: Company
+) -> None:
+    narrow = await company.role(accounts_read=Scope.OWN)
+    user = company.acting(await company.user(narrow, await company.built_in("ADMINISTRATOR")))
+    accounts = AccountServiceStub(customer.channel)
+    account = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_PERSON, display_name="Somebody else's")
+    created = await accounts.CreateAccount(
+        accounts_pb2.CreateAccountRequest(account=account), metadata=company.admin.metadata
+    )
+    request = accounts_pb2.GetAccountRequest(id=created.id)
+    assert (await accounts.GetAccount(request, metadata=user.metadata)).id == created.id
+
+
+async def test_a_stale_etag_is_refused(roles: "RoleServiceAsyncStub", company: Company) -> None:
+    role = await company.role()
+    await roles.UpdateRole(regrant(role, READ_OWN, etag=role.etag), metadata=company.admin.metadata)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await roles.UpdateRole(regrant(role, READ_ALL, etag=role.etag), metadata=company.admin.metadata)
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+async def test_a_role_that_the_platform_brings_cannot_be_changed(
+    roles: "RoleServiceAsyncStub", company: Company, name: str
+) -> None:
+    with refused("FAILED_PRECONDITION", "ROLE_BUILT_IN"):
+        await roles.UpdateRole(regrant(await company.built_in(name), READ_OWN), metadata=company.admin.metadata)
+
+
+async def test_nobody_grants_more_than_they_have(roles: "RoleServiceAsyncStub", company: Company) -> None:
+    holder = await company.role(roles_write=Scope.ALL, accounts_read=Scope.OWN)
+    user = company.acting(await company.user(holder))
+    mine = await company.role(by=user, accounts_read=Scope.OWN)
+    for grant in (READ_ALL, EVERYTHING, pb.Grant(permission="cases.read", scope=pb.Grant.SCOPE_OWN)):
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            request = pb.CreateRoleRequest(role=pb.Role(display_name="more", grants=[grant]))
+            await roles.CreateRole(request, metadata=user.metadata)
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await roles.UpdateRole(regrant(mine, grant), metadata=user.metadata)
+
+
+async def test_changing_roles_takes_the_permission_for_the_whole_tenant(
+    roles: "RoleServiceAsyncStub", company: Company
+) -> None:
+    role = await company.role(roles_write=Scope.TEAM)
+    for user in (company.acting(await company.user(role)), company.acting(await company.user())):
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await company.role(by=user)
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await roles.UpdateRole(regrant(role), metadata=user.metadata)
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await roles.GetRole(pb.GetRoleRequest(id=role.id), metadata=user.metadata)
+
+
+async def test_the_role_of_the_last_administrator_keeps_everything(
+    roles: "RoleServiceAsyncStub", customer: Running, company: Company
+) -> None:
+    own = await company.role(everything=Scope.ALL)
+    second = company.acting(await company.user(own))
+    users = UserServiceStub(customer.channel)
+    await users.DeactivateUser(DeactivateUserRequest(id=str(company.admin.id)), metadata=second.metadata)
+    with refused("FAILED_PRECONDITION", "LAST_ADMINISTRATOR"):
+        await roles.UpdateRole(regrant(own, READ_ALL), metadata=second.metadata)
+
+
+async def test_two_roles_do_not_give_up_everything_at_the_same_time(
+    roles: "RoleServiceAsyncStub", customer: Running
+) -> None:
+    for _ in range(3):
+        company = await open_company(customer)
+        one, other = await company.role(everything=Scope.ALL), await company.role(everything=Scope.ALL)
+        first, second = company.acting(await company.user(one)), company.acting(await company.user(other))
+        users = UserServiceStub(customer.channel)
+        await users.DeactivateUser(DeactivateUserRequest(id=str(company.admin.id)), metadata=first.metadata)
+        answers = await asyncio.gather(
+            roles.UpdateRole(regrant(one), metadata=first.metadata),
+            roles.UpdateRole(regrant(other), metadata=second.metadata),
+            return_exceptions=True,
+        )
+        refusals = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+        assert len(refusals) == 1, answers
+        me = [
+            await users.GetCurrentUser(GetCurrentUserRequest(), metadata=user.metadata) for user in (first, second)
+        ]
+        assert sum(list(each.grants) == [EVERYTHING] for each in me) == 1
+
+
+async def test_a_release_brings_its_roles_to_tenants_that_are_there(customer: Running, company: Company) -> None:
+    service = customer.service
+    present = await get_built_in_roles(company.eyes)
+    old = present["ANALYST"]
+    async with customer.unit(company.tenant_id) as work:
+        commands.save(work, old, old.renew({"accounts.read": "OWN"}, now=work.now), "RENEWED")
+    renewal = RoleRenewal(service.database, service.clock, service.directory)
+    assert await renewal.renew_all() == 1
+    renewed = await get_built_in_roles(company.eyes)
+    assert renewed["ANALYST"].grants == BUILT_IN["ANALYST"]
+    assert renewed["ANALYST"].version == old.version + 2
+    assert await renewal.renew_all() == 0
+    unchanged = {name: row_of(role) for name, role in renewed.items() if name != "ANALYST"}
+    assert unchanged == {name: row_of(role) for name, role in present.items() if name != "ANALYST"}

@@ -1,0 +1,180 @@
+"""Tenants through their contract: the test clock, opening, and the demo."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from crm.customer.v1 import events_pb2
+from crm.customer.v1 import tenants_pb2 as pb
+from crm.customer.v1.tenants_pb2_grpc import TenantServiceStub
+from crm.customer.v1.tokens_pb2 import CreateTokenRequest
+from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
+from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
+from crm_customer.demo.seeding import seed_demo
+from crm_customer.tenants.commands import reserve_slug
+from crm_customer.tenants.model import FARTHEST_AHEAD
+from crm_customer.tenants.opening import Opening, open_tenant
+from crm_kit.errors import InvalidArgument
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from google.protobuf.duration_pb2 import Duration
+
+from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
+from tests.service.running import Running, refused
+
+if TYPE_CHECKING:
+    from crm.customer.v1.tenants_pb2_grpc import TenantServiceAsyncStub
+
+DAY = 86_400
+
+
+@pytest.fixture
+def tenants(customer: Running) -> "TenantServiceAsyncStub":
+    return TenantServiceStub(customer.channel)
+
+
+@pytest.fixture
+async def company(customer: Running) -> Company:
+    return await open_company(customer)
+
+
+@pytest.fixture
+async def sandbox(customer: Running) -> Company:
+    return await open_company(customer, sandbox=True)
+
+
+def advance(seconds: int) -> pb.AdvanceTestClockRequest:
+    return pb.AdvanceTestClockRequest(duration=Duration(seconds=seconds))
+
+
+def ahead(tenant: pb.Tenant) -> timedelta:
+    """How far the tenant's time is ahead of ours."""
+    return tenant.current_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
+
+
+async def test_everyone_of_a_tenant_reads_it(tenants: "TenantServiceAsyncStub", company: Company) -> None:
+    user = company.acting(await company.user())
+    tenant = await tenants.GetTenant(pb.GetTenantRequest(), metadata=user.metadata)
+    assert (tenant.id, tenant.slug, tenant.active, tenant.sandbox) == (
+        str(company.tenant_id),
+        company.slug,
+        True,
+        False,
+    )
+    assert abs(ahead(tenant)) < timedelta(seconds=10)
+
+
+async def test_the_clock_of_a_real_tenant_cannot_be_moved(tenants: "TenantServiceAsyncStub", company: Company) -> None:
+    with refused("FAILED_PRECONDITION", "NOT_A_SANDBOX"):
+        await tenants.AdvanceTestClock(advance(DAY), metadata=company.admin.metadata)
+
+
+async def test_an_advanced_clock_is_the_time_of_the_next_call(
+    tenants: "TenantServiceAsyncStub", sandbox: Company
+) -> None:
+    moved = await tenants.AdvanceTestClock(advance(3 * DAY), metadata=sandbox.admin.metadata)
+    read = await tenants.GetTenant(pb.GetTenantRequest(), metadata=sandbox.admin.metadata)
+    for tenant in (moved, read):
+        assert tenant.clock_offset.ToTimedelta() == timedelta(days=3)
+        assert abs(ahead(tenant) - timedelta(days=3)) < timedelta(seconds=10)
+    user = await sandbox.user()
+    created = user.create_time.ToDatetime(tzinfo=UTC)
+    assert abs(created - datetime.now(UTC) - timedelta(days=3)) < timedelta(seconds=10)
+
+
+async def test_advances_add_up_and_are_told_with_growing_versions(
+    tenants: "TenantServiceAsyncStub", sandbox: Company
+) -> None:
+    for _ in range(2):
+        await tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.metadata)
+    events = await sandbox.events(str(sandbox.tenant_id))
+    assert [event.aggregate_version for event in events] == [1, 2, 3]
+    told = events_pb2.TenantChanged()
+    assert events[-1].payload.Unpack(told)
+    assert told.tenant.clock_offset.ToTimedelta() == timedelta(days=2)
+    assert told.tenant.sandbox
+
+
+async def test_an_advance_with_a_key_happens_once(tenants: "TenantServiceAsyncStub", sandbox: Company) -> None:
+    first = await tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.with_key("once"))
+    again = await tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.with_key("once"))
+    assert again == first
+    read = await tenants.GetTenant(pb.GetTenantRequest(), metadata=sandbox.admin.metadata)
+    assert read.clock_offset.ToTimedelta() == timedelta(days=1)
+
+
+async def test_advances_at_the_same_time_all_count(tenants: "TenantServiceAsyncStub", sandbox: Company) -> None:
+    await asyncio.gather(
+        *(tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.metadata) for _ in range(4))
+    )
+    read = await tenants.GetTenant(pb.GetTenantRequest(), metadata=sandbox.admin.metadata)
+    assert read.clock_offset.ToTimedelta() == timedelta(days=4)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 315_360_001])
+async def test_the_clock_goes_forward_by_ten_years_at_most(
+    tenants: "TenantServiceAsyncStub", sandbox: Company, seconds: int
+) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await tenants.AdvanceTestClock(advance(seconds), metadata=sandbox.admin.metadata)
+
+
+async def test_the_clock_never_gets_more_than_a_hundred_years_ahead(
+    tenants: "TenantServiceAsyncStub", sandbox: Company
+) -> None:
+    for _ in range(10):
+        await tenants.AdvanceTestClock(advance(315_360_000), metadata=sandbox.admin.metadata)
+    left = FARTHEST_AHEAD - timedelta(seconds=3_153_600_000)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await tenants.AdvanceTestClock(
+            advance(int(left.total_seconds()) + 1), metadata=sandbox.admin.metadata
+        )
+
+
+async def test_moving_the_clock_takes_the_permission_for_the_whole_tenant(
+    tenants: "TenantServiceAsyncStub", sandbox: Company
+) -> None:
+    nobody = sandbox.acting(await sandbox.user())
+    team_only = sandbox.acting(await sandbox.user(await sandbox.role(tenant_write=Scope.TEAM)))
+    for user in (nobody, team_only):
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await tenants.AdvanceTestClock(advance(DAY), metadata=user.metadata)
+
+
+async def test_opening_a_tenant_again_finds_it(customer: Running, company: Company) -> None:
+    opening = Opening(company.slug, "Other", "other@company.test", "Other", PASSWORD)
+    assert await open_tenant(customer.service.database, QUICK, opening) == (company.tenant_id, False)
+
+
+async def test_a_tenant_whose_opening_broke_off_is_opened_by_the_next(customer: Running) -> None:
+    slug = f"c{new_id().hex[-12:]}"
+    reserved = await reserve_slug(customer.service.database, slug)
+    opening = Opening(slug, "Company", "admin@company.test", "Administrator", PASSWORD)
+    assert await open_tenant(customer.service.database, QUICK, opening) == (reserved, True)
+
+
+async def test_openings_at_the_same_time_make_one_tenant(customer: Running) -> None:
+    opening = Opening(f"c{new_id().hex[-12:]}", "Company", "admin@company.test", "Administrator", PASSWORD)
+    answers = await asyncio.gather(*(open_tenant(customer.service.database, QUICK, opening) for _ in range(4)))
+    assert len({id for id, _ in answers}) == 1
+    assert sorted(is_new for _, is_new in answers) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("slug", ["", "Huaxin", "a b", "-a", "a-", "x" * 64, "华信"])
+async def test_a_slug_is_a_host_name(customer: Running, slug: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await reserve_slug(customer.service.database, slug)
+
+
+async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Running) -> None:
+    database = customer.service.database
+    both = await asyncio.gather(*(seed_demo(database, QUICK, PASSWORD) for _ in range(2)))
+    assert sum(made.teams for made in both) == len(TEAMS)
+    assert sum(made.users for made in both) == len(USERS)
+    again = await seed_demo(database, QUICK, "another password")
+    assert (again.tenant, again.teams, again.users) == (False, 0, 0)
+    issuer = TokenServiceStub(customer.channel)
+    for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
+        token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))
+        assert token.access_token

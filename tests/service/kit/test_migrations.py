@@ -1,0 +1,81 @@
+"""What migrations leave behind: what the tables say, tenants kept apart, and a way back."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from crm_kit import plumbing
+from crm_kit.migrations import differences, migrate
+from crm_local.credentials import SERVICES
+from crm_local.testing import Servers, servers_for_tests
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+
+WITHOUT_TENANT = {"alembic_version"}
+
+
+def folder_of(service: str) -> Path:
+    return Path(import_module(f"crm_{service}").__path__[0]) / "migrations"
+
+
+def tables_of(service: str) -> Any:
+    return import_module(f"crm_{service}.tables").metadata
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_migrations_lead_to_what_the_tables_say(service: str, servers: Servers) -> None:
+    await servers.migrate(service)
+    assert differences(servers.migration_url(service), tables_of(service)) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_table_forces_row_level_security_and_its_role_owns_nothing(service: str, servers: Servers) -> None:
+    await servers.migrate(service)
+    connection = await asyncpg.connect(servers.migration_url(service))
+    try:
+        rows = await connection.fetch(
+            "SELECT relname, relrowsecurity AND relforcerowsecurity AS forced, relowner::regrole::text AS owner"
+            " FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+    finally:
+        await connection.close()
+    tables = {row["relname"]: row for row in rows if row["relname"] not in WITHOUT_TENANT}
+    assert len(tables) > len(plumbing.metadata.tables)
+    assert [name for name, row in tables.items() if not row["forced"]] == []
+    assert {row["owner"] for row in rows} == {f"crm_{service}_owner"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_key_and_index_starts_with_the_tenant(service: str) -> None:
+    for table in (*plumbing.metadata.tables.values(), *tables_of(service).tables.values()):
+        for constraint in table.constraints:
+            if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint | ForeignKeyConstraint):
+                assert next(iter(constraint.columns)).name == "tenant_id", f"{table.name}: {constraint.name}"
+        for index in table.indexes:
+            assert next(iter(index.columns)).name == "tenant_id", f"{table.name}: {index.name}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_without_a_tenant_on_the_connection_no_row_is_seen(service: str, servers: Servers) -> None:
+    await servers.migrate(service)
+    connection = await asyncpg.connect(servers.database_url(service))
+    try:
+        for name, table in tables_of(service).tables.items():
+            assert await connection.fetchval(f"SELECT count(*) FROM {table.name}") == 0, name
+    finally:
+        await connection.close()
+
+
+async def test_a_service_reaches_no_database_but_its_own(servers: Servers) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(servers.database_url("sales").replace("/crm_sales", "/crm_customer"))
+
+
+async def test_every_migration_has_a_way_back() -> None:
+    async with servers_for_tests() as servers:
+        for service in SERVICES:
+            url, folder = servers.migration_url(service), folder_of(service)
+            head = migrate(url, folder)
+            assert migrate(url, folder, "base") == "base"
+            assert migrate(url, folder) == head
