@@ -137,6 +137,12 @@ class Unit:
         for tell in self.after_commit:
             tell()
 
+    async def release(self) -> None:
+        """Give the connection back while something else is waited for; only before anything was flushed."""
+        assert self._transaction is None, "a transaction keeps its connection"
+        self._connection = None
+        await self._stack.aclose()
+
     async def close(self) -> None:
         """Roll back what is not committed and give the connection back."""
         try:

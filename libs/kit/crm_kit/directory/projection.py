@@ -1,6 +1,6 @@
 """The directory as a service knows it, kept up to date by customer's events; older versions never win."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -85,8 +85,8 @@ def project_role(work: Unit, *, id: UUID, grants: dict[str, Scope], version: int
     _put(work, access_roles, id=id, grants=named, version=version)
 
 
-def follow_directory(consumers: Consumers, directory: Directory) -> None:
-    """Subscribe a service to the directory."""
+def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callable[[], None] | None = None) -> None:
+    """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed."""
 
     async def tenant_changed(work: Unit, event: Event, changed: events_pb2.TenantChanged) -> None:
         tenant = changed.tenant
@@ -100,6 +100,8 @@ def follow_directory(consumers: Consumers, directory: Directory) -> None:
             version=event.aggregate_version,
         )
         directory.forget(work.tenant_id)
+        if wake is not None:
+            work.after_commit.append(wake)
 
     async def user_changed(work: Unit, event: Event, changed: events_pb2.UserChanged) -> None:
         user = changed.user
