@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as customer
+from crm.sales.v1 import events_pb2 as sales
+from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import Unit
 from crm_kit.events.consumers import Consumers, Event
 from google.protobuf.message import Message
@@ -13,10 +15,24 @@ from crm_customer.timeline.wire import EventKind
 
 Effect = Callable[[Unit, Event, Any], Awaitable[None]]
 
-# What timelines show: a line for each kind of event.
+DEAL = ("opportunity.amount", "opportunity.close_reason")
+CASE = ("case.number", "case.kind", "case.priority")
+# What timelines show: a line for each kind of event, with the paths of the account, the title and the details.
 TIMELINE: Sequence[EventKind] = (
     EventKind(customer.AccountCreated, "account.id", "account.display_name", ("account.status",)),
     EventKind(customer.AccountStatusChanged, "account.id", "account.display_name", ("old_status", "account.status")),
+    EventKind(sales.LeadConverted, "lead.account_id", "lead.display_name", ("lead.source", "lead.campaign")),
+    EventKind(sales.OpportunityCreated, "opportunity.account_id", "opportunity.display_name", DEAL),
+    EventKind(sales.OpportunityWon, "opportunity.account_id", "opportunity.display_name", DEAL),
+    EventKind(sales.OpportunityLost, "opportunity.account_id", "opportunity.display_name", DEAL),
+    EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
+    EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
+    EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
+    EventKind(service_desk.CaseOpened, "case.account_id", "case.title", (*CASE, "case.channel")),
+    EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
+    EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
+    EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),
+    EventKind(service_desk.MilestoneBreached, "case.account_id", "case.title", (*CASE, "promise=milestone.kind")),
 )
 
 # What else happens on an event.

@@ -1,7 +1,7 @@
 """Contacts through their contract."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
+from tests.service.customer.customers import Link, new_account, new_contact
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Create = Callable[..., Awaitable[pb.Contact]]
 CreateAccount = Callable[..., Awaitable[accounts_pb2.Account]]
-Link = pb.Contact.AccountLink
 BOTH = {"accounts.read", "accounts.write", "contacts.read", "contacts.write"}
 
 
@@ -49,10 +49,11 @@ def contacts(customer: Running) -> "ContactServiceAsyncStub":
 
 
 @pytest.fixture
-def create_account(accounts: "AccountServiceAsyncStub", user: User) -> CreateAccount:
-    async def create(*, by: User = user, name: str = "华信电力有限公司") -> accounts_pb2.Account:
-        account = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name=name)
-        return await accounts.CreateAccount(accounts_pb2.CreateAccountRequest(account=account), metadata=by.metadata)
+def create_account(customer: Running, user: User) -> CreateAccount:
+    """Creates an account as `user` or another; keywords are its fields."""
+
+    async def create(*, by: User = user, **fields: Any) -> accounts_pb2.Account:
+        return await new_account(customer, by, **fields)
 
     return create
 
@@ -63,29 +64,13 @@ async def account(create_account: CreateAccount) -> accounts_pb2.Account:
 
 
 @pytest.fixture
-def create(contacts: "ContactServiceAsyncStub", user: User, account: accounts_pb2.Account) -> Create:
+def create(customer: Running, user: User, account: accounts_pb2.Account) -> Create:
     """Creates a contact at `account` as `user`; keywords are its fields, `at` other accounts' ids."""
 
-    async def create_contact(*, by: User = user, key: str = "", at: tuple[str, ...] = (), **fields: Any) -> pb.Contact:
-        links = [Link(account_id=id) for id in at or (account.id,)]
-        values: dict[str, Any] = {"display_name": "李小明", "accounts": links}
-        metadata = by.with_key(key) if key else by.metadata
-        request = pb.CreateContactRequest(contact=pb.Contact(**values | fields))
-        return await contacts.CreateContact(request, metadata=metadata)
+    async def create_contact(*, by: User = user, at: tuple[str, ...] = (), **fields: Any) -> pb.Contact:
+        return await new_contact(customer, by, *(at or (account.id,)), **fields)
 
     return create_contact
-
-
-@pytest.fixture
-async def found(accounts: "AccountServiceAsyncStub", user: User) -> AsyncIterator[Callable[[str], Awaitable[set[str]]]]:
-    """The ids of the accounts that a text finds."""
-
-    async def search(text: str) -> set[str]:
-        request = accounts_pb2.SearchAccountsRequest(query=text)
-        answer = await accounts.SearchAccounts(request, metadata=user.metadata)
-        return {each.id for each in answer.accounts}
-
-    yield search
 
 
 def patch(contact: pb.Contact, *paths: str, **fields: Any) -> pb.UpdateContactRequest:
@@ -195,70 +180,6 @@ async def test_an_archived_account_gets_no_contact(
     await accounts.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await create()
-
-
-# --- who may
-
-
-async def test_a_contact_of_another_tenant_is_not_found(
-    contacts: "ContactServiceAsyncStub", create: Create, customer: Running
-) -> None:
-    created = await create()
-    stranger = (await customer.user()).metadata
-    calls: list[Callable[[], Awaitable[object]]] = [
-        lambda: contacts.GetContact(pb.GetContactRequest(id=created.id), metadata=stranger),
-        lambda: contacts.UpdateContact(patch(created, job_title="x"), metadata=stranger),
-        lambda: contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=stranger),
-        lambda: contacts.RestoreContact(pb.RestoreContactRequest(id=created.id), metadata=stranger),
-        lambda: contacts.ListContactChanges(pb.ListContactChangesRequest(id=created.id), metadata=stranger),
-    ]
-    for call in calls:
-        with refused("NOT_FOUND", "CONTACT_NOT_FOUND"):
-            await call()
-    listed = await contacts.ListContacts(pb.ListContactsRequest(), metadata=stranger)
-    assert not listed.contacts
-
-
-async def test_reading_does_not_allow_writing(
-    contacts: "ContactServiceAsyncStub", create: Create, customer: Running, user: User
-) -> None:
-    created = await create()
-    reader = await customer.user(user.tenant_id, grants={"contacts.read": Scope.ALL})
-    await contacts.GetContact(pb.GetContactRequest(id=created.id), metadata=reader.metadata)
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await create(by=reader)
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=reader.metadata)
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await contacts.UpdateContact(patch(created, job_title="x"), metadata=reader.metadata)
-
-
-async def test_contacts_are_seen_by_their_owner_and_by_who_sees_one_of_their_accounts(
-    contacts: "ContactServiceAsyncStub", create: Create, create_account: CreateAccount, customer: Running
-) -> None:
-    tenant = await customer.tenant()
-    north, south = await customer.team(tenant), await customer.team(tenant)
-    own, team = dict.fromkeys(BOTH, Scope.OWN), dict.fromkeys(BOTH, Scope.TEAM)
-    li = await customer.user(tenant, grants=own, team_id=north)
-    wang = await customer.user(tenant, grants=own, team_id=south)
-    head_of_south = await customer.user(tenant, grants=team, team_id=south)
-    admin = await customer.user(tenant)
-    of_li, of_wang = (await create_account(by=li)).id, (await create_account(by=wang)).id
-    shared = (await create(by=admin, at=(of_li, of_wang))).id
-    at_wang = (await create(by=admin, at=(of_wang,))).id
-    owned_by_li = (await create(by=admin, at=(of_wang,), owner_id=str(li.id))).id
-
-    async def seen(user: User) -> set[str]:
-        page = await contacts.ListContacts(pb.ListContactsRequest(), metadata=user.metadata)
-        return {each.id for each in page.contacts}
-
-    assert await seen(li) == {shared, owned_by_li}
-    assert await seen(wang) == {shared, at_wang, owned_by_li}
-    assert await seen(head_of_south) == {shared, at_wang, owned_by_li}
-    assert await seen(admin) == {shared, at_wang, owned_by_li}
-    assert (await contacts.GetContact(pb.GetContactRequest(id=shared), metadata=li.metadata)).id == shared
-    with refused("NOT_FOUND", "CONTACT_NOT_FOUND"):
-        await contacts.GetContact(pb.GetContactRequest(id=at_wang), metadata=li.metadata)
 
 
 # --- changing
@@ -446,40 +367,3 @@ async def test_events_carry_the_contact_as_it_is_now(
         events_pb2.ContactUpdated(contact=updated, changed_fields=["job_title"]),
         events_pb2.ContactUpdated(contact=archived, changed_fields=["status"]),
     ]
-
-
-# --- accounts are found by their contacts
-
-
-async def test_an_account_is_found_by_the_names_its_contacts_have_now(
-    contacts: "ContactServiceAsyncStub",
-    user: User,
-    create: Create,
-    create_account: CreateAccount,
-    account: accounts_pb2.Account,
-    found: Callable[[str], Awaitable[set[str]]],
-) -> None:
-    other = await create_account(name="东海物流")
-    created = await create(display_name="欧阳修远")
-    assert await found("欧阳修远") == {account.id}
-    renamed = await contacts.UpdateContact(patch(created, display_name="司马光明"), metadata=user.metadata)
-    assert await found("欧阳修远") == set()
-    assert await found("司马光明") == {account.id}
-    moved = patch(renamed, accounts=[Link(account_id=other.id)])
-    await contacts.UpdateContact(moved, metadata=user.metadata)
-    assert await found("司马光明") == {other.id}
-    assert await found("东海物流") == {other.id}
-    await contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=user.metadata)
-    assert await found("司马光明") == set()
-    await contacts.RestoreContact(pb.RestoreContactRequest(id=created.id), metadata=user.metadata)
-    assert await found("司马光明") == {other.id}
-
-
-async def test_contacts_that_come_at_the_same_time_are_all_found(
-    create: Create, account: accounts_pb2.Account, found: Callable[[str], Awaitable[set[str]]]
-) -> None:
-    names = ["诸葛孔明", "上官婉儿", "慕容雪村", "公孙大娘", "令狐少侠", "东方无忌", "百里玄策", "南宫飞燕"]
-    # The first ones only make sure that there are connections for all.
-    await asyncio.gather(*(create() for _ in names))
-    await asyncio.gather(*(create(display_name=name) for name in names))
-    assert [name for name in names if await found(name) != {account.id}] == []

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2, timeline_pb2
+from crm.customer.v1 import accounts_pb2, events_pb2, timeline_pb2
 from crm.customer.v1 import interactions_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.customer.v1.interactions_pb2_grpc import InteractionServiceStub
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
 from crm_kit.database.statements import compile_statement
@@ -21,6 +20,7 @@ from crm_kit.plumbing import outbox
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import bindparam, select
 
+from tests.service.customer.customers import new_account, new_contact, new_interaction
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -47,39 +47,16 @@ def interactions(customer: Running) -> "InteractionServiceAsyncStub":
 
 
 @pytest.fixture
-async def account(accounts: "AccountServiceAsyncStub", user: User) -> accounts_pb2.Account:
-    return await new_account(accounts, user)
-
-
-async def new_account(accounts: "AccountServiceAsyncStub", by: User) -> accounts_pb2.Account:
-    account = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="华信电力有限公司")
-    return await accounts.CreateAccount(accounts_pb2.CreateAccountRequest(account=account), metadata=by.metadata)
-
-
-async def new_contact(customer: Running, by: User, account_id: str) -> contacts_pb2.Contact:
-    links = [contacts_pb2.Contact.AccountLink(account_id=account_id)]
-    contact = contacts_pb2.Contact(display_name="李小明", accounts=links)
-    stub = ContactServiceStub(customer.channel)
-    request = contacts_pb2.CreateContactRequest(contact=contact)
-    created: contacts_pb2.Contact = await stub.CreateContact(request, metadata=by.metadata)
-    return created
+async def account(customer: Running, user: User) -> accounts_pb2.Account:
+    return await new_account(customer, user)
 
 
 @pytest.fixture
-def create(interactions: "InteractionServiceAsyncStub", user: User, account: accounts_pb2.Account) -> Create:
+def create(customer: Running, user: User, account: accounts_pb2.Account) -> Create:
     """Records a call from `account` as `user`; keywords are its fields."""
 
-    async def record(*, by: User = user, key: str = "", **fields: Any) -> pb.Interaction:
-        values: dict[str, Any] = {
-            "account_id": account.id,
-            "channel": pb.Interaction.CHANNEL_CALL,
-            "direction": pb.Interaction.DIRECTION_INBOUND,
-            "subject": "asked for a quote",
-        }
-        interaction = pb.Interaction(**values | fields)
-        metadata = by.with_key(key) if key else by.metadata
-        request = pb.CreateInteractionRequest(interaction=interaction)
-        return await interactions.CreateInteraction(request, metadata=metadata)
+    async def record(*, by: User = user, **fields: Any) -> pb.Interaction:
+        return await new_interaction(customer, by, **{"account_id": account.id} | fields)
 
     return record
 
@@ -178,9 +155,7 @@ async def test_a_time_that_no_calendar_has_is_refused_and_not_an_internal_error(
 
 async def test_participants_must_be_there_for_the_caller(create: Create, customer: Running, user: User) -> None:
     stranger = await customer.user()
-    foreign = await new_contact(
-        customer, stranger, (await new_account(AccountServiceStub(customer.channel), stranger)).id
-    )
+    foreign = await new_contact(customer, stranger, (await new_account(customer, stranger)).id)
     for field, id in (("contact_ids", foreign.id), ("user_ids", str(stranger.id)), ("contact_ids", str(new_id()))):
         with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
             await create(**{field: [id]})
@@ -231,7 +206,7 @@ async def test_who_does_not_see_the_account_sees_none_of_its_interactions_and_ad
         await interactions.ListInteractions(pb.ListInteractionsRequest(account_id=account.id), metadata=seller.metadata)
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await create(by=seller)
-    own = await new_account(accounts, seller)
+    own = await new_account(customer, seller)
     of_others = await create(account_id=own.id)
     read = await interactions.GetInteraction(pb.GetInteractionRequest(id=of_others.id), metadata=seller.metadata)
     assert read == of_others

@@ -123,9 +123,7 @@ async def test_what_a_role_grants_takes_effect_at_once(
     assert [event.aggregate_version for event in await company.events(role.id)] == [1, 2, 3]
 
 
-async def test_the_widest_of_several_roles_counts_also_beside_everything(
-    customer: Running, company: Company
-) -> None:
+async def test_the_widest_of_several_roles_counts_also_beside_everything(customer: Running, company: Company) -> None:
     narrow = await company.role(accounts_read=Scope.OWN)
     user = company.acting(await company.user(narrow, await company.built_in("ADMINISTRATOR")))
     accounts = AccountServiceStub(customer.channel)
@@ -204,9 +202,7 @@ async def test_two_roles_do_not_give_up_everything_at_the_same_time(
         )
         refusals = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
         assert len(refusals) == 1, answers
-        me = [
-            await users.GetCurrentUser(GetCurrentUserRequest(), metadata=user.metadata) for user in (first, second)
-        ]
+        me = [await users.GetCurrentUser(GetCurrentUserRequest(), metadata=user.metadata) for user in (first, second)]
         assert sum(list(each.grants) == [EVERYTHING] for each in me) == 1
 
 

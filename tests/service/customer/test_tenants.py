@@ -105,9 +105,7 @@ async def test_an_advance_with_a_key_happens_once(tenants: "TenantServiceAsyncSt
 
 
 async def test_advances_at_the_same_time_all_count(tenants: "TenantServiceAsyncStub", sandbox: Company) -> None:
-    await asyncio.gather(
-        *(tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.metadata) for _ in range(4))
-    )
+    await asyncio.gather(*(tenants.AdvanceTestClock(advance(DAY), metadata=sandbox.admin.metadata) for _ in range(4)))
     read = await tenants.GetTenant(pb.GetTenantRequest(), metadata=sandbox.admin.metadata)
     assert read.clock_offset.ToTimedelta() == timedelta(days=4)
 
@@ -127,9 +125,7 @@ async def test_the_clock_never_gets_more_than_a_hundred_years_ahead(
         await tenants.AdvanceTestClock(advance(315_360_000), metadata=sandbox.admin.metadata)
     left = FARTHEST_AHEAD - timedelta(seconds=3_153_600_000)
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-        await tenants.AdvanceTestClock(
-            advance(int(left.total_seconds()) + 1), metadata=sandbox.admin.metadata
-        )
+        await tenants.AdvanceTestClock(advance(int(left.total_seconds()) + 1), metadata=sandbox.admin.metadata)
 
 
 async def test_moving_the_clock_takes_the_permission_for_the_whole_tenant(

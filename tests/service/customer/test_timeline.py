@@ -8,11 +8,15 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
-from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2, interactions_pb2
+from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
 from crm.customer.v1 import timeline_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.customer.v1.interactions_pb2_grpc import InteractionServiceStub
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
+from crm.sales.v1 import events_pb2 as sales
+from crm.sales.v1 import leads_pb2, opportunities_pb2, payments_pb2
+from crm.service_desk.v1 import cases_pb2
+from crm.service_desk.v1 import events_pb2 as service_desk
+from crm.type.v1 import money_pb2
 from crm_customer.accounts.projections import project_value_tier
 from crm_customer.consumers import TIMELINE
 from crm_customer.timeline.queries import LISTING
@@ -29,8 +33,11 @@ from crm_kit.listing import select_page
 from crm_kit.paging import parse_order_by
 from crm_kit.plumbing import inbox, outbox
 from crm_local.testing import Servers
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import bindparam, delete, select
 
+from tests.service.customer.customers import new_account, new_interaction
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 
@@ -59,13 +66,8 @@ def timeline(customer: Running) -> "TimelineServiceAsyncStub":
 
 
 @pytest.fixture
-async def account(accounts: "AccountServiceAsyncStub", user: User) -> accounts_pb2.Account:
-    return await new_account(accounts, user)
-
-
-async def new_account(accounts: "AccountServiceAsyncStub", by: User) -> accounts_pb2.Account:
-    account = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="华信电力有限公司")
-    return await accounts.CreateAccount(accounts_pb2.CreateAccountRequest(account=account), metadata=by.metadata)
+async def account(customer: Running, user: User) -> accounts_pb2.Account:
+    return await new_account(customer, user)
 
 
 @pytest.fixture
@@ -87,17 +89,9 @@ def entries(timeline: "TimelineServiceAsyncStub", user: User, account: accounts_
 
 
 async def record(customer: Running, by: User, account_id: str, subject: str, time: datetime) -> None:
-    interaction = interactions_pb2.Interaction(
-        account_id=account_id,
-        channel=interactions_pb2.Interaction.CHANNEL_CALL,
-        direction=interactions_pb2.Interaction.DIRECTION_INBOUND,
-        subject=subject,
-    )
-    interaction.interaction_time.FromDatetime(time)
-    stub = InteractionServiceStub(customer.channel)
-    await stub.CreateInteraction(
-        interactions_pb2.CreateInteractionRequest(interaction=interaction), metadata=by.metadata
-    )
+    interaction_time = Timestamp()
+    interaction_time.FromDatetime(time)
+    await new_interaction(customer, by, account_id, subject=subject, interaction_time=interaction_time)
 
 
 async def kinds_there(entries: Read, *kinds: str) -> list[pb.TimelineEntry]:
@@ -152,6 +146,42 @@ async def event_about(customer: Running, tenant_id: UUID, id: str) -> Event:
     return event
 
 
+async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_happened(
+    customer: Running, user: User, account: accounts_pb2.Account, entries: Read
+) -> None:
+    cny = money_pb2.Money(amount="1234.50", currency_code="CNY")
+    deal = opportunities_pb2.Opportunity(account_id=account.id, display_name="二期工程", amount=cny)
+    case = cases_pb2.Case(
+        account_id=account.id, title="停电", number="C-2026-000001", kind=cases_pb2.Case.KIND_COMPLAINT
+    )
+    payment = payments_pb2.Payment(account_id=account.id, amount=cny, reference="INV 7")
+    lead_without_account = leads_pb2.Lead(display_name="王芳")
+    reported: list[tuple[Message, int]] = [
+        (service_desk.CaseOpened(case=case), 2),
+        (sales.PaymentReceived(payment=payment), 1),
+        (sales.OpportunityWon(opportunity=deal), 3),
+        (sales.LeadConverted(lead=lead_without_account), 4),
+    ]
+    for payload, days in reported:
+        await customer.service.consumers.apply(reported_event(user, payload, NOW - timedelta(days=days)))
+    _, paid, opened, won = await kinds_there(
+        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_OPENED", "OPPORTUNITY_WON"
+    )
+    assert (paid.service, opened.service, won.service) == ("sales", "service_desk", "sales")
+    assert (paid.title, opened.title, won.title) == ("INV 7", "停电", "二期工程")
+    assert [(each.name, each.value) for each in paid.details] == [("amount", "1234.50 CNY")]
+    assert [(each.name, each.value) for each in opened.details] == [("number", "C-2026-000001"), ("kind", "COMPLAINT")]
+    assert won.entry_time.ToDatetime(UTC) == NOW - timedelta(days=3)
+
+
+def reported_event(user: User, payload: Message, time: datetime) -> Event:
+    event = Event(id=str(new_id()), tenant_id=str(user.tenant_id), actor_id=str(user.id), aggregate_version=1)
+    event.aggregate_type, event.aggregate_id = "anything", str(new_id())
+    event.occur_time.FromDatetime(time)
+    event.payload.Pack(payload)
+    return event
+
+
 async def test_an_event_about_no_account_has_no_entry() -> None:
     kind = EventKind(events_pb2.ContactUpdated, "contact.reports_to_id", "contact.display_name")
     assert kind.entry(Event(), events_pb2.ContactUpdated()) is None
@@ -166,6 +196,8 @@ async def test_a_line_that_names_what_the_event_does_not_have_is_refused_at_once
     ):
         with pytest.raises(ValueError, match="has no"):
             EventKind(events_pb2.AccountCreated, account, title)
+    with pytest.raises(ValueError, match="two details"):
+        EventKind(events_pb2.AccountStatusChanged, "account.id", details=("account.status", "status=old_status"))
 
 
 async def test_details_are_text_that_people_read() -> None:

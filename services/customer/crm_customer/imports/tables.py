@@ -67,12 +67,12 @@ import_jobs = tenant_table(
     metadata,
     Column("import_id", Uuid, nullable=False),
     Column("holder", Uuid),
+    Column("tries", Integer, nullable=False, server_default="0"),
     Column("expire_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     reference("import_id", "imports", name="import_jobs_import_fkey", field="id"),
     key=("import_id",),
     plumbing=True,
 )
-Index("import_jobs_expire_time_index", import_jobs.c.tenant_id, import_jobs.c.expire_time)
 
 # The rows that could not be imported, as they were.
 import_rows = tenant_table(
@@ -80,12 +80,12 @@ import_rows = tenant_table(
     metadata,
     Column("import_id", Uuid, nullable=False),
     Column("row_number", Integer, nullable=False),
-    Column("cells", ARRAY(Text), nullable=False),
+    Column("cells", JSONB, nullable=False),
     reference("import_id", "imports", name="import_rows_import_fkey", field="id"),
     key=("import_id", "row_number"),
 )
 
-# What is wrong with them.
+# What is wrong with them, numbered through.
 import_errors = tenant_table(
     "import_errors",
     metadata,

@@ -52,7 +52,7 @@ def read_spreadsheet(file: BinaryIO) -> Spreadsheet:
     if start == _OLE:
         raise unreadable("this is an old .xls file or one with a password; save it as .xlsx without one")
     is_xlsx = start == _ZIP
-    records = _filled(xlsx_records(file, MOST_COLUMNS) if is_xlsx else csv_records(file))
+    records = _filled(xlsx_records(file) if is_xlsx else csv_records(file))
     header_row, header = _header(records)
     width = len(header)
 

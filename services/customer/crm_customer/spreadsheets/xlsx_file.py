@@ -25,10 +25,10 @@ _BROKEN = (
 )
 
 
-def xlsx_records(file: BinaryIO, most_columns: int) -> Iterator[tuple[int, list[str]]]:
+def xlsx_records(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """(row number, cells) of the rows of the first visible sheet; formulas by the value they last had.
 
-    Takes one column more than `most_columns` at most. Raises UPLOAD_UNREADABLE for broken and for oversized files.
+    Raises UPLOAD_UNREADABLE for broken and for oversized files.
     """
     try:
         _check_size(file)
@@ -39,10 +39,9 @@ def xlsx_records(file: BinaryIO, most_columns: int) -> Iterator[tuple[int, list[
                 raise unreadable("it has no visible sheet")
             # The size that the file states may be wrong, or a million columns.
             sheet.reset_dimensions()
-            rows = sheet.iter_rows(max_col=most_columns + 1, values_only=True)
+            rows = sheet.iter_rows(values_only=True)
             for number, values in enumerate(rows, start=1):
-                filled = next((at for at in range(len(values), 0, -1) if values[at - 1] is not None), 0)
-                yield number, [cell_text(value) for value in values[:filled]]
+                yield number, [cell_text(value) for value in values]
         finally:
             book.close()
     except _BROKEN as error:

@@ -39,7 +39,8 @@ class EventKind:
     """How one kind of event reads on a timeline: where in it the account, the title and the details are.
 
     Paths are field names with dots, such as `opportunity.account_id`; one that the event does not have is a
-    ValueError here, not a surprise when the event comes. A detail is shown under the last name of its path.
+    ValueError here, not a surprise when the event comes. A detail is shown under the last name of its path, or
+    under another: `promise=milestone.kind`.
     """
 
     payload: type[Message]
@@ -48,8 +49,11 @@ class EventKind:
     details: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for path in (self.account, *filter(None, (self.title,)), *self.details):
+        details = [detail_name_and_path(each) for each in self.details]
+        for path in (self.account, *filter(None, (self.title,)), *(path for _, path in details)):
             check_path(self.payload.DESCRIPTOR, path)
+        if len({name for name, _ in details}) < len(details):
+            raise ValueError(f"{self.kind} has two details of one name")
 
     @property
     def kind(self) -> str:
@@ -61,19 +65,25 @@ class EventKind:
         account_id = text_at(payload, self.account)
         if not account_id:
             return None
-        details = ((path.rpartition(".")[2], text_at(payload, path)) for path in self.details)
+        shown = ((name, text_at(payload, path)) for name, path in map(detail_name_and_path, self.details))
         return Entry(
             id=UUID(event.id),
             account_id=UUID(account_id),
             kind=self.kind,
             entry_time=time_from(event.occur_time),
             title=text_at(payload, self.title) if self.title else "",
-            details=tuple(Detail(name, value) for name, value in details if value),
+            details=tuple(Detail(name, value) for name, value in shown if value),
             service=self.payload.DESCRIPTOR.full_name.split(".")[1],
             reference_type=event.aggregate_type,
             reference_id=UUID(event.aggregate_id),
             actor_id=UUID(event.actor_id),
         )
+
+
+def detail_name_and_path(text: str) -> tuple[str, str]:
+    """`order.due_date` -> due_date and the path; `until=order.due_date` -> until and the path."""
+    name, _, path = text.rpartition("=")
+    return name or path.rpartition(".")[2], path
 
 
 def check_path(message: Any, path: str) -> None:

@@ -1,7 +1,7 @@
 """A lead: somebody who may become a customer, in somebody's hands or in a pool."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -19,6 +19,9 @@ class LeadState(StrEnum):
     CONVERTED = "CONVERTED"
     DISQUALIFIED = "DISQUALIFIED"
 
+
+# No attempt at a conversion takes longer: its calls have deadlines.
+ATTEMPT_LASTS = timedelta(minutes=2)
 
 MOVES: dict[LeadState, frozenset[LeadState]] = {
     LeadState.NEW: frozenset({LeadState.CONTACTED, LeadState.DISQUALIFIED}),
@@ -45,6 +48,9 @@ class Conversion:
     account_id: str = ""
     contact_id: str = ""
     opportunity_id: str = ""
+    # Whose attempt is under way, and since when.
+    actor_id: str = ""
+    attempt_time: datetime | None = None
 
     @property
     def next_step(self) -> ConversionStep | None:
@@ -75,6 +81,7 @@ class LeadEventKind(StrEnum):
     REVIVED = "REVIVED"
     CONVERSION_BEGUN = "CONVERSION_BEGUN"
     CONVERSION_ADVANCED = "CONVERSION_ADVANCED"
+    CONVERSION_ABANDONED = "CONVERSION_ABANDONED"
     CONVERTED = "CONVERTED"
 
 
@@ -107,6 +114,32 @@ class Lead:
     last_follow_up_time: datetime | None = None
     disqualify_reason: str = ""
     conversion: Conversion | None = None
+    version: int = 1
+    update_time: datetime | None = None
+    display_name: str = ""
+    company_name: str = ""
+    job_title: str = ""
+    phone_number: str = ""
+    email: str = ""
+    region_code: str = ""
+    source: str = ""
+    campaign: str = ""
+    description: str = ""
+    owner_team_id: str = ""
+    return_reason: str = ""
+    # By the pool's rules of `rules_version`; None without a limit, and while nobody holds it.
+    safe_until_time: datetime | None = None
+    rules_version: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Something may still come of it."""
+        return self.state not in (LeadState.CONVERTED, LeadState.DISQUALIFIED)
+
+    @property
+    def holder_id(self) -> str:
+        """Against whose capacity it counts; empty when against nobody's."""
+        return self.owner_id if self.is_open else ""
 
     @property
     def is_converting(self) -> bool:
@@ -186,9 +219,32 @@ class Lead:
         self._require_move(LeadState.CONVERTED)
         self._require_owner("converted")
         return LeadMove(
-            replace(self, conversion=Conversion(now)),
+            replace(self, conversion=Conversion(now, actor_id=actor_id, attempt_time=now)),
             (LeadEvent(now, LeadEventKind.CONVERSION_BEGUN, actor_id),),
         )
+
+    def take_over_conversion(self, *, now: datetime, actor_id: str) -> "LeadMove":
+        """Goes on with a conversion as this user. CONVERSION_UNDER_WAY while somebody else's attempt may still run."""
+        conversion = self.conversion
+        if conversion is None or not self.is_converting:
+            raise FailedPrecondition("no conversion is under way")
+        if conversion.actor_id == actor_id:
+            return LeadMove(self, ())
+        if conversion.attempt_time is not None and now < conversion.attempt_time + ATTEMPT_LASTS:
+            raise FailedPrecondition(
+                "somebody else is converting it right now",
+                reason="CONVERSION_UNDER_WAY",
+                retry_after_seconds=(conversion.attempt_time + ATTEMPT_LASTS - now).total_seconds(),
+            )
+        lead = replace(self, conversion=replace(conversion, actor_id=actor_id, attempt_time=now))
+        return LeadMove(lead, (LeadEvent(now, LeadEventKind.CONVERSION_ADVANCED, actor_id, "taken over"),))
+
+    def abandon_conversion(self, explanation: str, *, now: datetime, actor_id: str) -> "LeadMove":
+        """Ends an attempt that cannot succeed as it stands; what it created is found again by the next one."""
+        if not self.is_converting:
+            raise FailedPrecondition("no conversion is under way")
+        event = LeadEvent(now, LeadEventKind.CONVERSION_ABANDONED, actor_id, explanation)
+        return LeadMove(replace(self, conversion=None), (event,))
 
     def record_step(self, step: ConversionStep, id: str, *, now: datetime, actor_id: str) -> "LeadMove":
         """Notes what a step found or created; after the last one the lead is CONVERTED.
@@ -231,7 +287,16 @@ class Lead:
         self._require_not_converting("put into the pool")
         if not self.pool_id:
             raise FailedPrecondition("it belongs to no pool")
-        lead = replace(self, owner_id="", take_time=None, pool_time=event.at, former_owner_id=self.owner_id)
+        lead = replace(
+            self,
+            owner_id="",
+            owner_team_id="",
+            take_time=None,
+            safe_until_time=None,
+            pool_time=event.at,
+            former_owner_id=self.owner_id,
+            return_reason=event.detail,
+        )
         return LeadMove(lead, (event,))
 
     def _require_move(self, state: LeadState) -> None:
@@ -240,7 +305,7 @@ class Lead:
             raise FailedPrecondition(f"a lead that is {self.state} cannot become {state}; it can become: {named}")
 
     def _require_open(self, done: str) -> None:
-        if self.state in (LeadState.CONVERTED, LeadState.DISQUALIFIED):
+        if not self.is_open:
             raise FailedPrecondition(f"a lead that is {self.state} cannot be {done}")
 
     def _require_owner(self, done: str) -> None:

@@ -6,8 +6,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
+from crm_kit.etags import check_etag
 from crm_kit.money import Money
 
 WHOLE = Decimal(100)
@@ -121,7 +123,17 @@ class Opportunity:
     team: tuple[TeamShare, ...] = ()
     close_reason: str = ""
     close_time: datetime | None = None
+    # The moves since it was read; the earlier ones are counted only.
     history: tuple[StageChange, ...] = ()
+    earlier_moves: int = 0
+    # Since when it was in its stage when it was read.
+    stage_entered: datetime | None = None
+    version: int = 1
+    update_time: datetime | None = None
+    next_step: str = ""
+    source: str = ""
+    owner_team_id: str = ""
+    lead_id: str = ""
 
     def __post_init__(self) -> None:
         if self.amount.amount < 0:
@@ -132,7 +144,18 @@ class Opportunity:
     def stage_time(self) -> datetime:
         """Since when it is in its stage."""
         entered = (change.at for change in reversed(self.history) if change.from_stage_id != change.to_stage_id)
-        return next(entered, self.create_time)
+        return next(entered, self.stage_entered or self.create_time)
+
+    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Opportunity":
+        """With new values of some fields. FailedPrecondition unless it is open."""
+        check_etag(etag, self.version)
+        self._require(OpportunityState.OPEN, "changed")
+        after = replace(self, **values)
+        return self if after == self else after.changed(now)
+
+    def changed(self, now: datetime) -> "Opportunity":
+        """The next version."""
+        return replace(self, version=self.version + 1, update_time=max(now, self.update_time or now))
 
     def move(
         self, pipeline: Pipeline, stage_id: str, *, now: datetime, actor_id: str, override_reason: str = ""
@@ -216,6 +239,8 @@ class Opportunity:
                 return str(self.expected_close_date or "")
             case "owner_id":
                 return self.owner_id
+            case "next_step":
+                return self.next_step.strip()
             case _:
                 return self.fields.get(name, "").strip()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -95,6 +95,13 @@ class Order:
     place_time: datetime | None = None
     paid: Money | None = None
     cancel_reason: str = ""
+    opportunity_id: str = ""
+    owner_id: str = ""
+    owner_team_id: str = ""
+    payment_days: int = 30
+    version: int = 1
+    create_time: datetime | None = None
+    update_time: datetime | None = None
 
     def __post_init__(self) -> None:
         for number, line in enumerate(self.lines):
@@ -130,6 +137,15 @@ class Order:
     def open_amount(self) -> Money:
         """What is still to be paid, never below zero."""
         return max(self.gross - self.paid_amount, Money.zero(self.currency_code))
+
+    @property
+    def due_date(self) -> date | None:
+        """The day it is to be paid; None until it is placed."""
+        return None if self.place_time is None else self.place_time.date() + timedelta(days=self.payment_days)
+
+    def changed(self, now: datetime) -> "Order":
+        """The next version."""
+        return replace(self, version=self.version + 1, update_time=max(now, self.update_time or now))
 
     @property
     def overpaid_amount(self) -> Money:

@@ -5,13 +5,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.etags import check_etag
 
 # Two clocks that mean the same moment differ by no more than this.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -84,6 +87,37 @@ class PoolRules:
             return ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise invalid_field("rules.time_zone", "iana", f"{self.time_zone!r} is not an IANA time zone") from error
+
+
+# What a pool starts with: a week for what was just taken, and a week more for each time somebody took care.
+STARTING_RULES = PoolRules(
+    reclaim_after=timedelta(days=7),
+    extensions=MappingProxyType({kind: timedelta(days=7) for kind in FollowUpKind if kind is not FollowUpKind.NOTE}),
+    hard_maximum=timedelta(days=90),
+    claims_per_day=50,
+    former_owner_cool_down=timedelta(hours=24),
+    time_zone="Asia/Shanghai",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The public pool of a tenant. Its version counts the versions of its rules."""
+
+    id: UUID
+    display_name: str
+    rules: PoolRules
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+
+    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Pool":
+        """With new values of some fields."""
+        check_etag(etag, self.version)
+        after = replace(self, **values)
+        if after == self:
+            return self
+        return replace(after, version=self.version + 1, update_time=max(now, self.update_time))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""An uploaded file as rows, some at a time; never the whole of it in memory."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO
+from uuid import UUID
+
+from crm_kit.database.work import Reader
+from crm_kit.errors import InvalidArgument
+
+from crm_customer.imports.model import Import, Mode
+from crm_customer.imports.queries import get_part
+from crm_customer.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
+from crm_customer.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a row; `column` is the header, empty if it is about the whole row."""
+
+    column: str
+    value: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of the file: its cells, and the account they tell or what is wrong with them."""
+
+    number: int
+    cells: tuple[str, ...]
+    account: AccountRow | None
+    faults: tuple[Fault, ...] = ()
+
+
+class Source:
+    """The rows of one file in their order, each given once. Its methods read and parse: call them in a thread."""
+
+    def __init__(self, file: BinaryIO, job: Import) -> None:
+        self._sheet = read_spreadsheet(file)
+        self.header = self._sheet.header
+        self.mapping = job.mapping or checked(job, self.header)
+        self._cells: tuple[str, ...] = ()
+        rules = RowRules(external_source=job.external_source, name_required=job.mode is Mode.CREATE)
+        sheet = Spreadsheet(self.header, self._watched())
+        self._rows = read_rows(sheet, self.mapping, rules)
+
+    def skip(self, count: int) -> None:
+        """Pass over rows that are done; what later rows are compared with is kept of them."""
+        for _ in islice(self._rows, count):
+            pass
+
+    def take(self, count: int) -> list[FileRow]:
+        """The next rows; fewer at the end, none after it."""
+        return [self._file_row(row) for row in islice(self._rows, count)]
+
+    def column(self, field: str) -> str:
+        """The column that was taken for the field; empty if none was."""
+        return next((column for column, target in self.mapping.items() if target == field), "")
+
+    def columns_of_external_ids(self, default_source: str) -> dict[str, str]:
+        """System to the column of its external ids."""
+        return {
+            target.removeprefix(EXTERNAL_ID_PREFIX) if target != Field.EXTERNAL_IDS else default_source: column
+            for column, target in self.mapping.items()
+            if target == Field.EXTERNAL_IDS or target.startswith(EXTERNAL_ID_PREFIX)
+        }
+
+    def _watched(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        for number, cells in self._sheet.rows:
+            self._cells = cells
+            yield number, cells
+
+    def _file_row(self, row: AccountRow | BadRow) -> FileRow:
+        if isinstance(row, AccountRow):
+            return FileRow(row.row_number, self._cells, row)
+        faults = tuple(Fault(each.column, each.value, each.reason, each.detail) for each in row.errors)
+        return FileRow(row.row_number, row.cells, None, faults)
+
+
+def checked(job: Import, header: tuple[str, ...]) -> dict[str, str]:
+    """What each column is taken for; InvalidArgument when that is not enough for the import's mode."""
+    mapping = mapping_for(header, job.columns, name_required=job.mode is not Mode.UPDATE)
+    custom = next((target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)), None)
+    if custom:
+        raise InvalidArgument(f"accounts have no field {custom!r}", reason="IMPORT_MAPPING_INCOMPLETE")
+    keys = (target for target in mapping.values() if target.startswith(Field.EXTERNAL_IDS))
+    if job.mode is not Mode.CREATE and next(keys, None) is None:
+        raise InvalidArgument(
+            f"no column is an external id, by which accounts are found; the columns are: {', '.join(header)}",
+            reason="IMPORT_MAPPING_INCOMPLETE",
+        )
+    return mapping
+
+
+def count_rows(file: BinaryIO) -> int:
+    """How many rows the file has. Reads all of it, so what cannot be read is refused before anything is written."""
+    return sum(1 for _ in read_spreadsheet(file).rows)
+
+
+async def fetch_upload(reader: Reader, upload_id: UUID, size: int) -> BinaryIO:
+    """The upload as a temporary file, which is gone when it is closed."""
+    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        while (offset := file.tell()) < size:
+            part = await get_part(reader, upload_id, offset)
+            if part is None:
+                raise InvalidArgument("the upload is not complete", reason="UPLOAD_UNREADABLE")
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    return file

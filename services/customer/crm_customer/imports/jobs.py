@@ -1,0 +1,81 @@
+"""Which worker has which import: a claim on a row, renewed by its holder, free for others once it lapses."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.statements import statement
+from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy.types import Interval, Uuid
+
+from crm_customer.imports.tables import import_jobs
+
+CLAIM = timedelta(seconds=30)
+RENEW_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An import that `holder` has claimed; `tries` claims there were."""
+
+    tenant_id: UUID
+    import_id: UUID
+    holder: UUID
+    tries: int = 1
+
+
+@statement
+def claim_next() -> Any:
+    """The import that waits longest, whoever's it is; one that another worker claims just now is passed over."""
+    jobs = import_jobs
+    free = (
+        select(jobs.c.tenant_id, jobs.c.import_id)
+        .where(jobs.c.expire_time < func.clock_timestamp())
+        .order_by(jobs.c.expire_time)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return (
+        update(jobs)
+        .where(tuple_(jobs.c.tenant_id, jobs.c.import_id).in_(free))
+        .values(
+            holder=bindparam("holder", type_=Uuid),
+            tries=jobs.c.tries + 1,
+            expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval),
+        )
+        .returning(jobs.c.tenant_id, jobs.c.import_id, jobs.c.tries)
+    )
+
+
+@statement
+def extend_claim() -> Any:
+    jobs = import_jobs
+    return (
+        update(jobs)
+        .where(
+            jobs.c.tenant_id == bindparam("tenant_id"),
+            jobs.c.import_id == bindparam("import_id"),
+            jobs.c.holder == bindparam("holder"),
+        )
+        .values(expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval))
+        .returning(jobs.c.import_id)
+    )
+
+
+async def claim(database: Database, holder: UUID) -> Job | None:
+    """The next import to carry out; None when there is none."""
+    rows = await database.all(ALL_TENANTS, claim_next(), {"holder": holder, "duration": CLAIM})
+    return Job(rows[0]["tenant_id"], rows[0]["import_id"], holder, rows[0]["tries"]) if rows else None
+
+
+async def renew(database: Database, job: Job, duration: timedelta = CLAIM) -> bool:
+    """Keep the claim so much longer; False when it is another worker's now, or the import has ended."""
+    values = {"tenant_id": job.tenant_id, "import_id": job.import_id, "holder": job.holder, "duration": duration}
+    return bool(await database.all(job.tenant_id, extend_claim(), values))
+
+
+async def release(database: Database, job: Job) -> None:
+    """Leave the import to whoever comes next."""
+    await renew(database, job, timedelta(0))

@@ -1,0 +1,142 @@
+"""What rows refer to: accounts by their external ids, owners and parents by what people call them."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader, Unit
+from crm_kit.errors import InvalidArgument, NotFound, invalid_field
+from crm_kit.identity.access import Scope, visible
+from crm_kit.plumbing import access_users
+from sqlalchemy import Select, bindparam, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+from crm_customer.accounts.model import Account
+from crm_customer.accounts.queries import find_by_external_id, get_accounts
+from crm_customer.accounts.tables import account_external_ids, accounts
+from crm_customer.spreadsheets.rows import AccountRow
+
+Key = tuple[str, str]
+
+
+@statement
+def accounts_by_keys() -> Select[Any]:
+    keys = account_external_ids
+    asked = func.unnest(bindparam("sources", type_=ARRAY(Text)), bindparam("values", type_=ARRAY(Text))).table_valued(
+        "source", "value", name="asked"
+    )
+    return select(keys.c.source, keys.c.value, keys.c.account_id).where(
+        keys.c.tenant_id == bindparam("tenant_id"),
+        tuple_(keys.c.source, keys.c.value).in_(select(asked.c.source, asked.c.value)),
+    )
+
+
+@statement
+def users_by_name() -> Select[Any]:
+    users = access_users.c
+    return (
+        select(users.id)
+        .where(
+            users.tenant_id == bindparam("tenant_id"),
+            users.active,
+            or_(users.login == func.lower(bindparam("name", type_=Text)), users.display_name == bindparam("name")),
+        )
+        .limit(2)
+    )
+
+
+@statement
+def accounts_by_name(scope: Scope) -> Select[Any]:
+    return (
+        select(accounts.c.id)
+        .where(
+            accounts.c.tenant_id == bindparam("tenant_id"),
+            accounts.c.display_name == bindparam("name"),
+            accounts.c.status.not_in(["ARCHIVED", "MERGED"]),
+            visible(accounts, scope),
+        )
+        .limit(2)
+    )
+
+
+class Known:
+    """The accounts that some rows' external ids name, as they are now."""
+
+    def __init__(self, ids: dict[Key, UUID], seen: dict[UUID, Account]) -> None:
+        self._ids = ids
+        self._seen = seen
+
+    def account_of(self, row: AccountRow) -> Account | None:
+        """The one account that the row's external ids name; None for new ones.
+
+        NotFound when the user may not see it, InvalidArgument when they name several.
+        """
+        ids = {self._ids[key] for key in row.external_ids if key in self._ids}
+        if not ids:
+            return None
+        if len(ids) > 1:
+            raise invalid_field("account.external_ids", "unique", "the row's keys are those of different accounts")
+        account = self._seen.get(ids.pop())
+        if account is None:
+            raise NotFound("the account with this key is not yours to change", reason="ACCOUNT_NOT_FOUND")
+        return account
+
+    def taken(self, row: AccountRow) -> Key | None:
+        """An external id of the row that an account has already."""
+        return next((key for key in row.external_ids if key in self._ids), None)
+
+
+async def known_accounts(reader: Reader, rows: Iterable[AccountRow]) -> Known:
+    """The accounts that the rows' external ids name."""
+    keys = [key for row in rows for key in row.external_ids]
+    if not keys:
+        return Known({}, {})
+    sources, values = zip(*keys, strict=True)
+    found = await reader.all(accounts_by_keys(), sources=list(sources), values=list(values))
+    ids = {(each["source"], each["value"]): each["account_id"] for each in found}
+    return Known(ids, await get_accounts(reader, set(ids.values())))
+
+
+class Lookups:
+    """Owners and parents of the rows of one import; what was found once is remembered while it runs."""
+
+    def __init__(self, external_source: str) -> None:
+        self._source = external_source
+        self._owners: dict[str, UUID] = {}
+        # What rows of a dry run would have created, and later rows may name as their parent.
+        self.imagined: set[str] = set()
+
+    async def owner(self, reader: Reader, name: str) -> UUID:
+        """The active user with this login or name; InvalidArgument for none and for several."""
+        if name not in self._owners:
+            rows = await reader.all(users_by_name(), name=name)
+            self._owners[name] = the_one([row["id"] for row in rows], "account.owner_id", "active user", name)
+        return self._owners[name]
+
+    async def parent(self, work: Unit, name: str) -> UUID | None:
+        """The account with this external id or name; InvalidArgument for none and for several."""
+        found = await self._accounts(work, name)
+        if not found and work.pieces:
+            # An earlier row may have it, not yet sent.
+            await work.flush()
+            found = await self._accounts(work, name)
+        if not found and name in self.imagined:
+            return None
+        return the_one(found, "account.parent_id", "account", name)
+
+    async def _accounts(self, reader: Reader, name: str) -> Collection[UUID]:
+        id = await find_by_external_id(reader, self._source, name)
+        if id is not None and await get_accounts(reader, [id]):
+            return [id]
+        return [row["id"] for row in await reader.all(accounts_by_name(reader.scope), name=name)]
+
+
+def the_one(found: Collection[UUID], field: str, noun: str, name: str) -> UUID:
+    """The only one found."""
+    if len(found) == 1:
+        return next(iter(found))
+    detail = f"several {noun}s are called {name!r}" if found else f"there is no {noun} {name!r}"
+    error: InvalidArgument = invalid_field(field, "reference", detail, reason="REFERENCE_NOT_FOUND")
+    raise error

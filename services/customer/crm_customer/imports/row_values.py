@@ -1,0 +1,133 @@
+"""A row's texts as the values that commands take. Pure.
+
+An import adds: of lists (phones, e-mails, tags, roles, external ids) what was there stays, behind what the row tells.
+What a row does not tell stays as it is.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from crm_kit.errors import invalid_field
+
+from crm_customer.accounts.model import Account, Address, ExternalId, Kind, Role, Status
+from crm_customer.contacts.model import AccountLink, Contact
+from crm_customer.spreadsheets.rows import AccountRow
+
+Value = TypeVar("Value")
+PLAIN = (
+    *("legal_name", "short_name", "credit_code", "industry", "employee_count", "region_code"),
+    *("website", "source", "taboos"),
+)
+MOST = {"phone_numbers": 20, "emails": 20, "tags": 50, "external_ids": 20, "addresses": 20}
+"""Of each list, as the contract says."""
+
+OFFICE = "OFFICE"
+
+
+def new_account(row: AccountRow) -> dict[str, Any]:
+    """Fields of a new account beside kind and name."""
+    values = told(row)
+    values |= {name: tuple(several) for name, several in lists(row).items() if several}
+    if row.status:
+        values["status"] = Status(row.status)
+    if place := address(row, None):
+        values["addresses"] = (place,)
+    if notes := notes_with(None, row):
+        values["preferences"] = notes
+    return values
+
+
+def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
+    """Fields of an account that the row tells. InvalidArgument where a list becomes too long."""
+    values = told(row)
+    for name, several in lists(row).items():
+        if several:
+            values[name] = joined(name, several, getattr(before, name))
+    if row.display_name:
+        values["display_name"] = row.display_name
+    if row.kind:
+        values["kind"] = Kind(row.kind)
+    office = next((each for each in before.addresses if each.kind == OFFICE), None)
+    if place := address(row, office):
+        others = tuple(each for each in before.addresses if each is not office)
+        values["addresses"] = joined("addresses", (place,), others)
+    if notes := notes_with(before.preferences, row):
+        values["preferences"] = notes
+    return values
+
+
+def new_contact(row: AccountRow, account_id: UUID) -> dict[str, Any]:
+    """Fields of a new contact beside its name."""
+    values: dict[str, Any] = {
+        "accounts": (AccountLink(account_id),),
+        "phone_numbers": row.contact_phone,
+        "emails": row.contact_email,
+    }
+    return values | ({"job_title": row.contact_title} if row.contact_title else {})
+
+
+def changed_contact(before: Contact, row: AccountRow) -> dict[str, Any]:
+    """Fields of a contact that the row tells."""
+    values: dict[str, Any] = {"job_title": row.contact_title} if row.contact_title else {}
+    for name, several in (("phone_numbers", row.contact_phone), ("emails", row.contact_email)):
+        if several:
+            values[name] = joined(name, several, getattr(before, name))
+    return values
+
+
+def told(row: AccountRow) -> dict[str, Any]:
+    """Fields with one value."""
+    return {name: value for name in PLAIN if (value := getattr(row, name)) is not None}
+
+
+def lists(row: AccountRow) -> dict[str, tuple[Any, ...]]:
+    """Fields with several values. Without a contact's name its numbers are the account's."""
+    anonymous = row.contact_name is None
+    phones = (*row.phone_numbers, *(row.contact_phone if anonymous else ()))
+    emails = (*row.emails, *(row.contact_email if anonymous else ()))
+    return {
+        "roles": tuple(map(Role, row.roles)),
+        "phone_numbers": tuple(dict.fromkeys(phones)),
+        "emails": tuple(dict.fromkeys(emails)),
+        "tags": row.tags,
+        "external_ids": tuple(ExternalId(source, value) for source, value in row.external_ids),
+    }
+
+
+def joined(name: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The new values and those old ones that are still true; as they were when they are all there already."""
+    if set(new) <= set(old):
+        return old
+    if name == "external_ids":
+        # Each source has one key: the new one.
+        sources = {each.source for each in new}
+        old = tuple(each for each in old if each.source not in sources)
+    values = tuple(dict.fromkeys((*new, *old)))
+    if len(values) > MOST.get(name, len(values)):
+        detail = f"with those that are there already it would be {len(values)}, at most {MOST[name]} are possible"
+        raise invalid_field(f"account.{name}", "max_items", detail, reason="TOO_MANY_VALUES")
+    return values
+
+
+def address(row: AccountRow, before: Address | None) -> Address | None:
+    """The office, with what the row tells; None when it tells nothing."""
+    texts = {"city": row.city, "line": row.address, "postal_code": row.postal_code}
+    given = {name: text for name, text in texts.items() if text}
+    if not given:
+        return None
+    if row.region_code:
+        given["region_code"] = row.region_code
+    return replace(before or Address(kind=OFFICE), **given)
+
+
+def notes_with(before: str | None, row: AccountRow) -> str | None:
+    """Preferences as they become: accounts have no other place for remarks. None when nothing is told."""
+    if not row.preferences and not row.remarks:
+        return None
+    notes = row.preferences or before or ""
+    if row.remarks and row.remarks not in notes:
+        notes = f"{notes}\n{row.remarks}".strip()
+    if len(notes) > 4000:
+        raise invalid_field("account.preferences", "max_len", "together with what is there it is too long")
+    return notes

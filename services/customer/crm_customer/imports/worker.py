@@ -1,0 +1,227 @@
+"""Carries imports out: one at a time, some rows a transaction, from where it was left.
+
+What a transaction makes of its rows commits together with the import's counters, if nobody else has moved the
+import on meanwhile: so wherever a worker dies, no row is lost and none is there twice. Another worker takes the
+import over when the dead one's claim lapses.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from crm_kit.clock import TenantClock
+from crm_kit.database.connections import Database
+from crm_kit.database.work import Eyes, Unit, retried
+from crm_kit.directory.access import Directory
+from crm_kit.errors import Conflict, CrmError, Unavailable
+from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope, service_actor
+from crm_kit.identity.tokens import Claims
+from crm_kit.ids import new_id
+
+from crm_customer.imports import jobs
+from crm_customer.imports.batch import Batch, fault_of
+from crm_customer.imports.commands import finish, save
+from crm_customer.imports.files import Fault, FileRow, Source, count_rows, fetch_upload
+from crm_customer.imports.jobs import Job
+from crm_customer.imports.lookups import Lookups
+from crm_customer.imports.model import UNDER_WAY, Import
+from crm_customer.imports.progress import advance
+from crm_customer.imports.queries import get_import, get_upload
+from crm_customer.spreadsheets.mapping import Field
+
+log = structlog.get_logger()
+BATCH = 100
+"""Rows of one transaction."""
+
+POLL_SECONDS = 2.0
+MOST_TRIES = 20
+"""Claims on one import; more mean that it takes its workers down."""
+
+
+class Overtaken(Exception):
+    """Somebody else has moved the import on: cancelled it, or taken it over."""
+
+
+@dataclass(slots=True)
+class Run:
+    """An import under way in this worker."""
+
+    job: Import
+    source: Source
+    lookups: Lookups
+
+
+class ImportWorker:
+    """Takes imports of all tenants as they come. `run` it as often as imports shall be carried out side by side."""
+
+    def __init__(self, database: Database, clock: TenantClock, directory: Directory, issuer: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._directory = directory
+        self._issuer = issuer
+        self._waiting = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is an import to carry out."""
+        self._waiting.set()
+
+    async def run(self) -> None:
+        """Carry imports out for ever."""
+        while True:
+            try:
+                job = await jobs.claim(self._database, new_id())
+                if job is not None:
+                    await self.hold(job)
+                    continue
+            except Unavailable as error:
+                log.warning("import.waiting", error=error.detail)
+                await asyncio.sleep(POLL_SECONDS)
+            except Exception:
+                # A defect of ours: that import is tried again when the claim on it has lapsed, the next one now.
+                log.exception("import.stopped")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.wait(), POLL_SECONDS)
+            self._waiting.clear()
+
+    async def hold(self, job: Job) -> None:
+        """Carry out an import as long as the claim on it can be kept; what is not done is left to the next worker."""
+        work = asyncio.create_task(self.carry_out(job))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=jobs.RENEW_SECONDS)
+                if not work.done() and not await jobs.renew(self._database, job):
+                    log.warning("import.lost", import_id=str(job.import_id))
+                    return
+            await work
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await jobs.release(self._database, job)
+            raise
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def carry_out(self, job: Job) -> None:
+        """Carry out an import from where it was left until it ends, or is taken away."""
+        try:
+            if job.tries > MOST_TRIES:
+                raise CrmError(f"it was begun {MOST_TRIES} times and never ended")
+            await self._from_where_it_was_left(job)
+        except Overtaken:
+            log.info("import.overtaken", import_id=str(job.import_id))
+            await jobs.release(self._database, job)
+        except (Unavailable, Conflict):
+            raise
+        except CrmError as error:
+            await self._fail(job, error)
+
+    async def _from_where_it_was_left(self, job: Job) -> None:
+        reader = await self._eyes(job.tenant_id)
+        found = await get_import(reader, job.import_id)
+        if found.state not in UNDER_WAY:
+            raise Overtaken
+        upload = await get_upload(reader, found.upload_id)
+        with await fetch_upload(reader, upload.id, upload.received_bytes) as file:
+            total = found.rows_total or await asyncio.to_thread(count_rows, file)
+            run = Run(found, await asyncio.to_thread(Source, file, found), Lookups(found.external_source))
+            if not found.header:
+                await self._begin(run, total)
+            await asyncio.to_thread(run.source.skip, found.rows_read)
+            while rows := await asyncio.to_thread(run.source.take, BATCH):
+                await self._write(run, rows)
+        async with self._unit(run.job) as work:
+            finish(work, run.job, run.job.succeed(work.now))
+
+    async def _begin(self, run: Run, total: int) -> None:
+        async with self._unit(run.job) as work:
+            after = run.job.begin(run.source.header, run.source.mapping, total, work.now)
+            save(work, run.job, after)
+        run.job = after
+
+    async def _write(self, run: Run, rows: Sequence[FileRow]) -> None:
+        """Write rows in one transaction; in smaller ones where that is refused, so that the good rows are in."""
+        actor, scope = await self._rights(run)
+        try:
+            await retried(lambda: self._attempt(run, actor, scope, rows))
+            return
+        except (Overtaken, Unavailable):
+            raise
+        except CrmError as error:
+            fault = fault_of(error, rows[0], run.source, run.job.external_source)
+        except Exception:
+            # Whatever it is, it must not keep the other rows out.
+            log.exception("import.batch_failed", import_id=str(run.job.id), row=rows[0].number, rows=len(rows))
+            fault = Fault("", "", "INTERNAL", "a failure of ours, which the log has")
+        if len(rows) > 1:
+            await self._write(run, rows[: len(rows) // 2])
+            await self._write(run, rows[len(rows) // 2 :])
+            return
+        async with self._unit(run.job) as work:
+            after = advance(work, run.job, rows, [(fault,)])
+        run.job = after
+
+    async def _attempt(self, run: Run, actor: Actor, scope: Scope, rows: Sequence[FileRow]) -> None:
+        """Rows, counters and errors in one transaction. A dry run takes its rows back before it counts them."""
+        work = Unit(self._database, actor, scope=scope, now=await self._clock.now(actor.tenant_id))
+        try:
+            results = await Batch(work, run.job, run.source, run.lookups).write(rows)
+            if not run.job.dry_run:
+                after = advance(work, run.job, rows, results)
+                await work.commit()
+        except Conflict:
+            await self._check_not_overtaken(run.job)
+            raise
+        finally:
+            await work.close()
+        if run.job.dry_run:
+            async with self._unit(run.job) as work:
+                after = advance(work, run.job, rows, results)
+        run.job = after
+
+    async def _check_not_overtaken(self, job: Import) -> None:
+        """Whether the conflict was about the import itself."""
+        reader = await self._eyes(job.tenant_id)
+        if (await get_import(reader, job.id)).version != job.version:
+            raise Overtaken
+
+    async def _fail(self, job: Job, error: CrmError) -> None:
+        """The file or the user's rights do not allow to go on."""
+        before = await get_import(await self._eyes(job.tenant_id), job.import_id)
+        if before.state in UNDER_WAY:
+            log.info("import.failed", import_id=str(job.import_id), reason=error.reason)
+            with contextlib.suppress(Overtaken):
+                async with self._unit(before) as work:
+                    finish(work, before, before.fail(error.reason, error.detail, work.now))
+
+    async def _rights(self, run: Run) -> tuple[Actor, Scope]:
+        """The user who made the import with what they may do now, and the records they may change."""
+        tenant, user = str(run.job.tenant_id), str(run.job.owner_id)
+        claims = Claims(self._issuer, tenant, user, expire_time=math.inf, token_id="")
+        actor = await self._directory.actor(claims)
+        scope = actor.access.scope("accounts.write")
+        if run.source.column(Field.CONTACT_NAME):
+            scope = min(scope, actor.access.scope("contacts.write"))
+        return actor, scope
+
+    @contextlib.asynccontextmanager
+    async def _unit(self, job: Import) -> AsyncIterator[Unit]:
+        """A unit of the import's own progress, in the name of who made it; Overtaken when it is no more as it was."""
+        actor = Actor(job.tenant_id, job.owner_id, SERVICE_ACCESS)
+        work = Unit(self._database, actor, scope=Scope.ALL, now=await self._clock.now(job.tenant_id))
+        try:
+            yield work
+            await work.commit()
+        except Conflict:
+            await self._check_not_overtaken(job)
+            raise
+        finally:
+            await work.close()
+
+    async def _eyes(self, tenant_id: UUID) -> Eyes:
+        now = await self._clock.now(tenant_id)
+        return Eyes(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)

@@ -1,0 +1,71 @@
+"""Tables of opportunities."""
+
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from crm_sales.metadata import metadata
+
+opportunities = tenant_table(
+    "opportunities",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    Column("expected_close_date", Date),
+    Column("pipeline_id", Uuid, nullable=False),
+    Column("stage_id", Uuid, nullable=False),
+    Column("stage_time", DateTime(timezone=True), nullable=False),
+    Column("move_count", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("fields", JSONB, nullable=False),
+    Column("checked", ARRAY(Text), nullable=False),
+    Column("team", JSONB, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("owner_team_id", Uuid),
+    Column("lead_id", Uuid),
+    Column("close_reason", Text, nullable=False),
+    Column("close_time", DateTime(timezone=True)),
+    *versioned_columns(),
+    reference("stage_id", "pipeline_stages", name="opportunities_stage_fkey", field="opportunity.stage_id"),
+    reference("lead_id", "leads", name="opportunities_lead_fkey", field="opportunity.lead_id"),
+)
+
+
+def _index(name: str, *columns: str) -> None:
+    Index(f"opportunities_{name}_index", opportunities.c.tenant_id, *(opportunities.c[column] for column in columns))
+
+
+_index("create_time", "create_time", "id")
+_index("update_time", "update_time", "id")
+_index("display_name", "display_name", "id")
+_index("expected_close_date", "expected_close_date", "id")
+_index("amount", "amount", "id")
+_index("owner", "owner_id", "create_time", "id")
+_index("owner_team", "owner_team_id", "create_time")
+_index("account", "account_id", "create_time")
+_index("stage", "stage_id", "create_time")
+_index("lead", "lead_id")
+
+# Every move through stages and states, with what it was worth then.
+stage_changes = tenant_table(
+    "stage_changes",
+    metadata,
+    Column("opportunity_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("change_time", DateTime(timezone=True), nullable=False),
+    Column("actor_id", Uuid, nullable=False),
+    Column("from_stage_id", Uuid, nullable=False),
+    Column("to_stage_id", Uuid, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    reference("opportunity_id", "opportunities", name="stage_changes_opportunity_fkey", field="id"),
+    key=("opportunity_id", "number"),
+)

@@ -1,0 +1,45 @@
+"""Table of orders."""
+
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_sales.metadata import metadata
+
+# The amounts are what the lines add up to; they are stored to be filtered and summed.
+orders = tenant_table(
+    "orders",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("opportunity_id", Uuid),
+    Column("currency_code", Text, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("payment_days", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("hold_reasons", JSONB, nullable=False),
+    Column("release", JSONB),
+    Column("gross_amount", Numeric, nullable=False),
+    Column("paid_amount", Numeric, nullable=False),
+    Column("place_time", DateTime(timezone=True)),
+    Column("due_date", Date),
+    Column("cancel_reason", Text, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("owner_team_id", Uuid),
+    *versioned_columns(),
+    reference("opportunity_id", "opportunities", name="orders_opportunity_fkey", field="order.opportunity_id"),
+)
+
+
+def _index(name: str, *columns: str) -> None:
+    Index(f"orders_{name}_index", orders.c.tenant_id, *(orders.c[column] for column in columns))
+
+
+_index("create_time", "create_time", "id")
+_index("update_time", "update_time", "id")
+_index("place_time", "place_time", "id")
+_index("due_date", "due_date", "id")
+_index("owner", "owner_id", "create_time", "id")
+_index("owner_team", "owner_team_id", "create_time")
+_index("account", "account_id", "due_date", "id")
+_index("opportunity", "opportunity_id")

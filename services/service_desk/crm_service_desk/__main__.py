@@ -1,0 +1,10 @@
+"""python -m crm_service_desk serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES"""
+
+import sys
+
+from crm_kit.service import main
+from crm_kit.settings import read_settings
+
+from crm_service_desk.app import SETTINGS, build, built_in_keys
+
+main(lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])

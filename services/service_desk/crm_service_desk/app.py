@@ -1,0 +1,45 @@
+"""The composition root of the service desk: what it is made of, and nothing else."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from crm_kit.identity.tokens import FetchKeys
+from crm_kit.paging import PageTokens
+from crm_kit.rpc.keys import keys_from_customer
+from crm_kit.rpc.peers import Peer
+from crm_kit.service import Service
+
+from crm_service_desk.accounts.wire import AccountBook
+from crm_service_desk.calendars.servicer import CalendarServicer
+from crm_service_desk.cases.servicer import CaseServicer
+from crm_service_desk.cases.timers import Timers
+from crm_service_desk.consumers import follow_events
+from crm_service_desk.defaults import Defaults
+from crm_service_desk.service_levels.servicer import ServiceLevelServicer
+from crm_service_desk.settings import ServiceDeskSettings
+from crm_service_desk.tables import metadata
+
+SETTINGS = ServiceDeskSettings
+
+
+def build(settings: ServiceDeskSettings) -> Service:
+    """Put the service together."""
+    service = Service("service_desk", settings, metadata, Path(__file__).parent)
+    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
+    customer = Peer(settings.customer_address)
+    defaults = Defaults(service.database)
+    timers = Timers(service.database)
+    service.servicers = [
+        CalendarServicer(tokens, defaults),
+        ServiceLevelServicer(tokens, defaults),
+        CaseServicer(tokens, defaults, AccountBook(customer), reopen_window=timedelta(days=settings.reopen_days)),
+    ]
+    follow_events(service.consumers, service.directory, wake=timers.wake)
+    service.jobs.append(timers.run)
+    service.closers.append(customer.close)
+    return service
+
+
+def built_in_keys(service: Service) -> FetchKeys:
+    """The built-in issuer's keys, asked of the customer service."""
+    return keys_from_customer(service.settings.customer_address)

@@ -1,0 +1,25 @@
+"""What the service desk does on events of the other services."""
+
+from collections.abc import Callable
+from typing import Any
+
+from crm.customer.v1 import events_pb2 as customer
+from crm_kit.database.work import Unit
+from crm_kit.directory.access import Directory
+from crm_kit.directory.projection import follow_directory
+from crm_kit.events.consumers import Consumers, Event
+
+from crm_service_desk.accounts.commands import put_account
+from crm_service_desk.accounts.wire import account_from
+
+
+def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[[], None]) -> None:
+    """Subscribe to the directory and to accounts; `wake` is called when a tenant's clock may have moved."""
+    follow_directory(consumers, directory, wake=wake)
+    for payload in (customer.AccountCreated, customer.AccountUpdated, customer.AccountStatusChanged):
+        consumers.on(payload, project_account)
+
+
+async def project_account(work: Unit, event: Event, payload: Any) -> None:
+    """Keep what cases need to know of an account."""
+    put_account(work, account_from(payload.account, version=event.aggregate_version))
