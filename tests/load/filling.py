@@ -36,7 +36,7 @@ WHERE tablename = 'accounts' AND indexname NOT IN (SELECT conname FROM pg_constr
 """
 
 
-async def fill_accounts(url: str, rows: int, *, owner_id: UUID, tenant_id: UUID | None) -> None:
+async def fill_accounts(url: str, rows: int, *, owner_id: UUID | None, tenant_id: UUID | None) -> None:
     """Write `rows` accounts, a few seconds apart, the last one at the start of 2026; `tenant_id` where there are any.
 
     `url` is the superuser's: row-level security and triggers are passed by. Indexes are built after the rows.

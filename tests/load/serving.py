@@ -30,6 +30,6 @@ async def serve_accounts(accounts: Accounts, address: str) -> None:
     await asyncio.Event().wait()
 
 
-def handler(run: Any, request: Any, response: Any) -> grpc.RpcMethodHandler[Any, Any]:
+def handler(run: Any, request: Any, response: Any) -> "grpc.RpcMethodHandler[Any, Any]":
     """As generated code makes it."""
     return grpc.unary_unary_rpc_method_handler(run, request.FromString, response.SerializeToString)

@@ -44,7 +44,7 @@ class Subject:
     database_url: str
     headers: dict[str, str] = field(default_factory=dict)
     tenant_id: UUID | None = None
-    user_id: UUID = UUID(int=1)
+    user_id: UUID | None = None
     ids: list[str] = field(default_factory=list)
 
     @property
@@ -144,14 +144,14 @@ class Stage:
         while self._children:
             await self._children.pop().stop()
 
-    async def _start(self, name: str, module: str, *arguments: str, variables: Mapping[str, str] | None = None) -> Child:
+    async def _start(
+        self, name: str, module: str, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> Child:
         child = await Child.start(self._program(name, module, *arguments, variables=variables))
         self._children.append(child)
         return child
 
-    def _program(
-        self, name: str, module: str, *arguments: str, variables: Mapping[str, str] | None = None
-    ) -> Program:
+    def _program(self, name: str, module: str, *arguments: str, variables: Mapping[str, str] | None = None) -> Program:
         return Program(
             name=name,
             command=(sys.executable, "-m", module, *arguments),

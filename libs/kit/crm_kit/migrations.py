@@ -166,11 +166,7 @@ def _config(folder: Path) -> Config:
 
 
 def _comparing(connection: Connection) -> MigrationContext:
-    # What has no Table of its own (made by SQL in a migration) is not Alembic's business.
-    def ours(_object: object, name: str | None, kind: str, reflected: bool, compared_to: object) -> bool:
-        return not (reflected and compared_to is None and (name or "").startswith("account_search"))
-
-    return MigrationContext.configure(connection, opts={"include_object": ours, "compare_server_default": False})
+    return MigrationContext.configure(connection, opts={"compare_server_default": False})
 
 
 def _body(operations: Any) -> str:

@@ -10,6 +10,8 @@ from crm_kit.service import Service
 from crm_customer.accounts.servicer import AccountServicer
 from crm_customer.consumers import follow_events
 from crm_customer.contacts.servicer import ContactServicer
+from crm_customer.imports.servicer import ImportServicer
+from crm_customer.imports.worker import ImportWorker
 from crm_customer.interactions.servicer import InteractionServicer
 from crm_customer.roles.renewal import RoleRenewal
 from crm_customer.roles.servicer import RoleServicer
@@ -46,6 +48,10 @@ def build(settings: CustomerSettings) -> Service:
         TokenServicer(issuer),
     ]
     service.jobs.append(RoleRenewal(service.database, service.clock, service.directory).run)
+    importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
+    service.servicers.append(ImportServicer(tokens, importing.wake))
+    # Twice: a long import does not keep the short ones waiting.
+    service.jobs += [importing.run, importing.run]
     follow_events(service.consumers)
     return service
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
+from crm.scoring.v1 import events_pb2 as scoring
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import Unit
 from crm_kit.events.consumers import Consumers, Event
 from google.protobuf.message import Message
 
+from crm_customer.accounts.projections import project_value_tier
 from crm_customer.timeline.commands import put_entry
-from crm_customer.timeline.wire import EventKind
+from crm_customer.timeline.wire import EventKind, text_at
 
 Effect = Callable[[Unit, Event, Any], Awaitable[None]]
 
@@ -33,10 +36,18 @@ TIMELINE: Sequence[EventKind] = (
     EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),
     EventKind(service_desk.MilestoneBreached, "case.account_id", "case.title", (*CASE, "promise=milestone.kind")),
+    EventKind(scoring.ValueTierChanged, "account_id", "", ("old_tier", "new_tier")),
 )
 
+
+async def keep_value_tier(work: Unit, event: Event, payload: scoring.ValueTierChanged) -> None:
+    """Accounts show their tier, and can be filtered by it."""
+    tier = text_at(payload, "new_tier").replace("UNKNOWN", "")
+    project_value_tier(work, UUID(payload.account_id), tier, version=event.aggregate_version)
+
+
 # What else happens on an event.
-EFFECTS: Mapping[type[Message], Sequence[Effect]] = {}
+EFFECTS: Mapping[type[Message], Sequence[Effect]] = {scoring.ValueTierChanged: (keep_value_tier,)}
 
 
 def follow_events(consumers: Consumers) -> None:

@@ -2,6 +2,7 @@
 
 from crm_customer.accounts import tables as accounts
 from crm_customer.contacts import tables as contacts
+from crm_customer.imports import tables as imports
 from crm_customer.interactions import tables as interactions
 from crm_customer.metadata import metadata
 from crm_customer.roles import tables as roles
@@ -14,6 +15,7 @@ from crm_customer.users import tables as users
 __all__ = [
     "accounts",
     "contacts",
+    "imports",
     "interactions",
     "metadata",
     "roles",

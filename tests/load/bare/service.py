@@ -13,6 +13,7 @@ import orjson
 import uvloop
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2
+from crm_kit.database.connections import Connection
 from crm_kit.ids import new_id
 
 from tests.load.serving import serve_accounts
@@ -37,12 +38,6 @@ INSERT INTO outbox (id, subject, aggregate_id, event) VALUES ($18, 'crm.events.c
 KINDS = {number: name.removeprefix("KIND_") for name, number in pb.Account.Kind.items()}
 ROLES = {number: name.removeprefix("ROLE_") for name, number in pb.Account.Role.items()}
 ADDRESS_KINDS = {number: name.removeprefix("KIND_") for name, number in pb.Address.Kind.items()}
-
-
-class Connection(asyncpg.Connection[asyncpg.Record]):
-    def get_reset_query(self) -> str:
-        """Nothing to reset."""
-        return ""
 
 
 class Accounts:
@@ -105,39 +100,39 @@ class Accounts:
 
 def account_of(row: asyncpg.Record) -> pb.Account:
     """A row as the contract has it; the columns stand in the order of `COLUMNS`."""
-    values: dict[str, Any] = dict(
-        id=str(row[0]),
-        kind=f"KIND_{row[1]}",
-        display_name=row[2],
-        status=f"STATUS_{row[3]}",
-        legal_name=row[4],
-        short_name=row[5],
-        credit_code=row[6],
-        roles=[f"ROLE_{role}" for role in row[7]],
-        industry=row[8],
-        employee_count=row[9],
-        region_code=row[10],
-        addresses=[{**each, "kind": f"KIND_{each['kind']}"} for each in row[11]],
-        phone_numbers=row[12],
-        emails=row[13],
-        website=row[14],
-        source=row[15],
-        parent_id=row[16] and str(row[16]),
-        owner_id=row[17] and str(row[17]),
-        owner_team_id=row[18] and str(row[18]),
-        external_ids=row[19],
-        tags=row[20],
-        preferences=row[21],
-        taboos=row[22],
-        consents=row[23],
-        competitor_profile=row[24],
-        merged_into_id=row[25] and str(row[25]),
-        last_contact_time=row[26],
-        value_tier=row[27],
-        etag=f"v{row[28]}",
-        create_time=row[29],
-        update_time=row[30],
-    )
+    values: dict[str, Any] = {
+        "id": str(row[0]),
+        "kind": f"KIND_{row[1]}",
+        "display_name": row[2],
+        "status": f"STATUS_{row[3]}",
+        "legal_name": row[4],
+        "short_name": row[5],
+        "credit_code": row[6],
+        "roles": [f"ROLE_{role}" for role in row[7]],
+        "industry": row[8],
+        "employee_count": row[9],
+        "region_code": row[10],
+        "addresses": [{**each, "kind": f"KIND_{each['kind']}"} for each in row[11]],
+        "phone_numbers": row[12],
+        "emails": row[13],
+        "website": row[14],
+        "source": row[15],
+        "parent_id": row[16] and str(row[16]),
+        "owner_id": row[17] and str(row[17]),
+        "owner_team_id": row[18] and str(row[18]),
+        "external_ids": row[19],
+        "tags": row[20],
+        "preferences": row[21],
+        "taboos": row[22],
+        "consents": row[23],
+        "competitor_profile": row[24],
+        "merged_into_id": row[25] and str(row[25]),
+        "last_contact_time": row[26],
+        "value_tier": row[27],
+        "etag": f"v{row[28]}",
+        "create_time": row[29],
+        "update_time": row[30],
+    }
     return pb.Account(**values)
 
 

@@ -1,6 +1,9 @@
 """Tenants through their contract: the test clock, opening, and the demo."""
 
 import asyncio
+import os
+import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -8,7 +11,7 @@ import pytest
 from crm.customer.v1 import events_pb2
 from crm.customer.v1 import tenants_pb2 as pb
 from crm.customer.v1.tenants_pb2_grpc import TenantServiceStub
-from crm.customer.v1.tokens_pb2 import CreateTokenRequest
+from crm.customer.v1.tokens_pb2 import CreateTokenRequest, GetSigningKeysRequest
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
 from crm_customer.demo.seeding import seed_demo
@@ -18,6 +21,7 @@ from crm_customer.tenants.opening import Opening, open_tenant
 from crm_kit.errors import InvalidArgument
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_local.testing import Servers
 from google.protobuf.duration_pb2 import Duration
 
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
@@ -174,3 +178,62 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))
         assert token.access_token
+
+
+# --- what an operator does by command
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def command(servers: Servers, *arguments: str, **variables: str) -> Ended:
+    """Run `python -m crm_customer ...` as an operator does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "crm_customer", *arguments,
+        env=os.environ | servers.environment("customer") | variables,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_an_operator_creates_a_tenant_once(customer: Running, servers: Servers) -> None:
+    slug = f"c{new_id().hex[-12:]}"
+    arguments = ("create-tenant", slug, "华信电力", "Chief@Huaxin.test", "--sandbox")
+    made = await command(servers, *arguments, CRM_ADMIN_PASSWORD=PASSWORD)
+    assert made.code == 0, made.err
+    assert made.out.startswith(f"tenant {slug} (华信电力): made")
+    issuer = TokenServiceStub(customer.channel)
+    token = await issuer.CreateToken(CreateTokenRequest(tenant=slug, login="chief@huaxin.test", password=PASSWORD))
+    assert token.access_token
+    again = await command(servers, *arguments, CRM_ADMIN_PASSWORD=PASSWORD)
+    assert (again.code, again.out, again.err) == (1, "", f"tenant {slug} exists already\n")
+
+
+async def test_the_commands_say_in_one_line_what_is_missing(customer: Running, servers: Servers) -> None:
+    for arguments, variable in (
+        (("create-tenant", "huaxin", "Huaxin", "a@b.test"), "CRM_ADMIN_PASSWORD"),
+        (("seed-demo",), "CRM_DEMO_PASSWORD"),
+    ):
+        ended = await command(servers, *arguments, **{variable: "short"})
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == f"{variable} must hold a password of at least 12 characters\n"
+    ended = await command(servers, "create-tenant", "Not A Slug", "x", "a@b.test", CRM_ADMIN_PASSWORD=PASSWORD)
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+
+
+async def test_the_demo_and_the_keys_are_made_by_command(customer: Running, servers: Servers) -> None:
+    first = await command(servers, "seed-demo", CRM_DEMO_PASSWORD=PASSWORD)
+    second = await command(servers, "seed-demo", CRM_DEMO_PASSWORD=PASSWORD)
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert second.out == "tenant demo (Huaxin Power): all there\n"
+    rotated = await command(servers, "rotate-keys")
+    assert rotated.code == 0, rotated.err
+    keys = await TokenServiceStub(customer.channel).GetSigningKeys(GetSigningKeysRequest())
+    assert keys.keys[0].kid in rotated.out

@@ -14,10 +14,11 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
 from crm.sales.v1 import events_pb2 as sales
 from crm.sales.v1 import leads_pb2, opportunities_pb2, payments_pb2
+from crm.scoring.v1 import events_pb2 as scoring
+from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm.type.v1 import money_pb2
-from crm_customer.accounts.projections import project_value_tier
 from crm_customer.consumers import TIMELINE
 from crm_customer.timeline.queries import LISTING
 from crm_customer.timeline.wire import EventKind
@@ -361,18 +362,24 @@ def nodes_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
 # --- projections of accounts
 
 
-async def test_a_value_tier_of_older_scores_changes_nothing(
+async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_late(
     accounts: "AccountServiceAsyncStub", customer: Running, user: User, account: accounts_pb2.Account
 ) -> None:
-    async def tier_after(tier: str, version: int) -> str:
-        async with customer.unit(user.tenant_id) as work:
-            project_value_tier(work, UUID(account.id), tier, version=version)
+    tiers = scores_pb2.ValueTierScore.Tier
+
+    async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> str:
+        payload = scoring.ValueTierChanged(account_id=account.id, new_tier=number)
+        event = reported_event(user, payload, NOW)
+        event.aggregate_version = version
+        await customer.service.consumers.apply(event)
         request = accounts_pb2.GetAccountRequest(id=account.id)
         read = await accounts.GetAccount(request, metadata=user.metadata)
         assert read.etag == account.etag
         return read.value_tier
 
-    assert await tier_after("MAJOR", 2) == "MAJOR"
-    assert await tier_after("SMALL", 1) == "MAJOR"
-    assert await tier_after("KEY", 3) == "KEY"
-    assert await tier_after("", 4) == ""
+    assert await tier_after(tiers.TIER_MAJOR, 2) == "MAJOR"
+    assert await tier_after(tiers.TIER_SMALL, 1) == "MAJOR"
+    assert await tier_after(tiers.TIER_KEY, 3) == "KEY"
+    request = accounts_pb2.ListAccountsRequest(filter="value_tier = KEY")
+    assert [each.id for each in (await accounts.ListAccounts(request, metadata=user.metadata)).accounts] == [account.id]
+    assert await tier_after(tiers.TIER_UNKNOWN, 4) == ""

@@ -53,6 +53,8 @@ def test_every_key_and_index_starts_with_the_tenant(service: str) -> None:
             if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint | ForeignKeyConstraint):
                 assert next(iter(constraint.columns)).name == "tenant_id", f"{table.name}: {constraint.name}"
         for index in table.indexes:
+            if index.info.get("tenant_inside"):
+                continue
             assert next(iter(index.columns)).name == "tenant_id", f"{table.name}: {index.name}"
 
 
@@ -69,7 +71,7 @@ async def test_without_a_tenant_on_the_connection_no_row_is_seen(service: str, s
 
 async def test_a_service_reaches_no_database_but_its_own(servers: Servers) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(servers.database_url("sales").replace("/crm_sales", "/crm_customer"))
+        await asyncpg.connect(servers.database_url("sales").removesuffix("/crm_sales") + "/crm_customer")
 
 
 async def test_every_migration_has_a_way_back() -> None:

@@ -121,7 +121,7 @@ def test_a_conversion_creates_each_thing_once_however_often_it_stops(attempts: l
             again = lead.record_step(step, id, now=NOW, actor_id="u1")
             assert (again.lead, again.events) == (lead, ())
     assert lead.state is LeadState.CONVERTED
-    assert lead.conversion == Conversion(NOW, "ACCOUNT-0", "CONTACT-1", "OPPORTUNITY-2")
+    assert lead.conversion == Conversion(NOW, "ACCOUNT-0", "CONTACT-1", "OPPORTUNITY-2", "u1", NOW)
     assert len(created) == 3
 
 

@@ -55,6 +55,20 @@ def test_an_account_nobody_assessed_gets_no_credit() -> None:
     assert got.reasons[0].code is CreditReasonCode.NO_CREDIT_LIMIT
 
 
+def test_without_a_limit_the_rules_may_let_everything_pass() -> None:
+    rules = CreditRules(unlimited_without_limit=True)
+    got = check_credit(None, cny(10**9), cny(1), 0, rules)
+    assert (got.released, codes(got)) == (True, ["NO_LIMIT_SET", "NOT_OVERDUE"])
+    assert not check_credit(None, cny(0), cny(1), 1, rules).released
+    assert not check_credit(cny(0), cny(0), cny(1), 0, rules).released
+
+
+def test_a_limit_in_another_currency_holds_because_nothing_is_converted() -> None:
+    got = check_credit(Money(Decimal(10**6), "EUR"), cny(0), cny(1), 0, STRICT)
+    assert (got.released, got.available) == (False, None)
+    assert codes(got) == ["CREDIT_LIMIT_IN_OTHER_CURRENCY", "NOT_OVERDUE"]
+
+
 @given(
     st.integers(0, 10**7),
     st.integers(-(10**5), 10**7),
@@ -85,7 +99,6 @@ def test_what_makes_no_sense_is_refused() -> None:
     for limit, used, new, overdue in (
         (cny(1), cny(0), cny(0), 0),
         (cny(1), cny(0), cny(1), -1),
-        (Money(Decimal(1), "EUR"), cny(0), cny(1), 0),
         (None, Money(Decimal(1), "EUR"), cny(1), 0),
     ):
         with pytest.raises(InvalidArgument):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from crm_scoring.facts.model import AccountFacts, FactEvent, FactKind, Totals, fold, purchase_statistics
+from crm_scoring.facts.model import AccountFacts, FactEvent, FactKind, Totals, fold, fold_by_currency, purchase_statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +75,18 @@ def test_totals_are_what_counting_the_events_of_the_days_gives(events: list[Fact
         logins=len(of(FactKind.LOGIN)),
         interactions=dict(Counter(event.channel for event in of(FactKind.INTERACTION))),
     )
+
+
+@given(histories, st.lists(st.sampled_from(["CNY", "USD", ""]), min_size=25, max_size=25))
+def test_amounts_of_two_currencies_never_add(events: list[FactEvent], currencies: list[str]) -> None:
+    mixed = [replace(event, currency_code=code) for event, code in zip(events, currencies, strict=False)]
+    apart = fold_by_currency("a1", mixed)
+    assert set(apart) == {event.currency_code for event in mixed}
+    for code, facts in apart.items():
+        revenue = sum(
+            (event.amount for event in mixed if event.kind is FactKind.ORDER and event.currency_code == code), Decimal(0)
+        )
+        assert facts.totals(date.min, date.max).revenue == revenue
 
 
 @given(histories)

@@ -50,8 +50,9 @@ class Claims:
 class KeyRing:
     """The keys of one issuer, fetched when first needed, and again when an unknown key id appears."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
         self.issuer = issuer
+        self._clock = clock
         self._keys: dict[str, PyJWK] = {}
         self._fetched = float("-inf")
         self._failed = float("-inf")
@@ -70,25 +71,25 @@ class KeyRing:
 
     def _is_due(self, key_id: str) -> bool:
         known = key_id in self._keys
-        age = time.monotonic() - self._fetched
+        age = self._clock() - self._fetched
         return age > (REFRESH_AT_LEAST_EVERY_SECONDS if known else REFRESH_AT_MOST_EVERY_SECONDS)
 
     async def _fetch(self, key_id: str) -> None:
         """Ask the issuer. While it does not answer, the keys we have go on serving."""
         known = key_id in self._keys
-        if time.monotonic() - self._failed < ASK_AGAIN_AFTER_SECONDS:
+        if self._clock() - self._failed < ASK_AGAIN_AFTER_SECONDS:
             if known:
                 return
             raise Unavailable("the token's issuer does not answer", retry_after_seconds=ASK_AGAIN_AFTER_SECONDS)
         try:
             found = await self.issuer.fetch_keys()
         except Unavailable:
-            self._failed = time.monotonic()
+            self._failed = self._clock()
             if known:
                 return
             raise
         self._keys = {key["kid"]: PyJWK(dict(key)) for key in found["keys"] if "kid" in key}
-        self._fetched = time.monotonic()
+        self._fetched = self._clock()
 
 
 class TokenVerifier:

@@ -19,11 +19,22 @@ from crm_customer.accounts.queries import get_account
 from crm_customer.accounts.tables import PROJECTIONS, account_external_ids, account_search, accounts
 from crm_customer.accounts.wire import account_created, account_status_changed, account_updated
 from crm_customer.contacts.queries import names_at_account
+from crm_customer.search.candidates import owner_token, stored_tokens, team_token
 from crm_customer.search.terms import AccountTexts, index_tokens
 
-# What an account is found by.
+# What an account is found by, and by whom.
 SEARCHED = frozenset(
-    {"display_name", "legal_name", "short_name", "credit_code", "phone_numbers", "emails", "external_ids"}
+    {
+        "display_name",
+        "legal_name",
+        "short_name",
+        "credit_code",
+        "phone_numbers",
+        "emails",
+        "external_ids",
+        "owner_id",
+        "owner_team_id",
+    }
 )
 
 
@@ -117,9 +128,16 @@ def external_id_row(account_id: UUID, external_id: ExternalId) -> dict[str, Any]
 
 
 def put_search_tokens(work: Unit, account: Account, *, contact_names: tuple[str, ...]) -> None:
-    """Make the account findable by what it is called now."""
-    tokens = sorted(index_tokens(texts_of(account, contact_names)))
-    work.execute(put_tokens(), account_id=account.id, tokens=tokens)
+    """Make the account findable by what it is called now, for those who may see it."""
+    texts = texts_of(account, contact_names)
+    tokens = set(index_tokens(texts))
+    tokens |= {owner_token(account.owner_id)} if account.owner_id else set()
+    tokens |= {team_token(account.owner_team_id)} if account.owner_team_id else set()
+    row = row_of(texts) | {
+        "account_id": account.id,
+        "tokens": stored_tokens(work.tenant_id, account.id, tokens),
+    }
+    work.execute(put_search_row(tuple(row)), **row)
 
 
 def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:
@@ -136,9 +154,9 @@ def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:
 
 
 @statement
-def put_tokens() -> Any:
-    fresh = insert(account_search).values({name: bindparam(name) for name in ("tenant_id", "account_id", "tokens")})
+def put_search_row(columns: tuple[str, ...]) -> Any:
+    fresh = insert(account_search).values({name: bindparam(name) for name in ("tenant_id", *columns)})
     return fresh.on_conflict_do_update(
         index_elements=[account_search.c.tenant_id, account_search.c.account_id],
-        set_={"tokens": fresh.excluded.tokens},
+        set_={name: fresh.excluded[name] for name in columns if name != "account_id"},
     )

@@ -1,44 +1,19 @@
 """Finding accounts by text: exact look-ups of tokens give candidates, the ranking decides."""
 
-from typing import Any
-
-from crm_kit.database.statements import statement
+from crm_kit.database.statements import Statement
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import Scope, visible
-from sqlalchemy import Select, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from crm_kit.identity.access import Scope
 
-from crm_customer.accounts.commands import texts_of
-from crm_customer.accounts.model import Account
-from crm_customer.accounts.queries import COLUMNS, account_from
-from crm_customer.accounts.tables import account_search, accounts
-from crm_customer.contacts.queries import names_at_accounts
-from crm_customer.search.ranking import rank
-from crm_customer.search.terms import query_terms
+from crm_customer.accounts.model import Account, Status
+from crm_customer.accounts.queries import get_accounts
+from crm_customer.search.candidates import FIND_CANDIDATES, lookup, owner_token, team_token
+from crm_customer.search.ranking import best_matches
+from crm_customer.search.terms import AccountTexts, query_terms
 
-# Enough to rank well; more would make a query for a very common word slow.
-CANDIDATES = 200
-
-
-@statement
-def accounts_with_tokens(scope: Scope, groups: int) -> Select[Any]:
-    tokens = account_search.c.tokens
-    found = select(account_search.c.account_id).where(
-        account_search.c.tenant_id == bindparam("tenant_id"),
-        tokens.contains(bindparam("required", type_=ARRAY(Text))),
-        *(tokens.overlap(bindparam(f"group_{index}", type_=ARRAY(Text))) for index in range(groups)),
-    )
-    return (
-        select(*COLUMNS)
-        .where(
-            accounts.c.tenant_id == bindparam("tenant_id"),
-            accounts.c.id.in_(found),
-            accounts.c.status.not_in(["ARCHIVED", "MERGED"]),
-            visible(accounts, scope),
-        )
-        .limit(CANDIDATES)
-    )
+find_candidates = Statement(FIND_CANDIDATES, ("required", "any_1", "any_2", "any_3", "most"))
+# Candidates for each account that is asked for: enough for the ranking to choose from.
+CHOICE = 3
+HIDDEN = {Status.ARCHIVED, Status.MERGED}
 
 
 async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Account]:
@@ -46,21 +21,33 @@ async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Acco
     query = query_terms(text)
     if not query.chunks:
         return []
-    groups = {f"group_{index}": sorted(group) for index, group in enumerate(query.any_of)}
-    asked: list[dict[str, Any]] = [
-        # Whoever is named exactly so, or begins so, is among the candidates however common the words are.
-        {"required": [query.exact]},
-        {"required": [query.beginning]},
-        {"required": sorted(query.required)} | groups,
+    asked = lookup(reader.tenant_id, query, visible=seen_by(reader))
+    any_1, any_2, any_3 = asked.any_of
+    rows = await reader.all(
+        find_candidates, required=asked.required, any_1=any_1, any_2=any_2, any_3=any_3, most=CHOICE * limit
+    )
+    candidates = [
+        (
+            row["account_id"],
+            AccountTexts(
+                names=tuple(row["names"]),
+                contact_names=tuple(row["contact_names"]),
+                phone_numbers=tuple(row["phone_numbers"]),
+                emails=tuple(row["emails"]),
+                external_ids=tuple(row["external_ids"]),
+            ),
+        )
+        for row in rows
     ]
-    candidates: dict[Any, Account] = {}
-    for values in asked:
-        rows = await reader.all(accounts_with_tokens(reader.scope, len(values) - 1), **values)
-        candidates |= {row["id"]: account_from(row) for row in rows}
-    contacts = await names_at_accounts(reader, list(candidates))
-    ranked = [
-        (rank(query, texts_of(account, contacts.get(account.id, ()))), account) for account in candidates.values()
-    ]
-    matching = [pair for pair in ranked if pair[0] > 0]
-    matching.sort(key=lambda pair: (-pair[0], pair[1].display_name, pair[1].id))
-    return [account for _, account in matching[:limit]]
+    best = [id for id, _ in best_matches(query, candidates, CHOICE * limit)]
+    found = await get_accounts(reader, best)
+    return [found[id] for id in best if id in found and found[id].status not in HIDDEN][:limit]
+
+
+def seen_by(reader: Reader) -> frozenset[str]:
+    """The tokens of owners and teams whose accounts the reader may see; empty when all of them."""
+    if reader.scope is Scope.ALL:
+        return frozenset()
+    own = {owner_token(reader.actor.user_id)}
+    teams = reader.actor.access.team_ids if reader.scope is Scope.TEAM else ()
+    return frozenset(own | {team_token(team) for team in teams})

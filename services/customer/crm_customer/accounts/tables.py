@@ -72,16 +72,28 @@ account_external_ids = tenant_table(
     key=("source", "value"),
 )
 
-# What an account is found by: tokens of its names, contacts, phones, e-mails and keys. Looked up, never scanned.
+# What an account is found by, and the texts that decide between candidates; see search/candidates.py.
 account_search = tenant_table(
     "account_search",
     metadata,
     Column("account_id", Uuid, nullable=False),
-    Column("tokens", ARRAY(Text), nullable=False),
+    Column("tokens", ARRAY(Integer), nullable=False),
+    Column("names", ARRAY(Text), nullable=False),
+    Column("contact_names", ARRAY(Text), nullable=False),
+    Column("phone_numbers", ARRAY(Text), nullable=False),
+    Column("emails", ARRAY(Text), nullable=False),
+    Column("external_ids", ARRAY(Text), nullable=False),
     reference("account_id", "accounts", name="account_search_account_fkey", field="id"),
     key=("account_id",),
 )
-Index("account_search_tokens_index", account_search.c.tenant_id, account_search.c.tokens, postgresql_using="gin")
+# The tenant is part of each token, so the index needs no column for it.
+Index(
+    "account_search_tokens_index",
+    account_search.c.tokens,
+    postgresql_using="gin",
+    info={"tenant_inside": True},
+)
+
 account_external_ids.primary_key.info["violation"] = Violation(
     "exists", "EXTERNAL_ID_TAKEN", "account.external_ids", "another account has this key already"
 )

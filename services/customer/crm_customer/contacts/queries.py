@@ -40,9 +40,18 @@ COLUMNS = [*(column for column in contacts.c if column.name != "tenant_id"), LIN
 
 def seen(scope: Scope) -> ColumnElement[bool]:
     """Which contacts the actor may see: their own, and everybody at the accounts they may see."""
+    at = contact_accounts
     if scope is Scope.ALL:
         return true()
-    at = contact_accounts
+    if scope is Scope.OWN:
+        # What one user sees is little: it is looked up by owner, instead of asking of each contact of the tenant.
+        own = select(contacts.c.id).where(contacts.c.tenant_id == bindparam("tenant_id"), visible(contacts, scope))
+        at_own_accounts = (
+            select(at.c.contact_id)
+            .join(accounts, (accounts.c.tenant_id == at.c.tenant_id) & (accounts.c.id == at.c.account_id))
+            .where(at.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
+        )
+        return contacts.c.id.in_(own.correlate(None).union(at_own_accounts.correlate(None)))
     at_seen_account = (
         exists()
         .where(

@@ -182,10 +182,11 @@ def answers_for_itself(error: CrmError) -> bool:
 
 def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str) -> Fault:
     """An error of a command in the words of the file."""
+    path, detail = "", error.detail
     if isinstance(error, InvalidArgument) and error.violations:
         path, detail = error.violations[0].field, error.violations[0].detail
-    else:
-        path, _, detail = error.detail.partition(": ") if error.detail.startswith("account.") else ("", "", error.detail)
+    elif detail.startswith("account."):
+        path, _, detail = detail.partition(": ")
     column = column_of(path.partition("[")[0], source, default_source)
     value = row.cells[source.header.index(column)] if column else ""
     return Fault(column, value, error.reason, detail)

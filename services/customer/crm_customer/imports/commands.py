@@ -87,5 +87,3 @@ def finish(work: Unit, before: Import, after: Import) -> None:
     save(work, before, after)
     work.delete(import_jobs, import_id=after.id)
     emit(work, import_finished(after), aggregate_type="import", id=after.id, version=after.version)
-
-

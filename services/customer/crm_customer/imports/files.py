@@ -1,16 +1,16 @@
 """An uploaded file as rows, some at a time; never the whole of it in memory."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
-from uuid import UUID
 
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
 
-from crm_customer.imports.model import Import, Mode
+from crm_customer.imports.model import Import, Mode, Upload
 from crm_customer.imports.queries import get_part
 from crm_customer.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
 from crm_customer.spreadsheets.reader import Spreadsheet, read_spreadsheet
@@ -102,16 +102,14 @@ def count_rows(file: BinaryIO) -> int:
     return sum(1 for _ in read_spreadsheet(file).rows)
 
 
-async def fetch_upload(reader: Reader, upload_id: UUID, size: int) -> BinaryIO:
+async def fetch_upload(reader: Reader, upload: Upload) -> BinaryIO:
     """The upload as a temporary file, which is gone when it is closed."""
-    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
-    try:
-        while (offset := file.tell()) < size:
-            part = await get_part(reader, upload_id, offset)
-            if part is None:
+    with contextlib.ExitStack() as stack:
+        file: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
+        while (offset := file.tell()) < upload.received_bytes:
+            part = await get_part(reader, upload.id, offset)
+            if not part:
                 raise InvalidArgument("the upload is not complete", reason="UPLOAD_UNREADABLE")
             file.write(part)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        stack.pop_all()
+        return file

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.types import Interval, Uuid
 
 from crm_customer.imports.tables import import_jobs
@@ -30,16 +30,18 @@ class Job:
 def claim_next() -> Any:
     """The import that waits longest, whoever's it is; one that another worker claims just now is passed over."""
     jobs = import_jobs
+    # A common table expression: it is evaluated once, however the plan looks.
     free = (
         select(jobs.c.tenant_id, jobs.c.import_id)
         .where(jobs.c.expire_time < func.clock_timestamp())
         .order_by(jobs.c.expire_time)
         .limit(1)
         .with_for_update(skip_locked=True)
+        .cte("free")
     )
     return (
         update(jobs)
-        .where(tuple_(jobs.c.tenant_id, jobs.c.import_id).in_(free))
+        .where(jobs.c.tenant_id == free.c.tenant_id, jobs.c.import_id == free.c.import_id)
         .values(
             holder=bindparam("holder", type_=Uuid),
             tries=jobs.c.tries + 1,

@@ -24,9 +24,8 @@ Key = tuple[str, str]
 @statement
 def accounts_by_keys() -> Select[Any]:
     keys = account_external_ids
-    asked = func.unnest(bindparam("sources", type_=ARRAY(Text)), bindparam("values", type_=ARRAY(Text))).table_valued(
-        "source", "value", name="asked"
-    )
+    arrays = (bindparam(name, type_=ARRAY(Text)) for name in ("sources", "values"))
+    asked = func.unnest(*arrays).table_valued("source", "value", name="asked").render_derived()
     return select(keys.c.source, keys.c.value, keys.c.account_id).where(
         keys.c.tenant_id == bindparam("tenant_id"),
         tuple_(keys.c.source, keys.c.value).in_(select(asked.c.source, asked.c.value)),

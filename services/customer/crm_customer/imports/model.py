@@ -64,9 +64,7 @@ class Upload:
         most = self.total_bytes or MOST_BYTES
         if received > most:
             raise InvalidArgument(f"the upload may have {most} bytes and no more", reason="UPLOAD_UNREADABLE")
-        return replace(
-            self, received_bytes=received, version=self.version + 1, update_time=max(now, self.update_time)
-        )
+        return replace(self, received_bytes=received, version=self.version + 1, update_time=max(now, self.update_time))
 
     def seal(self, *, now: datetime) -> "Upload":
         """As it is imported: complete, and not to be changed any more."""

@@ -91,8 +91,10 @@ def texts(name: str) -> Any:
 
 @statement
 def put_rows() -> Any:
-    row = func.unnest(numbers("row_numbers"), bindparam("cells", type_=ARRAY(JSONB))).table_valued(
-        "row_number", "cells", name="given"
+    row = (
+        func.unnest(numbers("row_numbers"), bindparam("cells", type_=ARRAY(JSONB)))
+        .table_valued("row_number", "cells", name="given")
+        .render_derived()
     )
     return insert(import_rows).from_select(
         ["tenant_id", "import_id", "row_number", "cells"],
@@ -104,7 +106,7 @@ def put_rows() -> Any:
 def put_errors() -> Any:
     names = ["row_number", "id", "column", "value", "reason", "detail"]
     arrays = [numbers("row_numbers"), numbers("ids"), *map(texts, ("columns", "values", "reasons", "details"))]
-    error = func.unnest(*arrays).table_valued(*names, name="given")
+    error = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
     tenant_id = bindparam("tenant_id", type_=import_errors.c.tenant_id.type)
     return insert(import_errors).from_select(
         ["tenant_id", "import_id", *names], select(tenant_id, import_id(), *(error.c[name] for name in names))

@@ -1,6 +1,6 @@
 """Every SELECT on uploads and imports. What the reader may not see is not found."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -124,10 +124,10 @@ async def get_upload(reader: Reader, id: UUID) -> Upload:
     return Upload(**dict(row))
 
 
-async def get_part(reader: Reader, upload_id: UUID, first_byte: int) -> bytes | None:
-    """The part that begins there."""
+async def get_part(reader: Reader, upload_id: UUID, first_byte: int) -> bytes:
+    """The part that begins there; empty if none does."""
     row = await reader.one(part_at(), upload_id=upload_id, first_byte=first_byte)
-    return row["content"] if row else None
+    return row["content"] if row else b""
 
 
 async def get_import(reader: Reader, id: UUID) -> Import:
@@ -146,7 +146,7 @@ async def bad_rows(reader: Reader, import_id: UUID) -> AsyncIterator[tuple[list[
         yield rows, await reader.all(errors_between(), import_id=import_id, first=first, last=last)
 
 
-def import_from(row: Mapping[str, Any]) -> Import:
+def import_from(row: Record) -> Import:
     """The entity that a row of `COLUMNS` holds."""
     values = dict(row)
     values["mode"] = Mode(values["mode"])

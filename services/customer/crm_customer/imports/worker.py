@@ -50,6 +50,7 @@ class Overtaken(Exception):
 class Run:
     """An import under way in this worker."""
 
+    tenant_id: UUID
     job: Import
     source: Source
     lookups: Lookups
@@ -109,8 +110,7 @@ class ImportWorker:
     async def carry_out(self, job: Job) -> None:
         """Carry out an import from where it was left until it ends, or is taken away."""
         try:
-            if job.tries > MOST_TRIES:
-                raise CrmError(f"it was begun {MOST_TRIES} times and never ended")
+            check_tries(job)
             await self._from_where_it_was_left(job)
         except Overtaken:
             log.info("import.overtaken", import_id=str(job.import_id))
@@ -126,19 +126,20 @@ class ImportWorker:
         if found.state not in UNDER_WAY:
             raise Overtaken
         upload = await get_upload(reader, found.upload_id)
-        with await fetch_upload(reader, upload.id, upload.received_bytes) as file:
+        with await fetch_upload(reader, upload) as file:
             total = found.rows_total or await asyncio.to_thread(count_rows, file)
-            run = Run(found, await asyncio.to_thread(Source, file, found), Lookups(found.external_source))
+            source = await asyncio.to_thread(Source, file, found)
+            run = Run(job.tenant_id, found, source, Lookups(found.external_source))
             if not found.header:
                 await self._begin(run, total)
             await asyncio.to_thread(run.source.skip, found.rows_read)
             while rows := await asyncio.to_thread(run.source.take, BATCH):
                 await self._write(run, rows)
-        async with self._unit(run.job) as work:
+        async with self._unit(run.tenant_id, run.job) as work:
             finish(work, run.job, run.job.succeed(work.now))
 
     async def _begin(self, run: Run, total: int) -> None:
-        async with self._unit(run.job) as work:
+        async with self._unit(run.tenant_id, run.job) as work:
             after = run.job.begin(run.source.header, run.source.mapping, total, work.now)
             save(work, run.job, after)
         run.job = after
@@ -161,7 +162,7 @@ class ImportWorker:
             await self._write(run, rows[: len(rows) // 2])
             await self._write(run, rows[len(rows) // 2 :])
             return
-        async with self._unit(run.job) as work:
+        async with self._unit(run.tenant_id, run.job) as work:
             after = advance(work, run.job, rows, [(fault,)])
         run.job = after
 
@@ -174,18 +175,18 @@ class ImportWorker:
                 after = advance(work, run.job, rows, results)
                 await work.commit()
         except Conflict:
-            await self._check_not_overtaken(run.job)
+            await self._check_not_overtaken(run.tenant_id, run.job)
             raise
         finally:
             await work.close()
         if run.job.dry_run:
-            async with self._unit(run.job) as work:
+            async with self._unit(run.tenant_id, run.job) as work:
                 after = advance(work, run.job, rows, results)
         run.job = after
 
-    async def _check_not_overtaken(self, job: Import) -> None:
-        """Whether the conflict was about the import itself."""
-        reader = await self._eyes(job.tenant_id)
+    async def _check_not_overtaken(self, tenant_id: UUID, job: Import) -> None:
+        """Raise Overtaken if the conflict was about the import itself."""
+        reader = await self._eyes(tenant_id)
         if (await get_import(reader, job.id)).version != job.version:
             raise Overtaken
 
@@ -195,12 +196,12 @@ class ImportWorker:
         if before.state in UNDER_WAY:
             log.info("import.failed", import_id=str(job.import_id), reason=error.reason)
             with contextlib.suppress(Overtaken):
-                async with self._unit(before) as work:
+                async with self._unit(job.tenant_id, before) as work:
                     finish(work, before, before.fail(error.reason, error.detail, work.now))
 
     async def _rights(self, run: Run) -> tuple[Actor, Scope]:
         """The user who made the import with what they may do now, and the records they may change."""
-        tenant, user = str(run.job.tenant_id), str(run.job.owner_id)
+        tenant, user = str(run.tenant_id), str(run.job.owner_id)
         claims = Claims(self._issuer, tenant, user, expire_time=math.inf, token_id="")
         actor = await self._directory.actor(claims)
         scope = actor.access.scope("accounts.write")
@@ -209,15 +210,15 @@ class ImportWorker:
         return actor, scope
 
     @contextlib.asynccontextmanager
-    async def _unit(self, job: Import) -> AsyncIterator[Unit]:
+    async def _unit(self, tenant_id: UUID, job: Import) -> AsyncIterator[Unit]:
         """A unit of the import's own progress, in the name of who made it; Overtaken when it is no more as it was."""
-        actor = Actor(job.tenant_id, job.owner_id, SERVICE_ACCESS)
-        work = Unit(self._database, actor, scope=Scope.ALL, now=await self._clock.now(job.tenant_id))
+        actor = Actor(tenant_id, job.owner_id, SERVICE_ACCESS)
+        work = Unit(self._database, actor, scope=Scope.ALL, now=await self._clock.now(tenant_id))
         try:
             yield work
             await work.commit()
         except Conflict:
-            await self._check_not_overtaken(job)
+            await self._check_not_overtaken(tenant_id, job)
             raise
         finally:
             await work.close()
@@ -225,3 +226,9 @@ class ImportWorker:
     async def _eyes(self, tenant_id: UUID) -> Eyes:
         now = await self._clock.now(tenant_id)
         return Eyes(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+
+
+def check_tries(job: Job) -> None:
+    """An import that takes its workers down is not begun for ever."""
+    if job.tries > MOST_TRIES:
+        raise CrmError(f"it was begun {MOST_TRIES} times and never ended")

@@ -86,6 +86,8 @@ BEGIN
 END
 $$"""
 
+DROP_FUNCTION = "DROP FUNCTION account_search_candidates(text[], text[], text[], text[], integer)"
+
 FIND_CANDIDATES = "SELECT * FROM account_search_candidates($1::text[], $2::text[], $3::text[], $4::text[], $5)"
 
 

@@ -31,7 +31,7 @@ class FactKind(StrEnum):
 class FactEvent:
     """One event of an account; `id` is the event's own, by which a repeat is known.
 
-    Amounts are in the tenant's reporting currency. `amount` is the revenue of an ORDER, the value of a RETURN
+    Amounts are in `currency_code`, empty for what costs nothing. `amount` is the revenue of an ORDER, the value of a RETURN
     (positive), the money of a PAYMENT; `margin` what the ORDER brought or the RETURN took back (positive);
     `overdue_days` how late a PAYMENT came; `mark` a SURVEY_MARK; `channel` that of an INTERACTION.
     """
@@ -45,6 +45,19 @@ class FactEvent:
     overdue_days: int = 0
     mark: Decimal = NOTHING
     channel: str = ""
+    currency_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is told of an order, payment or case as of one of its versions; the newest version is the true one.
+
+    `holds` is False when it has been taken back.
+    """
+
+    event: FactEvent
+    version: int
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ class DayFacts:
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """Everything counted of one account, by day."""
+    """Everything counted of one account in one currency, by day."""
 
     account_id: str
     days: Mapping[date, DayFacts] = field(default_factory=lambda: MappingProxyType({}))
@@ -142,12 +155,20 @@ class PurchaseStatistics:
 
 
 def fold(account_id: str, events: Iterable[FactEvent], zone: tzinfo = UTC) -> AccountFacts:
-    """The facts from all events, in any order, each counted once however often it comes."""
+    """The facts from all events of one currency, in any order, each counted once however often it comes."""
     days: dict[date, DayFacts] = {}
     for event in events:
         day = _day_of(event, account_id, zone)
         days[day] = _with_event(days.get(day, DayFacts()), event)
     return AccountFacts(account_id, days)
+
+
+def fold_by_currency(account_id: str, events: Iterable[FactEvent], zone: tzinfo = UTC) -> dict[str, AccountFacts]:
+    """The facts of an account, those of each currency apart: amounts of two currencies do not add."""
+    apart: dict[str, list[FactEvent]] = {}
+    for event in events:
+        apart.setdefault(event.currency_code, []).append(event)
+    return {currency_code: fold(account_id, those, zone) for currency_code, those in apart.items()}
 
 
 def purchase_statistics(facts: AccountFacts, until: date) -> PurchaseStatistics | None:
@@ -164,10 +185,34 @@ def purchase_statistics(facts: AccountFacts, until: date) -> PurchaseStatistics 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OrderStatistics:
+    """The part of PurchaseStatistics that no passing of time changes; `repeat_revenue` is that of `repeat_days`."""
+
+    first_order_date: date
+    last_order_date: date
+    repeat_days: int
+    repeat_revenue: Decimal
+
+
+def order_statistics(revenue_by_day: Mapping[date, Decimal]) -> OrderStatistics | None:
+    """From the revenue of each day with an order; None without such a day."""
+    if not revenue_by_day:
+        return None
+    first, last = min(revenue_by_day), max(revenue_by_day)
+    repeats = [revenue for day, revenue in revenue_by_day.items() if day > first]
+    return OrderStatistics(first, last, len(repeats), sum(repeats, NOTHING))
+
+
+def day_of(at: datetime, zone: tzinfo = UTC) -> date:
+    """The day an instant belongs to."""
+    return at.astimezone(zone).date()
+
+
 def _day_of(event: FactEvent, account_id: str, zone: tzinfo) -> date:
     if event.account_id != account_id:
         raise ValueError(f"event {event.id} is of account {event.account_id}, not of {account_id}")
-    return event.at.astimezone(zone).date()
+    return day_of(event.at, zone)
 
 
 def _with_event(day: DayFacts, event: FactEvent) -> DayFacts:

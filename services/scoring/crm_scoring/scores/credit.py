@@ -11,12 +11,14 @@ _PERCENT = Decimal("0.01")
 
 
 class CreditReasonCode(StrEnum):
-    """What was looked at; the first two pass, the others hold."""
+    """What was looked at; the first three pass, the others hold."""
 
     WITHIN_LIMIT = "WITHIN_LIMIT"
+    NO_LIMIT_SET = "NO_LIMIT_SET"
     NOT_OVERDUE = "NOT_OVERDUE"
     NO_CREDIT_LIMIT = "NO_CREDIT_LIMIT"
     CREDIT_LIMIT_EXCEEDED = "CREDIT_LIMIT_EXCEEDED"
+    CREDIT_LIMIT_IN_OTHER_CURRENCY = "CREDIT_LIMIT_IN_OTHER_CURRENCY"
     PAYMENTS_OVERDUE = "PAYMENTS_OVERDUE"
 
 
@@ -24,6 +26,7 @@ HOLDING = frozenset(
     {
         CreditReasonCode.NO_CREDIT_LIMIT,
         CreditReasonCode.CREDIT_LIMIT_EXCEEDED,
+        CreditReasonCode.CREDIT_LIMIT_IN_OTHER_CURRENCY,
         CreditReasonCode.PAYMENTS_OVERDUE,
     }
 )
@@ -31,10 +34,14 @@ HOLDING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CreditRules:
-    """How much over the limit is let pass, in percent of it, and how many days overdue. InvalidArgument below 0."""
+    """How much over the limit is let pass, in percent of it, and how many days overdue. InvalidArgument below 0.
+
+    Without a limit nothing is let pass, unless `unlimited_without_limit`.
+    """
 
     tolerance_percent: Decimal = Decimal(0)
     most_overdue_days: int = 0
+    unlimited_without_limit: bool = False
 
     def __post_init__(self) -> None:
         if self.tolerance_percent < 0 or self.most_overdue_days < 0:
@@ -55,7 +62,10 @@ class CreditReason:
 
 @dataclass(frozen=True, slots=True)
 class CreditDecision:
-    """Released when nothing holds. `available` is what the limit leaves after this order, None without a limit."""
+    """Released when nothing holds.
+
+    `available` is what the limit leaves after this order, None without a limit in the order's currency.
+    """
 
     released: bool
     available: Money | None
@@ -66,27 +76,31 @@ def check_credit(limit: Money | None, used: Money, new: Money, overdue_days: int
     """Decides on a new order; all reasons are given, those that pass too.
 
     `used` is what the account owes or has ordered already, `overdue_days` those of its oldest open invoice.
-    An account without an assessed limit (None) gets no credit; a limit of zero is a limit. InvalidArgument for
-    mixed currencies, for an order that is not above zero, or days below zero.
+    An account without a limit (None) gets what the rules say of it; a limit of zero is a limit, and one in another
+    currency than the order's holds. InvalidArgument for an order that is not above zero, days below zero, or when
+    `used` is in another currency than the order.
     """
     if new.amount <= 0:
         raise invalid_field("new", "positive", f"{new} is not above zero")
     if overdue_days < 0:
         raise invalid_field("overdue_days", "not_negative", f"{overdue_days} is below zero")
-    for name, money in (("used", used), ("limit", limit)):
-        if money is not None and money.currency_code != new.currency_code:
-            raise invalid_field(name, "same_currency", f"{money} does not go with an order in {new.currency_code}")
+    if used.currency_code != new.currency_code:
+        raise invalid_field("used", "same_currency", f"{used} does not go with an order in {new.currency_code}")
     reasons = (_against_limit(limit, used, new, rules), _against_overdue(overdue_days, rules))
     return CreditDecision(
         released=not any(reason.holds for reason in reasons),
-        available=None if limit is None else limit - used - new,
+        available=limit - used - new if limit is not None and limit.currency_code == new.currency_code else None,
         reasons=reasons,
     )
 
 
 def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRules) -> CreditReason:
     if limit is None:
-        return CreditReason(CreditReasonCode.NO_CREDIT_LIMIT, f"no credit limit is assessed for {new}")
+        code = CreditReasonCode.NO_LIMIT_SET if rules.unlimited_without_limit else CreditReasonCode.NO_CREDIT_LIMIT
+        return CreditReason(code, f"no credit limit is set; {used} used + {new} new")
+    if limit.currency_code != new.currency_code:
+        explanation = f"the limit is {limit}, the order {new}: amounts are not converted"
+        return CreditReason(CreditReasonCode.CREDIT_LIMIT_IN_OTHER_CURRENCY, explanation)
     allowed = limit + limit * rules.tolerance_percent * _PERCENT
     together = used + new
     numbers = f"{used} used + {new} new = {together}, limit {limit}"

@@ -70,7 +70,7 @@ def calendar_to_pb(calendar: TenantCalendar) -> pb.Calendar:
         display_name=calendar.display_name,
         time_zone=hours.time_zone,
         weekly=[
-            pb.DayHours(weekday=pb.DayHours.Weekday.ValueType(number), hours=hours_to_pb(day))
+            pb.DayHours(weekday=pb.DayHours.Weekday.values()[number], hours=hours_to_pb(day))
             for number, day in enumerate(hours.weekly, 1)
             if day
         ],

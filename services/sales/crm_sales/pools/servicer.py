@@ -1,0 +1,30 @@
+"""PoolService: from message to command or query and back, nothing else."""
+
+from crm.sales.v1 import pools_pb2 as pb
+from crm_kit.database.work import Reader, Unit
+
+from crm_sales.pools import commands
+from crm_sales.pools.queries import get_pool
+from crm_sales.pools.simulation import simulate_rules
+from crm_sales.pools.wire import FIELDS, pool_to_pb, rules_from, simulation_to_pb
+from crm_sales.tenants.provision import Provision
+
+
+class PoolServicer:
+    contract = pb.DESCRIPTOR.services_by_name["PoolService"]
+
+    def __init__(self, provision: Provision) -> None:
+        self._provision = provision
+
+    async def GetPool(self, request: pb.GetPoolRequest, reader: Reader) -> pb.Pool:
+        await self._provision.ensure(reader)
+        return pool_to_pb(await get_pool(reader))
+
+    async def UpdatePool(self, request: pb.UpdatePoolRequest, work: Unit) -> pb.Pool:
+        await self._provision.ensure(work)
+        values = FIELDS.masked(request.pool, request.update_mask)
+        return pool_to_pb(await commands.update_pool(work, values, etag=request.pool.etag))
+
+    async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:
+        await self._provision.ensure(reader)
+        return simulation_to_pb(await simulate_rules(reader, rules_from(request.rules)))

@@ -1,0 +1,41 @@
+"""Tables of credit."""
+
+from crm_kit.database.tables import tenant_table, versioned_columns
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
+
+from crm_scoring.metadata import metadata
+
+# Limits set by hand; the id is the account's.
+credit_limits = tenant_table(
+    "credit_limits",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_by_id", Uuid, nullable=False),
+    *versioned_columns(),
+)
+
+# What orders use of a limit. `state` is RESERVED, RELEASED, HELD, CANCELLED, or EXPECTED: paid before it was heard of.
+credit_orders = tenant_table(
+    "credit_orders",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    # The order's version that the state is of; 0 while only reserved or expected.
+    Column("version", Integer, nullable=False),
+    Column("amount", Numeric, nullable=False),
+    Column("paid", Numeric, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    Column("due_date", Date),
+    # On the tenant's clock; a reservation that is older counts no more.
+    Column("expire_time", DateTime(timezone=True)),
+)
+Index(
+    "credit_orders_used_index",
+    credit_orders.c.tenant_id,
+    credit_orders.c.account_id,
+    postgresql_where=text("state IN ('RESERVED', 'RELEASED') AND amount > paid"),
+)

@@ -1,0 +1,52 @@
+"""Tables of scores."""
+
+from crm_kit.database.tables import tenant_table
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_scoring.metadata import metadata
+
+# The scores of one account, as last computed. Rewritten only when they change.
+scores = tenant_table(
+    "scores",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("last_order_date", Date),
+    Column("orders", Integer, nullable=False),
+    Column("spent", Numeric, nullable=False),
+    # Quintiles, 1 to 5; 0 when unknown. `rfm` is their sum.
+    Column("recency", Integer, nullable=False),
+    Column("frequency", Integer, nullable=False),
+    Column("monetary", Integer, nullable=False),
+    Column("rfm", Integer, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("rfm_unknown_reason", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("contribution", Numeric, nullable=False),
+    # A list of {name, amount}.
+    Column("parts", JSONB, nullable=False),
+    Column("tier_unknown_reason", Text, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    key=("account_id",),
+)
+Index("scores_contribution_index", scores.c.tenant_id, scores.c.contribution, scores.c.account_id)
+Index("scores_rfm_index", scores.c.tenant_id, scores.c.rfm, scores.c.account_id)
+Index("scores_tier_index", scores.c.tenant_id, scores.c.tier, scores.c.contribution, scores.c.account_id)
+
+# One row a tenant: whether its scores follow its facts. Found across tenants by the job that sees to it.
+rescorings = tenant_table(
+    "rescorings",
+    metadata,
+    # How often it was asked for, and up to which asking it is done.
+    Column("asked", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    # On the system's clock: when it is due, and until when somebody is at it.
+    Column("due_time", DateTime(timezone=True), nullable=False),
+    Column("taken_until", DateTime(timezone=True), nullable=False),
+    # On the tenant's clock: when it was last done, and when it must be done again although nothing happened.
+    Column("compute_time", DateTime(timezone=True)),
+    Column("refresh_time", DateTime(timezone=True)),
+    key=(),
+    plumbing=True,
+)
