@@ -58,7 +58,7 @@ async def fill_accounts(url: str, rows: int, *, owner_id: UUID | None, tenant_id
         await connection.close()
 
 
-async def some_ids(url: str, rows: int, most: int = 5000) -> list[str]:
+async def some_ids(url: str, rows: int, most: int = 1000) -> list[str]:
     """Ids of accounts from all over the table."""
     connection: Any = await asyncpg.connect(url)
     try:

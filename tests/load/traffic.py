@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import count
+from typing import cast
 
 import uvloop
 
@@ -64,8 +65,8 @@ class Line(asyncio.Protocol):
         self.since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not checked: that of uvloop is one without being derived from it.
+        self._transport = cast("asyncio.Transport", transport)
 
     def send(self, request: bytes, since: float) -> None:
         self.since = since

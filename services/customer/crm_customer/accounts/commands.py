@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
+from crm_kit.database.locks import hold
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit
 from crm_kit.directory.access import owner_team
@@ -75,6 +76,8 @@ async def update_account(work: Unit, id: UUID, values: dict[str, Any], *, etag: 
         work.insert(account_external_ids, external_id_row(id, added))
     names = changed_fields(before, after)
     if not SEARCHED.isdisjoint(names):
+        # A contact of the account that changes at this moment writes the same search row.
+        await hold(work, f"account_search {id}")
         put_search_tokens(work, after, contact_names=await names_at_account(work, id))
     return save(work, before, after, "UPDATED", account_updated(after, names))
 

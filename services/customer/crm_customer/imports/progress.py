@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit
-from sqlalchemy import Integer, Text, bindparam, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Table, Uuid, bindparam, column, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.imports.batch import Outcome, Result
 from crm_customer.imports.commands import save
@@ -62,56 +63,21 @@ def size_of(row: FileRow) -> int:
 
 def keep(work: Unit, job: Import, kept: Sequence[BadRow]) -> None:
     """Gather bad rows and their errors, numbered on from those there are."""
-    work.execute(
-        put_rows(),
-        import_id=job.id,
-        row_numbers=[row.number for row, _ in kept],
-        cells=[list(row.cells) for row, _ in kept],
-    )
-    flat = [(row.number, fault) for row, faults in kept for fault in faults]
-    work.execute(
-        put_errors(),
-        import_id=job.id,
-        row_numbers=[number for number, _ in flat],
-        ids=list(range(job.counts.errors, job.counts.errors + len(flat))),
-        columns=[fault.column for _, fault in flat],
-        values=[fault.value for _, fault in flat],
-        reasons=[fault.reason for _, fault in flat],
-        details=[fault.detail for _, fault in flat],
-    )
-
-
-def numbers(name: str) -> Any:
-    return bindparam(name, type_=ARRAY(Integer))
-
-
-def texts(name: str) -> Any:
-    return bindparam(name, type_=ARRAY(Text))
+    rows = [{"row_number": row.number, "cells": row.cells} for row, _ in kept]
+    work.execute(put(import_rows), import_id=job.id, rows=rows)
+    faults = [(row.number, fault) for row, faults in kept for fault in faults]
+    errors = [
+        {"row_number": number, "id": id} | row_of(fault) for id, (number, fault) in enumerate(faults, job.counts.errors)
+    ]
+    work.execute(put(import_errors), import_id=job.id, rows=errors)
 
 
 @statement
-def put_rows() -> Any:
-    row = (
-        func.unnest(numbers("row_numbers"), bindparam("cells", type_=ARRAY(JSONB)))
-        .table_valued("row_number", "cells", name="given")
-        .render_derived()
-    )
-    return insert(import_rows).from_select(
-        ["tenant_id", "import_id", "row_number", "cells"],
-        select(bindparam("tenant_id", type_=import_rows.c.tenant_id.type), import_id(), row.c.row_number, row.c.cells),
-    )
-
-
-@statement
-def put_errors() -> Any:
-    names = ["row_number", "id", "column", "value", "reason", "detail"]
-    arrays = [numbers("row_numbers"), numbers("ids"), *map(texts, ("columns", "values", "reasons", "details"))]
-    error = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
-    tenant_id = bindparam("tenant_id", type_=import_errors.c.tenant_id.type)
-    return insert(import_errors).from_select(
-        ["tenant_id", "import_id", *names], select(tenant_id, import_id(), *(error.c[name] for name in names))
-    )
-
-
-def import_id() -> Any:
-    return bindparam("import_id", type_=import_errors.c.import_id.type)
+def put(table: Table) -> Any:
+    """Rows of an import, given as JSON: one statement for any number of them."""
+    names = [each.name for each in table.c if each.name not in {"tenant_id", "import_id"}]
+    columns = [column(name, table.c[name].type) for name in names]
+    given = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns)
+    row = given.render_derived(with_types=True).c
+    ids = [bindparam(name, type_=Uuid) for name in ("tenant_id", "import_id")]
+    return insert(table).from_select(["tenant_id", "import_id", *names], select(*ids, *(row[name] for name in names)))

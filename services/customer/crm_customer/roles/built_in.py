@@ -31,20 +31,25 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
-        **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "credit"),
+        **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "payments", "credit"),
+        "orders.release": "TEAM",
+        "credit.check": "TEAM",
         **writes("ALL", "pools", "pipelines"),
         **reads("TEAM", "cases", "scores"),
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
         **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
-        **reads("OWN", "cases", "scores", "credit"),
+        **reads("OWN", "cases", "scores", "credit", "payments"),
+        # An order checks its account's credit in the name of who enters it.
+        "credit.check": "OWN",
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", "contacts", "interactions", "cases"),
     },
     ANALYST: {
-        **reads("ALL", *SHARED, "roles", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "cases", "scores", "credit"),
+        **reads("ALL", *SHARED, "roles", *CUSTOMER_RECORDS, *SALES_RECORDS),
+        **reads("ALL", "imports", "payments", "cases", "scores", "credit"),
     },
 }

@@ -66,8 +66,9 @@ async def update_lead(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
     before = await get_lead(work, id)
     check_etag(etag, before.version)
     check_in_reach(work, before)
-    if not before.is_open:
-        raise FailedPrecondition(f"a lead that is {before.state} cannot be changed")
+    if not before.is_open or before.is_converting:
+        state = "being converted" if before.is_converting else before.state
+        raise FailedPrecondition(f"a lead that is {state} cannot be changed")
     after = replace(before, **values)
     if after == before:
         return before

@@ -228,16 +228,15 @@ class Lead:
         conversion = self.conversion
         if conversion is None or not self.is_converting:
             raise FailedPrecondition("no conversion is under way")
-        if conversion.actor_id == actor_id:
-            return LeadMove(self, ())
-        if conversion.attempt_time is not None and now < conversion.attempt_time + ATTEMPT_LASTS:
+        end = (conversion.attempt_time or conversion.start_time) + ATTEMPT_LASTS
+        if conversion.actor_id != actor_id and now < end:
             raise FailedPrecondition(
                 "somebody else is converting it right now",
                 reason="CONVERSION_UNDER_WAY",
-                retry_after_seconds=(conversion.attempt_time + ATTEMPT_LASTS - now).total_seconds(),
+                retry_after_seconds=(end - now).total_seconds(),
             )
         lead = replace(self, conversion=replace(conversion, actor_id=actor_id, attempt_time=now))
-        return LeadMove(lead, (LeadEvent(now, LeadEventKind.CONVERSION_ADVANCED, actor_id, "taken over"),))
+        return LeadMove(lead, (LeadEvent(now, LeadEventKind.CONVERSION_ADVANCED, actor_id, "attempt"),))
 
     def abandon_conversion(self, explanation: str, *, now: datetime, actor_id: str) -> "LeadMove":
         """Ends an attempt that cannot succeed as it stands; what it created is found again by the next one."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 from crm_kit.clock import Now, system_now
-from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit, unit
 from crm_kit.errors import Conflict, NotFound, Unavailable
@@ -117,8 +117,8 @@ class Reclaim:
         for row in await self._database.all(ALL_TENANTS, active_tenants(), {}):
             try:
                 await self.reclaim(row["tenant_id"], self._now() + row["clock_offset"])
-            except NotFound:
-                # It has no pool yet, so nobody holds anything.
+            except (NotFound, Conflict):
+                # It has no pool yet, so nobody holds anything; or somebody was quicker, and the next run sees it.
                 continue
 
     async def reclaim(self, tenant_id: UUID, now: datetime) -> int:
@@ -161,12 +161,17 @@ class Reclaim:
                     leads_of_older_rules(), rules_version=pool.version, after_id=after_id, batch=BATCH
                 )
                 for row in rows:
-                    await self._date(work, lead_from(row), pool)
+                    await self._date(work, row, pool)
             if len(rows) < BATCH:
                 return
             after_id = rows[-1]["id"]
 
-    async def _date(self, work: Unit, lead: Lead, pool: Pool) -> None:
+    async def _date(self, work: Unit, row: Record, pool: Pool) -> None:
+        try:
+            lead = lead_from(row)
+        except (ValueError, TypeError):
+            log.exception("reclaim.lead_unreadable", lead_id=str(row["id"]))
+            return
         note_time(work, await with_protection(work, lead, pool))
 
     def _unit(self, tenant_id: UUID, now: datetime) -> contextlib.AbstractAsyncContextManager[Unit]:

@@ -110,7 +110,7 @@ class Opportunity:
 
     id: str
     account_id: str
-    name: str
+    display_name: str
     pipeline_id: str
     stage_id: str
     amount: Money

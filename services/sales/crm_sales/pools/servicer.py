@@ -1,5 +1,7 @@
 """PoolService: from message to command or query and back, nothing else."""
 
+from collections.abc import Callable
+
 from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.database.work import Reader, Unit
 
@@ -13,8 +15,9 @@ from crm_sales.tenants.provision import Provision
 class PoolServicer:
     contract = pb.DESCRIPTOR.services_by_name["PoolService"]
 
-    def __init__(self, provision: Provision) -> None:
+    def __init__(self, provision: Provision, *, wake_reclaim: Callable[[], None]) -> None:
         self._provision = provision
+        self._wake_reclaim = wake_reclaim
 
     async def GetPool(self, request: pb.GetPoolRequest, reader: Reader) -> pb.Pool:
         await self._provision.ensure(reader)
@@ -23,6 +26,7 @@ class PoolServicer:
     async def UpdatePool(self, request: pb.UpdatePoolRequest, work: Unit) -> pb.Pool:
         await self._provision.ensure(work)
         values = FIELDS.masked(request.pool, request.update_mask)
+        work.after_commit.append(self._wake_reclaim)
         return pool_to_pb(await commands.update_pool(work, values, etag=request.pool.etag))
 
     async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:

@@ -11,7 +11,6 @@ from crm_kit.wire import time_from
 from crm_scoring.facts.model import Fact, FactEvent, FactKind, day_of
 
 Event = event_pb2.Event
-NOTHING = Decimal(0)
 
 
 def order_facts(event: Event, order: orders_pb2.Order, *, holds: bool) -> list[Fact]:
@@ -19,7 +18,11 @@ def order_facts(event: Event, order: orders_pb2.Order, *, holds: bool) -> list[F
 
     What a line costs us is not told, so it counts with its whole net amount.
     """
-    amounts = [Decimal(line.net_amount.amount or "0") for line in order.lines]
+    amounts = [Decimal(line.net_amount.amount) for line in order.lines]
+    sorts = (
+        (FactKind.ORDER, [amount for amount in amounts if amount >= 0]),
+        (FactKind.RETURN, [-amount for amount in amounts if amount < 0]),
+    )
     return [
         Fact(
             FactEvent(
@@ -27,18 +30,15 @@ def order_facts(event: Event, order: orders_pb2.Order, *, holds: bool) -> list[F
                 account_id=order.account_id,
                 at=time_from(event.occur_time),
                 kind=kind,
-                amount=abs(amount),
-                margin=abs(amount),
+                amount=sum(those, Decimal(0)),
+                margin=sum(those, Decimal(0)),
                 currency_code=order.currency_code,
             ),
             version=event.aggregate_version,
             holds=holds,
         )
-        for kind, amount in (
-            (FactKind.ORDER, sum((each for each in amounts if each >= 0), NOTHING) if max(amounts) >= 0 else None),
-            (FactKind.RETURN, sum((each for each in amounts if each < 0), NOTHING) or None),
-        )
-        if amount is not None
+        for kind, those in sorts
+        if those
     ]
 
 

@@ -1,0 +1,134 @@
+"""Every write on scores: they are computed for a whole tenant, since each is relative to the others."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.locks import hold
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Unit
+from crm_kit.events.outbox import emit
+from sqlalchemy import Column, Interval, Uuid, bindparam, case, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from crm_scoring.facts.model import day_of
+from crm_scoring.scores.model import Scores, ScoringRules, score_tenant
+from crm_scoring.scores.queries import get_all_scores, get_businesses, get_main_currency
+from crm_scoring.scores.tables import rescorings, scores
+from crm_scoring.scores.value_tier import ValueTier
+from crm_scoring.scores.wire import value_tier_changed
+
+ROWS_AT_ONCE = 200
+
+
+def ask_rescoring(work: Unit, *, delay_seconds: float) -> None:
+    """Gather that the scores must follow what this unit changes, so long after it; askings until then are one."""
+    work.execute(ask(), delay=timedelta(seconds=delay_seconds))
+
+
+async def rescore(work: Unit, rules: ScoringRules, *, asked: int) -> int:
+    """Compute the tenant's scores anew; how many changed.
+
+    What was asked for up to `asked` is done with it. Only one unit does it at a time: a second one waits, and then
+    finds nothing more to change.
+    """
+    await hold(work, "scores")
+    today = day_of(work.now)
+    currency_code = await get_main_currency(work)
+    businesses = await get_businesses(work, currency_code, *rules.window(today))
+    before = await get_all_scores(work)
+    # Beside the event loop: a large tenant takes seconds.
+    changed = await asyncio.to_thread(score_tenant, businesses, before, currency_code, today, rules)
+    for start in range(0, len(changed), ROWS_AT_ONCE):
+        some = changed[start : start + ROWS_AT_ONCE]
+        work.execute(put_scores(), rows=[score_row(one) for one in some])
+        announce_tiers(work, some, before)
+        await work.flush()
+    work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now))
+    return len(changed)
+
+
+def announce_tiers(work: Unit, changed: Sequence[Scores], before: Mapping[UUID, Scores]) -> None:
+    """Gather an event for each account that came to another tier."""
+    for one in changed:
+        old = before[one.account_id].tier if one.account_id in before else ValueTier.UNKNOWN
+        if one.tier is not old:
+            event = value_tier_changed(one, old)
+            emit(work, event, aggregate_type="account_scores", id=one.account_id, version=one.version)
+
+
+def score_row(one: Scores) -> dict[str, Any]:
+    """The row as JSON; numbers as text, so that they stay exact."""
+    parts = [{"name": part.name, "amount": str(part.amount)} for part in one.parts]
+    return row_of(one) | {"rfm": one.rfm, "parts": parts}
+
+
+def next_day(now: datetime) -> datetime:
+    """When the days since the last order are others."""
+    return datetime.combine(day_of(now) + timedelta(days=1), time(), UTC)
+
+
+@statement
+def put_scores() -> Any:
+    columns = [column for column in scores.c if column.name != "tenant_id"]
+    given = (
+        func.jsonb_to_recordset(bindparam("rows", type_=JSONB))
+        .table_valued(*(Column(column.name, column.type) for column in columns))
+        .render_derived(name="given", with_types=True)
+    )
+    names = [column.name for column in columns]
+    tenant_id = bindparam("tenant_id", type_=Uuid)
+    fresh = insert(scores).from_select(["tenant_id", *names], select(tenant_id, *(given.c[name] for name in names)))
+    return fresh.on_conflict_do_update(
+        index_elements=[scores.c.tenant_id, scores.c.account_id],
+        set_={name: fresh.excluded[name] for name in names if name != "account_id"},
+    )
+
+
+@statement
+def ask() -> Any:
+    fresh = insert(rescorings).values(
+        tenant_id=bindparam("tenant_id"),
+        asked=1,
+        done=0,
+        due_time=func.clock_timestamp() + bindparam("delay", type_=Interval),
+        taken_until=func.clock_timestamp(),
+    )
+    is_idle = rescorings.c.asked == rescorings.c.done
+    return fresh.on_conflict_do_update(
+        index_elements=[rescorings.c.tenant_id],
+        set_={
+            "asked": rescorings.c.asked + 1,
+            "due_time": case((is_idle, fresh.excluded.due_time), else_=rescorings.c.due_time),
+        },
+    )
+
+
+@statement
+def take() -> Any:
+    """Begin, unless somebody else is at it; whoever ends without a word is given so long."""
+    return (
+        update(rescorings)
+        .where(
+            rescorings.c.tenant_id == bindparam("tenant_id"), rescorings.c.taken_until < func.clock_timestamp()
+        )
+        .values(taken_until=func.clock_timestamp() + bindparam("duration", type_=Interval))
+        .returning(rescorings.c.asked)
+    )
+
+
+@statement
+def finish() -> Any:
+    return (
+        update(rescorings)
+        .where(rescorings.c.tenant_id == bindparam("tenant_id"))
+        .values(
+            done=bindparam("done"),
+            taken_until=func.clock_timestamp(),
+            compute_time=bindparam("compute_time"),
+            refresh_time=bindparam("refresh_time"),
+        )
+    )

@@ -1,0 +1,59 @@
+"""Keeps every tenant's scores as its facts and its day have them."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from crm_kit.clock import TenantClock
+from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.work import unit
+from crm_kit.errors import CrmError
+from crm_kit.identity.access import Scope, service_actor
+
+from crm_scoring.scores.commands import rescore, take
+from crm_scoring.scores.model import ScoringRules
+from crm_scoring.scores.queries import due_tenants
+
+log = structlog.get_logger()
+LOOK_EVERY_SECONDS = 0.3
+# Longer than any tenant takes; after it another process takes over from one that died.
+TAKEN_FOR = timedelta(seconds=60)
+
+
+class Rescoring:
+    """Looks for tenants that are due and rescores each; of several processes one takes a tenant."""
+
+    def __init__(self, database: Database, clock: TenantClock, rules: ScoringRules) -> None:
+        self._database = database
+        self._clock = clock
+        self._rules = rules
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            try:
+                await self.rescore_due()
+            except CrmError as error:
+                log.warning("rescoring.waiting", reason=error.reason)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def rescore_due(self) -> None:
+        """Rescore all tenants that are due. One that fails is tried again later and does not stop the others."""
+        for row in await self._database.all(ALL_TENANTS, due_tenants(), {}):
+            try:
+                await self.rescore(row["tenant_id"])
+            except Exception:
+                log.exception("rescoring.failed", tenant_id=str(row["tenant_id"]))
+
+    async def rescore(self, tenant_id: UUID) -> bool:
+        """Rescore a tenant; False when somebody else is at it."""
+        values = {"tenant_id": tenant_id, "duration": TAKEN_FOR}
+        taken = await self._database.all(tenant_id, take(), values)
+        if not taken:
+            return False
+        now = await self._clock.now(tenant_id)
+        async with unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+            changed = await rescore(work, self._rules, asked=taken[0]["asked"])
+        log.info("rescoring.done", tenant_id=str(tenant_id), changed=changed)
+        return True

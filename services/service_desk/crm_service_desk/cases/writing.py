@@ -1,0 +1,170 @@
+"""How a changed case is written: row, log, timers, history and event together, in one statement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Unit
+from crm_kit.errors import Conflict
+from crm_kit.events.outbox import emit
+from crm_kit.history import changed_fields, record_change
+from google.protobuf.message import Message
+from sqlalchemy import DateTime, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.types import Text
+
+from crm_service_desk.cases.case_file import CaseFile
+from crm_service_desk.cases.milestones import Timer, moved_timers, timers_of
+from crm_service_desk.cases.tables import case_events, case_numbers, cases, milestone_timers
+from crm_service_desk.service_levels.model import CaseEvent
+from crm_service_desk.service_levels.service_level import stored_policy
+
+# What history does not tell field by field: the log and the milestones say it better.
+UNTOLD = frozenset(
+    {
+        "calendar_version",
+        "first_policy",
+        "milestones",
+        "first_response_due_time",
+        "resolution_due_time",
+        "event_count",
+    }
+)
+
+
+def write_new(work: Unit, case: CaseFile, events: Sequence[CaseEvent], event: Message) -> None:
+    """Gather a new case."""
+    work.insert(cases, row_of(case))
+    write_events(work, case, events)
+    write_timers(work, None, case)
+    record_change(work, "case", action="CREATED", before=None, after=case)
+    emit(work, event, aggregate_type="case", id=case.id, version=case.version)
+
+
+def write(
+    work: Unit,
+    before: CaseFile,
+    after: CaseFile,
+    event: Message,
+    *,
+    action: str,
+    events: Sequence[CaseEvent] = (),
+    fired: Timer | None = None,
+) -> None:
+    """Gather a changed case; it must still be what was read. The row of a timer that `fired` is written elsewhere."""
+    work.save(cases, row_of(after), version=before.version)
+    write_events(work, after, events)
+    write_timers(work, before, after, fired=fired)
+    told = told_fields(before, after)
+    if told:
+        record_change(work, "case", action=action, before=before, after=after, only=told)
+    emit(work, event, aggregate_type="case", id=after.id, version=after.version)
+
+
+def told_fields(before: CaseFile, after: CaseFile) -> list[str]:
+    """The fields that history and events name as changed."""
+    return [name for name in changed_fields(before, after) if name not in UNTOLD]
+
+
+def write_events(work: Unit, case: CaseFile, events: Sequence[CaseEvent]) -> None:
+    """Gather the last lines of the case's log."""
+    for position, event in enumerate(events, case.event_count - len(events) + 1):
+        work.insert(
+            case_events,
+            {
+                "case_id": case.id,
+                "position": position,
+                "kind": event.kind,
+                "occur_time": event.at,
+                "record_time": work.now,
+                "actor_id": event.actor_id,
+                "text": event.detail,
+                "pause_reason": event.pause_reason,
+                "policy": None if event.policy is None else stored_policy(event.policy),
+            },
+        )
+
+
+def write_timers(work: Unit, before: CaseFile | None, after: CaseFile, *, fired: Timer | None = None) -> None:
+    """Gather when the case's timers are due now; those that have fired stay as they are."""
+    was, due = timers_of(before.milestones if before else ()), timers_of(after.milestones)
+    moved = [timer for timer in moved_timers(was, due) if timer != fired]
+    if moved:
+        work.execute(
+            put_timers(),
+            case_id=after.id,
+            kinds=[kind for kind, _ in moved],
+            levels=[level for _, level in moved],
+            due_times=[due.get(timer) for timer in moved],
+        )
+
+
+def write_fired(work: Unit, id: UUID, timer: Timer, *, fire_time: datetime) -> None:
+    """Gather that a timer has fired; the unit fails as Conflict when another was faster."""
+    kind, level = timer
+    work.execute(
+        fire_timer(),
+        unmet=lambda: Conflict("the timer has fired"),
+        case_id=id,
+        kind=kind,
+        level=level,
+        fire_time=fire_time,
+    )
+
+
+async def next_number(work: Unit, year: int) -> int:
+    """The next number of a case. Its row is locked for this statement only; a number not used is lost.
+
+    Call it before anything is flushed, so that it does not run inside the unit's transaction.
+    """
+    row = await work.one(count_up(), year=year)
+    assert row is not None
+    last: int = row["last"]
+    return last
+
+
+@statement
+def count_up() -> Any:
+    table = case_numbers
+    first = insert(table).values(tenant_id=bindparam("tenant_id"), year=bindparam("year"), last=1)
+    return first.on_conflict_do_update(
+        index_elements=[table.c.tenant_id, table.c.year], set_={"last": table.c.last + 1}
+    ).returning(table.c.last)
+
+
+@statement
+def put_timers() -> Any:
+    table = milestone_timers
+    rows = select(
+        bindparam("tenant_id", type_=table.c.tenant_id.type),
+        bindparam("case_id", type_=table.c.case_id.type),
+        func.unnest(bindparam("kinds", type_=ARRAY(Text))),
+        func.unnest(bindparam("levels", type_=ARRAY(Text))),
+        func.unnest(bindparam("due_times", type_=ARRAY(DateTime(timezone=True)))),
+    )
+    fresh = insert(table).from_select(["tenant_id", "case_id", "kind", "level", "due_time"], rows)
+    return fresh.on_conflict_do_update(
+        index_elements=[table.c.tenant_id, table.c.case_id, table.c.kind, table.c.level],
+        set_={"due_time": fresh.excluded.due_time},
+        where=table.c.fire_time.is_(None),
+    )
+
+
+@statement
+def fire_timer() -> Any:
+    table = milestone_timers
+    return (
+        update(table)
+        .where(
+            table.c.tenant_id == bindparam("tenant_id"),
+            table.c.case_id == bindparam("case_id"),
+            table.c.kind == bindparam("kind"),
+            table.c.level == bindparam("level"),
+            table.c.fire_time.is_(None),
+        )
+        .values(fire_time=bindparam("fire_time"))
+        .returning(table.c.case_id)
+    )

@@ -1,0 +1,44 @@
+"""The roles that the platform brings speak of permissions that the contract knows."""
+
+from importlib.resources import files
+
+import pytest
+from crm.options.v1 import options_pb2
+from crm_customer.roles.built_in import ADMINISTRATOR, BUILT_IN
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+IMAGE = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
+PERMISSIONS = {
+    method.options.Extensions[options_pb2.permission]
+    for file in IMAGE.file
+    for service in file.service
+    for method in service.method
+    if "." in method.options.Extensions[options_pb2.permission]
+}
+# What only an administrator may do in a new tenant.
+ADMINISTRATION = {"tenant", "users", "teams", "roles", "calendars", "service_levels"}
+
+
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {ADMINISTRATOR}))
+def test_every_permission_that_a_role_grants_is_one_of_the_contract(name: str) -> None:
+    assert set(BUILT_IN[name]) - PERMISSIONS == set()
+
+
+def test_every_permission_beside_administration_is_in_some_role() -> None:
+    granted = {permission for grants in BUILT_IN.values() for permission in grants}
+    left = {permission for permission in PERMISSIONS - granted if permission.endswith(".read")}
+    left |= {permission for permission in PERMISSIONS - granted if permission.partition(".")[0] not in ADMINISTRATION}
+    assert left == set()
+
+
+def test_who_writes_also_reads_as_far() -> None:
+    reach = {"OWN": 1, "TEAM": 2, "ALL": 3}
+    for grants in BUILT_IN.values():
+        for permission, scope in grants.items():
+            resource, _, verb = permission.partition(".")
+            if verb == "write":
+                assert reach[grants[f"{resource}.read"]] >= reach[scope], permission
+
+
+def test_scopes_are_those_of_the_contract() -> None:
+    assert {scope for grants in BUILT_IN.values() for scope in grants.values()} <= {"OWN", "TEAM", "ALL"}
