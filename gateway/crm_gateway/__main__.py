@@ -14,8 +14,9 @@ import uvloop
 from crm_kit import logging, telemetry
 from crm_kit.settings import read_settings
 
-from crm_gateway.app import ContractError, checked_contract, create_app
+from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
 from crm_gateway.openapi.document import openapi_document
+from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.operations import operations
 from crm_gateway.verification import verified_callers
@@ -54,6 +55,9 @@ def routes_table() -> str:
         (each.binding.verb, each.binding.template, each.rpc.full_name, each.rpc.permission)
         for each in operations(checked_contract())
     ]
+    rows += [
+        (each.verb, each.path, each.entry["operationId"], each.entry["x-permission"]) for each in other_routes(ROUTERS)
+    ]
     rows.sort(key=lambda row: (row[1], row[0]))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     return "\n".join(
@@ -64,7 +68,9 @@ def routes_table() -> str:
 def openapi_text() -> str:
     """The OpenAPI document, indented for review."""
     contract = checked_contract()
-    return orjson.dumps(openapi_document(contract, operations(contract)), option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(
+        openapi_document(contract, operations(contract), other_routes(ROUTERS)), option=orjson.OPT_INDENT_2
+    ).decode()
 
 
 def main(arguments: list[str]) -> None:

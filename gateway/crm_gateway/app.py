@@ -17,14 +17,15 @@ from crm_gateway.contract_check import contract_problems
 from crm_gateway.exchange import App
 from crm_gateway.front import REQUEST_ID_KEY, Front
 from crm_gateway.openapi.document import error_reasons, openapi_document
+from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal, unreadable
-from crm_gateway.routes import health, reference
+from crm_gateway.routes import account_360, health, reference, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router)
+ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router)
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
@@ -56,6 +57,8 @@ def create_app(
     pages = _pages_app(contract, served)
     pages.state.channels = channels
     pages.state.admission = admission
+    pages.state.settings = settings
+    pages.state.account_360 = account_360.Account360(served, channels)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
 
 
@@ -72,7 +75,7 @@ def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
     app = FastAPI(
         title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan
     )
-    document = openapi_document(contract, served)
+    document = openapi_document(contract, served, other_routes(ROUTERS))
     app.state.openapi_json = orjson.dumps(document)
     app.state.reference_page = reference_page(document)
     app.state.errors_page = errors_page(error_reasons(contract))

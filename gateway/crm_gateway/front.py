@@ -6,7 +6,18 @@ Every answer, whoever gives it, leaves with request id, security headers and COR
 import structlog
 from crm_kit.errors import CrmError
 
-from crm_gateway.exchange import Answer, App, Disconnected, Exchange, Headers, Receive, Scope, Send, open_exchange
+from crm_gateway.exchange import (
+    EXCHANGE_KEY,
+    Answer,
+    App,
+    Disconnected,
+    Exchange,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    open_exchange,
+)
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
@@ -48,7 +59,7 @@ class Front:
         except Disconnected:
             return
         if answer is None:
-            inner = {**scope, REQUEST_ID_KEY: exchange.request_id}
+            inner = {**scope, REQUEST_ID_KEY: exchange.request_id, EXCHANGE_KEY: exchange}
             if exchange.verb == "HEAD":
                 inner["method"] = "GET"
             await self._fallback(inner, receive, self._decorated(exchange, send))

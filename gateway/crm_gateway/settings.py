@@ -28,6 +28,7 @@ class Settings(BaseSettings):
 
     request_timeout: float = Field(default=10.0, gt=0, le=300)
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    max_upload_bytes: int = Field(default=50 * 1024 * 1024, gt=0, le=50 * 1024 * 1024)
     max_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     drain_timeout: int = Field(default=15, ge=0)
     cors_allowed_origins: tuple[str, ...] = ()

@@ -23,3 +23,21 @@ def tokens() -> Tokens:
 async def customer(servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
     async with running("customer", servers, tokens) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+async def sales(servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
+    async with running("sales", servers, tokens) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def scoring(servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
+    async with running("scoring", servers, tokens) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def service_desk(servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
+    async with running("service_desk", servers, tokens) as service:
+        yield service

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from crm_gateway.contract import Contract
 from crm_gateway.openapi.examples import NoExample, example
 from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, PARAMETERS, PROBLEM, SECURITY_SCHEMES, STATUSES
+from crm_gateway.openapi.other_routes import OtherRoute
 from crm_gateway.openapi.rules import Schema, must_be_given
 from crm_gateway.openapi.schemas import Form, Schemas
 from crm_gateway.transcode.fields import message_of
@@ -19,8 +20,10 @@ Document = dict[str, Any]
 _JSON = "application/json"
 
 
-def openapi_document(contract: Contract, operations: Iterable[Operation]) -> Document:
-    """The document, in the order of the contracts."""
+def openapi_document(
+    contract: Contract, operations: Iterable[Operation], others: Iterable[OtherRoute] = ()
+) -> Document:
+    """The document, in the order of the contracts; routes that are not one RPC come last."""
     served = list(operations)
     schemas = Schemas(contract)
     schemas.components["Problem"] = _problem_schema(contract)
@@ -34,6 +37,8 @@ def openapi_document(contract: Contract, operations: Iterable[Operation]) -> Doc
         variables = named.setdefault(each.template.shape, variable_names(each.template))
         path = each.template.with_names(variables)
         paths.setdefault(path, {})[each.binding.verb.lower()] = _operation(each, name, variables, schemas)
+    for other in others:
+        paths.setdefault(other.path, {})[other.verb.lower()] = _with_example(other.entry, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION},
@@ -144,6 +149,15 @@ def _media(schema: Schema, schemas: Schemas) -> Schema:
         return {"schema": schema, "example": example(schema, schemas.components)}
     except NoExample:
         return {"schema": schema}
+
+
+def _with_example(entry: Schema, schemas: Schemas) -> Schema:
+    """An operation written by hand, with the example of its answer."""
+    responses = dict(entry["responses"])
+    for status, answer in responses.items():
+        if schema := answer.get("content", {}).get(_JSON, {}).get("schema"):
+            responses[status] = answer | {"content": {_JSON: _media(schema, schemas)}}
+    return entry | {"responses": responses}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Schema:

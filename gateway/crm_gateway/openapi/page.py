@@ -136,6 +136,8 @@ def _statuses(responses: Mapping[str, Schema]) -> str:
 def _media(title: str, holder: Schema | None) -> str:
     if not holder or "content" not in holder:
         return ""
+    if "application/json" not in holder["content"]:
+        return f"<p><b>{title}</b> a file: {', '.join(map(escape, holder['content']))}</p>"
     media = holder["content"]["application/json"]
     shown = ""
     if "example" in media:

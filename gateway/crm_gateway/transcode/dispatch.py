@@ -35,7 +35,7 @@ class Dispatcher:
         self, operations: Iterable[Operation], channels: Channels, admission: Admission, settings: Settings
     ) -> None:
         served = list(operations)
-        self._calls: dict[Operation, Call] = {each: _call_of(each, channels) for each in served}
+        self._calls: dict[Operation, Call] = {each: call_of(each, channels) for each in served}
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
         self._admission = admission
         self._timeout = settings.request_timeout
@@ -101,7 +101,7 @@ class Dispatcher:
         call = self._calls[operation](
             request,
             metadata=metadata_of(exchange),
-            timeout=_timeout(exchange.headers.get(b"x-request-timeout"), self._timeout),
+            timeout=timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout),
         )
         watch = _Watch(exchange, call)
         try:
@@ -160,7 +160,8 @@ def metadata_of(exchange: Exchange) -> Metadata:
     return metadata
 
 
-def _call_of(operation: Operation, channels: Channels) -> Call:
+def call_of(operation: Operation, channels: Channels) -> Call:
+    """How the RPC of an operation is called."""
     request = message_factory.GetMessageClass(operation.rpc.request)
     response = message_factory.GetMessageClass(operation.rpc.response)
     call: Call = channels[operation.rpc.owner].unary_unary(
@@ -190,7 +191,7 @@ def _apply_if_match(operation: Operation, request: Any, if_match: bytes) -> None
         operation.reader.put_etag(request, etag)
 
 
-def _timeout(header: bytes | None, longest: float) -> float:
+def timeout_of(header: bytes | None, longest: float) -> float:
     """Seconds the call may take: what the client asks for, at most what is set."""
     if header is None:
         return longest

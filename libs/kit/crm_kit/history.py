@@ -15,7 +15,7 @@ from crm_kit.database.work import Reader, Unit
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from crm_kit.listing import Listing
+from crm_kit.listing import Listing, PageOf
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
 
@@ -69,20 +69,12 @@ HISTORY = Listing(
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Asked:
-    page_size: int
-    page_token: str
-    filter: str = ""
-    order_by: str = ""
-
-
 async def list_changes(
     reader: Reader, resource_type: str, id: UUID, *, page_size: int, page_token: str, tokens: PageTokens
 ) -> tuple[list[change_pb2.Change], str]:
     """A page of one resource's changes, newest first, as the contract has them."""
     rows, next_token = await HISTORY.page(
-        reader, _Asked(page_size, page_token), tokens, resource_type=resource_type, resource_id=id
+        reader, PageOf(page_size, page_token), tokens, resource_type=resource_type, resource_id=id
     )
     return [change_to_pb(row) for row in rows], next_token
 

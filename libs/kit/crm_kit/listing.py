@@ -43,6 +43,16 @@ class Asked(Protocol):
     def order_by(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PageOf:
+    """What a list request without filter and order asks for."""
+
+    page_size: int
+    page_token: str
+    filter: str = ""
+    order_by: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """How one resource is listed.

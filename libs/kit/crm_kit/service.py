@@ -6,16 +6,13 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import nats
 import structlog
-import uvloop
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from sqlalchemy import MetaData, select
@@ -25,14 +22,12 @@ from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.tables import violations_of
-from crm_kit.database.work import delete_rows
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
-from crm_kit.events.consumers import Consumers, Event
-from crm_kit.events.relay import Relay, ensure_stream, mark_unpublished
+from crm_kit.events.consumers import Consumers
+from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.tokens import FetchKeys
-from crm_kit.migrations import migrate
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
@@ -196,70 +191,3 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
     except Unavailable:
         missing.insert(0, "database")
     return ", ".join(missing)
-
-
-# --- commands ---
-
-
-async def replay_dead_letters(service: Service, consumers: Consumers) -> None:
-    """Have the effect of every dead letter of a consumer; each that succeeds is gone from the table."""
-    letters = plumbing.dead_letters
-    mine = compile_statement(select(letters).where(letters.c.consumer == consumers.name))
-    for row in await service.database.all(ALL_TENANTS, mine, {}):
-        event = Event.FromString(row["event"])
-        try:
-            await consumers.apply(event)
-        except Exception:
-            # The next one may fare better; this one stays where it is, and the log says why.
-            log.exception("dead_letter.failed_again", event_id=event.id)
-            continue
-        key = {"tenant_id": row["tenant_id"], "id": row["id"], "consumer": consumers.name}
-        await service.database.all(row["tenant_id"], delete_rows(letters, ("id", "consumer")), key)
-        log.info("dead_letter.replayed", event_id=event.id)
-
-
-async def list_dead_letters(service: Service) -> None:
-    """Print the dead letters of this service, one a line."""
-    rows = await service.database.all(ALL_TENANTS, compile_statement(select(plumbing.dead_letters)), {})
-    for row in rows:
-        kind = Event.FromString(row["event"]).payload.type_url.rpartition("/")[2]
-        sys.stdout.write(f"{row['create_time']:%Y-%m-%dT%H:%M:%SZ} {row['id']} {kind} {row['reason']}\n")
-    sys.stdout.write(f"{len(rows)} dead letters\n")
-
-
-async def republish(service: Service, age: timedelta) -> None:
-    """Send again what was published within `age`: for a broker that lost its last seconds."""
-    await service.database.all(ALL_TENANTS, mark_unpublished(), {"age": age})
-
-
-async def with_database(service: Service, command: Job) -> None:
-    """Run a command that needs the database and nothing else."""
-    await service.database.open()
-    try:
-        await command()
-    finally:
-        await service.database.close()
-
-
-def main(build: Callable[[], Service], built_in_keys: Callable[[Service], FetchKeys], arguments: Sequence[str]) -> None:
-    """The command line of a service."""
-    service = build()
-    match arguments:
-        case ["serve"]:
-            with contextlib.suppress(KeyboardInterrupt):
-                uvloop.run(serve(service, built_in_keys(service)))
-        case ["migrate"]:
-            revision = migrate(service.settings.migration_database_url, service.folder / "migrations")
-            sys.stdout.write(f"{service.name}: at revision {revision}\n")
-        case ["migrate", revision]:
-            migrate(service.settings.migration_database_url, service.folder / "migrations", revision)
-        case ["dead-letters"]:
-            asyncio.run(with_database(service, lambda: list_dead_letters(service)))
-        case ["dead-letters", "replay"]:
-            asyncio.run(with_database(service, lambda: replay_dead_letters(service, service.consumers)))
-        case ["republish", minutes]:
-            age = timedelta(minutes=float(minutes))
-            asyncio.run(with_database(service, lambda: republish(service, age)))
-        case _:
-            sys.stderr.write(__doc__ or "")
-            raise SystemExit(2)

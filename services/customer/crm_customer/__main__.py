@@ -6,7 +6,7 @@ python -m crm_customer create-tenant SLUG NAME ADMIN_LOGIN [--sandbox] | seed-de
 
 import sys
 
-from crm_kit.service import main
+from crm_kit.command_line import main
 from crm_kit.settings import read_settings
 
 from crm_customer.app import SETTINGS, build, built_in_keys

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
+from crm_kit import logging
 from crm_kit.errors import AlreadyExists, CrmError, InvalidArgument
 from crm_kit.service import Service
 
@@ -45,6 +46,8 @@ def run(command: Command, service: Service, settings: CustomerSettings) -> None:
         finally:
             await service.database.close()
 
+    # What it answers is one line; only what goes wrong is worth more.
+    logging.set_up(service.name, level="warning", style=settings.log_format)
     try:
         sys.stdout.write(asyncio.run(whole()) + "\n")
     except CrmError as error:

@@ -1,8 +1,8 @@
-"""python -m crm_sales serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES"""
+"""Run as: python -m crm_sales serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES."""
 
 import sys
 
-from crm_kit.service import main
+from crm_kit.command_line import main
 from crm_kit.settings import read_settings
 
 from crm_sales.app import SETTINGS, build, built_in_keys

@@ -7,7 +7,7 @@ python -m crm_scoring rebuild      aggregates anew from the stored facts, tenant
 import asyncio
 import sys
 
-from crm_kit.service import main, with_database
+from crm_kit.command_line import main, with_database
 from crm_kit.settings import read_settings
 
 from crm_scoring.app import SETTINGS, build, built_in_keys

@@ -1,8 +1,11 @@
-"""python -m crm_service_desk serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES"""
+"""The service desk's commands: what every service can.
+
+python -m crm_service_desk serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES
+"""
 
 import sys
 
-from crm_kit.service import main
+from crm_kit.command_line import main
 from crm_kit.settings import read_settings
 
 from crm_service_desk.app import SETTINGS, build, built_in_keys

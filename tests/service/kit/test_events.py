@@ -8,6 +8,7 @@ from uuid import UUID
 import nats
 import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
+from crm_kit.command_line import list_dead_letters, replay_dead_letters
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import Unit
@@ -18,7 +19,6 @@ from crm_kit.events.outbox import emit
 from crm_kit.events.relay import mark_unpublished
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, dead_letters, outbox
-from crm_kit.service import list_dead_letters, replay_dead_letters
 from crm_local.testing import Servers
 from nats.aio.client import Client
 from sqlalchemy import func, select

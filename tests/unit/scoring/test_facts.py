@@ -6,7 +6,15 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from crm_scoring.facts.model import AccountFacts, FactEvent, FactKind, Totals, fold, fold_by_currency, purchase_statistics
+from crm_scoring.facts.model import (
+    AccountFacts,
+    FactEvent,
+    FactKind,
+    Totals,
+    fold,
+    fold_by_currency,
+    purchase_statistics,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,7 +92,8 @@ def test_amounts_of_two_currencies_never_add(events: list[FactEvent], currencies
     assert set(apart) == {event.currency_code for event in mixed}
     for code, facts in apart.items():
         revenue = sum(
-            (event.amount for event in mixed if event.kind is FactKind.ORDER and event.currency_code == code), Decimal(0)
+            (event.amount for event in mixed if event.kind is FactKind.ORDER and event.currency_code == code),
+            Decimal(0),
         )
         assert facts.totals(date.min, date.max).revenue == revenue
 

@@ -143,12 +143,6 @@ class Unit:
         self._connection = None
         await self._stack.aclose()
 
-    async def rest(self) -> None:
-        """Give the connection back while others are waited for; only before anything was flushed."""
-        assert self._transaction is None, "a transaction holds its connection"
-        self._connection = None
-        await self._stack.aclose()
-
     async def close(self) -> None:
         """Roll back what is not committed and give the connection back."""
         try:

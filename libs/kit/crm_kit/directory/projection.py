@@ -99,7 +99,7 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
             clock_offset=tenant.clock_offset.ToTimedelta(),
             version=event.aggregate_version,
         )
-        directory.forget(work.tenant_id)
+        work.after_commit.append(lambda: directory.forget(work.tenant_id))
         if wake is not None:
             work.after_commit.append(wake)
 
@@ -115,18 +115,18 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
             role_ids=[UUID(role) for role in user.role_ids],
             version=event.aggregate_version,
         )
-        directory.forget(work.tenant_id)
+        work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
     async def team_changed(work: Unit, event: Event, changed: events_pb2.TeamChanged) -> None:
         team = changed.team
         parent = UUID(team.parent_id) if team.parent_id else None
         project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
-        directory.forget(work.tenant_id)
+        work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
     async def role_changed(work: Unit, event: Event, changed: events_pb2.RoleChanged) -> None:
         grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
         project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
-        directory.forget(work.tenant_id)
+        work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
     consumers.on(events_pb2.TenantChanged, tenant_changed)
     consumers.on(events_pb2.UserChanged, user_changed)

@@ -8,7 +8,6 @@ from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit, retried, unit
-from crm_kit.errors import AlreadyExists, Conflict
 from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
@@ -16,6 +15,7 @@ from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG
 from crm_customer.roles.queries import get_built_in_roles
 from crm_customer.teams.commands import create_team
 from crm_customer.teams.tables import teams
+from crm_customer.tenants.commands import take_turn
 from crm_customer.tenants.opening import Opening, open_tenant
 from crm_customer.tokens.passwords import Passwords
 from crm_customer.users.commands import add_user, put_password
@@ -40,13 +40,11 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
 
     async def attempt() -> tuple[int, int]:
         now = await TenantClock(database).now(tenant_id)
-        try:
-            async with unit(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
-                made, ids = await add_teams(work)
-                return made, await add_users(work, ids, hashes)
-        except AlreadyExists as error:
-            # Another seeding was faster: the next attempt finds what it made.
-            raise Conflict(error.detail) from error
+        async with unit(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+            # Of two seedings at the same time the second finds what the first has made.
+            await take_turn(work)
+            made, ids = await add_teams(work)
+            return made, await add_users(work, ids, hashes)
 
     new_teams, new_users = await retried(attempt)
     return Seeded(tenant_id, is_new, new_teams, new_users)

@@ -17,7 +17,7 @@ async def require_account(work: Unit, customer: Customer, id: str, *, field: str
     """REFERENCE_NOT_FOUND unless the caller sees such an account. Events may lag: then the customer service says."""
     scope = work.actor.access.scope("accounts.read")
     if await work.one(account_seen(scope), id=UUID(id)) is None:
-        await work.rest()
+        await work.release()
         await customer.require_account(id, field=field)
 
 
@@ -29,7 +29,9 @@ def project_account(work: Unit, **row: Any) -> None:
 @statement
 def put_account() -> Any:
     fresh = insert(accounts).values({column.name: bindparam(column.name) for column in accounts.c})
-    changed = {column.name: fresh.excluded[column.name] for column in accounts.c if column.name not in {"tenant_id", "id"}}
+    changed = {
+        column.name: fresh.excluded[column.name] for column in accounts.c if column.name not in {"tenant_id", "id"}
+    }
     return fresh.on_conflict_do_update(
         index_elements=[accounts.c.tenant_id, accounts.c.id],
         set_=changed,

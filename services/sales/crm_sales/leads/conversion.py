@@ -47,7 +47,7 @@ async def convert_lead(work: Unit, customer: Customer, id: UUID, wanted: Wanted,
     if lead.conversion is None:
         check_etag(etag, lead.version)
     pipeline = await get_pipeline(work, wanted.pipeline_id or default_pipeline_id(work.tenant_id))
-    await work.rest()
+    await work.release()
     lead = await begin(work, id)
     conversion = lead.conversion
     if conversion is None or lead.state is LeadState.CONVERTED:

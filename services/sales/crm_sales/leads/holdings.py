@@ -145,9 +145,7 @@ def count_claim(work: Unit, user_id: str, pool: Pool) -> None:
     most = pool.rules.claims_per_day
     work.execute(
         count_up(lead_claims, "claims", ("user_id", "day_date")),
-        unmet=lambda: FailedPrecondition(
-            f"the pool allows {most} claims a day", reason="POOL_DAILY_LIMIT_REACHED"
-        ),
+        unmet=lambda: FailedPrecondition(f"the pool allows {most} claims a day", reason="POOL_DAILY_LIMIT_REACHED"),
         user_id=user_id,
         day_date=work.now.astimezone(pool.rules.zone()).date(),
         most=most,
@@ -160,7 +158,7 @@ def capacity_reached(capacity: int) -> FailedPrecondition:
 
 @statement
 def count_up(table: Table, column: str, key: tuple[str, ...]) -> Any:
-    """One more, if that is not more than `most`. A first one is let in: who asks has seen that zero is not the limit."""
+    """One more, if that is not more than `most`. A first one is let in: who asks has seen that the limit is not 0."""
     fresh = insert(table).values({name: bindparam(name) for name in ("tenant_id", *key)} | {column: 1})
     most = bindparam("most", type_=Integer)
     return fresh.on_conflict_do_update(

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from crm.sales.v1 import events_pb2, leads_pb2 as pb
+from crm.sales.v1 import events_pb2
+from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.etags import etag_of
 from crm_kit.wire import EnumNames, Fields, same, timestamp
 

@@ -175,4 +175,3 @@ def stored(opportunity: Opportunity) -> dict[str, Any]:
             "team": [{"user_id": share.user_id, "percent": str(share.percent)} for share in opportunity.team],
         }
     )
-

@@ -33,9 +33,7 @@ def opportunity_by_id(scope: Scope) -> Select[Any]:
 
 
 def _listed(scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
-    return select(*COLUMNS).where(
-        opportunities.c.tenant_id == bindparam("tenant_id"), visible(opportunities, scope)
-    )
+    return select(*COLUMNS).where(opportunities.c.tenant_id == bindparam("tenant_id"), visible(opportunities, scope))
 
 
 def _of(type: FieldType, *names: str) -> dict[str, FilterField]:

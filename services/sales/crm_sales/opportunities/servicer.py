@@ -5,7 +5,7 @@ from uuid import UUID
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.database.work import Reader, Unit
 from crm_kit.history import list_changes
-from crm_kit.listing import Page
+from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 
 from crm_sales.accounts.wire import Customer
@@ -74,7 +74,7 @@ class OpportunityServicer:
     ) -> pb.ListStageChangesResponse:
         id = UUID(request.id)
         await get_opportunity(reader, id)
-        page = Page(request.page_size, request.page_token)
+        page = PageOf(request.page_size, request.page_token)
         rows, next_token = await MOVES.page(reader, page, self._tokens, opportunity_id=id)
         moves = [move_to_pb(row["number"], move_from(row)) for row in rows]
         return pb.ListStageChangesResponse(stage_changes=moves, next_page_token=next_token)

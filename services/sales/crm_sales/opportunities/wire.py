@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from crm.sales.v1 import events_pb2, opportunities_pb2 as pb
+from crm.sales.v1 import events_pb2
+from crm.sales.v1 import opportunities_pb2 as pb
 from crm.type.v1 import money_pb2
 from crm_kit.errors import invalid_field
 from crm_kit.etags import etag_of
@@ -23,10 +24,10 @@ def money_from(message: Message, name: str, *, field: str) -> Money:
     return money_of(getattr(message, name), field=field) if message.HasField(name) else NOTHING
 
 
-def money_of(value: money_pb2.Money, *, field: str) -> Money:
-    """Money of the contract; not finer than the currency's minor unit."""
+def money_of(value: money_pb2.Money, *, field: str, exact: bool = False) -> Money:
+    """Money of the contract; not finer than the currency's minor unit unless it is a price that is not yet rounded."""
     money = parse_money(value.amount, value.currency_code, field=field)
-    if money.rounded() != money:
+    if not exact and money.rounded() != money:
         raise invalid_field(f"{field}.amount", "minor_unit", f"{money} is finer than the currency's smallest unit")
     return money
 

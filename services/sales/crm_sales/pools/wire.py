@@ -5,7 +5,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from crm.sales.v1 import leads_pb2, pools_pb2 as pb
+from crm.sales.v1 import leads_pb2
+from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.etags import etag_of
 from crm_kit.wire import EnumNames, Fields, same, timestamp
 from google.protobuf.duration_pb2 import Duration
@@ -22,8 +23,9 @@ NAMED = 200
 
 def rules_from(value: pb.PoolRules) -> PoolRules:
     """The rules as the message says; what it leaves out is off, or has the default that the contract names."""
-    given: dict[str, Any] = {name: getattr(value, name).ToTimedelta() for name in DURATIONS if value.HasField(name)}
-    given |= {name: getattr(value, name) for name in LIMITS if value.HasField(name)}
+    there = {field.name for field, _ in value.ListFields()}
+    given: dict[str, Any] = {name: getattr(value, name).ToTimedelta() for name in DURATIONS if name in there}
+    given |= {name: getattr(value, name) for name in LIMITS if name in there}
     extensions: Mapping[FollowUpKind, timedelta] = {
         KINDS.entity(each.kind): each.duration.ToTimedelta() for each in value.extensions
     }

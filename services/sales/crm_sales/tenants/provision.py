@@ -1,4 +1,4 @@
-"""What every tenant starts with: a pipeline and a public pool. Made once, when the tenant comes or is first met."""
+"""What every tenant starts with: a pipeline and a public pool. Made once, when the tenant is first met."""
 
 from uuid import UUID
 
@@ -23,13 +23,9 @@ class Provision:
             return
         if isinstance(reader, Unit):
             # One connection at a time: a pool full of units that each want a second one would wait for itself.
-            await reader.rest()
+            await reader.release()
         actor = service_actor(reader.tenant_id)
         async with unit(self._database, actor, scope=Scope.ALL, now=reader.now) as work:
-            self.gather(work)
-
-    def gather(self, work: Unit) -> None:
-        """Add to a unit what makes them."""
-        provide_pipeline(work)
-        provide_pool(work)
-        work.after_commit.append(lambda: self._done.add(work.tenant_id))
+            provide_pipeline(work)
+            provide_pool(work)
+        self._done.add(reader.tenant_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
+from crm_kit.identity.access import Scope
 from sqlalchemy import Select, bindparam, select
 
 from crm_scoring.accounts.model import Account
@@ -31,6 +32,13 @@ async def get_account(reader: Reader, customer: CustomerAccounts, id: UUID) -> A
     """The account; one that is not known here yet is asked for where it was made. NotFound when hidden."""
     row = await reader.one(account_by_id(), id=id)
     account = Account(**dict(row)) if row else await customer.fetch(id)
-    if not account.is_visible(reader.actor, reader.scope):
+    if not is_visible(account, reader):
         raise NotFound("the account does not exist", reason="ACCOUNT_NOT_FOUND")
     return account
+
+
+def is_visible(account: Account, reader: Reader) -> bool:
+    """Whether the reader's scope reaches it: the rule of `visible`, of an account that may not be a row here."""
+    if reader.scope is Scope.ALL or account.owner_id == reader.actor.user_id:
+        return True
+    return reader.scope is Scope.TEAM and account.owner_team_id in reader.actor.access.team_ids

@@ -67,7 +67,7 @@ async def rebuild_account(work: Unit, account_id: UUID) -> None:
 
 async def put_day(work: Unit, account_id: UUID, day: date, currency_code: str) -> None:
     """Gather one day's totals as its facts have them now."""
-    key = {"account_id": account_id, "day": day, "currency_code": currency_code}
+    key: dict[str, Any] = {"account_id": account_id, "day": day, "currency_code": currency_code}
     events = [event_from(row) for row in await work.all(facts_of_day(), **key)]
     folded = fold(str(account_id), events)
     if day not in folded.days:
@@ -79,7 +79,7 @@ async def put_day(work: Unit, account_id: UUID, day: date, currency_code: str) -
 
 async def put_statistics(work: Unit, account_id: UUID, currency_code: str) -> None:
     """Gather the statistics of an account's orders in a currency as its days have them now."""
-    key = {"account_id": account_id, "currency_code": currency_code}
+    key: dict[str, Any] = {"account_id": account_id, "currency_code": currency_code}
     rows = await work.all(order_days(), **key)
     statistics = order_statistics({row["day"]: row["revenue"] for row in rows})
     if statistics is None:

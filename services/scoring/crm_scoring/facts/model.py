@@ -31,8 +31,8 @@ class FactKind(StrEnum):
 class FactEvent:
     """One event of an account; `id` is the event's own, by which a repeat is known.
 
-    Amounts are in `currency_code`, empty for what costs nothing. `amount` is the revenue of an ORDER, the value of a RETURN
-    (positive), the money of a PAYMENT; `margin` what the ORDER brought or the RETURN took back (positive);
+    Amounts are in `currency_code`, empty for what costs nothing. `amount` is the revenue of an ORDER, the value
+    of a RETURN (positive), the money of a PAYMENT; `margin` what the ORDER brought or the RETURN took back (positive);
     `overdue_days` how late a PAYMENT came; `mark` a SURVEY_MARK; `channel` that of an INTERACTION.
     """
 

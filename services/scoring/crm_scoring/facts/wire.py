@@ -45,9 +45,7 @@ def order_facts(event: Event, order: orders_pb2.Order, *, holds: bool) -> list[F
 def payment_fact(event: Event, payment: payments_pb2.Payment) -> Fact:
     """Money that came in, and how late the latest of what it paid was."""
     at = time_from(payment.receive_time if payment.HasField("receive_time") else event.occur_time)
-    late = [
-        (day_of(at) - date.fromisoformat(each.due_date)).days for each in payment.allocations if each.due_date
-    ]
+    late = [(day_of(at) - date.fromisoformat(each.due_date)).days for each in payment.allocations if each.due_date]
     return Fact(
         FactEvent(
             id=payment.id,

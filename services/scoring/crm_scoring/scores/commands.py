@@ -112,9 +112,7 @@ def take() -> Any:
     """Begin, unless somebody else is at it; whoever ends without a word is given so long."""
     return (
         update(rescorings)
-        .where(
-            rescorings.c.tenant_id == bindparam("tenant_id"), rescorings.c.taken_until < func.clock_timestamp()
-        )
+        .where(rescorings.c.tenant_id == bindparam("tenant_id"), rescorings.c.taken_until < func.clock_timestamp())
         .values(taken_until=func.clock_timestamp() + bindparam("duration", type_=Interval))
         .returning(rescorings.c.asked)
     )

@@ -1,7 +1,7 @@
 """The scores of all accounts of a tenant, from what each bought in a window of days."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -25,7 +25,7 @@ class ScoringRules:
 
     window_days: int = 365
     least_buyers: int = 20
-    thresholds: TierThresholds = TierThresholds()
+    thresholds: TierThresholds = field(default_factory=TierThresholds)
 
     def window(self, today: date) -> tuple[date, date]:
         """The days looked at: from the first to the one before the second."""
@@ -122,9 +122,7 @@ def purchases_of(business: Business, today: date) -> Purchases:
     )
 
 
-def scores_of(
-    business: Business, rfm: RfmScore, tier: ValueTierScore, currency_code: str, version: int
-) -> Scores:
+def scores_of(business: Business, rfm: RfmScore, tier: ValueTierScore, currency_code: str, version: int) -> Scores:
     """Both scores of an account together."""
     unknown = tier.unknown_reason
     if business.orders and not business.valued:

@@ -1,6 +1,6 @@
 """Every SELECT on scores, and what they are computed from."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -83,7 +83,7 @@ def business_in_window() -> Select[Any]:
 @statement
 def due_tenants() -> Select[Any]:
     """Across tenants, so of the plumbing only: who has news, and whose day has changed on their clock."""
-    ahead = func.coalesce(access_tenants.c.clock_offset, literal("0", Interval))
+    ahead = func.coalesce(access_tenants.c.clock_offset, literal(timedelta(0), Interval))
     has_news = and_(rescorings.c.asked != rescorings.c.done, rescorings.c.due_time <= func.clock_timestamp())
     return (
         select(rescorings.c.tenant_id)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import ALL_TENANTS, Database
@@ -34,8 +35,8 @@ class Rescoring:
         while True:
             try:
                 await self.rescore_due()
-            except CrmError as error:
-                log.warning("rescoring.waiting", reason=error.reason)
+            except (CrmError, asyncpg.PostgresError, TimeoutError) as error:
+                log.warning("rescoring.waiting", error=type(error).__name__)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def rescore_due(self) -> None:

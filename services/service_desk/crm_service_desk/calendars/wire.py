@@ -56,11 +56,12 @@ def calendar_from(message: pb.Calendar) -> Calendar:
 def changes_from(message: pb.Calendar, mask: FieldMask, now: Calendar) -> dict[str, Any]:
     """The new values of an entity's fields, where `now` gives those of the hours that are not changed."""
     values = CHANGEABLE.masked(message, mask)
-    changed = {name: values.pop(name) for name in ("time_zone", "weekly", "exceptions") if name in values}
-    if changed:
-        hours = {"time_zone": now.time_zone, "weekly": now.weekly, "exceptions": now.exceptions}
-        values["calendar"] = Calendar(**hours | changed)
-    return values
+    hours = Calendar(
+        values.pop("time_zone", now.time_zone),
+        values.pop("weekly", now.weekly),
+        values.pop("exceptions", now.exceptions),
+    )
+    return values | {"calendar": hours}
 
 
 def calendar_to_pb(calendar: TenantCalendar) -> pb.Calendar:

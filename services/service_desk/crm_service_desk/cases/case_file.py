@@ -74,9 +74,7 @@ class CaseFile:
     @property
     def case(self) -> Case:
         """What the rules of cases know of it."""
-        return Case(
-            id=str(self.id), create_time=self.create_time, **{name: getattr(self, name) for name in MOVED}
-        )
+        return Case(id=str(self.id), create_time=self.create_time, **{name: getattr(self, name) for name in MOVED})
 
     def after(self, move: CaseMove) -> "CaseFile":
         """As a move leaves it, its log longer by the move's events; its milestones are yet to be counted."""
@@ -93,19 +91,14 @@ class CaseFile:
     ) -> "CaseFile":
         """With its milestones replayed from the whole log, as they stand at `now`."""
         milestones = evaluate(calendar, policy_from(self.first_policy), log, now)
-        return self.keeping(
-            keep(self.milestones, milestones, calendar_version=calendar_version), calendar_version=calendar_version
-        )
-
-    def keeping(self, milestones: tuple[KeptMilestone, ...], *, calendar_version: int) -> "CaseFile":
-        """With these milestones, and what lists are ordered and filtered by of them."""
+        kept = keep(self.milestones, milestones, calendar_id=self.calendar_id, calendar_version=calendar_version)
         return replace(
             self,
-            milestones=milestones,
+            milestones=kept,
             calendar_version=calendar_version,
-            first_response_due_time=_open_due_time(milestones, MilestoneKind.FIRST_RESPONSE),
-            resolution_due_time=_open_due_time(milestones, MilestoneKind.RESOLUTION),
-            breached=any(each.breach_time is not None for each in milestones),
+            first_response_due_time=_open_due_time(kept, MilestoneKind.FIRST_RESPONSE),
+            resolution_due_time=_open_due_time(kept, MilestoneKind.RESOLUTION),
+            breached=any(each.breach_time is not None for each in kept),
         )
 
     def milestone(self, kind: MilestoneKind) -> KeptMilestone | None:

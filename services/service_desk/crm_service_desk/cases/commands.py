@@ -30,7 +30,14 @@ from crm_service_desk.cases.model import (
     priority_of,
 )
 from crm_service_desk.cases.queries import get_case, get_log
-from crm_service_desk.cases.wire import case_changed, case_closed, case_opened, case_reopened, case_replied, case_resolved
+from crm_service_desk.cases.wire import (
+    case_changed,
+    case_closed,
+    case_opened,
+    case_reopened,
+    case_replied,
+    case_resolved,
+)
 from crm_service_desk.cases.writing import next_number, told_fields, write, write_new
 from crm_service_desk.service_levels.model import CaseEvent, CaseEventKind, PauseReason
 from crm_service_desk.service_levels.queries import get_service_levels
@@ -70,14 +77,10 @@ async def open_case(
     year = work.now.astimezone(zone_of(calendar.calendar.time_zone)).year
     draft = replace(draft, number=case_number(year, await next_number(work, year)))
     me = actor(work)
-    move = create_case(
-        str(draft.id), kind, now=work.now, impact=draft.impact, urgency=draft.urgency, actor_id=me
-    )
+    move = create_case(str(draft.id), kind, now=work.now, impact=draft.impact, urgency=draft.urgency, actor_id=me)
     if assignee_id:
         move = then(move, lambda case: case.open(now=work.now, actor_id=me))
-    case = draft.after(move).counted(
-        move.events, calendar.calendar, calendar_version=calendar.version, now=work.now
-    )
+    case = draft.after(move).counted(move.events, calendar.calendar, calendar_version=calendar.version, now=work.now)
     write_new(work, case, move.events, case_opened(case, work.now))
     return case
 
@@ -154,9 +157,7 @@ async def record_customer_message(
         if waits_since is not None and sent < waits_since:
             # It crossed our decision to wait, and so ends the waiting where it began.
             message, opened = told.events
-            resumed = CaseEvent(
-                waits_since, CaseEventKind.RESUMED, PauseReason.CUSTOMER, actor_id=message.actor_id
-            )
+            resumed = CaseEvent(waits_since, CaseEventKind.RESUMED, PauseReason.CUSTOMER, actor_id=message.actor_id)
             told = CaseMove(told.case, (message, resumed, replace(opened, at=waits_since)))
         return worded(told, text)
 
@@ -245,9 +246,7 @@ async def move_case(
     before = await get_case(work, id)
     check_etag(etag, before.version)
     move = act(before.case)
-    return await finish(
-        work, before, before.after(move), move.events, action, announce or changed_from(before)
-    )
+    return await finish(work, before, before.after(move), move.events, action, announce or changed_from(before))
 
 
 async def finish(
@@ -289,9 +288,7 @@ def on_level(case: CaseFile, level: ServiceLevel | None) -> CaseFile:
     return replace(case, service_level_id=level.id, calendar_id=level.calendar_id or case.calendar_id)
 
 
-async def promise_anew(
-    work: Unit, before: CaseFile, after: CaseFile
-) -> tuple[CaseFile, list[CaseEvent]]:
+async def promise_anew(work: Unit, before: CaseFile, after: CaseFile) -> tuple[CaseFile, list[CaseEvent]]:
     """What is promised after a change of what decides it, and the line of the log that says so."""
     account = await find_account(work, after.account_id) if after.account_id else None
     level = await level_for(work, after, account.value_tier if account else None)

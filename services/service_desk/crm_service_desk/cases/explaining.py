@@ -14,12 +14,10 @@ from crm_service_desk.service_levels.service_level import policy_from
 async def explain(reader: Reader, case: CaseFile) -> list[tuple[KeptMilestone, Milestone]]:
     """Each milestone as it is kept, and as the replay at the reader's time counts it."""
     log = await get_log(reader, case.id)
-    versions = {each.calendar_version for each in case.milestones}
-    calendars = await get_versions(reader, case.calendar_id, versions)
     policy = policy_from(case.first_policy)
-    counted = {
-        version: {each.kind: each for each in evaluate(calendar, policy, log, reader.now)}
-        for version, calendar in calendars.items()
-    }
-    pairs = ((each, counted.get(each.calendar_version, {}).get(each.kind)) for each in case.milestones)
-    return [(kept, milestone) for kept, milestone in pairs if milestone is not None]
+    explained = []
+    for kept in case.milestones:
+        calendars = await get_versions(reader, kept.calendar_id, [kept.calendar_version])
+        counted = evaluate(calendars[kept.calendar_version], policy, log, reader.now)
+        explained += [(kept, each) for each in counted if each.kind is kept.kind]
+    return explained

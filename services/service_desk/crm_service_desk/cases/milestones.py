@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from crm_service_desk.service_levels.model import Milestone, MilestoneKind, MilestoneState
 
@@ -20,7 +21,7 @@ Timer = tuple[MilestoneKind, TimerLevel]
 
 @dataclass(frozen=True, slots=True)
 class KeptMilestone:
-    """A milestone as it was last counted; `calendar_version` is that of the calendar which counted it."""
+    """A milestone as it was last counted, by that version of that calendar."""
 
     kind: MilestoneKind
     state: MilestoneState
@@ -30,6 +31,7 @@ class KeptMilestone:
     breach_time: datetime | None
     completed_time: datetime | None
     warned: bool
+    calendar_id: UUID
     calendar_version: int
 
     @property
@@ -45,28 +47,32 @@ class KeptMilestone:
 
 
 def keep(
-    before: Iterable[KeptMilestone], counted: Iterable[Milestone], *, calendar_version: int
+    before: Iterable[KeptMilestone], counted: Iterable[Milestone], *, calendar_id: UUID, calendar_version: int
 ) -> tuple[KeptMilestone, ...]:
     """What is kept of milestones just counted.
 
     One that had ended keeps what it was judged by, and a breach that was seen stays the first one.
     """
     earlier = {each.kind: each for each in before}
-    return tuple(_kept(earlier.get(each.kind), each, calendar_version) for each in counted)
-
-
-def _kept(before: KeptMilestone | None, counted: Milestone, calendar_version: int) -> KeptMilestone:
-    now = KeptMilestone(
-        kind=counted.kind,
-        state=counted.state,
-        start_time=counted.start_time,
-        due_time=counted.due_time,
-        warning_time=counted.warning_time,
-        breach_time=counted.breach_time,
-        completed_time=counted.completed_time,
-        warned=before is not None and before.warned,
-        calendar_version=calendar_version,
+    fresh = (
+        KeptMilestone(
+            kind=each.kind,
+            state=each.state,
+            start_time=each.start_time,
+            due_time=each.due_time,
+            warning_time=each.warning_time,
+            breach_time=each.breach_time,
+            completed_time=each.completed_time,
+            warned=each.kind in earlier and earlier[each.kind].warned,
+            calendar_id=calendar_id,
+            calendar_version=calendar_version,
+        )
+        for each in counted
     )
+    return tuple(_kept(earlier.get(each.kind), each) for each in fresh)
+
+
+def _kept(before: KeptMilestone | None, now: KeptMilestone) -> KeptMilestone:
     if before is None:
         return now
     if before.ended and now.ended:

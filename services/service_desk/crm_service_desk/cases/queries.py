@@ -34,9 +34,7 @@ def reached(scope: Scope) -> ColumnElement[bool]:
     """Which cases the actor may see: those they work on, those they created, and those of their accounts."""
     if scope is Scope.ALL:
         return true()
-    of_accounts = select(accounts.c.id).where(
-        accounts.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope)
-    )
+    of_accounts = select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
     own = [
         cases.c.assignee_id == bindparam("me"),
         cases.c.creator_id == bindparam("me"),
@@ -181,7 +179,7 @@ def milestone_from(stored: dict[str, Any]) -> KeptMilestone:
     """A milestone as JSON keeps it: its instants as text."""
     times = {name: time_or_none(value) for name, value in stored.items() if name.endswith("_time")}
     names = {"kind": MilestoneKind(stored["kind"]), "state": MilestoneState(stored["state"])}
-    return KeptMilestone(**stored | times | names)
+    return KeptMilestone(**stored | times | names | {"calendar_id": UUID(stored["calendar_id"])})
 
 
 def time_or_none(text: str | None) -> datetime | None:

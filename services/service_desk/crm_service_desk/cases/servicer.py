@@ -153,4 +153,4 @@ class CaseServicer:
         self, request: pb.ExplainMilestonesRequest, reader: Reader
     ) -> pb.ExplainMilestonesResponse:
         case = await get_case(reader, UUID(request.id))
-        return explanations_to_pb(case, await explain(reader, case), reader.now)
+        return explanations_to_pb(await explain(reader, case), reader.now)

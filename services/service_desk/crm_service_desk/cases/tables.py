@@ -66,7 +66,15 @@ Index("cases_creator_index", cases.c.tenant_id, cases.c.creator_id, cases.c.crea
 Index("cases_first_response_due_index", cases.c.tenant_id, cases.c.first_response_due_time, cases.c.id)
 Index("cases_resolution_due_index", cases.c.tenant_id, cases.c.resolution_due_time, cases.c.id)
 Index("cases_service_level_index", cases.c.tenant_id, cases.c.service_level_id)
-Index("cases_calendar_index", cases.c.tenant_id, cases.c.calendar_id, cases.c.calendar_version)
+# Cases whose clocks may still run: those that are counted anew when their calendar changes.
+OPEN_TO_RECOUNTS = text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')")
+Index(
+    "cases_calendar_index",
+    cases.c.tenant_id,
+    cases.c.calendar_id,
+    cases.c.calendar_version,
+    postgresql_where=OPEN_TO_RECOUNTS,
+)
 
 # What happened on each case, in the order it was recorded: what its clocks are replayed from.
 case_events = tenant_table(

@@ -97,14 +97,14 @@ def milestone_to_pb(milestone: KeptMilestone) -> service_levels_pb2.Milestone:
 
 
 def explanations_to_pb(
-    case: CaseFile, counted: Iterable[tuple[KeptMilestone, Milestone]], now: datetime
+    counted: Iterable[tuple[KeptMilestone, Milestone]], now: datetime
 ) -> pb.ExplainMilestonesResponse:
     return pb.ExplainMilestonesResponse(
         explanations=[
             explanation_to_pb(
                 milestone,
                 milestone_to_pb(kept.at(now)),
-                calendar_id=str(case.calendar_id),
+                calendar_id=str(kept.calendar_id),
                 calendar_version=kept.calendar_version,
             )
             for kept, milestone in counted

@@ -1,7 +1,7 @@
 """A service level: what is promised to which cases, by which calendar."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -133,7 +133,7 @@ def targets_from(stored: Iterable[Mapping[str, Any]]) -> tuple[MilestoneTarget, 
 def stored_policy(policy: ServiceLevelPolicy) -> dict[str, Any]:
     """The policy as JSON columns keep it."""
     return {
-        "targets": {str(kind): target for kind, target in policy.targets.items()},
+        "targets": {str(kind): asdict(target) for kind, target in policy.targets.items()},
         "pauses": {str(kind): sorted(reasons) for kind, reasons in policy.pauses.items()},
         "warning_percent": policy.warning_percent,
     }

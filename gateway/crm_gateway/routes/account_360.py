@@ -1,0 +1,282 @@
+"""`GET /v1/accounts/{id}/360`: all about one account in one call, although four services own it.
+
+All parts are asked for at once, with the caller's token and one deadline. The account decides: when the caller may
+not know it, that is the answer. Every other part that is down, slow or not permitted is null and told in `missing`.
+When the customer service itself is down, the account is such a part too, as long as the token can be verified here:
+each service shows of an account only what the caller may see, so nothing leaks by it. Nothing at all is a 503.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import grpc
+from crm.customer.v1 import accounts_pb2, contacts_pb2, timeline_pb2
+from crm.sales.v1 import opportunities_pb2, orders_pb2
+from crm.scoring.v1 import credit_pb2, scores_pb2
+from crm.service_desk.v1 import cases_pb2
+from crm_kit.errors import FieldViolation
+from fastapi import APIRouter, Request, Response
+
+from crm_gateway.admission import Admission
+from crm_gateway.channels import Call, Channels
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.transcode.dispatch import Metadata, call_of, metadata_of, timeout_of
+from crm_gateway.transcode.encoder import Encode, json_bytes
+from crm_gateway.transcode.operations import Operation
+
+DEADLINE_SECONDS = 2.0
+TIMELINE_ENTRIES = 10
+ORDERS = 10
+OPEN_CASE_STATES = "NEW, OPEN, WAITING_CUSTOMER, WAITING_THIRD_PARTY, RESOLVED, REOPENED"
+
+# Says nothing of the account itself: the service failed, not the caller.
+_FAILURES = frozenset({500, 503, 504})
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the answer: the RPC that gives it, and the field of its response; empty: the whole response."""
+
+    name: str
+    description: str
+    rpc: str
+    request: Callable[[str], Any]
+    field: str = ""
+
+    @property
+    def service(self) -> str:
+        """The process that serves it, `customer` for `crm.customer.v1...`."""
+        return self.rpc.split(".")[1]
+
+
+ACCOUNT = Part(
+    "account",
+    "The account.",
+    "crm.customer.v1.AccountService.GetAccount",
+    lambda account: accounts_pb2.GetAccountRequest(id=account),
+)
+PARTS = (
+    ACCOUNT,
+    Part(
+        "contacts",
+        "The people we know there, at most 50.",
+        "crm.customer.v1.ContactService.ListContacts",
+        lambda account: contacts_pb2.ListContactsRequest(account_id=account),
+        "contacts",
+    ),
+    Part(
+        "timeline",
+        "The last ten things that happened.",
+        "crm.customer.v1.TimelineService.ListTimeline",
+        lambda account: timeline_pb2.ListTimelineRequest(account_id=account, page_size=TIMELINE_ENTRIES),
+        "entries",
+    ),
+    Part(
+        "open_opportunities",
+        "Deals that may still be won, at most 50.",
+        "crm.sales.v1.OpportunityService.ListOpportunities",
+        lambda account: opportunities_pb2.ListOpportunitiesRequest(filter=f'account_id = "{account}" AND state = OPEN'),
+        "opportunities",
+    ),
+    Part(
+        "recent_orders",
+        "The last ten orders.",
+        "crm.sales.v1.OrderService.ListOrders",
+        lambda account: orders_pb2.ListOrdersRequest(filter=f'account_id = "{account}"', page_size=ORDERS),
+        "orders",
+    ),
+    Part(
+        "open_cases",
+        "Cases that are not closed, at most 50, with their milestones.",
+        "crm.service_desk.v1.CaseService.ListCases",
+        lambda account: cases_pb2.ListCasesRequest(
+            filter=f'account_id = "{account}" AND state IN ({OPEN_CASE_STATES})'
+        ),
+        "cases",
+    ),
+    Part(
+        "scores",
+        "What the account is worth.",
+        "crm.scoring.v1.ScoreService.GetScores",
+        lambda account: scores_pb2.GetScoresRequest(account_id=account),
+    ),
+    Part(
+        "credit",
+        "How much it may owe and does.",
+        "crm.scoring.v1.CreditService.GetCreditLimit",
+        lambda account: credit_pb2.GetCreditLimitRequest(account_id=account),
+    ),
+)
+_SCHEMAS: Mapping[str, str] = {
+    "account": "Account",
+    "contacts": "Contact",
+    "timeline": "TimelineEntry",
+    "open_opportunities": "Opportunity",
+    "recent_orders": "Order",
+    "open_cases": "Case",
+    "scores": "AccountScores",
+    "credit": "CreditLimit",
+}
+_NAMES = [part.name for part in PARTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A part ready to be asked for."""
+
+    part: Part
+    call: Call
+    encode: Encode
+
+    async def read(self, account: str, metadata: Metadata, seconds: float) -> tuple[Any, bool]:
+        """The part as JSON values, and whether there is more of it; ProblemError when it cannot be had."""
+        try:
+            message = await self.call(self.part.request(account), metadata=metadata, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            raise ProblemError(from_rpc_error(error)) from error
+        values = self.encode(message)
+        if not self.part.field:
+            return values, False
+        return values[self.part.field], bool(message.next_page_token)
+
+
+class Account360:
+    """Asks all services for what they know of one account."""
+
+    def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
+        by_rpc = {each.rpc.full_name: each for each in operations}
+        self._sources = [Source(part, call_of(by_rpc[part.rpc], channels), by_rpc[part.rpc].encode) for part in PARTS]
+
+    async def read(self, account: str, metadata: Metadata, seconds: float) -> dict[str, Any]:
+        """The whole answer; ProblemError when the account refuses, or when no part is there."""
+        reading = {
+            source.part: asyncio.ensure_future(source.read(account, metadata, seconds)) for source in self._sources
+        }
+        try:
+            await asyncio.wait([reading[ACCOUNT]])
+            if (refusal := _problem(reading[ACCOUNT])) is not None and refusal.status not in _FAILURES:
+                raise ProblemError(refusal)
+            await asyncio.wait(reading.values())
+        finally:
+            for each in reading.values():
+                each.cancel()
+        problems = {part: _problem(each) for part, each in reading.items()}
+        if all(problems.values()):
+            raise ProblemError(problems[ACCOUNT] or _NOTHING)
+        found = {part: each.result() for part, each in reading.items() if problems[part] is None}
+        return {
+            **{part.name: found[part][0] if part in found else None for part in PARTS},
+            "more": [part.name for part in PARTS if part in found and found[part][1]],
+            "missing": [
+                {"part": part.name, "service": part.service, "reason": problem.reason}
+                for part, problem in problems.items()
+                if problem is not None
+            ],
+        }
+
+
+_NOTHING = Problem(503, "UNAVAILABLE", "No part of the platform answers; try again.", retry_after=1)
+
+
+def _problem(reading: "asyncio.Future[tuple[Any, bool]]") -> Problem | None:
+    """Why a part that was read is not there; a defect of ours is raised."""
+    error = reading.exception()
+    if error is None:
+        return None
+    if isinstance(error, ProblemError):
+        return error.problem
+    raise error
+
+
+def _list_or_one(part: Part) -> dict[str, Any]:
+    item = reference(_SCHEMAS[part.name])
+    schema = {"type": ["array", "null"], "items": item} if part.field else {"anyOf": [item, {"type": "null"}]}
+    return schema | {"description": part.description}
+
+
+_ANSWER = {
+    "type": "object",
+    "title": "Account360",
+    "description": "All about one account. A part is null when `missing` names it.",
+    "required": [*_NAMES, "more", "missing"],
+    "properties": {
+        **{part.name: _list_or_one(part) for part in PARTS},
+        "more": {
+            "type": "array",
+            "items": {"type": "string", "enum": [part.name for part in PARTS if part.field]},
+            "description": "Lists of which only the first entries are here; their own routes have the rest.",
+        },
+        "missing": {
+            "type": "array",
+            "description": "Parts that could not be had, and why.",
+            "items": {
+                "type": "object",
+                "required": ["part", "service", "reason"],
+                "properties": {
+                    "part": {"type": "string", "enum": _NAMES, "description": "Which part."},
+                    "service": {"type": "string", "description": "The service that owns it."},
+                    "reason": {"type": "string", "description": "Why, as problems have it, such as UNAVAILABLE."},
+                },
+            },
+        },
+    },
+}
+
+
+@router.get(
+    "/v1/accounts/{id}/360",
+    openapi_extra={
+        "operationId": "GetAccount360",
+        "tags": ["Account"],
+        "summary": "Reads all about one account in one call",
+        "description": "Reads all about one account in one call: contacts, timeline, deals, orders, cases, scores and "
+        "credit, from four services at once.\nA part that its service does not give within two seconds, or that the "
+        "caller may not see, is null and named in `missing`; the answer is 200 all the same. The account decides "
+        "whether there is one: unknown to the caller, it is ACCOUNT_NOT_FOUND. `missing` names the account too when "
+        "the customer service does not answer.\nReasons: ACCOUNT_NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE.",
+        "x-permission": "accounts.read",
+        "parameters": [
+            {
+                "name": "id",
+                "in": "path",
+                "required": True,
+                "description": "The account's id.",
+                "schema": {"type": "string", "format": "uuid"},
+            },
+            {"$ref": "#/components/parameters/XRequestId"},
+            {"$ref": "#/components/parameters/XRequestTimeout"},
+        ],
+        "responses": answer_of(_ANSWER, ("400", "401", "403", "404", "422", "429", "500", "503", "504")),
+    },
+)
+async def account_360(id: str, request: Request) -> Response:
+    """All about one account, as far as it can be had within the deadline."""
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    admission: Admission = request.app.state.admission
+    exchange.answer_headers += await admission.admit(
+        exchange.headers.get(b"authorization"), exchange.client, public=False
+    )
+    for name in request.query_params:
+        raise ProblemError(malformed(name, "unknown_field", "there is no such parameter"))
+    source: Account360 = request.app.state.account_360
+    seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
+    found = await source.read(_account_id(id), metadata_of(exchange), seconds)
+    return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _account_id(text: str) -> str:
+    """An id as it stands in filters: the hyphenated form and nothing else."""
+    try:
+        if str(UUID(text)) == text.lower():
+            return text.lower()
+    except ValueError:
+        pass
+    violation = FieldViolation("id", "string.uuid", "must be a valid UUID")
+    raise ProblemError(Problem(422, "INVALID_ARGUMENT", "id: must be a valid UUID", [violation]))

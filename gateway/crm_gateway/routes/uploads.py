@@ -1,0 +1,200 @@
+"""Whole files in and out: an upload as a bare body, passed on part by part, and an import's report as a bare file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+import grpc
+from crm.customer.v1 import imports_pb2 as pb
+from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.dispatch import metadata_of
+from crm_gateway.transcode.encoder import Encoders, json_bytes
+
+router = APIRouter()
+
+_PART = 1 << 20
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# What browsers and programs call spreadsheets, with the name of a file that has none.
+_NAMES = {
+    "text/csv": "upload.csv",
+    "application/csv": "upload.csv",
+    "application/vnd.ms-excel": "upload.csv",
+    _XLSX: "upload.xlsx",
+    "application/octet-stream": "upload",
+}
+_MOST_NAME = 255
+_FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
+_encode = Encoders().of(pb.Upload.DESCRIPTOR)
+# The rest of the body was not read, so the connection cannot be used again.
+_CLOSE = ((b"connection", b"close"),)
+
+
+_PROBLEMS = ("400", "401", "403", "413", "415", "422", "429", "500", "503", "504")
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD = {
+    "operationId": "UploadFile",
+    "tags": ["Import"],
+    "summary": "Uploads a spreadsheet",
+    "description": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.\n"
+    "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED.",
+    "x-permission": "imports.write",
+    "parameters": [
+        {
+            "name": "file_name",
+            "in": "query",
+            "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
+            "schema": {"type": "string", "maxLength": _MOST_NAME},
+        },
+        {"$ref": "#/components/parameters/XRequestId"},
+        {"$ref": "#/components/parameters/IdempotencyKey"},
+    ],
+    "requestBody": {"required": True, "content": dict.fromkeys(_NAMES, _FILE)},
+    "responses": {
+        ("201" if code == "200" else code): response
+        for code, response in answer_of(reference("Upload"), ("408", *_PROBLEMS)).items()
+    },
+}
+_REPORT = {
+    "operationId": "DownloadImportReport",
+    "tags": ["Import"],
+    "summary": "Reads the rows that an import could not take as a file",
+    "description": "Reads the rows that an import could not take as a file to correct and import again: the same as "
+    "GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
+    "x-permission": "imports.read",
+    "parameters": [
+        {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "description": "The import.",
+            "schema": {"type": "string", "format": "uuid"},
+        },
+        {
+            "name": "ending",
+            "in": "path",
+            "required": True,
+            "description": "What the file shall be.",
+            "schema": {"type": "string", "enum": sorted(_FORMATS)},
+        },
+        {"$ref": "#/components/parameters/XRequestId"},
+    ],
+    "responses": answer_of({}, ("404", *_PROBLEMS))
+    | {"200": {"description": "The file.", "content": {"text/csv": _FILE, _XLSX: _FILE}}},
+}
+
+
+@router.post("/v1/uploads", openapi_extra=_UPLOAD)
+async def upload(request: Request, file_name: str = "") -> Response:
+    """Take a file as the body; 201 with the upload."""
+    settings: Settings = request.app.state.settings
+    media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
+    if media_type not in _NAMES:
+        accepted = ", ".join(_NAMES)
+        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", f"The body must be one of {accepted}."))
+    exchange = await _admitted(request)
+    name = file_name or unquote(request.headers.get("x-file-name", "")) or _NAMES[media_type]
+    if len(name) > _MOST_NAME:
+        raise ProblemError(malformed("file_name", "max_len", f"has more than {_MOST_NAME} characters"))
+    begin = pb.CreateUploadRequest(
+        file_name=name, content_type=media_type, total_bytes=_declared(exchange, settings.max_upload_bytes)
+    )
+    try:
+        made = await _sent(request, begin, exchange, settings)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    return Response(
+        json_bytes(_encode(made)),
+        201,
+        {"location": f"/v1/uploads/{made.id}", "cache-control": "no-store"},
+        media_type="application/json",
+    )
+
+
+@router.get("/v1/imports/{id}/report.{ending}", openapi_extra=_REPORT)
+async def report(request: Request, id: UUID, ending: str) -> Response:
+    """The rows that an import could not take, as a file to save."""
+    if ending not in _FORMATS:
+        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND", "There is no such route."))
+    exchange = await _admitted(request)
+    asked = pb.GetImportReportRequest(id=str(id), format=_FORMATS[ending])
+    found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
+    headers = {
+        "content-disposition": f"attachment; filename=\"report.{ending}\"; filename*=UTF-8''{quote(found.file_name)}",
+        "cache-control": "no-store",
+    }
+    return Response(found.content, headers=headers, media_type=found.content_type)
+
+
+async def _admitted(request: Request) -> Exchange:
+    """The request as the rest of the gateway knows it, let in."""
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    exchange.answer_headers += await request.app.state.admission.admit(
+        exchange.headers.get(b"authorization"), exchange.client, public=False
+    )
+    return exchange
+
+
+async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Exchange, settings: Settings) -> pb.Upload:
+    """The upload with all bytes of the body."""
+    made: pb.Upload = await _call(request, "CreateUpload", begin, exchange)
+    offset = 0
+    async for part in _parts(request, settings):
+        append = pb.AppendUploadRequest(id=made.id, offset=offset, content=part)
+        made = await _call(request, "AppendUpload", append, exchange)
+        offset += len(part)
+    if not offset:
+        raise ProblemError(malformed("", "required", "the body is empty"))
+    return made
+
+
+async def _parts(request: Request, settings: Settings) -> AsyncIterator[bytes]:
+    """The body in parts of 1 MiB; no more than one is held. Each has to arrive within the request's time."""
+    chunks = request.stream()
+    gathered, size, ended = bytearray(), 0, False
+    while not ended:
+        try:
+            async with asyncio.timeout(settings.request_timeout):
+                while len(gathered) < _PART and not ended:
+                    chunk = await anext(chunks, b"")
+                    ended = not chunk
+                    gathered += chunk
+                    size += len(chunk)
+                    if size > settings.max_upload_bytes:
+                        raise _too_large(settings.max_upload_bytes)
+        except TimeoutError:
+            detail = f"The body stopped for {settings.request_timeout:g} s."
+            raise ProblemError(Problem(408, "DEADLINE_EXCEEDED", detail, headers=_CLOSE)) from None
+        while len(gathered) >= _PART or (ended and gathered):
+            yield bytes(gathered[:_PART])
+            del gathered[:_PART]
+
+
+def _declared(exchange: Exchange, limit: int) -> int:
+    """How long the body says it is; 0 when it does not say."""
+    declared = exchange.headers.get(b"content-length", b"0")
+    size = int(declared) if declared.isdigit() else 0
+    if size > limit:
+        raise _too_large(limit)
+    return size
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(Problem(413, "BODY_TOO_LARGE", f"The file is larger than {limit} bytes.", headers=_CLOSE))
+
+
+async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Any:
+    stub = ImportServiceStub(request.app.state.channels["customer"])
+    timeout = request.app.state.settings.request_timeout
+    try:
+        return await getattr(stub, name)(message, metadata=metadata_of(exchange), timeout=timeout)
+    except grpc.aio.AioRpcError as error:
+        raise ProblemError(from_rpc_error(error)) from error

@@ -1,0 +1,40 @@
+"""What the sales service does on the events of others."""
+
+from uuid import UUID
+
+from crm.customer.v1 import accounts_pb2
+from crm.customer.v1 import events_pb2 as customer
+from crm_kit.database.work import Unit
+from crm_kit.events.consumers import Consumers, Event
+
+from crm_sales.accounts.commands import project_account
+
+
+def follow_accounts(consumers: Consumers) -> None:
+    """Subscribe to accounts."""
+
+    async def account_created(work: Unit, event: Event, created: customer.AccountCreated) -> None:
+        put_account(work, event, created.account)
+
+    async def account_updated(work: Unit, event: Event, updated: customer.AccountUpdated) -> None:
+        put_account(work, event, updated.account)
+
+    async def account_status_changed(work: Unit, event: Event, changed: customer.AccountStatusChanged) -> None:
+        put_account(work, event, changed.account)
+
+    consumers.on(customer.AccountCreated, account_created)
+    consumers.on(customer.AccountUpdated, account_updated)
+    consumers.on(customer.AccountStatusChanged, account_status_changed)
+
+
+def put_account(work: Unit, event: Event, account: accounts_pb2.Account) -> None:
+    """Know the account as the event says it is."""
+    project_account(
+        work,
+        id=UUID(account.id),
+        display_name=account.display_name,
+        status=accounts_pb2.Account.Status.Name(account.status).removeprefix("STATUS_"),
+        owner_id=UUID(account.owner_id) if account.owner_id else None,
+        owner_team_id=UUID(account.owner_team_id) if account.owner_team_id else None,
+        version=event.aggregate_version,
+    )

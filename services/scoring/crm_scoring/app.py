@@ -1,0 +1,72 @@
+"""The composition root of the scoring service: what it is made of, and nothing else."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from crm_kit.directory.projection import follow_directory
+from crm_kit.identity.tokens import FetchKeys
+from crm_kit.paging import PageTokens
+from crm_kit.rpc.keys import keys_from_customer
+from crm_kit.rpc.peers import Peer
+from crm_kit.service import Service
+
+from crm_scoring.accounts.wire import CustomerService
+from crm_scoring.consumers import follow_accounts, follow_facts
+from crm_scoring.credit.servicer import CreditServicer
+from crm_scoring.scores.credit import CreditRules
+from crm_scoring.scores.model import ScoringRules
+from crm_scoring.scores.rescoring import Rescoring
+from crm_scoring.scores.servicer import ScoreServicer
+from crm_scoring.scores.value_tier import TierThresholds
+from crm_scoring.settings import ScoringSettings
+from crm_scoring.tables import metadata
+
+SETTINGS = ScoringSettings
+
+
+def build(settings: ScoringSettings) -> Service:
+    """Put the service together."""
+    service = Service("scoring", settings, metadata, Path(__file__).parent)
+    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
+    peer = Peer(settings.customer_address)
+    customer = CustomerService(peer)
+    service.servicers = [
+        ScoreServicer(tokens, customer),
+        CreditServicer(
+            tokens,
+            customer,
+            rules=credit_rules(settings),
+            reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
+        ),
+    ]
+    follow_directory(service.consumers, service.directory)
+    follow_accounts(service.consumers)
+    follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)
+    service.jobs.append(Rescoring(service.database, service.clock, scoring_rules(settings)).run)
+    service.closers.append(peer.close)
+    return service
+
+
+def scoring_rules(settings: ScoringSettings) -> ScoringRules:
+    """How tenants are scored in this installation."""
+    thresholds = TierThresholds(
+        settings.tier_key_percent,
+        settings.tier_major_percent,
+        settings.tier_standard_percent,
+        settings.least_contributing_accounts,
+    )
+    return ScoringRules(settings.score_window_days, settings.least_buyers, thresholds)
+
+
+def credit_rules(settings: ScoringSettings) -> CreditRules:
+    """When an order may go out on credit in this installation."""
+    return CreditRules(
+        tolerance_percent=settings.credit_tolerance_percent,
+        most_overdue_days=settings.credit_overdue_days,
+        unlimited_without_limit=settings.credit_without_limit == "APPROVED",
+    )
+
+
+def built_in_keys(service: Service) -> FetchKeys:
+    """The built-in issuer's keys, asked of the customer service."""
+    return keys_from_customer(service.settings.customer_address)

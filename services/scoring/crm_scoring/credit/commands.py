@@ -1,0 +1,147 @@
+"""Every write on credit."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.locks import hold
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Unit
+from crm_kit.events.outbox import emit
+from crm_kit.history import record_change
+from crm_kit.money import Money
+from sqlalchemy import DateTime, bindparam, update
+from sqlalchemy.dialects.postgresql import insert
+
+from crm_scoring.credit.model import CreditLimit, OrderCredit, Usage, decide
+from crm_scoring.credit.queries import NO_ORDER, get_credit_limit, get_usage
+from crm_scoring.credit.tables import credit_limits, credit_orders
+from crm_scoring.credit.wire import credit_limit_changed
+from crm_scoring.facts.model import day_of
+from crm_scoring.scores.credit import CreditDecision, CreditRules
+
+
+async def set_credit_limit(work: Unit, account_id: UUID, limit: Money, reason: str, *, etag: str) -> CreditLimit:
+    """Set an account's limit; a limit that is set again to the same is news too: somebody has looked at it."""
+    await hold(work, name_of(account_id))
+    before = await get_credit_limit(work, account_id)
+    after = before.set(limit, reason, by=work.actor.user_id, now=work.now, etag=etag)
+    if before.version:
+        work.save(credit_limits, row_of(after), version=before.version)
+    else:
+        work.insert(credit_limits, row_of(after))
+    record_change(work, "credit_limit", action="SET", before=before, after=after)
+    usage = await get_usage(work, account_id, limit.currency_code)
+    event = credit_limit_changed(after, usage)
+    emit(work, event, aggregate_type="credit_limit", id=account_id, version=after.version)
+    return after
+
+
+async def check_order(
+    work: Unit, account_id: UUID, order_id: UUID | None, amount: Money, *, rules: CreditRules, reserve_for: timedelta
+) -> tuple[CreditDecision, CreditLimit, Usage]:
+    """Decide on an order and, when it is named and approved, reserve its amount.
+
+    One account's checks happen one after the other, so what one reserves the next one sees. What the order had
+    reserved before is not held against it, and is given up when it is refused now.
+    """
+    await hold(work, name_of(account_id))
+    limit = await get_credit_limit(work, account_id)
+    usage = await get_usage(work, account_id, amount.currency_code, without=order_id or NO_ORDER)
+    decision = decide(limit, usage, amount, day_of(work.now), rules)
+    if order_id is not None and decision.released:
+        work.execute(
+            reserve(),
+            id=order_id,
+            account_id=account_id,
+            amount=amount.amount,
+            currency_code=amount.currency_code,
+            expire_time=work.now + reserve_for,
+        )
+    elif order_id is not None:
+        work.execute(give_up(), id=order_id)
+    return decision, limit, usage
+
+
+def put_order(work: Unit, order: OrderCredit) -> None:
+    """Gather what became of an order, unless a newer version of it is known; its reservation ends with it."""
+    values = row_of(order) | {"amount": order.amount.amount, "currency_code": order.amount.currency_code}
+    work.execute(put_order_state(), **values)
+
+
+def add_payment(work: Unit, account_id: UUID, order_id: UUID, amount: Money) -> None:
+    """Gather that some of an order is paid, even when the order has not been heard of."""
+    work.execute(put_paid(), id=order_id, account_id=account_id, paid=amount.amount, currency_code=amount.currency_code)
+
+
+def name_of(account_id: UUID) -> str:
+    """The lock under which an account's credit is decided on."""
+    return f"credit {account_id}"
+
+
+@statement
+def reserve() -> Any:
+    """An order that is released uses its amount already, one that is cancelled never will."""
+    fresh = insert(credit_orders).values(
+        tenant_id=bindparam("tenant_id"),
+        id=bindparam("id"),
+        account_id=bindparam("account_id"),
+        state="RESERVED",
+        version=0,
+        amount=bindparam("amount"),
+        paid=Decimal(0),
+        currency_code=bindparam("currency_code"),
+        expire_time=bindparam("expire_time", type_=DateTime(timezone=True)),
+    )
+    changed = ("account_id", "state", "amount", "currency_code", "expire_time")
+    return fresh.on_conflict_do_update(
+        index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
+        set_={name: fresh.excluded[name] for name in changed},
+        where=credit_orders.c.state.not_in(["RELEASED", "CANCELLED"]),
+    )
+
+
+@statement
+def give_up() -> Any:
+    return (
+        update(credit_orders)
+        .where(
+            credit_orders.c.tenant_id == bindparam("tenant_id"),
+            credit_orders.c.id == bindparam("id"),
+            credit_orders.c.state == "RESERVED",
+        )
+        .values(state="HELD", expire_time=None)
+    )
+
+
+@statement
+def put_order_state() -> Any:
+    told = ("id", "account_id", "state", "version", "amount", "currency_code", "due_date")
+    fresh = insert(credit_orders).values(
+        {name: bindparam(name) for name in ("tenant_id", *told)} | {"paid": Decimal(0)}
+    )
+    return fresh.on_conflict_do_update(
+        index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
+        set_={name: fresh.excluded[name] for name in told if name != "id"} | {"expire_time": None},
+        where=credit_orders.c.version < fresh.excluded.version,
+    )
+
+
+@statement
+def put_paid() -> Any:
+    fresh = insert(credit_orders).values(
+        tenant_id=bindparam("tenant_id"),
+        id=bindparam("id"),
+        account_id=bindparam("account_id"),
+        state="EXPECTED",
+        version=0,
+        amount=Decimal(0),
+        paid=bindparam("paid"),
+        currency_code=bindparam("currency_code"),
+    )
+    return fresh.on_conflict_do_update(
+        index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
+        set_={"paid": credit_orders.c.paid + fresh.excluded.paid},
+    )

@@ -1,0 +1,66 @@
+"""CreditService: from message to command or query and back, nothing else."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from crm.scoring.v1 import credit_pb2 as pb
+from crm_kit.database.work import Reader, Unit
+from crm_kit.history import list_changes
+from crm_kit.paging import PageTokens
+from crm_kit.wire import id_from
+
+from crm_scoring.accounts.queries import CustomerAccounts, get_account
+from crm_scoring.credit import commands
+from crm_scoring.credit.queries import get_credit_limit, get_usage
+from crm_scoring.credit.wire import credit_limit_to_pb, decision_to_pb, money_from_pb
+from crm_scoring.scores.credit import CreditRules
+
+
+class CreditServicer:
+    contract = pb.DESCRIPTOR.services_by_name["CreditService"]
+
+    def __init__(
+        self, tokens: PageTokens, customer: CustomerAccounts, *, rules: CreditRules, reserve_for: timedelta
+    ) -> None:
+        self._tokens = tokens
+        self._customer = customer
+        self._rules = rules
+        self._reserve_for = reserve_for
+
+    async def GetCreditLimit(self, request: pb.GetCreditLimitRequest, reader: Reader) -> pb.CreditLimit:
+        account = await get_account(reader, self._customer, UUID(request.account_id))
+        limit = await get_credit_limit(reader, account.id)
+        usage = await get_usage(reader, account.id, limit.currency_code) if limit.version else None
+        return credit_limit_to_pb(limit, usage)
+
+    async def SetCreditLimit(self, request: pb.SetCreditLimitRequest, work: Unit) -> pb.CreditLimit:
+        account = await get_account(work, self._customer, UUID(request.account_id))
+        money = money_from_pb(request.limit, field="limit")
+        limit = await commands.set_credit_limit(work, account.id, money, request.reason, etag=request.etag)
+        return credit_limit_to_pb(limit, await get_usage(work, account.id, limit.currency_code))
+
+    async def CheckCredit(self, request: pb.CheckCreditRequest, work: Unit) -> pb.CheckCreditResponse:
+        account = await get_account(work, self._customer, UUID(request.account_id))
+        decision, limit, usage = await commands.check_order(
+            work,
+            account.id,
+            id_from(request.order_id),
+            money_from_pb(request.amount, field="amount"),
+            rules=self._rules,
+            reserve_for=self._reserve_for,
+        )
+        return decision_to_pb(decision, limit, usage)
+
+    async def ListCreditLimitChanges(
+        self, request: pb.ListCreditLimitChangesRequest, reader: Reader
+    ) -> pb.ListCreditLimitChangesResponse:
+        account = await get_account(reader, self._customer, UUID(request.account_id))
+        changes, next_token = await list_changes(
+            reader,
+            "credit_limit",
+            account.id,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            tokens=self._tokens,
+        )
+        return pb.ListCreditLimitChangesResponse(changes=changes, next_page_token=next_token)

@@ -1,0 +1,239 @@
+"""One resource of every kind, made through the contract, and what the ids in requests mean."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import grpc
+from crm_gateway.contract import Rpc, load_contract
+from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.rpc.status import reason_of
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.text_format import MessageToString
+
+from tests.factories.messages import Path, has_id, id_paths, minimal, put_id
+from tests.service.running import ADMIN, Running, User, violations_of
+
+RPCS: Mapping[str, Rpc] = {rpc.name: rpc for rpc in load_contract().rpcs}
+# Who is asked while one service answers: they have to know the same tenants and users.
+ASKED: Mapping[str, tuple[str, ...]] = {
+    "customer": (),
+    "sales": ("customer", "scoring"),
+    "service_desk": ("customer",),
+    "scoring": ("customer",),
+}
+VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
+# What the id in a field is of. A `parent_id` is of the same kind as what has it.
+NAMED: Mapping[str, str] = {
+    "account_id": "accounts",
+    "account_owner_id": "people",
+    "assignee_id": "people",
+    "calendar_id": "calendars",
+    "contact_id": "contacts",
+    "contact_ids": "contacts",
+    "lead_id": "leads",
+    "opportunity_id": "opportunities",
+    "order_id": "orders",
+    "owner_id": "people",
+    "pipeline_id": "pipelines",
+    "reports_to_id": "contacts",
+    "role_ids": "roles",
+    "stage_id": "stages",
+    "team_id": "teams",
+    "upload_id": "uploads",
+    "user_id": "people",
+    "user_ids": "people",
+}
+PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that a caller is told, with the ids that they named taken out."""
+
+    code: str
+    reason: str
+    text: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass
+class World:
+    """Services that know the same tenants and users."""
+
+    services: Mapping[str, Running]
+    _examples: dict[tuple[str, UUID], str] = field(default_factory=dict)
+    _users: dict[str, User] = field(default_factory=dict)
+
+    async def tenant(self) -> UUID:
+        """A new, empty tenant."""
+        id = new_id()
+        values: dict[str, Any] = {"sandbox": False, "clock_offset": timedelta(0), "version": 1, "active": True}
+        for service in self.services.values():
+            async with service.unit(id) as work:
+                project_tenant(work, id=id, slug=f"t{id.hex[-12:]}", **values)
+        return id
+
+    async def user(self, tenant_id: UUID, *, grants: Mapping[str, Scope] = ADMIN, active: bool = True) -> User:
+        """A new user with a team of their own."""
+        id, role_id, team_id = new_id(), new_id(), new_id()
+        for service in self.services.values():
+            async with service.unit(tenant_id) as work:
+                project_team(work, id=team_id, parent_id=None, version=1)
+                project_role(work, id=role_id, grants=dict(grants), version=1)
+                project_user(
+                    work,
+                    id=id,
+                    login=f"{id.hex[-12:]}@example.test",
+                    display_name="somebody",
+                    active=active,
+                    team_id=team_id,
+                    role_ids=[role_id],
+                    version=1,
+                )
+        one = next(iter(self.services.values()))
+        return User(tenant_id, id, one.tokens.token(one.service.settings.issuer, tenant_id, id), team_id)
+
+    async def known(self, name: str, make: Callable[[], Awaitable[User]]) -> User:
+        """The user of this name, made when first asked for."""
+        if name not in self._users:
+            self._users[name] = await make()
+        return self._users[name]
+
+    async def answer(self, rpc: Rpc, request: Message, metadata: tuple[tuple[str, str], ...]) -> Answer:
+        """What a call is answered."""
+        try:
+            response = await self.call(rpc, request, metadata)
+        except grpc.aio.AioRpcError as error:
+            fields = tuple(each.field for each in violations_of(error))
+            return Answer(error.code().name, reason_of(error), error.details() or "", fields)
+        return Answer("OK", "", MessageToString(response))
+
+    async def call(self, rpc: Rpc, request: Message, metadata: tuple[tuple[str, str], ...]) -> Message:
+        """Call an rpc where it is served."""
+        method = cast(
+            "Callable[..., Any]",
+            self.services[rpc.owner].channel.unary_unary(
+                rpc.path,
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=GetMessageClass(rpc.response).FromString,
+            ),
+        )
+        return cast("Message", await method(request, metadata=metadata, timeout=20))
+
+    async def example(self, kind: str, user: User) -> str:
+        """The id of a resource that the user has made; the same one each time."""
+        key = (kind, user.id)
+        if key not in self._examples:
+            self._examples[key] = await EXAMPLES[kind].make(self, user)
+        return self._examples[key]
+
+    async def request(self, rpc: Rpc, user: User) -> Message:
+        """A request that keeps the rules, in which every id is of something that the user has made."""
+        message = minimal(rpc.request)
+        for path in paths_of(rpc):
+            if has_id(message, path):
+                put_id(message, path, await self.example(kind_of(rpc, path), user))
+        COMPLETED.get(rpc.name, nothing)(message)
+        return message
+
+    async def create(self, name: str, user: User) -> Message:
+        """Create something as the user."""
+        rpc = RPCS[name]
+        return await self.call(rpc, await self.request(rpc, user), user.metadata)
+
+
+def paths_of(rpc: Rpc) -> tuple[Path, ...]:
+    """Every place of an id in the request, first those in the route."""
+    return tuple(dict.fromkeys((*route_paths(rpc), *id_paths(rpc.request))))
+
+
+def route_paths(rpc: Rpc) -> tuple[Path, ...]:
+    """Of which records the request is about, as the route names them."""
+    return tuple(
+        tuple(name.split(".")) for binding in rpc.bindings[:1] for _, name in VARIABLE.findall(binding.template)
+    )
+
+
+def kind_of(rpc: Rpc, path: Path) -> str:
+    """What the id at this place of a request is of; the place itself for a field that nobody has told about."""
+    for binding in rpc.bindings[:1]:
+        for collection, name in VARIABLE.findall(binding.template):
+            if tuple(name.split(".")) == path:
+                return str(collection)
+    if path[-1] == "parent_id":
+        return PARENTS.get(path[0], ".".join(path))
+    return NAMED.get(path[-1], ".".join(path))
+
+
+# --- the examples
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """How one is made. `owned` is true where a permission may reach only one's own records."""
+
+    make: Callable[[World, User], Awaitable[str]]
+    owned: bool = True
+
+
+def created_by(name: str) -> Callable[[World, User], Awaitable[str]]:
+    """Made by the rpc of this name from a request that has only what it must have."""
+
+    async def make(world: World, user: User) -> str:
+        return str(cast("Any", await world.create(name, user)).id)
+
+    return make
+
+
+async def uploaded(world: World, user: User) -> str:
+    upload: Any = await world.create("CreateUpload", user)
+    content: Any = GetMessageClass(RPCS["AppendUpload"].request)(id=upload.id, content="名称\n示例\n".encode())
+    await world.call(RPCS["AppendUpload"], content, user.metadata)
+    return str(upload.id)
+
+
+async def stage(world: World, user: User) -> str:
+    request = GetMessageClass(RPCS["GetPipeline"].request)(id=await world.example("pipelines", user))
+    pipeline: Any = await world.call(RPCS["GetPipeline"], request, user.metadata)
+    return str(pipeline.stages[0].id)
+
+
+async def themselves(world: World, user: User) -> str:
+    return str(user.id)
+
+
+EXAMPLES: Mapping[str, Example] = {
+    "accounts": Example(created_by("CreateAccount")),
+    "calendars": Example(created_by("CreateCalendar"), owned=False),
+    "cases": Example(created_by("CreateCase")),
+    "contacts": Example(created_by("CreateContact")),
+    "imports": Example(created_by("CreateImport")),
+    "interactions": Example(created_by("CreateInteraction")),
+    "leads": Example(created_by("CreateLead")),
+    "opportunities": Example(created_by("CreateOpportunity")),
+    "orders": Example(created_by("CreateOrder")),
+    # Users as others refer to them: whoever works for the tenant is known to all who do.
+    "people": Example(themselves, owned=False),
+    "pipelines": Example(created_by("CreatePipeline"), owned=False),
+    "roles": Example(created_by("CreateRole"), owned=False),
+    "service-levels": Example(created_by("CreateServiceLevel"), owned=False),
+    "stages": Example(stage, owned=False),
+    "teams": Example(created_by("CreateTeam"), owned=False),
+    "uploads": Example(uploaded),
+    "users": Example(created_by("CreateUser"), owned=False),
+}
+
+
+def nothing(message: Message) -> None:
+    """The contract's rules are all there is to it."""
+
+
+# What the services ask for beyond the rules of the contract.
+COMPLETED: Mapping[str, Callable[[Any], None]] = {}

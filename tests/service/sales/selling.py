@@ -1,0 +1,164 @@
+"""What sales tests share: the service's clients, people in several services at once, and what was emitted."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import grpc
+from crm.event.v1 import event_pb2
+from crm.sales.v1 import events_pb2
+from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
+from crm.sales.v1.opportunities_pb2_grpc import OpportunityServiceStub
+from crm.sales.v1.orders_pb2_grpc import OrderServiceStub
+from crm.sales.v1.payments_pb2_grpc import PaymentServiceStub
+from crm.sales.v1.pipelines_pb2_grpc import PipelineServiceStub
+from crm.sales.v1.pools_pb2_grpc import PoolServiceStub
+from crm.scoring.v1 import credit_pb2
+from crm.type.v1 import money_pb2
+from crm_kit.database.statements import compile_statement
+from crm_kit.directory.projection import project_role, project_tenant, project_user
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.plumbing import outbox
+from crm_sales.accounts.commands import project_account
+from google.protobuf.message import Message
+from sqlalchemy import Text, bindparam, cast, select
+
+from tests.service.running import ADMIN, Running, User
+
+if TYPE_CHECKING:
+    from crm.sales.v1.leads_pb2_grpc import LeadServiceAsyncStub
+    from crm.sales.v1.opportunities_pb2_grpc import OpportunityServiceAsyncStub
+    from crm.sales.v1.orders_pb2_grpc import OrderServiceAsyncStub
+    from crm.sales.v1.payments_pb2_grpc import PaymentServiceAsyncStub
+    from crm.sales.v1.pipelines_pb2_grpc import PipelineServiceAsyncStub
+    from crm.sales.v1.pools_pb2_grpc import PoolServiceAsyncStub
+
+Emitted = TypeVar("Emitted", bound=Message)
+EMITTED = compile_statement(
+    select(outbox.c.event)
+    .where(outbox.c.tenant_id == bindparam("tenant_id"), cast(outbox.c.aggregate_id, Text) == bindparam("id"))
+    .order_by(outbox.c.id)
+)
+
+
+@dataclass(frozen=True)
+class Sales:
+    """The service's clients."""
+
+    leads: "LeadServiceAsyncStub"
+    pools: "PoolServiceAsyncStub"
+    pipelines: "PipelineServiceAsyncStub"
+    opportunities: "OpportunityServiceAsyncStub"
+    orders: "OrderServiceAsyncStub"
+    payments: "PaymentServiceAsyncStub"
+
+
+def clients(sales: Running) -> Sales:
+    channel = sales.channel
+    return Sales(
+        LeadServiceStub(channel),
+        PoolServiceStub(channel),
+        PipelineServiceStub(channel),
+        OpportunityServiceStub(channel),
+        OrderServiceStub(channel),
+        PaymentServiceStub(channel),
+    )
+
+
+def cny(amount: str) -> money_pb2.Money:
+    return money_pb2.Money(amount=amount, currency_code="CNY")
+
+
+async def known_account(sales: Running, tenant_id: UUID, owner: User | None = None) -> str:
+    """An account that the sales service has heard of."""
+    id = new_id()
+    async with sales.unit(tenant_id) as work:
+        project_account(
+            work,
+            id=id,
+            display_name="华信电力",
+            status="ACTIVE",
+            owner_id=owner.id if owner else None,
+            owner_team_id=owner.team_id if owner else None,
+            version=1,
+        )
+    return str(id)
+
+
+async def also_in(service: Running, user: User, grants: Mapping[str, Scope] = ADMIN) -> None:
+    """Have another service know the user and their tenant."""
+    async with service.unit(user.tenant_id) as work:
+        slug = f"t{user.tenant_id.hex[-12:]}"
+        no_offset = timedelta(0)
+        project_tenant(
+            work, id=user.tenant_id, slug=slug, active=True, sandbox=False, clock_offset=no_offset, version=1
+        )
+        role_id = new_id()
+        project_role(work, id=role_id, grants=dict(grants), version=1)
+        project_user(
+            work,
+            id=user.id,
+            login=f"{user.id.hex[-12:]}@example.test",
+            display_name="somebody",
+            active=True,
+            team_id=user.team_id,
+            role_ids=[role_id],
+            version=1,
+        )
+
+
+async def move_clock(sales: Running, tenant_id: UUID, ahead: timedelta, *, version: int) -> None:
+    """Move a sandbox tenant's clock, as its event does."""
+    async with sales.unit(tenant_id) as work:
+        slug = f"t{tenant_id.hex[-12:]}"
+        project_tenant(work, id=tenant_id, slug=slug, active=True, sandbox=True, clock_offset=ahead, version=version)
+    sales.service.directory.forget(tenant_id)
+
+
+async def emitted(sales: Running, tenant_id: UUID, id: str) -> list[Message]:
+    """What was emitted of one resource, in order."""
+    async with sales.unit(tenant_id) as work:
+        rows = await work.all(EMITTED, id=id)
+    return [payload_of(row["event"]) for row in rows]
+
+
+def payload_of(data: bytes) -> Message:
+    event = event_pb2.Event.FromString(data)
+    name = event.payload.type_url.rpartition(".")[2]
+    payload: Message = getattr(events_pb2, name)()
+    assert event.payload.Unpack(payload)
+    return payload
+
+
+def names_of(events: list[Message]) -> list[str]:
+    return [event.DESCRIPTOR.name for event in events]
+
+
+Answer = Callable[[credit_pb2.CheckCreditRequest], Awaitable[credit_pb2.CheckCreditResponse]]
+
+
+@contextlib.asynccontextmanager
+async def credit_service(answer: Answer) -> AsyncIterator[str]:
+    """A scoring service that answers credit checks as told; its address."""
+    server = grpc.aio.server()
+
+    async def check(request: credit_pb2.CheckCreditRequest, _context: Any) -> credit_pb2.CheckCreditResponse:
+        return await answer(request)
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        check,
+        request_deserializer=credit_pb2.CheckCreditRequest.FromString,
+        response_serializer=credit_pb2.CheckCreditResponse.SerializeToString,
+    )
+    handlers = grpc.method_handlers_generic_handler("crm.scoring.v1.CreditService", {"CheckCredit": handler})
+    server.add_generic_rpc_handlers((handlers,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)

@@ -1,0 +1,324 @@
+"""Scores through their contract."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from crm.scoring.v1 import events_pb2
+from crm.scoring.v1 import scores_pb2 as pb
+from crm.scoring.v1.scores_pb2_grpc import ScoreServiceStub
+from crm_kit.clock import system_now
+from crm_kit.database.statements import compile_statement
+from crm_kit.database.work import unit
+from crm_kit.events.outbox import event_of
+from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from crm_kit.plumbing import outbox
+from crm_scoring.app import scoring_rules
+from crm_scoring.scores.commands import ask_rescoring, rescore, take
+from crm_scoring.scores.model import ScoringRules
+from crm_scoring.scores.rescoring import Rescoring
+from crm_scoring.scores.tables import rescorings
+from crm_scoring.settings import ScoringSettings
+from sqlalchemy import select
+
+from tests.service.eventually import eventually
+from tests.service.running import Running, User, refused
+from tests.service.scoring.business import Event, account_event, case_event, new_account, order, set_clock, tell
+
+if TYPE_CHECKING:
+    from crm.scoring.v1.scores_pb2_grpc import ScoreServiceAsyncStub
+
+Tier = pb.ValueTierScore
+BUYERS = 20
+
+
+@pytest.fixture
+async def user(scoring: Running) -> User:
+    return await scoring.user()
+
+
+@pytest.fixture
+def stub(scoring: Running) -> "ScoreServiceAsyncStub":
+    return ScoreServiceStub(scoring.channel)
+
+
+async def get(stub: "ScoreServiceAsyncStub", user: User, account_id: UUID) -> pb.AccountScores:
+    return await stub.GetScores(pb.GetScoresRequest(account_id=str(account_id)), metadata=user.metadata)
+
+
+async def settled(scoring: Running, tenant_id: UUID) -> None:
+    """Wait until the scores follow all that was told."""
+    query = compile_statement(select(rescorings))
+
+    async def is_done() -> bool:
+        rows = await scoring.service.database.all(tenant_id, query, {})
+        return bool(rows) and rows[0]["asked"] == rows[0]["done"]
+
+    await eventually(is_done)
+
+
+async def twenty_buyers(scoring: Running, user: User) -> list[UUID]:
+    """Accounts of which each has ordered more often, later and for more than the one before it; the last for most."""
+    accounts = [await new_account(scoring, user.tenant_id, user, f"n{number:02}") for number in range(BUYERS)]
+    orders: list[Event] = []
+    for number, account_id in enumerate(accounts):
+        at = system_now() - timedelta(days=300 - 15 * number)
+        amount = 1000 if number == BUYERS - 1 else 1 + number
+        orders += [order(user.tenant_id, account_id, amount).released(at=at) for _ in range(1 + number // 4)]
+    await tell(scoring, *orders)
+    await settled(scoring, user.tenant_id)
+    return accounts
+
+
+async def tier_changes(scoring: Running, tenant_id: UUID) -> list[tuple[Any, events_pb2.ValueTierChanged]]:
+    """The events of changed tiers, with their envelopes, in the order they became true."""
+    query = select(outbox.c.event).where(outbox.c.subject.endswith("ValueTierChanged")).order_by(outbox.c.id)
+    found = []
+    for row in await scoring.service.database.all(tenant_id, compile_statement(query), {}):
+        event, changed = event_of(row["event"]), events_pb2.ValueTierChanged()
+        event.payload.Unpack(changed)
+        found.append((event, changed))
+    return found
+
+
+def rules_of(scoring: Running) -> ScoringRules:
+    settings = scoring.service.settings
+    assert isinstance(settings, ScoringSettings)
+    return scoring_rules(settings)
+
+
+def sum_of(reasons: Sequence[pb.ScoreReason]) -> Decimal:
+    return sum((Decimal(reason.contribution) for reason in reasons), Decimal(0))
+
+
+async def test_scores_follow_the_orders_with_reasons_that_add_up(
+    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    best, worst = await get(stub, user, accounts[-1]), await get(stub, user, accounts[0])
+    assert (best.rfm.value, best.rfm.band) == (15, pb.RfmScore.SEGMENT_CHAMPIONS)
+    assert (worst.rfm.value, worst.rfm.band) == (3, pb.RfmScore.SEGMENT_LOST)
+    assert (best.value_tier.band, worst.value_tier.band) == (Tier.TIER_KEY, Tier.TIER_SMALL)
+    assert (best.value_tier.value, best.value_tier.currency_code) == ("5000.00", "CNY")
+    assert best.account_display_name == "n19"
+    assert best.account_owner_id == str(user.id)
+    for scores in (best, worst):
+        assert scores.HasField("compute_time")
+        assert len(scores.rfm.reasons) == 3
+        assert sum_of(scores.rfm.reasons) == scores.rfm.value
+        assert sum_of(scores.value_tier.reasons) == Decimal(scores.value_tier.value)
+        assert not scores.rfm.unknown_reason + scores.value_tier.unknown_reason
+
+
+async def test_what_came_back_is_a_reason_of_its_own_and_may_make_an_account_negative(
+    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    account_id = await new_account(scoring, user.tenant_id)
+    await tell(scoring, order(user.tenant_id, account_id, "10.00", "-10.01").released())
+    await settled(scoring, user.tenant_id)
+    score = (await get(stub, user, account_id)).value_tier
+    assert (score.band, score.value) == (Tier.TIER_NEGATIVE, "-0.01")
+    assert [(each.label, each.contribution) for each in score.reasons] == [
+        ("orders, net", "10.00"),
+        ("returns, net", "-10.01"),
+    ]
+
+
+async def test_too_little_is_unknown_and_says_why(scoring: Running, stub: "ScoreServiceAsyncStub", user: User) -> None:
+    account_id, silent = [await new_account(scoring, user.tenant_id) for _ in range(2)]
+    await tell(scoring, order(user.tenant_id, account_id, 10).released())
+    await settled(scoring, user.tenant_id)
+    scores = await get(stub, user, account_id)
+    assert (scores.rfm.band, scores.value_tier.band) == (pb.RfmScore.SEGMENT_UNKNOWN, Tier.TIER_UNKNOWN)
+    assert scores.rfm.unknown_reason == "1 accounts bought in the window; quintiles need 20"
+    assert scores.value_tier.unknown_reason == "1 accounts with a known contribution; tiers need 10"
+    assert not scores.rfm.reasons
+    nothing = await get(stub, user, silent)
+    assert nothing.rfm.band == pb.RfmScore.SEGMENT_UNKNOWN
+    assert (nothing.rfm.unknown_reason, nothing.value_tier.unknown_reason) == (
+        "nothing is known of its orders",
+        "nothing is known of its contribution",
+    )
+    listed = await stub.ListScores(pb.ListScoresRequest(), metadata=user.metadata)
+    assert [each.account_id for each in listed.scores] == [str(account_id)]
+
+
+async def test_orders_in_another_currency_count_and_their_amounts_do_not(
+    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    abroad = await new_account(scoring, user.tenant_id)
+    await tell(
+        scoring,
+        order(user.tenant_id, abroad, 10**6, currency_code="USD").released(),
+        order(user.tenant_id, accounts[-1], 10**6, currency_code="USD").released(),
+    )
+    await settled(scoring, user.tenant_id)
+    scores = await get(stub, user, abroad)
+    assert scores.value_tier.band == Tier.TIER_UNKNOWN
+    assert scores.value_tier.unknown_reason == "its orders are not in CNY, and amounts are not converted"
+    by_label = [(each.label, each.contribution) for each in scores.rfm.reasons]
+    assert by_label[0] == ("last order 0 days ago: 5 of 5", "5")
+    assert by_label[2] == ("0 spent: 1 of 5", "1")
+    assert (await get(stub, user, accounts[-1])).value_tier.value == "5000.00"
+
+
+async def test_a_tier_is_told_of_when_it_changes_and_only_then(scoring: Running, user: User) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    first = await tier_changes(scoring, user.tenant_id)
+    last_of = {changed.account_id: changed.new_tier for _, changed in first}
+    assert set(last_of) == set(map(str, accounts))
+    assert last_of[str(accounts[-1])] == Tier.TIER_KEY
+    rising = accounts[0]
+    await tell(scoring, order(user.tenant_id, rising, 5000).released())
+    await settled(scoring, user.tenant_id)
+    later = (await tier_changes(scoring, user.tenant_id))[len(first) :]
+    of_rising = [(event, changed) for event, changed in later if changed.account_id == str(rising)]
+    event, changed = of_rising[-1]
+    assert (changed.old_tier, changed.new_tier) == (Tier.TIER_SMALL, Tier.TIER_KEY)
+    assert sum_of(changed.reasons) == 5001
+    assert event.aggregate_id == str(rising)
+    versions = [each.aggregate_version for each, told in [*first, *later] if told.account_id == str(rising)]
+    assert versions == sorted(set(versions))
+    assert str(accounts[-1]) not in {each.account_id for _, each in later}
+
+
+async def test_processes_that_rescore_a_tenant_at_once_tell_of_each_change_once(scoring: Running, user: User) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    before = len(await tier_changes(scoring, user.tenant_id))
+    service = scoring.service
+    async with scoring.unit(user.tenant_id) as work:
+        # Not due for an hour, so that the service's own job leaves it to those here.
+        ask_rescoring(work, delay_seconds=3600)
+    await tell(scoring, order(user.tenant_id, accounts[0], 5000).released())
+    now = system_now()
+
+    async def at_once() -> int:
+        async with unit(service.database, service_actor(user.tenant_id), scope=Scope.ALL, now=now) as work:
+            return await rescore(work, rules_of(scoring), asked=0)
+
+    changed = sorted(await asyncio.gather(*(at_once() for _ in range(4))))
+    assert changed[:3] == [0, 0, 0]
+    assert changed[3] > 0
+    later = (await tier_changes(scoring, user.tenant_id))[before:]
+    assert [each.account_id for _, each in later].count(str(accounts[0])) == 1
+
+
+async def test_a_tenant_that_is_taken_is_left_alone(scoring: Running, user: User) -> None:
+    async with scoring.unit(user.tenant_id) as work:
+        ask_rescoring(work, delay_seconds=3600)
+    async with scoring.unit(user.tenant_id) as work:
+        work.execute(take(), duration=timedelta(hours=1))
+    job = Rescoring(scoring.service.database, scoring.service.clock, rules_of(scoring))
+    assert not await job.rescore(user.tenant_id)
+
+
+async def test_days_pass_on_the_clock_of_the_tenant(scoring: Running, stub: "ScoreServiceAsyncStub") -> None:
+    user = await scoring.user(await scoring.tenant(sandbox=True))
+    accounts = await twenty_buyers(scoring, user)
+    assert (await get(stub, user, accounts[-1])).rfm.reasons[0].label == "last order 15 days ago: 5 of 5"
+    await set_clock(scoring, user.tenant_id, timedelta(days=40))
+
+    async def label() -> str:
+        reasons = (await get(stub, user, accounts[-1])).rfm.reasons
+        return reasons[0].label if reasons else ""
+
+    async def has_moved() -> bool:
+        return await label() == "last order 55 days ago: 5 of 5"
+
+    await eventually(has_moved)
+    await set_clock(scoring, user.tenant_id, timedelta(days=4000))
+
+    async def is_unknown() -> bool:
+        return (await get(stub, user, accounts[-1])).rfm.band == pb.RfmScore.SEGMENT_UNKNOWN
+
+    await eventually(is_unknown)
+
+
+async def test_lists_are_filtered_ordered_and_paged(
+    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    accounts = await twenty_buyers(scoring, user)
+
+    async def listed(**asked: Any) -> pb.ListScoresResponse:
+        return await stub.ListScores(pb.ListScoresRequest(**asked), metadata=user.metadata)
+
+    assert [each.account_id for each in (await listed(filter="tier = KEY")).scores] == [str(accounts[-1])]
+    champions = (await listed(filter="segment = SEGMENT_CHAMPIONS AND rfm >= 15")).scores
+    assert champions
+    assert {each.rfm.band for each in champions} == {pb.RfmScore.SEGMENT_CHAMPIONS}
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await listed(page_size=7, page_token=token)
+        seen += [each.account_id for each in page.scores]
+        token = page.next_page_token
+        if not token:
+            break
+    # The highest contribution first.
+    assert seen == [str(id) for id in reversed(accounts)]
+    assert (await listed(order_by="rfm", page_size=1)).scores[0].rfm.value == 3
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+        await listed(filter="colour = red")
+    with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
+        await listed(page_token="x")
+
+
+async def test_own_team_and_all_see_the_scores_of_what_is_theirs(
+    scoring: Running, stub: "ScoreServiceAsyncStub"
+) -> None:
+    tenant = await scoring.tenant()
+    sales = await scoring.team(tenant)
+    north, south = await scoring.team(tenant, sales), await scoring.team(tenant, sales)
+    own = {"scores.read": Scope.OWN}
+    li = await scoring.user(tenant, grants=own, team_id=north)
+    wang = await scoring.user(tenant, grants=own, team_id=south)
+    lead_north = await scoring.user(tenant, grants={"scores.read": Scope.TEAM}, team_id=north)
+    head = await scoring.user(tenant, grants={"scores.read": Scope.TEAM}, team_id=sales)
+    of_li, of_wang = await new_account(scoring, tenant, li), await new_account(scoring, tenant, wang)
+    for account_id in (of_li, of_wang):
+        await tell(scoring, order(tenant, account_id, 10).released())
+    await settled(scoring, tenant)
+
+    async def seen(user: User) -> set[str]:
+        page = await stub.ListScores(pb.ListScoresRequest(), metadata=user.metadata)
+        return {each.account_id for each in page.scores}
+
+    assert await seen(li) == await seen(lead_north) == {str(of_li)}
+    assert await seen(head) == {str(of_li), str(of_wang)}
+    await get(stub, lead_north, of_li)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await get(stub, li, of_wang)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await get(stub, lead_north, of_wang)
+    # Who is older than what is known changes nothing.
+    await tell(
+        scoring,
+        account_event(tenant, of_wang, owner=li, version=3),
+        account_event(tenant, of_wang, owner=wang, version=2),
+    )
+    assert await seen(li) == {str(of_li), str(of_wang)}
+    assert await seen(wang) == set()
+
+
+async def test_who_may_not_is_refused(scoring: Running, stub: "ScoreServiceAsyncStub", user: User) -> None:
+    account_id = await new_account(scoring, user.tenant_id)
+    nobody = await scoring.user(user.tenant_id, grants={"accounts.read": Scope.ALL})
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await get(stub, nobody, account_id)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await stub.ListScores(pb.ListScoresRequest(), metadata=nobody.metadata)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await stub.GetScores(pb.GetScoresRequest(account_id="x"), metadata=user.metadata)
+
+
+async def test_a_case_alone_makes_no_contribution(scoring: Running, stub: "ScoreServiceAsyncStub", user: User) -> None:
+    account_id = await new_account(scoring, user.tenant_id)
+    await tell(scoring, case_event(user.tenant_id, account_id, id=new_id()))
+    await settled(scoring, user.tenant_id)
+    assert (await get(stub, user, account_id)).value_tier.unknown_reason == "nothing is known of its contribution"

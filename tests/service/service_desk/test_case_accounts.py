@@ -1,0 +1,127 @@
+"""Which accounts a case may be of: known here by events, or asked for at the customer service."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from crm.customer.v1 import accounts_pb2, events_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.event.v1 import event_pb2
+from crm_kit.directory.projection import project_role, project_tenant, project_user
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_service_desk.accounts.queries import find_account
+from crm_service_desk.accounts.reference import AccountReference
+
+from tests.service.eventually import eventually
+from tests.service.running import Running, User, refused
+from tests.service.service_desk.desk import Desk
+
+
+async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> None:
+    """Let another service know the user and their tenant as well."""
+    role_id = new_id()
+    async with service.unit(user.tenant_id) as work:
+        project_tenant(
+            work,
+            id=user.tenant_id,
+            slug=f"t{user.tenant_id.hex[-12:]}",
+            active=True,
+            sandbox=True,
+            clock_offset=timedelta(0),
+            version=1,
+        )
+        project_role(work, id=role_id, grants=grants, version=1)
+        project_user(
+            work,
+            id=user.id,
+            login=f"{user.id.hex[-12:]}@example.test",
+            display_name="somebody",
+            active=True,
+            team_id=None,
+            role_ids=[role_id],
+            version=1,
+        )
+
+
+async def known(desk: Desk, id: UUID) -> AccountReference | None:
+    async with desk.running.unit(desk.user.tenant_id) as work:
+        return await find_account(work, id)
+
+
+async def create_account(customer: Running, user: User, **fields: Any) -> accounts_pb2.Account:
+    account = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="华信电力", **fields)
+    request = accounts_pb2.CreateAccountRequest(account=account)
+    return await AccountServiceStub(customer.channel).CreateAccount(request, metadata=user.metadata)
+
+
+async def test_an_account_is_known_by_its_event(desk: Desk, customer: Running) -> None:
+    await also_at(customer, desk.user, {"*": Scope.ALL})
+    account = await create_account(customer, desk.user)
+    reference = await eventually(lambda: known(desk, UUID(account.id)))
+    assert (reference.display_name, reference.owner_id) == ("华信电力", desk.user.id)
+
+
+async def test_an_account_whose_event_has_not_come_is_asked_for(desk: Desk, customer: Running) -> None:
+    await also_at(customer, desk.user, {"*": Scope.ALL})
+    account = await create_account(customer, desk.user)
+    await eventually(lambda: known(desk, UUID(account.id)))
+    # As if its event were still on its way.
+    async with desk.running.unit(desk.user.tenant_id) as work:
+        work.delete(accounts, id=UUID(account.id))
+    case = await desk.create(account_id=account.id, key="k-1")
+    assert case.account_id == account.id
+    assert await known(desk, UUID(account.id)) is not None
+
+
+async def test_an_account_that_nobody_knows_is_refused(desk: Desk, customer: Running) -> None:
+    await also_at(customer, desk.user, {"*": Scope.ALL})
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await desk.create(account_id=str(uuid4()))
+    assert refusal.fields == ["case.account_id"]
+
+
+async def test_an_account_that_the_caller_may_not_read_is_refused_until_it_is_known(
+    desk: Desk, customer: Running
+) -> None:
+    await also_at(customer, desk.user, {})
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await desk.create(account_id=str(uuid4()))
+    account_id = await desk.account()
+    assert (await desk.create(account_id=str(account_id))).account_id == str(account_id)
+
+
+async def test_an_older_event_of_an_account_changes_nothing(desk: Desk) -> None:
+    account_id = await desk.account(display_name="new", version=3)
+
+    async def tell(name: str, version: int) -> None:
+        event = event_pb2.Event(
+            id=str(new_id()),
+            tenant_id=str(desk.user.tenant_id),
+            actor_id=str(desk.user.id),
+            aggregate_id=str(account_id),
+            aggregate_version=version,
+        )
+        account = accounts_pb2.Account(id=str(account_id), display_name=name)
+        event.payload.Pack(events_pb2.AccountUpdated(account=account))
+        await desk.running.service.consumers.apply(event)
+
+    await tell("old", 2)
+    reference = await known(desk, account_id)
+    assert reference is not None
+    assert reference.display_name == "new"
+    await tell("newest", 4)
+    reference = await known(desk, account_id)
+    assert reference is not None
+    assert reference.display_name == "newest"
+
+
+async def test_what_an_account_is_worth_may_decide_what_is_promised(desk: Desk) -> None:
+    calendar_id = (await desk.around_the_clock()).id
+    key = await desk.promise(
+        first_response=5, resolution=60, condition='value_tier = "KEY"', position=1, calendar_id=calendar_id
+    )
+    of_key = await desk.create(account_id=str(await desk.account(value_tier="KEY")))
+    of_other = await desk.create(account_id=str(await desk.account()))
+    assert of_key.service_level_id == key.id
+    assert of_other.service_level_id != key.id

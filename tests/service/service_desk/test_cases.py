@@ -1,0 +1,304 @@
+"""Cases through their contract."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from crm.service_desk.v1 import cases_pb2 as pb
+from crm.service_desk.v1 import events_pb2
+from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.service.running import Running, refused
+from tests.service.service_desk.desk import Desk, milestone, state, state_of
+
+HOUR = timedelta(hours=1)
+
+
+def patch(case: pb.Case, *paths: str, **fields: Any) -> pb.UpdateCaseRequest:
+    """An update of these fields of the case, without an etag unless it is among them."""
+    mask = FieldMask(paths=paths or list(fields))
+    return pb.UpdateCaseRequest(case=pb.Case(id=case.id, **fields), update_mask=mask)
+
+
+# --- creating and reading
+
+
+async def test_a_created_case_is_read_back_as_it_was_answered(desk: Desk) -> None:
+    account_id = await desk.account()
+    created = await desk.create(
+        title="电表不走",
+        description="since Monday",
+        account_id=str(account_id),
+        contact_id=str(uuid4()),
+        channel=pb.Case.CHANNEL_WECHAT,
+        category="billing/meter",
+        impact=pb.Case.LEVEL_HIGH,
+        tags=["vip"],
+    )
+    assert (state(created), created.priority) == ("NEW", pb.Case.PRIORITY_HIGH)
+    assert created.creator_id == str(desk.user.id)
+    assert await desk.get(created) == created
+    (opened,) = await desk.emitted(events_pb2.CaseOpened)
+    assert opened.case == created
+
+
+async def test_a_new_tenant_promises_an_answer_in_an_hour_and_a_solution_in_three_days(desk: Desk) -> None:
+    created = await desk.create()
+    assert (state_of(created, "FIRST_RESPONSE"), state_of(created, "RESOLUTION")) == ("RUNNING", "RUNNING")
+    explained = await desk.explain(created)
+    budgets = [each.budget.ToTimedelta() for each in explained.values()]
+    assert budgets[0] == HOUR
+    assert 3 * 7.5 * HOUR <= budgets[1] < 4 * 7.5 * HOUR
+
+
+async def test_numbers_of_cases_created_at_once_are_unique_and_count_by_year(desk: Desk) -> None:
+    created = await asyncio.gather(*(desk.create() for _ in range(20)))
+    numbers = sorted(each.number for each in created)
+    year = datetime.now(UTC).year
+    assert numbers == [f"C-{year}-{number:06}" for number in range(1, 21)]
+    later = await desk.create()
+    assert later.number == f"C-{year}-000021"
+
+
+async def test_a_case_created_for_somebody_is_open(desk: Desk) -> None:
+    created = await desk.create(assignee_id=str(desk.user.id))
+    assert (state(created), await desk.log(created)) == ("OPEN", ["CREATED", "OPENED"])
+
+
+async def test_an_assignee_who_does_not_exist_is_refused(desk: Desk) -> None:
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await desk.create(assignee_id=str(uuid4()))
+    assert refusal.fields == ["case.assignee_id"]
+
+
+async def test_a_case_without_kind_and_title_names_both(desk: Desk) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.create(kind=0, title="")
+    assert {"case.kind", "case.title"} == set(refusal.fields)
+
+
+async def test_a_repeated_create_with_the_same_key_creates_once(desk: Desk) -> None:
+    created = await asyncio.gather(*(desk.create(key="k-1") for _ in range(10)))
+    assert len({each.id for each in created}) == 1
+
+
+# --- who may
+
+
+async def test_a_case_of_another_tenant_is_not_found(desk: Desk, service_desk: Running) -> None:
+    created = await desk.create()
+    stranger = await service_desk.user()
+    with refused("NOT_FOUND", "CASE_NOT_FOUND"):
+        await desk.cases.GetCase(pb.GetCaseRequest(id=created.id), metadata=stranger.metadata)
+    with refused("NOT_FOUND", "CASE_NOT_FOUND"):
+        await desk.do("AddNote", created, by=stranger, text="x")
+
+
+async def test_reading_does_not_allow_writing(desk: Desk, service_desk: Running) -> None:
+    created = await desk.create()
+    reader = await service_desk.user(desk.user.tenant_id, grants={"cases.read": Scope.ALL})
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.do("CloseCase", created, by=reader)
+
+
+async def test_one_sees_what_one_works_on_or_created_and_the_cases_of_ones_accounts(
+    desk: Desk, service_desk: Running
+) -> None:
+    tenant = desk.user.tenant_id
+    north = await service_desk.team(tenant)
+    own = {"cases.read": Scope.OWN, "cases.write": Scope.OWN}
+    rep = await service_desk.user(tenant, grants=own)
+    agent = await service_desk.user(tenant, grants=own, team_id=north)
+    lead = await service_desk.user(tenant, grants={"cases.read": Scope.TEAM}, team_id=north)
+    account_id = await desk.account(owner_id=rep.id)
+    of_account = await desk.create(account_id=str(account_id))
+    of_rep = await desk.create(by=rep)
+    of_agent = await desk.create(assignee_id=str(agent.id))
+    await desk.create()
+
+    async def seen(user: Any) -> set[str]:
+        page = await desk.cases.ListCases(pb.ListCasesRequest(), metadata=user.metadata)
+        return {each.id for each in page.cases}
+
+    assert await seen(rep) == {of_account.id, of_rep.id}
+    assert await seen(agent) == await seen(lead) == {of_agent.id}
+    with refused("NOT_FOUND", "CASE_NOT_FOUND"):
+        await desk.cases.GetCase(pb.GetCaseRequest(id=of_rep.id), metadata=agent.metadata)
+
+
+# --- moving
+
+
+async def test_a_case_from_its_creation_to_its_end(desk: Desk) -> None:
+    case = await desk.create()
+    case = await desk.do("AssignCase", case, assignee_id=str(desk.user.id))
+    case = await desk.do("ReplyToCustomer", case, text="we come today")
+    case = await desk.do("WaitForCustomer", case, text="when are you at home?")
+    case = await desk.do("RecordCustomerMessage", case, text="all day")
+    case = await desk.do("WaitForThirdParty", case, text="the grid")
+    case = await desk.do("OpenCase", case)
+    case = await desk.do("AddNote", case, text="fuse F3")
+    case = await desk.do("ResolveCase", case, resolution="new fuse")
+    case = await desk.do("CloseCase", case)
+    assert (state(case), case.resolution) == ("CLOSED", "new fuse")
+    assert await desk.log(case) == [
+        "CREATED",
+        "OPENED",
+        "PUBLIC_REPLY",
+        "PAUSED",
+        "CUSTOMER_MESSAGE",
+        "OPENED",
+        "PAUSED",
+        "RESUMED",
+        "OPENED",
+        "INTERNAL_NOTE",
+        "RESOLVED",
+        "CLOSED",
+    ]
+    assert (state_of(case, "FIRST_RESPONSE"), state_of(case, "RESOLUTION")) == ("MET", "MET")
+    for kind in (events_pb2.CaseReplied, events_pb2.CaseResolved, events_pb2.CaseClosed):
+        (event,) = await desk.emitted(kind)
+        assert event.case.id == case.id
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "legal"),
+    [
+        ("ResolveCase", {"resolution": "x"}, "CANCELLED, MERGED, OPEN"),
+        ("CloseCase", {}, "CANCELLED, MERGED, OPEN"),
+        ("WaitForCustomer", {}, "CANCELLED, MERGED, OPEN"),
+        ("ReopenCase", {"cause": "x"}, "CANCELLED, MERGED, OPEN"),
+    ],
+)
+async def test_an_illegal_move_of_a_new_case_names_the_legal_ones(
+    desk: Desk, verb: str, fields: dict[str, str], legal: str
+) -> None:
+    case = await desk.create()
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await desk.do(verb, case, **fields)
+    assert refusal.detail.endswith(legal)
+    assert await desk.get(case) == case
+
+
+async def test_a_complaint_closes_only_after_a_reply_that_reached_the_customer(desk: Desk) -> None:
+    case = await desk.create(kind=pb.Case.KIND_COMPLAINT, assignee_id=str(desk.user.id))
+    case = await desk.do("ResolveCase", case, resolution="refund")
+    case = await desk.do("ReplyToCustomer", case, text="sorry", undelivered=True)
+    with refused("FAILED_PRECONDITION", "COMPLAINT_WITHOUT_REPLY"):
+        await desk.do("CloseCase", case)
+    assert not await desk.emitted(events_pb2.CaseReplied)
+    await desk.do("ReplyToCustomer", case, text="sorry", medium=pb.ReplyToCustomerRequest.MEDIUM_CALL)
+    assert state(await desk.do("CloseCase", case)) == "CLOSED"
+
+
+async def test_a_cancelled_case_owes_nothing_more(desk: Desk) -> None:
+    case = await desk.do("CancelCase", await desk.create(), cause="spam")
+    assert (state(case), state_of(case, "RESOLUTION")) == ("CANCELLED", "CANCELLED")
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.do("OpenCase", case)
+
+
+async def test_a_case_is_reopened_within_the_window_only(desk: Desk) -> None:
+    case = await desk.create(assignee_id=str(desk.user.id))
+    case = await desk.do("ResolveCase", case, resolution="new fuse")
+    await desk.advance(timedelta(days=13))
+    case = await desk.do("ReopenCase", case, cause="dark again")
+    assert (state(case), case.reopenings, case.HasField("resolve_time")) == ("REOPENED", 1, False)
+    (event,) = await desk.emitted(events_pb2.CaseReopened)
+    assert event.case.id == case.id
+    case = await desk.do("OpenCase", case)
+    case = await desk.do("ResolveCase", case, resolution="new cable")
+    await desk.advance(timedelta(days=15))
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.do("ReopenCase", case, cause="dark again")
+
+
+async def test_a_repeated_reply_with_the_same_key_is_one_reply(desk: Desk) -> None:
+    case = await desk.create()
+    first = await desk.do("ReplyToCustomer", case, text="hello", key="k-1")
+    assert await desk.do("ReplyToCustomer", case, text="hello", key="k-1") == first
+    assert (await desk.log(case)).count("PUBLIC_REPLY") == 1
+
+
+async def test_a_stale_etag_is_refused_and_changes_nothing(desk: Desk) -> None:
+    case = await desk.create()
+    await desk.do("AddNote", case, text="first")
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await desk.do("OpenCase", case, etag=case.etag)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await desk.cases.UpdateCase(patch(case, title="x", etag=case.etag), metadata=desk.user.metadata)
+    assert state(await desk.get(case)) == "NEW"
+
+
+async def test_of_many_notes_at_once_none_is_lost(desk: Desk) -> None:
+    case = await desk.create()
+    await asyncio.gather(*(desk.do("AddNote", case, text=f"n{number}") for number in range(8)))
+    request = pb.ListCaseEventsRequest(id=case.id)
+    events = (await desk.cases.ListCaseEvents(request, metadata=desk.user.metadata)).events
+    assert [each.position for each in events] == list(range(1, 10))
+    assert {each.text for each in events[1:]} == {f"n{number}" for number in range(8)}
+
+
+# --- changing
+
+
+async def test_only_the_fields_in_the_mask_change(desk: Desk) -> None:
+    case = await desk.create(category="meter", description="old")
+    request = patch(case, "title", "category", title="no light", description="ignored")
+    updated = await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
+    assert (updated.title, updated.category, updated.description) == ("no light", "", "old")
+    again = await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
+    assert again == updated
+
+
+async def test_history_says_who_changed_which_field(desk: Desk) -> None:
+    case = await desk.create()
+    await desk.cases.UpdateCase(patch(case, title="no light"), metadata=desk.user.metadata)
+    await desk.do("OpenCase", case)
+    request = pb.ListCaseChangesRequest(id=case.id)
+    changes = (await desk.cases.ListCaseChanges(request, metadata=desk.user.metadata)).changes
+    assert [each.action for each in changes] == ["OPENED", "UPDATED", "CREATED"]
+    assert [(each.field, each.new_value.string_value) for each in changes[0].fields] == [("state", "OPEN")]
+    assert changes[1].actor_id == str(desk.user.id)
+
+
+async def test_a_higher_priority_takes_its_own_promise_from_the_start(desk: Desk) -> None:
+    calendar_id = (await desk.around_the_clock()).id
+    await desk.promise(first_response=60, resolution=600, position=2, calendar_id=calendar_id)
+    condition = "priority = CRITICAL"
+    urgent = await desk.promise(
+        first_response=10, resolution=100, position=1, condition=condition, calendar_id=calendar_id
+    )
+    case = await desk.create()
+    high = pb.Case.LEVEL_HIGH
+    updated = await desk.cases.UpdateCase(patch(case, impact=high, urgency=high), metadata=desk.user.metadata)
+    assert (updated.priority, updated.service_level_id) == (pb.Case.PRIORITY_CRITICAL, urgent.id)
+    due = milestone(updated, "RESOLUTION").due_time.ToDatetime()
+    assert due == case.create_time.ToDatetime() + timedelta(minutes=100)
+    assert "POLICY_CHANGED" in await desk.log(case)
+
+
+async def test_lists_filter_and_order_by_what_is_due(desk: Desk) -> None:
+    calendar_id = (await desk.around_the_clock()).id
+    await desk.promise(first_response=60, resolution=600, position=2, calendar_id=calendar_id)
+    await desk.promise(
+        first_response=1, resolution=10, position=1, condition="kind = COMPLAINT", calendar_id=calendar_id
+    )
+    later = await desk.create()
+    sooner = await desk.create(kind=pb.Case.KIND_COMPLAINT)
+    waiting = await desk.create(assignee_id=str(desk.user.id))
+    await desk.do("WaitForCustomer", waiting)
+
+    async def listed(filter: str) -> list[str]:
+        request = pb.ListCasesRequest(filter=filter, order_by="resolution_due_time")
+        page = await desk.cases.ListCases(request, metadata=desk.user.metadata)
+        return [each.id for each in page.cases]
+
+    assert await listed("") == [sooner.id, later.id, waiting.id]
+    assert await listed("kind = COMPLAINT AND state = NEW") == [sooner.id]
+    assert await listed("resolution_due_time = null") == [waiting.id]
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+        await listed("colour = red")

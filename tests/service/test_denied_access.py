@@ -1,0 +1,218 @@
+"""No one where they don't belong: every rpc of the contract against everybody whom it must refuse.
+
+Nothing here names an rpc. One that is new is covered the day it appears; where its request names a kind of record
+that has no example yet, a test says so.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from crm_gateway.contract import PUBLIC, Rpc
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from tests.factories.messages import Path, put_id
+from tests.service.examples import ASKED, EXAMPLES, RPCS, Answer, World, kind_of, paths_of, route_paths
+from tests.service.running import Running, Tokens, User
+
+AUTHENTICATED = "authenticated"
+PROTECTED = [rpc for rpc in RPCS.values() if rpc.permission != PUBLIC]
+GRANTED = [rpc for rpc in PROTECTED if rpc.permission != AUTHENTICATED]
+PLACES = [(rpc, path) for rpc in PROTECTED for path in paths_of(rpc)]
+UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
+OWNED_PLACES = [(rpc, path) for rpc, path in PLACES if kind_of(rpc, path) not in UNOWNED and rpc in GRANTED]
+EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
+
+Credentials = Callable[[World, Running], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+def worlds() -> dict[str, World]:
+    """The world around each service that was asked for."""
+    return {}
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, worlds: dict[str, World]) -> World:
+    """The service that serves the rpc under test, and those that it asks."""
+    rpc: Rpc = request.getfixturevalue("rpc")
+    if rpc.owner not in worlds:
+        services = {name: request.getfixturevalue(name) for name in (rpc.owner, *ASKED[rpc.owner])}
+        worlds[rpc.owner] = World(services)
+    return worlds[rpc.owner]
+
+
+def named(value: object) -> str:
+    """How an rpc or a place in its request is called in a test's name."""
+    if isinstance(value, Rpc):
+        return value.name
+    return ".".join(value) if isinstance(value, tuple) else str(getattr(value, "__name__", value))
+
+
+# --- who somebody is
+
+
+async def no_token(world: World, service: Running) -> str:
+    return ""
+
+
+async def garbage(world: World, service: Running) -> str:
+    return "Bearer abc.def.ghi"
+
+
+async def another_scheme(world: World, service: Running) -> str:
+    user = await admin(world)
+    return f"Basic {user.token}"
+
+
+async def expired(world: World, service: Running) -> str:
+    return await token_with(world, service, exp=1)
+
+
+async def wrong_key(world: World, service: Running) -> str:
+    user = await admin(world)
+    return f"Bearer {Tokens().token(service.service.settings.issuer, user.tenant_id, user.id)}"
+
+
+async def wrong_audience(world: World, service: Running) -> str:
+    return await token_with(world, service, aud="elsewhere")
+
+
+async def wrong_issuer(world: World, service: Running) -> str:
+    return await token_with(world, service, iss="https://elsewhere.example")
+
+
+async def user_deactivated(world: World, service: Running) -> str:
+    async def make() -> User:
+        return await world.user((await admin(world)).tenant_id, active=False)
+
+    return f"Bearer {(await world.known('deactivated', make)).token}"
+
+
+async def user_unknown(world: World, service: Running) -> str:
+    return await token_with(world, service, sub=str(new_id()))
+
+
+async def tenant_unknown(world: World, service: Running) -> str:
+    return await token_with(world, service, tenant=str(new_id()))
+
+
+async def user_of_another_tenant(world: World, service: Running) -> str:
+    return await token_with(world, service, tenant=str((await stranger(world)).tenant_id))
+
+
+async def token_with(world: World, service: Running, **claims: object) -> str:
+    user = await admin(world)
+    return f"Bearer {service.tokens.token(service.service.settings.issuer, user.tenant_id, user.id, **claims)}"
+
+
+async def admin(world: World) -> User:
+    """Somebody who may do everything in a tenant."""
+
+    async def make() -> User:
+        return await world.user(await world.tenant())
+
+    return await world.known("admin", make)
+
+
+async def stranger(world: World) -> User:
+    """Somebody who may do everything in another tenant."""
+
+    async def make() -> User:
+        return await world.user(await world.tenant())
+
+    return await world.known("stranger", make)
+
+
+async def colleague(world: World) -> User:
+    """Somebody of the same tenant and another team who may do everything with records of their own."""
+
+    async def make() -> User:
+        return await world.user((await admin(world)).tenant_id, grants=EVERYTHING_OF_ONES_OWN)
+
+    return await world.known("colleague", make)
+
+
+UNKNOWN: tuple[Credentials, ...] = (
+    no_token,
+    garbage,
+    another_scheme,
+    expired,
+    wrong_key,
+    wrong_audience,
+    wrong_issuer,
+    user_deactivated,
+    user_unknown,
+    tenant_unknown,
+    user_of_another_tenant,
+)
+
+
+@pytest.mark.parametrize("credentials", UNKNOWN, ids=named)
+@pytest.mark.parametrize("rpc", PROTECTED, ids=named)
+async def test_whoever_is_not_known_is_told_nothing_else(rpc: Rpc, credentials: Credentials, world: World) -> None:
+    header = await credentials(world, world.services[rpc.owner])
+    metadata = (("authorization", header),) if header else ()
+    told = [await world.answer(rpc, request, metadata) for request in await requests(world, rpc)]
+    assert {(each.code, each.reason) for each in told} == {("UNAUTHENTICATED", "UNAUTHENTICATED")}, told
+    assert len(set(told)) == 1, "what is said depends on what is asked for"
+
+
+@pytest.mark.parametrize("rpc", GRANTED, ids=named)
+async def test_all_permissions_but_the_one_that_is_needed_do_not_help(rpc: Rpc, world: World) -> None:
+    async def make() -> User:
+        others = {name: Scope.ALL for name in EVERYTHING_OF_ONES_OWN if name != rpc.permission}
+        return await world.user((await admin(world)).tenant_id, grants=others)
+
+    caller = await world.known(f"without {rpc.permission}", make)
+    told = [await world.answer(rpc, request, caller.metadata) for request in await requests(world, rpc)]
+    assert {(each.code, each.reason) for each in told} == {("PERMISSION_DENIED", "PERMISSION_DENIED")}, told
+    assert len(set(told)) == 1, "what is said depends on what is asked for"
+
+
+async def requests(world: World, rpc: Rpc) -> list[Message]:
+    """A good request about what exists, one about what does not, and one that breaks the rules."""
+    good = await world.request(rpc, await admin(world))
+    absent = type(good).FromString(good.SerializeToString())
+    for path in route_paths(rpc):
+        put_id(absent, path, str(new_id()))
+    return [good, absent, GetMessageClass(rpc.request)()]
+
+
+# --- what belongs to others
+
+
+def test_every_id_in_the_contract_is_of_something_there_is_an_example_of() -> None:
+    assert {kind_of(rpc, path) for rpc, path in PLACES} <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize(("rpc", "path"), PLACES, ids=named)
+async def test_what_is_another_tenants_is_as_good_as_absent(rpc: Rpc, path: Path, world: World) -> None:
+    await assert_hidden(world, rpc, path, owner=await admin(world), caller=await stranger(world))
+
+
+@pytest.mark.parametrize(("rpc", "path"), OWNED_PLACES, ids=named)
+async def test_what_is_another_teams_is_as_good_as_absent(rpc: Rpc, path: Path, world: World) -> None:
+    await assert_hidden(world, rpc, path, owner=await admin(world), caller=await colleague(world))
+
+
+async def assert_hidden(world: World, rpc: Rpc, path: Path, *, owner: User, caller: User) -> None:
+    """The caller learns of the owner's record what they learn of one that never was; of their own they learn more."""
+    kind = kind_of(rpc, path)
+    theirs, hidden = await world.example(kind, caller), await world.example(kind, owner)
+    absent = await told_of(world, rpc, path, str(new_id()), caller)
+    assert await told_of(world, rpc, path, hidden, caller) == absent
+    if path in route_paths(rpc):
+        assert (absent.code, absent.reason.endswith("NOT_FOUND")) == ("NOT_FOUND", True), absent
+    own = await told_of(world, rpc, path, theirs, caller)
+    assert own != absent, "the request is refused whatever it names, so nothing was shown"
+
+
+async def told_of(world: World, rpc: Rpc, path: Path, id: str, caller: User) -> Answer:
+    """What the caller is told when this id stands at this place of an otherwise good request of theirs."""
+    request = await world.request(rpc, caller)
+    put_id(request, path, id)
+    answer = await world.answer(rpc, request, caller.metadata)
+    return Answer(answer.code, answer.reason, answer.text.replace(id, "<id>"), answer.fields)
