@@ -42,6 +42,24 @@ proto: build ## Compile the contracts
 migration: build ## Draft a migration: make migration SERVICE=customer MESSAGE="add tiers"
 	@$(BIN)/python -m crm_local migration "$(SERVICE)" "$(MESSAGE)"
 
+story: build ## Play the platform's main job on a running platform (make run)
+	@$(BIN)/python -m tests.e2e.story
+
+bench: build ## Speed beside the bare and the naive program; writes build/bench.json
+	@$(BIN)/python -m tests.load.bench
+
+search-bench: build ## Search among a million accounts; writes build/search_bench.json
+	@$(BIN)/python -m tests.load.search_bench
+
+chaos: build ## Kill every kind of process under load and count what is missing or doubled
+	@$(BIN)/python -m tests.chaos
+
+fuzz: build ## Odd and hostile requests over the whole REST and gRPC contract
+	@$(BIN)/python -m tests.fuzz
+
+openapi: build ## Write docs/openapi.json, whose change is reviewed
+	@$(BIN)/python -m crm_gateway openapi > docs/openapi.json
+
 routes: build ## Print verb, path, rpc and permission of every route
 	@$(BIN)/python -m crm_gateway routes
 
@@ -64,4 +82,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help migration routes run reset test k8s-check images lint types format proto lock build
+.PHONY: help migration routes story bench search-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

@@ -137,10 +137,10 @@ class World:
     async def request(self, rpc: Rpc, user: User) -> Message:
         """A request that keeps the rules, in which every id is of something that the user has made."""
         message = minimal(rpc.request)
-        for path in paths_of(rpc):
-            if has_id(message, path):
-                put_id(message, path, await self.example(kind_of(rpc, path), user))
         COMPLETED.get(rpc.name, nothing)(message)
+        for path in paths_of(rpc):
+            if has_id(message, path) or path in ALSO_NAMED.get(rpc.name, ()):
+                put_id(message, path, await self.example(kind_of(rpc, path), user))
         return message
 
     async def create(self, name: str, user: User) -> Message:
@@ -167,6 +167,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
                 return str(collection)
+    if path[-2:] == ("stages", "id"):
+        return "stages"
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
     return NAMED.get(path[-1], ".".join(path))
@@ -235,5 +237,15 @@ def nothing(message: Message) -> None:
     """The contract's rules are all there is to it."""
 
 
+def open_on_mondays(calendar: Any) -> None:
+    del calendar.weekly[:]
+    calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
+
+
 # What the services ask for beyond the rules of the contract.
-COMPLETED: Mapping[str, Callable[[Any], None]] = {}
+COMPLETED: Mapping[str, Callable[[Any], None]] = {
+    "CreateCalendar": lambda request: open_on_mondays(request.calendar),
+    "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+}
+# Ids that the contract does not require and the services do.
+ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {"CreateOrder": (("order", "account_id"),)}

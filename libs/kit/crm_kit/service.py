@@ -111,6 +111,8 @@ class Broker:
     def __init__(self, url: str) -> None:
         self._url = url
         self.client: Client | None = None
+        # Set whenever it may be worth another look at `ready`.
+        self.changed = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -135,6 +137,7 @@ class Broker:
                 )
                 await ensure_stream(client.jetstream(timeout=5))
                 self.client = client
+                self.changed.set()
             except (OSError, NatsError, TimeoutError) as error:
                 log.warning("broker.missing", error=type(error).__name__)
                 await asyncio.sleep(CHECK_SECONDS)
@@ -169,7 +172,9 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                     log.error("service.background_ended", exc_info=task.exception())
                     signal.raise_signal(signal.SIGTERM)
                     return
-            await asyncio.sleep(CHECK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(broker.changed.wait(), CHECK_SECONDS)
+            broker.changed.clear()
     finally:
         for task in working:
             task.cancel()

@@ -12,6 +12,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_service_desk.accounts.queries import find_account
 from crm_service_desk.accounts.reference import AccountReference
+from crm_service_desk.accounts.tables import accounts
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused

@@ -90,7 +90,9 @@ async def running(
     server.add_generic_rpc_handlers((platform,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    addresses = {f"{name}_address": nobody() if name in down else f"127.0.0.1:{port}" for name in SERVICES}
+    addresses: dict[str, Any] = {
+        f"{name}_address": nobody() if name in down else f"127.0.0.1:{port}" for name in SERVICES
+    }
     try:
         async with gateway(**addresses, **settings) as client:
             yield client

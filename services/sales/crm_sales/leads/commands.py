@@ -18,14 +18,14 @@ from google.protobuf.message import Message
 
 from crm_sales.leads.holdings import check_capacity, count_claim, count_hands, with_protection
 from crm_sales.leads.model import Lead, LeadMove, LeadState
-from crm_sales.leads.queries import claims_on, get_lead, held_by, stored
+from crm_sales.leads.queries import claims_on, get_claimable, get_lead, held_by, stored
 from crm_sales.leads.tables import lead_follow_ups, leads
 from crm_sales.leads.wire import lead_claimed, lead_created, lead_returned
 from crm_sales.pools.model import Claimant, FollowUp, FollowUpKind, Pool, PoolEntry, check_claim
 from crm_sales.pools.queries import get_pool, pool_id_of
 
 # What follows from other fields is no news of its own.
-DERIVED = frozenset({"safe_until_time", "rules_version"})
+DERIVED = frozenset({"safe_until_time", "rules_version", "was_pooled"})
 
 
 async def create_lead(work: Unit, values: dict[str, Any], *, to_pool: bool) -> Lead:
@@ -42,7 +42,7 @@ async def create_lead(work: Unit, values: dict[str, Any], *, to_pool: bool) -> L
     if to_pool:
         if lead.owner_id:
             raise invalid_field("lead.owner_id", "empty", "a lead in the pool has no owner")
-        lead = replace(lead, pool_time=work.now)
+        lead = replace(lead, pool_time=work.now, was_pooled=True)
     else:
         lead = await taken(work, replace(lead, take_time=work.now), lead.owner_id, pool, field="lead.owner_id")
     work.insert(leads, stored(lead))
@@ -77,7 +77,7 @@ async def update_lead(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
 
 async def claim_lead(work: Unit, id: UUID) -> Lead:
     """Take a lead from the pool, if it is still there and the limits allow it when this becomes true."""
-    before = await get_lead(work, id)
+    before = await get_claimable(work, id)
     user_id = str(work.actor.user_id)
     move = before.claim(now=work.now, actor_id=user_id)
     if not move.events:

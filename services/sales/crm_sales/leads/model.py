@@ -127,6 +127,8 @@ class Lead:
     description: str = ""
     owner_team_id: str = ""
     return_reason: str = ""
+    # It has lain in the pool, so everybody may know of it.
+    was_pooled: bool = False
     # By the pool's rules of `rules_version`; None without a limit, and while nobody holds it.
     safe_until_time: datetime | None = None
     rules_version: int = 0
@@ -293,6 +295,7 @@ class Lead:
             take_time=None,
             safe_until_time=None,
             pool_time=event.at,
+            was_pooled=True,
             former_owner_id=self.owner_id,
             return_reason=event.detail,
         )

@@ -101,6 +101,14 @@ async def get_lead(reader: Reader, id: UUID) -> Lead:
     return lead_from(row)
 
 
+async def get_claimable(reader: Reader, id: UUID) -> Lead:
+    """The lead, also when somebody was quicker: everybody has seen it in the pool, so it is no secret now."""
+    row = await reader.one(lead_by_id(Scope.ALL), id=id)
+    if row is None or not (row["was_pooled"] or row["owner_id"] == reader.actor.user_id):
+        return await get_lead(reader, id)
+    return lead_from(row)
+
+
 async def held_by(reader: Reader, user_id: str) -> int:
     """How many open leads the user holds."""
     row = await reader.one(held_by_user(), user_id=user_id)

@@ -1,7 +1,7 @@
 """Tables of leads, and the counters that hold the pool's limits."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -28,6 +28,7 @@ leads = tenant_table(
     Column("pool_time", DateTime(timezone=True)),
     Column("former_owner_id", Uuid),
     Column("return_reason", Text, nullable=False),
+    Column("was_pooled", Boolean, nullable=False),
     # What the reclaim run finds it by, and by which version of the pool's rules that was computed.
     Column("safe_until_time", DateTime(timezone=True)),
     Column("rules_version", Integer, nullable=False),

@@ -88,7 +88,7 @@ def timers_of(milestones: Iterable[KeptMilestone]) -> dict[Timer, datetime | Non
     for each in milestones:
         running = each.state is MilestoneState.RUNNING
         due[each.kind, TimerLevel.BREACH] = each.breach_time or (each.due_time if running else None)
-        due[each.kind, TimerLevel.WARNING] = each.warning_time if running and not each.warned else None
+        due[each.kind, TimerLevel.WARNING] = None if each.ended or each.warned else each.warning_time
     return due
 
 
