@@ -39,6 +39,8 @@ NAMED: Mapping[str, Callable[[], Any]] = {
     "login": lambda: f"{uuid4().hex}@example.com",
     "time_zone": lambda: "Asia/Shanghai",
     "etag": str,
+    # Shares are whole when there is but one.
+    "percent": lambda: "100",
 }
 # What a rule across fields asks for; the path is relative to the message that has the rule.
 SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
@@ -78,7 +80,7 @@ def fill_required(message: Message, depth: int = 0) -> None:
             put(message, field, depth=depth)
 
 
-def put(message: Message, field: FieldDescriptor, value: Any = None, *, depth: int = 0) -> None:
+def put(message: Message, field: Any, value: Any = None, *, depth: int = 0) -> None:
     """Set a field to the value, or to the first one that there is for its kind."""
     current = getattr(message, field.name)
     if field.message_type is not None:

@@ -17,17 +17,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
 
-from tests.factories.messages import Path, has_id, id_paths, minimal, put_id
+from tests.factories.messages import Path, has_id, id_paths, minimal, put_id, settled
 from tests.service.running import ADMIN, Running, User, violations_of
 
 RPCS: Mapping[str, Rpc] = {rpc.name: rpc for rpc in load_contract().rpcs}
-# Who is asked while one service answers: they have to know the same tenants and users.
-ASKED: Mapping[str, tuple[str, ...]] = {
-    "customer": (),
-    "sales": ("customer", "scoring"),
-    "service_desk": ("customer",),
-    "scoring": ("customer",),
-}
+SERVICES = tuple(sorted({rpc.owner for rpc in RPCS.values()}))
 VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
 # What the id in a field is of. A `parent_id` is of the same kind as what has it.
 NAMED: Mapping[str, str] = {
@@ -128,10 +122,10 @@ class World:
         return cast("Message", await method(request, metadata=metadata, timeout=20))
 
     async def example(self, kind: str, user: User) -> str:
-        """The id of a resource that the user has made; the same one each time."""
-        key = (kind, user.id)
-        if key not in self._examples:
-            self._examples[key] = await EXAMPLES[kind].make(self, user)
+        """The id of a resource that the user has made."""
+        example, key = EXAMPLES[kind], (kind, user.id)
+        if key not in self._examples or not example.lasting:
+            self._examples[key] = await example.make(self, user)
         return self._examples[key]
 
     async def request(self, rpc: Rpc, user: User) -> Message:
@@ -141,7 +135,7 @@ class World:
         for path in paths_of(rpc):
             if has_id(message, path) or path in ALSO_NAMED.get(rpc.name, ()):
                 put_id(message, path, await self.example(kind_of(rpc, path), user))
-        return message
+        return settled(message)
 
     async def create(self, name: str, user: User) -> Message:
         """Create something as the user."""
@@ -166,7 +160,7 @@ def kind_of(rpc: Rpc, path: Path) -> str:
     for binding in rpc.bindings[:1]:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
-                return str(collection)
+                return KIND_NEEDED.get(rpc.name, str(collection))
     if path[-2:] == ("stages", "id"):
         return "stages"
     if path[-1] == "parent_id":
@@ -183,6 +177,8 @@ class Example:
 
     make: Callable[[World, User], Awaitable[str]]
     owned: bool = True
+    # False for what one call uses up: each request gets one of its own.
+    lasting: bool = True
 
 
 def created_by(name: str) -> Callable[[World, User], Awaitable[str]]:
@@ -207,6 +203,15 @@ async def stage(world: World, user: User) -> str:
     return str(pipeline.stages[0].id)
 
 
+async def qualified(world: World, user: User) -> str:
+    lead: Any = await world.create("CreateLead", user)
+    for name in ("RecordFollowUp", "QualifyLead"):
+        request = await world.request(RPCS[name], user)
+        put_id(request, ("id",), lead.id)
+        await world.call(RPCS[name], request, user.metadata)
+    return str(lead.id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -224,6 +229,7 @@ EXAMPLES: Mapping[str, Example] = {
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
     "pipelines": Example(created_by("CreatePipeline"), owned=False),
+    "qualified leads": Example(qualified, lasting=False),
     "roles": Example(created_by("CreateRole"), owned=False),
     "service-levels": Example(created_by("CreateServiceLevel"), owned=False),
     "stages": Example(stage, owned=False),
@@ -247,5 +253,10 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
 }
-# Ids that the contract does not require and the services do.
-ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {"CreateOrder": (("order", "account_id"),)}
+# Ids that the contract does not require; without them others in the same request would mean nothing.
+ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
+    "CreateOpportunity": (("opportunity", "pipeline_id"),),
+    "CreateOrder": (("order", "account_id"),),
+}
+# Rpcs that are good only for records in a certain state.
+KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads"}

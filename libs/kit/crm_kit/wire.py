@@ -9,7 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.errors import InvalidArgument
+from crm_kit.masks import changes_of
 
 Entity = TypeVar("Entity")
 
@@ -54,27 +55,27 @@ class Fields:
         """The values of all fields: for a create."""
         return {name: self._value(message, name) for name in self._readers}
 
-    def masked(self, message: Message, mask: FieldMask) -> dict[str, Any]:
-        """The values of the fields in the mask, or of all that are set when it is empty (AIP-134)."""
-        if not mask.paths:
-            names = {field.name for field, _ in message.ListFields()}
-            return {name: self._value(message, name) for name in self._readers if name in names}
-        known = message.DESCRIPTOR.fields_by_name
-        violations = [
-            FieldViolation("update_mask", "unknown_field", f"{path} is not a field of {message.DESCRIPTOR.name}")
-            for path in mask.paths
-            if path != "*" and path.partition(".")[0] not in known
-        ]
-        if violations:
-            raise InvalidArgument("; ".join(each.detail for each in violations), violations=violations)
-        if "*" in mask.paths:
-            return self.all_of(message)
-        # A path below a field means the field: what comes is the whole of it.
-        names = {path.partition(".")[0] for path in mask.paths}
-        return {name: self._value(message, name) for name in self._readers if name in names}
+    def masked(self, message: Message, mask: FieldMask, current: Message | None = None) -> dict[str, Any]:
+        """The values of the fields in the mask, or of all that are set when it is empty (AIP-134).
+
+        A path into a field (`competitor_profile.strengths`) changes this part of `current`, the resource as it is
+        now; see `goes_inside`.
+        """
+        changes = changes_of(message, mask, current=current)
+        unset = type(message)()
+        return {
+            name: self._readers[name](getattr(unset, name) if value is None else value)
+            for name, value in changes.items()
+            if name in self._readers
+        }
 
     def _value(self, message: Message, name: str) -> Any:
         return self._readers[name](getattr(message, name))
+
+
+def goes_inside(mask: FieldMask) -> bool:
+    """Whether a mask names parts of fields, so that the update needs the resource as it is now."""
+    return any("." in path for path in mask.paths)
 
 
 class EnumNames(Generic[Entity]):

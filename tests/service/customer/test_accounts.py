@@ -214,6 +214,15 @@ async def test_an_update_that_changes_nothing_keeps_the_etag(
     assert await accounts.UpdateAccount(patch(created, source="fair"), metadata=user.metadata) == created
 
 
+async def test_a_part_of_a_field_changes_alone(accounts: "AccountServiceAsyncStub", user: User, create: Create) -> None:
+    created = await create(competitor_profile=pb.CompetitorProfile(strengths="price", weaknesses="service"))
+    part = patch(
+        created, "competitor_profile.weaknesses", competitor_profile=pb.CompetitorProfile(weaknesses="delivery")
+    )
+    updated = await accounts.UpdateAccount(part, metadata=user.metadata)
+    assert (updated.competitor_profile.strengths, updated.competitor_profile.weaknesses) == ("price", "delivery")
+
+
 async def test_an_unknown_field_in_the_mask_is_refused(
     accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:

@@ -89,9 +89,7 @@ async def test_every_rpc_hides_a_lead_of_another_tenant(api: Sales, create: Crea
 async def test_reading_does_not_allow_writing(api: Sales, sales: Running) -> None:
     reader = await sales.user(grants={"leads.read": Scope.ALL})
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await api.leads.CreateLead(
-            pb.CreateLeadRequest(lead=pb.Lead(display_name="x")), metadata=reader.metadata
-        )
+        await api.leads.CreateLead(pb.CreateLeadRequest(lead=pb.Lead(display_name="x")), metadata=reader.metadata)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await api.leads.ClaimLead(
             pb.ClaimLeadRequest(id="0197c0de-0000-7000-8000-000000000000"), metadata=reader.metadata
@@ -123,9 +121,7 @@ async def test_a_representative_changes_nothing_in_the_pool_but_by_claiming(
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await api.leads.AssignLead(assign, metadata=li.metadata)
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await api.leads.RecordFollowUp(
-            pb.RecordFollowUpRequest(id=lead.id, follow_up=call()), metadata=li.metadata
-        )
+        await api.leads.RecordFollowUp(pb.RecordFollowUpRequest(id=lead.id, follow_up=call()), metadata=li.metadata)
 
 
 # --- changing
@@ -145,18 +141,14 @@ async def test_only_the_fields_in_the_mask_change_and_a_stale_etag_is_refused(
         await api.leads.UpdateLead(request, metadata=user.metadata)
 
 
-async def test_a_follow_up_makes_contact_and_extends_the_protection(
-    api: Sales, user: User, create: CreateLead
-) -> None:
+async def test_a_follow_up_makes_contact_and_extends_the_protection(api: Sales, user: User, create: CreateLead) -> None:
     lead = await create()
     followed = await api.leads.RecordFollowUp(
         pb.RecordFollowUpRequest(id=lead.id, follow_up=call(note="called")), metadata=user.metadata
     )
     assert followed.state == pb.Lead.STATE_CONTACTED
     assert followed.safe_until_time.ToNanoseconds() > lead.safe_until_time.ToNanoseconds()
-    protection = await api.leads.ExplainProtection(
-        pb.ExplainProtectionRequest(id=lead.id), metadata=user.metadata
-    )
+    protection = await api.leads.ExplainProtection(pb.ExplainProtectionRequest(id=lead.id), metadata=user.metadata)
     assert protection.safe_until_time == followed.safe_until_time
     assert protection.reason == pb.Protection.REASON_FOLLOW_UP
     assert [step.reason for step in protection.steps] == [

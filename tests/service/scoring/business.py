@@ -147,8 +147,16 @@ async def new_account(scoring: Running, tenant_id: UUID, owner: User | None = No
 
 
 async def set_clock(scoring: Running, tenant_id: UUID, ahead: timedelta) -> None:
-    """Move the test clock of a sandbox."""
+    """Move the test clock of a sandbox forward."""
     async with scoring.unit(tenant_id) as work:
-        slug = f"t{tenant_id.hex[-12:]}"
-        project_tenant(work, id=tenant_id, slug=slug, active=True, sandbox=True, clock_offset=ahead, version=2)
+        project_tenant(
+            work,
+            id=tenant_id,
+            slug=f"t{tenant_id.hex[-12:]}",
+            active=True,
+            sandbox=True,
+            clock_offset=ahead,
+            # The clock goes forward only, so what is later is newer.
+            version=2 + ahead // timedelta(minutes=1),
+        )
     scoring.service.directory.forget(tenant_id)

@@ -13,13 +13,12 @@ from crm.scoring.v1 import scores_pb2 as pb
 from crm.scoring.v1.scores_pb2_grpc import ScoreServiceStub
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import unit
 from crm_kit.events.outbox import event_of
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_scoring.app import scoring_rules
-from crm_scoring.scores.commands import ask_rescoring, rescore, take
+from crm_scoring.scores.commands import ask_rescoring, rescore
 from crm_scoring.scores.model import ScoringRules
 from crm_scoring.scores.rescoring import Rescoring
 from crm_scoring.scores.tables import rescorings
@@ -28,7 +27,7 @@ from sqlalchemy import select
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Event, account_event, case_event, new_account, order, set_clock, tell
+from tests.service.scoring.business import account_event, case_event, new_account, order, set_clock, tell
 
 if TYPE_CHECKING:
     from crm.scoring.v1.scores_pb2_grpc import ScoreServiceAsyncStub
@@ -64,13 +63,16 @@ async def settled(scoring: Running, tenant_id: UUID) -> None:
 
 async def twenty_buyers(scoring: Running, user: User) -> list[UUID]:
     """Accounts of which each has ordered more often, later and for more than the one before it; the last for most."""
-    accounts = [await new_account(scoring, user.tenant_id, user, f"n{number:02}") for number in range(BUYERS)]
-    orders: list[Event] = []
-    for number, account_id in enumerate(accounts):
+
+    async def buyer(number: int) -> UUID:
+        account_id = await new_account(scoring, user.tenant_id, user, f"n{number:02}")
         at = system_now() - timedelta(days=300 - 15 * number)
         amount = 1000 if number == BUYERS - 1 else 1 + number
-        orders += [order(user.tenant_id, account_id, amount).released(at=at) for _ in range(1 + number // 4)]
-    await tell(scoring, *orders)
+        bought = [order(user.tenant_id, account_id, amount).released(at=at) for _ in range(1 + number // 4)]
+        await tell(scoring, *bought)
+        return account_id
+
+    accounts = list(await asyncio.gather(*(buyer(number) for number in range(BUYERS))))
     await settled(scoring, user.tenant_id)
     return accounts
 
@@ -188,34 +190,38 @@ async def test_a_tier_is_told_of_when_it_changes_and_only_then(scoring: Running,
     assert str(accounts[-1]) not in {each.account_id for _, each in later}
 
 
-async def test_processes_that_rescore_a_tenant_at_once_tell_of_each_change_once(scoring: Running, user: User) -> None:
+async def test_of_several_processes_one_rescores_a_tenant_and_each_change_is_told_once(
+    scoring: Running, user: User
+) -> None:
     accounts = await twenty_buyers(scoring, user)
     before = len(await tier_changes(scoring, user.tenant_id))
-    service = scoring.service
     async with scoring.unit(user.tenant_id) as work:
         # Not due for an hour, so that the service's own job leaves it to those here.
         ask_rescoring(work, delay_seconds=3600)
     await tell(scoring, order(user.tenant_id, accounts[0], 5000).released())
-    now = system_now()
-
-    async def at_once() -> int:
-        async with unit(service.database, service_actor(user.tenant_id), scope=Scope.ALL, now=now) as work:
-            return await rescore(work, rules_of(scoring), asked=0)
-
-    changed = sorted(await asyncio.gather(*(at_once() for _ in range(4))))
-    assert changed[:3] == [0, 0, 0]
-    assert changed[3] > 0
+    async with scoring.unit(user.tenant_id) as first, scoring.unit(user.tenant_id) as second:
+        assert await rescore(first, rules_of(scoring))
+        assert await rescore(second, rules_of(scoring)) is None
+    job = Rescoring(scoring.service.database, scoring.service.clock, rules_of(scoring))
+    assert await job.rescore(user.tenant_id)
     later = (await tier_changes(scoring, user.tenant_id))[before:]
     assert [each.account_id for _, each in later].count(str(accounts[0])) == 1
 
 
-async def test_a_tenant_that_is_taken_is_left_alone(scoring: Running, user: User) -> None:
-    async with scoring.unit(user.tenant_id) as work:
-        ask_rescoring(work, delay_seconds=3600)
-    async with scoring.unit(user.tenant_id) as work:
-        work.execute(take(), duration=timedelta(hours=1))
-    job = Rescoring(scoring.service.database, scoring.service.clock, rules_of(scoring))
-    assert not await job.rescore(user.tenant_id)
+async def test_a_process_that_dies_at_it_leaves_it_to_another(
+    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    was = (await get(stub, user, accounts[0])).etag
+    with pytest.raises(asyncio.CancelledError):
+        async with scoring.unit(user.tenant_id) as work:
+            ask_rescoring(work, delay_seconds=0)
+            await work.flush()
+            await rescore(work, rules_of(scoring))
+            raise asyncio.CancelledError
+    await tell(scoring, order(user.tenant_id, accounts[0], 5000).released())
+    await settled(scoring, user.tenant_id)
+    assert (await get(stub, user, accounts[0])).etag != was
 
 
 async def test_days_pass_on_the_clock_of_the_tenant(scoring: Running, stub: "ScoreServiceAsyncStub") -> None:

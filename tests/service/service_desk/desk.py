@@ -60,7 +60,8 @@ class Desk:
 
     async def create(self, *, by: User | None = None, key: str = "", **fields: Any) -> pb.Case:
         """A repair unless told otherwise."""
-        case = pb.Case(**{"kind": pb.Case.KIND_REPAIR, "title": "no power"} | fields)
+        values: dict[str, Any] = {"kind": pb.Case.KIND_REPAIR, "title": "no power"}
+        case = pb.Case(**values | fields)
         user = by or self.user
         metadata = user.with_key(key) if key else user.metadata
         return await self.cases.CreateCase(pb.CreateCaseRequest(case=case), metadata=metadata)
@@ -110,9 +111,8 @@ class Desk:
                 (service_levels_pb2.Milestone.KIND_RESOLUTION, resolution, pauses),
             )
         ]
-        level = service_levels_pb2.ServiceLevel(
-            **{"display_name": "promise", "calendar_id": calendar_id, "targets": targets} | fields
-        )
+        values: dict[str, Any] = {"display_name": "promise", "calendar_id": calendar_id, "targets": targets}
+        level = service_levels_pb2.ServiceLevel(**values | fields)
         request = service_levels_pb2.CreateServiceLevelRequest(service_level=level)
         return await self.levels.CreateServiceLevel(request, metadata=self.user.metadata)
 

@@ -77,7 +77,10 @@ async def test_a_stale_etag_is_refused(desk: Desk) -> None:
         ({"time_zone": "Mars/Olympus"}, "calendar.time_zone"),
         ({"weekly": []}, "calendar.weekly"),
         ({"weekly": [MONDAY, MONDAY]}, "calendar.weekly[1].weekday"),
-        ({"weekly": [pb.DayHours(weekday=2, hours=[OFFICE[0], OFFICE[0]])]}, "calendar.weekly[1][0]"),
+        (
+            {"weekly": [pb.DayHours(weekday=pb.DayHours.WEEKDAY_TUESDAY, hours=[OFFICE[0], OFFICE[0]])]},
+            "calendar.weekly[1][0]",
+        ),
         ({"exceptions": [pb.DatedException(local_date="2026-02-30")]}, "calendar.exceptions[0].local_date"),
     ],
 )

@@ -7,16 +7,18 @@ from uuid import UUID, uuid4
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.event.v1 import event_pb2
+from crm.service_desk.v1 import cases_pb2
 from crm_kit.directory.projection import project_role, project_tenant, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_service_desk.accounts.queries import find_account
 from crm_service_desk.accounts.reference import AccountReference
 from crm_service_desk.accounts.tables import accounts
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.service_desk.desk import Desk
+from tests.service.service_desk.desk import Desk, milestone
 
 
 async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> None:
@@ -60,6 +62,7 @@ async def test_an_account_is_known_by_its_event(desk: Desk, customer: Running) -
     await also_at(customer, desk.user, {"*": Scope.ALL})
     account = await create_account(customer, desk.user)
     reference = await eventually(lambda: known(desk, UUID(account.id)))
+    assert reference is not None
     assert (reference.display_name, reference.owner_id) == ("华信电力", desk.user.id)
 
 
@@ -126,3 +129,18 @@ async def test_what_an_account_is_worth_may_decide_what_is_promised(desk: Desk) 
     of_other = await desk.create(account_id=str(await desk.account()))
     assert of_key.service_level_id == key.id
     assert of_other.service_level_id != key.id
+
+
+async def test_a_case_that_turns_out_to_be_of_a_key_account_is_promised_more(desk: Desk) -> None:
+    calendar_id = (await desk.around_the_clock()).id
+    key = await desk.promise(
+        first_response=5, resolution=60, condition='value_tier = "KEY"', position=1, calendar_id=calendar_id
+    )
+    case = await desk.create()
+    account_id = str(await desk.account(value_tier="KEY"))
+    request = cases_pb2.UpdateCaseRequest(
+        case=cases_pb2.Case(id=case.id, account_id=account_id), update_mask=FieldMask(paths=["account_id"])
+    )
+    updated = await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
+    assert (updated.account_id, updated.service_level_id) == (account_id, key.id)
+    assert milestone(updated, "RESOLUTION").due_time.ToDatetime() == case.create_time.ToDatetime() + timedelta(hours=1)

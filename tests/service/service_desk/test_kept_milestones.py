@@ -15,7 +15,7 @@ from crm_service_desk.service_levels.model import (
     PauseReason,
     ServiceLevelPolicy,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -48,6 +48,7 @@ def counted(
     return keep(before, evaluate(calendar, POLICY, log, now), calendar_id=CALENDAR, calendar_version=version)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 120), st.sampled_from(KINDS)), max_size=8),
     st.integers(0, 600),

@@ -7,6 +7,7 @@ from uuid import uuid4
 from crm.service_desk.v1 import calendars_pb2, cases_pb2
 from crm.service_desk.v1 import service_levels_pb2 as pb
 from crm_kit.identity.access import Scope
+from crm_kit.wire import timestamp
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.running import Running, User, refused
@@ -85,10 +86,10 @@ async def test_a_previewed_pause_moves_the_due_time_and_says_who_had_the_ball(de
     facts = [
         pb.PreviewFact(
             kind=pb.PreviewFact.KIND_PAUSED,
-            occur_time=at(28, 10),
+            occur_time=timestamp(at(28, 10)),
             pause_reason=pb.PausedInterval.REASON_CUSTOMER,
         ),
-        pb.PreviewFact(kind=pb.PreviewFact.KIND_CUSTOMER_MESSAGE, occur_time=at(28, 14)),
+        pb.PreviewFact(kind=pb.PreviewFact.KIND_CUSTOMER_MESSAGE, occur_time=timestamp(at(28, 14))),
     ]
     explanation = await preview(desk, facts=facts, at_time=at(28, 15))
     assert explanation.milestone.due_time.ToDatetime(tzinfo=UTC) == at(28, 18)

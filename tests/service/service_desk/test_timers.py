@@ -93,8 +93,7 @@ async def test_waiting_for_the_customer_stops_the_clock_until_they_wrote(desk: D
     )
     await desk.advance(500 * MINUTE)
     sent = waiting.update_time.ToDatetime() + 200 * MINUTE
-    request = {"text": "all day", "send_time": sent}
-    told = await desk.do("RecordCustomerMessage", waiting, **request)
+    told = await desk.do("RecordCustomerMessage", waiting, text="all day", send_time=sent)
     assert state(told) == "OPEN"
     assert milestone(told, "RESOLUTION").due_time.ToDatetime() == due + 200 * MINUTE
     assert await eventually(lambda: breached(desk)) == [RESOLUTION]

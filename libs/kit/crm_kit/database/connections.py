@@ -6,12 +6,14 @@ differs: one round trip saved on nearly every request, and unset still fails clo
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+import functools
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 else:
     Base = asyncpg.Connection
 ALL_TENANTS = "*"
+ACQUIRE_SECONDS = 5
 UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
@@ -107,27 +110,50 @@ class Database:
     @contextlib.asynccontextmanager
     async def connection(self, tenant: UUID | str) -> AsyncIterator[Connection]:
         """A connection that sees this tenant's rows; `ALL_TENANTS` sees plumbing across tenants."""
-        if self._pool is None:
-            raise Unavailable("the database is not connected yet")
-        wanted = str(tenant)
-        try:
-            async with self._pool.acquire(timeout=5) as proxy:
-                # The pool hands out a proxy per use; the tenant is remembered on what is behind it.
-                connection = cast("Connection", proxy)
-                if connection.tenant != wanted:
-                    await connection.become(wanted)
-                yield connection
-        except UNAVAILABLE as error:
-            raise Unavailable("the database does not answer") from error
-        except TimeoutError as error:
-            raise Unavailable("the database is too busy to answer in time") from error
+        with _reported():
+            async with self._acquire() as proxy:
+                yield await _seeing(tenant, proxy)
 
     async def all(self, tenant: UUID | str, query: Statement, values: Mapping[str, Any]) -> list[Record]:
         """All rows of one statement, outside any transaction."""
-        async with self.connection(tenant) as connection:
-            return await connection.fetch(query.sql, *query.arguments(values))
+        with _reported():
+            async with self._acquire() as proxy:
+                connection = await _seeing(tenant, proxy)
+                return await connection.fetch(query.sql, *query.arguments(values))
+
+    def _acquire(self) -> "PoolAcquireContext[Record]":
+        if self._pool is None:
+            raise Unavailable("the database is not connected yet")
+        # A time limit costs a task and a timer: where a connection lies ready there is nothing to wait for.
+        return self._pool.acquire() if self._pool.get_idle_size() else self._pool.acquire(timeout=ACQUIRE_SECONDS)
+
+
+async def _seeing(tenant: UUID | str, proxy: object) -> Connection:
+    # The pool hands out a proxy per use; the tenant is remembered on what is behind it.
+    connection = cast("Connection", proxy)
+    wanted = str(tenant)
+    if connection.tenant != wanted:
+        await connection.become(wanted)
+    return connection
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Say that the database is away, or too slow, as what it means to a caller."""
+    try:
+        yield
+    except UNAVAILABLE as error:
+        raise Unavailable("the database does not answer") from error
+    except TimeoutError as error:
+        raise Unavailable("the database is too busy to answer in time") from error
 
 
 def row_of(entity: Any) -> dict[str, Any]:
     """The column values of an entity: its fields by name."""
-    return {field.name: getattr(entity, field.name) for field in dataclasses.fields(entity)}
+    names = _field_names(type(entity))
+    return {name: getattr(entity, name) for name in names}
+
+
+@functools.cache
+def _field_names(entity: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(entity))

@@ -6,6 +6,7 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.database.work import Reader, Unit
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
+from crm_kit.wire import goes_inside
 
 from crm_customer.accounts import commands
 from crm_customer.accounts.queries import LISTING, account_from, get_account
@@ -37,8 +38,13 @@ class AccountServicer:
         return pb.ListAccountsResponse(accounts=accounts, next_page_token=next_token)
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: Unit) -> pb.Account:
-        values = CHANGEABLE.masked(request.account, request.update_mask)
-        account = await commands.update_account(work, UUID(request.account.id), values, etag=request.account.etag)
+        id, etag, current = UUID(request.account.id), request.account.etag, None
+        if goes_inside(request.update_mask):
+            current = account_to_pb(await get_account(work, id))
+            # What was not sent stays as it was read: nobody may change it in between.
+            etag = etag or current.etag
+        values = CHANGEABLE.masked(request.account, request.update_mask, current)
+        account = await commands.update_account(work, id, values, etag=etag)
         return account_to_pb(account)
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: Unit) -> pb.Account:

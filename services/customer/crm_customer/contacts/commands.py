@@ -19,9 +19,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.accounts.commands import put_search_tokens
-from crm_customer.accounts.model import IN_BUSINESS
+from crm_customer.accounts.model import IN_BUSINESS, Account
 from crm_customer.accounts.queries import account_from, accounts_by_ids, get_accounts
-from crm_customer.contacts.model import Contact, Status
+from crm_customer.contacts.model import AccountLink, Contact, Status
 from crm_customer.contacts.queries import get_contact, names_at_accounts, seen_contact_ids, superiors
 from crm_customer.contacts.tables import contact_accounts, contacts
 from crm_customer.contacts.wire import contact_created, contact_updated
@@ -32,6 +32,28 @@ SEARCHED = frozenset({"display_name", "accounts", "status"})
 
 async def create_contact(work: Unit, *, display_name: str, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its other fields; the caller becomes its owner unless one is named."""
+    contact = await drafted(work, display_name, values)
+    await check_accounts(work, contact, old_ids=())
+    if contact.reports_to_id:
+        await check_superior_exists(work, contact.reports_to_id)
+    await put_names(work, contact, account_ids=contact.account_ids)
+    put_new(work, contact)
+    return contact
+
+
+async def create_first_contact(work: Unit, account: Account, *, display_name: str, values: dict[str, Any]) -> Contact:
+    """Create the first contact of an account that this unit has created, and flushed.
+
+    Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
+    """
+    contact = await drafted(work, display_name, values | {"accounts": (AccountLink(account.id),)})
+    put_search_tokens(work, account, contact_names=(display_name,))
+    put_new(work, contact)
+    return contact
+
+
+async def drafted(work: Unit, display_name: str, values: dict[str, Any]) -> Contact:
+    """A contact by the rules, not yet written."""
     owner_id = values.get("owner_id") or work.actor.user_id
     team_id = await owner_team(work, owner_id, field="contact.owner_id")
     contact = Contact(
@@ -42,15 +64,15 @@ async def create_contact(work: Unit, *, display_name: str, values: dict[str, Any
         **values | {"owner_id": owner_id, "owner_team_id": team_id},
     )
     contact.check(now=work.now)
-    await check_accounts(work, contact, old_ids=())
-    if contact.reports_to_id:
-        await check_superior_exists(work, contact.reports_to_id)
-    await put_names(work, contact, account_ids=contact.account_ids)
+    return contact
+
+
+def put_new(work: Unit, contact: Contact) -> None:
+    """Gather everything of a new contact but what its accounts are found by."""
     work.insert(contacts, stored(contact))
     put_links(work, None, contact)
     record_change(work, "contact", action="CREATED", before=None, after=contact)
     announce(work, contact, contact_created(contact))
-    return contact
 
 
 async def update_contact(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Contact:

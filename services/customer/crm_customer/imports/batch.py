@@ -11,7 +11,8 @@ from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 
 from crm_customer.accounts.commands import change_account_status, create_account, update_account
 from crm_customer.accounts.model import Account, Kind, Status
-from crm_customer.contacts.commands import create_contact, update_contact
+from crm_customer.contacts.commands import create_contact, create_first_contact, update_contact
+from crm_customer.contacts.model import AccountLink
 from crm_customer.contacts.queries import get_contact, names_by_account
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, known_accounts
@@ -70,9 +71,9 @@ class Batch:
         known = await known_accounts(self.work, [row.account for row in rows if row.account])
         for index, row in enumerate(rows):
             self.results.append(await self._result(index, row, known))
-        await self.work.flush()
+        await self.work.flush_many()
         await self._contacts()
-        await self.work.flush()
+        await self.work.flush_many()
         return self.results
 
     async def _result(self, index: int, row: FileRow, known: Known) -> Result:
@@ -125,7 +126,7 @@ class Batch:
     async def _update(self, index: int, row: AccountRow, before: Account) -> Outcome:
         if before.id in self.touched:
             # An earlier row of these is about the same account: this one goes on from what that one made of it.
-            await self.work.flush()
+            await self.work.flush_many()
         self.touched.add(before.id)
         values = changed_account(before, row) | await self._references(row)
         after = await update_account(self.work, before.id, values)
@@ -150,7 +151,10 @@ class Batch:
                 status = Status(each.row.status)
                 moved = await change_account_status(self.work, each.account.id, status)
                 changed = moved.version != each.account.version
-            if each.row.contact_name:
+            if each.row.contact_name and each.is_new:
+                values = new_contact(each.row) | {"owner_id": each.account.owner_id}
+                await create_first_contact(self.work, each.account, display_name=each.row.contact_name, values=values)
+            elif each.row.contact_name:
                 changed |= await self._contact(each, contacts.get((each.account.id, each.row.contact_name)))
             if changed and self.results[each.index] is Outcome.SKIPPED:
                 self.results[each.index] = Outcome.UPDATED
@@ -160,7 +164,8 @@ class Batch:
         row = each.row
         if id is None:
             assert row.contact_name is not None
-            values = new_contact(row, each.account.id) | {"owner_id": each.account.owner_id}
+            at = (AccountLink(each.account.id),)
+            values = new_contact(row) | {"owner_id": each.account.owner_id, "accounts": at}
             await create_contact(self.work, display_name=row.contact_name, values=values)
             return True
         before = await get_contact(self.work, id)

@@ -119,7 +119,7 @@ class Lookups:
         found = await self._accounts(work, name)
         if not found and work.pieces:
             # An earlier row may have it, not yet sent.
-            await work.flush()
+            await work.flush_many()
             found = await self._accounts(work, name)
         if not found and name in self.imagined:
             return None

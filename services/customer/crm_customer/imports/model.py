@@ -132,11 +132,15 @@ class Import:
         """How many rows are done with: where to go on."""
         return self.counts.rows
 
+    def start(self, now: datetime) -> "Import":
+        """Under way: the file is being looked through."""
+        self._check_under_way("started")
+        return replace(self, state=State.RUNNING, start_time=now)._changed(now)
+
     def begin(self, header: tuple[str, ...], mapping: Mapping[str, str], rows_total: int, now: datetime) -> "Import":
-        """Under way, with what the file turned out to be."""
+        """With what the file turned out to be; its rows come next."""
         self._check_under_way("begun")
-        after = replace(self, state=State.RUNNING, header=header, mapping=mapping, rows_total=rows_total)
-        return replace(after, start_time=self.start_time or now)._changed(now)
+        return replace(self, header=header, mapping=mapping, rows_total=rows_total)._changed(now)
 
     def advance(self, counts: Counts, now: datetime) -> "Import":
         """With more rows done."""

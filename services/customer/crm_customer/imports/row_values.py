@@ -6,12 +6,11 @@ What a row does not tell stays as it is.
 
 from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import UUID
 
 from crm_kit.errors import invalid_field
 
 from crm_customer.accounts.model import Account, Address, ExternalId, Kind, Role, Status
-from crm_customer.contacts.model import AccountLink, Contact
+from crm_customer.contacts.model import Contact
 from crm_customer.spreadsheets.rows import AccountRow
 
 Value = TypeVar("Value")
@@ -57,10 +56,9 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     return values
 
 
-def new_contact(row: AccountRow, account_id: UUID) -> dict[str, Any]:
-    """Fields of a new contact beside its name."""
+def new_contact(row: AccountRow) -> dict[str, Any]:
+    """Fields of a new contact beside its name and account."""
     values: dict[str, Any] = {
-        "accounts": (AccountLink(account_id),),
         "phone_numbers": row.contact_phone,
         "emails": row.contact_email,
     }

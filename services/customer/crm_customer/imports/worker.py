@@ -28,7 +28,7 @@ from crm_customer.imports.commands import finish, save
 from crm_customer.imports.files import Fault, FileRow, Source, count_rows, fetch_upload
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
-from crm_customer.imports.model import UNDER_WAY, Import
+from crm_customer.imports.model import UNDER_WAY, Import, State
 from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_import, get_upload
 from crm_customer.spreadsheets.mapping import Field
@@ -125,6 +125,8 @@ class ImportWorker:
         found = await get_import(reader, job.import_id)
         if found.state not in UNDER_WAY:
             raise Overtaken
+        if found.state is State.QUEUED:
+            found = await self._start(job.tenant_id, found)
         upload = await get_upload(reader, found.upload_id)
         with await fetch_upload(reader, upload) as file:
             total = found.rows_total or await asyncio.to_thread(count_rows, file)
@@ -137,6 +139,12 @@ class ImportWorker:
                 await self._write(run, rows)
         async with self._unit(run.tenant_id, run.job) as work:
             finish(work, run.job, run.job.succeed(work.now))
+
+    async def _start(self, tenant_id: UUID, before: Import) -> Import:
+        async with self._unit(tenant_id, before) as work:
+            after = before.start(work.now)
+            save(work, before, after)
+        return after
 
     async def _begin(self, run: Run, total: int) -> None:
         async with self._unit(run.tenant_id, run.job) as work:

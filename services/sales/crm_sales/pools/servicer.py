@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.database.work import Reader, Unit
+from crm_kit.wire import goes_inside
 
 from crm_sales.pools import commands
 from crm_sales.pools.queries import get_pool
@@ -25,9 +26,14 @@ class PoolServicer:
 
     async def UpdatePool(self, request: pb.UpdatePoolRequest, work: Unit) -> pb.Pool:
         await self._provision.ensure(work)
-        values = FIELDS.masked(request.pool, request.update_mask)
+        etag, current = request.pool.etag, None
+        if goes_inside(request.update_mask):
+            current = pool_to_pb(await get_pool(work))
+            # What was not sent stays as it was read: nobody may change it in between.
+            etag = etag or current.etag
+        values = FIELDS.masked(request.pool, request.update_mask, current)
         work.after_commit.append(self._wake_reclaim)
-        return pool_to_pb(await commands.update_pool(work, values, etag=request.pool.etag))
+        return pool_to_pb(await commands.update_pool(work, values, etag=etag))
 
     async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:
         await self._provision.ensure(reader)

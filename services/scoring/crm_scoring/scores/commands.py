@@ -7,11 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.locks import hold
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit
 from crm_kit.events.outbox import emit
-from sqlalchemy import Column, Interval, Uuid, bindparam, case, func, select, update
+from sqlalchemy import Column, Interval, Text, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from crm_scoring.facts.model import day_of
@@ -29,13 +28,19 @@ def ask_rescoring(work: Unit, *, delay_seconds: float) -> None:
     work.execute(ask(), delay=timedelta(seconds=delay_seconds))
 
 
-async def rescore(work: Unit, rules: ScoringRules, *, asked: int) -> int:
-    """Compute the tenant's scores anew; how many changed.
+async def rescore(work: Unit, rules: ScoringRules) -> int | None:
+    """Compute the tenant's scores anew; how many changed. None when somebody else is at it, or it was never asked for.
 
-    What was asked for up to `asked` is done with it. Only one unit does it at a time: a second one waits, and then
-    finds nothing more to change.
+    Whoever is at it holds a lock for as long as it takes, and loses it when it dies: then another takes over.
     """
-    await hold(work, "scores")
+    await work.flush()
+    row = await work.one(try_to_take(), name=f"{work.tenant_id} scores")
+    if row is None or not row["is_mine"]:
+        return None
+    # Read before the facts: what is asked for later is not done with this.
+    row = await work.one(asked_so_far())
+    if row is None:
+        return None
     today = day_of(work.now)
     currency_code = await get_main_currency(work)
     businesses = await get_businesses(work, currency_code, *rules.window(today))
@@ -47,7 +52,7 @@ async def rescore(work: Unit, rules: ScoringRules, *, asked: int) -> int:
         work.execute(put_scores(), rows=[score_row(one) for one in some])
         announce_tiers(work, some, before)
         await work.flush()
-    work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now))
+    work.execute(finish(), done=row["asked"], compute_time=work.now, refresh_time=next_day(work.now))
     return len(changed)
 
 
@@ -95,7 +100,6 @@ def ask() -> Any:
         asked=1,
         done=0,
         due_time=func.clock_timestamp() + bindparam("delay", type_=Interval),
-        taken_until=func.clock_timestamp(),
     )
     is_idle = rescorings.c.asked == rescorings.c.done
     return fresh.on_conflict_do_update(
@@ -108,14 +112,14 @@ def ask() -> Any:
 
 
 @statement
-def take() -> Any:
-    """Begin, unless somebody else is at it; whoever ends without a word is given so long."""
-    return (
-        update(rescorings)
-        .where(rescorings.c.tenant_id == bindparam("tenant_id"), rescorings.c.taken_until < func.clock_timestamp())
-        .values(taken_until=func.clock_timestamp() + bindparam("duration", type_=Interval))
-        .returning(rescorings.c.asked)
-    )
+def try_to_take() -> Any:
+    name: Any = bindparam("name", type_=Text)
+    return select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0)).label("is_mine"))
+
+
+@statement
+def asked_so_far() -> Any:
+    return select(rescorings.c.asked).where(rescorings.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement
@@ -125,7 +129,6 @@ def finish() -> Any:
         .where(rescorings.c.tenant_id == bindparam("tenant_id"))
         .values(
             done=bindparam("done"),
-            taken_until=func.clock_timestamp(),
             compute_time=bindparam("compute_time"),
             refresh_time=bindparam("refresh_time"),
         )

@@ -88,10 +88,7 @@ def due_tenants() -> Select[Any]:
     return (
         select(rescorings.c.tenant_id)
         .outerjoin(access_tenants, access_tenants.c.tenant_id == rescorings.c.tenant_id)
-        .where(
-            rescorings.c.taken_until < func.clock_timestamp(),
-            or_(has_news, rescorings.c.refresh_time <= func.clock_timestamp() + ahead),
-        )
+        .where(or_(has_news, rescorings.c.refresh_time <= func.clock_timestamp() + ahead))
         .order_by(rescorings.c.due_time)
         .limit(100)
     )

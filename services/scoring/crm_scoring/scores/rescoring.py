@@ -1,7 +1,6 @@
 """Keeps every tenant's scores as its facts and its day have them."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -12,14 +11,12 @@ from crm_kit.database.work import unit
 from crm_kit.errors import CrmError
 from crm_kit.identity.access import Scope, service_actor
 
-from crm_scoring.scores.commands import rescore, take
+from crm_scoring.scores.commands import rescore
 from crm_scoring.scores.model import ScoringRules
 from crm_scoring.scores.queries import due_tenants
 
 log = structlog.get_logger()
 LOOK_EVERY_SECONDS = 0.3
-# Longer than any tenant takes; after it another process takes over from one that died.
-TAKEN_FOR = timedelta(seconds=60)
 
 
 class Rescoring:
@@ -49,12 +46,9 @@ class Rescoring:
 
     async def rescore(self, tenant_id: UUID) -> bool:
         """Rescore a tenant; False when somebody else is at it."""
-        values = {"tenant_id": tenant_id, "duration": TAKEN_FOR}
-        taken = await self._database.all(tenant_id, take(), values)
-        if not taken:
-            return False
         now = await self._clock.now(tenant_id)
         async with unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
-            changed = await rescore(work, self._rules, asked=taken[0]["asked"])
-        log.info("rescoring.done", tenant_id=str(tenant_id), changed=changed)
-        return True
+            changed = await rescore(work, self._rules)
+        if changed is not None:
+            log.info("rescoring.done", tenant_id=str(tenant_id), changed=changed)
+        return changed is not None

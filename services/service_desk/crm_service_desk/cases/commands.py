@@ -14,6 +14,7 @@ from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from crm_service_desk.accounts.queries import find_account
+from crm_service_desk.accounts.reference import AccountReference
 from crm_service_desk.accounts.wire import AccountBook
 from crm_service_desk.calendars.model import zone_of
 from crm_service_desk.calendars.queries import get_calendar
@@ -89,8 +90,9 @@ async def update_case(
     work: Unit, accounts: AccountBook, id: UUID, values: dict[str, Any], *, etag: str = ""
 ) -> CaseFile:
     """Change some fields of a case; what decides its service level may change what is promised."""
+    account = None
     if values.get("account_id") is not None:
-        await accounts.account(work, values["account_id"], field="case.account_id")
+        account = await accounts.account(work, values["account_id"], field="case.account_id")
     before = await get_case(work, id)
     check_etag(etag, before.version)
     impact, urgency = values.pop("impact", before.impact), values.pop("urgency", before.urgency)
@@ -103,7 +105,7 @@ async def update_case(
         return before
     events: list[CaseEvent] = []
     if before.state not in FINISHED and any(getattr(before, name) != getattr(after, name) for name in DECISIVE):
-        after, events = await promise_anew(work, before, after)
+        after, events = await promise_anew(work, before, after, account)
     return await finish(work, before, after, events, "UPDATED", changed_from(before))
 
 
@@ -288,9 +290,12 @@ def on_level(case: CaseFile, level: ServiceLevel | None) -> CaseFile:
     return replace(case, service_level_id=level.id, calendar_id=level.calendar_id or case.calendar_id)
 
 
-async def promise_anew(work: Unit, before: CaseFile, after: CaseFile) -> tuple[CaseFile, list[CaseEvent]]:
+async def promise_anew(
+    work: Unit, before: CaseFile, after: CaseFile, account: AccountReference | None
+) -> tuple[CaseFile, list[CaseEvent]]:
     """What is promised after a change of what decides it, and the line of the log that says so."""
-    account = await find_account(work, after.account_id) if after.account_id else None
+    if account is None and after.account_id:
+        account = await find_account(work, after.account_id)
     level = await level_for(work, after, account.value_tier if account else None)
     policy = NOTHING_PROMISED if level is None else level.policy
     after = on_level(replace(after, calendar_id=default_calendar_id(work.tenant_id)), level)

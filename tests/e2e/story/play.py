@@ -1,0 +1,50 @@
+"""The whole story from beginning to end."""
+
+import asyncio
+import random
+
+import httpx
+
+from tests.e2e.story.complaint import complaint
+from tests.e2e.story.customers import import_customers
+from tests.e2e.story.deals import deal_to_money
+from tests.e2e.story.leads import lead_to_customer
+from tests.e2e.story.people import sign_in
+from tests.e2e.story.scene import Kill, People, Scene, new_run
+from tests.e2e.story.teller import Teller
+from tests.e2e.story.whole_picture import whole_picture
+
+CAST = {
+    "admin": ("The administrator", "admin@demo.example"),
+    "manager": ("Chen Jing (sales manager)", "chen.jing@demo.example"),
+    "north": ("Li Na (sales, north)", "li.na@demo.example"),
+    "south": ("Wang Lei (sales, south)", "wang.lei@demo.example"),
+    "agent": ("Zhao Min (service)", "zhao.min@demo.example"),
+}
+REQUEST_SECONDS = 30.0
+
+
+async def play(
+    url: str,
+    password: str,
+    *,
+    rows: int = 5000,
+    bad_rows: int = 37,
+    teller: Teller | None = None,
+    kill: Kill | None = None,
+) -> Scene:
+    """Play the story on a running platform with the demo tenant; NotAsTold when a step does not hold.
+
+    `kill` ends a process of the platform by its name; without it nothing is killed.
+    """
+    teller = teller or Teller()
+    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS) as http:
+        signed_in = await asyncio.gather(*(sign_in(http, name, login, password) for name, login in CAST.values()))
+        people = People(**dict(zip(CAST, signed_in, strict=True)))
+        scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill)
+        await import_customers(scene)
+        await lead_to_customer(scene)
+        await deal_to_money(scene)
+        await complaint(scene)
+        await whole_picture(scene)
+    return scene

@@ -1,0 +1,93 @@
+"""Imports over REST."""
+
+import base64
+import io
+import random
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+import openpyxl
+from crm_customer.imports.files import fetch_upload
+from crm_customer.imports.queries import get_upload
+from crm_kit.ids import new_id
+
+from tests.service.customer.imports.calls import (
+    as_csv,
+)
+from tests.service.eventually import eventually
+from tests.service.running import Running, User
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+
+
+async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
+    web: httpx.AsyncClient, accounts: "AccountServiceAsyncStub", user: User
+) -> None:
+    content = as_csv([["客户编号", "客户名称", "电话"], ["C1", "甲", "13800138000"], ["C2", "乙", "1"]])
+    sent = await web.post(
+        "/v1/uploads", content=content, params={"file_name": "客户.csv"}, headers={"content-type": "text/csv"}
+    )
+    assert sent.status_code == 201, sent.text
+    assert (sent.json()["received_bytes"], sent.json()["file_name"]) == (len(content), "客户.csv")
+    assert sent.headers["location"] == f"/v1/uploads/{sent.json()['id']}"
+    assert (await web.get(sent.headers["location"])).json() == sent.json()
+    made = await web.post("/v1/imports", json={"upload_id": sent.json()["id"], "mode": "CREATE"})
+    assert made.status_code == 201, made.text
+
+    async def succeeded() -> dict[str, Any] | None:
+        now: dict[str, Any] = (await web.get(made.headers["location"])).json()
+        return now if now["state"] == "STATE_SUCCEEDED" else None
+
+    done = await eventually(succeeded)
+    assert done is not None
+    assert (done["created_count"], done["failed_count"]) == (1, 1)
+    errors = (await web.get(f"/v1/imports/{done['id']}/errors")).json()["errors"]
+    assert [(each["row_number"], each["column"], each["reason"]) for each in errors] == [(3, "电话", "PHONE_INVALID")]
+    report = await web.get(f"/v1/imports/{done['id']}/report.csv")
+    assert report.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "%E5%AE%A2%E6%88%B7-errors.csv" in report.headers["content-disposition"]
+    assert report.content.decode("utf-8-sig").splitlines()[1].startswith("C2,乙,1,")
+    sheet = await web.get(f"/v1/imports/{done['id']}/report.xlsx")
+    assert openpyxl.load_workbook(io.BytesIO(sheet.content)).active is not None
+    as_json = (await web.get(f"/v1/imports/{done['id']}/report", params={"format": "CSV"})).json()
+    assert base64.b64decode(as_json["content"]) == report.content
+    assert (await web.get(f"/v1/imports/{done['id']}/report.pdf")).json()["reason"] == "ROUTE_NOT_FOUND"
+    assert (await web.get(f"/v1/imports/{new_id()}/report.csv")).json()["reason"] == "IMPORT_NOT_FOUND"
+
+
+async def test_a_body_comes_in_chunks_of_any_size_and_arrives_whole(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    content = random.Random(1).randbytes((2 << 20) + 12345)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 70_001):
+            yield content[start : start + 70_001]
+
+    sent = await web.post("/v1/uploads", content=chunks(), headers={"x-file-name": "%E7%94%B2.xlsx"})
+    assert sent.status_code == 201, sent.text
+    assert (sent.json()["file_name"], sent.json()["total_bytes"]) == ("甲.xlsx", 0)
+    async with customer.unit(user.tenant_id) as work:
+        file = await fetch_upload(work, await get_upload(work, UUID(sent.json()["id"])))
+    with file:
+        file.seek(0)
+        assert file.read() == content
+
+
+async def test_a_body_that_is_too_large_or_no_spreadsheet_is_refused(web: httpx.AsyncClient) -> None:
+    too_large = bytes((3 << 20) + 1)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield too_large
+
+    for content in (too_large, chunks()):
+        answer = await web.post("/v1/uploads", content=content, headers={"content-type": "text/csv"})
+        assert (answer.status_code, answer.json()["reason"]) == (413, "BODY_TOO_LARGE")
+    answer = await web.post("/v1/uploads", content=b"<a/>", headers={"content-type": "text/html"})
+    assert (answer.status_code, answer.json()["reason"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert (await web.post("/v1/uploads", content=b"")).status_code == 400
+    answer = await web.post("/v1/uploads", content=b"x", headers={"authorization": "Bearer x"})
+    assert answer.status_code == 401

@@ -1,0 +1,116 @@
+"""Uploads, and files that cannot be imported."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from crm.customer.v1 import imports_pb2 as pb
+
+from tests.service.customer.imports.calls import (
+    Run,
+    Upload,
+    all_accounts,
+)
+from tests.service.running import User, refused
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
+
+
+async def test_an_upload_broken_off_goes_on_where_it_was(imports: "ImportServiceAsyncStub", user: User) -> None:
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv", total_bytes=6), metadata=user.metadata)
+    first = pb.AppendUploadRequest(id=begun.id, offset=0, content=b"abc")
+    await imports.AppendUpload(first, metadata=user.metadata)
+    again = await imports.AppendUpload(first, metadata=user.metadata)
+    assert again.received_bytes == 3
+    for offset, content in ((0, b"xyz"), (1, b"abc"), (4, b"d")):
+        wrong = pb.AppendUploadRequest(id=begun.id, offset=offset, content=content)
+        with refused("FAILED_PRECONDITION", "UPLOAD_OFFSET_MISMATCH") as refusal:
+            await imports.AppendUpload(wrong, metadata=user.metadata)
+        assert "3 bytes are here" in refusal.detail
+    with refused("INVALID_ARGUMENT", "UPLOAD_UNREADABLE"):
+        await imports.AppendUpload(
+            pb.AppendUploadRequest(id=begun.id, offset=3, content=b"defg"), metadata=user.metadata
+        )
+    await imports.AppendUpload(pb.AppendUploadRequest(id=begun.id, offset=3, content=b"def"), metadata=user.metadata)
+    now = await imports.GetUpload(pb.GetUploadRequest(id=begun.id), metadata=user.metadata)
+    assert now.received_bytes == 6
+
+
+async def test_the_same_part_at_the_same_time_is_there_once(imports: "ImportServiceAsyncStub", user: User) -> None:
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv"), metadata=user.metadata)
+    part = pb.AppendUploadRequest(id=begun.id, offset=0, content=b"abc")
+    answers = await asyncio.gather(*(imports.AppendUpload(part, metadata=user.metadata) for _ in range(10)))
+    assert {answer.received_bytes for answer in answers} == {3}
+
+
+async def test_an_upload_that_is_not_complete_is_not_imported(imports: "ImportServiceAsyncStub", user: User) -> None:
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv", total_bytes=6), metadata=user.metadata)
+    request = pb.CreateImportRequest(job=pb.Import(upload_id=begun.id, mode=pb.Import.MODE_CREATE))
+    with refused("INVALID_ARGUMENT", "UPLOAD_UNREADABLE") as refusal:
+        await imports.CreateImport(request, metadata=user.metadata)
+    assert "0 of 6 bytes" in refusal.detail
+
+
+async def test_an_upload_that_is_imported_takes_no_more_bytes(
+    imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    job = await run([["客户名称"], ["华信"]])
+    part = pb.AppendUploadRequest(id=job.upload_id, offset=1000, content=b"x")
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await imports.AppendUpload(part, metadata=user.metadata)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xd0\xcf\x11\xe0 old", "UPLOAD_UNREADABLE"),
+        (b"PK\x03\x04 broken", "UPLOAD_UNREADABLE"),
+        (b"\xff\xfe\xfd\xfc", "UPLOAD_UNREADABLE"),
+        ("电话\n13800138000".encode(), "IMPORT_MAPPING_INCOMPLETE"),
+        ('客户名称\n甲\n"乙'.encode(), "UPLOAD_UNREADABLE"),
+    ],
+)
+async def test_a_file_that_cannot_be_imported_is_refused_before_anything_is_written(
+    content: bytes, reason: str, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    job = await run(content)
+    assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, reason)
+    assert job.failure
+    assert not await all_accounts(accounts, user)
+
+
+async def test_a_mapping_overrides_the_guess(accounts: "AccountServiceAsyncStub", user: User, run: Run) -> None:
+    columns = [pb.ImportColumn(column="甲方", field="display_name"), pb.ImportColumn(column="来源", field="")]
+    job = await run([["甲方", "来源"], ["华信", "展会"]], columns=columns)
+    assert [(each.column, each.field) for each in job.mapping] == [("甲方", "display_name"), ("来源", "")]
+    (account,) = await all_accounts(accounts, user)
+    assert (account.display_name, account.source) == ("华信", "")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="甲方", field="colour")])
+    missing = await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="乙方", field="display_name")])
+    assert (missing.state, missing.failure_reason) == (pb.Import.STATE_FAILED, "INVALID_ARGUMENT")
+    assert "乙方" in missing.failure
+
+
+async def test_an_import_without_key_column_cannot_update(run: Run) -> None:
+    job = await run([["客户名称"], ["甲"]], mode=pb.Import.MODE_UPSERT)
+    assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
+
+
+async def test_an_import_needs_a_mode_and_an_upload(imports: "ImportServiceAsyncStub", user: User) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await imports.CreateImport(pb.CreateImportRequest(job=pb.Import()), metadata=user.metadata)
+    assert set(refusal.fields) == {"job.mode", "job.upload_id"}
+
+
+async def test_the_same_request_again_makes_one_import(
+    imports: "ImportServiceAsyncStub", user: User, upload: Upload
+) -> None:
+    id = await upload("客户名称\n甲".encode())
+    request = pb.CreateImportRequest(job=pb.Import(upload_id=id, mode=pb.Import.MODE_CREATE))
+    first, second = [await imports.CreateImport(request, metadata=user.with_key("k")) for _ in range(2)]
+    assert first.id == second.id
+    listed = await imports.ListImports(pb.ListImportsRequest(filter=f'upload_id = "{id}"'), metadata=user.metadata)
+    assert [each.id for each in listed.imports] == [first.id]

@@ -1,0 +1,211 @@
+"""Imports whose workers die, meet, are cancelled or refused."""
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
+from crm.customer.v1 import imports_pb2 as pb
+from crm_customer.imports import batch, jobs, lookups, worker
+from crm_kit.database.statements import compile_statement
+from crm_kit.directory.projection import project_user
+from crm_kit.events.outbox import event_of
+from crm_kit.plumbing import outbox
+from sqlalchemy import select
+
+from tests.factories.spreadsheet import CONTACT, NUMBER, make_customer_spreadsheet
+from tests.service.customer.imports.calls import (
+    ENDED,
+    Run,
+    SetAside,
+    all_accounts,
+    another_worker,
+    as_csv,
+    counts,
+    errors_of,
+    good_numbers,
+    numbers_of,
+)
+from tests.service.eventually import eventually
+from tests.service.running import Running, User, refused
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.customer.v1.contacts_pb2_grpc import ContactServiceAsyncStub
+    from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_however_often_workers_die_in_the_middle_each_row_is_there_once(
+    seed: int,
+    imports: "ImportServiceAsyncStub",
+    accounts: "AccountServiceAsyncStub",
+    contacts: "ContactServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 7)
+    made = make_customer_spreadsheet(rows=120, bad_rows=9, seed=seed)
+    job = await set_aside(made.csv())
+    source = random.Random(seed)
+    steps: list[int] = []
+    while True:
+        dying = asyncio.create_task(another_worker(customer).carry_out(job))
+        # Anywhere: between two statements, between a commit and what follows it, or before the first row.
+        await asyncio.wait({dying}, timeout=source.uniform(0.0, 0.4))
+        if dying.done():
+            await dying
+            break
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+        steps.append(now.rows_read)
+        assert len(await all_accounts(accounts, user)) == now.created_count
+    assert any(0 < step < 120 for step in steps), steps
+    done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+    assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (111, 0, 0, 9))
+    assert numbers_of(await all_accounts(accounts, user)) == good_numbers(made)
+    told = await errors_of(imports, user, done.id)
+    assert [(each.row_number, each.reason) for each in told] == [(each.row_number, each.reason) for each in made.errors]
+    with_contact = [row[NUMBER] for row in made.rows if row[CONTACT] and row[NUMBER] in good_numbers(made)]
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(page_size=200), metadata=user.metadata)
+    assert len(page.contacts) == len(set(with_contact))
+
+
+async def test_two_workers_on_one_import_double_nothing(
+    imports: "ImportServiceAsyncStub",
+    accounts: "AccountServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 10)
+    made = make_customer_spreadsheet(rows=100, bad_rows=5, seed=11)
+    job = await set_aside(made.csv())
+
+    async def ended() -> bool:
+        now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+        return now.state in ENDED
+
+    while not await ended():
+        await asyncio.gather(*(another_worker(customer).carry_out(job) for _ in range(2)))
+    done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+    assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (95, 0, 0, 5))
+    assert numbers_of(await all_accounts(accounts, user)) == good_numbers(made)
+
+
+async def test_a_cancelled_import_stops_and_what_is_in_stays_in(
+    imports: "ImportServiceAsyncStub",
+    accounts: "AccountServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 5)
+    job = await set_aside(make_customer_spreadsheet(rows=400, bad_rows=0, seed=2).csv())
+    working = asyncio.create_task(another_worker(customer).carry_out(job))
+
+    async def some_are_in() -> bool:
+        now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+        return now.rows_read > 0
+
+    await eventually(some_are_in)
+    request = pb.CancelImportRequest(id=str(job.import_id))
+    cancelled = await imports.CancelImport(request, metadata=user.metadata)
+    await working
+    assert cancelled.state == pb.Import.STATE_CANCELLED
+    after = await imports.GetImport(pb.GetImportRequest(id=cancelled.id), metadata=user.metadata)
+    assert after == cancelled
+    assert 0 < after.created_count < 400
+    assert len(await all_accounts(accounts, user)) == after.created_count
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await imports.CancelImport(request, metadata=user.metadata)
+
+
+async def test_an_import_that_was_left_is_taken_over_by_the_service(
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+) -> None:
+    job = await set_aside("客户名称\n甲".encode())
+    await jobs.release(customer.service.database, job)
+
+    async def succeeded() -> bool:
+        now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+        return now.state == pb.Import.STATE_SUCCEEDED
+
+    assert await eventually(succeeded)
+    assert not await jobs.renew(customer.service.database, job)
+
+
+async def test_one_row_that_the_database_refuses_does_not_keep_the_others_out(
+    imports: "ImportServiceAsyncStub",
+    accounts: "AccountServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody takes a key after it was looked up and before the rows are written."""
+    rows = [["客户编号", "客户名称"], *([f"C{number}", f"客户{number}"] for number in range(20))]
+    job = await set_aside(as_csv(rows))
+    real = lookups.known_accounts
+    rival = accounts_pb2.Account(
+        kind=accounts_pb2.Account.KIND_ORGANIZATION,
+        display_name="对手",
+        external_ids=[accounts_pb2.ExternalId(source="sap", value="C13")],
+    )
+    looked: list[int] = []
+
+    async def looked_up(*arguments: Any) -> Any:
+        known = await real(*arguments)
+        if not looked:
+            await accounts.CreateAccount(accounts_pb2.CreateAccountRequest(account=rival), metadata=user.metadata)
+        looked.append(len(arguments[1]))
+        return known
+
+    monkeypatch.setattr(batch, "known_accounts", looked_up)
+    await another_worker(customer).carry_out(job)
+    done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+    assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (19, 0, 0, 1))
+    assert [(each.row_number, each.column, each.reason) for each in await errors_of(imports, user, done.id)] == [
+        (15, "客户编号", "EXTERNAL_ID_TAKEN")
+    ]
+    assert looked[0] == 20
+    assert len(await all_accounts(accounts, user)) == 20
+
+
+async def test_a_right_that_is_taken_away_stops_the_import(
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    user: User,
+    set_aside: SetAside,
+) -> None:
+    job = await set_aside("客户名称\n甲".encode())
+    async with customer.unit(user.tenant_id) as work:
+        project_user(
+            work, id=user.id, login="gone", display_name="gone", active=False, team_id=None, role_ids=[], version=2
+        )
+    customer.service.directory.forget(user.tenant_id)
+    await another_worker(customer).carry_out(job)
+    other = await customer.user(user.tenant_id)
+    now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=other.metadata)
+    assert (now.state, now.failure_reason) == (pb.Import.STATE_FAILED, "UNAUTHENTICATED")
+
+
+async def test_the_end_of_an_import_is_an_event(customer: Running, user: User, run: Run) -> None:
+    job = await run([["客户名称"], ["甲"], [""]])
+    async with customer.unit(user.tenant_id) as work:
+        rows = await work.all(compile_statement(select(outbox.c.event).where(outbox.c.aggregate_id == UUID(job.id))))
+    (event,) = [event_of(row["event"]) for row in rows]
+    finished = events_pb2.ImportFinished()
+    assert event.payload.Unpack(finished)
+    assert finished.job == job
+    assert event.actor_id == str(user.id)

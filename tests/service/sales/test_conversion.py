@@ -1,0 +1,253 @@
+"""Converting a lead with the customer service running: once, however often it is asked and wherever it stops."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
+from crm.sales.v1 import leads_pb2 as pb
+from crm.sales.v1 import opportunities_pb2
+from crm_kit.identity.access import Scope
+from crm_kit.rpc.peers import Peer
+from crm_sales.accounts.wire import Customer
+from crm_sales.leads.model import Lead
+from crm_sales.leads.servicer import LeadServicer
+
+from tests.service.running import Running, User, refused
+from tests.service.sales.conftest import CreateLead
+from tests.service.sales.selling import Sales, also_in, cny, emitted, names_of
+
+Qualified = Callable[..., Awaitable[pb.Lead]]
+
+
+class CrashError(Exception):
+    """The process ends here."""
+
+
+class Crashing(Customer):
+    """Loses what the customer service answered, at chosen calls."""
+
+    def __init__(self, peer: Peer, *crash_at: str) -> None:
+        super().__init__(peer)
+        self.crash_at = set(crash_at)
+
+    async def find_or_create_account(self, lead: Lead) -> str:
+        return self._crashed("account", await super().find_or_create_account(lead))
+
+    async def find_or_create_contact(self, lead: Lead, account_id: str) -> str:
+        return self._crashed("contact", await super().find_or_create_contact(lead, account_id))
+
+    def _crashed(self, at: str, answer: str) -> str:
+        if at in self.crash_at:
+            self.crash_at.discard(at)
+            raise CrashError(at)
+        return answer
+
+
+class Blind(Customer):
+    """Finds nothing before it creates, as when two search before either has created."""
+
+    async def _named_account(self, lead: Lead) -> str:
+        return ""
+
+    async def _named_contact(self, lead: Lead, account_id: str) -> str:
+        return ""
+
+
+@pytest.fixture
+def servicer(sales: Running) -> Iterator[LeadServicer]:
+    found = next(each for each in sales.service.servicers if isinstance(each, LeadServicer))
+    before = found._customer
+    yield found
+    found._customer = before
+
+
+@pytest.fixture
+async def seller(user: User, customer: Running) -> User:
+    await also_in(customer, user)
+    return user
+
+
+@pytest.fixture
+def qualified(api: Sales, create: CreateLead, seller: User) -> Qualified:
+    async def qualified_lead(**fields: Any) -> pb.Lead:
+        lead = await create(by=seller, phone_number="+8613800138000", email="wang@huaxin.example", **fields)
+        call = pb.RecordFollowUpRequest(id=lead.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL))
+        await api.leads.RecordFollowUp(call, metadata=seller.metadata)
+        return await api.leads.QualifyLead(pb.QualifyLeadRequest(id=lead.id), metadata=seller.metadata)
+
+    return qualified_lead
+
+
+async def accounts_of(customer: Running, user: User) -> list[accounts_pb2.Account]:
+    page = await AccountServiceStub(customer.channel).ListAccounts(
+        accounts_pb2.ListAccountsRequest(), metadata=user.metadata
+    )
+    return list(page.accounts)
+
+
+async def contacts_of(customer: Running, user: User) -> list[contacts_pb2.Contact]:
+    page = await ContactServiceStub(customer.channel).ListContacts(
+        contacts_pb2.ListContactsRequest(), metadata=user.metadata
+    )
+    return list(page.contacts)
+
+
+async def check_once(api: Sales, customer: Running, user: User, lead: pb.Lead) -> None:
+    """One account, one contact there, one opportunity with it."""
+    assert lead.state == pb.Lead.STATE_CONVERTED
+    assert [each.id for each in await accounts_of(customer, user)] == [lead.account_id]
+    (contact,) = await contacts_of(customer, user)
+    assert (contact.id, contact.accounts[0].account_id) == (lead.contact_id, lead.account_id)
+    page = await api.opportunities.ListOpportunities(
+        opportunities_pb2.ListOpportunitiesRequest(), metadata=user.metadata
+    )
+    (opportunity,) = page.opportunities
+    assert (opportunity.id, opportunity.lead_id) == (lead.opportunity_id, lead.id)
+    assert opportunity.account_id == lead.account_id
+
+
+async def test_a_qualified_lead_becomes_account_contact_and_opportunity(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, sales: Running
+) -> None:
+    lead = await qualified(source="fair", job_title="buyer")
+    request = pb.ConvertLeadRequest(id=lead.id, etag=lead.etag, opportunity_name="Boiler", amount=cny("5000"))
+    converted = await api.leads.ConvertLead(request, metadata=seller.metadata)
+    await check_once(api, customer, seller, converted)
+    (account,) = await accounts_of(customer, seller)
+    assert (account.display_name, account.kind) == (lead.company_name, accounts_pb2.Account.KIND_ORGANIZATION)
+    (contact,) = await contacts_of(customer, seller)
+    assert (contact.display_name, list(contact.phone_numbers)) == ("王伟", ["+8613800138000"])
+    assert names_of(await emitted(sales, seller.tenant_id, lead.id)) == ["LeadCreated", "LeadConverted"]
+    assert names_of(await emitted(sales, seller.tenant_id, converted.opportunity_id)) == ["OpportunityCreated"]
+    # Again, without a key: it stays what it is.
+    again = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert again == converted
+
+
+async def test_a_lead_that_is_not_qualified_is_not_converted(
+    api: Sales, seller: User, create: CreateLead, customer: Running
+) -> None:
+    lead = await create(by=seller)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert await accounts_of(customer, seller) == []
+
+
+async def test_a_company_that_is_known_is_found_and_not_created_again(
+    api: Sales, seller: User, qualified: Qualified, customer: Running
+) -> None:
+    known = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="华信电力有限公司")
+    account = await AccountServiceStub(customer.channel).CreateAccount(
+        accounts_pb2.CreateAccountRequest(account=known), metadata=seller.metadata
+    )
+    lead = await qualified()
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert converted.account_id == account.id
+    await check_once(api, customer, seller, converted)
+
+
+async def test_a_private_person_becomes_an_account_of_their_own(
+    api: Sales, seller: User, qualified: Qualified, customer: Running
+) -> None:
+    lead = await qualified(company_name="", display_name='Wang "Wei" \\ Co')
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await check_once(api, customer, seller, converted)
+    (account,) = await accounts_of(customer, seller)
+    assert account.kind == accounts_pb2.Account.KIND_PERSON
+
+
+@pytest.mark.parametrize("crash_at", [("account",), ("contact",), ("account", "contact")])
+@pytest.mark.parametrize("finds", [True, False])
+async def test_after_a_crash_it_goes_on_and_creates_nothing_twice(
+    api: Sales,
+    seller: User,
+    qualified: Qualified,
+    customer: Running,
+    servicer: LeadServicer,
+    crash_at: tuple[str, ...],
+    finds: bool,
+) -> None:
+    lead = await qualified()
+    peer = servicer._customer._peer
+    kind = Crashing if finds else type("BlindAndCrashing", (Crashing, Blind), {})
+    servicer._customer = kind(peer, *crash_at)
+    for _ in crash_at:
+        with refused("INTERNAL", "INTERNAL"):
+            await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
+        # In the middle of it nobody takes the lead away.
+        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+            await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="x"), metadata=seller.metadata)
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
+    await check_once(api, customer, seller, converted)
+
+
+@pytest.mark.parametrize("finds", [True, False])
+async def test_ten_conversions_at_once_convert_it_once(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, finds: bool
+) -> None:
+    lead = await qualified()
+    if not finds:
+        servicer._customer = Blind(servicer._customer._peer)
+
+    async def convert() -> pb.Lead | None:
+        try:
+            return await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+        except grpc.aio.AioRpcError as error:
+            # Others were at it at the same time, again and again: it may be asked once more.
+            assert error.code() is grpc.StatusCode.ABORTED
+            return None
+
+    answers = [each for each in await asyncio.gather(*(convert() for _ in range(10))) if each]
+    assert answers
+    assert all(each == answers[0] for each in answers)
+    await check_once(api, customer, seller, answers[0])
+
+
+async def test_somebody_else_does_not_convert_at_the_same_time(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, sales: Running, servicer: LeadServicer
+) -> None:
+    lead = await qualified()
+    other = await sales.user(seller.tenant_id)
+    await also_in(customer, other)
+    servicer._customer = Crashing(servicer._customer._peer, "account")
+    with refused("INTERNAL", "INTERNAL"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    with refused("FAILED_PRECONDITION", "CONVERSION_UNDER_WAY"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=other.metadata)
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await check_once(api, customer, seller, converted)
+
+
+async def test_who_may_not_create_accounts_is_told_so_and_the_lead_is_free_again(
+    api: Sales, create: CreateLead, customer: Running, sales: Running
+) -> None:
+    user = await sales.user()
+    await also_in(customer, user, grants={"accounts.read": Scope.ALL})
+    lead = await create(by=user)
+    call = pb.RecordFollowUpRequest(id=lead.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL))
+    await api.leads.RecordFollowUp(call, metadata=user.metadata)
+    await api.leads.QualifyLead(pb.QualifyLeadRequest(id=lead.id), metadata=user.metadata)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=user.metadata)
+    returned = await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="x"), metadata=user.metadata)
+    assert returned.in_pool
+
+
+async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer
+) -> None:
+    lead = await qualified()
+    there = servicer._customer
+    nowhere = Peer("127.0.0.1:1")
+    servicer._customer = Customer(nowhere)
+    with refused("UNAVAILABLE", "UNAVAILABLE"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await nowhere.close()
+    servicer._customer = there
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await check_once(api, customer, seller, converted)

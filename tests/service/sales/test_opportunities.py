@@ -1,0 +1,179 @@
+"""Opportunities through their contract."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crm.sales.v1 import events_pb2, pipelines_pb2
+from crm.sales.v1 import opportunities_pb2 as pb
+from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.service.running import Running, User, refused
+from tests.service.sales.selling import Sales, also_in, cny, emitted, known_account, names_of
+
+Create = Callable[..., Awaitable[pb.Opportunity]]
+Pipeline = pipelines_pb2.Pipeline
+
+
+@pytest.fixture
+async def account_id(sales: Running, user: User) -> str:
+    return await known_account(sales, user.tenant_id, user)
+
+
+@pytest.fixture
+def create(api: Sales, user: User, account_id: str) -> Create:
+    async def create_opportunity(*, by: User = user, key: str = "", **fields: Any) -> pb.Opportunity:
+        values: dict[str, Any] = {"account_id": account_id, "display_name": "Boiler", "amount": cny("1000.00")}
+        request = pb.CreateOpportunityRequest(opportunity=pb.Opportunity(**values | fields))
+        metadata = by.with_key(key) if key else by.metadata
+        return await api.opportunities.CreateOpportunity(request, metadata=metadata)
+
+    return create_opportunity
+
+
+@pytest.fixture
+async def pipeline(api: Sales, user: User) -> Pipeline:
+    """Stages a, b and c; a wants its budget known and the demo given."""
+    stages = [
+        pipelines_pb2.Stage(display_name="a", probability_percent=10, required_fields=["budget"], checklist=["demo"]),
+        pipelines_pb2.Stage(display_name="b", probability_percent=50),
+        pipelines_pb2.Stage(display_name="c", probability_percent=90),
+    ]
+    request = pipelines_pb2.CreatePipelineRequest(pipeline=Pipeline(display_name="p", stages=stages))
+    return await api.pipelines.CreatePipeline(request, metadata=user.metadata)
+
+
+def move(opportunity: pb.Opportunity, stage: pipelines_pb2.Stage, **more: str) -> pb.MoveOpportunityRequest:
+    return pb.MoveOpportunityRequest(id=opportunity.id, stage_id=stage.id, **more)
+
+
+async def test_an_opportunity_begins_in_the_first_stage_of_the_default_pipeline(
+    api: Sales, user: User, create: Create, sales: Running, account_id: str
+) -> None:
+    opportunity = await create(expected_close_date="2027-01-31", fields={"budget": "yes"})
+    assert UUID(opportunity.id).version == 7
+    assert (opportunity.state, opportunity.probability_percent) == (pb.Opportunity.STATE_OPEN, 10)
+    assert (opportunity.account_id, opportunity.owner_id) == (account_id, str(user.id))
+    request = pb.GetOpportunityRequest(id=opportunity.id)
+    assert await api.opportunities.GetOpportunity(request, metadata=user.metadata) == opportunity
+    page = await api.opportunities.ListOpportunities(
+        pb.ListOpportunitiesRequest(filter="amount.amount >= 1000 AND state = OPEN"), metadata=user.metadata
+    )
+    assert list(page.opportunities) == [opportunity]
+    (event,) = await emitted(sales, user.tenant_id, opportunity.id)
+    assert isinstance(event, events_pb2.OpportunityCreated)
+    assert event.opportunity == opportunity
+
+
+async def test_what_does_not_fit_is_refused(create: Create, pipeline: Pipeline, sales: Running) -> None:
+    for fields, named in (
+        ({"amount": cny("-1")}, "opportunity.amount"),
+        ({"amount": cny("1.001")}, "opportunity.amount.amount"),
+        ({"expected_close_date": "2027-02-30"}, "opportunity.expected_close_date"),
+        ({"team": [pb.TeamShare(user_id=str((await sales.user()).id), percent="99")]}, "opportunity.team"),
+    ):
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await create(**fields)
+        assert refusal.fields == [named]
+    with refused("FAILED_PRECONDITION", "STAGE_NOT_IN_PIPELINE"):
+        await create(stage_id=pipeline.stages[0].id)
+    with refused("NOT_FOUND", "PIPELINE_NOT_FOUND"):
+        await create(pipeline_id="0197c0de-0000-7000-8000-000000000000")
+
+
+async def test_moves_go_forward_when_the_exit_criteria_hold(
+    api: Sales, user: User, create: Create, pipeline: Pipeline, sales: Running
+) -> None:
+    _, b, c = pipeline.stages
+    opportunity = await create(pipeline_id=pipeline.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await api.opportunities.MoveOpportunity(move(opportunity, b), metadata=user.metadata)
+    assert "budget, demo" in refusal.detail
+    ready = pb.Opportunity(id=opportunity.id, fields={"budget": "1 M"}, checked=["demo"], etag=opportunity.etag)
+    update = pb.UpdateOpportunityRequest(opportunity=ready, update_mask=FieldMask(paths=["fields", "checked"]))
+    updated = await api.opportunities.UpdateOpportunity(update, metadata=user.metadata)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await api.opportunities.UpdateOpportunity(update, metadata=user.metadata)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await api.opportunities.MoveOpportunity(move(opportunity, c, etag=opportunity.etag), metadata=user.metadata)
+    moved = await api.opportunities.MoveOpportunity(move(opportunity, c, etag=updated.etag), metadata=user.metadata)
+    assert (moved.stage_id, moved.probability_percent) == (c.id, 90)
+    *_, event = await emitted(sales, user.tenant_id, opportunity.id)
+    assert isinstance(event, events_pb2.OpportunityStageChanged)
+    assert (event.opportunity, event.change.to_stage_id) == (moved, c.id)
+
+
+async def test_a_criterion_is_overridden_with_a_reason_only_by_who_may(
+    api: Sales, user: User, create: Create, pipeline: Pipeline, sales: Running
+) -> None:
+    b = pipeline.stages[1]
+    seller_grants = {"opportunities.write": Scope.ALL, "opportunities.read": Scope.ALL}
+    seller = await sales.user(user.tenant_id, grants=seller_grants)
+    opportunity = await create(pipeline_id=pipeline.id)
+    request = move(opportunity, b, override_reason="the customer insists")
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.opportunities.MoveOpportunity(request, metadata=seller.metadata)
+    await api.opportunities.MoveOpportunity(request, metadata=user.metadata)
+    page = await api.opportunities.ListStageChanges(
+        pb.ListStageChangesRequest(id=opportunity.id), metadata=seller.metadata
+    )
+    assert [change.reason for change in page.stage_changes] == ["the customer insists"]
+
+
+async def test_winning_losing_and_reopening_keep_the_whole_history(
+    api: Sales, user: User, create: Create, sales: Running
+) -> None:
+    opportunity = await create(amount=cny("5000"))
+    id, who = opportunity.id, user.metadata
+    lost = await api.opportunities.LoseOpportunity(pb.LoseOpportunityRequest(id=id, reason="price"), metadata=who)
+    assert (lost.state, lost.close_reason, lost.probability_percent) == (pb.Opportunity.STATE_LOST, "price", 0)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await api.opportunities.WinOpportunity(pb.WinOpportunityRequest(id=id, reason="x"), metadata=who)
+    reopened = await api.opportunities.ReopenOpportunity(
+        pb.ReopenOpportunityRequest(id=id, reason="they came back", etag=lost.etag), metadata=who
+    )
+    assert (reopened.state, reopened.close_reason) == (pb.Opportunity.STATE_OPEN, "")
+    won = await api.opportunities.WinOpportunity(pb.WinOpportunityRequest(id=id, reason="service"), metadata=who)
+    assert (won.state, won.probability_percent) == (pb.Opportunity.STATE_WON, 100)
+    page = await api.opportunities.ListStageChanges(pb.ListStageChangesRequest(id=id, page_size=2), metadata=who)
+    assert [(each.number, each.reason) for each in page.stage_changes] == [(3, "service"), (2, "they came back")]
+    rest = pb.ListStageChangesRequest(id=id, page_token=page.next_page_token)
+    last = (await api.opportunities.ListStageChanges(rest, metadata=who)).stage_changes
+    assert [(each.number, each.reason, each.amount.amount) for each in last] == [(1, "price", "5000.00")]
+    events = names_of(await emitted(sales, user.tenant_id, id))
+    assert events == ["OpportunityCreated", "OpportunityLost", "OpportunityStageChanged", "OpportunityWon"]
+    changes = await api.opportunities.ListOpportunityChanges(pb.ListOpportunityChangesRequest(id=id), metadata=who)
+    assert [each.action for each in changes.changes] == ["WON", "REOPENED", "LOST", "CREATED"]
+
+
+async def test_every_rpc_hides_an_opportunity_of_another_tenant(api: Sales, create: Create, sales: Running) -> None:
+    id, who = (await create()).id, (await sales.user()).metadata
+    stage_id = "0197c0de-0000-7000-8000-000000000000"
+    named = pb.Opportunity(id=id, display_name="x")
+    for each in (
+        api.opportunities.GetOpportunity(pb.GetOpportunityRequest(id=id), metadata=who),
+        api.opportunities.UpdateOpportunity(pb.UpdateOpportunityRequest(opportunity=named), metadata=who),
+        api.opportunities.MoveOpportunity(pb.MoveOpportunityRequest(id=id, stage_id=stage_id), metadata=who),
+        api.opportunities.WinOpportunity(pb.WinOpportunityRequest(id=id, reason="x"), metadata=who),
+        api.opportunities.LoseOpportunity(pb.LoseOpportunityRequest(id=id, reason="x"), metadata=who),
+        api.opportunities.ReopenOpportunity(pb.ReopenOpportunityRequest(id=id, reason="x"), metadata=who),
+        api.opportunities.ListStageChanges(pb.ListStageChangesRequest(id=id), metadata=who),
+        api.opportunities.ListOpportunityChanges(pb.ListOpportunityChangesRequest(id=id), metadata=who),
+    ):
+        with refused("NOT_FOUND", "OPPORTUNITY_NOT_FOUND"):
+            await each
+
+
+async def test_a_repeated_request_with_the_same_key_creates_one_opportunity(create: Create) -> None:
+    assert await create(key="k") == await create(key="k")
+
+
+async def test_an_account_of_somebody_else_or_none_is_refused(
+    create: Create, customer: Running, sales: Running, user: User
+) -> None:
+    await also_in(customer, user)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await create(account_id="0197c0de-0000-7000-8000-000000000000")
+    assert refusal.fields == ["opportunity.account_id"]

@@ -1,0 +1,90 @@
+"""Pipelines through their contract."""
+
+import pytest
+from crm.sales.v1 import opportunities_pb2
+from crm.sales.v1 import pipelines_pb2 as pb
+from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.service.running import Running, User, refused
+from tests.service.sales.selling import Sales, known_account
+
+
+def staged(*names: str) -> list[pb.Stage]:
+    return [pb.Stage(display_name=name, probability_percent=10 * index) for index, name in enumerate(names)]
+
+
+@pytest.fixture
+async def pipeline(api: Sales, user: User) -> pb.Pipeline:
+    request = pb.CreatePipelineRequest(pipeline=pb.Pipeline(display_name="Export", stages=staged("a", "b", "c")))
+    return await api.pipelines.CreatePipeline(request, metadata=user.metadata)
+
+
+def with_stages(pipeline: pb.Pipeline, stages: list[pb.Stage], etag: str = "") -> pb.UpdatePipelineRequest:
+    changed = pb.Pipeline(id=pipeline.id, stages=stages, etag=etag)
+    return pb.UpdatePipelineRequest(pipeline=changed, update_mask=FieldMask(paths=["stages"]))
+
+
+async def test_every_tenant_has_a_default_pipeline_from_the_start(api: Sales, user: User) -> None:
+    page = await api.pipelines.ListPipelines(pb.ListPipelinesRequest(), metadata=user.metadata)
+    assert [(each.is_default, len(each.stages)) for each in page.pipelines] == [(True, 4)]
+    again = await api.pipelines.GetPipeline(pb.GetPipelineRequest(id=page.pipelines[0].id), metadata=user.metadata)
+    assert again == page.pipelines[0]
+
+
+async def test_a_created_pipeline_keeps_the_order_of_its_stages(api: Sales, user: User, pipeline: pb.Pipeline) -> None:
+    assert [stage.display_name for stage in pipeline.stages] == ["a", "b", "c"]
+    request = pb.GetPipelineRequest(id=pipeline.id)
+    assert await api.pipelines.GetPipeline(request, metadata=user.metadata) == pipeline
+
+
+async def test_stages_are_moved_renamed_added_and_removed(api: Sales, user: User, pipeline: pb.Pipeline) -> None:
+    a, _, c = pipeline.stages
+    a.display_name = "A"
+    request = with_stages(pipeline, [c, a, pb.Stage(display_name="d")], pipeline.etag)
+    updated = await api.pipelines.UpdatePipeline(request, metadata=user.metadata)
+    assert [stage.display_name for stage in updated.stages] == ["c", "A", "d"]
+    assert [stage.id for stage in updated.stages[:2]] == [c.id, a.id]
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await api.pipelines.UpdatePipeline(request, metadata=user.metadata)
+
+
+async def test_a_stage_with_an_opportunity_in_it_stays(
+    api: Sales, user: User, pipeline: pb.Pipeline, sales: Running
+) -> None:
+    opportunity = opportunities_pb2.Opportunity(
+        account_id=await known_account(sales, user.tenant_id), display_name="Boiler", pipeline_id=pipeline.id
+    )
+    await api.opportunities.CreateOpportunity(
+        opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity), metadata=user.metadata
+    )
+    with refused("FAILED_PRECONDITION", "STAGE_IN_USE"):
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, list(pipeline.stages[1:])), metadata=user.metadata)
+    await api.pipelines.UpdatePipeline(with_stages(pipeline, list(pipeline.stages[:1])), metadata=user.metadata)
+
+
+async def test_stages_of_other_pipelines_doubled_names_and_none_at_all_are_refused(
+    api: Sales, user: User, pipeline: pb.Pipeline
+) -> None:
+    page = await api.pipelines.ListPipelines(pb.ListPipelinesRequest(), metadata=user.metadata)
+    foreign = next(each for each in page.pipelines if each.id != pipeline.id).stages[0]
+    with refused("FAILED_PRECONDITION", "STAGE_NOT_IN_PIPELINE"):
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, [foreign]), metadata=user.metadata)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, staged("x", "x")), metadata=user.metadata)
+    assert refusal.fields == ["pipeline.stages[1]"]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, []), metadata=user.metadata)
+
+
+async def test_others_see_no_pipeline_of_this_tenant_and_readers_change_none(
+    api: Sales, sales: Running, pipeline: pb.Pipeline, user: User
+) -> None:
+    stranger = await sales.user()
+    with refused("NOT_FOUND", "PIPELINE_NOT_FOUND"):
+        await api.pipelines.GetPipeline(pb.GetPipelineRequest(id=pipeline.id), metadata=stranger.metadata)
+    with refused("NOT_FOUND", "PIPELINE_NOT_FOUND"):
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, staged("x")), metadata=stranger.metadata)
+    reader = await sales.user(user.tenant_id, grants={"pipelines.read": Scope.ALL})
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.pipelines.UpdatePipeline(with_stages(pipeline, staged("x")), metadata=reader.metadata)
