@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -32,9 +33,9 @@ TRULY_HELD = compile_statement(
 )
 
 
-async def set_rules(api: Sales, user: User, **rules: object) -> pools_pb2.Pool:
+async def set_rules(api: Sales, user: User, **rules: Any) -> pools_pb2.Pool:
     request = pools_pb2.UpdatePoolRequest(
-        pool=pools_pb2.Pool(rules=pools_pb2.PoolRules(**rules)),  # type: ignore[arg-type]
+        pool=pools_pb2.Pool(rules=pools_pb2.PoolRules(**rules)),
         update_mask=FieldMask(paths=["rules"]),
     )
     return await api.pools.UpdatePool(request, metadata=user.metadata)

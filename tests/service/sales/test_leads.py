@@ -1,6 +1,8 @@
 """Leads through their contract."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,8 +18,8 @@ from tests.service.sales.selling import Sales, emitted, names_of
 OWN = {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
 
 
-def call(kind: "pb.FollowUp.Kind.ValueType" = pb.FollowUp.KIND_CALL, **fields: object) -> pb.FollowUp:
-    return pb.FollowUp(kind=kind, **fields)  # type: ignore[arg-type]
+def call(kind: "pb.FollowUp.Kind.ValueType" = pb.FollowUp.KIND_CALL, **fields: Any) -> pb.FollowUp:
+    return pb.FollowUp(kind=kind, **fields)
 
 
 # --- creating and reading
@@ -65,7 +67,7 @@ async def test_an_owner_of_another_tenant_is_refused(create: CreateLead, sales: 
 
 async def test_every_rpc_hides_a_lead_of_another_tenant(api: Sales, create: CreateLead, sales: Running) -> None:
     lead, stranger = await create(), await sales.user()
-    calls = [
+    calls: list[Awaitable[object]] = [
         api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=stranger.metadata),
         api.leads.ClaimLead(pb.ClaimLeadRequest(id=lead.id), metadata=stranger.metadata),
         api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="x"), metadata=stranger.metadata),

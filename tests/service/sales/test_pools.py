@@ -2,7 +2,8 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -198,7 +199,8 @@ async def test_a_moved_clock_wakes_the_run_at_once(
 ) -> None:
     user, tenant = sandbox_user, sandbox_user.tenant_id
     lead = await create(by=user)
-    run = sales.service.jobs[0].__self__  # type: ignore[attr-defined]
+    run = cast("MethodType", sales.service.jobs[0]).__self__
+    assert isinstance(run, Reclaim)
     usual, run._every_seconds = run._every_seconds, 3600
     run.wake()
     try:

@@ -15,7 +15,8 @@ from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm.type.v1 import money_pb2
 from crm_kit.clock import system_now
-from crm_kit.directory.projection import project_tenant
+from crm_kit.directory.projection import project_role, project_tenant, project_user
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
@@ -160,3 +161,29 @@ async def set_clock(scoring: Running, tenant_id: UUID, ahead: timedelta) -> None
             version=2 + ahead // timedelta(minutes=1),
         )
     scoring.service.directory.forget(tenant_id)
+
+
+async def also_known_to(customer: Running, user: User) -> None:
+    """The same user in the customer service's own directory, where they may do everything."""
+    role_id = new_id()
+    async with customer.unit(user.tenant_id) as work:
+        project_tenant(
+            work,
+            id=user.tenant_id,
+            slug=f"t{user.tenant_id.hex[-12:]}",
+            active=True,
+            sandbox=True,
+            clock_offset=timedelta(0),
+            version=1,
+        )
+        project_role(work, id=role_id, grants={"*": Scope.ALL}, version=1)
+        project_user(
+            work,
+            id=user.id,
+            login=f"{user.id.hex[-12:]}@example.test",
+            display_name="somebody",
+            active=True,
+            team_id=None,
+            role_ids=[role_id],
+            version=1,
+        )

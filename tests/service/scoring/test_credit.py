@@ -14,8 +14,6 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import Unit
-from crm_kit.directory.projection import project_role, project_tenant, project_user
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
@@ -25,7 +23,7 @@ from sqlalchemy import delete, select
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Order, money, new_account, order, set_clock, tell
+from tests.service.scoring.business import Order, also_known_to, money, new_account, order, set_clock, tell
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -311,29 +309,6 @@ async def test_an_account_that_pays_late_gets_no_more_credit(
 
 
 # --- accounts that are not known here yet
-
-
-async def also_known_to(customer: Running, user: User) -> None:
-    """The same user with the same rights in the customer service's own directory."""
-    async with customer.unit(user.tenant_id) as work:
-        make_known(work, user)
-
-
-def make_known(work: Unit, user: User) -> None:
-    tenant_id, role_id = user.tenant_id, new_id()
-    slug = f"t{tenant_id.hex[-12:]}"
-    project_tenant(work, id=tenant_id, slug=slug, active=True, sandbox=True, clock_offset=timedelta(0), version=1)
-    project_role(work, id=role_id, grants={"*": Scope.ALL}, version=1)
-    project_user(
-        work,
-        id=user.id,
-        login=f"{user.id.hex[-12:]}@example.test",
-        display_name="somebody",
-        active=True,
-        team_id=None,
-        role_ids=[role_id],
-        version=1,
-    )
 
 
 async def test_an_account_whose_event_has_not_come_is_asked_for_where_it_was_made(

@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import account_event, case_event, new_account, order, set_clock, tell
+from tests.service.scoring.business import account_event, also_known_to, case_event, new_account, order, set_clock, tell
 
 if TYPE_CHECKING:
     from crm.scoring.v1.scores_pb2_grpc import ScoreServiceAsyncStub
@@ -321,6 +321,19 @@ async def test_who_may_not_is_refused(scoring: Running, stub: "ScoreServiceAsync
         await stub.ListScores(pb.ListScoresRequest(), metadata=nobody.metadata)
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
         await stub.GetScores(pb.GetScoresRequest(account_id="x"), metadata=user.metadata)
+
+
+async def test_the_scores_of_another_tenant_are_not_found(
+    customer: Running, scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+) -> None:
+    account_id = await new_account(scoring, user.tenant_id)
+    await tell(scoring, order(user.tenant_id, account_id, 10).released())
+    await settled(scoring, user.tenant_id)
+    stranger = await scoring.user()
+    await also_known_to(customer, stranger)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await get(stub, stranger, account_id)
+    assert not (await stub.ListScores(pb.ListScoresRequest(), metadata=stranger.metadata)).scores
 
 
 async def test_a_case_alone_makes_no_contribution(scoring: Running, stub: "ScoreServiceAsyncStub", user: User) -> None:

@@ -28,10 +28,17 @@ OPTIONS = (
 
 
 class Peer:
-    """A channel to one service."""
+    """A channel to one service, opened with the first call: it belongs to the event loop that it is opened in."""
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self._address = address
+        self._opened: grpc.aio.Channel | None = None
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        if self._opened is None:
+            self._opened = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+        return self._opened
 
     async def call(self, path: str, request: Message, response: type[Response], *, key: str = "") -> Response:
         """Call `/crm.scoring.v1.CreditService/CheckCredit` as the user whose request this is.
@@ -60,7 +67,8 @@ class Peer:
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        if self._opened is not None:
+            await self._opened.close()
 
 
 def passed_on(error: grpc.aio.AioRpcError) -> CrmError:

@@ -6,6 +6,7 @@ now, and it goes by a statement that fails if the lead has changed since: two pr
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,8 @@ from crm_kit.database.work import Unit, unit
 from crm_kit.errors import Conflict, NotFound, Unavailable
 from crm_kit.identity.access import SERVICE_USER, Scope, service_actor
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Integer, Select, bindparam, select, tuple_, update
+from sqlalchemy import DateTime, Integer, Select, bindparam, column, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_sales.leads.commands import save
@@ -74,15 +76,24 @@ def leads_of_older_rules() -> Select[Any]:
 
 @statement
 def set_safe_until() -> Any:
-    """Note when to look again; the version stays, since nothing was done to the lead."""
+    """Note when to look again at leads that are as they were read; their version stays: nothing was done to them."""
+    noted = (
+        func.unnest(
+            bindparam("ids", type_=ARRAY(Uuid)),
+            bindparam("versions", type_=ARRAY(Integer)),
+            bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+        )
+        .table_valued(column("id", Uuid), column("version", Integer), column("time", DateTime(timezone=True)))
+        .render_derived(name="noted")
+    )
     return (
         update(leads)
         .where(
             leads.c.tenant_id == bindparam("tenant_id"),
-            leads.c.id == bindparam("id"),
-            leads.c.version == bindparam("expected_version"),
+            leads.c.id == noted.c.id,
+            leads.c.version == noted.c.version,
         )
-        .values(safe_until_time=bindparam("safe_until_time"), rules_version=bindparam("rules_version"))
+        .values(safe_until_time=noted.c.time, rules_version=bindparam("rules_version"))
     )
 
 
@@ -120,6 +131,11 @@ class Reclaim:
             except (NotFound, Conflict):
                 # It has no pool yet, so nobody holds anything; or somebody was quicker, and the next run sees it.
                 continue
+            except Unavailable:
+                raise
+            except Exception:
+                # Whatever is wrong with this tenant, the others go on.
+                log.exception("reclaim.tenant_failed", tenant_id=str(row["tenant_id"]))
 
     async def reclaim(self, tenant_id: UUID, now: datetime) -> int:
         """Take back what one tenant's pool has to; how many leads moved."""
@@ -160,19 +176,10 @@ class Reclaim:
                 rows = await work.all(
                     leads_of_older_rules(), rules_version=pool.version, after_id=after_id, batch=BATCH
                 )
-                for row in rows:
-                    await self._date(work, row, pool)
+                note_times(work, [lead for row in rows if (lead := await dated(work, row, pool))], pool)
             if len(rows) < BATCH:
                 return
             after_id = rows[-1]["id"]
-
-    async def _date(self, work: Unit, row: Record, pool: Pool) -> None:
-        try:
-            lead = lead_from(row)
-        except (ValueError, TypeError):
-            log.exception("reclaim.lead_unreadable", lead_id=str(row["id"]))
-            return
-        note_time(work, await with_protection(work, lead, pool))
 
     def _unit(self, tenant_id: UUID, now: datetime) -> contextlib.AbstractAsyncContextManager[Unit]:
         return unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
@@ -193,7 +200,7 @@ async def take_back(work: Unit, id: UUID) -> int:
         return 0
     safe = await protection_of(work, before, pool)
     if not safe.is_lapsed(work.now):
-        note_time(work, replace(before, safe_until_time=safe.safe_until, rules_version=pool.version))
+        note_times(work, [replace(before, safe_until_time=safe.safe_until)], pool)
         return 0
     assert safe.safe_until is not None
     explanation = f"{safe.reason}: it was safe until {safe.safe_until.isoformat(timespec='seconds')}"
@@ -202,12 +209,22 @@ async def take_back(work: Unit, id: UUID) -> int:
     return 1
 
 
-def note_time(work: Unit, lead: Lead) -> None:
-    """Gather when the lead is to be looked at again."""
+async def dated(work: Unit, row: Record, pool: Pool) -> Lead | None:
+    """The lead with the time that the present rules give it; None for a row that cannot be read."""
+    try:
+        lead = lead_from(row)
+    except (ValueError, TypeError):
+        log.exception("reclaim.lead_unreadable", lead_id=str(row["id"]))
+        return None
+    return await with_protection(work, lead, pool)
+
+
+def note_times(work: Unit, found: Sequence[Lead], pool: Pool) -> None:
+    """Gather when the leads are to be looked at again."""
     work.execute(
         set_safe_until(),
-        id=lead.id,
-        expected_version=lead.version,
-        safe_until_time=lead.safe_until_time,
-        rules_version=lead.rules_version,
+        ids=[lead.id for lead in found],
+        versions=[lead.version for lead in found],
+        times=[lead.safe_until_time for lead in found],
+        rules_version=pool.version,
     )

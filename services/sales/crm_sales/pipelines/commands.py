@@ -16,7 +16,8 @@ from sqlalchemy import Table, bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_sales.opportunities.model import ForecastCategory, Pipeline, Stage
-from crm_sales.pipelines.queries import PipelineRecord, default_pipeline_id, get_pipeline, stages_in_use
+from crm_sales.pipelines.model import PipelineRecord
+from crm_sales.pipelines.queries import default_pipeline_id, get_pipeline, stages_in_use
 from crm_sales.pipelines.tables import pipeline_stages, pipelines
 
 # What a tenant starts with: name, probability in percent, forecast category.

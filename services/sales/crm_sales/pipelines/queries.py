@@ -1,8 +1,6 @@
 """Every SELECT on pipelines."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
@@ -22,21 +20,10 @@ from sqlalchemy.types import Uuid
 
 from crm_sales.opportunities.model import ForecastCategory, Pipeline, Stage
 from crm_sales.opportunities.tables import opportunities
+from crm_sales.pipelines.model import PipelineRecord
 from crm_sales.pipelines.tables import pipelines
 
 COLUMNS = [column for column in pipelines.c if column.name != "tenant_id"]
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineRecord:
-    """A pipeline as it is kept; `pipeline` has the stages and the rules over them."""
-
-    id: UUID
-    pipeline: Pipeline
-    is_default: bool
-    create_time: datetime
-    update_time: datetime
-    version: int = 1
 
 
 def default_pipeline_id(tenant_id: UUID) -> UUID:

@@ -8,7 +8,7 @@ from crm_kit.etags import etag_of
 from crm_kit.wire import EnumNames, Fields, same, timestamp
 
 from crm_sales.opportunities.model import ForecastCategory, Stage
-from crm_sales.pipelines.queries import PipelineRecord
+from crm_sales.pipelines.model import PipelineRecord
 
 CATEGORIES = EnumNames(pb.Stage.ForecastCategory, "FORECAST_CATEGORY_", ForecastCategory)
 

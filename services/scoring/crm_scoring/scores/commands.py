@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from crm_scoring.facts.model import day_of
 from crm_scoring.scores.model import Scores, ScoringRules, score_tenant
-from crm_scoring.scores.queries import get_all_scores, get_businesses, get_main_currency
+from crm_scoring.scores.queries import all_scores, business_from, business_in_window, get_main_currency, scores_from
 from crm_scoring.scores.tables import rescorings, scores
 from crm_scoring.scores.value_tier import ValueTier
 from crm_scoring.scores.wire import value_tier_changed
@@ -33,27 +33,39 @@ async def rescore(work: Unit, rules: ScoringRules) -> int | None:
 
     Whoever is at it holds a lock for as long as it takes, and loses it when it dies: then another takes over.
     """
+    asked = await take_turn(work)
+    if asked is None:
+        return None
+    today = day_of(work.now)
+    currency_code = await get_main_currency(work)
+    since, until = rules.window(today)
+    business = await work.all(business_in_window(), currency_code=currency_code, since=since, until=until)
+    stored = await work.all(all_scores())
+
+    def compute() -> tuple[dict[UUID, Scores], list[Scores]]:
+        before = {row["account_id"]: scores_from(row) for row in stored}
+        return before, score_tenant([business_from(each) for each in business], before, currency_code, today, rules)
+
+    # Beside the event loop: a large tenant takes seconds.
+    before, changed = await asyncio.to_thread(compute)
+    for start in range(0, len(changed), ROWS_AT_ONCE):
+        some = changed[start : start + ROWS_AT_ONCE]
+        work.execute(put_scores(), rows=[score_row(one) for one in some])
+        announce_tiers(work, some, before)
+        await work.flush()
+    work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now))
+    return len(changed)
+
+
+async def take_turn(work: Unit) -> int | None:
+    """Hold the lock of the tenant's scores and say up to which asking they will be done; None when it is held."""
     await work.flush()
     row = await work.one(try_to_take(), name=f"{work.tenant_id} scores")
     if row is None or not row["is_mine"]:
         return None
     # Read before the facts: what is asked for later is not done with this.
     row = await work.one(asked_so_far())
-    if row is None:
-        return None
-    today = day_of(work.now)
-    currency_code = await get_main_currency(work)
-    businesses = await get_businesses(work, currency_code, *rules.window(today))
-    before = await get_all_scores(work)
-    # Beside the event loop: a large tenant takes seconds.
-    changed = await asyncio.to_thread(score_tenant, businesses, before, currency_code, today, rules)
-    for start in range(0, len(changed), ROWS_AT_ONCE):
-        some = changed[start : start + ROWS_AT_ONCE]
-        work.execute(put_scores(), rows=[score_row(one) for one in some])
-        announce_tiers(work, some, before)
-        await work.flush()
-    work.execute(finish(), done=row["asked"], compute_time=work.now, refresh_time=next_day(work.now))
-    return len(changed)
+    return None if row is None else row["asked"]
 
 
 def announce_tiers(work: Unit, changed: Sequence[Scores], before: Mapping[UUID, Scores]) -> None:

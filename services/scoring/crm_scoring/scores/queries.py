@@ -1,6 +1,6 @@
 """Every SELECT on scores, and what they are computed from."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -132,11 +132,6 @@ async def get_scores(reader: Reader, account_id: UUID) -> Scores:
     return scores_from(row) if row else Scores(account_id)
 
 
-async def get_all_scores(reader: Reader) -> dict[UUID, Scores]:
-    """Those of the whole tenant, by account."""
-    return {row["account_id"]: scores_from(row) for row in await reader.all(all_scores())}
-
-
 async def get_compute_time(reader: Reader) -> datetime | None:
     """When the tenant's scores were last computed."""
     row = await reader.one(last_compute_time())
@@ -149,10 +144,9 @@ async def get_main_currency(reader: Reader) -> str:
     return row["currency_code"] if row else NO_CURRENCY
 
 
-async def get_businesses(reader: Reader, currency_code: str, since: date, until: date) -> list[Business]:
-    """What each account of the tenant did on the days from `since` to the one before `until`."""
-    rows = await reader.all(business_in_window(), currency_code=currency_code, since=since, until=until)
-    return [Business(**dict(row)) for row in rows]
+def business_from(row: Record) -> Business:
+    """The entity that a row of `business_in_window` holds."""
+    return Business(**dict(row))
 
 
 def scores_from(row: Record) -> Scores:

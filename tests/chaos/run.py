@@ -1,0 +1,60 @@
+"""One run: writers at work, one process killed after the other, then the reckoning."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crm_local.testing import Platform, platform_for_tests
+
+from tests.chaos.killing import PROCESSES, cycles_of
+from tests.chaos.reckoning import reckon
+from tests.chaos.report import Report
+from tests.chaos.writing import Client, Ledger, Writer
+from tests.load.meter import machine
+
+# Longer than a broker waits for a consumer that was killed with messages in hand.
+SETTLE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything; the run ends with whichever of cycles and seconds is reached first."""
+
+    cycles: int = 35
+    seconds: float = 420.0
+    writers: int = 6
+    seed: int = 1
+    processes: Sequence[str] = PROCESSES
+
+
+async def run_chaos(plan: Plan) -> Report:
+    """Start a platform of its own, and put it through the plan."""
+    async with platform_for_tests() as platform:
+        return await run_on(platform, plan)
+
+
+async def run_on(platform: Platform, plan: Plan) -> Report:
+    """Put a running platform through the plan."""
+    on, loop = machine(), asyncio.get_running_loop()
+    ledger, client, stop = Ledger(), Client(platform), asyncio.Event()
+    try:
+        await client.sign_in()
+        began = loop.time()
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(plan.writers):
+                tasks.create_task(Writer(client, ledger, plan.seed * 1000 + number).run(stop))
+            try:
+                cycles = await cycles_of(
+                    platform,
+                    client,
+                    cycles=plan.cycles,
+                    seconds=plan.seconds,
+                    processes=plan.processes,
+                    seed=plan.seed,
+                )
+            finally:
+                stop.set()
+        found, settled = await reckon(platform, ledger, seconds=SETTLE_SECONDS)
+    finally:
+        await client.close()
+    return Report(on, plan.seed, loop.time() - began, settled, cycles, ledger, found)
