@@ -5,7 +5,8 @@ PYTHON ?= python3
 MEMBERS := libs/protos libs/kit services/customer services/sales services/service_desk services/scoring gateway deploy/local
 BIN := .venv/bin
 UV := .tools/bin/uv
-export UV_PROJECT_ENVIRONMENT := .venv
+# The certificates that the machine trusts, also where a proxy stands in between.
+export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list
@@ -75,7 +76,6 @@ build: .venv/.ready
 	@echo "setting up .venv (first time: about a minute)"
 	@[ -x $(BIN)/python ] || $(UV) venv -q --python $(PYTHON) .venv
 	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
-	@mkdir -p libs/protos/generated/{crm,buf,crm_protos}
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 

@@ -40,14 +40,26 @@ async def _opened(scene: Scene) -> Json:
     hold(case["priority"] == "PRIORITY_CRITICAL" and case["state"] == "STATE_OPEN", f"it is {case}")
     first, solution = milestone(case, FIRST_RESPONSE), milestone(case, RESOLUTION)
     created = datetime.fromisoformat(case["create_time"])
-    for each in (first, solution):
-        hold(datetime.fromisoformat(each["due_time"]) > created, f"{each['kind']} is due before it began")
     tell.found(f"{case['number']}, critical, created {beijing(created)} in Beijing")
     tell.found(f"answer due {beijing(first['due_time'])}, solution due {beijing(solution['due_time'])}")
+    await _due_by_the_calendar(scene, case, created)
+    return case
+
+
+async def _due_by_the_calendar(scene: Scene, case: Json, created: datetime) -> None:
+    """Reckon the answer's due time anew from the calendar's hours."""
+    tell, agent = scene.teller, scene.people.agent
     explained = (await agent.get(f"/v1/cases/{case['id']}:explainMilestones"))["explanations"]
     budget = next(each["budget"] for each in explained if each["milestone"]["kind"] == FIRST_RESPONSE)
-    tell.detail(f"the answer has {budget} of business time, by the calendar")
-    return case
+    calendar = await agent.get(f"/v1/calendars/{case['calendar_id']}")
+    minutes = round(float(budget.removesuffix("s")) / 60)
+    due, reckoned = (
+        datetime.fromisoformat(milestone(case, FIRST_RESPONSE)["due_time"]),
+        _due(created, minutes, calendar),
+    )
+    hold(due == reckoned, f"the answer is due {due}, by the calendar's hours it is {reckoned}")
+    hold(datetime.fromisoformat(milestone(case, RESOLUTION)["due_time"]) > due, "the solution is due before the answer")
+    tell.detail(f"the answer has {minutes} minutes of {calendar['display_name']}")
 
 
 async def _warned_and_missed(scene: Scene, case: Json) -> None:

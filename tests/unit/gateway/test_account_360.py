@@ -100,18 +100,27 @@ async def running(
         await server.stop(None)
 
 
-@pytest.fixture
-def platform() -> Platform:
+@pytest.fixture(scope="module")
+def shared() -> Platform:
     return Platform()
 
 
 @pytest.fixture
-async def client(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(platform, rate_limit_token=0) as client:
+def platform(shared: Platform) -> Platform:
+    shared.behaviours.clear()
+    shared.seen.clear()
+    return shared
+
+
+@pytest.fixture(scope="module")
+async def client(shared: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(shared, rate_limit_token=0) as client:
         yield client
 
 
-async def test_one_call_answers_all_parts_as_their_own_routes_would(client: httpx.AsyncClient) -> None:
+async def test_one_call_answers_all_parts_as_their_own_routes_would(
+    client: httpx.AsyncClient, platform: Platform
+) -> None:
     answer = await client.get(URL)
     page = answer.json()
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -196,7 +205,7 @@ async def test_a_failure_inside_a_service_tells_nothing_of_itself(
 async def test_what_is_said_of_the_account_is_the_answer_and_nobody_slow_is_waited_for(
     client: httpx.AsyncClient, platform: Platform, code: grpc.StatusCode, reason: str, status: int
 ) -> None:
-    platform.behaviours = dict.fromkeys(NAMES, hang) | {"account": failing(code, "no", reason=reason)}
+    platform.behaviours |= dict.fromkeys(NAMES, hang) | {"account": failing(code, "no", reason=reason)}
     async with asyncio.timeout(1.5):
         answer = await client.get(URL)
     assert (answer.status_code, answer.json()["reason"], answer.json()["instance"]) == (status, reason, URL)
@@ -234,7 +243,7 @@ async def test_it_is_admitted_like_any_route(platform: Platform) -> None:
     assert anonymous.status_code == 401
 
 
-async def test_the_document_tells_it_and_the_answer_is_as_told(client: httpx.AsyncClient) -> None:
+async def test_the_document_tells_it_and_the_answer_is_as_told(client: httpx.AsyncClient, platform: Platform) -> None:
     document = orjson.loads(openapi_text())
     validate(document)
     entry = document["paths"]["/v1/accounts/{id}/360"]["get"]

@@ -54,7 +54,7 @@ async def convert_lead(work: Unit, customer: Customer, id: UUID, wanted: Wanted,
         return lead
     if not conversion.account_id:
         account_id = await asked(work, id, lambda: account_of(customer, lead, wanted))
-        conversion = replace(conversion, account_id=account_id)
+        conversion = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if not conversion.contact_id:
         account_id = conversion.account_id
         contact_id = await asked(work, id, lambda: customer.find_or_create_contact(lead, account_id))
