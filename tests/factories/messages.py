@@ -134,9 +134,11 @@ def settle(root: Message, violation: Violation) -> None:
     parent = message_at(root, elements[:-1])
     field = parent.DESCRIPTOR.fields_by_name[elements[-1].field_name]
     if field.message_type is not None:
-        if field.is_repeated and getattr(parent, field.name):
-            parent.ClearField(field.name)
-        put(parent, field)
+        given = field.is_repeated and len(getattr(parent, field.name)) > 0
+        parent.ClearField(field.name)
+        # A list that is refused is one of too many; of a map some key or value is.
+        if not given and not field.message_type.GetOptions().map_entry:
+            put(parent, field)
         return
     for value in candidates(field):
         put(parent, field, value)

@@ -223,7 +223,7 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     parser = argparse.ArgumentParser(prog="tests.load.bench", description="Measure accounts against the bars.")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", action="store_true", help="a few minutes in all (the default)")
-    extent.add_argument("--whole", action="store_true", help="more and longer rounds, about twenty minutes")
+    extent.add_argument("--whole", action="store_true", help="more and longer rounds")
     parser.add_argument("--rows", type=int, help="accounts in the tables, from 1,000 on; 1,000,000 if not given")
     parser.add_argument("--rounds", type=int, help="how often the programs take turns")
     given = parser.parse_args(arguments)

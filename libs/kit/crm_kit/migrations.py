@@ -15,13 +15,15 @@ from alembic.autogenerate.api import render_python_code
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, NullPool, Table, create_engine, text
+from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 
 from crm_kit import plumbing
 from crm_kit.database.tables import protect
 from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
 
 LOCK = 7_305_041
+# Alembic's own comments, and what only our code reads from a Table.
+NOISE = re.compile(r"\s*(#|info=)")
 CREATED_TABLE = re.compile(r"^    op\.create_table\(\s*'(\w+)'", re.MULTILINE)
 
 TEMPLATE = '''"""{message}."""
@@ -102,26 +104,6 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
     return target
 
 
-def create_tables(connection: Connection, *tables: Table) -> None:
-    """Create tables of a new migration, each with its row-level security forced."""
-    for table in tables:
-        table.create(connection)
-        protect(connection, table.name, plumbing=bool(table.info.get("plumbing")))
-
-
-def create_plumbing(connection: Connection) -> None:
-    """What every service's first migration begins with."""
-    connection.execute(text(CREATE_REQUIRE))
-    create_tables(connection, *plumbing.metadata.sorted_tables)
-
-
-def drop_tables(connection: Connection, metadata: MetaData) -> None:
-    """The way back from the first migration."""
-    metadata.drop_all(connection)
-    plumbing.metadata.drop_all(connection)
-    connection.execute(text(DROP_REQUIRE))
-
-
 def create_functions() -> None:
     """What every service's first migration begins with."""
     context_connection().execute(text(CREATE_REQUIRE))
@@ -171,7 +153,9 @@ def _comparing(connection: Connection) -> MigrationContext:
 
 def _body(operations: Any) -> str:
     lines = render_python_code(operations, sqlalchemy_module_prefix="sa.", alembic_module_prefix="op.")
-    kept = [line for line in lines.splitlines() if line.strip() and not line.strip().startswith("#")]
+    # Types inside of others are drafted without the module they come from.
+    lines = re.sub(r"(?<![\w.])(Text|Uuid|Integer)\(", r"sa.\1(", lines).replace("astext_type=sa.Text()", "")
+    kept = [line for line in lines.splitlines() if line.strip() and not NOISE.match(line)]
     return "\n".join(f"    {line}" if not line.startswith("    ") else line for line in kept) or "    pass"
 
 

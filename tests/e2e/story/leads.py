@@ -50,6 +50,7 @@ async def _goes_cold(scene: Scene) -> None:
     tell, rep, colleague = scene.teller, scene.people.north, scene.people.south
     tell.step(rep.name, "does nothing with it; the test clock is moved beyond the pool's limit")
     protection = await rep.get(f"/v1/leads/{scene.lead['id']}/protection")
+    hold(protection["safe_until_time"], "the demo tenant's pool takes nothing back: give it `reclaim_after`")
     limit = datetime.fromisoformat(protection["safe_until_time"])
     now = await scene.advance_to(limit)
     lead, seconds = await colleague.until(

@@ -33,7 +33,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **reads("ALL", *SHARED, "roles"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "payments", "credit"),
         "orders.release": "TEAM",
-        "credit.check": "TEAM",
+        "opportunities.override": "TEAM",
+        "credit.check": "ALL",
         **writes("ALL", "pools", "pipelines"),
         **reads("TEAM", "cases", "scores"),
     },
@@ -41,8 +42,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **reads("ALL", *SHARED),
         **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
         **reads("OWN", "cases", "scores", "credit", "payments"),
-        # An order checks its account's credit in the name of who enters it.
-        "credit.check": "OWN",
+        # An order checks its account's credit in the name of who enters it, whoever owns the account.
+        "credit.check": "ALL",
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),

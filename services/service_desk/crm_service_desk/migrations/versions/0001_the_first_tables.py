@@ -1,0 +1,383 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+from crm_kit.migrations import create_functions, drop_functions, protected
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    create_functions()
+    op.create_table(
+        "access_roles",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("grants", postgresql.JSONB(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="access_roles_pkey"),
+    )
+    op.create_table(
+        "access_teams",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("parent_id", sa.Uuid(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="access_teams_pkey"),
+    )
+    op.create_index("access_teams_parent_index", "access_teams", ["tenant_id", "parent_id"], unique=False)
+    op.create_table(
+        "access_tenants",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("slug", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("sandbox", sa.Boolean(), nullable=False),
+        sa.Column("clock_offset", sa.Interval(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="access_tenants_pkey"),
+    )
+    op.create_table(
+        "access_users",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), nullable=True),
+        sa.Column("role_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="access_users_pkey"),
+    )
+    op.create_index("access_users_login_index", "access_users", ["tenant_id", "login"], unique=False)
+    op.create_table(
+        "accounts",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("value_tier", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
+    )
+    op.create_index("accounts_owner_index", "accounts", ["tenant_id", "owner_id"], unique=False)
+    op.create_index("accounts_owner_team_index", "accounts", ["tenant_id", "owner_team_id"], unique=False)
+    op.create_table(
+        "calendar_recounts",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("calendar_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "calendar_id", name="calendar_recounts_pkey"),
+    )
+    op.create_table(
+        "calendar_versions",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("weekly", postgresql.JSONB(), nullable=False),
+        sa.Column("exceptions", postgresql.JSONB(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", "version", name="calendar_versions_pkey"),
+    )
+    op.create_table(
+        "calendars",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("weekly", postgresql.JSONB(), nullable=False),
+        sa.Column("exceptions", postgresql.JSONB(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="calendars_pkey"),
+    )
+    op.create_index("calendars_create_time_index", "calendars", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_table(
+        "case_numbers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "year", name="case_numbers_pkey"),
+    )
+    op.create_table(
+        "changes",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("resource_type", sa.Text(), nullable=False),
+        sa.Column("resource_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("change_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("fields", postgresql.JSONB(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "resource_type", "resource_id", "version", name="changes_pkey"),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("event", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("response", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "user_id", "key", name="idempotency_keys_pkey"),
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "event_id", "consumer", name="inbox_pkey"),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "name", name="leases_pkey"),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("aggregate_id", sa.Uuid(), nullable=False),
+        sa.Column("aggregate_version", sa.Integer(), nullable=False),
+        sa.Column("event", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
+    )
+    op.create_index(
+        "outbox_unpublished_index",
+        "outbox",
+        ["tenant_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("publish_time IS NULL"),
+    )
+    op.create_table(
+        "service_levels",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("calendar_id", sa.Uuid(), nullable=True),
+        sa.Column("targets", postgresql.JSONB(), nullable=False),
+        sa.Column("warning_percent", sa.Integer(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "calendar_id"], ["calendars.tenant_id", "calendars.id"], name="service_levels_calendar_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="service_levels_pkey"),
+    )
+    op.create_index("service_levels_calendar_index", "service_levels", ["tenant_id", "calendar_id"], unique=False)
+    op.create_index("service_levels_position_index", "service_levels", ["tenant_id", "position", "id"], unique=False)
+    op.create_table(
+        "cases",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("contact_id", sa.Uuid(), nullable=True),
+        sa.Column("channel", sa.Text(), nullable=True),
+        sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("impact", sa.Text(), nullable=False),
+        sa.Column("urgency", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Text(), nullable=False),
+        sa.Column("tags", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("assignee_id", sa.Uuid(), nullable=True),
+        sa.Column("assignee_team_id", sa.Uuid(), nullable=True),
+        sa.Column("creator_id", sa.Uuid(), nullable=False),
+        sa.Column("complaint", postgresql.JSONB(), nullable=True),
+        sa.Column("resolution", sa.Text(), nullable=False),
+        sa.Column("reply_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolve_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("close_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reopenings", sa.Integer(), nullable=False),
+        sa.Column("merged_into_id", sa.Text(), nullable=False),
+        sa.Column("service_level_id", sa.Uuid(), nullable=True),
+        sa.Column("calendar_id", sa.Uuid(), nullable=False),
+        sa.Column("calendar_version", sa.Integer(), nullable=False),
+        sa.Column("first_policy", postgresql.JSONB(), nullable=False),
+        sa.Column("milestones", postgresql.JSONB(), nullable=False),
+        sa.Column("first_response_due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolution_due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("breached", sa.Boolean(), nullable=False),
+        sa.Column("event_count", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"], name="cases_account_fkey"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "calendar_id"], ["calendars.tenant_id", "calendars.id"], name="cases_calendar_fkey"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "service_level_id"],
+            ["service_levels.tenant_id", "service_levels.id"],
+            name="cases_service_level_fkey",
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="cases_pkey"),
+        sa.UniqueConstraint("tenant_id", "number", name="cases_number_key"),
+    )
+    op.create_index("cases_account_index", "cases", ["tenant_id", "account_id", "create_time", "id"], unique=False)
+    op.create_index("cases_assignee_index", "cases", ["tenant_id", "assignee_id", "create_time", "id"], unique=False)
+    op.create_index(
+        "cases_assignee_team_index", "cases", ["tenant_id", "assignee_team_id", "create_time", "id"], unique=False
+    )
+    op.create_index(
+        "cases_calendar_index",
+        "cases",
+        ["tenant_id", "calendar_id", "calendar_version"],
+        unique=False,
+        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')"),
+    )
+    op.create_index("cases_create_time_index", "cases", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_index("cases_creator_index", "cases", ["tenant_id", "creator_id", "create_time", "id"], unique=False)
+    op.create_index(
+        "cases_first_response_due_index", "cases", ["tenant_id", "first_response_due_time", "id"], unique=False
+    )
+    op.create_index("cases_resolution_due_index", "cases", ["tenant_id", "resolution_due_time", "id"], unique=False)
+    op.create_index("cases_service_level_index", "cases", ["tenant_id", "service_level_id"], unique=False)
+    op.create_index("cases_update_time_index", "cases", ["tenant_id", "update_time", "id"], unique=False)
+    op.create_table(
+        "case_events",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("occur_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("record_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("pause_reason", sa.Text(), nullable=True),
+        sa.Column("policy", postgresql.JSONB(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "case_id"], ["cases.tenant_id", "cases.id"], name="case_events_case_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "case_id", "position", name="case_events_pkey"),
+    )
+    op.create_table(
+        "milestone_timers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fire_time", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "case_id"], ["cases.tenant_id", "cases.id"], name="milestone_timers_case_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "case_id", "kind", "level", name="milestone_timers_pkey"),
+    )
+    op.create_index(
+        "milestone_timers_due_index",
+        "milestone_timers",
+        ["tenant_id", "due_time"],
+        unique=False,
+        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+    )
+    protected(
+        "access_roles",
+        "access_teams",
+        "access_users",
+        "accounts",
+        "calendar_versions",
+        "calendars",
+        "case_numbers",
+        "changes",
+        "service_levels",
+        "cases",
+        "case_events",
+        plumbing=[
+            "access_tenants",
+            "calendar_recounts",
+            "dead_letters",
+            "idempotency_keys",
+            "inbox",
+            "leases",
+            "outbox",
+            "milestone_timers",
+        ],
+    )
+
+
+def downgrade() -> None:
+    op.drop_index(
+        "milestone_timers_due_index",
+        table_name="milestone_timers",
+        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+    )
+    op.drop_table("milestone_timers")
+    op.drop_table("case_events")
+    op.drop_index("cases_update_time_index", table_name="cases")
+    op.drop_index("cases_service_level_index", table_name="cases")
+    op.drop_index("cases_resolution_due_index", table_name="cases")
+    op.drop_index("cases_first_response_due_index", table_name="cases")
+    op.drop_index("cases_creator_index", table_name="cases")
+    op.drop_index("cases_create_time_index", table_name="cases")
+    op.drop_index(
+        "cases_calendar_index",
+        table_name="cases",
+        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')"),
+    )
+    op.drop_index("cases_assignee_team_index", table_name="cases")
+    op.drop_index("cases_assignee_index", table_name="cases")
+    op.drop_index("cases_account_index", table_name="cases")
+    op.drop_table("cases")
+    op.drop_index("service_levels_position_index", table_name="service_levels")
+    op.drop_index("service_levels_calendar_index", table_name="service_levels")
+    op.drop_table("service_levels")
+    op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
+    op.drop_table("outbox")
+    op.drop_table("leases")
+    op.drop_table("inbox")
+    op.drop_table("idempotency_keys")
+    op.drop_table("dead_letters")
+    op.drop_table("changes")
+    op.drop_table("case_numbers")
+    op.drop_index("calendars_create_time_index", table_name="calendars")
+    op.drop_table("calendars")
+    op.drop_table("calendar_versions")
+    op.drop_table("calendar_recounts")
+    op.drop_index("accounts_owner_team_index", table_name="accounts")
+    op.drop_index("accounts_owner_index", table_name="accounts")
+    op.drop_table("accounts")
+    op.drop_index("access_users_login_index", table_name="access_users")
+    op.drop_table("access_users")
+    op.drop_table("access_tenants")
+    op.drop_index("access_teams_parent_index", table_name="access_teams")
+    op.drop_table("access_teams")
+    op.drop_table("access_roles")
+    drop_functions()
