@@ -1,5 +1,6 @@
 """Messages that keep the contract's rules, built from nothing but its descriptors."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -69,7 +70,9 @@ def settled(message: Message) -> Message:
         if not found:
             return message
         for violation in found:
-            settle(message, violation)
+            # Mending one may have taken the place of another away.
+            with contextlib.suppress(LookupError):
+                settle(message, violation)
     raise AssertionError(f"{message.DESCRIPTOR.full_name}: no values keep {[each.proto for each in found]}")
 
 

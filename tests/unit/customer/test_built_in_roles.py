@@ -15,6 +15,8 @@ PERMISSIONS = {
     for method in service.method
     if "." in method.options.Extensions[options_pb2.permission]
 }
+# Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
+PERMISSIONS |= {"opportunities.override"}
 # What only an administrator may do in a new tenant.
 ADMINISTRATION = {"tenant", "users", "teams", "roles", "calendars", "service_levels"}
 
