@@ -1,6 +1,5 @@
 """One resource of every kind, made through the contract, and what the ids in requests mean."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import grpc
-from crm_gateway.contract import Rpc, load_contract
+from crm_gateway.contract import Rpc
 from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
@@ -17,34 +16,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
 
-from tests.factories.messages import Path, has_id, id_paths, minimal, put_id, settled
+from tests.factories.messages import Path, has_id, minimal, put_id, settled
+from tests.factories.places import RPCS, kind_of, paths_of, route_paths
 from tests.service.running import ADMIN, Running, User, violations_of
-
-RPCS: Mapping[str, Rpc] = {rpc.name: rpc for rpc in load_contract().rpcs}
-SERVICES = tuple(sorted({rpc.owner for rpc in RPCS.values()}))
-VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
-# What the id in a field is of. A `parent_id` is of the same kind as what has it.
-NAMED: Mapping[str, str] = {
-    "account_id": "accounts",
-    "account_owner_id": "people",
-    "assignee_id": "people",
-    "calendar_id": "calendars",
-    "contact_id": "contacts",
-    "contact_ids": "contacts",
-    "lead_id": "leads",
-    "opportunity_id": "opportunities",
-    "order_id": "orders",
-    "owner_id": "people",
-    "pipeline_id": "pipelines",
-    "reports_to_id": "contacts",
-    "role_ids": "roles",
-    "stage_id": "stages",
-    "team_id": "teams",
-    "upload_id": "uploads",
-    "user_id": "people",
-    "user_ids": "people",
-}
-PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +108,7 @@ class World:
         COMPLETED.get(rpc.name, nothing)(message)
         for path in paths_of(rpc):
             if has_id(message, path) or path in ALSO_NAMED.get(rpc.name, ()):
-                put_id(message, path, await self.example(kind_of(rpc, path), user))
+                put_id(message, path, await self.example(needed_kind(rpc, path), user))
         return settled(message)
 
     async def create(self, name: str, user: User) -> Message:
@@ -143,29 +117,9 @@ class World:
         return await self.call(rpc, await self.request(rpc, user), user.metadata)
 
 
-def paths_of(rpc: Rpc) -> tuple[Path, ...]:
-    """Every place of an id in the request, first those in the route."""
-    return tuple(dict.fromkeys((*route_paths(rpc), *id_paths(rpc.request))))
-
-
-def route_paths(rpc: Rpc) -> tuple[Path, ...]:
-    """Of which records the request is about, as the route names them."""
-    return tuple(
-        tuple(name.split(".")) for binding in rpc.bindings[:1] for _, name in VARIABLE.findall(binding.template)
-    )
-
-
-def kind_of(rpc: Rpc, path: Path) -> str:
-    """What the id at this place of a request is of; the place itself for a field that nobody has told about."""
-    for binding in rpc.bindings[:1]:
-        for collection, name in VARIABLE.findall(binding.template):
-            if tuple(name.split(".")) == path:
-                return KIND_NEEDED.get(rpc.name, str(collection))
-    if path[-2:] == ("stages", "id"):
-        return "stages"
-    if path[-1] == "parent_id":
-        return PARENTS.get(path[0], ".".join(path))
-    return NAMED.get(path[-1], ".".join(path))
+def needed_kind(rpc: Rpc, path: Path) -> str:
+    """What the id at this place of a good request is of."""
+    return KIND_NEEDED.get(rpc.name, kind_of(rpc, path)) if path in route_paths(rpc) else kind_of(rpc, path)
 
 
 # --- the examples
@@ -221,6 +175,7 @@ EXAMPLES: Mapping[str, Example] = {
     "calendars": Example(created_by("CreateCalendar"), owned=False),
     "cases": Example(created_by("CreateCase")),
     "contacts": Example(created_by("CreateContact")),
+    "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
     "imports": Example(created_by("CreateImport")),
     "interactions": Example(created_by("CreateInteraction")),
     "leads": Example(created_by("CreateLead")),
@@ -259,4 +214,4 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOrder": (("order", "account_id"),),
 }
 # Rpcs that are good only for records in a certain state.
-KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads"}
+KIND_NEEDED: Mapping[str, str] = {"CheckCredit": "fresh accounts", "ConvertLead": "qualified leads"}

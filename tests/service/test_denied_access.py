@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.factories.messages import Path, put_id, settled
-from tests.service.examples import EXAMPLES, RPCS, SERVICES, Answer, World, kind_of, paths_of, route_paths
+from tests.factories.places import RPCS, SERVICES, paths_of, route_paths
+from tests.service.examples import EXAMPLES, Answer, World, needed_kind
 from tests.service.running import Running, Tokens, User
 
 AUTHENTICATED = "authenticated"
@@ -23,7 +24,7 @@ PROTECTED = [rpc for rpc in RPCS.values() if rpc.permission != PUBLIC]
 GRANTED = [rpc for rpc in PROTECTED if rpc.permission != AUTHENTICATED]
 PLACES = [(rpc, path) for rpc in PROTECTED for path in paths_of(rpc)]
 UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
-OWNED_PLACES = [(rpc, path) for rpc, path in PLACES if kind_of(rpc, path) not in UNOWNED and rpc in GRANTED]
+OWNED_PLACES = [(rpc, path) for rpc, path in PLACES if needed_kind(rpc, path) not in UNOWNED and rpc in GRANTED]
 EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 
 # Ids that are kept or passed over without a look at what they name: nothing can be learnt through them.
@@ -193,7 +194,7 @@ async def requests(world: World, rpc: Rpc) -> list[Message]:
 
 
 def test_every_id_in_the_contract_is_of_something_there_is_an_example_of() -> None:
-    assert {kind_of(rpc, path) for rpc, path in PLACES} <= set(EXAMPLES)
+    assert {needed_kind(rpc, path) for rpc, path in PLACES} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize(("rpc", "path"), PLACES, ids=named)
@@ -208,7 +209,7 @@ async def test_what_is_another_teams_is_as_good_as_absent(rpc: Rpc, path: Path, 
 
 async def assert_hidden(world: World, rpc: Rpc, path: Path, *, owner: User, caller: User) -> None:
     """The caller learns of the owner's record what they learn of one that never was; of their own they learn more."""
-    kind = kind_of(rpc, path)
+    kind = needed_kind(rpc, path)
     theirs, hidden = await world.example(kind, caller), await world.example(kind, owner)
     absent = await told_of(world, rpc, path, str(new_id()), caller)
     assert await told_of(world, rpc, path, hidden, caller) == absent

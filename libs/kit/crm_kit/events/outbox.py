@@ -1,17 +1,23 @@
 """An event leaves only through the outbox row of the transaction that made it true."""
 
+import functools
 from typing import Any
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
+from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
 from crm_kit.database.work import Unit
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_kit.telemetry import current
+from crm_kit.wire import timestamp
+
+TYPE_URL = "type.googleapis.com/"
 
 
+@functools.cache
 def subject_of(full_name: str) -> str:
     """`crm.customer.v1.AccountCreated` travels on `crm.events.customer.AccountCreated`."""
     _, service, _, name = full_name.split(".")
@@ -20,6 +26,7 @@ def subject_of(full_name: str) -> str:
 
 def emit(work: Unit, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
     """Gather an event: it becomes true with the unit, and the relay is woken."""
+    full_name = payload.DESCRIPTOR.full_name
     event = event_pb2.Event(
         id=str(event_id := new_id()),
         tenant_id=str(work.tenant_id),
@@ -27,15 +34,15 @@ def emit(work: Unit, payload: Message, *, aggregate_type: str, id: UUID, version
         aggregate_type=aggregate_type,
         aggregate_id=str(id),
         aggregate_version=version,
+        occur_time=timestamp(work.now),
         trace_parent=current.get().trace_parent,
+        payload=any_pb2.Any(type_url=TYPE_URL + full_name, value=payload.SerializeToString()),
     )
-    event.occur_time.FromDatetime(work.now)
-    event.payload.Pack(payload)
     work.insert(
         outbox,
         {
             "id": event_id,
-            "subject": subject_of(payload.DESCRIPTOR.full_name),
+            "subject": subject_of(full_name),
             "aggregate_id": id,
             "aggregate_version": version,
             "event": event.SerializeToString(),

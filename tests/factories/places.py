@@ -1,0 +1,59 @@
+"""Where requests name records, and of which kind each is: read from the contract's routes and field names."""
+
+import re
+from collections.abc import Mapping
+
+from crm_gateway.contract import Rpc, load_contract
+
+from tests.factories.messages import Path, id_paths
+
+RPCS: Mapping[str, Rpc] = {rpc.name: rpc for rpc in load_contract().rpcs}
+SERVICES = tuple(sorted({rpc.owner for rpc in RPCS.values()}))
+VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
+# What the id in a field is of. A `parent_id` is of the same kind as what has it.
+NAMED: Mapping[str, str] = {
+    "account_id": "accounts",
+    "account_owner_id": "people",
+    "assignee_id": "people",
+    "calendar_id": "calendars",
+    "contact_id": "contacts",
+    "contact_ids": "contacts",
+    "lead_id": "leads",
+    "opportunity_id": "opportunities",
+    "order_id": "orders",
+    "owner_id": "people",
+    "pipeline_id": "pipelines",
+    "reports_to_id": "contacts",
+    "role_ids": "roles",
+    "stage_id": "stages",
+    "team_id": "teams",
+    "upload_id": "uploads",
+    "user_id": "people",
+    "user_ids": "people",
+}
+PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
+
+
+def paths_of(rpc: Rpc) -> tuple[Path, ...]:
+    """Every place of an id in the request, first those in the route."""
+    return tuple(dict.fromkeys((*route_paths(rpc), *id_paths(rpc.request))))
+
+
+def route_paths(rpc: Rpc) -> tuple[Path, ...]:
+    """Of which records the request is about, as the route names them."""
+    return tuple(
+        tuple(name.split(".")) for binding in rpc.bindings[:1] for _, name in VARIABLE.findall(binding.template)
+    )
+
+
+def kind_of(rpc: Rpc, path: Path) -> str:
+    """What the id at this place of a request is of; the place itself for a field that nobody has told about."""
+    for binding in rpc.bindings[:1]:
+        for collection, name in VARIABLE.findall(binding.template):
+            if tuple(name.split(".")) == path:
+                return str(collection)
+    if path[-2:] == ("stages", "id"):
+        return "stages"
+    if path[-1] == "parent_id":
+        return PARENTS.get(path[0], ".".join(path))
+    return NAMED.get(path[-1], ".".join(path))
