@@ -30,7 +30,7 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     parser.add_argument("--seed", type=int, default=usual.seed, help="which process is killed when")
     parser.add_argument("--only", nargs="+", choices=PROCESSES, default=PROCESSES, help="kill only these")
     given = parser.parse_args(arguments)
-    return Plan(max(1, given.cycles), given.seconds, max(1, given.writers), given.seed, tuple(given.only))
+    return Plan(max(1, given.cycles), min(780.0, given.seconds), max(1, given.writers), given.seed, tuple(given.only))
 
 
 def main(arguments: Sequence[str]) -> int:

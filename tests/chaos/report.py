@@ -1,7 +1,7 @@
 """The figures of a run, as JSON and as a table, and whether they are good enough."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -23,6 +23,8 @@ class Report:
     cycles: Sequence[Cycle]
     ledger: Ledger
     found: Found
+    # What services logged that nobody had foreseen.
+    exceptions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def ready_seconds(self) -> list[float]:
@@ -42,6 +44,7 @@ class Report:
             for cycle in self.cycles
             if cycle.ready_seconds is None or cycle.ready_seconds > READY_BAR_SECONDS
         ]
+        told += [f"{process} logged {each}" for process, some in self.exceptions.items() for each in some[:10]]
         if not self.ledger.acknowledged or not self.cycles:
             told.append("nothing was written, or nothing killed")
         return told
@@ -59,6 +62,7 @@ class Report:
             "refused": len(self.ledger.refused),
             "repeated": sum(self.ledger.repeated.values()),
             "replayed": self.ledger.replayed,
+            "answers": {str(status or "none"): count for status, count in sorted(self.ledger.answers.items())},
             "ready_seconds": {
                 "p50": round(median(ready), 2) if ready else None,
                 "max": round(ready[-1], 2) if ready else None,
@@ -120,6 +124,7 @@ def printed(report: Report) -> str:
             f"{name} {told[name]}"
             for name in ("cycles", "acknowledged", "missing", "doubled", "refused", "repeated", "replayed")
         ),
+        "answers: " + ", ".join(f"{status} {count}" for status, count in told["answers"].items()),
         f"ready again: p50 {shown(ready['p50'])} s, max {shown(ready['max'])} s (bar {READY_BAR_SECONDS:.0f} s)",
         f"all effects there {told['settled_seconds']} s after the last write",
         *(f"  {each}" for each in told["problems"]),

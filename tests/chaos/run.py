@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crm_local.credentials import SERVICES
+from crm_local.processes import GATEWAY
 from crm_local.testing import Platform, platform_for_tests
 
 from tests.chaos.killing import PROCESSES, cycles_of
 from tests.chaos.reckoning import reckon
 from tests.chaos.report import Report
 from tests.chaos.writing import Client, Ledger, Writer
+from tests.fuzz.logs import exceptions_in
 from tests.load.meter import machine
 
 # Longer than a broker waits for a consumer that was killed with messages in hand.
@@ -21,6 +24,7 @@ class Plan:
     """How much of everything; the run ends with whichever of cycles and seconds is reached first."""
 
     cycles: int = 35
+    # Tokens hold for a quarter of an hour, and nobody here gets a second one.
     seconds: float = 420.0
     writers: int = 6
     seed: int = 1
@@ -57,4 +61,5 @@ async def run_on(platform: Platform, plan: Plan) -> Report:
         found, settled = await reckon(platform, ledger, seconds=SETTLE_SECONDS)
     finally:
         await client.close()
-    return Report(on, plan.seed, loop.time() - began, settled, cycles, ledger, found)
+    exceptions = {name: exceptions_in(platform.log(name)) for name in (*SERVICES, GATEWAY)}
+    return Report(on, plan.seed, loop.time() - began, settled, cycles, ledger, found, exceptions)

@@ -10,7 +10,9 @@ from uuid import uuid4
 import httpx
 from crm_local.testing import Platform
 
-AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+# What says "try again". A 500 or a 401 says something else, and would be wrong whatever is being killed.
+AGAIN = frozenset({429, 503, 504})
+NO_ANSWER = 0
 IN_USE = "IDEMPOTENCY_KEY_IN_USE"
 CALL_SECONDS = 12.0
 # Writers rest this long between two writes: the kills shall meet load, not a queue.
@@ -46,6 +48,8 @@ class Ledger:
     acknowledged: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
+    # How often a try was answered how; NO_ANSWER where the connection broke.
+    answers: Counter[int] = field(default_factory=Counter)
     longest_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     refused: list[str] = field(default_factory=list)
 
@@ -77,11 +81,7 @@ class Client:
     async def send(self, verb: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """One try; httpx.HTTPError when there is no answer."""
         sent = {"authorization": f"Bearer {self._token}"} | headers
-        answer = await self._http.request(verb, path, json=body, headers=sent)
-        if answer.status_code == 401:
-            await self.sign_in()
-            return httpx.Response(503)
-        return answer
+        return await self._http.request(verb, path, json=body, headers=sent)
 
 
 class Writer:
@@ -179,6 +179,9 @@ class Writer:
                 answer = await attempt()
             except httpx.HTTPError as error:
                 answer = httpx.Response(503, text=type(error).__name__)
+                self._ledger.answers[NO_ANSWER] += 1
+            else:
+                self._ledger.answers[answer.status_code] += 1
             if answer.status_code in {200, 201}:
                 self._ledger.acknowledged[what] += 1
                 self._ledger.replayed += answer.headers.get("idempotent-replayed") == "true"
@@ -186,7 +189,7 @@ class Writer:
                 self._ledger.longest_seconds[what] = max(self._ledger.longest_seconds[what], took)
                 return answer.json()
             told = f"{what}: {answer.status_code} {answer.text[:300]}"
-            if answer.status_code not in AGAIN and IN_USE not in answer.text:
+            if answer.status_code not in AGAIN and not (answer.status_code == 409 and IN_USE in answer.text):
                 raise NotAcknowledged(told)
             if loop.time() - began > TOO_LONG_SECONDS:
                 raise NotAcknowledged(f"{told}, for {TOO_LONG_SECONDS:.0f} s")

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 from buf.validate import validate_pb2
 from google.api import field_behavior_pb2
@@ -13,6 +12,8 @@ from google.protobuf.message_factory import GetMessageClass
 from protovalidate import Violation, collect_violations
 
 Path = tuple[str, ...]
+# A well-formed id of nothing.
+ABSENT_ID = "6f1e2a3c-5b4d-4e6f-8a7b-9c0d1e2f3a4b"
 NOON = 1_763_697_600
 ROUNDS = 40
 DEPTH = 6
@@ -37,7 +38,7 @@ TEXTS = (
 )
 # Fields with a meaning that the rules of the contract do not tell.
 NAMED: Mapping[str, Callable[[], Any]] = {
-    "login": lambda: f"{uuid4().hex}@example.com",
+    "login": lambda: "somebody@example.com",
     "time_zone": lambda: "Asia/Shanghai",
     "etag": str,
     # Shares are whole when there is but one.
@@ -46,8 +47,8 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 # What a rule across fields asks for; the path is relative to the message that has the rule.
 SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
     "target.one": (("business_minutes",), 60),
-    "preview.calendar": (("calendar_id",), str(uuid4())),
-    "payment.payer": (("payment", "account_id"), str(uuid4())),
+    "preview.calendar": (("calendar_id",), ABSENT_ID),
+    "payment.payer": (("payment", "account_id"), ABSENT_ID),
 }
 REQUIRED = field_behavior_pb2.REQUIRED
 OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
@@ -112,7 +113,7 @@ def candidates(field: FieldDescriptor) -> Sequence[Any]:
         case FieldDescriptor.CPPTYPE_STRING:
             if field.type == FieldDescriptor.TYPE_BYTES:
                 return [b"x"]
-            return [str(uuid4()), *TEXTS] if is_id(field) else TEXTS
+            return [ABSENT_ID, *TEXTS] if is_id(field) else TEXTS
         case FieldDescriptor.CPPTYPE_BOOL:
             return [True]
         case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
@@ -132,7 +133,7 @@ def settle(root: Message, violation: Violation) -> None:
         setattr(parent, path[-1], value)
         return
     if rule.endswith(".id"):
-        put_id(root, tuple(rule.split(".")), str(uuid4()))
+        put_id(root, tuple(rule.split(".")), ABSENT_ID)
         return
     parent = message_at(root, elements[:-1])
     field = parent.DESCRIPTOR.fields_by_name[elements[-1].field_name]

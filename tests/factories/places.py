@@ -1,9 +1,11 @@
-"""Where requests name records, and of which kind each is: read from the contract's routes and field names."""
+"""What requests name: of which kind each record is, read from the contract's routes and field names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from crm_gateway.contract import Rpc, load_contract
+from google.protobuf.message import Message
 
 from tests.factories.messages import Path, id_paths
 
@@ -57,3 +59,29 @@ def kind_of(rpc: Rpc, path: Path) -> str:
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
     return NAMED.get(path[-1], ".".join(path))
+
+
+# --- what the contract does not tell
+
+
+def nothing(message: Message) -> None:
+    """The contract's rules are all there is to it."""
+
+
+def make_unique(message: Message, text: str) -> None:
+    """Give what may be there only once in a tenant a name of its own."""
+    for field, inner in message.ListFields():
+        if field.name == "user":
+            inner.login = f"{text}@example.com"
+
+
+def open_on_mondays(calendar: Any) -> None:
+    del calendar.weekly[:]
+    calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
+
+
+# What the services ask for beyond the rules of the contract.
+COMPLETED: Mapping[str, Callable[[Any], None]] = {
+    "CreateCalendar": lambda request: open_on_mondays(request.calendar),
+    "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+}

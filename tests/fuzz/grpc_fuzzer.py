@@ -1,6 +1,7 @@
 """Every rpc of the contract, called with random messages at the service that serves it."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ class GrpcFuzzer:
     def __init__(self, addresses: Mapping[str, str], token: str, seed: int) -> None:
         self._addresses = addresses
         self._token = token
-        self._known: list[str] = []
+        self._known: dict[str, list[str]] = {}
         self._tokens: list[str] = []
         self._values = Values(seed, self._known, self._tokens)
         self.findings = GrpcFindings()
@@ -62,7 +63,7 @@ class GrpcFuzzer:
         try:
             while True:
                 for start in range(0, len(rpcs), AT_ONCE):
-                    batch = [(rpc, self._values.request(rpc.request)) for rpc in rpcs[start : start + AT_ONCE]]
+                    batch = [(rpc, self._values.request(rpc)) for rpc in rpcs[start : start + AT_ONCE]]
                     await asyncio.gather(*(self._call(channels[rpc.owner], rpc, data) for rpc, data in batch))
                     if time.monotonic() > end and self.findings.calls >= len(rpcs):
                         return self.findings
@@ -83,13 +84,15 @@ class GrpcFuzzer:
             return
         self.findings.codes["OK"] += 1
         self.findings.accepted.add(rpc.name)
-        response = GetMessageClass(rpc.response)()
+        response: Any = GetMessageClass(rpc.response)()
         try:
             response.ParseFromString(answer)
         except DecodeError:
             self._failure(rpc, data, "OK", "the answer is not the response that the contract says")
             return
         self._learn(response)
+        if rpc.name in {"CreateUser", "CreateRole"}:
+            remember(self._known.setdefault("users" if rpc.name == "CreateUser" else "roles", []), response.id)
 
     def _judge(self, rpc: Rpc, data: bytes, error: grpc.aio.AioRpcError) -> None:
         code, detail = error.code().name, error.details() or ""
@@ -129,13 +132,21 @@ class GrpcFuzzer:
         for descriptor, value in message.ListFields():
             if descriptor.name == "next_page_token":
                 remember(self._tokens, value)
+            elif descriptor.name == "owner_id":
+                remember(self._known.setdefault("people", []), value)
             elif descriptor.name == "id" and message.DESCRIPTOR.name not in {"User", "Role"}:
                 # Whoever changes their own user or role is locked out, and nothing more is found.
-                remember(self._known, value)
+                remember(self._known.setdefault(plural(message.DESCRIPTOR.name), []), value)
             elif descriptor.type == FieldDescriptor.TYPE_MESSAGE and depth < 3:
                 for each in list(value)[:5] if descriptor.is_repeated else [value]:
                     if isinstance(each, Message):
                         self._learn(each, depth + 1)
+
+
+def plural(name: str) -> str:
+    """`ServiceLevel` is found under `service-levels`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 
 def remember(values: list[str], value: str) -> None:

@@ -24,6 +24,8 @@ PHASES = "examples,coverage,fuzzing"
 SPARED = ("AdvanceTestClock", "RevokeToken")
 # Time for starting and for telling, beyond the time for fuzzing.
 GRACE_SECONDS = 90.0
+FIRST = 3
+MOST_FAILURES = 60
 
 
 @dataclass
@@ -32,6 +34,8 @@ class RestFindings:
 
     calls: int = 0
     operations: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    accepted: set[str] = field(default_factory=set)
     failed: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
     told: str = ""
@@ -80,4 +84,31 @@ def read_findings(events: Path, output: str, code: int) -> RestFindings:
 
 def read_event(event: Any, found: RestFindings) -> None:
     """Count what one line of the report tells."""
-    raise NotImplementedError(event)
+    if "LoadingFinished" in event:
+        found.operations = event["LoadingFinished"]["statistic"]["operations"]["selected"]
+    for name in ("FatalError", "NonFatalError"):
+        if name in event:
+            found.failed[f"schemathesis: {name}"] += 1
+            found.failures.append({"operation": "schemathesis", "told": str(event[name])[:2000]})
+    recorder = event.get("ScenarioFinished", {}).get("recorder", {})
+    label = recorder.get("label", "")
+    exchanges = recorder.get("interactions", {})
+    for exchange in exchanges.values():
+        found.calls += 1
+        status = str((exchange.get("response") or {}).get("status_code", "none"))
+        found.statuses[status] += 1
+        if status.startswith("2"):
+            found.accepted.add(label)
+    for case, checks in recorder.get("checks", {}).items():
+        for check in checks:
+            if check["status"] == "failure":
+                note_failure(found, label, check, exchanges.get(case))
+
+
+def note_failure(found: RestFindings, label: str, check: Any, exchange: Any) -> None:
+    """Count a failed check; the first of each kind are kept with all that was sent and answered."""
+    what = f"{label} {check['name']}"
+    found.failed[what] += 1
+    if found.failed[what] <= FIRST and len(found.failures) < MOST_FAILURES:
+        told = str(check.get("failure_info") or check.get("failure") or check)[:3000]
+        found.failures.append({"operation": label, "check": check["name"], "told": told, "exchange": exchange})

@@ -1,6 +1,5 @@
 """One run of both fuzzers on a platform of its own."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +12,12 @@ from crm_local.processes import GATEWAY, gateway_program
 from crm_local.testing import Platform, platform_for_tests
 
 from tests.fuzz.grpc_fuzzer import GrpcFindings, GrpcFuzzer
+from tests.fuzz.logs import exceptions_in
 from tests.fuzz.rest_fuzzer import RestFindings, fuzz_rest
 from tests.load.meter import machine
 
 UNLIMITED = {f"CRM_RATE_LIMIT_{name}": "0" for name in ("TOKEN", "TENANT", "ANONYMOUS")}
 START_SECONDS = 60.0
-# What a service logs when something happened that nobody had foreseen, and the exception below it.
-UNFORESEEN = re.compile(r"rpc\.failed|background_ended|request\.failed|Exception in ASGI")
-EXCEPTION = re.compile(r"^(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Violation)\b.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,3 @@ async def signed_in(platform: Platform) -> str:
     async with httpx.AsyncClient(base_url=platform.rest_url, trust_env=False, timeout=20) as client:
         answer = await client.post("/v1/auth:token", json=platform.demo_login)
     return str(answer.raise_for_status().json()["access_token"])
-
-
-def exceptions_in(log: str) -> list[str]:
-    """The exceptions of calls that failed in a way nobody had foreseen, each once, and how often."""
-    if not UNFORESEEN.search(log):
-        return []
-    seen: dict[str, int] = {}
-    for match in EXCEPTION.finditer(re.sub(r"\x1b\[[0-9;]*m", "", log)):
-        seen[match[0][:300]] = seen.get(match[0][:300], 0) + 1
-    return [f"{count} x {told}" for told, count in sorted(seen.items(), key=lambda each: -each[1])][:40]

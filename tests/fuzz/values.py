@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from crm_gateway.contract import Rpc
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.factories.messages import TEXTS, is_id, settled
+from tests.factories.messages import TEXTS, has_id, is_id, minimal, put_id, settled
+from tests.factories.places import COMPLETED, kind_of, make_unique, nothing, paths_of
 
 DEPTH = 4
 INT32 = (0, 1, -1, 2, 7, 50, 200, 201, 2**31 - 1, -(2**31), 1_000_000)
@@ -81,25 +83,64 @@ ODD_IDS = (
 
 
 class Values:
-    """Random messages. Ids are often of `known` resources, so that what is behind a look-up is reached too."""
+    """Random requests. Ids are mostly of `known` resources, so that what is behind a look-up is reached too."""
 
-    def __init__(self, seed: int, known: Sequence[str], tokens: Sequence[str]) -> None:
+    def __init__(self, seed: int, known: Mapping[str, Sequence[str]], tokens: Sequence[str]) -> None:
         self.chance = random.Random(seed)
-        # Grows while the fuzzer works: ids and page tokens that were answered.
+        # Both grow while the fuzzer works: ids by the kind of what they are of, and page tokens.
         self.known, self.tokens = known, tokens
 
-    def request(self, descriptor: Descriptor) -> bytes:
-        """The bytes of a request: a message that keeps the rules, one that does not, a damaged one, or noise."""
+    def request(self, rpc: Rpc) -> bytes:
+        """The bytes of a request: one that keeps the rules, one that does not, a damaged one, or noise."""
         kind = self.chance.random()
         if kind < 0.03:
             return self.chance.randbytes(self.chance.randrange(0, 200))
-        message = self.message(descriptor, odd=0.5 if kind < 0.4 else 0.05)
+        if kind > 0.7:
+            return self.good(rpc).SerializeToString()
+        message = self.message(rpc.request, odd=0.5 if kind < 0.4 else 0.05)
         if kind > 0.5:
             # Some random values cannot be mended; then they stand for themselves.
             with contextlib.suppress(AssertionError):
                 settled(message)
+        self.name_known(rpc, message)
         data = message.SerializeToString()
         return self.damaged(data) if 0.4 < kind < 0.45 else data
+
+    def good(self, rpc: Rpc) -> Message:
+        """A request with what the contract requires, and often one thing more that is strange."""
+        message = minimal(rpc.request)
+        COMPLETED.get(rpc.name, nothing)(message)
+        make_unique(message, f"{self.chance.getrandbits(64):x}")
+        if self.chance.random() < 0.5:
+            stranger = self.message(rpc.request, odd=0.3)
+            self._take_over(message, stranger, [field.name for field, _ in stranger.ListFields()])
+        self.name_known(rpc, message)
+        return message
+
+    def _take_over(self, message: Message, stranger: Message, names: Sequence[str]) -> None:
+        """Replace one field of the message, or of the resource in it, by the stranger's."""
+        name = self.chance.choice(names) if names else ""
+        field = message.DESCRIPTOR.fields_by_name.get(name)
+        if field is None:
+            return
+        if field.message_type is not None and not field.is_repeated and message.HasField(name):
+            inner = getattr(stranger, name)
+            self._take_over(getattr(message, name), inner, [each.name for each, _ in inner.ListFields()])
+            return
+        message.ClearField(name)
+        other = type(message)()
+        other.CopyFrom(stranger)
+        for each, _ in list(other.ListFields()):
+            if each.name != name:
+                other.ClearField(each.name)
+        message.MergeFrom(other)
+
+    def name_known(self, rpc: Rpc, message: Message) -> None:
+        """Put ids of what there is where ids stand, more often than not."""
+        for path in paths_of(rpc):
+            there = self.known.get(kind_of(rpc, path))
+            if there and has_id(message, path) and self.chance.random() < 0.8:
+                put_id(message, path, self.chance.choice(there))
 
     def damaged(self, data: bytes) -> bytes:
         """With some bytes changed, or cut off."""
@@ -171,8 +212,6 @@ class Values:
         if strange:
             return self.chance.choice(ODD_IDS if is_id(field) and self.chance.random() < 0.5 else ODD_TEXTS)
         if is_id(field):
-            if self.known and self.chance.random() < 0.8:
-                return self.chance.choice(self.known)
             return str(UUID(int=self.chance.getrandbits(128), version=4))
         if field.name == "page_token":
             return self.chance.choice(self.tokens) if self.tokens and self.chance.random() < 0.8 else ""

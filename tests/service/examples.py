@@ -17,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
 
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
-from tests.factories.places import RPCS, kind_of, paths_of, route_paths
+from tests.factories.places import COMPLETED, RPCS, kind_of, make_unique, nothing, paths_of, route_paths
 from tests.service.running import ADMIN, Running, User, violations_of
 
 
@@ -106,6 +106,7 @@ class World:
         """A request that keeps the rules, in which every id is of something that the user has made."""
         message = minimal(rpc.request)
         COMPLETED.get(rpc.name, nothing)(message)
+        make_unique(message, new_id().hex)
         for path in paths_of(rpc):
             if has_id(message, path) or path in ALSO_NAMED.get(rpc.name, ()):
                 put_id(message, path, await self.example(needed_kind(rpc, path), user))
@@ -194,20 +195,6 @@ EXAMPLES: Mapping[str, Example] = {
 }
 
 
-def nothing(message: Message) -> None:
-    """The contract's rules are all there is to it."""
-
-
-def open_on_mondays(calendar: Any) -> None:
-    del calendar.weekly[:]
-    calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
-
-
-# What the services ask for beyond the rules of the contract.
-COMPLETED: Mapping[str, Callable[[Any], None]] = {
-    "CreateCalendar": lambda request: open_on_mondays(request.calendar),
-    "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
-}
 # Ids that the contract does not require; without them others in the same request would mean nothing.
 ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOpportunity": (("opportunity", "pipeline_id"),),

@@ -67,16 +67,19 @@ async def test_an_opportunity_begins_in_the_first_stage_of_the_default_pipeline(
     assert event.opportunity == opportunity
 
 
-async def test_what_does_not_fit_is_refused(create: Create, pipeline: Pipeline, sales: Running) -> None:
+async def test_what_does_not_fit_is_refused(create: Create, pipeline: Pipeline, sales: Running, user: User) -> None:
     for fields, named in (
         ({"amount": cny("-1")}, "opportunity.amount"),
         ({"amount": cny("1.001")}, "opportunity.amount.amount"),
         ({"expected_close_date": "2027-02-30"}, "opportunity.expected_close_date"),
-        ({"team": [pb.TeamShare(user_id=str((await sales.user()).id), percent="99")]}, "opportunity.team"),
+        ({"team": [pb.TeamShare(user_id=str(user.id), percent="99")]}, "opportunity.team"),
     ):
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await create(**fields)
         assert refusal.fields == [named]
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await create(team=[pb.TeamShare(user_id=str((await sales.user()).id), percent="100")])
+    assert refusal.fields == ["opportunity.team[0].user_id"]
     with refused("FAILED_PRECONDITION", "STAGE_NOT_IN_PIPELINE"):
         await create(stage_id=pipeline.stages[0].id)
     with refused("NOT_FOUND", "PIPELINE_NOT_FOUND"):

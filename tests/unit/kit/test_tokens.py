@@ -119,13 +119,11 @@ async def test_the_same_token_is_checked_once_but_its_expiry_always(
         await verifier.verify(token)
 
 
-async def test_a_new_key_is_found_and_the_old_one_still_holds(
-    signer: Signer, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_new_key_is_found_and_the_old_one_still_holds(signer: Signer) -> None:
+    seconds = iter(range(0, 10_000, 60))
+    verifier = TokenVerifier([Issuer(NAME, "guanxi", signer.fetch)], clock=lambda: float(next(seconds)))
     await verifier.verify(signer.token())
     signer.rotate("second")
-    later = time.monotonic() + 60
-    monkeypatch.setattr(time, "monotonic", lambda: later)
     await verifier.verify(signer.token("second"))
     await verifier.verify(signer.token("first", sub="another"))
 

@@ -4,7 +4,7 @@ Known for at most a second, so a right that is taken away is gone everywhere wit
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -146,6 +146,25 @@ def team_of_user() -> Any:
         access_users.c.id == bindparam("id"),
         access_users.c.active,
     )
+
+
+@statement
+def active_users() -> Any:
+    return select(access_users.c.id).where(
+        access_users.c.tenant_id == bindparam("tenant_id"),
+        access_users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+        access_users.c.active,
+    )
+
+
+async def require_users(reader: Reader, ids: Sequence[UUID], *, field: str) -> None:
+    """InvalidArgument unless all are active users; `field` is the path of the list, `team[{}].user_id` for example."""
+    if not ids:
+        return
+    known = {row["id"] for row in await reader.all(active_users(), ids=list(ids))}
+    for index, id in enumerate(ids):
+        if id not in known:
+            raise invalid_field(field.format(index), "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
 
 
 async def owner_team(reader: Reader, owner_id: UUID, *, field: str) -> UUID | None:

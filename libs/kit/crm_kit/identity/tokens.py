@@ -95,8 +95,8 @@ class KeyRing:
 class TokenVerifier:
     """`await verifier.verify(token)` gives its claims or raises Unauthenticated."""
 
-    def __init__(self, issuers: list[Issuer]) -> None:
-        self._rings = {issuer.name: KeyRing(issuer) for issuer in issuers}
+    def __init__(self, issuers: list[Issuer], clock: Callable[[], float] = time.monotonic) -> None:
+        self._rings = {issuer.name: KeyRing(issuer, clock) for issuer in issuers}
         self._seen: dict[bytes, Claims] = {}
 
     async def verify(self, token: str) -> Claims:

@@ -8,6 +8,7 @@ from crm_kit.database.locks import hold
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Unit
 from crm_kit.directory.access import owner_team
+from crm_kit.errors import invalid_field
 from crm_kit.events.outbox import emit
 from crm_kit.history import changed_fields, record_change
 from crm_kit.ids import new_id
@@ -16,7 +17,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.accounts.model import Account, ExternalId, Kind, Status
-from crm_customer.accounts.queries import get_account
+from crm_customer.accounts.queries import get_account, get_accounts
 from crm_customer.accounts.tables import PROJECTIONS, account_external_ids, account_search, accounts
 from crm_customer.accounts.wire import account_created, account_status_changed, account_updated
 from crm_customer.contacts.queries import names_at_account
@@ -43,6 +44,7 @@ async def create_account(work: Unit, *, kind: Kind, display_name: str, values: d
     """Create an account from the values of its other fields; the caller becomes its owner unless one is named."""
     owner_id = values.get("owner_id") or work.actor.user_id
     team_id = await owner_team(work, owner_id, field="account.owner_id")
+    await check_parent(work, values)
     account = Account(
         id=new_id(),
         kind=kind,
@@ -67,6 +69,7 @@ async def update_account(work: Unit, id: UUID, values: dict[str, Any], *, etag: 
     if "owner_id" in values:
         values["owner_id"] = values["owner_id"] or before.owner_id
         values["owner_team_id"] = await owner_team(work, values["owner_id"], field="account.owner_id")
+    await check_parent(work, values)
     after = before.update(values, now=work.now, etag=etag)
     if after is before:
         return before
@@ -80,6 +83,13 @@ async def update_account(work: Unit, id: UUID, values: dict[str, Any], *, etag: 
         await hold(work, f"account_search {id}")
         put_search_tokens(work, after, contact_names=await names_at_account(work, id))
     return save(work, before, after, "UPDATED", account_updated(after, names))
+
+
+async def check_parent(work: Unit, values: dict[str, Any]) -> None:
+    """Refuse a parent that does not exist, or that the caller may not know to exist: it is the same to them."""
+    parent_id = values.get("parent_id")
+    if parent_id is not None and parent_id not in await get_accounts(work, [parent_id]):
+        raise invalid_field("account.parent_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 
 async def change_account_status(work: Unit, id: UUID, status: Status, *, etag: str = "") -> Account:

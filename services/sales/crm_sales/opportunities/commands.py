@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import Unit
-from crm_kit.directory.access import owner_team
+from crm_kit.directory.access import owner_team, require_users
 from crm_kit.etags import check_etag
 from crm_kit.events.outbox import emit
 from crm_kit.history import changed_fields, record_change
@@ -40,8 +40,15 @@ async def create_opportunity(work: Unit, customer: Customer, values: dict[str, A
         pipeline.position(values["stage_id"])
     owner_id = values["owner_id"] or str(work.actor.user_id)
     team_id = await owner_team(work, UUID(owner_id), field="opportunity.owner_id")
+    await require_team(work, values)
     owned = {"owner_id": owner_id, "owner_team_id": str(team_id or "")}
     return open_opportunity(work, pipeline, **values | owned), pipeline
+
+
+async def require_team(work: Unit, values: dict[str, Any]) -> None:
+    """REFERENCE_NOT_FOUND unless everyone who has a share is an active user."""
+    users = [UUID(share.user_id) for share in values.get("team", ())]
+    await require_users(work, users, field="opportunity.team[{}].user_id")
 
 
 def open_opportunity(work: Unit, pipeline: Pipeline, **values: Any) -> Opportunity:
@@ -70,6 +77,7 @@ async def update_opportunity(
         values["owner_id"] = values["owner_id"] or before.owner_id
         team_id = await owner_team(work, UUID(values["owner_id"]), field="opportunity.owner_id")
         values["owner_team_id"] = str(team_id or "")
+    await require_team(work, values)
     after = before.update(values, now=work.now, etag=etag)
     if after is not before:
         save(work, before, after, "UPDATED")

@@ -38,7 +38,7 @@ class AccountBook:
 
         Call it before anything is gathered: while the customer service is asked, no connection is held.
         """
-        known = await find_account(work, id)
+        known = await find_account(work, id, scope=work.actor.access.scope("accounts.read"))
         if known is not None:
             return known
         await work.release()
