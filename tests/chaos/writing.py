@@ -123,13 +123,13 @@ class Writer:
 
         async def attempt() -> httpx.Response:
             nonlocal lost
+            tried_before, lost = lost, True
             answer = await self._client.send("PATCH", path, {"industry": value}, **{"if-match": f'"{account.etag}"'})
-            if answer.status_code == 412 and lost:
+            if answer.status_code == 412 and tried_before:
                 # Some try whose answer we never saw may be the one that stood in the way.
                 answer = await self._client.send("GET", path)
                 if answer.status_code == 200 and answer.json()["industry"] != value:
                     raise NotAcknowledged(f"update of {path}: the etag is stale and the value is not ours")
-            lost = True
             return answer
 
         updated = await self._persist("update", attempt)

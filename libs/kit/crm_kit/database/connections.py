@@ -18,7 +18,7 @@ from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
-from crm_kit.errors import Unavailable
+from crm_kit.errors import InvalidArgument, Unavailable
 
 Record = asyncpg.Record
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ ACQUIRE_SECONDS = 5
 UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
+    # What a connection says whose server was killed in the middle of an answer.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -140,9 +142,11 @@ async def _seeing(tenant: UUID | str, proxy: object) -> Connection:
 
 @contextlib.contextmanager
 def _reported() -> Iterator[None]:
-    """Say that the database is away, or too slow, as what it means to a caller."""
+    """Say what the database could not do, as what it means to a caller."""
     try:
         yield
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise InvalidArgument("text must not contain the character U+0000") from error
     except UNAVAILABLE as error:
         raise Unavailable("the database does not answer") from error
     except TimeoutError as error:
