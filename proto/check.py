@@ -9,12 +9,12 @@ against the last commit; then a break passes when a commit of that change says `
 
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 from crm_kit.contract import contract_problems
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -99,10 +99,10 @@ def broken(root: Path, revision: str, image: Path) -> list[str]:
     """What the image breaks of the contract at a revision."""
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(
-            ["git", "-C", str(root), "archive", revision, "proto"], capture_output=True, check=True
+            ["git", "-C", str(root), "archive", "--format=zip", revision, "proto"], capture_output=True, check=True
         )
-        with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
-            files.extractall(folder, filter="data")
+        with ZipFile(BytesIO(archive.stdout)) as files:
+            files.extractall(folder)
         before = Path(folder) / "before.binpb"
         failure = compile_image(Path(folder) / "proto", before)
         if failure:

@@ -28,10 +28,7 @@ CREATED_TABLE = re.compile(r"^    op\.create_table\(\s*'(\w+)'", re.MULTILINE)
 
 TEMPLATE = '''"""{message}."""
 
-import sqlalchemy as sa
-from alembic import op
-from crm_kit.migrations import {imports}
-from sqlalchemy.dialects import postgresql
+{imports}
 
 revision = "{revision}"
 down_revision = {down_revision}
@@ -85,16 +82,14 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
     revision = f"{int(heads[0]) + 1:04}" if heads else "0001"
     upgrade = _protected(_body(found.upgrade_ops), metadata)
     downgrade = _body(found.downgrade_ops)
-    imports = ["protected"] if "protected(" in upgrade else []
     if not heads:
-        imports = ["create_functions", "drop_functions", *imports]
         upgrade = "    create_functions()\n" + upgrade
         downgrade += "\n    drop_functions()"
     target = folder / "versions" / f"{revision}_{re.sub(r'[^a-z0-9]+', '_', message.lower()).strip('_')}.py"
     target.write_text(
         TEMPLATE.format(
             message=message,
-            imports=", ".join(imports) or "run",
+            imports=_imports(upgrade + downgrade),
             revision=revision,
             down_revision=f'"{heads[0]}"' if heads else "None",
             upgrade=upgrade,
@@ -157,6 +152,16 @@ def _body(operations: Any) -> str:
     lines = re.sub(r"(?<![\w.])(Text|Uuid|Integer)\(", r"sa.\1(", lines).replace("astext_type=sa.Text()", "")
     kept = [line for line in lines.splitlines() if line.strip() and not NOISE.match(line)]
     return "\n".join(f"    {line}" if not line.startswith("    ") else line for line in kept) or "    pass"
+
+
+def _imports(code: str) -> str:
+    """The import lines that a migration needs."""
+    ours = [name for name in ("create_functions", "drop_functions", "protected") if f"{name}(" in code]
+    lines = ["import sqlalchemy as sa"] if "sa." in code else []
+    lines.append("from alembic import op")
+    lines += [f"from crm_kit.migrations import {', '.join(ours)}"] if ours else []
+    lines += ["from sqlalchemy.dialects import postgresql"] if "postgresql." in code else []
+    return "\n".join(lines)
 
 
 def _protected(upgrade: str, metadata: MetaData) -> str:

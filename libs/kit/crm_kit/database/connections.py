@@ -113,13 +113,13 @@ class Database:
     @contextlib.asynccontextmanager
     async def connection(self, tenant: UUID | str) -> AsyncIterator[Connection]:
         """A connection that sees this tenant's rows; `ALL_TENANTS` sees plumbing across tenants."""
-        with _reported():
+        with reported():
             async with self._acquire() as proxy:
                 yield await _seeing(tenant, proxy)
 
     async def all(self, tenant: UUID | str, query: Statement, values: Mapping[str, Any]) -> list[Record]:
         """All rows of one statement, outside any transaction."""
-        with _reported():
+        with reported():
             async with self._acquire() as proxy:
                 connection = await _seeing(tenant, proxy)
                 return await connection.fetch(query.sql, *query.arguments(values))
@@ -141,16 +141,16 @@ async def _seeing(tenant: UUID | str, proxy: object) -> Connection:
 
 
 @contextlib.contextmanager
-def _reported() -> Iterator[None]:
+def reported() -> Iterator[None]:
     """Say what the database could not do, as what it means to a caller."""
     try:
         yield
     except asyncpg.CharacterNotInRepertoireError as error:
         raise InvalidArgument("text must not contain the character U+0000") from error
-    except UNAVAILABLE as error:
-        raise Unavailable("the database does not answer") from error
     except TimeoutError as error:
         raise Unavailable("the database is too busy to answer in time") from error
+    except UNAVAILABLE as error:
+        raise Unavailable("the database does not answer") from error
 
 
 def row_of(entity: Any) -> dict[str, Any]:

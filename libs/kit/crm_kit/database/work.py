@@ -20,10 +20,10 @@ import asyncpg
 from asyncpg.transaction import Transaction
 from sqlalchemy import Table, bindparam, delete, insert, update
 
-from crm_kit.database.connections import UNAVAILABLE, Connection, Database, Record
+from crm_kit.database.connections import UNAVAILABLE, Connection, Database, Record, reported
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.tables import Violation
-from crm_kit.errors import AlreadyExists, Conflict, CrmError, InvalidArgument, Unavailable, invalid_field
+from crm_kit.errors import AlreadyExists, Conflict, CrmError, Unavailable, invalid_field
 from crm_kit.identity.access import Actor, Scope
 
 UNMET = "CRM01"
@@ -311,23 +311,22 @@ class UnmetError(Exception):
 @contextlib.contextmanager
 def translated(violations: Mapping[str, Violation]) -> Any:
     """Turn the database's errors into ours; what is not foreseen stays as it is and ends as INTERNAL."""
-    try:
-        yield
-    except asyncpg.IntegrityConstraintViolationError as error:
-        violation = violations.get(error.constraint_name or "")
-        if violation is None:
+    with reported():
+        try:
+            yield
+        except asyncpg.IntegrityConstraintViolationError as error:
+            violation = violations.get(error.constraint_name or "")
+            if violation is None:
+                raise
+            raise refused(violation) from error
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            raise Conflict("others changed the same thing at the same time; try again") from error
+        except asyncpg.QueryCanceledError as error:
+            raise Unavailable("the database took too long") from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == UNMET:
+                raise UnmetError(int(str(error.args[0]))) from None
             raise
-        raise refused(violation) from error
-    except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
-        raise Conflict("others changed the same thing at the same time; try again") from error
-    except asyncpg.QueryCanceledError as error:
-        raise Unavailable("the database took too long") from error
-    except asyncpg.CharacterNotInRepertoireError as error:
-        raise InvalidArgument("text must not contain the character U+0000") from error
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == UNMET:
-            raise UnmetError(int(str(error.args[0]))) from None
-        raise
 
 
 def refused(violation: Violation) -> CrmError:
