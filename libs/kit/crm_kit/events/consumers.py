@@ -37,7 +37,9 @@ log = structlog.get_logger()
 Payload = TypeVar("Payload", bound=Message)
 Event = event_pb2.Event
 Handler = Callable[[Unit, Event, Any], Awaitable[None]]
-BATCH = 200
+BATCH = 100
+# How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
+ACK_WAIT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
@@ -66,6 +68,7 @@ class Consumers:
         # An event is tried once more than there are waits here, then it is a dead letter.
         self._backoff_seconds = backoff_seconds
         self._subscriptions: dict[str, Subscription] = {}
+        self._failures: dict[str, int] = {}
 
     def on(self, payload: type[Payload], handler: Callable[[Unit, Event, Payload], Awaitable[None]]) -> None:
         """Call `handler(work, event, payload)` for each event of this type, exactly once in effect."""
@@ -90,7 +93,7 @@ class Consumers:
             durable_name=self.name,
             filter_subjects=sorted(subject_of(name) for name in self._subscriptions),
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=60,
+            ack_wait=ACK_WAIT_SECONDS,
             max_ack_pending=2 * BATCH,
         )
         await stream.add_consumer(STREAM, config)
@@ -127,7 +130,6 @@ class Consumers:
 
     async def _handle(self, message: Msg, event: Event) -> None:
         """Have the effect once, then acknowledge; or say when to send it again."""
-        tries = message.metadata.num_delivered
         try:
             await self.apply(event)
         except Unavailable:
@@ -136,13 +138,23 @@ class Consumers:
         except Exception as error:
             # Whatever a handler raises must not stop the events behind it.
             log.warning("consumer.failed", event_type=event.payload.type_url, event_id=event.id, exc_info=True)
-            if tries <= len(self._backoff_seconds):
-                await message.nak(delay=self._backoff_seconds[tries - 1])
-            else:
-                await self._bury(event, error)
-                await message.term()
+            await self._failed(message, event, error)
         else:
+            self._failures.pop(event.id, None)
             await message.ack()
+
+    async def _failed(self, message: Msg, event: Event, error: Exception) -> None:
+        """Have it sent again after a growing wait; after the last one it is a dead letter.
+
+        Counted here, since the broker also counts deliveries while the database was away.
+        """
+        failures = self._failures[event.id] = self._failures.get(event.id, 0) + 1
+        if failures <= len(self._backoff_seconds):
+            await message.nak(delay=self._backoff_seconds[failures - 1])
+            return
+        await self._bury(event, error)
+        await message.term()
+        del self._failures[event.id]
 
     async def apply(self, event: Event) -> None:
         """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
