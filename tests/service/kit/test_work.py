@@ -1,0 +1,70 @@
+"""Units of work: all or nothing, and what a broken connection means."""
+
+import asyncpg
+import pytest
+from crm_customer.accounts.tables import accounts
+from crm_kit.database.statements import compile_statement
+from crm_kit.errors import Conflict, Unavailable
+from crm_kit.ids import new_id
+from crm_kit.plumbing import changes
+from crm_local.testing import Servers
+from sqlalchemy import func, select
+
+from tests.service.running import Running
+
+ROW = {"resource_type": "test", "version": 1, "actor_id": new_id(), "action": "DONE", "fields": []}
+
+
+async def count(customer: Running, tenant_id: object) -> int:
+    query = compile_statement(select(func.count()).select_from(changes))
+    rows = await customer.service.database.all(str(tenant_id), query, {})
+    return int(rows[0][0])
+
+
+async def test_rows_are_gathered_and_become_true_together(customer: Running) -> None:
+    tenant_id = await customer.tenant()
+    async with customer.unit(tenant_id) as work:
+        for _ in range(3):
+            work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+        assert await count(customer, tenant_id) == 0
+    assert await count(customer, tenant_id) == 3
+
+
+async def test_one_row_that_is_not_what_was_read_undoes_them_all(customer: Running) -> None:
+    tenant_id = await customer.tenant()
+    with pytest.raises(Conflict):
+        async with customer.unit(tenant_id) as work:
+            work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+            work.save(accounts, {"id": new_id(), "display_name": "x", "version": 2}, version=1)
+    assert await count(customer, tenant_id) == 0
+
+
+async def test_what_was_flushed_is_read_by_the_unit_and_by_nobody_else(customer: Running) -> None:
+    tenant_id = await customer.tenant()
+    query = compile_statement(select(func.count()).select_from(changes))
+    async with customer.unit(tenant_id) as work:
+        work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+        await work.flush()
+        assert [row[0] for row in await work.all(query)] == [1]
+        assert await count(customer, tenant_id) == 0
+    assert await count(customer, tenant_id) == 1
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_connection_that_dies_means_unavailable_and_nothing_written(
+    flushed: bool, customer: Running, servers: Servers
+) -> None:
+    tenant_id = await customer.tenant()
+    operator = await asyncpg.connect(servers.superuser_url())
+    try:
+        with pytest.raises(Unavailable):
+            async with customer.unit(tenant_id) as work:
+                pid = await work.one(compile_statement(select(func.pg_backend_pid())))
+                assert pid is not None
+                work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+                if flushed:
+                    await work.flush()
+                await operator.execute("SELECT pg_terminate_backend($1, 5000)", pid[0])
+    finally:
+        await operator.close()
+    assert await count(customer, tenant_id) == 0
