@@ -1,0 +1,48 @@
+"""Settings that make no sense stop the start with one line that says which."""
+
+import pytest
+from crm_kit.settings import ServiceSettings, read_settings
+
+GOOD = {"CRM_DATABASE_URL": "postgresql://u:p@127.0.0.1/d", "CRM_PAGE_TOKEN_KEY": "k" * 16}
+
+
+@pytest.fixture(autouse=True)
+def good(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_good_settings_are_read() -> None:
+    assert read_settings(ServiceSettings).database_url == GOOD["CRM_DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CRM_DATABASE_URL", "mysql://x"),
+        ("CRM_LISTEN_ADDRESS", "127.0.0.1:99999"),
+        ("CRM_LISTEN_ADDRESS", "7000"),
+        ("CRM_DATABASE_POOL_SIZE", "0"),
+        ("CRM_LOG_LEVEL", "loud"),
+        ("CRM_PAGE_TOKEN_KEY", "short"),
+        ("CRM_TRACE_SAMPLE_RATIO", "1.5"),
+        ("CRM_OIDC_ISSUERS", '[{"issuer": "https://x.example"}]'),
+    ],
+)
+def test_one_that_makes_no_sense_is_named_in_one_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stopped:
+        read_settings(ServiceSettings)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert said.count("\n") == 1
+    assert name in said
+
+
+def test_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("CRM_PAGE_TOKEN_KEY", "hunter2")
+    with pytest.raises(SystemExit):
+        read_settings(ServiceSettings)
+    assert "hunter2" not in capsys.readouterr().err
