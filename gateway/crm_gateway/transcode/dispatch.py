@@ -9,6 +9,7 @@ import grpc
 from google.protobuf import message_factory
 
 from crm_gateway.admission import Admission
+from crm_gateway.call_telemetry import CallTelemetry
 from crm_gateway.channels import Call, Channels
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.preconditions import etag_required
@@ -40,6 +41,7 @@ class Dispatcher:
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
+        self._telemetry = CallTelemetry(settings.trace_sample_ratio)
 
     def allowed(self, raw_path: str) -> tuple[str, ...]:
         """The verbs a path takes; none when no RPC is there."""
@@ -98,9 +100,15 @@ class Dispatcher:
 
     async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> tuple[Any, bool]:
         """The response message, and whether the service had answered the same before."""
+        with self._telemetry.call(operation.rpc.path, trace_parent_of(exchange)) as trace_parent:
+            return await self._call_traced(operation, request, exchange, trace_parent)
+
+    async def _call_traced(
+        self, operation: Operation, request: Any, exchange: Exchange, trace_parent: str
+    ) -> tuple[Any, bool]:
         call = self._calls[operation](
             request,
-            metadata=metadata_of(exchange),
+            metadata=metadata_of(exchange, trace_parent),
             timeout=timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout),
         )
         watch = _Watch(exchange, call)
@@ -144,8 +152,14 @@ class _Watch:
             self._task.cancel()
 
 
-def metadata_of(exchange: Exchange) -> Metadata:
-    """What the services learn of the request besides its message."""
+def trace_parent_of(exchange: Exchange) -> str:
+    """The client's W3C `traceparent`; an empty string without one that can be read."""
+    sent = exchange.headers.get(b"traceparent", b"")
+    return sent.decode() if _TRACE_PARENT.fullmatch(sent) else ""
+
+
+def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata:
+    """What the services learn of the request besides its message; the client's trace unless another is given."""
     headers = exchange.headers
     metadata: Metadata = [("x-request-id", exchange.request_id)]
     if (authorization := headers.get(b"authorization")) is not None and _VISIBLE.fullmatch(authorization):
@@ -154,9 +168,9 @@ def metadata_of(exchange: Exchange) -> Metadata:
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ProblemError(malformed("Idempotency-Key", "format", "expected 1 to 255 visible ASCII characters"))
         metadata.append(("idempotency-key", key.decode()))
-    trace = headers.get(b"traceparent")
-    if trace is not None and _TRACE_PARENT.fullmatch(trace):
-        metadata.append(("traceparent", trace.decode()))
+    trace = trace_parent_of(exchange) if trace_parent is None else trace_parent
+    if trace:
+        metadata.append(("traceparent", trace))
     return metadata
 
 

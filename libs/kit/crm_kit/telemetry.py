@@ -42,7 +42,7 @@ class CallMetrics:
 
     def __init__(self, service: str) -> None:
         meter = metrics.get_meter(f"guanxi.{service}")
-        self._durations = meter.create_histogram("rpc.server.duration", unit="ms")
+        self._durations = meter.create_histogram("rpc.duration", unit="ms")
         self._labels: dict[tuple[str, str], Mapping[str, str]] = {}
 
     def record(self, method: str, code: str, seconds: float) -> None:
