@@ -149,7 +149,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "") -> Prob
     return Problem(
         _status(meaning, info.reason),
         info.reason,
-        error.details() or meaning.detail,
+        _detail(error.details() or meaning.detail, details.get("BadRequest"), body_field),
         _violations(details.get("BadRequest"), body_field),
         meaning.retry_after if retry is None else _whole(retry.retry_delay.ToTimedelta().total_seconds()),
     )
@@ -193,6 +193,13 @@ def _violations(bad_request: Any, body_field: str) -> list[FieldViolation]:
         FieldViolation(_as_sent(each.field, body_field), each.reason, each.description)
         for each in bad_request.field_violations
     ]
+
+
+def _detail(text: str, bad_request: Any, body_field: str) -> str:
+    """The text with the paths of its fields as they were sent."""
+    for each in () if bad_request is None else bad_request.field_violations:
+        text = text.replace(f"{each.field}:", f"{_as_sent(each.field, body_field)}:")
+    return text
 
 
 def _as_sent(path: str, body_field: str) -> str:
