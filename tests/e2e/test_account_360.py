@@ -54,7 +54,7 @@ async def test_whichever_service_is_killed_the_page_answers_without_its_parts(
 async def test_a_colleague_without_the_rights_for_a_part_gets_the_others(platform: Platform, path: str) -> None:
     login = platform.demo_login
     async with httpx.AsyncClient(base_url=platform.rest_url, timeout=30) as http:
-        agent = await sign_in(http, "Zhao Min", "zhao.min@demo.example", login["password"])
+        agent = await sign_in(http, "Service agent", "service.agent@demo.example", login["password"])
         page = await agent.get(path)
     assert {(entry["part"], entry["reason"]) for entry in page["missing"]} == {
         ("credit", "PERMISSION_DENIED"),
@@ -65,7 +65,7 @@ async def test_a_colleague_without_the_rights_for_a_part_gets_the_others(platfor
 
 async def test_who_may_not_know_the_account_is_told_nothing(platform: Platform, path: str) -> None:
     async with httpx.AsyncClient(base_url=platform.rest_url, timeout=30) as http:
-        rep = await sign_in(http, "Li Na", "li.na@demo.example", platform.demo_login["password"])
+        rep = await sign_in(http, "Salesperson north", "sales.north@demo.example", platform.demo_login["password"])
         hidden = await rep.send("GET", path)
         unknown = await rep.send("GET", path.replace(path[14:18], "0000"))
     assert (hidden.status_code, hidden.json()["reason"]) == (404, "ACCOUNT_NOT_FOUND")

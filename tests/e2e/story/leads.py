@@ -42,8 +42,8 @@ async def _created_once(scene: Scene) -> None:
     manager, rep = scene.people.manager, scene.people.north
     tell.step(manager.name, f"assigns it to {rep.name}")
     scene.lead = await manager.post(f"/v1/leads/{first['id']}:assign", {"owner_id": rep.id})
-    hold(scene.lead["owner_id"] == rep.id and not scene.lead["in_pool"], "it is not in her hands")
-    tell.found(f"it is hers, safe until {beijing(scene.lead['safe_until_time'])}")
+    hold(scene.lead["owner_id"] == rep.id and not scene.lead["in_pool"], "it is not in their hands")
+    tell.found(f"it is theirs, safe until {beijing(scene.lead['safe_until_time'])}")
 
 
 async def _goes_cold(scene: Scene) -> None:

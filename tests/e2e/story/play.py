@@ -16,10 +16,10 @@ from tests.e2e.story.whole_picture import whole_picture
 
 CAST = {
     "admin": ("The administrator", "admin@demo.example"),
-    "manager": ("Chen Jing (sales manager)", "chen.jing@demo.example"),
-    "north": ("Li Na (sales, north)", "li.na@demo.example"),
-    "south": ("Wang Lei (sales, south)", "wang.lei@demo.example"),
-    "agent": ("Zhao Min (service)", "zhao.min@demo.example"),
+    "manager": ("Sales manager", "sales.manager@demo.example"),
+    "north": ("Salesperson north", "sales.north@demo.example"),
+    "south": ("Salesperson south", "sales.south@demo.example"),
+    "agent": ("Service agent", "service.agent@demo.example"),
 }
 REQUEST_SECONDS = 30.0
 

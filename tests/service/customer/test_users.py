@@ -52,11 +52,11 @@ async def test_a_created_user_is_read_back_and_told(users: "UserServiceAsyncStub
     role, team_id = await company.role(), await team(company)
     created = await users.CreateUser(
         pb.CreateUserRequest(
-            user=pb.User(display_name="Li Na", login="Li.Na@Company.test", team_id=team_id, role_ids=[role.id])
+            user=pb.User(display_name="New User", login="New.User@Company.test", team_id=team_id, role_ids=[role.id])
         ),
         metadata=company.admin.metadata,
     )
-    assert (created.login, created.active, created.team_id) == ("li.na@company.test", True, team_id)
+    assert (created.login, created.active, created.team_id) == ("new.user@company.test", True, team_id)
     assert list(created.role_ids) == [role.id]
     assert UUID(created.id).version == 7
     assert await users.GetUser(pb.GetUserRequest(id=created.id), metadata=company.admin.metadata) == created

@@ -1,5 +1,7 @@
 """Messages checked against the rules written in the contract."""
 
+from typing import Any
+
 from google.protobuf.message import Message
 from protovalidate import Violation, collect_violations
 
@@ -18,13 +20,13 @@ def check_message(message: Message) -> None:
     raise InvalidArgument(detail, violations=violations)
 
 
-def _is_changed(update: Message, violation: Violation) -> bool:
+def _is_changed(update: Any, violation: Violation) -> bool:
     """Of an update only the fields that it changes have to keep their rules: the others are not looked at."""
     path = violation.proto.field
     if path is None or len(path.elements) == 1:
         return True
     resource = getattr(update, path.elements[0].field_name)
-    masked = {each.partition(".")[0] for each in getattr(update, "update_mask").paths}  # noqa: B009
+    masked = {each.partition(".")[0] for each in update.update_mask.paths}
     if not masked:
         masked = {field.name for field, _ in resource.ListFields()}
     # Whatever changes, the id and the etag say of what.

@@ -31,9 +31,9 @@ class DemoUser:
 # Each after the one above it.
 TEAMS = (DemoTeam("Sales"), DemoTeam("North", "Sales"), DemoTeam("South", "Sales"), DemoTeam("Service"))
 USERS = (
-    DemoUser("chen.jing@demo.example", "Chen Jing (sales manager)", "Sales", SALES_MANAGER),
-    DemoUser("li.na@demo.example", "Li Na (sales, north)", "North", SALES_REP),
-    DemoUser("wang.lei@demo.example", "Wang Lei (sales, south)", "South", SALES_REP),
-    DemoUser("zhao.min@demo.example", "Zhao Min (service)", "Service", SERVICE_AGENT),
-    DemoUser("sun.hao@demo.example", "Sun Hao (analyst)", "Sales", ANALYST),
+    DemoUser("sales.manager@demo.example", "Sales manager", "Sales", SALES_MANAGER),
+    DemoUser("sales.north@demo.example", "Salesperson north", "North", SALES_REP),
+    DemoUser("sales.south@demo.example", "Salesperson south", "South", SALES_REP),
+    DemoUser("service.agent@demo.example", "Service agent", "Service", SERVICE_AGENT),
+    DemoUser("analyst@demo.example", "Analyst", "Sales", ANALYST),
 )
