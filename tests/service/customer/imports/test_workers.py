@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import batch, jobs, lookups, worker
+from crm_kit.database.connections import Connection
 from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_user
 from crm_kit.events.outbox import event_of
@@ -37,6 +39,35 @@ if TYPE_CHECKING:
     from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
 
 
+class Killer:
+    """Ends a worker at one of its statements, before it is sent or after it was answered, however fast the machine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._victim: asyncio.Task[Any] | None = None
+        self._left = 0
+        self._late = False
+        for name in ("fetch", "execute", "executemany"):
+            monkeypatch.setattr(Connection, name, self._watched(getattr(Connection, name)))
+
+    def aim(self, victim: asyncio.Task[Any], statement: int, *, late: bool) -> None:
+        """At its n-th statement from now on."""
+        self._victim, self._left, self._late = victim, statement, late
+
+    def _watched(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def watched(connection: Connection, *args: Any, **kwargs: Any) -> Any:
+            victim = self._victim if asyncio.current_task() is self._victim else None
+            self._left -= victim is not None
+            if victim is None or self._left != 0:
+                return await send(connection, *args, **kwargs)
+            if not self._late:
+                victim.cancel()
+            answer = await send(connection, *args, **kwargs)
+            victim.cancel()
+            return answer
+
+        return watched
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_however_often_workers_die_in_the_middle_each_row_is_there_once(
     seed: int,
@@ -49,19 +80,18 @@ async def test_however_often_workers_die_in_the_middle_each_row_is_there_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker, "BATCH", 7)
+    killer = Killer(monkeypatch)
     made = make_customer_spreadsheet(rows=120, bad_rows=9, seed=seed)
     job = await set_aside(made.csv())
     source = random.Random(seed)
     steps: list[int] = []
     while True:
         dying = asyncio.create_task(another_worker(customer).carry_out(job))
-        # Anywhere: between two statements, between a commit and what follows it, or before the first row.
-        await asyncio.wait({dying}, timeout=source.uniform(0.0, 0.4))
-        if dying.done():
+        killer.aim(dying, source.randrange(1, 60), late=source.random() < 0.5)
+        await asyncio.wait({dying})
+        if not dying.cancelled():
             await dying
             break
-        dying.cancel()
-        await asyncio.gather(dying, return_exceptions=True)
         now = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
         steps.append(now.rows_read)
         assert len(await all_accounts(accounts, user)) == now.created_count
