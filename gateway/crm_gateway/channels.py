@@ -10,7 +10,7 @@ from crm_gateway.contract import Rpc
 
 Call = Callable[..., Any]
 
-_MOST_METADATA = 16 * 1024
+_MAX_METADATA = 16 * 1024
 
 
 def service_config(reads: Iterable[Rpc]) -> str:
@@ -50,7 +50,7 @@ def open_channel(address: str, rpcs: Iterable[Rpc], *, max_message_bytes: int) -
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.max_metadata_size", _MOST_METADATA),
+        ("grpc.max_metadata_size", _MAX_METADATA),
     )
     return grpc.aio.insecure_channel(address, options=options)
 

@@ -24,8 +24,8 @@ FORBIDDEN = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED", "UNA
 SPARED = frozenset({"AdvanceTestClock"})
 CALL_SECONDS = 15.0
 AT_ONCE = 4
-MOST_KNOWN = 400
-MOST_FAILURES = 60
+MAX_KNOWN = 400
+MAX_FAILURES = 60
 OPTIONS = (("grpc.max_receive_message_length", 32 * 1024 * 1024), ("grpc.max_send_message_length", 32 * 1024 * 1024))
 
 
@@ -110,7 +110,7 @@ class GrpcFuzzer:
     def _failure(self, rpc: Rpc, data: bytes, code: str, told: str) -> None:
         self.findings.failed[f"{rpc.name} {code}"] += 1
         seen_often = self.findings.failed[f"{rpc.name} {code}"] > 3
-        if not seen_often and len(self.findings.failures) < MOST_FAILURES:
+        if not seen_often and len(self.findings.failures) < MAX_FAILURES:
             request = GetMessageClass(rpc.request)()
             try:
                 request.ParseFromString(data)
@@ -152,7 +152,7 @@ def plural(name: str) -> str:
 def remember(values: list[str], value: str) -> None:
     """Keep the value; the oldest goes when there are too many."""
     values.append(value)
-    if len(values) > MOST_KNOWN:
+    if len(values) > MAX_KNOWN:
         del values[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fuzz.run import Report
 
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def printed(report: Report) -> str:
         f"gRPC answers: {counted(grpc.codes)}; {len(grpc.accepted)} rpcs did something",
     ]
     for name, failed in (("REST", rest.failed), ("gRPC", grpc.failed)):
-        lines += [f"{name}: {count:>5} x {what}" for what, count in failed.most_common(MOST_SHOWN)]
+        lines += [f"{name}: {count:>5} x {what}" for what, count in failed.most_common(MAX_SHOWN)]
     for process, told in report.exceptions.items():
         lines += [f"{process} logged: {each}" for each in told[:10]]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ SPARED = ("AdvanceTestClock", "RevokeToken")
 # Time for starting and for telling, beyond the time for fuzzing.
 GRACE_SECONDS = 90.0
 FIRST = 3
-MOST_FAILURES = 60
+MAX_FAILURES = 60
 
 
 @dataclass
@@ -109,6 +109,6 @@ def note_failure(found: RestFindings, label: str, check: Any, exchange: Any) -> 
     """Count a failed check; the first of each kind are kept with all that was sent and answered."""
     what = f"{label} {check['name']}"
     found.failed[what] += 1
-    if found.failed[what] <= FIRST and len(found.failures) < MOST_FAILURES:
+    if found.failed[what] <= FIRST and len(found.failures) < MAX_FAILURES:
         told = str(check.get("failure_info") or check.get("failure") or check)[:3000]
         found.failures.append({"operation": label, "check": check["name"], "told": told, "exchange": exchange})

@@ -33,7 +33,7 @@ CONNECTIONS = 12
 OPEN_LOOP_CONNECTIONS = 64
 DEEP_PAGE = 1000
 PAGE = "/v1/accounts?page_size=50"
-MOST_REQUESTS = 100_000
+MAX_REQUESTS = 100_000
 REST_SECONDS = 3.0
 
 
@@ -179,7 +179,7 @@ class Bench:
 
     def _job(self, subject: Subject, operation: str, path: str, seconds: float) -> Job:
         sent = requests(subject, operation, path)
-        return Job(subject.port, sent, CONNECTIONS, seconds, MOST_REQUESTS, first_number=self._next(MOST_REQUESTS))
+        return Job(subject.port, sent, CONNECTIONS, seconds, MAX_REQUESTS, first_number=self._next(MAX_REQUESTS))
 
     def _next(self, numbers: int) -> int:
         self._number += numbers

@@ -44,7 +44,7 @@ class World:
         id = new_id()
         values: dict[str, Any] = {"sandbox": False, "clock_offset": timedelta(0), "version": 1, "active": True}
         for service in self.services.values():
-            async with service.unit(id) as work:
+            async with service.unit_of_work(id) as work:
                 project_tenant(work, id=id, slug=f"t{id.hex[-12:]}", **values)
         return id
 
@@ -52,7 +52,7 @@ class World:
         """A new user with a team of their own."""
         id, role_id, team_id = new_id(), new_id(), new_id()
         for service in self.services.values():
-            async with service.unit(tenant_id) as work:
+            async with service.unit_of_work(tenant_id) as work:
                 project_team(work, id=team_id, parent_id=None, version=1)
                 project_role(work, id=role_id, grants=dict(grants), version=1)
                 project_user(

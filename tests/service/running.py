@@ -13,7 +13,7 @@ from uuid import UUID
 import grpc
 import jwt
 from crm_kit.clock import system_now
-from crm_kit.database.work import Unit, unit
+from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
@@ -78,7 +78,7 @@ class Running:
     async def tenant(self, *, sandbox: bool = False) -> UUID:
         """A new, empty tenant."""
         id = new_id()
-        async with self.unit(id) as work:
+        async with self.unit_of_work(id) as work:
             project_tenant(
                 work,
                 id=id,
@@ -96,7 +96,7 @@ class Running:
         """A new user, in a new tenant unless one is given; may do everything unless told otherwise."""
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
-        async with self.unit(tenant_id) as work:
+        async with self.unit_of_work(tenant_id) as work:
             project_role(work, id=role_id, grants=dict(grants), version=1)
             project_user(
                 work,
@@ -114,13 +114,13 @@ class Running:
     async def team(self, tenant_id: UUID, parent_id: UUID | None = None) -> UUID:
         """A new team."""
         id = new_id()
-        async with self.unit(tenant_id) as work:
+        async with self.unit_of_work(tenant_id) as work:
             project_team(work, id=id, parent_id=parent_id, version=1)
         return id
 
-    def unit(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Unit]:
+    def unit_of_work(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
         """A unit of work of the service itself, for what a test arranges or looks at below the contract."""
-        return unit(self.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
+        return unit_of_work(self.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
 
 
 @contextlib.asynccontextmanager

@@ -31,7 +31,7 @@ _NAMES = {
     _XLSX: "upload.xlsx",
     "application/octet-stream": "upload",
 }
-_MOST_NAME = 255
+_MAX_NAME = 255
 _FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
 _encode = Encoders().of(pb.Upload.DESCRIPTOR)
 # The rest of the body was not read, so the connection cannot be used again.
@@ -52,7 +52,7 @@ _UPLOAD = {
             "name": "file_name",
             "in": "query",
             "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
-            "schema": {"type": "string", "maxLength": _MOST_NAME},
+            "schema": {"type": "string", "maxLength": _MAX_NAME},
         },
         {"$ref": "#/components/parameters/XRequestId"},
         {"$ref": "#/components/parameters/IdempotencyKey"},
@@ -102,8 +102,8 @@ async def upload(request: Request, file_name: str = "") -> Response:
         raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", f"The body must be one of {accepted}."))
     exchange = await _admitted(request)
     name = file_name or unquote(request.headers.get("x-file-name", "")) or _NAMES[media_type]
-    if len(name) > _MOST_NAME:
-        raise ProblemError(malformed("file_name", "max_len", f"has more than {_MOST_NAME} characters"))
+    if len(name) > _MAX_NAME:
+        raise ProblemError(malformed("file_name", "max_len", f"has more than {_MAX_NAME} characters"))
     begin = pb.CreateUploadRequest(
         file_name=name, content_type=media_type, total_bytes=_declared(exchange, settings.max_upload_bytes)
     )

@@ -19,7 +19,7 @@ Violations = list[FieldViolation]
 # message to fill, JSON value, path of the message with a dot at its end (or empty), where refusals go
 Decode = Callable[[Any, Any, str, Violations], None]
 
-MOST_VIOLATIONS = 50
+MAX_VIOLATIONS = 50
 _VALUE = "google.protobuf.Value"
 
 _SCALARS: Mapping[int, Convert] = {
@@ -135,7 +135,7 @@ class Decoders:
                 return
             new = getattr(target, name).add
             for index, each in enumerate(value):
-                if len(violations) >= MOST_VIOLATIONS:
+                if len(violations) >= MAX_VIOLATIONS:
                     return
                 if decode is None:
                     _try_fill(fill, new(), each, f"{path}{name}[{index}]", violations)
@@ -200,7 +200,7 @@ def converter(field: FieldDescriptor) -> Convert:
 
 def add(path: str, refused: Refused, violations: Violations) -> None:
     """Note a refusal, up to a number nobody reads on from."""
-    if len(violations) < MOST_VIOLATIONS:
+    if len(violations) < MAX_VIOLATIONS:
         violations.append(FieldViolation(path, refused.rule, refused.detail))
 
 

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Value
 from sqlalchemy import Select, bindparam, select
 
 from crm_kit.database.connections import Record
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
@@ -33,7 +33,7 @@ def changed_fields(before: Any, after: Any) -> list[str]:
 
 
 def record_change(
-    work: Unit, resource_type: str, *, action: str, before: Any, after: Any, only: Collection[str] = ()
+    work: UnitOfWork, resource_type: str, *, action: str, before: Any, after: Any, only: Collection[str] = ()
 ) -> None:
     """Gather the history row of a change; `before` is None on creation. `only` names the fields, all when empty."""
     names = [] if before is None else list(only) or changed_fields(before, after)

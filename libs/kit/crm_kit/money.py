@@ -85,7 +85,7 @@ class Money:
         return self.amount >= self._amount_of(other)
 
     def rounded(self) -> "Money":
-        """To the currency's minor unit, half up: a tie goes away from zero, so a credit mirrors its invoice."""
+        """To the currency's minor unit_of_work, half up: a tie goes away from zero, so a credit mirrors its invoice."""
         return Money(_round(self.amount, minor_digits(self.currency_code)), self.currency_code)
 
     def portion(self, part: Decimal | int, whole: Decimal | int) -> "Money":

@@ -18,7 +18,7 @@ from crm_customer.settings import CustomerSettings
 from crm_customer.tenants.opening import Opening, open_tenant
 from crm_customer.tokens.passwords import Passwords
 
-SHORTEST_PASSWORD = 12
+MIN_PASSWORD_LENGTH = 12
 Command = Callable[[Service, CustomerSettings], Awaitable[str]]
 
 
@@ -87,5 +87,5 @@ async def rotate(service: Service, settings: CustomerSettings) -> str:
 
 def check_given(password: str, variable: str) -> None:
     """Raise when the environment gives no password, or one that is too short to be one."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise InvalidArgument(f"{variable} must hold a password of at least {SHORTEST_PASSWORD} characters")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise InvalidArgument(f"{variable} must hold a password of at least {MIN_PASSWORD_LENGTH} characters")

@@ -8,7 +8,7 @@ from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.scoring.v1 import events_pb2 as scoring
 from crm.service_desk.v1 import events_pb2 as service_desk
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 from google.protobuf.message import Message
 
@@ -16,7 +16,7 @@ from crm_customer.accounts.projections import project_value_tier
 from crm_customer.timeline.commands import put_entry
 from crm_customer.timeline.wire import EventKind, text_at
 
-Effect = Callable[[Unit, Event, Any], Awaitable[None]]
+Effect = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 
 DEAL = ("opportunity.amount", "opportunity.close_reason")
 CASE = ("case.number", "case.kind", "case.priority")
@@ -40,7 +40,7 @@ TIMELINE: Sequence[EventKind] = (
 )
 
 
-async def keep_value_tier(work: Unit, event: Event, payload: scoring.ValueTierChanged) -> None:
+async def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Accounts show their tier, and can be filtered by it."""
     tier = text_at(payload, "new_tier").replace("UNKNOWN", "")
     project_value_tier(work, UUID(payload.account_id), tier, version=event.aggregate_version)
@@ -63,7 +63,7 @@ def follow_events(consumers: Consumers) -> None:
 def show(kind: EventKind) -> Effect:
     """Put the event on the timeline of its account."""
 
-    async def put(work: Unit, event: Event, payload: Message) -> None:
+    async def put(work: UnitOfWork, event: Event, payload: Message) -> None:
         entry = kind.entry(event, payload)
         if entry is not None:
             put_entry(work, entry)
@@ -74,7 +74,7 @@ def show(kind: EventKind) -> Effect:
 def together(effects: Sequence[Effect]) -> Effect:
     """All effects of one event, in one transaction."""
 
-    async def apply(work: Unit, event: Event, payload: Message) -> None:
+    async def apply(work: UnitOfWork, event: Event, payload: Message) -> None:
         for effect in effects:
             await effect(work, event, payload)
 

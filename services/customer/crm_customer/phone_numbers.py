@@ -18,7 +18,7 @@ _LENGTHS = {
     phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing",
     phonenumbers.ValidationResult.INVALID_LENGTH: "no number there has so many digits",
 }
-_MOST_CHARACTERS = 60
+_MAX_CHARACTERS = 60
 
 
 def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "phone_number") -> str:
@@ -30,8 +30,8 @@ def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "p
     typed = unicodedata.normalize("NFKC", text).strip()
     if not typed:
         raise _refused(field, "the phone number is empty")
-    if len(typed) > _MOST_CHARACTERS:
-        raise _refused(field, f"a phone number has at most {_MOST_CHARACTERS} characters")
+    if len(typed) > _MAX_CHARACTERS:
+        raise _refused(field, f"a phone number has at most {_MAX_CHARACTERS} characters")
     try:
         number = phonenumbers.parse(typed, default_region)
     except phonenumbers.NumberParseException as error:

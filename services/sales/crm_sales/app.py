@@ -5,8 +5,8 @@ from pathlib import Path
 from crm_kit.directory.projection import follow_directory
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
-from crm_kit.rpc.peers import Peer
 from crm_kit.service import Service
 
 from crm_sales.accounts.wire import Customer
@@ -30,7 +30,7 @@ def build(settings: SalesSettings) -> Service:
     """Put the service together."""
     service = Service("sales", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    customer_peer, scoring_peer = Peer(settings.customer_address), Peer(settings.scoring_address)
+    customer_peer, scoring_peer = ServiceClient(settings.customer_address), ServiceClient(settings.scoring_address)
     customer = Customer(customer_peer)
     credit = Credit(scoring_peer, seconds=settings.credit_check_seconds)
     provision = Provision(service.database)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 
 from crm_sales.accounts.commands import project_account
@@ -13,13 +13,13 @@ from crm_sales.accounts.commands import project_account
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to accounts."""
 
-    async def account_created(work: Unit, event: Event, created: customer.AccountCreated) -> None:
+    async def account_created(work: UnitOfWork, event: Event, created: customer.AccountCreated) -> None:
         put_account(work, event, created.account)
 
-    async def account_updated(work: Unit, event: Event, updated: customer.AccountUpdated) -> None:
+    async def account_updated(work: UnitOfWork, event: Event, updated: customer.AccountUpdated) -> None:
         put_account(work, event, updated.account)
 
-    async def account_status_changed(work: Unit, event: Event, changed: customer.AccountStatusChanged) -> None:
+    async def account_status_changed(work: UnitOfWork, event: Event, changed: customer.AccountStatusChanged) -> None:
         put_account(work, event, changed.account)
 
     consumers.on(customer.AccountCreated, account_created)
@@ -27,7 +27,7 @@ def follow_accounts(consumers: Consumers) -> None:
     consumers.on(customer.AccountStatusChanged, account_status_changed)
 
 
-def put_account(work: Unit, event: Event, account: accounts_pb2.Account) -> None:
+def put_account(work: UnitOfWork, event: Event, account: accounts_pb2.Account) -> None:
     """Know the account as the event says it is."""
     project_account(
         work,

@@ -6,8 +6,8 @@ from pathlib import Path
 from crm_kit.directory.projection import follow_directory
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
-from crm_kit.rpc.peers import Peer
 from crm_kit.service import Service
 
 from crm_scoring.accounts.wire import CustomerService
@@ -28,7 +28,7 @@ def build(settings: ScoringSettings) -> Service:
     """Put the service together."""
     service = Service("scoring", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    peer = Peer(settings.customer_address)
+    peer = ServiceClient(settings.customer_address)
     customer = CustomerService(peer)
     service.servicers = [
         ScoreServicer(tokens, customer),

@@ -5,7 +5,7 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.service_desk.v1 import events_pb2 as service_desk
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 
 from crm_scoring.accounts.commands import project_account
@@ -24,7 +24,7 @@ CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
-    async def account_changed(work: Unit, event: Event, changed: AccountEvent) -> None:
+    async def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
         project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
 
     consumers.on(customer.AccountCreated, account_changed)
@@ -35,28 +35,28 @@ def follow_accounts(consumers: Consumers) -> None:
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
     """Subscribe to what accounts buy, pay and ask."""
 
-    async def take_in(work: Unit, told: list[Fact]) -> None:
+    async def take_in(work: UnitOfWork, told: list[Fact]) -> None:
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    async def order_released(work: Unit, event: Event, released: sales.OrderReleased) -> None:
+    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
         put_order(work, order_credit(event, released.order, "RELEASED"))
 
-    async def order_held(work: Unit, event: Event, held: sales.OrderHeld) -> None:
+    async def order_held(work: UnitOfWork, event: Event, held: sales.OrderHeld) -> None:
         put_order(work, order_credit(event, held.order, "HELD"))
 
-    async def order_cancelled(work: Unit, event: Event, cancelled: sales.OrderCancelled) -> None:
+    async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, cancelled.order, holds=False))
         put_order(work, order_credit(event, cancelled.order, "CANCELLED"))
 
-    async def payment_received(work: Unit, event: Event, received: sales.PaymentReceived) -> None:
+    async def payment_received(work: UnitOfWork, event: Event, received: sales.PaymentReceived) -> None:
         payment = received.payment
         await take_in(work, [payment_fact(event, payment)])
         for order_id, amount in allocations(payment):
             add_payment(work, UUID(payment.account_id), order_id, amount)
 
-    async def case_changed(work: Unit, event: Event, changed: CaseEvent) -> None:
+    async def case_changed(work: UnitOfWork, event: Event, changed: CaseEvent) -> None:
         await take_in(work, case_facts(event, changed.case))
 
     consumers.on(sales.OrderReleased, order_released)

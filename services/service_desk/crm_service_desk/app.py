@@ -5,8 +5,8 @@ from pathlib import Path
 
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
-from crm_kit.rpc.peers import Peer
 from crm_kit.service import Service
 
 from crm_service_desk.accounts.wire import AccountBook
@@ -26,7 +26,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     """Put the service together."""
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    customer = Peer(settings.customer_address)
+    customer = ServiceClient(settings.customer_address)
     defaults = Defaults(service.database)
     timers = Timers(service.database)
     service.servicers = [

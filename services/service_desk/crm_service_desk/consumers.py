@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as customer
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
 from crm_kit.events.consumers import Consumers, Event
@@ -20,6 +20,6 @@ def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[
         consumers.on(payload, project_account)
 
 
-async def project_account(work: Unit, event: Event, payload: Any) -> None:
+async def project_account(work: UnitOfWork, event: Event, payload: Any) -> None:
     """Keep what cases need to know of an account."""
     put_account(work, account_from(payload.account, version=event.aggregate_version))

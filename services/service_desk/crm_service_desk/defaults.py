@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm_kit.database.connections import Database
-from crm_kit.database.work import Eyes, Unit, unit
+from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
 from crm_kit.identity.access import Scope, service_actor
 
 from crm_service_desk.calendars.commands import put_default_calendar
@@ -17,14 +17,14 @@ class Defaults:
         self._database = database
         self._made: set[UUID] = set()
 
-    async def ensure(self, reader: Eyes | Unit) -> None:
+    async def ensure(self, reader: ReadSession | UnitOfWork) -> None:
         """Both are there when this returns. Call it before anything is gathered."""
         if reader.tenant_id in self._made:
             return
-        if isinstance(reader, Unit):
+        if isinstance(reader, UnitOfWork):
             await reader.release()
         actor = service_actor(reader.tenant_id)
-        async with unit(self._database, actor, scope=Scope.ALL, now=reader.now) as work:
+        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=reader.now) as work:
             put_default_calendar(work)
             put_default_service_level(work)
         self._made.add(reader.tenant_id)

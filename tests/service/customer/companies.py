@@ -13,7 +13,7 @@ from crm_customer.tokens.passwords import Passwords
 from crm_customer.users.queries import get_users_by_logins
 from crm_kit.clock import system_now
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Eyes
+from crm_kit.database.work import ReadSession
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
@@ -42,10 +42,10 @@ class Company:
     admin: User
 
     @property
-    def eyes(self) -> Eyes:
+    def eyes(self) -> ReadSession:
         """Looks below the contract."""
         database = self.customer.service.database
-        return Eyes(database, service_actor(self.tenant_id), scope=Scope.ALL, now=system_now())
+        return ReadSession(database, service_actor(self.tenant_id), scope=Scope.ALL, now=system_now())
 
     def acting(self, user: users_pb2.User) -> User:
         """Somebody of this tenant to call as."""
@@ -98,7 +98,7 @@ async def open_company(customer: Running, *, sandbox: bool = False) -> Company:
     opening = Opening(slug, "Company", ADMIN_LOGIN, "Administrator", PASSWORD, sandbox)
     tenant_id, is_new = await open_tenant(customer.service.database, QUICK, opening)
     assert is_new
-    eyes = Eyes(customer.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
+    eyes = ReadSession(customer.service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now())
     admin = (await get_users_by_logins(eyes, [ADMIN_LOGIN]))[ADMIN_LOGIN]
     token = customer.tokens.token(customer.service.settings.issuer, tenant_id, admin.id)
     return Company(customer, tenant_id, slug, User(tenant_id, admin.id, token))

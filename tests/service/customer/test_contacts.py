@@ -87,7 +87,7 @@ async def events_about(customer: Running, tenant_id: UUID, id: str, payload: Mes
         .order_by(outbox.c.id)
     )
     rows: list[Record]
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         rows = await work.all(compile_statement(query), id=UUID(id))
     found = []
     for row in rows:

@@ -306,7 +306,7 @@ async def test_the_event_carries_the_interaction(create: Create, user: User, cus
     query = select(outbox.c.event).where(
         outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.aggregate_id == bindparam("id")
     )
-    async with customer.unit(user.tenant_id) as work:
+    async with customer.unit_of_work(user.tenant_id) as work:
         rows = await work.all(compile_statement(query), id=UUID(created.id))
     (event,) = [event_of(row["event"]) for row in rows]
     payload = events_pb2.InteractionRecorded()

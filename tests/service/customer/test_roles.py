@@ -210,7 +210,7 @@ async def test_a_release_brings_its_roles_to_tenants_that_are_there(customer: Ru
     service = customer.service
     present = await get_built_in_roles(company.eyes)
     old = present["ANALYST"]
-    async with customer.unit(company.tenant_id) as work:
+    async with customer.unit_of_work(company.tenant_id) as work:
         commands.save(work, old, old.renew({"accounts.read": "OWN"}, now=work.now), "RENEWED")
     renewal = RoleRenewal(service.database, service.clock, service.directory)
     assert await renewal.renew_all() == 1

@@ -129,7 +129,7 @@ async def test_an_event_that_comes_again_has_one_entry(
     event = await event_about(customer, user.tenant_id, account.id)
     assert before.id == event.id
     await customer.service.consumers.apply(event)
-    async with customer.unit(user.tenant_id) as work:
+    async with customer.unit_of_work(user.tenant_id) as work:
         forget = delete(inbox).where(inbox.c.tenant_id == bindparam("tenant_id"), inbox.c.event_id == bindparam("id"))
         work.execute(compile_statement(forget), id=UUID(event.id))
     await customer.service.consumers.apply(event)
@@ -140,7 +140,7 @@ async def event_about(customer: Running, tenant_id: UUID, id: str) -> Event:
     query = select(outbox.c.event).where(
         outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.aggregate_id == bindparam("id")
     )
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         row = await work.one(compile_statement(query), id=UUID(id))
     assert row is not None
     event: Event = event_of(row["event"])
@@ -347,7 +347,7 @@ async def explain(
     values = filter_values(tree) | {"account_id": account_id, "page_limit": 51}
     values |= {"after_0": datetime.now(UTC) - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
     explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {page.sql}", page.names, page.constants)
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         row = await work.one(explained, **values)
     assert row is not None
     plan: dict[str, Any] = orjson.loads(row[0])[0]["Plan"]

@@ -23,7 +23,7 @@ from crm_customer.users.tables import user_passwords
 from crm_kit.clock import system_now
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.tables import SYSTEM_TENANT
-from crm_kit.database.work import Eyes
+from crm_kit.database.work import ReadSession
 from crm_kit.errors import Unavailable
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.tokens import Issuer as TrustedIssuer
@@ -301,7 +301,7 @@ async def test_a_sign_in_that_crossed_a_new_password_does_not_go_on(
     (row,) = await company.eyes.all(families())
     request = users_pb2.SetPasswordRequest(id=str(company.admin.id), password="another password, longer")
     await users.SetPassword(request, metadata=company.admin.metadata)
-    async with company.customer.unit(company.tenant_id) as work:
+    async with company.customer.unit_of_work(company.tenant_id) as work:
         work.insert(refresh_tokens, dict(row))
     with refused(*INVALID):
         await issuer.RefreshToken(refresh(token))
@@ -352,7 +352,7 @@ async def test_a_private_key_is_stored_encrypted_by_the_secret(customer: Running
     settings = settings_of(customer)
     key = await signing_keys(customer.service, settings).current()
     raw = key.private_key.private_bytes_raw()
-    eyes = Eyes(customer.service.database, service_actor(SYSTEM_TENANT), scope=Scope.ALL, now=system_now())
+    eyes = ReadSession(customer.service.database, service_actor(SYSTEM_TENANT), scope=Scope.ALL, now=system_now())
     rows = await eyes.all(stored_keys())
     assert rows
     assert not any(raw in row["private_key"] for row in rows)
@@ -422,7 +422,7 @@ def retry_seconds(error: grpc.aio.AioRpcError) -> float:
 
 
 async def run(company: Company, query: Statement, **values: Any) -> None:
-    async with company.customer.unit(company.tenant_id) as work:
+    async with company.customer.unit_of_work(company.tenant_id) as work:
         work.execute(query, **values)
 
 

@@ -11,7 +11,7 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
-from crm_kit.database.locks import hold
+from crm_kit.database.locks import advisory_lock
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.port_check import free_ports
@@ -67,9 +67,9 @@ async def test_a_call_under_way_is_answered_and_a_new_one_is_not_taken(
                 return bool(answer.status == NOT_SERVING)
             return True
 
-        async with customer.unit(user.tenant_id) as work:
+        async with customer.unit_of_work(user.tenant_id) as work:
             # Who renames an account waits for this lock.
-            await hold(work, f"account_search {created.id}")
+            await advisory_lock(work, f"account_search {created.id}")
             call = AccountServiceStub(channel).UpdateAccount(renamed, metadata=user.metadata)
             waiting = asyncio.ensure_future(call)
             await eventually(lambda: waits_for_lock(customer))

@@ -11,7 +11,7 @@ from crm.customer.v1 import accounts_pb2, events_pb2
 from crm_kit.command_line import list_dead_letters, replay_dead_letters
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.leases import Lease
@@ -54,7 +54,7 @@ class Listener:
         self._client = client
         self._tenant_id = tenant_id
 
-    async def _handle(self, work: Unit, event: Event, _payload: events_pb2.AccountCreated) -> None:
+    async def _handle(self, work: UnitOfWork, event: Event, _payload: events_pb2.AccountCreated) -> None:
         if work.tenant_id != self._tenant_id:
             # A new consumer is given the whole past of the stream.
             return
@@ -78,7 +78,7 @@ class Listener:
 
 async def tell(customer: Running, tenant_id: UUID, id: UUID, *versions: int) -> None:
     """Commit one event of the aggregate for each version."""
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         for version in versions:
             payload = events_pb2.AccountCreated(account=accounts_pb2.Account(id=str(id)))
             emit(work, payload, aggregate_type="account", id=id, version=version)
@@ -102,7 +102,7 @@ async def test_an_event_of_a_committed_transaction_has_its_effect(
 
 async def test_a_transaction_that_fails_tells_nobody(customer: Running, tenant_id: UUID) -> None:
     with pytest.raises(FailedPrecondition):
-        async with customer.unit(tenant_id) as work:
+        async with customer.unit_of_work(tenant_id) as work:
             emit(work, events_pb2.AccountCreated(), aggregate_type="account", id=new_id(), version=1)
             await work.flush()
             raise FailedPrecondition("no")

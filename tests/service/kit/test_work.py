@@ -23,7 +23,7 @@ async def count(customer: Running, tenant_id: object) -> int:
 
 async def test_rows_are_gathered_and_become_true_together(customer: Running) -> None:
     tenant_id = await customer.tenant()
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         for _ in range(3):
             work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
         assert await count(customer, tenant_id) == 0
@@ -33,7 +33,7 @@ async def test_rows_are_gathered_and_become_true_together(customer: Running) -> 
 async def test_one_row_that_is_not_what_was_read_undoes_them_all(customer: Running) -> None:
     tenant_id = await customer.tenant()
     with pytest.raises(Conflict):
-        async with customer.unit(tenant_id) as work:
+        async with customer.unit_of_work(tenant_id) as work:
             work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
             work.save(accounts, {"id": new_id(), "display_name": "x", "version": 2}, version=1)
     assert await count(customer, tenant_id) == 0
@@ -42,7 +42,7 @@ async def test_one_row_that_is_not_what_was_read_undoes_them_all(customer: Runni
 async def test_what_was_flushed_is_read_by_the_unit_and_by_nobody_else(customer: Running) -> None:
     tenant_id = await customer.tenant()
     query = compile_statement(select(func.count()).select_from(changes))
-    async with customer.unit(tenant_id) as work:
+    async with customer.unit_of_work(tenant_id) as work:
         work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
         await work.flush()
         assert [row[0] for row in await work.all(query)] == [1]
@@ -58,7 +58,7 @@ async def test_a_connection_that_dies_means_unavailable_and_nothing_written(
     operator = await asyncpg.connect(servers.superuser_url())
     try:
         with pytest.raises(Unavailable):
-            async with customer.unit(tenant_id) as work:
+            async with customer.unit_of_work(tenant_id) as work:
                 pid = await work.one(compile_statement(select(func.pg_backend_pid())))
                 assert pid is not None
                 work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})

@@ -76,7 +76,7 @@ def cny(amount: str) -> money_pb2.Money:
 async def known_account(sales: Running, tenant_id: UUID, owner: User | None = None) -> str:
     """An account that the sales service has heard of."""
     id = new_id()
-    async with sales.unit(tenant_id) as work:
+    async with sales.unit_of_work(tenant_id) as work:
         project_account(
             work,
             id=id,
@@ -91,7 +91,7 @@ async def known_account(sales: Running, tenant_id: UUID, owner: User | None = No
 
 async def also_in(service: Running, user: User, grants: Mapping[str, Scope] = ADMIN) -> None:
     """Have another service know the user and their tenant."""
-    async with service.unit(user.tenant_id) as work:
+    async with service.unit_of_work(user.tenant_id) as work:
         slug = f"t{user.tenant_id.hex[-12:]}"
         no_offset = timedelta(0)
         project_tenant(
@@ -113,7 +113,7 @@ async def also_in(service: Running, user: User, grants: Mapping[str, Scope] = AD
 
 async def move_clock(sales: Running, tenant_id: UUID, ahead: timedelta, *, version: int) -> None:
     """Move a sandbox tenant's clock, as its event does."""
-    async with sales.unit(tenant_id) as work:
+    async with sales.unit_of_work(tenant_id) as work:
         slug = f"t{tenant_id.hex[-12:]}"
         project_tenant(work, id=tenant_id, slug=slug, active=True, sandbox=True, clock_offset=ahead, version=version)
     sales.service.directory.forget(tenant_id)
@@ -121,7 +121,7 @@ async def move_clock(sales: Running, tenant_id: UUID, ahead: timedelta, *, versi
 
 async def emitted(sales: Running, tenant_id: UUID, id: str) -> list[Message]:
     """What was emitted of one resource, in order."""
-    async with sales.unit(tenant_id) as work:
+    async with sales.unit_of_work(tenant_id) as work:
         rows = await work.all(EMITTED, id=id)
     return [payload_of(row["event"]) for row in rows]
 

@@ -52,7 +52,7 @@ async def outcome(api: Sales, lead_id: str, user: User, key: str = "") -> str:
 
 
 async def check_counters(sales: Running, tenant_id: UUID) -> None:
-    async with sales.unit(tenant_id) as work:
+    async with sales.unit_of_work(tenant_id) as work:
         counted = {row[0]: row[1] for row in await work.all(COUNTED)}
         held = {row[0]: row[1] for row in await work.all(TRULY_HELD)}
     assert counted == held

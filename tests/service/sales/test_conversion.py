@@ -12,7 +12,7 @@ from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.sales.v1 import leads_pb2 as pb
 from crm.sales.v1 import opportunities_pb2
 from crm_kit.identity.access import Scope
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_sales.accounts.wire import Customer
 from crm_sales.leads.model import Lead
 from crm_sales.leads.servicer import LeadServicer
@@ -31,7 +31,7 @@ class CrashError(Exception):
 class Crashing(Customer):
     """Loses what the customer service answered, at chosen calls."""
 
-    def __init__(self, peer: Peer, *crash_at: str) -> None:
+    def __init__(self, peer: ServiceClient, *crash_at: str) -> None:
         super().__init__(peer)
         self.crash_at = set(crash_at)
 
@@ -243,7 +243,7 @@ async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
 ) -> None:
     lead = await qualified()
     there = servicer._customer
-    nowhere = Peer("127.0.0.1:1")
+    nowhere = ServiceClient("127.0.0.1:1")
     servicer._customer = Customer(nowhere)
     with refused("UNAVAILABLE", "UNAVAILABLE"):
         await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)

@@ -10,7 +10,7 @@ from crm.sales.v1 import events_pb2, opportunities_pb2, payments_pb2
 from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm_kit.identity.access import Scope
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_sales.credit.wire import Credit
 from crm_sales.orders.servicer import OrderServicer
 
@@ -67,7 +67,7 @@ async def placed(
 ) -> pb.Order:
     """The order placed while scoring answers so."""
     async with credit_service(answer) as address:
-        peer = Peer(address)
+        peer = ServiceClient(address)
         servicer._credit = Credit(peer, seconds=seconds)
         metadata = user.with_key(key) if key else user.metadata
         try:
@@ -198,7 +198,7 @@ async def test_when_credit_cannot_be_checked_in_time_the_order_waits(
         held = await placed(api, servicer, user, await draft(), answer, seconds=0.2)
         assert held.state == pb.Order.STATE_ON_HOLD
         assert [reason.code for reason in held.hold_reasons] == ["CREDIT_CHECK_UNAVAILABLE"]
-    nowhere = Peer("127.0.0.1:1")
+    nowhere = ServiceClient("127.0.0.1:1")
     servicer._credit = Credit(nowhere, seconds=0.2)
     order = await draft()
     held = await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=user.metadata)
@@ -222,7 +222,7 @@ async def test_no_database_connection_is_held_while_credit_is_asked_for(
         return await approve(request)
 
     async with credit_service(answer) as address:
-        peer = Peer(address)
+        peer = ServiceClient(address)
         servicer._credit = Credit(peer, seconds=20)
         places = [
             api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=user.with_key(f"k{order.id}"))

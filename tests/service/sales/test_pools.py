@@ -182,7 +182,7 @@ async def test_two_runs_at_once_move_each_lead_once_and_one_bad_row_stops_neithe
         .where(leads_table.c.tenant_id == bindparam("tenant_id"), leads_table.c.id == bindparam("id"))
         .values(conversion={"start_time": "never"}, safe_until_time=system_now())
     )
-    async with sales.unit(user.tenant_id) as work:
+    async with sales.unit_of_work(user.tenant_id) as work:
         work.execute(spoil, id=UUID(bad.id))
     runs = [Reclaim(sales.service.database, every_seconds=3600) for _ in range(2)]
     later = system_now() + timedelta(days=8)
@@ -206,7 +206,7 @@ async def test_a_moved_clock_wakes_the_run_at_once(
     try:
         moved = tenants_pb2.Tenant(id=str(tenant), slug=f"t{tenant.hex[-12:]}", sandbox=True, active=True)
         moved.clock_offset.FromTimedelta(timedelta(days=8))
-        async with customer.unit(tenant) as work:
+        async with customer.unit_of_work(tenant) as work:
             emit(work, TenantChanged(tenant=moved), aggregate_type="tenant", id=tenant, version=2)
         await eventually(lambda: in_pool(api, user, lead.id))
     finally:

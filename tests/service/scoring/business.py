@@ -149,7 +149,7 @@ async def new_account(scoring: Running, tenant_id: UUID, owner: User | None = No
 
 async def set_clock(scoring: Running, tenant_id: UUID, ahead: timedelta) -> None:
     """Move the test clock of a sandbox forward."""
-    async with scoring.unit(tenant_id) as work:
+    async with scoring.unit_of_work(tenant_id) as work:
         project_tenant(
             work,
             id=tenant_id,
@@ -166,7 +166,7 @@ async def set_clock(scoring: Running, tenant_id: UUID, ahead: timedelta) -> None
 async def also_known_to(customer: Running, user: User) -> None:
     """The same user in the customer service's own directory, where they may do everything."""
     role_id = new_id()
-    async with customer.unit(user.tenant_id) as work:
+    async with customer.unit_of_work(user.tenant_id) as work:
         project_tenant(
             work,
             id=user.tenant_id,

@@ -164,7 +164,7 @@ async def test_a_late_payment_is_counted_with_its_days(scoring: Running, tenant_
 
 async def test_events_come_through_the_broker(scoring: Running, tenant_id: UUID) -> None:
     made = order(tenant_id, new_id(), 10)
-    async with scoring.unit(tenant_id) as work:
+    async with scoring.unit_of_work(tenant_id) as work:
         payload = sales.OrderReleased(order=made.message(work.now))
         emit(work, payload, aggregate_type="order", id=made.id, version=2)
     rows = await eventually(lambda: rows_of(scoring, tenant_id, account_days))

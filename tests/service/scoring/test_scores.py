@@ -195,11 +195,11 @@ async def test_of_several_processes_one_rescores_a_tenant_and_each_change_is_tol
 ) -> None:
     accounts = await twenty_buyers(scoring, user)
     before = len(await tier_changes(scoring, user.tenant_id))
-    async with scoring.unit(user.tenant_id) as work:
+    async with scoring.unit_of_work(user.tenant_id) as work:
         # Not due for an hour, so that the service's own job leaves it to those here.
         ask_rescoring(work, delay_seconds=3600)
     await tell(scoring, order(user.tenant_id, accounts[0], 5000).released())
-    async with scoring.unit(user.tenant_id) as first, scoring.unit(user.tenant_id) as second:
+    async with scoring.unit_of_work(user.tenant_id) as first, scoring.unit_of_work(user.tenant_id) as second:
         assert await rescore(first, rules_of(scoring))
         assert await rescore(second, rules_of(scoring)) is None
     job = Rescoring(scoring.service.database, scoring.service.clock, rules_of(scoring))
@@ -214,7 +214,7 @@ async def test_a_process_that_dies_at_it_leaves_it_to_another(
     accounts = await twenty_buyers(scoring, user)
     was = (await get(stub, user, accounts[0])).etag
     with pytest.raises(asyncio.CancelledError):
-        async with scoring.unit(user.tenant_id) as work:
+        async with scoring.unit_of_work(user.tenant_id) as work:
             ask_rescoring(work, delay_seconds=0)
             await work.flush()
             await rescore(work, rules_of(scoring))

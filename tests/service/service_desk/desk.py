@@ -137,7 +137,7 @@ class Desk:
         values: dict[str, Any] = dict.fromkeys(("owner_id", "owner_team_id", "value_tier"))
         values |= {"display_name": "华信电力", "version": 1}
         account = AccountReference(id=new_id(), **values | fields)
-        async with self.running.unit(self.user.tenant_id) as work:
+        async with self.running.unit_of_work(self.user.tenant_id) as work:
             put_account(work, account)
         return account.id
 
@@ -146,7 +146,7 @@ class Desk:
         query = compile_statement(
             select(outbox.c.event).where(outbox.c.tenant_id == bindparam("tenant_id")).order_by(outbox.c.id)
         )
-        async with self.running.unit(self.user.tenant_id) as work:
+        async with self.running.unit_of_work(self.user.tenant_id) as work:
             rows = await work.all(query)
         found = []
         for row in rows:

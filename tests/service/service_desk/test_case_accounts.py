@@ -24,7 +24,7 @@ from tests.service.service_desk.desk import Desk, milestone
 async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> None:
     """Let another service know the user and their tenant as well."""
     role_id = new_id()
-    async with service.unit(user.tenant_id) as work:
+    async with service.unit_of_work(user.tenant_id) as work:
         project_tenant(
             work,
             id=user.tenant_id,
@@ -48,7 +48,7 @@ async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> Non
 
 
 async def known(desk: Desk, id: UUID) -> AccountReference | None:
-    async with desk.running.unit(desk.user.tenant_id) as work:
+    async with desk.running.unit_of_work(desk.user.tenant_id) as work:
         return await find_account(work, id)
 
 
@@ -71,7 +71,7 @@ async def test_an_account_whose_event_has_not_come_is_asked_for(desk: Desk, cust
     account = await create_account(customer, desk.user)
     await eventually(lambda: known(desk, UUID(account.id)))
     # As if its event were still on its way.
-    async with desk.running.unit(desk.user.tenant_id) as work:
+    async with desk.running.unit_of_work(desk.user.tenant_id) as work:
         work.delete(accounts, id=UUID(account.id))
     case = await desk.create(account_id=account.id, key="k-1")
     assert case.account_id == account.id

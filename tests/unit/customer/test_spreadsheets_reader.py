@@ -8,8 +8,8 @@ from typing import Any
 import openpyxl
 import pytest
 from crm_customer.spreadsheets.cells import cell_text, has_lost_digits, neutralized, restored, typed_text
-from crm_customer.spreadsheets.reader import MOST_COLUMNS, read_spreadsheet
-from crm_customer.spreadsheets.xlsx_file import MOST_UNPACKED_BYTES
+from crm_customer.spreadsheets.reader import MAX_COLUMNS, read_spreadsheet
+from crm_customer.spreadsheets.xlsx_file import MAX_UNPACKED_BYTES
 from crm_kit.errors import InvalidArgument
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,7 +195,7 @@ def test_only_the_first_visible_sheet_is_read() -> None:
         (b"name\n\x00\x00\n", "neither XLSX nor text"),
         (b'name,b\nA,1\n"B,2\nC,3\n', "quote that is opened and not closed"),
         (b"PK\x03\x04 something else", "not a sound XLSX file"),
-        (b"a,b\n" + b"1," * 300 + b"\n", f"row 2 has more than {MOST_COLUMNS} columns"),
+        (b"a,b\n" + b"1," * 300 + b"\n", f"row 2 has more than {MAX_COLUMNS} columns"),
         (b"a,b\n1," + b"x" * 40_000 + b"\n", "row 2 has a cell of more than 32767 characters"),
         (b"a,b\n1," + b"x" * 200_000 + b"\n", "row 2 is not CSV"),
     ],
@@ -205,7 +205,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(content: bytes, w
 
 
 def test_a_sheet_wider_than_allowed_is_refused() -> None:
-    wide: list[object] = [f"c{number}" for number in range(MOST_COLUMNS + 5)]
+    wide: list[object] = [f"c{number}" for number in range(MAX_COLUMNS + 5)]
     assert "more than 200 columns" in refusal(xlsx(wide, wide))
 
 
@@ -215,7 +215,7 @@ def test_a_zip_bomb_is_refused_before_it_unpacks() -> None:
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as part,
     ):
-        for _ in range(1 + (MOST_UNPACKED_BYTES >> 24)):
+        for _ in range(1 + (MAX_UNPACKED_BYTES >> 24)):
             part.write(bytes(1 << 24))
     assert len(file.getvalue()) < 2 << 20
     assert "unpacks to more than 512 MB" in refusal(file.getvalue())

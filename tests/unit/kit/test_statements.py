@@ -2,7 +2,7 @@
 
 import pytest
 from crm_kit.database.statements import Statement, compile_statement, statement
-from crm_kit.database.work import join_pieces
+from crm_kit.database.work import join_statements
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, MetaData, Select, Table, Text, Uuid, bindparam, select
@@ -50,13 +50,13 @@ def test_joined_statements_keep_their_parameters_in_order(sizes: list[int], wake
         Statement(f"INSERT INTO t VALUES ({', '.join(f'${n + 1}' for n in range(size))})", tuple("x" * size))
         for size in sizes
     ]
-    joined = join_pieces(tuple(pieces), (False,) * len(pieces), wakes_relay)
+    joined = join_statements(tuple(pieces), (False,) * len(pieces), wakes_relay)
     assert parameters(joined) == list(range(1, sum(sizes) + 1))
     assert ("pg_notify" in joined) == wakes_relay
 
 
 def test_what_must_touch_a_row_is_checked_and_nothing_else() -> None:
     piece = Statement("UPDATE t SET a = $1 RETURNING 1", ("a",))
-    joined = join_pieces((piece, piece), (False, True), False)
+    joined = join_statements((piece, piece), (False, True), False)
     assert "FROM s0" not in joined
     assert "crm_require((SELECT count(*) FROM s1), 1)" in joined

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 
 
 @statement
@@ -16,7 +16,7 @@ def take_locks() -> Any:
     return select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))
 
 
-async def hold(work: Unit, *names: str) -> None:
+async def advisory_lock(work: UnitOfWork, *names: str) -> None:
     """Wait until no other unit of the tenant holds one of the names, then hold them until this one ends.
 
     What is read after it was not changed by others who hold the same name. Call it before anything is gathered.

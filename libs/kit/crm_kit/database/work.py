@@ -27,7 +27,7 @@ from crm_kit.errors import AlreadyExists, Conflict, CrmError, Unavailable, inval
 from crm_kit.identity.access import Actor, Scope
 
 UNMET = "CRM01"
-"""SQLSTATE raised by `crm_require` when a piece did not touch the rows it had to."""
+"""SQLSTATE raised by `crm_require` when a statement did not touch the rows it had to."""
 
 
 Result = TypeVar("Result")
@@ -51,7 +51,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PendingStatement:
     """One gathered statement. `unmet` is raised when it touches no row although it must."""
 
     statement: Statement
@@ -59,7 +59,7 @@ class Piece:
     unmet: Callable[[], CrmError] | None = None
 
 
-class Unit:
+class UnitOfWork:
     """One transaction's work for one actor. Use `Database`-wide `units()` or the RPC pipeline to get one."""
 
     def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
@@ -67,7 +67,7 @@ class Unit:
         self.actor = actor
         self.scope = scope
         self.now = now
-        self.pieces: list[Piece] = []
+        self.pending: list[PendingStatement] = []
         self.wakes_relay = False
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
@@ -113,7 +113,7 @@ class Unit:
 
     def execute(self, query: Statement, *, unmet: Callable[[], CrmError] | None = None, **values: Any) -> None:
         """Gather any INSERT, UPDATE or DELETE; it must RETURN something when `unmet` is given."""
-        self.pieces.append(Piece(query, self.actor.binds | values, unmet))
+        self.pending.append(PendingStatement(query, self.actor.binds | values, unmet))
 
     # --- sending ---
 
@@ -131,20 +131,20 @@ class Unit:
 
         Joined into one text they would make it as long as they are many, and hardly ever the same twice.
         """
-        pieces, self.pieces = self.pieces, []
+        pending, self.pending = self.pending, []
         await self.flush()
         connection = await self._connected()
-        alike: dict[Statement, list[Piece]] = {}
-        for piece in pieces:
-            alike.setdefault(piece.statement, []).append(piece)
+        alike: dict[Statement, list[PendingStatement]] = {}
+        for each in pending:
+            alike.setdefault(each.statement, []).append(each)
         for query, same in alike.items():
             await self._send_alike(connection, query, same)
-        if pieces and self.wakes_relay:
+        if pending and self.wakes_relay:
             await connection.execute(f"SELECT pg_notify('{OUTBOX_CHANNEL}', '')")
 
     async def commit(self) -> None:
         """Make everything true at once, or nothing."""
-        if self.pieces:
+        if self.pending:
             await self._send(await self._connected())
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
@@ -169,31 +169,31 @@ class Unit:
             await self._stack.aclose()
 
     async def _send(self, connection: Connection) -> None:
-        pieces, self.pieces = self.pieces, []
-        if not pieces:
+        pending, self.pending = self.pending, []
+        if not pending:
             return
-        joined = join_pieces(
-            tuple(piece.statement for piece in pieces),
-            tuple(piece.unmet is not None for piece in pieces),
+        joined = join_statements(
+            tuple(each.statement for each in pending),
+            tuple(each.unmet is not None for each in pending),
             self.wakes_relay,
         )
-        arguments = [value for piece in pieces for value in piece.statement.arguments(piece.values)]
+        arguments = [value for each in pending for value in each.statement.arguments(each.values)]
         try:
             with translated(self.database.violations):
                 await connection.fetch(joined, *arguments)
         except UnmetError as error:
-            unmet = pieces[error.piece].unmet
+            unmet = pending[error.position].unmet
             assert unmet is not None
             raise unmet() from None
 
-    async def _send_alike(self, connection: Connection, query: Statement, pieces: list[Piece]) -> None:
-        unchecked = [query.arguments(piece.values) for piece in pieces if piece.unmet is None]
+    async def _send_alike(self, connection: Connection, query: Statement, pending: list[PendingStatement]) -> None:
+        unchecked = [query.arguments(each.values) for each in pending if each.unmet is None]
         with translated(self.database.violations):
             if unchecked:
                 await connection.executemany(query.sql, unchecked)
-            for piece in pieces:
-                if piece.unmet is not None and not await connection.fetch(query.sql, *query.arguments(piece.values)):
-                    raise piece.unmet()
+            for each in pending:
+                if each.unmet is not None and not await connection.fetch(query.sql, *query.arguments(each.values)):
+                    raise each.unmet()
 
     async def _connected(self) -> Connection:
         if self._connection is None:
@@ -201,7 +201,7 @@ class Unit:
         return self._connection
 
 
-class Eyes:
+class ReadSession:
     """A reader outside any transaction: each statement takes a connection for itself."""
 
     def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
@@ -226,9 +226,9 @@ class Eyes:
 
 
 @contextlib.asynccontextmanager
-async def unit(database: Database, actor: Actor, *, scope: Scope, now: datetime) -> AsyncIterator[Unit]:
+async def unit_of_work(database: Database, actor: Actor, *, scope: Scope, now: datetime) -> AsyncIterator[UnitOfWork]:
     """A unit of work that commits when the block ends well."""
-    work = Unit(database, actor, scope=scope, now=now)
+    work = UnitOfWork(database, actor, scope=scope, now=now)
     try:
         yield work
         await work.commit()
@@ -280,15 +280,15 @@ def delete_rows(table: Table, key: tuple[str, ...]) -> Any:
 
 
 @functools.lru_cache(maxsize=2048)
-def join_pieces(statements: tuple[Statement, ...], must: tuple[bool, ...], wakes_relay: bool) -> str:
+def join_statements(statements: tuple[Statement, ...], must: tuple[bool, ...], wakes_relay: bool) -> str:
     """One statement of many: `WITH s0 AS (...), s1 AS (...) SELECT`, parameters renumbered in order."""
     # NOTIFY is delivered when the transaction commits, and only then.
     parts, checks, offset = [], [f"pg_notify('{OUTBOX_CHANNEL}', '')" if wakes_relay else "1"], 0
-    for index, piece in enumerate(statements):
-        parts.append(f"s{index} AS ({renumbered(piece.sql, offset)})")
+    for index, each in enumerate(statements):
+        parts.append(f"s{index} AS ({renumbered(each.sql, offset)})")
         if must[index]:
             checks.append(f"crm_require((SELECT count(*) FROM s{index}), {index})")
-        offset += len(piece.names)
+        offset += len(each.names)
     return f"WITH {', '.join(parts)} SELECT {', '.join(checks)}"
 
 
@@ -301,11 +301,11 @@ def renumbered(sql: str, offset: int) -> str:
 
 
 class UnmetError(Exception):
-    """A piece touched no row; `piece` is its index."""
+    """A statement touched no row that it had to; `position` is its index."""
 
-    def __init__(self, piece: int) -> None:
-        super().__init__(piece)
-        self.piece = piece
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
 
 
 @contextlib.contextmanager
@@ -337,9 +337,9 @@ def refused(violation: Violation) -> CrmError:
 
 
 CREATE_REQUIRE = f"""
-CREATE FUNCTION crm_require(touched bigint, piece integer) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION crm_require(touched bigint, statement_index integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
-    IF touched = 0 THEN RAISE EXCEPTION '%', piece USING ERRCODE = '{UNMET}'; END IF;
+    IF touched = 0 THEN RAISE EXCEPTION '%', statement_index USING ERRCODE = '{UNMET}'; END IF;
     RETURN 1;
 END $$
 """

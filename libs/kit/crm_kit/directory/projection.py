@@ -10,7 +10,7 @@ from sqlalchemy import Table, bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.identity.access import Scope
@@ -29,12 +29,12 @@ def put(table: Table, columns: tuple[str, ...]) -> Any:
     )
 
 
-def _put(work: Unit, table: Table, **row: Any) -> None:
+def _put(work: UnitOfWork, table: Table, **row: Any) -> None:
     work.execute(put(table, tuple(row)), **row)
 
 
 def project_tenant(
-    work: Unit, *, id: UUID, slug: str, active: bool, sandbox: bool, clock_offset: timedelta, version: int
+    work: UnitOfWork, *, id: UUID, slug: str, active: bool, sandbox: bool, clock_offset: timedelta, version: int
 ) -> None:
     """A tenant's state and clock."""
     _put(
@@ -50,7 +50,7 @@ def project_tenant(
 
 
 def project_user(
-    work: Unit,
+    work: UnitOfWork,
     *,
     id: UUID,
     login: str,
@@ -74,12 +74,12 @@ def project_user(
     )
 
 
-def project_team(work: Unit, *, id: UUID, parent_id: UUID | None, version: int) -> None:
+def project_team(work: UnitOfWork, *, id: UUID, parent_id: UUID | None, version: int) -> None:
     """A team's place in the tree."""
     _put(work, access_teams, id=id, parent_id=parent_id, version=version)
 
 
-def project_role(work: Unit, *, id: UUID, grants: dict[str, Scope], version: int) -> None:
+def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], version: int) -> None:
     """A role's grants."""
     named = {permission: scope.name for permission, scope in grants.items()}
     _put(work, access_roles, id=id, grants=named, version=version)
@@ -88,7 +88,7 @@ def project_role(work: Unit, *, id: UUID, grants: dict[str, Scope], version: int
 def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callable[[], None] | None = None) -> None:
     """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed."""
 
-    async def tenant_changed(work: Unit, event: Event, changed: events_pb2.TenantChanged) -> None:
+    async def tenant_changed(work: UnitOfWork, event: Event, changed: events_pb2.TenantChanged) -> None:
         tenant = changed.tenant
         project_tenant(
             work,
@@ -103,7 +103,7 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
         if wake is not None:
             work.after_commit.append(wake)
 
-    async def user_changed(work: Unit, event: Event, changed: events_pb2.UserChanged) -> None:
+    async def user_changed(work: UnitOfWork, event: Event, changed: events_pb2.UserChanged) -> None:
         user = changed.user
         project_user(
             work,
@@ -117,13 +117,13 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
         )
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def team_changed(work: Unit, event: Event, changed: events_pb2.TeamChanged) -> None:
+    async def team_changed(work: UnitOfWork, event: Event, changed: events_pb2.TeamChanged) -> None:
         team = changed.team
         parent = UUID(team.parent_id) if team.parent_id else None
         project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def role_changed(work: Unit, event: Event, changed: events_pb2.RoleChanged) -> None:
+    async def role_changed(work: UnitOfWork, event: Event, changed: events_pb2.RoleChanged) -> None:
         grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
         project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))

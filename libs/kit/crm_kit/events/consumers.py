@@ -25,7 +25,7 @@ from sqlalchemy import bindparam, select
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit, retried, unit
+from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import CrmError, Unavailable
 from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import STREAM
@@ -36,7 +36,7 @@ from crm_kit.telemetry import RequestInfo, current
 log = structlog.get_logger()
 Payload = TypeVar("Payload", bound=Message)
 Event = event_pb2.Event
-Handler = Callable[[Unit, Event, Any], Awaitable[None]]
+Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 BATCH = 100
 # How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
 ACK_WAIT_SECONDS = 15
@@ -70,7 +70,7 @@ class Consumers:
         self._subscriptions: dict[str, Subscription] = {}
         self._failures: dict[str, int] = {}
 
-    def on(self, payload: type[Payload], handler: Callable[[Unit, Event, Payload], Awaitable[None]]) -> None:
+    def on(self, payload: type[Payload], handler: Callable[[UnitOfWork, Event, Payload], Awaitable[None]]) -> None:
         """Call `handler(work, event, payload)` for each event of this type, exactly once in effect."""
         full_name = payload.DESCRIPTOR.full_name
         assert full_name not in self._subscriptions, f"{full_name} is handled already"
@@ -152,7 +152,7 @@ class Consumers:
         if failures <= len(self._backoff_seconds):
             await message.nak(delay=self._backoff_seconds[failures - 1])
             return
-        await self._bury(event, error)
+        await self._dead_letter(event, error)
         await message.term()
         del self._failures[event.id]
 
@@ -171,7 +171,7 @@ class Consumers:
     async def _once(self, actor: Actor, event: Event, payload: Message, handler: Handler) -> None:
         now = await self._clock.now(actor.tenant_id)
         try:
-            async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
+            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
                 work.insert(inbox, {"event_id": UUID(event.id), "consumer": self.name})
                 await handler(work, event, payload)
         except (CrmError, asyncpg.IntegrityConstraintViolationError):
@@ -183,10 +183,10 @@ class Consumers:
         values = {"tenant_id": tenant_id, "event_id": event_id, "consumer": self.name}
         return bool(await self._database.all(tenant_id, seen(), values))
 
-    async def _bury(self, event: Event, error: Exception) -> None:
+    async def _dead_letter(self, event: Event, error: Exception) -> None:
         actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
         now = await self._clock.now(actor.tenant_id)
-        async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
+        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
             work.insert(
                 dead_letters,
                 {

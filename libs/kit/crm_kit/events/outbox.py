@@ -8,7 +8,7 @@ from crm.event.v1 import event_pb2
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_kit.telemetry import current
@@ -24,8 +24,8 @@ def subject_of(full_name: str) -> str:
     return f"crm.events.{service}.{name}"
 
 
-def emit(work: Unit, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
-    """Gather an event: it becomes true with the unit, and the relay is woken."""
+def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
+    """Gather an event: it becomes true with the unit_of_work, and the relay is woken."""
     full_name = payload.DESCRIPTOR.full_name
     event = event_pb2.Event(
         id=str(event_id := new_id()),

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit, retried
+from crm_kit.database.work import UnitOfWork, retried
 from crm_kit.errors import AlreadyExists, CrmError, InvalidArgument
 from crm_kit.identity.access import Actor
 from crm_kit.plumbing import idempotency_keys
@@ -29,7 +29,7 @@ class Answer:
     replayed: bool = False
 
 
-class Once:
+class StoredResponse:
     """One request under its key. The same key with another request is refused."""
 
     def __init__(self, database: Database, actor: Actor, key: str, method: str, request: bytes) -> None:
@@ -53,7 +53,7 @@ class Once:
                 raise
             return earlier
 
-    def remember(self, work: Unit, response: bytes) -> None:
+    def remember(self, work: UnitOfWork, response: bytes) -> None:
         """Gather the answer, to become true with the effect."""
         work.insert(
             idempotency_keys,

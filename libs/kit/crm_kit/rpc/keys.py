@@ -5,7 +5,7 @@ from google.protobuf.json_format import MessageToDict
 
 from crm_kit.errors import CrmError, Unavailable
 from crm_kit.identity.tokens import FetchKeys
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.telemetry import NO_REQUEST, current
 
 PATH = "/crm.customer.v1.TokenService/GetSigningKeys"
@@ -16,7 +16,7 @@ def keys_from_customer(address: str) -> FetchKeys:
 
     async def fetch() -> dict[str, object]:
         # Asked rarely: a channel for each time leaves nothing to close, and finds the service wherever it is now.
-        peer = Peer(address)
+        peer = ServiceClient(address)
         # The keys are for everyone: neither the caller's token nor their haste belongs to the question.
         token = current.set(NO_REQUEST)
         try:

@@ -20,13 +20,13 @@ from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import SYSTEM_TENANT
-from crm_kit.database.work import Eyes, Unit, retried
+from crm_kit.database.work import ReadSession, UnitOfWork, retried
 from crm_kit.directory.access import Directory
 from crm_kit.errors import CrmError, InvalidArgument, Unauthenticated
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
-from crm_kit.rpc.idempotency import Answer, Once, checked_key
+from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, PUBLIC, Method
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.rpc.validation import check_message
@@ -39,7 +39,7 @@ Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
 ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
-LARGEST_REQUEST = 4 * 1024 * 1024
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 class Pipeline:
@@ -110,14 +110,16 @@ class Pipeline:
         check_message(request)
         now = self._now() + actor.access.clock_offset
         if method.reads_only:
-            response = await run(request, Eyes(self._database, actor, scope=scope, now=now))
+            response = await run(request, ReadSession(self._database, actor, scope=scope, now=now))
             return Answer(response.SerializeToString())
         key = checked_key(metadata.get("idempotency-key", "")) if method.keyed else ""
         if not key:
-            return await retried(lambda: self._write(run, request, Unit(self._database, actor, scope=scope, now=now)))
-        once = Once(self._database, actor, key, method.path, data)
-        return await once.answer(
-            lambda: self._write(run, request, Unit(self._database, actor, scope=scope, now=now), once)
+            return await retried(
+                lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now))
+            )
+        stored = StoredResponse(self._database, actor, key, method.path, data)
+        return await stored.answer(
+            lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now), stored)
         )
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
@@ -128,12 +130,14 @@ class Pipeline:
             raise Unauthenticated("a bearer token is needed")
         return await self._directory.actor(await self._verifier.verify(header[len(BEARER) :].strip()))
 
-    async def _write(self, run: Run, request: Message, work: Unit, once: Once | None = None) -> Answer:
+    async def _write(
+        self, run: Run, request: Message, work: UnitOfWork, stored: StoredResponse | None = None
+    ) -> Answer:
         """Run the method and commit what it gathered, with the answer under the key when there is one."""
         try:
             response = (await run(request, work)).SerializeToString()
-            if once is not None:
-                once.remember(work, response)
+            if stored is not None:
+                stored.remember(work, response)
             await work.commit()
             return Answer(response)
         finally:
@@ -149,7 +153,7 @@ def scope_of(method: Method, actor: Actor) -> Scope:
 
 def parsed(method: Method, data: bytes) -> Message:
     """The request's message."""
-    if len(data) > LARGEST_REQUEST:
+    if len(data) > MAX_REQUEST_BYTES:
         raise InvalidArgument("the request is larger than 4 MiB")
     try:
         return method.request.FromString(data)

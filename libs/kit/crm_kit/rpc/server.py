@@ -12,12 +12,12 @@ from grpc_reflection.v1alpha import reflection
 
 from crm_kit.contract import contract_problems
 from crm_kit.rpc.methods import methods_of
-from crm_kit.rpc.pipeline import LARGEST_REQUEST, Pipeline
+from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, Pipeline
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 # Room for the largest page of the widest resource.
-LARGEST_ANSWER = 32 * 1024 * 1024
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
 
 class Servicer(Protocol):
@@ -38,8 +38,8 @@ class Server:
                 ("grpc.max_connection_age_ms", connection_max_age_seconds * 1000),
                 ("grpc.max_connection_age_grace_ms", 30_000),
                 # A little more than the pipeline allows, so that the pipeline can say it clearly.
-                ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
-                ("grpc.max_send_message_length", LARGEST_ANSWER),
+                ("grpc.max_receive_message_length", 2 * MAX_REQUEST_BYTES),
+                ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
                 ("grpc.so_reuseport", 0),
             )
         )

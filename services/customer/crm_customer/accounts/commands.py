@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.locks import hold
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import invalid_field
 from crm_kit.events.outbox import emit
@@ -40,7 +40,7 @@ SEARCHED = frozenset(
 )
 
 
-async def create_account(work: Unit, *, kind: Kind, display_name: str, values: dict[str, Any]) -> Account:
+async def create_account(work: UnitOfWork, *, kind: Kind, display_name: str, values: dict[str, Any]) -> Account:
     """Create an account from the values of its other fields; the caller becomes its owner unless one is named."""
     owner_id = values.get("owner_id") or work.actor.user_id
     team_id = await owner_team(work, owner_id, field="account.owner_id")
@@ -63,7 +63,7 @@ async def create_account(work: Unit, *, kind: Kind, display_name: str, values: d
     return account
 
 
-async def update_account(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Account:
+async def update_account(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Account:
     """Change some fields of an account; nothing is written when nothing changes."""
     before = await get_account(work, id)
     if "owner_id" in values:
@@ -80,44 +80,44 @@ async def update_account(work: Unit, id: UUID, values: dict[str, Any], *, etag: 
     names = changed_fields(before, after)
     if not SEARCHED.isdisjoint(names):
         # A contact of the account that changes at this moment writes the same search row.
-        await hold(work, f"account_search {id}")
+        await advisory_lock(work, f"account_search {id}")
         put_search_tokens(work, after, contact_names=await names_at_account(work, id))
     return save(work, before, after, "UPDATED", account_updated(after, names))
 
 
-async def check_parent(work: Unit, values: dict[str, Any]) -> None:
+async def check_parent(work: UnitOfWork, values: dict[str, Any]) -> None:
     """Refuse a parent that does not exist, or that the caller may not know to exist: it is the same to them."""
     parent_id = values.get("parent_id")
     if parent_id is not None and parent_id not in await get_accounts(work, [parent_id]):
         raise invalid_field("account.parent_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 
-async def change_account_status(work: Unit, id: UUID, status: Status, *, etag: str = "") -> Account:
+async def change_account_status(work: UnitOfWork, id: UUID, status: Status, *, etag: str = "") -> Account:
     """Move an account to another status of business."""
     before = await get_account(work, id)
     return save_status(work, before, before.change_status(status, now=work.now, etag=etag), "STATUS_CHANGED")
 
 
-async def archive_account(work: Unit, id: UUID, *, etag: str = "") -> Account:
+async def archive_account(work: UnitOfWork, id: UUID, *, etag: str = "") -> Account:
     """Put an account away."""
     before = await get_account(work, id)
     return save_status(work, before, before.archive(now=work.now, etag=etag), "ARCHIVED")
 
 
-async def restore_account(work: Unit, id: UUID, *, etag: str = "") -> Account:
+async def restore_account(work: UnitOfWork, id: UUID, *, etag: str = "") -> Account:
     """Bring an archived account back."""
     before = await get_account(work, id)
     return save_status(work, before, before.restore(now=work.now, etag=etag), "RESTORED")
 
 
-def save_status(work: Unit, before: Account, after: Account, action: str) -> Account:
+def save_status(work: UnitOfWork, before: Account, after: Account, action: str) -> Account:
     """Write a change of status, if it is one."""
     if after is before:
         return before
     return save(work, before, after, action, account_status_changed(after, before.status))
 
 
-def save(work: Unit, before: Account, after: Account, action: str, event: Message) -> Account:
+def save(work: UnitOfWork, before: Account, after: Account, action: str, event: Message) -> Account:
     """Gather row, history and event of a changed account; it must still be what was read."""
     work.save(accounts, stored(after), version=before.version)
     record_change(work, "account", action=action, before=before, after=after)
@@ -125,7 +125,7 @@ def save(work: Unit, before: Account, after: Account, action: str, event: Messag
     return after
 
 
-def announce(work: Unit, account: Account, event: Message) -> None:
+def announce(work: UnitOfWork, account: Account, event: Message) -> None:
     """Gather the event of what became true of the account."""
     emit(work, event, aggregate_type="account", id=account.id, version=account.version)
 
@@ -140,7 +140,7 @@ def external_id_row(account_id: UUID, external_id: ExternalId) -> dict[str, Any]
     return {"source": external_id.source, "value": external_id.value, "account_id": account_id}
 
 
-def put_search_tokens(work: Unit, account: Account, *, contact_names: tuple[str, ...]) -> None:
+def put_search_tokens(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
     """Make the account findable by what it is called now, for those who may see it."""
     texts = texts_of(account, contact_names)
     tokens = set(index_tokens(texts))

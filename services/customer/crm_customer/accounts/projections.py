@@ -8,18 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam, or_, update
 
 from crm_customer.accounts.tables import accounts
 
 
-def project_last_contact(work: Unit, account_id: UUID, time: datetime) -> None:
+def project_last_contact(work: UnitOfWork, account_id: UUID, time: datetime) -> None:
     """Move an account's last contact forward to this time, never back."""
     work.execute(move_last_contact(), id=account_id, last_contact_time=time)
 
 
-def project_value_tier(work: Unit, account_id: UUID, tier: str, *, version: int) -> None:
+def project_value_tier(work: UnitOfWork, account_id: UUID, tier: str, *, version: int) -> None:
     """Set an account's tier to that of a version of its scores, unless a newer one is known."""
     work.execute(set_value_tier(), id=account_id, value_tier=tier or None, value_tier_version=version)
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 from crm_kit.wire import goes_inside
@@ -20,7 +20,7 @@ class AccountServicer:
     def __init__(self, tokens: PageTokens) -> None:
         self._tokens = tokens
 
-    async def CreateAccount(self, request: pb.CreateAccountRequest, work: Unit) -> pb.Account:
+    async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
         account = await commands.create_account(
             work,
             kind=KINDS.entity(request.account.kind),
@@ -37,7 +37,7 @@ class AccountServicer:
         accounts = [account_to_pb(account_from(row)) for row in rows]
         return pb.ListAccountsResponse(accounts=accounts, next_page_token=next_token)
 
-    async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: Unit) -> pb.Account:
+    async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
         id, etag, current = UUID(request.account.id), request.account.etag, None
         if goes_inside(request.update_mask):
             current = account_to_pb(await get_account(work, id))
@@ -47,14 +47,14 @@ class AccountServicer:
         account = await commands.update_account(work, id, values, etag=etag)
         return account_to_pb(account)
 
-    async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: Unit) -> pb.Account:
+    async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
         status = STATUSES.entity(request.status)
         return account_to_pb(await commands.change_account_status(work, UUID(request.id), status, etag=request.etag))
 
-    async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: Unit) -> pb.Account:
+    async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
         return account_to_pb(await commands.archive_account(work, UUID(request.id), etag=request.etag))
 
-    async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: Unit) -> pb.Account:
+    async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: UnitOfWork) -> pb.Account:
         return account_to_pb(await commands.restore_account(work, UUID(request.id), etag=request.etag))
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:

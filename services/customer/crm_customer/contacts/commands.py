@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.locks import hold
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.events.outbox import emit
@@ -30,7 +30,7 @@ from crm_customer.contacts.wire import contact_created, contact_updated
 SEARCHED = frozenset({"display_name", "accounts", "status"})
 
 
-async def create_contact(work: Unit, *, display_name: str, values: dict[str, Any]) -> Contact:
+async def create_contact(work: UnitOfWork, *, display_name: str, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its other fields; the caller becomes its owner unless one is named."""
     contact = await drafted(work, display_name, values)
     await check_accounts(work, contact, old_ids=())
@@ -41,7 +41,9 @@ async def create_contact(work: Unit, *, display_name: str, values: dict[str, Any
     return contact
 
 
-async def create_first_contact(work: Unit, account: Account, *, display_name: str, values: dict[str, Any]) -> Contact:
+async def create_first_contact(
+    work: UnitOfWork, account: Account, *, display_name: str, values: dict[str, Any]
+) -> Contact:
     """Create the first contact of an account that this unit has created, and flushed.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
@@ -52,7 +54,7 @@ async def create_first_contact(work: Unit, account: Account, *, display_name: st
     return contact
 
 
-async def drafted(work: Unit, display_name: str, values: dict[str, Any]) -> Contact:
+async def drafted(work: UnitOfWork, display_name: str, values: dict[str, Any]) -> Contact:
     """A contact by the rules, not yet written."""
     owner_id = values.get("owner_id") or work.actor.user_id
     team_id = await owner_team(work, owner_id, field="contact.owner_id")
@@ -67,7 +69,7 @@ async def drafted(work: Unit, display_name: str, values: dict[str, Any]) -> Cont
     return contact
 
 
-def put_new(work: Unit, contact: Contact) -> None:
+def put_new(work: UnitOfWork, contact: Contact) -> None:
     """Gather everything of a new contact but what its accounts are found by."""
     work.insert(contacts, stored(contact))
     put_links(work, None, contact)
@@ -75,7 +77,7 @@ def put_new(work: Unit, contact: Contact) -> None:
     announce(work, contact, contact_created(contact))
 
 
-async def update_contact(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Contact:
+async def update_contact(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Contact:
     """Change some fields of a contact; nothing is written when nothing changes."""
     before = await get_contact(work, id)
     if "owner_id" in values:
@@ -91,19 +93,19 @@ async def update_contact(work: Unit, id: UUID, values: dict[str, Any], *, etag: 
     return await save(work, before, after, "UPDATED")
 
 
-async def archive_contact(work: Unit, id: UUID, *, etag: str = "") -> Contact:
+async def archive_contact(work: UnitOfWork, id: UUID, *, etag: str = "") -> Contact:
     """Put a contact away."""
     before = await get_contact(work, id)
     return await save(work, before, before.archive(now=work.now, etag=etag), "ARCHIVED")
 
 
-async def restore_contact(work: Unit, id: UUID, *, etag: str = "") -> Contact:
+async def restore_contact(work: UnitOfWork, id: UUID, *, etag: str = "") -> Contact:
     """Bring an archived contact back."""
     before = await get_contact(work, id)
     return await save(work, before, before.restore(now=work.now, etag=etag), "RESTORED")
 
 
-async def save(work: Unit, before: Contact, after: Contact, action: str) -> Contact:
+async def save(work: UnitOfWork, before: Contact, after: Contact, action: str) -> Contact:
     """Gather everything of a changed contact; it must still be what was read."""
     names = changed_fields(before, after)
     if not SEARCHED.isdisjoint(names):
@@ -115,7 +117,7 @@ async def save(work: Unit, before: Contact, after: Contact, action: str) -> Cont
     return after
 
 
-async def check_accounts(work: Unit, contact: Contact, *, old_ids: Collection[UUID]) -> None:
+async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collection[UUID]) -> None:
     """Accounts that a contact comes to must be there for the caller, and in business."""
     added = [(index, id) for index, id in enumerate(contact.account_ids) if id not in old_ids]
     if not added:
@@ -131,15 +133,15 @@ async def check_accounts(work: Unit, contact: Contact, *, old_ids: Collection[UU
             )
 
 
-async def check_superior_exists(work: Unit, superior_id: UUID) -> None:
+async def check_superior_exists(work: UnitOfWork, superior_id: UUID) -> None:
     """InvalidArgument for a superior that does not exist or that the caller may not see."""
     if not await work.all(seen_contact_ids(work.scope), ids=[superior_id]):
         raise invalid_field("contact.reports_to_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 
-async def check_no_cycle(work: Unit, id: UUID, superior_id: UUID) -> None:
+async def check_no_cycle(work: UnitOfWork, id: UUID, superior_id: UUID) -> None:
     """FailedPrecondition when the superior reports to the contact. Two changes at a time could close a circle."""
-    await hold(work, "contacts.reports_to")
+    await advisory_lock(work, "contacts.reports_to")
     if any(row["id"] == id for row in await work.all(superiors(), id=superior_id)):
         raise FailedPrecondition(
             "contact.reports_to_id: a contact does not report to itself, not by way of others either",
@@ -147,13 +149,13 @@ async def check_no_cycle(work: Unit, id: UUID, superior_id: UUID) -> None:
         )
 
 
-async def put_names(work: Unit, contact: Contact, *, account_ids: Collection[UUID]) -> None:
+async def put_names(work: UnitOfWork, contact: Contact, *, account_ids: Collection[UUID]) -> None:
     """Make accounts findable by the names of their contacts, this contact being what it is now.
 
     The tokens of an account come from several rows: whoever writes them holds its name first, or one of two
     contacts that come at the same time would not be found.
     """
-    await hold(work, *(f"account_search {id}" for id in account_ids))
+    await advisory_lock(work, *(f"account_search {id}" for id in account_ids))
     rows = await work.all(accounts_by_ids(Scope.ALL), ids=list(account_ids))
     others = await names_at_accounts(work, account_ids, without=contact.id)
     for account in sorted(map(account_from, rows), key=lambda account: account.id):
@@ -163,7 +165,7 @@ async def put_names(work: Unit, contact: Contact, *, account_ids: Collection[UUI
         put_search_tokens(work, account, contact_names=names)
 
 
-def put_links(work: Unit, before: Contact | None, after: Contact) -> None:
+def put_links(work: UnitOfWork, before: Contact | None, after: Contact) -> None:
     """Gather what changes in where the contact is."""
     old = {} if before is None else {link.account_id: (index, link) for index, link in enumerate(before.accounts)}
     for gone in old.keys() - set(after.account_ids):
@@ -173,7 +175,7 @@ def put_links(work: Unit, before: Contact | None, after: Contact) -> None:
             work.execute(put_link(), contact_id=after.id, account_id=link.account_id, position=index, role=link.role)
 
 
-def announce(work: Unit, contact: Contact, event: Message) -> None:
+def announce(work: UnitOfWork, contact: Contact, event: Message) -> None:
     """Gather the event of what became true of the contact."""
     emit(work, event, aggregate_type="contact", id=contact.id, version=contact.version)
 

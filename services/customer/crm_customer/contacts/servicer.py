@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import contacts_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 
@@ -18,7 +18,7 @@ class ContactServicer:
     def __init__(self, tokens: PageTokens) -> None:
         self._tokens = tokens
 
-    async def CreateContact(self, request: pb.CreateContactRequest, work: Unit) -> pb.Contact:
+    async def CreateContact(self, request: pb.CreateContactRequest, work: UnitOfWork) -> pb.Contact:
         contact = await commands.create_contact(
             work, display_name=request.contact.display_name, values=FIELDS.all_of(request.contact)
         )
@@ -36,15 +36,15 @@ class ContactServicer:
         contacts = [contact_to_pb(contact_from(row)) for row in rows]
         return pb.ListContactsResponse(contacts=contacts, next_page_token=next_token)
 
-    async def UpdateContact(self, request: pb.UpdateContactRequest, work: Unit) -> pb.Contact:
+    async def UpdateContact(self, request: pb.UpdateContactRequest, work: UnitOfWork) -> pb.Contact:
         values = CHANGEABLE.masked(request.contact, request.update_mask)
         contact = await commands.update_contact(work, UUID(request.contact.id), values, etag=request.contact.etag)
         return contact_to_pb(contact)
 
-    async def ArchiveContact(self, request: pb.ArchiveContactRequest, work: Unit) -> pb.Contact:
+    async def ArchiveContact(self, request: pb.ArchiveContactRequest, work: UnitOfWork) -> pb.Contact:
         return contact_to_pb(await commands.archive_contact(work, UUID(request.id), etag=request.etag))
 
-    async def RestoreContact(self, request: pb.RestoreContactRequest, work: Unit) -> pb.Contact:
+    async def RestoreContact(self, request: pb.RestoreContactRequest, work: UnitOfWork) -> pb.Contact:
         return contact_to_pb(await commands.restore_contact(work, UUID(request.id), etag=request.etag))
 
     async def ListContactChanges(

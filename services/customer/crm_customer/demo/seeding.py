@@ -7,7 +7,7 @@ from uuid import UUID
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit, retried, unit
+from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
@@ -40,7 +40,7 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
 
     async def attempt() -> tuple[int, int]:
         now = await TenantClock(database).now(tenant_id)
-        async with unit(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
             await take_turn(work)
             made, ids = await add_teams(work)
@@ -50,7 +50,7 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
     return Seeded(tenant_id, is_new, new_teams, new_users)
 
 
-async def add_teams(work: Unit) -> tuple[int, dict[str, UUID]]:
+async def add_teams(work: UnitOfWork) -> tuple[int, dict[str, UUID]]:
     """How many were missing, and all by name."""
     present = {row["display_name"]: row["id"] for row in await work.all(team_ids())}
     ids = dict(present)
@@ -62,7 +62,7 @@ async def add_teams(work: Unit) -> tuple[int, dict[str, UUID]]:
     return len(ids) - len(present), ids
 
 
-async def add_users(work: Unit, team_ids: dict[str, UUID], hashes: dict[str, str]) -> int:
+async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[str, str]) -> int:
     """How many were missing."""
     roles = await get_built_in_roles(work)
     present = await get_users_by_logins(work, [user.login for user in USERS])

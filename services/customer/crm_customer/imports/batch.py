@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 
 from crm_customer.accounts.commands import change_account_status, create_account, update_account
@@ -58,7 +58,7 @@ class Later:
 class Batch:
     """Rows under way in one unit. An error that one row alone cannot answer for ends the whole unit."""
 
-    work: Unit
+    work: UnitOfWork
     job: Import
     source: Source
     lookups: Lookups
@@ -79,14 +79,14 @@ class Batch:
     async def _result(self, index: int, row: FileRow, known: Known) -> Result:
         if row.account is None:
             return row.faults
-        gathered = len(self.work.pieces)
+        gathered = len(self.work.pending)
         try:
             return await self._account(index, row.account, known)
         except CrmError as error:
             if not answers_for_itself(error):
                 raise
-            # Its own pieces, if there are any yet, are the last ones.
-            del self.work.pieces[gathered:]
+            # Its own statements, if there are any yet, are the last ones.
+            del self.work.pending[gathered:]
             return (fault_of(error, row, self.source, self.job.external_source),)
 
     async def _account(self, index: int, row: AccountRow, known: Known) -> Outcome:

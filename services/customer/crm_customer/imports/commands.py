@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
@@ -17,7 +17,7 @@ from crm_customer.imports.wire import import_finished
 DEFAULT_SOURCE = "spreadsheet"
 
 
-async def create_upload(work: Unit, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
+async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
     """Start an upload."""
     upload = Upload(
         id=new_id(),
@@ -33,7 +33,7 @@ async def create_upload(work: Unit, *, file_name: str, content_type: str, total_
     return upload
 
 
-async def append_upload(work: Unit, id: UUID, offset: int, content: bytes) -> Upload:
+async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes) -> Upload:
     """Add bytes at the end; a part that is here already has no further effect."""
     before = await get_upload(work, id)
     if offset < before.received_bytes and await get_part(work, id, offset) == content:
@@ -44,7 +44,7 @@ async def append_upload(work: Unit, id: UUID, offset: int, content: bytes) -> Up
     return after
 
 
-async def create_import(work: Unit, upload_id: UUID, *, mode: Mode, values: dict[str, Any]) -> Import:
+async def create_import(work: UnitOfWork, upload_id: UUID, *, mode: Mode, values: dict[str, Any]) -> Import:
     """Have an upload imported. PermissionDenied unless the caller may write accounts."""
     work.actor.access.scope("accounts.write")
     upload = await get_upload(work, upload_id)
@@ -69,7 +69,7 @@ async def create_import(work: Unit, upload_id: UUID, *, mode: Mode, values: dict
     return job
 
 
-async def cancel_import(work: Unit, id: UUID) -> Import:
+async def cancel_import(work: UnitOfWork, id: UUID) -> Import:
     """Stop an import; its worker notices at its next step."""
     before = await get_import(work, id)
     after = before.cancel(work.now)
@@ -77,12 +77,12 @@ async def cancel_import(work: Unit, id: UUID) -> Import:
     return after
 
 
-def save(work: Unit, before: Import, after: Import) -> None:
+def save(work: UnitOfWork, before: Import, after: Import) -> None:
     """Gather the changed row; it must still be what was read."""
     work.save(imports, row_of(after), version=before.version)
 
 
-def finish(work: Unit, before: Import, after: Import) -> None:
+def finish(work: UnitOfWork, before: Import, after: Import) -> None:
     """Gather the end of an import: the row, the job that is no more, and the event."""
     save(work, before, after)
     work.delete(import_jobs, import_id=after.id)

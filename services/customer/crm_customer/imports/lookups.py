@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, visible
 from crm_kit.plumbing import access_users
@@ -114,10 +114,10 @@ class Lookups:
             self._owners[name] = the_one([row["id"] for row in rows], "account.owner_id", "active user", name)
         return self._owners[name]
 
-    async def parent(self, work: Unit, name: str) -> UUID | None:
+    async def parent(self, work: UnitOfWork, name: str) -> UUID | None:
         """The account with this external id or name; InvalidArgument for none and for several."""
         found = await self._accounts(work, name)
-        if not found and work.pieces:
+        if not found and work.pending:
             # An earlier row may have it, not yet sent.
             await work.flush_many()
             found = await self._accounts(work, name)

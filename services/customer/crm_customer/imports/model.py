@@ -8,13 +8,13 @@ from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 
-MOST_BYTES = 50 << 20
+MAX_BYTES = 50 << 20
 """Of an uploaded file."""
 
-MOST_ERRORS = 10_000
+MAX_ERRORS = 10_000
 """Listed errors of one import; the counter of failed rows goes on."""
 
-MOST_REPORT_BYTES = 8 << 20
+MAX_REPORT_BYTES = 8 << 20
 """Text of the bad rows that are kept for the report."""
 
 
@@ -61,7 +61,7 @@ class Upload:
                 reason="UPLOAD_OFFSET_MISMATCH",
             )
         received = offset + size
-        most = self.total_bytes or MOST_BYTES
+        most = self.total_bytes or MAX_BYTES
         if received > most:
             raise InvalidArgument(f"the upload may have {most} bytes and no more", reason="UPLOAD_UNREADABLE")
         return replace(self, received_bytes=received, version=self.version + 1, update_time=max(now, self.update_time))

@@ -6,20 +6,20 @@ from typing import Any
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from sqlalchemy import Table, Uuid, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.imports.batch import Outcome, Result
 from crm_customer.imports.commands import save
 from crm_customer.imports.files import Fault, FileRow
-from crm_customer.imports.model import MOST_ERRORS, MOST_REPORT_BYTES, Counts, Import
+from crm_customer.imports.model import MAX_ERRORS, MAX_REPORT_BYTES, Counts, Import
 from crm_customer.imports.tables import import_errors, import_rows
 
 BadRow = tuple[FileRow, tuple[Fault, ...]]
 
 
-def advance(work: Unit, before: Import, rows: Sequence[FileRow], results: Sequence[Result]) -> Import:
+def advance(work: UnitOfWork, before: Import, rows: Sequence[FileRow], results: Sequence[Result]) -> Import:
     """Gather the import's progress; it must still be what it was."""
     bad = [(row, result) for row, result in zip(rows, results, strict=True) if not isinstance(result, Outcome)]
     kept = kept_of(bad, before.counts)
@@ -50,7 +50,7 @@ def kept_of(bad: Sequence[BadRow], counts: Counts) -> list[BadRow]:
     errors, size = counts.errors, counts.error_bytes
     for row, faults in bad:
         errors, size = errors + len(faults), size + size_of(row)
-        if errors > MOST_ERRORS or size > MOST_REPORT_BYTES:
+        if errors > MAX_ERRORS or size > MAX_REPORT_BYTES:
             break
         kept.append((row, faults))
     return kept
@@ -61,7 +61,7 @@ def size_of(row: FileRow) -> int:
     return sum(len(cell.encode()) for cell in row.cells)
 
 
-def keep(work: Unit, job: Import, kept: Sequence[BadRow]) -> None:
+def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow]) -> None:
     """Gather bad rows and their errors, numbered on from those there are."""
     rows = [{"row_number": row.number, "cells": row.cells} for row, _ in kept]
     work.execute(put(import_rows), import_id=job.id, rows=rows)

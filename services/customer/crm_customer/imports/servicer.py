@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from crm.customer.v1 import imports_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_customer.imports import commands
@@ -21,7 +21,7 @@ class ImportServicer:
         self._tokens = tokens
         self._wake = wake
 
-    async def CreateUpload(self, request: pb.CreateUploadRequest, work: Unit) -> pb.Upload:
+    async def CreateUpload(self, request: pb.CreateUploadRequest, work: UnitOfWork) -> pb.Upload:
         upload = await commands.create_upload(
             work,
             file_name=request.file_name,
@@ -30,14 +30,14 @@ class ImportServicer:
         )
         return upload_to_pb(upload)
 
-    async def AppendUpload(self, request: pb.AppendUploadRequest, work: Unit) -> pb.Upload:
+    async def AppendUpload(self, request: pb.AppendUploadRequest, work: UnitOfWork) -> pb.Upload:
         upload = await commands.append_upload(work, UUID(request.id), request.offset, request.content)
         return upload_to_pb(upload)
 
     async def GetUpload(self, request: pb.GetUploadRequest, reader: Reader) -> pb.Upload:
         return upload_to_pb(await get_upload(reader, UUID(request.id)))
 
-    async def CreateImport(self, request: pb.CreateImportRequest, work: Unit) -> pb.Import:
+    async def CreateImport(self, request: pb.CreateImportRequest, work: UnitOfWork) -> pb.Import:
         job = await commands.create_import(
             work,
             UUID(request.job.upload_id),
@@ -55,7 +55,7 @@ class ImportServicer:
         imports = [import_to_pb(import_from(row)) for row in rows]
         return pb.ListImportsResponse(imports=imports, next_page_token=next_token)
 
-    async def CancelImport(self, request: pb.CancelImportRequest, work: Unit) -> pb.Import:
+    async def CancelImport(self, request: pb.CancelImportRequest, work: UnitOfWork) -> pb.Import:
         return import_to_pb(await commands.cancel_import(work, UUID(request.id)))
 
     async def ListImportErrors(

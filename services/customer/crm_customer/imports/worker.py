@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
-from crm_kit.database.work import Eyes, Unit, retried
+from crm_kit.database.work import ReadSession, UnitOfWork, retried
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, Unavailable
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope, service_actor
@@ -38,7 +38,7 @@ BATCH = 100
 """Rows of one transaction."""
 
 POLL_SECONDS = 2.0
-MOST_TRIES = 20
+MAX_TRIES = 20
 """Claims on one import; more mean that it takes its workers down."""
 
 
@@ -176,7 +176,7 @@ class ImportWorker:
 
     async def _attempt(self, run: Run, actor: Actor, scope: Scope, rows: Sequence[FileRow]) -> None:
         """Rows, counters and errors in one transaction. A dry run takes its rows back before it counts them."""
-        work = Unit(self._database, actor, scope=scope, now=await self._clock.now(actor.tenant_id))
+        work = UnitOfWork(self._database, actor, scope=scope, now=await self._clock.now(actor.tenant_id))
         try:
             results = await Batch(work, run.job, run.source, run.lookups).write(rows)
             if not run.job.dry_run:
@@ -218,10 +218,10 @@ class ImportWorker:
         return actor, scope
 
     @contextlib.asynccontextmanager
-    async def _unit(self, tenant_id: UUID, job: Import) -> AsyncIterator[Unit]:
+    async def _unit(self, tenant_id: UUID, job: Import) -> AsyncIterator[UnitOfWork]:
         """A unit of the import's own progress, in the name of who made it; Overtaken when it is no more as it was."""
         actor = Actor(tenant_id, job.owner_id, SERVICE_ACCESS)
-        work = Unit(self._database, actor, scope=Scope.ALL, now=await self._clock.now(tenant_id))
+        work = UnitOfWork(self._database, actor, scope=Scope.ALL, now=await self._clock.now(tenant_id))
         try:
             yield work
             await work.commit()
@@ -231,12 +231,12 @@ class ImportWorker:
         finally:
             await work.close()
 
-    async def _eyes(self, tenant_id: UUID) -> Eyes:
+    async def _eyes(self, tenant_id: UUID) -> ReadSession:
         now = await self._clock.now(tenant_id)
-        return Eyes(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        return ReadSession(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
 def check_tries(job: Job) -> None:
     """An import that takes its workers down is not begun for ever."""
-    if job.tries > MOST_TRIES:
-        raise CrmError(f"it was begun {MOST_TRIES} times and never ended")
+    if job.tries > MAX_TRIES:
+        raise CrmError(f"it was begun {MAX_TRIES} times and never ended")

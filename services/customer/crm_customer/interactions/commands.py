@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import Statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
@@ -26,7 +26,7 @@ from crm_customer.timeline.model import Detail, Entry
 ENTRY_KIND = "INTERACTION"
 
 
-async def record_interaction(work: Unit, values: dict[str, Any]) -> Interaction:
+async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Interaction:
     """Record an interaction from the values of its fields; it took place now unless they say when."""
     interaction = Interaction(
         id=new_id(),
@@ -51,7 +51,7 @@ async def record_interaction(work: Unit, values: dict[str, Any]) -> Interaction:
     return interaction
 
 
-async def check_account(work: Unit, id: UUID) -> None:
+async def check_account(work: UnitOfWork, id: UUID) -> None:
     """The account must be there for the caller, and in business."""
     try:
         account = await get_account(work, id)
@@ -64,7 +64,7 @@ async def check_account(work: Unit, id: UUID) -> None:
         )
 
 
-async def check_there(work: Unit, existing: Statement, name: str, ids: Sequence[UUID]) -> None:
+async def check_there(work: UnitOfWork, existing: Statement, name: str, ids: Sequence[UUID]) -> None:
     """InvalidArgument naming the first participant that does not exist or that the caller may not see."""
     if not ids:
         return

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import interactions_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_customer.accounts.queries import get_account
@@ -18,7 +18,7 @@ class InteractionServicer:
     def __init__(self, tokens: PageTokens) -> None:
         self._tokens = tokens
 
-    async def CreateInteraction(self, request: pb.CreateInteractionRequest, work: Unit) -> pb.Interaction:
+    async def CreateInteraction(self, request: pb.CreateInteractionRequest, work: UnitOfWork) -> pb.Interaction:
         return interaction_to_pb(await record_interaction(work, values_from(request.interaction)))
 
     async def GetInteraction(self, request: pb.GetInteractionRequest, reader: Reader) -> pb.Interaction:

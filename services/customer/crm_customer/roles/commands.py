@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_role
 from crm_kit.events.outbox import emit
 from crm_kit.history import record_change
@@ -22,7 +22,7 @@ from crm_customer.tenants.commands import take_turn
 from crm_customer.users.queries import check_administrator_stays
 
 
-def create_role(work: Unit, *, display_name: str, grants: Mapping[str, str], built_in: bool = False) -> Role:
+def create_role(work: UnitOfWork, *, display_name: str, grants: Mapping[str, str], built_in: bool = False) -> Role:
     """Create a role; PermissionDenied when it grants what the caller does not have."""
     check_holds(work.actor.access, grants)
     role = Role(
@@ -38,7 +38,7 @@ def create_role(work: Unit, *, display_name: str, grants: Mapping[str, str], bui
     return role
 
 
-async def update_role(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Role:
+async def update_role(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Role:
     """Change some fields of a role; nothing is written when nothing changes."""
     before = await get_role(work, id)
     after = before.update(values, now=work.now, etag=etag)
@@ -52,14 +52,14 @@ async def update_role(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
     return save(work, before, after, "UPDATED")
 
 
-def create_built_in_roles(work: Unit) -> dict[str, Role]:
+def create_built_in_roles(work: UnitOfWork) -> dict[str, Role]:
     """Create the roles that the platform brings, in a new tenant."""
     return {
         name: create_role(work, display_name=name, grants=grants, built_in=True) for name, grants in BUILT_IN.items()
     }
 
 
-async def renew_built_in_roles(work: Unit) -> list[Role]:
+async def renew_built_in_roles(work: UnitOfWork) -> list[Role]:
     """Bring the built-in roles of a tenant to what this release says; those that changed."""
     present = await get_built_in_roles(work)
     changed = []
@@ -72,14 +72,14 @@ async def renew_built_in_roles(work: Unit) -> list[Role]:
     return changed
 
 
-def save(work: Unit, before: Role, after: Role, action: str) -> Role:
+def save(work: UnitOfWork, before: Role, after: Role, action: str) -> Role:
     """Gather what a changed role means; it must still be what was read."""
     work.save(roles, row_of(after), version=before.version)
     announce(work, before, after, action)
     return after
 
 
-def announce(work: Unit, before: Role | None, role: Role, action: str) -> None:
+def announce(work: UnitOfWork, before: Role | None, role: Role, action: str) -> None:
     """Gather history, projection and event of what became true of the role."""
     record_change(work, "role", action=action, before=before, after=role)
     grants = {permission: Scope[scope] for permission, scope in role.grants.items()}

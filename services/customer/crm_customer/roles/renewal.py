@@ -9,7 +9,7 @@ import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import retried, unit
+from crm_kit.database.work import retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.errors import CrmError
 from crm_kit.identity.access import Scope, service_actor
@@ -54,7 +54,7 @@ class RoleRenewal:
 
     async def _renew(self, tenant_id: UUID) -> int:
         now = await self._clock.now(tenant_id)
-        async with unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        async with unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             if await find_tenant(work) is None:
                 return 0
             work.after_commit.append(lambda: self._directory.forget(tenant_id))

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import roles_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.paging import PageTokens
 
@@ -20,7 +20,7 @@ class RoleServicer:
         self._tokens = tokens
         self._directory = directory
 
-    async def CreateRole(self, request: pb.CreateRoleRequest, work: Unit) -> pb.Role:
+    async def CreateRole(self, request: pb.CreateRoleRequest, work: UnitOfWork) -> pb.Role:
         self._changes_directory(work)
         grants = grants_from(request.role.grants)
         return role_to_pb(commands.create_role(work, display_name=request.role.display_name, grants=grants))
@@ -32,12 +32,12 @@ class RoleServicer:
         rows, next_token = await LISTING.page(reader, request, self._tokens)
         return pb.ListRolesResponse(roles=[role_to_pb(role_from(row)) for row in rows], next_page_token=next_token)
 
-    async def UpdateRole(self, request: pb.UpdateRoleRequest, work: Unit) -> pb.Role:
+    async def UpdateRole(self, request: pb.UpdateRoleRequest, work: UnitOfWork) -> pb.Role:
         self._changes_directory(work)
         values = CHANGEABLE.masked(request.role, request.update_mask)
         role = await commands.update_role(work, UUID(request.role.id), values, etag=request.role.etag)
         return role_to_pb(role)
 
-    def _changes_directory(self, work: Unit) -> None:
+    def _changes_directory(self, work: UnitOfWork) -> None:
         check_whole_tenant(work.scope)
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))

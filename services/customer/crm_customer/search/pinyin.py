@@ -18,7 +18,7 @@ _OTHER_READINGS = {
 }
 # Typed with u as often as with v.
 _UMLAUTS = ("lv", "nv")
-_MOST_VARIANTS = 3
+_MAX_VARIANTS = 3
 _LONGEST_PHRASE = 4
 _LONGEST_SYLLABLE = 6
 
@@ -85,7 +85,7 @@ def readings_of(run: str) -> tuple[tuple[str, ...], ...]:
             continue
         others = _others(character, usual[position])
         variants.extend((*usual[:position], other, *usual[position + 1 :]) for other in others)
-    return tuple(variants[:_MOST_VARIANTS])
+    return tuple(variants[:_MAX_VARIANTS])
 
 
 def _usual_reading(run: str) -> tuple[list[str], set[int]]:

@@ -39,7 +39,7 @@ _INITIALS_LENGTHS = (2, 4)
 _EXTERNAL_ID_LENGTHS = tuple(range(2, 13))
 _PHONE_LENGTHS = (4, 5, 6, 7, 8)
 _TYPO_PREFIX = 7
-_MOST_GROUPS = 3
+_MAX_GROUPS = 3
 # In nine of ten names; the last ones are the rarest.
 _GENERIC_BIGRAMS = ("公司", "有限", "限公", "责任", "限责", "任公", "股份", "份有")
 _PHONE_PUNCTUATION = frozenset("+-().")
@@ -113,7 +113,7 @@ def query_terms(text: str) -> SearchQuery:
         exact=f"={whole}",
         beginning=f"^{whole[:2]}" if len(whole) > 1 else f"f{whole}",
         required=frozenset(required),
-        any_of=tuple(dict.fromkeys(tokens for _, _, tokens in ordered))[:_MOST_GROUPS],
+        any_of=tuple(dict.fromkeys(tokens for _, _, tokens in ordered))[:_MAX_GROUPS],
         anchor=anchor,
     )
 
@@ -251,7 +251,7 @@ def _pinyin_query_tokens(word: str) -> list[str]:
     ]
     # Shorter ones next to longer ones are in most accounts and choose nothing.
     longest = max(map(len, found), default=0)
-    return [token for token in dict.fromkeys(found) if len(token) == longest][:_MOST_GROUPS]
+    return [token for token in dict.fromkeys(found) if len(token) == longest][:_MAX_GROUPS]
 
 
 def _initials_query_tokens(word: str) -> list[str]:

@@ -44,7 +44,7 @@ class CellError(Exception):
         self.value = value
 
 
-MOST_CHARACTERS: Mapping[str, int] = {
+MAX_CHARACTERS: Mapping[str, int] = {
     Field.DISPLAY_NAME: 200,
     Field.LEGAL_NAME: 200,
     Field.SHORT_NAME: 100,
@@ -67,14 +67,14 @@ MOST_CHARACTERS: Mapping[str, int] = {
 """As in crm.customer.v1; other fields are checked by their form."""
 
 _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.REMARKS])
-_MOST_CUSTOM_CHARACTERS = 4000
+_MAX_CUSTOM_CHARACTERS = 4000
 _SEPARATORS = re.compile(r"[,;，；、/|\n]")
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
 _EMAIL_SEPARATORS = re.compile(r"[,;，；、|\s]")
 # https://html.spec.whatwg.org/#valid-e-mail-address, as the contract checks, and with a dot in the domain.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})+")
-_MOST_EMAIL_CHARACTERS = 254
+_MAX_EMAIL_CHARACTERS = 254
 
 _KINDS = {
     "ORGANIZATION": "企业 公司 单位 机构 组织 法人 对公 企业客户 公司客户 单位客户 "
@@ -99,7 +99,7 @@ _STATUSES = {
 def one_text(text: str, target: str) -> str:
     """A text within its field's length; on one line unless the field may have several."""
     value = text if target in _MANY_LINES else " ".join(text.split())
-    most = MOST_CHARACTERS.get(target, _MOST_CUSTOM_CHARACTERS)
+    most = MAX_CHARACTERS.get(target, _MAX_CUSTOM_CHARACTERS)
     if len(value) > most:
         raise CellError(Reason.TOO_LONG, f"it has {len(value)} characters, at most {most} are possible", text)
     return value
@@ -130,7 +130,7 @@ def phone_numbers(text: str, region: str) -> list[str]:
 def emails(text: str) -> list[str]:
     found = _parts(_EMAIL_SEPARATORS, unicodedata.normalize("NFKC", text).removeprefix("mailto:"))
     for email in found:
-        if not _EMAIL.fullmatch(email) or len(email) > _MOST_EMAIL_CHARACTERS:
+        if not _EMAIL.fullmatch(email) or len(email) > _MAX_EMAIL_CHARACTERS:
             raise CellError(Reason.EMAIL_INVALID, f"{email!r} is not an e-mail address", email)
     return found
 

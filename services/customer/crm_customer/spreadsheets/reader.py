@@ -16,11 +16,11 @@ from crm_customer.spreadsheets.csv_file import csv_records
 from crm_customer.spreadsheets.refusal import unreadable
 from crm_customer.spreadsheets.xlsx_file import xlsx_records
 
-MOST_ROWS = 1_048_576
+MAX_ROWS = 1_048_576
 """Rows of a sheet, as in the file format."""
 
-MOST_COLUMNS = 200
-MOST_CELL_CHARACTERS = 32_767
+MAX_COLUMNS = 200
+MAX_CELL_CHARACTERS = 32_767
 """Characters of a cell, as in the file format."""
 
 _ZIP = b"PK\x03\x04"
@@ -67,14 +67,14 @@ def read_spreadsheet(file: BinaryIO) -> Spreadsheet:
 
 def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, tuple[str, ...]]]:
     for number, cells in records:
-        if number > MOST_ROWS:
-            raise unreadable(f"it has more than {MOST_ROWS} rows")
+        if number > MAX_ROWS:
+            raise unreadable(f"it has more than {MAX_ROWS} rows")
         while cells and not cells[-1]:
             cells.pop()
-        if len(cells) > MOST_COLUMNS:
-            raise unreadable(f"row {number} has more than {MOST_COLUMNS} columns")
-        if any(len(cell) > MOST_CELL_CHARACTERS for cell in cells):
-            raise unreadable(f"row {number} has a cell of more than {MOST_CELL_CHARACTERS} characters")
+        if len(cells) > MAX_COLUMNS:
+            raise unreadable(f"row {number} has more than {MAX_COLUMNS} columns")
+        if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells):
+            raise unreadable(f"row {number} has a cell of more than {MAX_CELL_CHARACTERS} characters")
         if cells:
             yield number, tuple(cells)
 

@@ -11,7 +11,7 @@ from crm_customer.spreadsheets.fields import CellError, Reason
 from crm_customer.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field
 from crm_customer.spreadsheets.reader import Spreadsheet
 
-_MOST_VALUES = {
+_MAX_VALUES = {
     Field.PHONE_NUMBERS: 20,
     Field.EMAILS: 20,
     Field.CONTACT_PHONE: 20,
@@ -204,7 +204,7 @@ class _Reading:
             self._refuse(column, CellError(Reason.NAME_MISSING, "the customer's name is missing", ""))
 
     def _check_counts(self) -> None:
-        for target, most in _MOST_VALUES.items():
+        for target, most in _MAX_VALUES.items():
             if len(self.lists.get(target, ())) > most:
                 column = next(c for c, t in self.mapping.items() if t == target)
                 cell = self.cells[list(self.header).index(column)]

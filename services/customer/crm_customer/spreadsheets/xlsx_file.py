@@ -12,11 +12,11 @@ from openpyxl.utils.exceptions import InvalidFileException
 from crm_customer.spreadsheets.cells import cell_text
 from crm_customer.spreadsheets.refusal import unreadable
 
-MOST_UNPACKED_BYTES = 512 << 20
-MOST_SHARED_TEXT_BYTES = 96 << 20
+MAX_UNPACKED_BYTES = 512 << 20
+MAX_SHARED_TEXT_BYTES = 96 << 20
 """Of the table of texts, the one part that is kept in memory."""
 
-_MOST_PARTS = 2000
+_MAX_PARTS = 2000
 _SHARED_TEXTS = "xl/sharedStrings.xml"
 # All that the libraries below raise for files that are not what they say.
 _BROKEN = (
@@ -51,7 +51,7 @@ def xlsx_records(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
 def _check_size(file: BinaryIO) -> None:
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
-    if len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
-        raise unreadable(f"it unpacks to more than {MOST_UNPACKED_BYTES >> 20} MB")
-    if any(p.filename == _SHARED_TEXTS and p.file_size > MOST_SHARED_TEXT_BYTES for p in parts):
-        raise unreadable(f"its texts are more than {MOST_SHARED_TEXT_BYTES >> 20} MB; split it into several files")
+    if len(parts) > _MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+        raise unreadable(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB")
+    if any(p.filename == _SHARED_TEXTS and p.file_size > MAX_SHARED_TEXT_BYTES for p in parts):
+        raise unreadable(f"its texts are more than {MAX_SHARED_TEXT_BYTES >> 20} MB; split it into several files")

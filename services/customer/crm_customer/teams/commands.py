@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_team
 from crm_kit.events.outbox import emit
 from crm_kit.history import record_change
@@ -17,7 +17,7 @@ from crm_customer.teams.wire import team_changed
 from crm_customer.tenants.commands import take_turn
 
 
-def create_team(work: Unit, *, display_name: str, parent_id: UUID | None = None) -> Team:
+def create_team(work: UnitOfWork, *, display_name: str, parent_id: UUID | None = None) -> Team:
     """Create a team."""
     team = Team(id=new_id(), display_name=display_name, create_time=work.now, update_time=work.now, parent_id=parent_id)
     work.insert(teams, row_of(team))
@@ -25,7 +25,7 @@ def create_team(work: Unit, *, display_name: str, parent_id: UUID | None = None)
     return team
 
 
-async def update_team(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Team:
+async def update_team(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Team:
     """Change some fields of a team; nothing is written when nothing changes."""
     before = await get_team(work, id)
     after = before.update(values, now=work.now, etag=etag)
@@ -40,7 +40,7 @@ async def update_team(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
     return after
 
 
-def announce(work: Unit, before: Team | None, team: Team, action: str) -> None:
+def announce(work: UnitOfWork, before: Team | None, team: Team, action: str) -> None:
     """Gather history, projection and event of what became true of the team."""
     record_change(work, "team", action=action, before=before, after=team)
     project_team(work, id=team.id, parent_id=team.parent_id, version=team.version)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import teams_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.paging import PageTokens
 
@@ -20,7 +20,7 @@ class TeamServicer:
         self._tokens = tokens
         self._directory = directory
 
-    async def CreateTeam(self, request: pb.CreateTeamRequest, work: Unit) -> pb.Team:
+    async def CreateTeam(self, request: pb.CreateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)
         return team_to_pb(commands.create_team(work, **CHANGEABLE.all_of(request.team)))
 
@@ -31,12 +31,12 @@ class TeamServicer:
         rows, next_token = await LISTING.page(reader, request, self._tokens)
         return pb.ListTeamsResponse(teams=[team_to_pb(team_from(row)) for row in rows], next_page_token=next_token)
 
-    async def UpdateTeam(self, request: pb.UpdateTeamRequest, work: Unit) -> pb.Team:
+    async def UpdateTeam(self, request: pb.UpdateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)
         values = CHANGEABLE.masked(request.team, request.update_mask)
         team = await commands.update_team(work, UUID(request.team.id), values, etag=request.team.etag)
         return team_to_pb(team)
 
-    def _changes_directory(self, work: Unit) -> None:
+    def _changes_directory(self, work: UnitOfWork) -> None:
         check_whole_tenant(work.scope)
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))

@@ -8,7 +8,7 @@ from crm_kit.clock import system_now
 from crm_kit.database.connections import Database, row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
-from crm_kit.database.work import Unit, unit
+from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.directory.projection import project_tenant
 from crm_kit.errors import Conflict
 from crm_kit.events.outbox import emit
@@ -27,14 +27,14 @@ from crm_customer.tenants.wire import tenant_changed
 async def reserve_slug(database: Database, slug: str) -> UUID:
     """The id of the tenant of this slug, made now unless it was before. The tenant itself may not be there yet."""
     check_slug(slug)
-    async with unit(database, service_actor(SYSTEM_TENANT), scope=Scope.ALL, now=system_now()) as work:
+    async with unit_of_work(database, service_actor(SYSTEM_TENANT), scope=Scope.ALL, now=system_now()) as work:
         work.execute(put_slug(), slug=slug, id=new_id())
     id = await find_tenant_id(database, slug)
     assert id is not None, "slugs are never given back"
     return id
 
 
-def create_tenant(work: Unit, *, slug: str, display_name: str, sandbox: bool) -> Tenant:
+def create_tenant(work: UnitOfWork, *, slug: str, display_name: str, sandbox: bool) -> Tenant:
     """Create the tenant that the unit is at work in."""
     tenant = Tenant(
         id=work.tenant_id,
@@ -49,7 +49,7 @@ def create_tenant(work: Unit, *, slug: str, display_name: str, sandbox: bool) ->
     return tenant
 
 
-async def advance_test_clock(work: Unit, duration: timedelta) -> Tenant:
+async def advance_test_clock(work: UnitOfWork, duration: timedelta) -> Tenant:
     """Move the clock of a sandbox forward; the unit's own time stays what it was."""
     before = await get_tenant(work)
     after = before.advance(duration, now=work.now)
@@ -58,7 +58,7 @@ async def advance_test_clock(work: Unit, duration: timedelta) -> Tenant:
     return after
 
 
-def announce(work: Unit, before: Tenant | None, tenant: Tenant, action: str) -> None:
+def announce(work: UnitOfWork, before: Tenant | None, tenant: Tenant, action: str) -> None:
     """Gather history, projection and event of what became true of the tenant."""
     record_change(work, "tenant", action=action, before=before, after=tenant)
     project_tenant(
@@ -73,7 +73,7 @@ def announce(work: Unit, before: Tenant | None, tenant: Tenant, action: str) -> 
     emit(work, tenant_changed(tenant), aggregate_type="tenant", id=tenant.id, version=tenant.version)
 
 
-async def take_turn(work: Unit) -> None:
+async def take_turn(work: UnitOfWork) -> None:
     """Let this unit's change of the directory happen alone in its tenant.
 
     For rules over several rows, such as "one administrator stays" or "no team is below itself": what is read

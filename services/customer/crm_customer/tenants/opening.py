@@ -5,7 +5,7 @@ from uuid import UUID
 
 from crm_kit.clock import system_now
 from crm_kit.database.connections import Database
-from crm_kit.database.work import Eyes, unit
+from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.errors import AlreadyExists
 from crm_kit.identity.access import Scope, service_actor
 
@@ -33,7 +33,7 @@ class Opening:
 async def open_tenant(database: Database, passwords: Passwords, opening: Opening) -> tuple[UUID, bool]:
     """The tenant's id, and whether it was made now. What an earlier attempt left half done is finished."""
     id = await reserve_slug(database, opening.slug)
-    if await find_tenant(Eyes(database, service_actor(id), scope=Scope.ALL, now=system_now())) is not None:
+    if await find_tenant(ReadSession(database, service_actor(id), scope=Scope.ALL, now=system_now())) is not None:
         return id, False
     hashed = await passwords.hash(opening.admin_password)
     try:
@@ -46,7 +46,7 @@ async def open_tenant(database: Database, passwords: Passwords, opening: Opening
 
 async def fill(database: Database, id: UUID, opening: Opening, hashed: str) -> None:
     """The tenant, its roles and its administrator in one transaction."""
-    async with unit(database, service_actor(id), scope=Scope.ALL, now=system_now()) as work:
+    async with unit_of_work(database, service_actor(id), scope=Scope.ALL, now=system_now()) as work:
         create_tenant(work, slug=opening.slug, display_name=opening.display_name, sandbox=opening.sandbox)
         roles = create_built_in_roles(work)
         admin = add_user(

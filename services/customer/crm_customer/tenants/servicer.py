@@ -1,7 +1,7 @@
 """TenantService: from message to command or query and back, nothing else."""
 
 from crm.customer.v1 import tenants_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 
 from crm_customer.roles.rights import check_whole_tenant
@@ -22,7 +22,7 @@ class TenantServicer:
         now = reader.now - reader.actor.access.clock_offset + tenant.clock_offset
         return tenant_to_pb(tenant, now=now)
 
-    async def AdvanceTestClock(self, request: pb.AdvanceTestClockRequest, work: Unit) -> pb.Tenant:
+    async def AdvanceTestClock(self, request: pb.AdvanceTestClockRequest, work: UnitOfWork) -> pb.Tenant:
         check_whole_tenant(work.scope)
         duration = request.duration.ToTimedelta()
         tenant = await commands.advance_test_clock(work, duration)

@@ -4,7 +4,7 @@ from typing import Any
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
@@ -12,7 +12,7 @@ from crm_customer.timeline.model import Entry
 from crm_customer.timeline.tables import timeline_entries
 
 
-def put_entry(work: Unit, entry: Entry) -> None:
+def put_entry(work: UnitOfWork, entry: Entry) -> None:
     """Gather an entry; one that is there already stays as it is."""
     work.execute(insert_entry(), **row_of(entry))
 

@@ -14,7 +14,7 @@ import structlog
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
-from crm_kit.database.work import Eyes, Unit, unit
+from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
@@ -60,7 +60,7 @@ class Issuer:
         # Whoever does not exist costs the same statements and the same hash as who does.
         tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
         key = login_key(slug, login)
-        eyes = Eyes(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         signing = await self.keys.current()
         async with self.passwords.turn():
             await check_may_try(eyes, key)
@@ -81,7 +81,7 @@ class Issuer:
 
     async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
         """The next pair. A token that was used before ends its family, for one of two users has stolen it."""
-        eyes = Eyes(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
+        eyes = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
         family = await find_family(eyes, token.family_id)
         if family is None or not family.holds or family.expire_time <= now:
             raise wrong_credentials()
@@ -108,7 +108,7 @@ class Issuer:
         async with self._unit(token.tenant_id, now) as work:
             work.delete(refresh_tokens, family_id=token.family_id)
 
-    def _begin_family(self, work: Unit, token: RefreshToken, credential: Credential, verdict: Verdict) -> None:
+    def _begin_family(self, work: UnitOfWork, token: RefreshToken, credential: Credential, verdict: Verdict) -> None:
         work.execute(delete_expired(), user_id=credential.user_id, now=work.now)
         work.insert(
             refresh_tokens,
@@ -138,11 +138,11 @@ class Issuer:
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
         return Pair(signed, self.access_token_seconds, token.text)
 
-    def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[Unit]:
-        return unit(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+    def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
+        return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
-async def check_may_try(eyes: Eyes, key: bytes) -> None:
+async def check_may_try(eyes: ReadSession, key: bytes) -> None:
     """Raise ResourceExhausted while the login has to wait."""
     failures = await find_failures(eyes, key)
     wait = failures.wait(eyes.now).total_seconds() if failures else 0.0

@@ -4,7 +4,7 @@ Nobody is signed in here yet: the unit that comes with a request belongs to no t
 """
 
 from crm.customer.v1 import tokens_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 
 from crm_customer.tokens.commands import Issuer, wrong_credentials
 from crm_customer.tokens.model import parse_refresh_token
@@ -17,17 +17,17 @@ class TokenServicer:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    async def CreateToken(self, request: pb.CreateTokenRequest, work: Unit) -> pb.Token:
+    async def CreateToken(self, request: pb.CreateTokenRequest, work: UnitOfWork) -> pb.Token:
         pair = await self._issuer.sign_in(request.tenant, request.login, request.password, now=work.now)
         return token_to_pb(pair)
 
-    async def RefreshToken(self, request: pb.RefreshTokenRequest, work: Unit) -> pb.Token:
+    async def RefreshToken(self, request: pb.RefreshTokenRequest, work: UnitOfWork) -> pb.Token:
         token = parse_refresh_token(request.refresh_token)
         if token is None:
             raise wrong_credentials()
         return token_to_pb(await self._issuer.refresh(token, now=work.now))
 
-    async def RevokeToken(self, request: pb.RevokeTokenRequest, work: Unit) -> pb.RevokeTokenResponse:
+    async def RevokeToken(self, request: pb.RevokeTokenRequest, work: UnitOfWork) -> pb.RevokeTokenResponse:
         token = parse_refresh_token(request.refresh_token)
         if token is not None:
             await self._issuer.revoke(token, now=work.now)

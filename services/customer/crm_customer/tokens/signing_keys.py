@@ -13,7 +13,7 @@ from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
-from crm_kit.database.work import Eyes, unit
+from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.identity.access import Scope, service_actor
 from cryptography.exceptions import InvalidTag
@@ -81,7 +81,7 @@ class SigningKeys:
         return rows
 
     async def _read(self) -> list[Record]:
-        return await get_living_keys(Eyes(self._database, ACTOR, scope=Scope.ALL, now=self._now()))
+        return await get_living_keys(ReadSession(self._database, ACTOR, scope=Scope.ALL, now=self._now()))
 
     async def _make(self, number: int, sign_time: datetime, *, ends: datetime | None = None) -> str:
         """Store a new key, unless another process has just made the one of this number."""
@@ -89,7 +89,7 @@ class SigningKeys:
         public_key = private_key.public_key().public_bytes_raw()
         key_id = thumbprint(public_key)
         now = self._now()
-        async with unit(self._database, ACTOR, scope=Scope.ALL, now=now) as work:
+        async with unit_of_work(self._database, ACTOR, scope=Scope.ALL, now=now) as work:
             if ends is not None:
                 work.execute(end_keys(), ends=ends, number=number)
             work.execute(

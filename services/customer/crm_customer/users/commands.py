@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_user
 from crm_kit.errors import PermissionDenied
 from crm_kit.events.outbox import emit
@@ -28,7 +28,7 @@ from crm_customer.users.wire import user_changed
 
 
 async def create_user(
-    work: Unit, *, display_name: str, login: str, team_id: UUID | None = None, role_ids: tuple[UUID, ...] = ()
+    work: UnitOfWork, *, display_name: str, login: str, team_id: UUID | None = None, role_ids: tuple[UUID, ...] = ()
 ) -> User:
     """Create a user, who cannot sign in here before they have a password."""
     if work.scope is Scope.OWN:
@@ -38,7 +38,9 @@ async def create_user(
     return add_user(work, display_name=display_name, login=login, team_id=team_id, role_ids=role_ids)
 
 
-def add_user(work: Unit, *, display_name: str, login: str, team_id: UUID | None, role_ids: tuple[UUID, ...]) -> User:
+def add_user(
+    work: UnitOfWork, *, display_name: str, login: str, team_id: UUID | None, role_ids: tuple[UUID, ...]
+) -> User:
     """Gather a new user whose roles are known to be right."""
     user = User(
         id=new_id(),
@@ -54,7 +56,7 @@ def add_user(work: Unit, *, display_name: str, login: str, team_id: UUID | None,
     return user
 
 
-async def update_user(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> User:
+async def update_user(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> User:
     """Change some fields of a user; nothing is written when nothing changes."""
     before = await get_user(work, id)
     after = before.update(values, now=work.now, etag=etag)
@@ -65,7 +67,7 @@ async def update_user(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
     return await save(work, before, after, "UPDATED")
 
 
-async def deactivate_user(work: Unit, id: UUID, *, etag: str = "") -> User:
+async def deactivate_user(work: UnitOfWork, id: UUID, *, etag: str = "") -> User:
     """Take away all access of a user; what they signed in with does not come back with them."""
     before = await get_user(work, id)
     after = before.deactivate(now=work.now, etag=etag)
@@ -76,14 +78,14 @@ async def deactivate_user(work: Unit, id: UUID, *, etag: str = "") -> User:
     return await save(work, before, after, "DEACTIVATED")
 
 
-async def activate_user(work: Unit, id: UUID, *, etag: str = "") -> User:
+async def activate_user(work: UnitOfWork, id: UUID, *, etag: str = "") -> User:
     """Let a deactivated user in again."""
     before = await get_user(work, id)
     after = before.activate(now=work.now, etag=etag)
     return before if after is before else await save(work, before, after, "ACTIVATED")
 
 
-async def set_password(work: Unit, id: UUID, hash: str) -> User:
+async def set_password(work: UnitOfWork, id: UUID, hash: str) -> User:
     """Set the password of a user, given as its hash, and end their refresh tokens."""
     before = await get_user(work, id)
     put_password(work, id, hash)
@@ -91,12 +93,12 @@ async def set_password(work: Unit, id: UUID, hash: str) -> User:
     return await save(work, before, before.with_new_password(now=work.now), "PASSWORD_SET")
 
 
-def put_password(work: Unit, user_id: UUID, hash: str) -> None:
+def put_password(work: UnitOfWork, user_id: UUID, hash: str) -> None:
     """Gather the hash of a user's password."""
     work.execute(upsert_password(), user_id=user_id, hash=hash, update_time=work.now)
 
 
-async def save(work: Unit, before: User, after: User, action: str) -> User:
+async def save(work: UnitOfWork, before: User, after: User, action: str) -> User:
     """Gather what a changed user means, if the caller may manage who they were and who they become."""
     roles = await manageable_roles(work, {*before.role_ids, *after.role_ids})
     if administers(before, roles) and not administers(after, roles):
@@ -107,7 +109,7 @@ async def save(work: Unit, before: User, after: User, action: str) -> User:
     return after
 
 
-async def manageable_roles(work: Unit, role_ids: Collection[UUID]) -> dict[UUID, Role]:
+async def manageable_roles(work: UnitOfWork, role_ids: Collection[UUID]) -> dict[UUID, Role]:
     """The roles; PermissionDenied when one grants more than the caller has, for they would borrow it."""
     found = await get_roles(work, role_ids, field="user.role_ids")
     for role in found.values():
@@ -115,7 +117,7 @@ async def manageable_roles(work: Unit, role_ids: Collection[UUID]) -> dict[UUID,
     return found
 
 
-def check_team_in_reach(work: Unit, team_id: UUID | None) -> None:
+def check_team_in_reach(work: UnitOfWork, team_id: UUID | None) -> None:
     """Raise PermissionDenied when the caller, who may not manage all users, puts one outside their own teams."""
     if work.scope is not Scope.ALL and team_id not in work.actor.access.team_ids:
         raise PermissionDenied("with your scope users belong to your team or one below it")
@@ -126,7 +128,7 @@ def administers(user: User, roles: dict[UUID, Role]) -> bool:
     return user.active and any(roles[id].administers for id in user.role_ids)
 
 
-def announce(work: Unit, before: User | None, user: User, action: str) -> None:
+def announce(work: UnitOfWork, before: User | None, user: User, action: str) -> None:
     """Gather history, projection and event of what became true of the user."""
     record_change(work, "user", action=action, before=before, after=user)
     project_user(

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
@@ -13,7 +13,7 @@ from crm_sales.accounts.tables import accounts
 from crm_sales.accounts.wire import Customer
 
 
-async def require_account(work: Unit, customer: Customer, id: str, *, field: str) -> None:
+async def require_account(work: UnitOfWork, customer: Customer, id: str, *, field: str) -> None:
     """REFERENCE_NOT_FOUND unless the caller sees such an account. Events may lag: then the customer service says."""
     scope = work.actor.access.scope("accounts.read")
     if await work.one(account_seen(scope), id=UUID(id)) is None:
@@ -21,7 +21,7 @@ async def require_account(work: Unit, customer: Customer, id: str, *, field: str
         await customer.require_account(id, field=field)
 
 
-def project_account(work: Unit, **row: Any) -> None:
+def project_account(work: UnitOfWork, **row: Any) -> None:
     """An account as an event says it is; an older version never wins."""
     work.execute(put_account(), **row)
 

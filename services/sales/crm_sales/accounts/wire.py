@@ -2,7 +2,7 @@
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm_kit.errors import AlreadyExists, NotFound, invalid_field
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 
 from crm_sales.leads.model import ConversionStep, Lead
 
@@ -15,7 +15,7 @@ LEAD_SOURCE = "lead"
 class Customer:
     """What sales needs of the customer service."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
 
     async def require_account(self, id: str, *, field: str) -> None:

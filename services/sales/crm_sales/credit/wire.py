@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.errors import CrmError
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.telemetry import current
 
 from crm_sales.opportunities.wire import money_to_pb
@@ -20,7 +20,7 @@ CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
 class Credit:
     """Asks whether an order may go out on credit, and waits for the answer no longer than told."""
 
-    def __init__(self, peer: Peer, *, seconds: float) -> None:
+    def __init__(self, peer: ServiceClient, *, seconds: float) -> None:
         self._peer = peer
         self._seconds = seconds
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.etags import check_etag
@@ -28,7 +28,7 @@ from crm_sales.pools.queries import get_pool, pool_id_of
 DERIVED = frozenset({"safe_until_time", "rules_version", "was_pooled"})
 
 
-async def create_lead(work: Unit, values: dict[str, Any], *, to_pool: bool) -> Lead:
+async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool) -> Lead:
     """Create a lead in the caller's hands, in those of `owner_id`, or in the pool."""
     pool = await get_pool(work)
     lead = Lead(
@@ -52,7 +52,7 @@ async def create_lead(work: Unit, values: dict[str, Any], *, to_pool: bool) -> L
     return lead
 
 
-async def taken(work: Unit, lead: Lead, owner_id: str, pool: Pool, *, field: str) -> Lead:
+async def taken(work: UnitOfWork, lead: Lead, owner_id: str, pool: Pool, *, field: str) -> Lead:
     """The lead in the hands of this user, the caller when empty, if their capacity allows it."""
     owner_id = owner_id or str(work.actor.user_id)
     team_id = await owner_team(work, UUID(owner_id), field=field)
@@ -61,7 +61,7 @@ async def taken(work: Unit, lead: Lead, owner_id: str, pool: Pool, *, field: str
     return await with_protection(work, lead, pool)
 
 
-async def update_lead(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> Lead:
+async def update_lead(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Lead:
     """Change some fields of a lead; nothing is written when nothing changes."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
@@ -75,7 +75,7 @@ async def update_lead(work: Unit, id: UUID, values: dict[str, Any], *, etag: str
     return save(work, before, after, "UPDATED", await get_pool(work))
 
 
-async def claim_lead(work: Unit, id: UUID) -> Lead:
+async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
     """Take a lead from the pool, if it is still there and the limits allow it when this becomes true."""
     before = await get_claimable(work, id)
     user_id = str(work.actor.user_id)
@@ -93,7 +93,7 @@ async def claim_lead(work: Unit, id: UUID) -> Lead:
     return save(work, before, after, action_of(move), pool, lead_claimed)
 
 
-async def assign_lead(work: Unit, id: UUID, owner_id: str, *, etag: str = "") -> Lead:
+async def assign_lead(work: UnitOfWork, id: UUID, owner_id: str, *, etag: str = "") -> Lead:
     """Put a lead into somebody's hands."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
@@ -107,7 +107,7 @@ async def assign_lead(work: Unit, id: UUID, owner_id: str, *, etag: str = "") ->
     return save(work, before, after, action_of(move), pool)
 
 
-async def return_lead(work: Unit, id: UUID, reason: str, *, etag: str = "") -> Lead:
+async def return_lead(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Lead:
     """Give a lead back to the pool."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
@@ -116,7 +116,7 @@ async def return_lead(work: Unit, id: UUID, reason: str, *, etag: str = "") -> L
 
 
 async def record_follow_up(
-    work: Unit, id: UUID, kind: FollowUpKind, *, happen_time: datetime | None, note: str
+    work: UnitOfWork, id: UUID, kind: FollowUpKind, *, happen_time: datetime | None, note: str
 ) -> Lead:
     """Write a follow-up down, with what it does to state and protection."""
     before = await get_lead(work, id)
@@ -139,7 +139,7 @@ async def record_follow_up(
     return save(work, before, await with_protection(work, move.lead, pool, (follow_up,)), action_of(move), pool)
 
 
-async def qualify_lead(work: Unit, id: UUID, *, etag: str = "") -> Lead:
+async def qualify_lead(work: UnitOfWork, id: UUID, *, etag: str = "") -> Lead:
     """Say that there is something in it."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
@@ -147,7 +147,7 @@ async def qualify_lead(work: Unit, id: UUID, *, etag: str = "") -> Lead:
     return save(work, before, move.lead, action_of(move), await get_pool(work))
 
 
-async def disqualify_lead(work: Unit, id: UUID, reason: str, *, etag: str = "") -> Lead:
+async def disqualify_lead(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Lead:
     """Say that there is nothing in it."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
@@ -156,7 +156,7 @@ async def disqualify_lead(work: Unit, id: UUID, reason: str, *, etag: str = "") 
     return save(work, before, replace(move.lead, safe_until_time=None), action_of(move), await get_pool(work))
 
 
-def check_in_reach(work: Unit, lead: Lead) -> None:
+def check_in_reach(work: UnitOfWork, lead: Lead) -> None:
     """The pool is seen by all; what lies in it is changed only by who may change all leads."""
     if not lead.owner_id and work.scope is not Scope.ALL:
         raise FailedPrecondition("the lead lies in the pool; claim it first")
@@ -168,7 +168,7 @@ def action_of(move: LeadMove) -> str:
 
 
 def save(
-    work: Unit,
+    work: UnitOfWork,
     before: Lead,
     after: Lead,
     action: str,
@@ -186,6 +186,6 @@ def save(
     return after
 
 
-def announce(work: Unit, lead: Lead, event: Message) -> None:
+def announce(work: UnitOfWork, lead: Lead, event: Message) -> None:
     """Gather the event of what became true of the lead."""
     emit(work, event, aggregate_type="lead", id=lead.id, version=lead.version)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from crm_kit.database.work import Unit, unit
+from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import check_etag
 from crm_kit.money import Money
@@ -39,7 +39,7 @@ class Wanted:
     pipeline_id: UUID | None
 
 
-async def convert_lead(work: Unit, customer: Customer, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
+async def convert_lead(work: UnitOfWork, customer: Customer, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
     """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
     lead = await get_lead(work, id)
     if lead.state is LeadState.CONVERTED:
@@ -70,7 +70,7 @@ async def account_of(customer: Customer, lead: Lead, wanted: Wanted) -> str:
     return await customer.find_or_create_account(lead)
 
 
-async def asked(work: Unit, id: UUID, ask: Callable[[], Awaitable[str]]) -> str:
+async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[str]]) -> str:
     """What the customer service answers. A final no ends the attempt, so that the lead is not held for nothing."""
     try:
         return await ask()
@@ -80,7 +80,7 @@ async def asked(work: Unit, id: UUID, ask: Callable[[], Awaitable[str]]) -> str:
         raise
 
 
-async def begin(work: Unit, id: UUID) -> Lead:
+async def begin(work: UnitOfWork, id: UUID) -> Lead:
     """The lead with a conversion that is this caller's."""
 
     def move(lead: Lead) -> LeadMove:
@@ -91,16 +91,16 @@ async def begin(work: Unit, id: UUID) -> Lead:
     return await step(work, id, move)
 
 
-async def record(work: Unit, id: UUID, done: ConversionStep, found: str) -> Conversion:
+async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: str) -> Conversion:
     """Note what a step found or created."""
     lead = await step(work, id, lambda lead: lead.record_step(done, found, now=work.now, actor_id=_me(work)))
     assert lead.conversion is not None
     return lead.conversion
 
 
-async def step(work: Unit, id: UUID, move: Callable[[Lead], LeadMove]) -> Lead:
+async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], LeadMove]) -> Lead:
     """One move of the lead, committed at once."""
-    async with unit(work.database, work.actor, scope=work.scope, now=work.now) as own:
+    async with unit_of_work(work.database, work.actor, scope=work.scope, now=work.now) as own:
         before = await get_lead(own, id)
         moved = move(before)
         if not moved.events:
@@ -109,7 +109,7 @@ async def step(work: Unit, id: UUID, move: Callable[[Lead], LeadMove]) -> Lead:
         return save(own, before, await with_protection(own, moved.lead, pool), action_of(moved), pool)
 
 
-async def finish(work: Unit, id: UUID, wanted: Wanted, pipeline: Pipeline) -> Lead:
+async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline: Pipeline) -> Lead:
     """Opportunity and converted lead, in one transaction."""
     before = await get_lead(work, id)
     if before.state is LeadState.CONVERTED or before.conversion is None:
@@ -130,5 +130,5 @@ async def finish(work: Unit, id: UUID, wanted: Wanted, pipeline: Pipeline) -> Le
     return save(work, before, after, moved.events[-1].kind, await get_pool(work), lead_converted)
 
 
-def _me(work: Unit) -> str:
+def _me(work: UnitOfWork) -> str:
     return str(work.actor.user_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import FailedPrecondition
 from crm_kit.identity.access import Scope, visible
 from sqlalchemy import Integer, Select, Table, any_, bindparam, or_, select, update
@@ -122,7 +122,7 @@ async def check_capacity(reader: Reader, user_id: str, pool: Pool) -> None:
         raise capacity_reached(capacity)
 
 
-def count_hands(work: Unit, before: Lead | None, after: Lead, pool: Pool) -> None:
+def count_hands(work: UnitOfWork, before: Lead | None, after: Lead, pool: Pool) -> None:
     """Gather what a change of hands does to the counters. The capacity holds whoever comes at the same time."""
     old = before.holder_id if before else ""
     new = after.holder_id
@@ -140,7 +140,7 @@ def count_hands(work: Unit, before: Lead | None, after: Lead, pool: Pool) -> Non
         )
 
 
-def count_claim(work: Unit, user_id: str, pool: Pool) -> None:
+def count_claim(work: UnitOfWork, user_id: str, pool: Pool) -> None:
     """Gather that the user claims one more today. The limit holds whoever comes at the same time."""
     most = pool.rules.claims_per_day
     work.execute(

@@ -16,7 +16,7 @@ import structlog
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit, unit
+from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, NotFound, Unavailable
 from crm_kit.identity.access import SERVICE_USER, Scope, service_actor
 from crm_kit.plumbing import access_tenants
@@ -181,11 +181,11 @@ class Reclaim:
                 return
             after_id = rows[-1]["id"]
 
-    def _unit(self, tenant_id: UUID, now: datetime) -> contextlib.AbstractAsyncContextManager[Unit]:
-        return unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+    def _unit(self, tenant_id: UUID, now: datetime) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
+        return unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
-async def take_back(work: Unit, id: UUID) -> int:
+async def take_back(work: UnitOfWork, id: UUID) -> int:
     """Take one lead back if nothing protects it by now; 1 when it moved."""
     before = await get_lead(work, id)
     if not before.holder_id:
@@ -209,7 +209,7 @@ async def take_back(work: Unit, id: UUID) -> int:
     return 1
 
 
-async def dated(work: Unit, row: Record, pool: Pool) -> Lead | None:
+async def dated(work: UnitOfWork, row: Record, pool: Pool) -> Lead | None:
     """The lead with the time that the present rules give it; None for a row that cannot be read."""
     try:
         lead = lead_from(row)
@@ -219,7 +219,7 @@ async def dated(work: Unit, row: Record, pool: Pool) -> Lead | None:
     return await with_protection(work, lead, pool)
 
 
-def note_times(work: Unit, found: Sequence[Lead], pool: Pool) -> None:
+def note_times(work: UnitOfWork, found: Sequence[Lead], pool: Pool) -> None:
     """Gather when the leads are to be looked at again."""
     work.execute(
         set_safe_until(),

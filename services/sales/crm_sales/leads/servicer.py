@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.sales.v1 import leads_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from, id_text, time_from
@@ -27,7 +27,7 @@ class LeadServicer:
         self._provision = provision
         self._customer = customer
 
-    async def CreateLead(self, request: pb.CreateLeadRequest, work: Unit) -> pb.Lead:
+    async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
         await self._provision.ensure(work)
         lead = await commands.create_lead(work, FIELDS.all_of(request.lead), to_pool=request.to_pool)
         return lead_to_pb(lead)
@@ -40,22 +40,22 @@ class LeadServicer:
         leads = [lead_to_pb(lead_from(row)) for row in rows]
         return pb.ListLeadsResponse(leads=leads, next_page_token=next_token)
 
-    async def UpdateLead(self, request: pb.UpdateLeadRequest, work: Unit) -> pb.Lead:
+    async def UpdateLead(self, request: pb.UpdateLeadRequest, work: UnitOfWork) -> pb.Lead:
         values = CHANGEABLE.masked(request.lead, request.update_mask)
         return lead_to_pb(await commands.update_lead(work, UUID(request.lead.id), values, etag=request.lead.etag))
 
-    async def AssignLead(self, request: pb.AssignLeadRequest, work: Unit) -> pb.Lead:
+    async def AssignLead(self, request: pb.AssignLeadRequest, work: UnitOfWork) -> pb.Lead:
         # Ids are compared as text further on: in one spelling.
         owner_id = str(UUID(request.owner_id))
         return lead_to_pb(await commands.assign_lead(work, UUID(request.id), owner_id, etag=request.etag))
 
-    async def ClaimLead(self, request: pb.ClaimLeadRequest, work: Unit) -> pb.Lead:
+    async def ClaimLead(self, request: pb.ClaimLeadRequest, work: UnitOfWork) -> pb.Lead:
         return lead_to_pb(await commands.claim_lead(work, UUID(request.id)))
 
-    async def ReturnLead(self, request: pb.ReturnLeadRequest, work: Unit) -> pb.Lead:
+    async def ReturnLead(self, request: pb.ReturnLeadRequest, work: UnitOfWork) -> pb.Lead:
         return lead_to_pb(await commands.return_lead(work, UUID(request.id), request.reason, etag=request.etag))
 
-    async def RecordFollowUp(self, request: pb.RecordFollowUpRequest, work: Unit) -> pb.Lead:
+    async def RecordFollowUp(self, request: pb.RecordFollowUpRequest, work: UnitOfWork) -> pb.Lead:
         given = request.follow_up
         lead = await commands.record_follow_up(
             work,
@@ -66,13 +66,13 @@ class LeadServicer:
         )
         return lead_to_pb(lead)
 
-    async def QualifyLead(self, request: pb.QualifyLeadRequest, work: Unit) -> pb.Lead:
+    async def QualifyLead(self, request: pb.QualifyLeadRequest, work: UnitOfWork) -> pb.Lead:
         return lead_to_pb(await commands.qualify_lead(work, UUID(request.id), etag=request.etag))
 
-    async def DisqualifyLead(self, request: pb.DisqualifyLeadRequest, work: Unit) -> pb.Lead:
+    async def DisqualifyLead(self, request: pb.DisqualifyLeadRequest, work: UnitOfWork) -> pb.Lead:
         return lead_to_pb(await commands.disqualify_lead(work, UUID(request.id), request.reason, etag=request.etag))
 
-    async def ConvertLead(self, request: pb.ConvertLeadRequest, work: Unit) -> pb.Lead:
+    async def ConvertLead(self, request: pb.ConvertLeadRequest, work: UnitOfWork) -> pb.Lead:
         await self._provision.ensure(work)
         wanted = Wanted(
             account_id=id_text(id_from(request.account_id)),

@@ -14,7 +14,7 @@ from crm_sales.pools.model import FollowUpKind, Protection, ProtectionReason
 STATES = EnumNames(pb.Lead.State, "STATE_", LeadState)
 KINDS = EnumNames(pb.FollowUp.Kind, "KIND_", FollowUpKind)
 REASONS = EnumNames(pb.Protection.Reason, "REASON_", ProtectionReason)
-MOST_SECONDS = 2**31 - 1
+MAX_SECONDS = 2**31 - 1
 
 # What a caller may change; who holds it is changed by its own verbs once it is created.
 CHANGEABLE = Fields(
@@ -69,7 +69,7 @@ def protection_to_pb(id: UUID, safe: Protection, now: datetime) -> pb.Protection
     return pb.Protection(
         lead_id=str(id),
         safe_until_time=timestamp(safe.safe_until),
-        remaining_seconds=None if remaining is None else min(int(remaining.total_seconds()), MOST_SECONDS),
+        remaining_seconds=None if remaining is None else min(int(remaining.total_seconds()), MAX_SECONDS),
         warning_time=timestamp(safe.warning_time),
         reason=REASONS.wire(safe.reason),
         steps=[

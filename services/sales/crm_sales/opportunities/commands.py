@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team, require_users
 from crm_kit.etags import check_etag
 from crm_kit.events.outbox import emit
@@ -31,7 +31,9 @@ COUNTED = frozenset({"history", "earlier_moves", "stage_entered"})
 ToEvent = Callable[[Opportunity, Pipeline], Message]
 
 
-async def create_opportunity(work: Unit, customer: Customer, values: dict[str, Any]) -> tuple[Opportunity, Pipeline]:
+async def create_opportunity(
+    work: UnitOfWork, customer: Customer, values: dict[str, Any]
+) -> tuple[Opportunity, Pipeline]:
     """Create an opportunity; the caller becomes its owner unless one is named."""
     await require_account(work, customer, values["account_id"], field="opportunity.account_id")
     pipeline_id = values.pop("pipeline_id") or default_pipeline_id(work.tenant_id)
@@ -45,13 +47,13 @@ async def create_opportunity(work: Unit, customer: Customer, values: dict[str, A
     return open_opportunity(work, pipeline, **values | owned), pipeline
 
 
-async def require_team(work: Unit, values: dict[str, Any]) -> None:
+async def require_team(work: UnitOfWork, values: dict[str, Any]) -> None:
     """REFERENCE_NOT_FOUND unless everyone who has a share is an active user."""
     users = [UUID(share.user_id) for share in values.get("team", ())]
     await require_users(work, users, field="opportunity.team[{}].user_id")
 
 
-def open_opportunity(work: Unit, pipeline: Pipeline, **values: Any) -> Opportunity:
+def open_opportunity(work: UnitOfWork, pipeline: Pipeline, **values: Any) -> Opportunity:
     """Gather a new opportunity, in the first stage unless another is named."""
     opportunity = Opportunity(
         id=str(new_id()),
@@ -68,7 +70,7 @@ def open_opportunity(work: Unit, pipeline: Pipeline, **values: Any) -> Opportuni
 
 
 async def update_opportunity(
-    work: Unit, id: UUID, values: dict[str, Any], *, etag: str = ""
+    work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = ""
 ) -> tuple[Opportunity, Pipeline]:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
     before = await get_opportunity(work, id)
@@ -85,7 +87,7 @@ async def update_opportunity(
 
 
 async def move_opportunity(
-    work: Unit, id: UUID, stage_id: str, *, override_reason: str, etag: str = ""
+    work: UnitOfWork, id: UUID, stage_id: str, *, override_reason: str, etag: str = ""
 ) -> tuple[Opportunity, Pipeline]:
     """Move to another stage. Who overrides an exit criterion needs `opportunities.override`."""
     before = await get_opportunity(work, id)
@@ -102,7 +104,7 @@ async def move_opportunity(
     return save_moved(work, before, moved, "MOVED", pipeline, opportunity_stage_changed), pipeline
 
 
-async def win_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
+async def win_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
     """Say that the deal is made."""
     before = await get_opportunity(work, id)
     check_etag(etag, before.version)
@@ -111,7 +113,7 @@ async def win_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "") 
     return save_moved(work, before, moved, "WON", pipeline, opportunity_won), pipeline
 
 
-async def lose_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
+async def lose_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
     """Say that the deal went elsewhere or away."""
     before = await get_opportunity(work, id)
     check_etag(etag, before.version)
@@ -120,7 +122,9 @@ async def lose_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "")
     return save_moved(work, before, moved, "LOST", pipeline, opportunity_lost), pipeline
 
 
-async def reopen_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
+async def reopen_opportunity(
+    work: UnitOfWork, id: UUID, reason: str, *, etag: str = ""
+) -> tuple[Opportunity, Pipeline]:
     """Take a won or lost deal up again."""
     before = await get_opportunity(work, id)
     check_etag(etag, before.version)
@@ -129,13 +133,13 @@ async def reopen_opportunity(work: Unit, id: UUID, reason: str, *, etag: str = "
     return save_moved(work, before, moved, "REOPENED", pipeline, opportunity_stage_changed), pipeline
 
 
-async def pipeline_of(work: Unit, opportunity: Opportunity) -> Pipeline:
+async def pipeline_of(work: UnitOfWork, opportunity: Opportunity) -> Pipeline:
     """The pipeline that the opportunity moves through."""
     return (await get_pipeline(work, UUID(opportunity.pipeline_id))).pipeline
 
 
 def save_moved(
-    work: Unit, before: Opportunity, moved: Opportunity, action: str, pipeline: Pipeline, event: ToEvent
+    work: UnitOfWork, before: Opportunity, moved: Opportunity, action: str, pipeline: Pipeline, event: ToEvent
 ) -> Opportunity:
     """Write a move with its line of history and its event."""
     after = save(work, before, moved.changed(work.now), action)
@@ -143,7 +147,7 @@ def save_moved(
     return after
 
 
-def save(work: Unit, before: Opportunity, after: Opportunity, action: str) -> Opportunity:
+def save(work: UnitOfWork, before: Opportunity, after: Opportunity, action: str) -> Opportunity:
     """Gather row, history and moves of a changed opportunity; it must still be what was read."""
     work.save(opportunities, stored(after), version=before.version)
     names = [name for name in changed_fields(before, after) if name not in COUNTED]
@@ -158,7 +162,7 @@ def save(work: Unit, before: Opportunity, after: Opportunity, action: str) -> Op
     return after
 
 
-def announce(work: Unit, opportunity: Opportunity, event: Message) -> None:
+def announce(work: UnitOfWork, opportunity: Opportunity, event: Message) -> None:
     """Gather the event of what became true of the opportunity."""
     emit(work, event, aggregate_type="opportunity", id=UUID(opportunity.id), version=opportunity.version)
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.sales.v1 import opportunities_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
@@ -24,7 +24,7 @@ class OpportunityServicer:
         self._provision = provision
         self._customer = customer
 
-    async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         await self._provision.ensure(work)
         values = FIELDS.all_of(request.opportunity)
         return opportunity_to_pb(*await commands.create_opportunity(work, self._customer, values))
@@ -42,12 +42,12 @@ class OpportunityServicer:
         found = [opportunity_to_pb(opportunity_from(row), pipelines[str(row["pipeline_id"])]) for row in rows]
         return pb.ListOpportunitiesResponse(opportunities=found, next_page_token=next_token)
 
-    async def UpdateOpportunity(self, request: pb.UpdateOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def UpdateOpportunity(self, request: pb.UpdateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         values = CHANGEABLE.masked(request.opportunity, request.update_mask)
         id, etag = UUID(request.opportunity.id), request.opportunity.etag
         return opportunity_to_pb(*await commands.update_opportunity(work, id, values, etag=etag))
 
-    async def MoveOpportunity(self, request: pb.MoveOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def MoveOpportunity(self, request: pb.MoveOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         moved = await commands.move_opportunity(
             work,
             UUID(request.id),
@@ -57,15 +57,15 @@ class OpportunityServicer:
         )
         return opportunity_to_pb(*moved)
 
-    async def WinOpportunity(self, request: pb.WinOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def WinOpportunity(self, request: pb.WinOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
         return opportunity_to_pb(*await commands.win_opportunity(work, id, request.reason, etag=request.etag))
 
-    async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
         return opportunity_to_pb(*await commands.lose_opportunity(work, id, request.reason, etag=request.etag))
 
-    async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: Unit) -> pb.Opportunity:
+    async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
         return opportunity_to_pb(*await commands.reopen_opportunity(work, id, request.reason, etag=request.etag))
 

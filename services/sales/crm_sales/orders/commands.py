@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import invalid_field
 from crm_kit.etags import check_etag
@@ -23,7 +23,7 @@ from crm_sales.orders.tables import orders
 from crm_sales.orders.wire import order_cancelled, order_held, order_placed, order_released
 
 
-async def create_order(work: Unit, customer: Customer, values: dict[str, Any]) -> Order:
+async def create_order(work: UnitOfWork, customer: Customer, values: dict[str, Any]) -> Order:
     """Draft an order for an account, or for the account of an opportunity."""
     values["account_id"] = await buyer(work, customer, values["account_id"], values["opportunity_id"])
     owner_id = values["owner_id"] or str(work.actor.user_id)
@@ -35,7 +35,7 @@ async def create_order(work: Unit, customer: Customer, values: dict[str, Any]) -
     return order
 
 
-async def buyer(work: Unit, customer: Customer, account_id: str, opportunity_id: str) -> str:
+async def buyer(work: UnitOfWork, customer: Customer, account_id: str, opportunity_id: str) -> str:
     """The account that buys: the opportunity's, or the one named if it exists for the caller."""
     if opportunity_id:
         scope = work.actor.access.scope("opportunities.read")
@@ -51,7 +51,7 @@ async def buyer(work: Unit, customer: Customer, account_id: str, opportunity_id:
     return account_id
 
 
-async def place_order(work: Unit, credit: Credit, id: UUID, *, etag: str = "") -> Order:
+async def place_order(work: UnitOfWork, credit: Credit, id: UUID, *, etag: str = "") -> Order:
     """Place a draft. No connection is held while scoring is asked for credit."""
     before = await get_order(work, id)
     check_etag(etag, before.version)
@@ -63,7 +63,7 @@ async def place_order(work: Unit, credit: Credit, id: UUID, *, etag: str = "") -
     return save(work, before, placed, "PLACED", *events)
 
 
-async def release_order(work: Unit, id: UUID, reason: str, *, etag: str = "") -> Order:
+async def release_order(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Order:
     """Let a held order go."""
     before = await get_order(work, id)
     check_etag(etag, before.version)
@@ -71,14 +71,14 @@ async def release_order(work: Unit, id: UUID, reason: str, *, etag: str = "") ->
     return save(work, before, after, "RELEASED", order_released)
 
 
-async def cancel_order(work: Unit, id: UUID, reason: str, *, etag: str = "") -> Order:
+async def cancel_order(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Order:
     """Cancel an order."""
     before = await get_order(work, id)
     check_etag(etag, before.version)
     return save(work, before, before.cancel(reason), "CANCELLED", order_cancelled)
 
 
-def save(work: Unit, before: Order, after: Order, action: str, *events: Any) -> Order:
+def save(work: UnitOfWork, before: Order, after: Order, action: str, *events: Any) -> Order:
     """Gather row, history and events of a changed order; it must still be what was read."""
     after = after.changed(work.now)
     work.save(orders, stored(after), version=before.version)
@@ -88,7 +88,7 @@ def save(work: Unit, before: Order, after: Order, action: str, *events: Any) -> 
     return after
 
 
-def announce(work: Unit, order: Order, event: Message) -> None:
+def announce(work: UnitOfWork, order: Order, event: Message) -> None:
     """Gather the event of what became true of the order."""
     emit(work, event, aggregate_type="order", id=UUID(order.id), version=order.version)
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.sales.v1 import orders_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_sales.accounts.wire import Customer
@@ -21,7 +21,7 @@ class OrderServicer:
         self._customer = customer
         self._credit = credit
 
-    async def CreateOrder(self, request: pb.CreateOrderRequest, work: Unit) -> pb.Order:
+    async def CreateOrder(self, request: pb.CreateOrderRequest, work: UnitOfWork) -> pb.Order:
         values = FIELDS.all_of(request.order) | {"payment_days": payment_days_of(request.order)}
         return order_to_pb(await commands.create_order(work, self._customer, values))
 
@@ -33,11 +33,11 @@ class OrderServicer:
         orders = [order_to_pb(order_from(row)) for row in rows]
         return pb.ListOrdersResponse(orders=orders, next_page_token=next_token)
 
-    async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: Unit) -> pb.Order:
+    async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: UnitOfWork) -> pb.Order:
         return order_to_pb(await commands.place_order(work, self._credit, UUID(request.id), etag=request.etag))
 
-    async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, work: Unit) -> pb.Order:
+    async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, work: UnitOfWork) -> pb.Order:
         return order_to_pb(await commands.release_order(work, UUID(request.id), request.reason, etag=request.etag))
 
-    async def CancelOrder(self, request: pb.CancelOrderRequest, work: Unit) -> pb.Order:
+    async def CancelOrder(self, request: pb.CancelOrderRequest, work: UnitOfWork) -> pb.Order:
         return order_to_pb(await commands.cancel_order(work, UUID(request.id), request.reason, etag=request.etag))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
@@ -22,7 +22,7 @@ from crm_sales.payments.wire import payment_received
 
 
 async def record_payment(
-    work: Unit,
+    work: UnitOfWork,
     customer: Customer,
     *,
     account_id: str,
@@ -60,7 +60,7 @@ async def record_payment(
     return payment
 
 
-async def payable_order(work: Unit, order_id: str, account_id: str) -> Order:
+async def payable_order(work: UnitOfWork, order_id: str, account_id: str) -> Order:
     """The order that is paid; REFERENCE_NOT_FOUND, ORDER_ON_HOLD or ILLEGAL_STATE when it cannot be."""
     row = await work.one(order_by_id(work.scope), id=order_id)
     if row is None:
@@ -78,7 +78,7 @@ def open_item(order: Order) -> OpenItem:
     return OpenItem(order.id, order.due_date, order.open_amount)
 
 
-def pay(work: Unit, order: Order, amount: Money) -> Paid:
+def pay(work: UnitOfWork, order: Order, amount: Money) -> Paid:
     """Add money to an order."""
     after = save(work, order, order.pay(amount), "PAID")
     assert after.due_date is not None

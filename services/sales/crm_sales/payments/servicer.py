@@ -1,7 +1,7 @@
 """PaymentService: from message to command or query and back, nothing else."""
 
 from crm.sales.v1 import payments_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.wire import time_from
 
@@ -19,7 +19,7 @@ class PaymentServicer:
         self._tokens = tokens
         self._customer = customer
 
-    async def RecordPayment(self, request: pb.RecordPaymentRequest, work: Unit) -> pb.Payment:
+    async def RecordPayment(self, request: pb.RecordPaymentRequest, work: UnitOfWork) -> pb.Payment:
         given = request.payment
         payment = await record_payment(
             work,

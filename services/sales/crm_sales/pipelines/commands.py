@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import check_etag
 from crm_kit.history import record_change
@@ -29,7 +29,7 @@ STARTING_STAGES = (
 )
 
 
-def provide_pipeline(work: Unit) -> None:
+def provide_pipeline(work: UnitOfWork) -> None:
     """Make the tenant's default pipeline unless it is there."""
     id = default_pipeline_id(work.tenant_id)
     stages = tuple(
@@ -42,7 +42,7 @@ def provide_pipeline(work: Unit) -> None:
         work.execute(put_new(pipeline_stages), id=stage.id, pipeline_id=id)
 
 
-async def create_pipeline(work: Unit, *, display_name: str, stages: tuple[Stage, ...]) -> PipelineRecord:
+async def create_pipeline(work: UnitOfWork, *, display_name: str, stages: tuple[Stage, ...]) -> PipelineRecord:
     """Create a pipeline; its stages are all new."""
     id = new_id()
     fresh = tuple(replace(stage, id=str(new_id())) for stage in stages)
@@ -54,7 +54,7 @@ async def create_pipeline(work: Unit, *, display_name: str, stages: tuple[Stage,
     return record
 
 
-async def update_pipeline(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> PipelineRecord:
+async def update_pipeline(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> PipelineRecord:
     """Change name or stages. A stage that an opportunity is in stays: STAGE_IN_USE."""
     before = await get_pipeline(work, id)
     check_etag(etag, before.version)
@@ -83,7 +83,7 @@ def with_ids(pipeline: Pipeline, stages: tuple[Stage, ...]) -> tuple[Stage, ...]
     return tuple(stage if stage.id else replace(stage, id=str(new_id())) for stage in stages)
 
 
-async def remove_stages(work: Unit, ids: set[str]) -> None:
+async def remove_stages(work: UnitOfWork, ids: set[str]) -> None:
     """Take stages away that nothing is in. Who comes to one at the same time is refused by its reference."""
     if not ids:
         return

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.sales.v1 import pipelines_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_sales.pipelines import commands
@@ -19,7 +19,7 @@ class PipelineServicer:
         self._tokens = tokens
         self._provision = provision
 
-    async def CreatePipeline(self, request: pb.CreatePipelineRequest, work: Unit) -> pb.Pipeline:
+    async def CreatePipeline(self, request: pb.CreatePipelineRequest, work: UnitOfWork) -> pb.Pipeline:
         return pipeline_to_pb(await commands.create_pipeline(work, **FIELDS.all_of(request.pipeline)))
 
     async def GetPipeline(self, request: pb.GetPipelineRequest, reader: Reader) -> pb.Pipeline:
@@ -32,7 +32,7 @@ class PipelineServicer:
         pipelines = [pipeline_to_pb(pipeline_from(row)) for row in rows]
         return pb.ListPipelinesResponse(pipelines=pipelines, next_page_token=next_token)
 
-    async def UpdatePipeline(self, request: pb.UpdatePipelineRequest, work: Unit) -> pb.Pipeline:
+    async def UpdatePipeline(self, request: pb.UpdatePipelineRequest, work: UnitOfWork) -> pb.Pipeline:
         await self._provision.ensure(work)
         values = FIELDS.masked(request.pipeline, request.update_mask)
         id, etag = UUID(request.pipeline.id), request.pipeline.etag

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from crm.sales.v1 import pools_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.wire import goes_inside
 
 from crm_sales.pools import commands
@@ -24,7 +24,7 @@ class PoolServicer:
         await self._provision.ensure(reader)
         return pool_to_pb(await get_pool(reader))
 
-    async def UpdatePool(self, request: pb.UpdatePoolRequest, work: Unit) -> pb.Pool:
+    async def UpdatePool(self, request: pb.UpdatePoolRequest, work: UnitOfWork) -> pb.Pool:
         await self._provision.ensure(work)
         etag, current = request.pool.etag, None
         if goes_inside(request.update_mask):

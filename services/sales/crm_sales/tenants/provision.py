@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm_kit.database.connections import Database
-from crm_kit.database.work import Reader, Unit, unit
+from crm_kit.database.work import Reader, UnitOfWork, unit_of_work
 from crm_kit.identity.access import Scope, service_actor
 
 from crm_sales.pipelines.commands import provide_pipeline
@@ -21,11 +21,11 @@ class Provision:
         """Have pipeline and pool there for the reader's tenant. Called before anything else in a unit."""
         if reader.tenant_id in self._done:
             return
-        if isinstance(reader, Unit):
+        if isinstance(reader, UnitOfWork):
             # One connection at a time: a pool full of units that each want a second one would wait for itself.
             await reader.release()
         actor = service_actor(reader.tenant_id)
-        async with unit(self._database, actor, scope=Scope.ALL, now=reader.now) as work:
+        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=reader.now) as work:
             provide_pipeline(work)
             provide_pool(work)
         self._done.add(reader.tenant_id)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from
 
 from crm_scoring.accounts.model import Account
@@ -23,7 +23,7 @@ def account_from_pb(account: pb.Account) -> Account:
 class CustomerService:
     """Asks the customer service, as the user whose request this is."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
 
     async def fetch(self, id: UUID) -> Account:

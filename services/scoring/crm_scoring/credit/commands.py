@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.locks import hold
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
 from crm_kit.history import record_change
 from crm_kit.money import Money
@@ -23,9 +23,9 @@ from crm_scoring.facts.model import day_of
 from crm_scoring.scores.credit import CreditDecision, CreditRules
 
 
-async def set_credit_limit(work: Unit, account_id: UUID, limit: Money, reason: str, *, etag: str) -> CreditLimit:
+async def set_credit_limit(work: UnitOfWork, account_id: UUID, limit: Money, reason: str, *, etag: str) -> CreditLimit:
     """Set an account's limit; a limit that is set again to the same is news too: somebody has looked at it."""
-    await hold(work, name_of(account_id))
+    await advisory_lock(work, name_of(account_id))
     before = await get_credit_limit(work, account_id)
     after = before.set(limit, reason, by=work.actor.user_id, now=work.now, etag=etag)
     if before.version:
@@ -40,14 +40,20 @@ async def set_credit_limit(work: Unit, account_id: UUID, limit: Money, reason: s
 
 
 async def check_order(
-    work: Unit, account_id: UUID, order_id: UUID | None, amount: Money, *, rules: CreditRules, reserve_for: timedelta
+    work: UnitOfWork,
+    account_id: UUID,
+    order_id: UUID | None,
+    amount: Money,
+    *,
+    rules: CreditRules,
+    reserve_for: timedelta,
 ) -> tuple[CreditDecision, CreditLimit, Usage]:
     """Decide on an order and, when it is named and approved, reserve its amount.
 
     One account's checks happen one after the other, so what one reserves the next one sees. What the order had
     reserved before is not held against it, and is given up when it is refused now.
     """
-    await hold(work, name_of(account_id))
+    await advisory_lock(work, name_of(account_id))
     limit = await get_credit_limit(work, account_id)
     usage = await get_usage(work, account_id, amount.currency_code, without=order_id or NO_ORDER)
     decision = decide(limit, usage, amount, day_of(work.now), rules)
@@ -65,13 +71,13 @@ async def check_order(
     return decision, limit, usage
 
 
-def put_order(work: Unit, order: OrderCredit) -> None:
+def put_order(work: UnitOfWork, order: OrderCredit) -> None:
     """Gather what became of an order, unless a newer version of it is known; its reservation ends with it."""
     values = row_of(order) | {"amount": order.amount.amount, "currency_code": order.amount.currency_code}
     work.execute(put_order_state(), **values)
 
 
-def add_payment(work: Unit, account_id: UUID, order_id: UUID, amount: Money) -> None:
+def add_payment(work: UnitOfWork, account_id: UUID, order_id: UUID, amount: Money) -> None:
     """Gather that some of an order is paid, even when the order has not been heard of."""
     work.execute(put_paid(), id=order_id, account_id=account_id, paid=amount.amount, currency_code=amount.currency_code)
 

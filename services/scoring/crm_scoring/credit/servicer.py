@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
-from crm_kit.database.work import Reader, Unit
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from
@@ -33,13 +33,13 @@ class CreditServicer:
         usage = await get_usage(reader, account.id, limit.currency_code) if limit.version else None
         return credit_limit_to_pb(limit, usage)
 
-    async def SetCreditLimit(self, request: pb.SetCreditLimitRequest, work: Unit) -> pb.CreditLimit:
+    async def SetCreditLimit(self, request: pb.SetCreditLimitRequest, work: UnitOfWork) -> pb.CreditLimit:
         account = await get_account(work, self._customer, UUID(request.account_id))
         money = money_from_pb(request.limit, field="limit")
         limit = await commands.set_credit_limit(work, account.id, money, request.reason, etag=request.etag)
         return credit_limit_to_pb(limit, await get_usage(work, account.id, limit.currency_code))
 
-    async def CheckCredit(self, request: pb.CheckCreditRequest, work: Unit) -> pb.CheckCreditResponse:
+    async def CheckCredit(self, request: pb.CheckCreditRequest, work: UnitOfWork) -> pb.CheckCreditResponse:
         account = await get_account(work, self._customer, UUID(request.account_id))
         decision, limit, usage = await commands.check_order(
             work,

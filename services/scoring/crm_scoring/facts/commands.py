@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.locks import hold
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from sqlalchemy import Table, bindparam
 from sqlalchemy.dialects.postgresql import insert
 
@@ -20,7 +20,7 @@ Bucket = tuple[UUID, date, str]
 ROWS_AT_ONCE = 200
 
 
-async def put_facts(work: Unit, told: Sequence[Fact]) -> bool:
+async def put_facts(work: UnitOfWork, told: Sequence[Fact]) -> bool:
     """Take in what one event tells of one thing of one account; whether that was news.
 
     An aggregate is folded anew from the facts of its day: whatever came late, twice or was taken back, it is what
@@ -28,7 +28,7 @@ async def put_facts(work: Unit, told: Sequence[Fact]) -> bool:
     """
     if not told:
         return False
-    await hold(work, name_of(UUID(told[0].event.account_id)))
+    await advisory_lock(work, name_of(UUID(told[0].event.account_id)))
     known = {row["kind"]: row for row in await work.all(facts_by_id(), id=UUID(told[0].event.id))}
     news = [one for one in told if one.event.kind not in known or known[one.event.kind]["version"] < one.version]
     touched: set[Bucket] = set()
@@ -47,9 +47,9 @@ async def put_facts(work: Unit, told: Sequence[Fact]) -> bool:
     return bool(news)
 
 
-async def rebuild_account(work: Unit, account_id: UUID) -> None:
+async def rebuild_account(work: UnitOfWork, account_id: UUID) -> None:
     """Aggregate an account anew from all its facts."""
-    await hold(work, name_of(account_id))
+    await advisory_lock(work, name_of(account_id))
     work.delete(account_days, account_id=account_id)
     work.delete(account_statistics, account_id=account_id)
     await work.flush()
@@ -58,14 +58,14 @@ async def rebuild_account(work: Unit, account_id: UUID) -> None:
     for currency_code, folded in apart.items():
         for day, day_facts in folded.days.items():
             work.insert(account_days, day_row(account_id, day, currency_code, day_facts.totals))
-            if len(work.pieces) >= ROWS_AT_ONCE:
+            if len(work.pending) >= ROWS_AT_ONCE:
                 await work.flush()
     await work.flush()
     for currency_code in apart:
         await put_statistics(work, account_id, currency_code)
 
 
-async def put_day(work: Unit, account_id: UUID, day: date, currency_code: str) -> None:
+async def put_day(work: UnitOfWork, account_id: UUID, day: date, currency_code: str) -> None:
     """Gather one day's totals as its facts have them now."""
     key: dict[str, Any] = {"account_id": account_id, "day": day, "currency_code": currency_code}
     events = [event_from(row) for row in await work.all(facts_of_day(), **key)]
@@ -77,7 +77,7 @@ async def put_day(work: Unit, account_id: UUID, day: date, currency_code: str) -
     work.execute(put_row(account_days, tuple(row)), **row)
 
 
-async def put_statistics(work: Unit, account_id: UUID, currency_code: str) -> None:
+async def put_statistics(work: UnitOfWork, account_id: UUID, currency_code: str) -> None:
     """Gather the statistics of an account's orders in a currency as its days have them now."""
     key: dict[str, Any] = {"account_id": account_id, "currency_code": currency_code}
     rows = await work.all(order_days(), **key)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
 from sqlalchemy import Column, Interval, Text, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -23,12 +23,12 @@ from crm_scoring.scores.wire import value_tier_changed
 ROWS_AT_ONCE = 200
 
 
-def ask_rescoring(work: Unit, *, delay_seconds: float) -> None:
+def ask_rescoring(work: UnitOfWork, *, delay_seconds: float) -> None:
     """Gather that the scores must follow what this unit changes, so long after it; askings until then are one."""
     work.execute(ask(), delay=timedelta(seconds=delay_seconds))
 
 
-async def rescore(work: Unit, rules: ScoringRules) -> int | None:
+async def rescore(work: UnitOfWork, rules: ScoringRules) -> int | None:
     """Compute the tenant's scores anew; how many changed. None when somebody else is at it, or it was never asked for.
 
     Whoever is at it holds a lock for as long as it takes, and loses it when it dies: then another takes over.
@@ -57,7 +57,7 @@ async def rescore(work: Unit, rules: ScoringRules) -> int | None:
     return len(changed)
 
 
-async def take_turn(work: Unit) -> int | None:
+async def take_turn(work: UnitOfWork) -> int | None:
     """Hold the lock of the tenant's scores and say up to which asking they will be done; None when it is held."""
     await work.flush()
     row = await work.one(try_to_take(), name=f"{work.tenant_id} scores")
@@ -68,7 +68,7 @@ async def take_turn(work: Unit) -> int | None:
     return None if row is None else row["asked"]
 
 
-def announce_tiers(work: Unit, changed: Sequence[Scores], before: Mapping[UUID, Scores]) -> None:
+def announce_tiers(work: UnitOfWork, changed: Sequence[Scores], before: Mapping[UUID, Scores]) -> None:
     """Gather an event for each account that came to another tier."""
     for one in changed:
         old = before[one.account_id].tier if one.account_id in before else ValueTier.UNKNOWN

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import ALL_TENANTS, Database
-from crm_kit.database.work import unit
+from crm_kit.database.work import unit_of_work
 from crm_kit.errors import CrmError
 from crm_kit.identity.access import Scope, service_actor
 
@@ -59,7 +59,7 @@ class Rescoring:
     async def rescore(self, tenant_id: UUID) -> bool:
         """Rescore a tenant; False when somebody else is at it."""
         now = await self._clock.now(tenant_id)
-        async with unit(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        async with unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             changed = await rescore(work, self._rules)
         if changed is not None:
             log.info("rescoring.done", tenant_id=str(tenant_id), changed=changed)

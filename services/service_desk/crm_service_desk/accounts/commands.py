@@ -1,14 +1,14 @@
 """Every write on accounts as they are known here."""
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import put
 
 from crm_service_desk.accounts.reference import AccountReference
 from crm_service_desk.accounts.tables import accounts
 
 
-def put_account(work: Unit, account: AccountReference) -> None:
+def put_account(work: UnitOfWork, account: AccountReference) -> None:
     """Gather what is known of an account now; an older version changes nothing."""
     row = row_of(account)
     work.execute(put(accounts, tuple(row)), **row)

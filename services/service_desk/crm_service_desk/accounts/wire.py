@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import NotFound, PermissionDenied, invalid_field
 from crm_kit.etags import version_of
-from crm_kit.rpc.peers import Peer
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from, text_or_none
 
 from crm_service_desk.accounts.commands import put_account
@@ -30,10 +30,10 @@ def account_from(message: pb.Account, *, version: int) -> AccountReference:
 class AccountBook:
     """Knows which accounts there are; asks the customer service for one whose event has not come yet."""
 
-    def __init__(self, customer: Peer) -> None:
+    def __init__(self, customer: ServiceClient) -> None:
         self._customer = customer
 
-    async def account(self, work: Unit, id: UUID, *, field: str) -> AccountReference:
+    async def account(self, work: UnitOfWork, id: UUID, *, field: str) -> AccountReference:
         """The account; InvalidArgument REFERENCE_NOT_FOUND naming `field` when there is none for the caller.
 
         Call it before anything is gathered: while the customer service is asked, no connection is held.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.history import record_change
 from crm_kit.ids import new_id
 from sqlalchemy import Table, bindparam
@@ -17,7 +17,7 @@ from crm_service_desk.calendars.tables import calendar_recounts, calendar_versio
 from crm_service_desk.calendars.tenant_calendar import TenantCalendar, default_calendar, stored_hours
 
 
-async def create_calendar(work: Unit, *, display_name: str, calendar: Calendar) -> TenantCalendar:
+async def create_calendar(work: UnitOfWork, *, display_name: str, calendar: Calendar) -> TenantCalendar:
     """Create a calendar."""
     created = TenantCalendar(
         id=new_id(), display_name=display_name, calendar=calendar, create_time=work.now, update_time=work.now
@@ -29,7 +29,7 @@ async def create_calendar(work: Unit, *, display_name: str, calendar: Calendar) 
     return created
 
 
-async def update_calendar(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> TenantCalendar:
+async def update_calendar(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> TenantCalendar:
     """Make the next version of a calendar; clocks that run by it are counted anew."""
     before = await get_calendar(work, id)
     after = before.update(values, now=work.now, etag=etag)
@@ -42,7 +42,7 @@ async def update_calendar(work: Unit, id: UUID, values: dict[str, Any], *, etag:
     return after
 
 
-def put_default_calendar(work: Unit) -> None:
+def put_default_calendar(work: UnitOfWork) -> None:
     """Gather the tenant's default calendar; one that is there already stays as it is."""
     row = stored(default_calendar(work.tenant_id, now=work.now))
     for table in (calendars, calendar_versions):

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.service_desk.v1 import calendars_pb2 as pb
-from crm_kit.database.work import Eyes, Reader, Unit
+from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_service_desk.calendars import commands, queries
@@ -18,7 +18,7 @@ class CalendarServicer:
         self._tokens = tokens
         self._defaults = defaults
 
-    async def CreateCalendar(self, request: pb.CreateCalendarRequest, work: Unit) -> pb.Calendar:
+    async def CreateCalendar(self, request: pb.CreateCalendarRequest, work: UnitOfWork) -> pb.Calendar:
         calendar = calendar_from(request.calendar)
         name = request.calendar.display_name
         return calendar_to_pb(await commands.create_calendar(work, display_name=name, calendar=calendar))
@@ -26,13 +26,13 @@ class CalendarServicer:
     async def GetCalendar(self, request: pb.GetCalendarRequest, reader: Reader) -> pb.Calendar:
         return calendar_to_pb(await queries.get_calendar(reader, UUID(request.id), request.version))
 
-    async def ListCalendars(self, request: pb.ListCalendarsRequest, reader: Eyes) -> pb.ListCalendarsResponse:
+    async def ListCalendars(self, request: pb.ListCalendarsRequest, reader: ReadSession) -> pb.ListCalendarsResponse:
         await self._defaults.ensure(reader)
         rows, next_token = await queries.LISTING.page(reader, request, self._tokens)
         calendars = [calendar_to_pb(queries.calendar_from(row)) for row in rows]
         return pb.ListCalendarsResponse(calendars=calendars, next_page_token=next_token)
 
-    async def UpdateCalendar(self, request: pb.UpdateCalendarRequest, work: Unit) -> pb.Calendar:
+    async def UpdateCalendar(self, request: pb.UpdateCalendarRequest, work: UnitOfWork) -> pb.Calendar:
         id, etag = UUID(request.calendar.id), request.calendar.etag
         now = await queries.get_calendar(work, id)
         values = changes_from(request.calendar, request.update_mask, now.calendar)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import invalid_field
 from crm_kit.etags import check_etag
@@ -50,7 +50,7 @@ Announce = Callable[[CaseFile, datetime], Message]
 
 
 async def open_case(
-    work: Unit, accounts: AccountBook, *, kind: CaseKind, title: str, values: dict[str, Any]
+    work: UnitOfWork, accounts: AccountBook, *, kind: CaseKind, title: str, values: dict[str, Any]
 ) -> CaseFile:
     """Create a case from the values of its other fields; what is promised for it starts now."""
     tier, account_id, assignee_id = None, values["account_id"], values["assignee_id"]
@@ -87,7 +87,7 @@ async def open_case(
 
 
 async def update_case(
-    work: Unit, accounts: AccountBook, id: UUID, values: dict[str, Any], *, etag: str = ""
+    work: UnitOfWork, accounts: AccountBook, id: UUID, values: dict[str, Any], *, etag: str = ""
 ) -> CaseFile:
     """Change some fields of a case; what decides its service level may change what is promised."""
     account = None
@@ -109,7 +109,7 @@ async def update_case(
     return await finish(work, before, after, events, "UPDATED", changed_from(before))
 
 
-async def assign_case(work: Unit, id: UUID, assignee_id: UUID | None, *, etag: str = "") -> CaseFile:
+async def assign_case(work: UnitOfWork, id: UUID, assignee_id: UUID | None, *, etag: str = "") -> CaseFile:
     """Give a case to a user, or to nobody."""
     team_id = await owner_team(work, assignee_id, field="assignee_id") if assignee_id else None
     before = await get_case(work, id)
@@ -122,13 +122,13 @@ async def assign_case(work: Unit, id: UUID, assignee_id: UUID | None, *, etag: s
     return await finish(work, before, after, move.events, "ASSIGNED", changed_from(before))
 
 
-async def take_into_work(work: Unit, id: UUID, *, etag: str = "") -> CaseFile:
+async def take_into_work(work: UnitOfWork, id: UUID, *, etag: str = "") -> CaseFile:
     """Take a case into work, or back from waiting."""
     return await move_case(work, id, lambda case: case.open(now=work.now, actor_id=actor(work)), "OPENED", etag=etag)
 
 
 async def reply_to_customer(
-    work: Unit, id: UUID, text: str, *, channel: Channel, reached: bool, etag: str = ""
+    work: UnitOfWork, id: UUID, text: str, *, channel: Channel, reached: bool, etag: str = ""
 ) -> CaseFile:
     """Record what was said to the customer; only what reached them is a reply."""
 
@@ -145,7 +145,7 @@ async def reply_to_customer(
 
 
 async def record_customer_message(
-    work: Unit, id: UUID, text: str, *, sent: datetime, contact_id: UUID | None, etag: str = ""
+    work: UnitOfWork, id: UUID, text: str, *, sent: datetime, contact_id: UUID | None, etag: str = ""
 ) -> CaseFile:
     """Record a message of the customer at the time they sent it."""
     before = await get_case(work, id)
@@ -166,14 +166,14 @@ async def record_customer_message(
     return await move_case(work, id, receive, "CUSTOMER_MESSAGE_RECORDED", etag=etag)
 
 
-async def add_note(work: Unit, id: UUID, text: str, *, etag: str = "") -> CaseFile:
+async def add_note(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
     """Add an internal note."""
     return await move_case(
         work, id, lambda case: worded(case.note(now=work.now, actor_id=actor(work)), text), "NOTED", etag=etag
     )
 
 
-async def wait_for_customer(work: Unit, id: UUID, text: str, *, etag: str = "") -> CaseFile:
+async def wait_for_customer(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
     """Give the ball to the customer."""
     return await move_case(
         work,
@@ -184,7 +184,7 @@ async def wait_for_customer(work: Unit, id: UUID, text: str, *, etag: str = "") 
     )
 
 
-async def wait_for_third_party(work: Unit, id: UUID, text: str, *, etag: str = "") -> CaseFile:
+async def wait_for_third_party(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
     """Give the ball to a third party."""
     return await move_case(
         work,
@@ -195,7 +195,7 @@ async def wait_for_third_party(work: Unit, id: UUID, text: str, *, etag: str = "
     )
 
 
-async def resolve_case(work: Unit, id: UUID, resolution: str, *, etag: str = "") -> CaseFile:
+async def resolve_case(work: UnitOfWork, id: UUID, resolution: str, *, etag: str = "") -> CaseFile:
     """Say that the work is done."""
     return await move_case(
         work,
@@ -207,7 +207,7 @@ async def resolve_case(work: Unit, id: UUID, resolution: str, *, etag: str = "")
     )
 
 
-async def close_case(work: Unit, id: UUID, *, etag: str = "") -> CaseFile:
+async def close_case(work: UnitOfWork, id: UUID, *, etag: str = "") -> CaseFile:
     """Close a resolved case."""
     return await move_case(
         work,
@@ -219,7 +219,7 @@ async def close_case(work: Unit, id: UUID, *, etag: str = "") -> CaseFile:
     )
 
 
-async def reopen_case(work: Unit, id: UUID, cause: str, *, window: timedelta, etag: str = "") -> CaseFile:
+async def reopen_case(work: UnitOfWork, id: UUID, cause: str, *, window: timedelta, etag: str = "") -> CaseFile:
     """Take a resolved or closed case up again, within the window."""
     return await move_case(
         work,
@@ -231,7 +231,7 @@ async def reopen_case(work: Unit, id: UUID, cause: str, *, window: timedelta, et
     )
 
 
-async def cancel_case(work: Unit, id: UUID, cause: str, *, etag: str = "") -> CaseFile:
+async def cancel_case(work: UnitOfWork, id: UUID, cause: str, *, etag: str = "") -> CaseFile:
     """Cancel a case."""
     return await move_case(
         work, id, lambda case: case.cancel(cause, now=work.now, actor_id=actor(work)), "CANCELLED", etag=etag
@@ -242,7 +242,7 @@ async def cancel_case(work: Unit, id: UUID, cause: str, *, etag: str = "") -> Ca
 
 
 async def move_case(
-    work: Unit, id: UUID, act: Act, action: str, *, etag: str = "", announce: Announce | None = None
+    work: UnitOfWork, id: UUID, act: Act, action: str, *, etag: str = "", announce: Announce | None = None
 ) -> CaseFile:
     """Let a rule move the case, and write what came of it."""
     before = await get_case(work, id)
@@ -252,7 +252,7 @@ async def move_case(
 
 
 async def finish(
-    work: Unit,
+    work: UnitOfWork,
     before: CaseFile,
     after: CaseFile,
     events: list[CaseEvent] | tuple[CaseEvent, ...],
@@ -273,7 +273,7 @@ def changed_from(before: CaseFile) -> Announce:
     return lambda case, now: case_changed(case, now, told_fields(before, case))
 
 
-async def level_for(work: Unit, case: CaseFile, value_tier: str | None) -> ServiceLevel | None:
+async def level_for(work: UnitOfWork, case: CaseFile, value_tier: str | None) -> ServiceLevel | None:
     """The service level that takes the case."""
     return choose(await get_service_levels(work), case.decisive_facts(value_tier))
 
@@ -291,7 +291,7 @@ def on_level(case: CaseFile, level: ServiceLevel | None) -> CaseFile:
 
 
 async def promise_anew(
-    work: Unit, before: CaseFile, after: CaseFile, account: AccountReference | None
+    work: UnitOfWork, before: CaseFile, after: CaseFile, account: AccountReference | None
 ) -> tuple[CaseFile, list[CaseEvent]]:
     """What is promised after a change of what decides it, and the line of the log that says so."""
     if account is None and after.account_id:
@@ -307,7 +307,7 @@ async def promise_anew(
     return replace(after, event_count=after.event_count + 1), [event]
 
 
-async def waiting_since(work: Unit, case: CaseFile) -> datetime | None:
+async def waiting_since(work: UnitOfWork, case: CaseFile) -> datetime | None:
     """When waiting for the customer began, if the case does."""
     if case.state is not CaseState.WAITING_CUSTOMER:
         return None
@@ -329,11 +329,11 @@ def worded(move: CaseMove, text: str, *, last: bool = False) -> CaseMove:
     return CaseMove(move.case, tuple(events))
 
 
-def opened_if_unworked(case: Case, work: Unit) -> CaseMove:
+def opened_if_unworked(case: Case, work: UnitOfWork) -> CaseMove:
     if case.state not in UNWORKED:
         return CaseMove(case, ())
     return case.open(now=work.now, actor_id=actor(work))
 
 
-def actor(work: Unit) -> str:
+def actor(work: UnitOfWork) -> str:
     return str(work.actor.user_id)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from google.protobuf.message import Message
 
 from crm_service_desk.calendars.queries import get_calendar
@@ -15,7 +15,7 @@ from crm_service_desk.cases.wire import milestone_breached, milestone_warned
 from crm_service_desk.cases.writing import write, write_fired
 
 
-async def fire(work: Unit, id: UUID, timer: Timer) -> None:
+async def fire(work: UnitOfWork, id: UUID, timer: Timer) -> None:
     """Warn of a promise or find it broken, once; a timer that has fired or moved meanwhile does nothing."""
     if not await is_due(work, id, *timer):
         return
@@ -33,7 +33,7 @@ async def fire(work: Unit, id: UUID, timer: Timer) -> None:
     write(work, before, after, event, action=timer[1], fired=timer)
 
 
-def tell(case: CaseFile, timer: Timer, work: Unit) -> tuple[CaseFile, Message] | None:
+def tell(case: CaseFile, timer: Timer, work: UnitOfWork) -> tuple[CaseFile, Message] | None:
     """The case once the timer has fired, and the event of it; None when there is nothing to tell."""
     kind, level = timer
     milestone = case.milestone(kind)
@@ -47,7 +47,7 @@ def tell(case: CaseFile, timer: Timer, work: Unit) -> tuple[CaseFile, Message] |
     return warned, milestone_warned(warned, work.now, kind)
 
 
-async def recount(work: Unit, id: UUID) -> None:
+async def recount(work: UnitOfWork, id: UUID) -> None:
     """Count the running clocks of a case by its calendar as it is now."""
     case = await get_case(work, id)
     await finish(work, case, case, [], "COUNTED", changed_from(case))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from crm.service_desk.v1 import cases_pb2 as pb
-from crm_kit.database.work import Eyes, Reader, Unit
+from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from, time_from
@@ -47,7 +47,7 @@ class CaseServicer:
         self._accounts = accounts
         self._reopen_window = reopen_window
 
-    async def CreateCase(self, request: pb.CreateCaseRequest, work: Unit) -> pb.Case:
+    async def CreateCase(self, request: pb.CreateCaseRequest, work: UnitOfWork) -> pb.Case:
         await self._defaults.ensure(work)
         asked = request.case
         case = await commands.open_case(
@@ -67,20 +67,20 @@ class CaseServicer:
         cases = [case_to_pb(case_from(row), reader.now) for row in rows]
         return pb.ListCasesResponse(cases=cases, next_page_token=next_token)
 
-    async def UpdateCase(self, request: pb.UpdateCaseRequest, work: Unit) -> pb.Case:
+    async def UpdateCase(self, request: pb.UpdateCaseRequest, work: UnitOfWork) -> pb.Case:
         values = CHANGEABLE.masked(request.case, request.update_mask)
         id, etag = UUID(request.case.id), request.case.etag
         return case_to_pb(await commands.update_case(work, self._accounts, id, values, etag=etag), work.now)
 
-    async def AssignCase(self, request: pb.AssignCaseRequest, work: Unit) -> pb.Case:
+    async def AssignCase(self, request: pb.AssignCaseRequest, work: UnitOfWork) -> pb.Case:
         assignee_id = id_from(request.assignee_id)
         case = await commands.assign_case(work, UUID(request.id), assignee_id, etag=request.etag)
         return case_to_pb(case, work.now)
 
-    async def OpenCase(self, request: pb.OpenCaseRequest, work: Unit) -> pb.Case:
+    async def OpenCase(self, request: pb.OpenCaseRequest, work: UnitOfWork) -> pb.Case:
         return case_to_pb(await commands.take_into_work(work, UUID(request.id), etag=request.etag), work.now)
 
-    async def ReplyToCustomer(self, request: pb.ReplyToCustomerRequest, work: Unit) -> pb.Case:
+    async def ReplyToCustomer(self, request: pb.ReplyToCustomerRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.reply_to_customer(
             work,
             UUID(request.id),
@@ -91,7 +91,7 @@ class CaseServicer:
         )
         return case_to_pb(case, work.now)
 
-    async def RecordCustomerMessage(self, request: pb.RecordCustomerMessageRequest, work: Unit) -> pb.Case:
+    async def RecordCustomerMessage(self, request: pb.RecordCustomerMessageRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.record_customer_message(
             work,
             UUID(request.id),
@@ -102,32 +102,32 @@ class CaseServicer:
         )
         return case_to_pb(case, work.now)
 
-    async def AddNote(self, request: pb.AddNoteRequest, work: Unit) -> pb.Case:
+    async def AddNote(self, request: pb.AddNoteRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.add_note(work, UUID(request.id), request.text, etag=request.etag)
         return case_to_pb(case, work.now)
 
-    async def WaitForCustomer(self, request: pb.WaitForCustomerRequest, work: Unit) -> pb.Case:
+    async def WaitForCustomer(self, request: pb.WaitForCustomerRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.wait_for_customer(work, UUID(request.id), request.text, etag=request.etag)
         return case_to_pb(case, work.now)
 
-    async def WaitForThirdParty(self, request: pb.WaitForThirdPartyRequest, work: Unit) -> pb.Case:
+    async def WaitForThirdParty(self, request: pb.WaitForThirdPartyRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.wait_for_third_party(work, UUID(request.id), request.text, etag=request.etag)
         return case_to_pb(case, work.now)
 
-    async def ResolveCase(self, request: pb.ResolveCaseRequest, work: Unit) -> pb.Case:
+    async def ResolveCase(self, request: pb.ResolveCaseRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.resolve_case(work, UUID(request.id), request.resolution, etag=request.etag)
         return case_to_pb(case, work.now)
 
-    async def CloseCase(self, request: pb.CloseCaseRequest, work: Unit) -> pb.Case:
+    async def CloseCase(self, request: pb.CloseCaseRequest, work: UnitOfWork) -> pb.Case:
         return case_to_pb(await commands.close_case(work, UUID(request.id), etag=request.etag), work.now)
 
-    async def ReopenCase(self, request: pb.ReopenCaseRequest, work: Unit) -> pb.Case:
+    async def ReopenCase(self, request: pb.ReopenCaseRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.reopen_case(
             work, UUID(request.id), request.cause, window=self._reopen_window, etag=request.etag
         )
         return case_to_pb(case, work.now)
 
-    async def CancelCase(self, request: pb.CancelCaseRequest, work: Unit) -> pb.Case:
+    async def CancelCase(self, request: pb.CancelCaseRequest, work: UnitOfWork) -> pb.Case:
         case = await commands.cancel_case(work, UUID(request.id), request.cause, etag=request.etag)
         return case_to_pb(case, work.now)
 
@@ -137,7 +137,9 @@ class CaseServicer:
         rows, next_token = await EVENT_LISTING.page(reader, asked, self._tokens, case_id=case.id)
         return pb.ListCaseEventsResponse(events=map(event_to_pb, rows), next_page_token=next_token)
 
-    async def ListCaseChanges(self, request: pb.ListCaseChangesRequest, reader: Eyes) -> pb.ListCaseChangesResponse:
+    async def ListCaseChanges(
+        self, request: pb.ListCaseChangesRequest, reader: ReadSession
+    ) -> pb.ListCaseChangesResponse:
         case = await get_case(reader, UUID(request.id))
         changes, next_token = await list_changes(
             reader,

@@ -16,7 +16,7 @@ import structlog
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit, retried, unit
+from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import Unavailable
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.plumbing import access_tenants
@@ -144,13 +144,13 @@ class Timers:
             if not outdated:
                 await self._database.all(asked["tenant_id"], end_recount(), values)
 
-    async def _do(self, tenant: Record, case_id: UUID, act: Callable[[Unit], Awaitable[None]]) -> bool:
+    async def _do(self, tenant: Record, case_id: UUID, act: Callable[[UnitOfWork], Awaitable[None]]) -> bool:
         """One transaction on one case as the service itself; a failure is logged and stops no other case."""
         actor = service_actor(tenant["tenant_id"])
 
         async def attempt() -> None:
             now = self._now() + tenant["clock_offset"]
-            async with unit(self._database, actor, scope=Scope.ALL, now=now) as work:
+            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
                 await act(work)
 
         try:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict
 from crm_kit.events.outbox import emit
 from crm_kit.history import changed_fields, record_change
@@ -35,7 +35,7 @@ UNTOLD = frozenset(
 )
 
 
-def write_new(work: Unit, case: CaseFile, events: Sequence[CaseEvent], event: Message) -> None:
+def write_new(work: UnitOfWork, case: CaseFile, events: Sequence[CaseEvent], event: Message) -> None:
     """Gather a new case."""
     work.insert(cases, row_of(case))
     write_events(work, case, events)
@@ -45,7 +45,7 @@ def write_new(work: Unit, case: CaseFile, events: Sequence[CaseEvent], event: Me
 
 
 def write(
-    work: Unit,
+    work: UnitOfWork,
     before: CaseFile,
     after: CaseFile,
     event: Message,
@@ -69,7 +69,7 @@ def told_fields(before: CaseFile, after: CaseFile) -> list[str]:
     return [name for name in changed_fields(before, after) if name not in UNTOLD]
 
 
-def write_events(work: Unit, case: CaseFile, events: Sequence[CaseEvent]) -> None:
+def write_events(work: UnitOfWork, case: CaseFile, events: Sequence[CaseEvent]) -> None:
     """Gather the last lines of the case's log."""
     for position, event in enumerate(events, case.event_count - len(events) + 1):
         work.insert(
@@ -88,7 +88,7 @@ def write_events(work: Unit, case: CaseFile, events: Sequence[CaseEvent]) -> Non
         )
 
 
-def write_timers(work: Unit, before: CaseFile | None, after: CaseFile, *, fired: Timer | None = None) -> None:
+def write_timers(work: UnitOfWork, before: CaseFile | None, after: CaseFile, *, fired: Timer | None = None) -> None:
     """Gather when the case's timers are due now; those that have fired stay as they are."""
     was, due = timers_of(before.milestones if before else ()), timers_of(after.milestones)
     moved = [timer for timer in moved_timers(was, due) if timer != fired]
@@ -102,7 +102,7 @@ def write_timers(work: Unit, before: CaseFile | None, after: CaseFile, *, fired:
         )
 
 
-def write_fired(work: Unit, id: UUID, timer: Timer, *, fire_time: datetime) -> None:
+def write_fired(work: UnitOfWork, id: UUID, timer: Timer, *, fire_time: datetime) -> None:
     """Gather that a timer has fired; the unit fails as Conflict when another was faster."""
     kind, level = timer
     work.execute(
@@ -115,7 +115,7 @@ def write_fired(work: Unit, id: UUID, timer: Timer, *, fire_time: datetime) -> N
     )
 
 
-async def next_number(work: Unit, year: int) -> int:
+async def next_number(work: UnitOfWork, year: int) -> int:
     """The next number of a case. Its row is locked for this statement only; a number not used is lost.
 
     Call it before anything is flushed, so that it does not run inside the unit's transaction.

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Unit
+from crm_kit.database.work import UnitOfWork
 from crm_kit.history import record_change
 from crm_kit.ids import new_id
 
@@ -14,7 +14,7 @@ from crm_service_desk.service_levels.service_level import ServiceLevel, default_
 from crm_service_desk.service_levels.tables import service_levels
 
 
-async def create_service_level(work: Unit, *, display_name: str, values: dict[str, Any]) -> ServiceLevel:
+async def create_service_level(work: UnitOfWork, *, display_name: str, values: dict[str, Any]) -> ServiceLevel:
     """Create a service level."""
     level = ServiceLevel(
         id=new_id(),
@@ -29,7 +29,7 @@ async def create_service_level(work: Unit, *, display_name: str, values: dict[st
     return level
 
 
-async def update_service_level(work: Unit, id: UUID, values: dict[str, Any], *, etag: str = "") -> ServiceLevel:
+async def update_service_level(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> ServiceLevel:
     """Change some fields of a service level; nothing is written when nothing changes."""
     before = await get_service_level(work, id)
     after = before.update(values, now=work.now, etag=etag)
@@ -40,7 +40,7 @@ async def update_service_level(work: Unit, id: UUID, values: dict[str, Any], *, 
     return after
 
 
-def put_default_service_level(work: Unit) -> None:
+def put_default_service_level(work: UnitOfWork) -> None:
     """Gather the tenant's default service level; one that is there already stays as it is."""
     row = row_of(default_service_level(work.tenant_id, now=work.now))
     work.execute(insert_missing(service_levels, tuple(row)), **row)

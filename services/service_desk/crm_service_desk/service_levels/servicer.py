@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.service_desk.v1 import service_levels_pb2 as pb
-from crm_kit.database.work import Eyes, Reader, Unit
+from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.wire import time_from
 
@@ -32,7 +32,7 @@ class ServiceLevelServicer:
         self._tokens = tokens
         self._defaults = defaults
 
-    async def CreateServiceLevel(self, request: pb.CreateServiceLevelRequest, work: Unit) -> pb.ServiceLevel:
+    async def CreateServiceLevel(self, request: pb.CreateServiceLevelRequest, work: UnitOfWork) -> pb.ServiceLevel:
         asked = request.service_level
         values = FIELDS.all_of(asked)
         level = await commands.create_service_level(work, display_name=asked.display_name, values=values)
@@ -42,14 +42,14 @@ class ServiceLevelServicer:
         return service_level_to_pb(await queries.get_service_level(reader, UUID(request.id)))
 
     async def ListServiceLevels(
-        self, request: pb.ListServiceLevelsRequest, reader: Eyes
+        self, request: pb.ListServiceLevelsRequest, reader: ReadSession
     ) -> pb.ListServiceLevelsResponse:
         await self._defaults.ensure(reader)
         rows, next_token = await queries.LISTING.page(reader, request, self._tokens)
         levels = [service_level_to_pb(queries.service_level_from(row)) for row in rows]
         return pb.ListServiceLevelsResponse(service_levels=levels, next_page_token=next_token)
 
-    async def UpdateServiceLevel(self, request: pb.UpdateServiceLevelRequest, work: Unit) -> pb.ServiceLevel:
+    async def UpdateServiceLevel(self, request: pb.UpdateServiceLevelRequest, work: UnitOfWork) -> pb.ServiceLevel:
         asked = request.service_level
         values = CHANGEABLE.masked(asked, request.update_mask)
         level = await commands.update_service_level(work, UUID(asked.id), values, etag=asked.etag)

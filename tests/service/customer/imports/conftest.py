@@ -17,7 +17,7 @@ from crm_customer.imports.model import Import, Mode
 from crm_gateway.app import create_app
 from crm_gateway.settings import Settings
 from crm_kit.clock import system_now
-from crm_kit.database.work import unit
+from crm_kit.database.work import unit_of_work
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.ids import new_id
 
@@ -97,7 +97,7 @@ def set_aside(customer: Running, upload: Upload, user: User) -> SetAside:
         upload_id = UUID(await upload(content))
         actor = Actor(user.tenant_id, user.id, SERVICE_ACCESS)
         holder = new_id()
-        async with unit(customer.service.database, actor, scope=Scope.ALL, now=system_now()) as work:
+        async with unit_of_work(customer.service.database, actor, scope=Scope.ALL, now=system_now()) as work:
             job: Import = await create_import(work, upload_id, mode=mode, values={"external_source": "sap"})
             await work.flush()
             work.execute(claim_long(), import_id=job.id, holder=holder, duration=timedelta(hours=1))

@@ -208,7 +208,7 @@ async def test_the_report_holds_the_bad_rows_and_can_be_corrected_and_imported(
 async def test_no_more_errors_are_kept_than_are_listed_and_the_counter_goes_on(
     imports: "ImportServiceAsyncStub", user: User, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_customer.imports.progress.MOST_ERRORS", 150)
+    monkeypatch.setattr("crm_customer.imports.progress.MAX_ERRORS", 150)
     job = await run([["客户名称", "电话"], *(["甲", "1"] for _ in range(400))])
     assert (job.failed_count, job.reported_count) == (400, 150)
     assert [each.row_number for each in await errors_of(imports, user, job.id)] == list(range(2, 152))

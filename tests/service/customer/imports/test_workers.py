@@ -219,7 +219,7 @@ async def test_a_right_that_is_taken_away_stops_the_import(
     set_aside: SetAside,
 ) -> None:
     job = await set_aside("客户名称\n甲".encode())
-    async with customer.unit(user.tenant_id) as work:
+    async with customer.unit_of_work(user.tenant_id) as work:
         project_user(
             work, id=user.id, login="gone", display_name="gone", active=False, team_id=None, role_ids=[], version=2
         )
@@ -232,7 +232,7 @@ async def test_a_right_that_is_taken_away_stops_the_import(
 
 async def test_the_end_of_an_import_is_an_event(customer: Running, user: User, run: Run) -> None:
     job = await run([["客户名称"], ["甲"], [""]])
-    async with customer.unit(user.tenant_id) as work:
+    async with customer.unit_of_work(user.tenant_id) as work:
         rows = await work.all(compile_statement(select(outbox.c.event).where(outbox.c.aggregate_id == UUID(job.id))))
     (event,) = [event_of(row["event"]) for row in rows]
     finished = events_pb2.ImportFinished()

@@ -27,7 +27,7 @@ OPTIONS = (
 )
 
 
-class Peer:
+class ServiceClient:
     """A channel to one service, opened with the first call: it belongs to the event loop that it is opened in."""
 
     def __init__(self, address: str) -> None:
