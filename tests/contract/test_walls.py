@@ -20,26 +20,26 @@ HOUSE = {
 }
 ALLOWED = {
     "crm_kit.database.connections": "import asyncpg, sqlalchemy",
-    "crm_customer.accounts.model": "from crm_kit.errors import CrmError",
-    "crm_customer.accounts.wire": "from crm.customer.v1 import accounts_pb2",
+    "crm_customer.records.accounts.model": "from crm_kit.errors import CrmError",
+    "crm_customer.records.accounts.wire": "from crm.customer.v1 import accounts_pb2",
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
 }
 FORBIDDEN = [
-    ("crm_sales.leads.servicer", "import crm_customer.accounts.queries", "A service, the gateway"),
-    ("crm_gateway.app", "import crm_customer.accounts.queries", "A service, the gateway"),
+    ("crm_sales.leads.servicer", "import crm_customer.records.accounts.queries", "A service, the gateway"),
+    ("crm_gateway.app", "import crm_customer.records.accounts.queries", "A service, the gateway"),
     ("crm_scoring.tiers.model", "import crm_service_desk.cases.model", "A service, the gateway"),
     ("crm_kit.errors", "import crm_customer.app", "The kit knows no service"),
     ("crm_kit.errors", "import crm_gateway.app", "The kit knows no service"),
-    ("crm_customer.accounts.model", "import grpc", "Rules know neither"),
-    ("crm_customer.accounts.model", "from google.protobuf import timestamp_pb2", "Rules know neither"),
+    ("crm_customer.records.accounts.model", "import grpc", "Rules know neither"),
+    ("crm_customer.records.accounts.model", "from google.protobuf import timestamp_pb2", "Rules know neither"),
     ("crm_sales.leads.model", "import sqlalchemy", "Rules know neither"),
     ("crm_scoring.tiers.model", "from crm_kit.database import connections", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
-    ("crm_customer.search.terms", "import grpc", "Rules know neither"),
-    ("crm_customer.accounts.queries", "from crm.customer.v1 import accounts_pb2", "Only wire, servicer"),
+    ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
+    ("crm_customer.records.accounts.queries", "from crm.customer.v1 import accounts_pb2", "Only wire, servicer"),
 ]
 
 

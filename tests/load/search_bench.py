@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from crm_customer.search.candidates import (
+from crm_customer.records.search.candidates import (
     CREATE_FUNCTION,
     CREATE_INDEX,
     CREATE_TABLE,
@@ -25,8 +25,8 @@ from crm_customer.search.candidates import (
     lookup,
     stored_tokens,
 )
-from crm_customer.search.ranking import best_matches
-from crm_customer.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.search.ranking import best_matches
+from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
 from crm_local.testing import servers_for_tests
 
 TENANT = UUID("01890000-0000-7000-8000-000000000001")

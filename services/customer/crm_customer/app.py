@@ -7,24 +7,24 @@ from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
-from crm_customer.accounts.servicer import AccountServicer
 from crm_customer.consumers import follow_events
-from crm_customer.contacts.servicer import ContactServicer
+from crm_customer.directory.roles.renewal import RoleRenewal
+from crm_customer.directory.roles.servicer import RoleServicer
+from crm_customer.directory.teams.servicer import TeamServicer
+from crm_customer.directory.tenants.servicer import TenantServicer
+from crm_customer.directory.tokens.commands import Issuer
+from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.tokens.servicer import TokenServicer
+from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import ImportWorker
-from crm_customer.interactions.servicer import InteractionServicer
-from crm_customer.roles.renewal import RoleRenewal
-from crm_customer.roles.servicer import RoleServicer
+from crm_customer.records.accounts.servicer import AccountServicer
+from crm_customer.records.contacts.servicer import ContactServicer
+from crm_customer.records.interactions.servicer import InteractionServicer
+from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
-from crm_customer.teams.servicer import TeamServicer
-from crm_customer.tenants.servicer import TenantServicer
-from crm_customer.timeline.servicer import TimelineServicer
-from crm_customer.tokens.commands import Issuer
-from crm_customer.tokens.passwords import Passwords
-from crm_customer.tokens.servicer import TokenServicer
-from crm_customer.tokens.signing_keys import SigningKeys
-from crm_customer.users.servicer import UserServicer
 
 SETTINGS = CustomerSettings
 

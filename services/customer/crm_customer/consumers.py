@@ -12,9 +12,9 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 from google.protobuf.message import Message
 
-from crm_customer.accounts.projections import project_value_tier
-from crm_customer.timeline.commands import put_entry
-from crm_customer.timeline.wire import EventKind, text_at
+from crm_customer.records.accounts.projections import project_value_tier
+from crm_customer.records.timeline.commands import put_entry
+from crm_customer.records.timeline.wire import EventKind, text_at
 
 Effect = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 

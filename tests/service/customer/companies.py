@@ -8,9 +8,9 @@ from crm.customer.v1 import roles_pb2, users_pb2
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm.event.v1 import event_pb2
-from crm_customer.tenants.opening import Opening, open_tenant
-from crm_customer.tokens.passwords import Passwords
-from crm_customer.users.queries import get_users_by_logins
+from crm_customer.directory.tenants.opening import Opening, open_tenant
+from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.users.queries import get_users_by_logins
 from crm_kit.clock import system_now
 from crm_kit.database.statements import statement
 from crm_kit.database.work import ReadSession

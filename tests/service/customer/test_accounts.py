@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm_customer.accounts.credit_code import check_character
+from crm_customer.records.accounts.credit_code import check_character
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 

@@ -11,10 +11,10 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.users_pb2 import DeactivateUserRequest, GetCurrentUserRequest
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
-from crm_customer.roles import commands
-from crm_customer.roles.built_in import BUILT_IN
-from crm_customer.roles.queries import get_built_in_roles
-from crm_customer.roles.renewal import RoleRenewal
+from crm_customer.directory.roles import commands
+from crm_customer.directory.roles.built_in import BUILT_IN
+from crm_customer.directory.roles.queries import get_built_in_roles
+from crm_customer.directory.roles.renewal import RoleRenewal
 from crm_kit.database.connections import row_of
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -16,10 +16,10 @@ from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm_customer.command_line import command_of
 from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
 from crm_customer.demo.seeding import seed_demo
+from crm_customer.directory.tenants.commands import reserve_slug
+from crm_customer.directory.tenants.model import FARTHEST_AHEAD
+from crm_customer.directory.tenants.opening import Opening, open_tenant
 from crm_customer.settings import CustomerSettings
-from crm_customer.tenants.commands import reserve_slug
-from crm_customer.tenants.model import FARTHEST_AHEAD
-from crm_customer.tenants.opening import Opening, open_tenant
 from crm_kit.errors import InvalidArgument
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id

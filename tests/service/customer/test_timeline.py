@@ -20,8 +20,8 @@ from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm.type.v1 import money_pb2
 from crm_customer.consumers import TIMELINE
-from crm_customer.timeline.queries import LISTING
-from crm_customer.timeline.wire import EventKind
+from crm_customer.records.timeline.queries import LISTING
+from crm_customer.records.timeline.wire import EventKind
 from crm_kit.database.statements import Statement, compile_statement
 from crm_kit.events.consumers import Event
 from crm_kit.events.outbox import event_of

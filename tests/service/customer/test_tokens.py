@@ -14,12 +14,12 @@ from crm.customer.v1 import users_pb2
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm_customer.app import build, built_in_keys, signing_keys
+from crm_customer.directory.tokens.model import FREE_FAILURES, RefreshToken, parse_refresh_token
+from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
+from crm_customer.directory.tokens.tables import signing_keys as signing_keys_table
+from crm_customer.directory.users.tables import user_passwords
 from crm_customer.settings import CustomerSettings
-from crm_customer.tokens.model import FREE_FAILURES, RefreshToken, parse_refresh_token
-from crm_customer.tokens.signing_keys import SigningKeys
-from crm_customer.tokens.tables import refresh_tokens, sign_in_failures
-from crm_customer.tokens.tables import signing_keys as signing_keys_table
-from crm_customer.users.tables import user_passwords
 from crm_kit.clock import system_now
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.tables import SYSTEM_TENANT

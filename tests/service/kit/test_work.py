@@ -2,7 +2,7 @@
 
 import asyncpg
 import pytest
-from crm_customer.accounts.tables import accounts
+from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.statements import compile_statement
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.ids import new_id

@@ -1,6 +1,6 @@
 """Accounts and strategies that the tests of search share."""
 
-from crm_customer.search.terms import AccountTexts, SearchQuery, index_tokens
+from crm_customer.records.search.terms import AccountTexts, SearchQuery, index_tokens
 from hypothesis import strategies as st
 
 HUAXIN = AccountTexts(

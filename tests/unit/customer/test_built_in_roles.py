@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 from crm.options.v1 import options_pb2
-from crm_customer.roles.built_in import ADMINISTRATOR, BUILT_IN
+from crm_customer.directory.roles.built_in import ADMINISTRATOR, BUILT_IN
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 IMAGE = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())

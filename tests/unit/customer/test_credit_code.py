@@ -1,5 +1,5 @@
 import pytest
-from crm_customer.accounts.credit_code import (
+from crm_customer.records.accounts.credit_code import (
     ALPHABET,
     check_character,
     is_credit_code,

@@ -1,6 +1,6 @@
 import phonenumbers
 import pytest
-from crm_customer.phone_numbers import parse_phone_number
+from crm_customer.records.phone_numbers import parse_phone_number
 from crm_kit.errors import InvalidArgument
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,7 +2,7 @@ from collections import Counter
 from uuid import UUID, uuid4
 
 import pytest
-from crm_customer.search.candidates import (
+from crm_customer.records.search.candidates import (
     BUCKET_ENDS,
     CREATE_FUNCTION,
     lookup,
@@ -10,7 +10,7 @@ from crm_customer.search.candidates import (
     stored_tokens,
     team_token,
 )
-from crm_customer.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
 from hypothesis import given
 from hypothesis import strategies as st
 

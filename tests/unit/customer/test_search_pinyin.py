@@ -1,8 +1,8 @@
 from functools import cache
 
 import pytest
-from crm_customer.search.build_readings import deviating_phrases, first_readings
-from crm_customer.search.pinyin import certain_boundaries, could_be_initials, readings_of, runs, syllables
+from crm_customer.records.search.build_readings import deviating_phrases, first_readings
+from crm_customer.records.search.pinyin import certain_boundaries, could_be_initials, readings_of, runs, syllables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypinyin import lazy_pinyin

@@ -3,9 +3,9 @@ import unicodedata
 from uuid import UUID
 
 import pytest
-from crm_customer.search.normalize import LEGAL_WORDS
-from crm_customer.search.ranking import best_matches, matches, rank
-from crm_customer.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.search.normalize import LEGAL_WORDS
+from crm_customer.records.search.ranking import best_matches, matches, rank
+from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pypinyin import lazy_pinyin

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from crm_customer.tokens.model import (
+from crm_customer.directory.tokens.model import (
     LONGEST_WAIT,
     Failures,
     RefreshToken,
@@ -12,8 +12,8 @@ from crm_customer.tokens.model import (
     new_refresh_token,
     parse_refresh_token,
 )
-from crm_customer.tokens.passwords import PARAMETERS, Passwords
-from crm_customer.tokens.signing_keys import thumbprint
+from crm_customer.directory.tokens.passwords import PARAMETERS, Passwords
+from crm_customer.directory.tokens.signing_keys import thumbprint
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import openpyxl
 import pytest
-from crm_customer.spreadsheets.cells import cell_text, has_lost_digits, neutralized, restored, typed_text
-from crm_customer.spreadsheets.reader import MAX_COLUMNS, read_spreadsheet
-from crm_customer.spreadsheets.xlsx_file import MAX_UNPACKED_BYTES
+from crm_customer.imports.spreadsheets.cells import cell_text, has_lost_digits, neutralized, restored, typed_text
+from crm_customer.imports.spreadsheets.reader import MAX_COLUMNS, read_spreadsheet
+from crm_customer.imports.spreadsheets.xlsx_file import MAX_UNPACKED_BYTES
 from crm_kit.errors import InvalidArgument
 from hypothesis import given, settings
 from hypothesis import strategies as st

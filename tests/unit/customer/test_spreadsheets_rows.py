@@ -3,12 +3,12 @@ from collections.abc import Callable
 
 import openpyxl
 import pytest
-from crm_customer.spreadsheets.fields import Reason
-from crm_customer.spreadsheets.mapping import checked_mapping, guess_mapping, mapping_for
-from crm_customer.spreadsheets.reader import Spreadsheet, read_spreadsheet
-from crm_customer.spreadsheets.regions import region_code
-from crm_customer.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
-from crm_customer.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_customer.imports.spreadsheets.fields import Reason
+from crm_customer.imports.spreadsheets.mapping import checked_mapping, guess_mapping, mapping_for
+from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.imports.spreadsheets.regions import region_code
+from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
+from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
 from crm_kit.errors import InvalidArgument
 from hypothesis import given, settings
 from hypothesis import strategies as st

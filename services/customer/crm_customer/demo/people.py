@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crm_customer.roles.built_in import ANALYST, SALES_MANAGER, SALES_REP, SERVICE_AGENT
+from crm_customer.directory.roles.built_in import ANALYST, SALES_MANAGER, SALES_REP, SERVICE_AGENT
 
 SLUG = "demo"
 DISPLAY_NAME = "Huaxin Power"

@@ -12,14 +12,14 @@ from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoUser
-from crm_customer.roles.queries import get_built_in_roles
-from crm_customer.teams.commands import create_team
-from crm_customer.teams.tables import teams
-from crm_customer.tenants.commands import take_turn
-from crm_customer.tenants.opening import Opening, open_tenant
-from crm_customer.tokens.passwords import Passwords
-from crm_customer.users.commands import add_user, put_password
-from crm_customer.users.queries import get_users_by_logins
+from crm_customer.directory.roles.queries import get_built_in_roles
+from crm_customer.directory.teams.commands import create_team
+from crm_customer.directory.teams.tables import teams
+from crm_customer.directory.tenants.commands import take_turn
+from crm_customer.directory.tenants.opening import Opening, open_tenant
+from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.users.commands import add_user, put_password
+from crm_customer.directory.users.queries import get_users_by_logins
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ from uuid import UUID
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 
-from crm_customer.accounts.commands import change_account_status, create_account, update_account
-from crm_customer.accounts.model import Account, Kind, Status
-from crm_customer.contacts.commands import create_contact, create_first_contact, update_contact
-from crm_customer.contacts.model import AccountLink
-from crm_customer.contacts.queries import get_contact, names_by_account
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, known_accounts
 from crm_customer.imports.model import Import, Mode
 from crm_customer.imports.row_values import changed_account, changed_contact, new_account, new_contact
-from crm_customer.spreadsheets.mapping import Field
-from crm_customer.spreadsheets.rows import AccountRow
+from crm_customer.imports.spreadsheets.mapping import Field
+from crm_customer.imports.spreadsheets.rows import AccountRow
+from crm_customer.records.accounts.commands import change_account_status, create_account, update_account
+from crm_customer.records.accounts.model import Account, Kind, Status
+from crm_customer.records.contacts.commands import create_contact, create_first_contact, update_contact
+from crm_customer.records.contacts.model import AccountLink
+from crm_customer.records.contacts.queries import get_contact, names_by_account
 
 # Fields of the contract that columns know by another name.
 FIELDS = {

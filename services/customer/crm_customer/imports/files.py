@@ -12,9 +12,9 @@ from crm_kit.errors import InvalidArgument
 
 from crm_customer.imports.model import Import, Mode, Upload
 from crm_customer.imports.queries import get_part
-from crm_customer.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
-from crm_customer.spreadsheets.reader import Spreadsheet, read_spreadsheet
-from crm_customer.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
+from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from sqlalchemy import Select, bindparam, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
-from crm_customer.accounts.model import Account
-from crm_customer.accounts.queries import find_by_external_id, get_accounts
-from crm_customer.accounts.tables import account_external_ids, accounts
-from crm_customer.spreadsheets.rows import AccountRow
+from crm_customer.imports.spreadsheets.rows import AccountRow
+from crm_customer.records.accounts.model import Account
+from crm_customer.records.accounts.queries import find_by_external_id, get_accounts
+from crm_customer.records.accounts.tables import account_external_ids, accounts
 
 Key = tuple[str, str]
 

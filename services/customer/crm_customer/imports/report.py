@@ -10,8 +10,8 @@ from crm_kit.database.work import Reader
 
 from crm_customer.imports.model import Import
 from crm_customer.imports.queries import bad_rows
-from crm_customer.spreadsheets.report import write_csv_report, write_xlsx_report
-from crm_customer.spreadsheets.rows import BadRow, RowError
+from crm_customer.imports.spreadsheets.report import write_csv_report, write_xlsx_report
+from crm_customer.imports.spreadsheets.rows import BadRow, RowError
 
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from crm_kit.errors import invalid_field
 
-from crm_customer.accounts.model import Account, Address, ExternalId, Kind, Role, Status
-from crm_customer.contacts.model import Contact
-from crm_customer.spreadsheets.rows import AccountRow
+from crm_customer.imports.spreadsheets.rows import AccountRow
+from crm_customer.records.accounts.model import Account, Address, ExternalId, Kind, Role, Status
+from crm_customer.records.contacts.model import Contact
 
 Value = TypeVar("Value")
 PLAIN = (

@@ -10,7 +10,7 @@ from crm_kit.etags import etag_of
 from crm_kit.wire import EnumNames, Fields, id_from, id_text, same, timestamp
 
 from crm_customer.imports.model import Import, Mode, State, Upload
-from crm_customer.spreadsheets.mapping import checked_mapping
+from crm_customer.imports.spreadsheets.mapping import checked_mapping
 
 MODES = EnumNames(pb.Import.Mode, "MODE_", Mode)
 STATES = EnumNames(pb.Import.State, "STATE_", State)

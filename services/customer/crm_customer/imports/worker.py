@@ -31,7 +31,7 @@ from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
 from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_import, get_upload
-from crm_customer.spreadsheets.mapping import Field
+from crm_customer.imports.spreadsheets.mapping import Field
 
 log = structlog.get_logger()
 BATCH = 100

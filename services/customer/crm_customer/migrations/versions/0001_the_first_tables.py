@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from crm_customer.search.candidates import CREATE_FUNCTION, DROP_FUNCTION
+from crm_customer.records.search.candidates import CREATE_FUNCTION, DROP_FUNCTION
 from crm_kit.migrations import create_functions, drop_functions, protected
 from sqlalchemy.dialects import postgresql
 

@@ -1,0 +1,59 @@
+"""Opening a tenant: all it needs to be worked with, at once or not at all."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from crm_kit.clock import system_now
+from crm_kit.database.connections import Database
+from crm_kit.database.work import ReadSession, unit_of_work
+from crm_kit.errors import AlreadyExists
+from crm_kit.identity.access import Scope, service_actor
+
+from crm_customer.directory.roles.built_in import ADMINISTRATOR
+from crm_customer.directory.roles.commands import create_built_in_roles
+from crm_customer.directory.tenants.commands import create_tenant, reserve_slug
+from crm_customer.directory.tenants.queries import find_tenant
+from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.users.commands import add_user, put_password
+from crm_customer.directory.users.model import login_of
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A tenant to open, with its first administrator."""
+
+    slug: str
+    display_name: str
+    admin_login: str
+    admin_name: str
+    admin_password: str
+    sandbox: bool = False
+
+
+async def open_tenant(database: Database, passwords: Passwords, opening: Opening) -> tuple[UUID, bool]:
+    """The tenant's id, and whether it was made now. What an earlier attempt left half done is finished."""
+    id = await reserve_slug(database, opening.slug)
+    if await find_tenant(ReadSession(database, service_actor(id), scope=Scope.ALL, now=system_now())) is not None:
+        return id, False
+    hashed = await passwords.hash(opening.admin_password)
+    try:
+        await fill(database, id, opening, hashed)
+    except AlreadyExists:
+        # Somebody else opened it in the meantime.
+        return id, False
+    return id, True
+
+
+async def fill(database: Database, id: UUID, opening: Opening, hashed: str) -> None:
+    """The tenant, its roles and its administrator in one transaction."""
+    async with unit_of_work(database, service_actor(id), scope=Scope.ALL, now=system_now()) as work:
+        create_tenant(work, slug=opening.slug, display_name=opening.display_name, sandbox=opening.sandbox)
+        roles = create_built_in_roles(work)
+        admin = add_user(
+            work,
+            display_name=opening.admin_name,
+            login=login_of(opening.admin_login),
+            team_id=None,
+            role_ids=(roles[ADMINISTRATOR].id,),
+        )
+        put_password(work, admin.id, hashed)

@@ -1,0 +1,216 @@
+"""Every write of the built-in issuer: signing in, going on, signing out.
+
+These run for somebody who is not yet known: each opens its own unit in the tenant that the request names.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import structlog
+from crm_kit.database.connections import Database
+from crm_kit.database.statements import statement
+from crm_kit.database.tables import SYSTEM_TENANT
+from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
+from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated
+from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from sqlalchemy import bindparam, case, delete, update
+from sqlalchemy.dialects.postgresql import insert
+
+from crm_customer.directory.tenants.queries import find_tenant_id
+from crm_customer.directory.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
+from crm_customer.directory.tokens.passwords import Passwords, Verdict
+from crm_customer.directory.tokens.queries import Credential, find_credential, find_failures, find_family
+from crm_customer.directory.tokens.signing_keys import SigningKey, SigningKeys
+from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
+from crm_customer.directory.users.model import login_of
+from crm_customer.directory.users.tables import user_passwords
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a sign-in gives: a signed token for `expires_in` seconds, and the means to get the next."""
+
+    access_token: str
+    expires_in: int
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The built-in issuer: who it is to those who trust it, its keys, and how long its tokens hold."""
+
+    database: Database
+    keys: SigningKeys
+    passwords: Passwords
+    name: str
+    audience: str
+    access_token_seconds: int
+    refresh_token_time: timedelta
+
+    async def sign_in(self, slug: str, login: str, password: str, *, now: datetime) -> Pair:
+        """A first pair. Unauthenticated without saying what was wrong; ResourceExhausted after many failures."""
+        slug, login = slug.lower(), login_of(login)
+        # Whoever does not exist costs the same statements and the same hash as who does.
+        tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
+        key = login_key(slug, login)
+        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        signing = await self.keys.current()
+        async with self.passwords.turn():
+            await check_may_try(eyes, key)
+            credential = await find_credential(eyes, login)
+            verdict = await self.passwords.verify(credential.hash if credential else None, password)
+            async with self._unit(tenant_id, now) as work:
+                if credential is None or not verdict.right:
+                    work.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
+                    work.execute(forget_failures(), forgotten=now - FORGOTTEN_AFTER, login_key=key)
+                    token = None
+                else:
+                    token = new_refresh_token(tenant_id, new_id())
+                    work.delete(sign_in_failures, login_key=key)
+                    self._begin_family(work, token, credential, verdict)
+        if credential is None or token is None:
+            raise wrong_credentials()
+        return self._pair(token, credential.user_id, signing, now)
+
+    async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
+        """The next pair. A token that was used before ends its family, for one of two users has stolen it."""
+        eyes = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
+        family = await find_family(eyes, token.family_id)
+        if family is None or not family.holds or family.expire_time <= now:
+            raise wrong_credentials()
+        if family.digest != token.digest:
+            log.warning("refresh_token.reused", tenant_id=str(token.tenant_id), user_id=str(family.user_id))
+            await self.revoke(token, now=now)
+            raise wrong_credentials()
+        # What can fail comes before the old token ends.
+        signing = await self.keys.current()
+        successor = token.successor()
+        async with self._unit(token.tenant_id, now) as work:
+            work.execute(
+                replace_token(),
+                unmet=lambda: Conflict("the refresh token is being used at this moment"),
+                family_id=token.family_id,
+                seen_digest=token.digest,
+                new_digest=successor.digest,
+                expire_time=now + self.refresh_token_time,
+            )
+        return self._pair(successor, family.user_id, signing, now)
+
+    async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
+        """End the token's family, if it is still there."""
+        async with self._unit(token.tenant_id, now) as work:
+            work.delete(refresh_tokens, family_id=token.family_id)
+
+    def _begin_family(self, work: UnitOfWork, token: RefreshToken, credential: Credential, verdict: Verdict) -> None:
+        work.execute(delete_expired(), user_id=credential.user_id, now=work.now)
+        work.insert(
+            refresh_tokens,
+            {
+                "family_id": token.family_id,
+                "user_id": credential.user_id,
+                "digest": token.digest,
+                "password_version": credential.version,
+                "create_time": work.now,
+                "expire_time": work.now + self.refresh_token_time,
+            },
+        )
+        if verdict.new_hash:
+            work.execute(replace_hash(), user_id=credential.user_id, seen=credential.hash, new_hash=verdict.new_hash)
+
+    def _pair(self, token: RefreshToken, user_id: UUID, key: SigningKey, now: datetime) -> Pair:
+        issued = int(now.timestamp())
+        claims = {
+            "iss": self.name,
+            "aud": self.audience,
+            "sub": str(user_id),
+            "tenant": str(token.tenant_id),
+            "iat": issued,
+            "exp": issued + self.access_token_seconds,
+            "jti": str(uuid4()),
+        }
+        signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
+        return Pair(signed, self.access_token_seconds, token.text)
+
+    def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
+        return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+
+
+async def check_may_try(eyes: ReadSession, key: bytes) -> None:
+    """Raise ResourceExhausted while the login has to wait."""
+    failures = await find_failures(eyes, key)
+    wait = failures.wait(eyes.now).total_seconds() if failures else 0.0
+    if wait > 0:
+        raise ResourceExhausted("too many failures to sign in; wait before you try again", retry_after_seconds=wait)
+
+
+def wrong_credentials() -> Unauthenticated:
+    """One answer for all: it does not say which part was wrong."""
+    return Unauthenticated("these credentials do not hold", reason="INVALID_CREDENTIALS")
+
+
+@statement
+def count_failure() -> Any:
+    names = ("tenant_id", "login_key", "last_time")
+    fresh = insert(sign_in_failures).values({name: bindparam(name) for name in names} | {"count": 1})
+    known = sign_in_failures.c
+    return fresh.on_conflict_do_update(
+        index_elements=[known.tenant_id, known.login_key],
+        set_={
+            "count": case((known.last_time < bindparam("forgotten"), 1), else_=known.count + 1),
+            "last_time": fresh.excluded.last_time,
+        },
+    )
+
+
+@statement
+def forget_failures() -> Any:
+    """Of all others of the tenant, what is too old to matter."""
+    return delete(sign_in_failures).where(
+        sign_in_failures.c.tenant_id == bindparam("tenant_id"),
+        sign_in_failures.c.last_time < bindparam("forgotten"),
+        sign_in_failures.c.login_key != bindparam("login_key"),
+    )
+
+
+@statement
+def delete_expired() -> Any:
+    return delete(refresh_tokens).where(
+        refresh_tokens.c.tenant_id == bindparam("tenant_id"),
+        refresh_tokens.c.user_id == bindparam("user_id"),
+        refresh_tokens.c.expire_time < bindparam("now"),
+    )
+
+
+@statement
+def replace_token() -> Any:
+    return (
+        update(refresh_tokens)
+        .where(
+            refresh_tokens.c.tenant_id == bindparam("tenant_id"),
+            refresh_tokens.c.family_id == bindparam("family_id"),
+            refresh_tokens.c.digest == bindparam("seen_digest"),
+        )
+        .values(digest=bindparam("new_digest"), expire_time=bindparam("expire_time"))
+        .returning(refresh_tokens.c.family_id)
+    )
+
+
+@statement
+def replace_hash() -> Any:
+    """The same password by the present parameters, unless it has been changed since."""
+    return (
+        update(user_passwords)
+        .where(
+            user_passwords.c.tenant_id == bindparam("tenant_id"),
+            user_passwords.c.user_id == bindparam("user_id"),
+            user_passwords.c.hash == bindparam("seen"),
+        )
+        .values(hash=bindparam("new_hash"))
+    )

@@ -1,0 +1,119 @@
+"""Every SELECT of the built-in issuer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from sqlalchemy import Select, bindparam, or_, select
+
+from crm_customer.directory.tenants.tables import tenants
+from crm_customer.directory.tokens.model import Failures
+from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures, signing_keys
+from crm_customer.directory.users.tables import user_passwords, users
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an active user of an active tenant signs in with."""
+
+    user_id: UUID
+    hash: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A sign-in that goes on: its newest token and whose it is. `holds` unless user, tenant or password ended it."""
+
+    user_id: UUID
+    digest: bytes
+    expire_time: datetime
+    holds: bool
+
+
+@statement
+def credential_by_login() -> Select[Any]:
+    return (
+        select(users.c.id, user_passwords.c.hash, user_passwords.c.version)
+        .join(
+            user_passwords,
+            (user_passwords.c.tenant_id == users.c.tenant_id) & (user_passwords.c.user_id == users.c.id),
+        )
+        .join(tenants, tenants.c.tenant_id == users.c.tenant_id)
+        .where(
+            users.c.tenant_id == bindparam("tenant_id"),
+            users.c.login == bindparam("login"),
+            users.c.active,
+            tenants.c.active,
+        )
+    )
+
+
+@statement
+def failures_of_login() -> Select[Any]:
+    return select(sign_in_failures.c["count"], sign_in_failures.c.last_time).where(
+        sign_in_failures.c.tenant_id == bindparam("tenant_id"),
+        sign_in_failures.c.login_key == bindparam("login_key"),
+    )
+
+
+@statement
+def family_by_id() -> Select[Any]:
+    same_password = refresh_tokens.c.password_version == user_passwords.c.version
+    return (
+        select(
+            refresh_tokens.c.user_id,
+            refresh_tokens.c.digest,
+            refresh_tokens.c.expire_time,
+            (users.c.active & tenants.c.active & same_password).label("holds"),
+        )
+        .join(users, (users.c.tenant_id == refresh_tokens.c.tenant_id) & (users.c.id == refresh_tokens.c.user_id))
+        .join(
+            user_passwords,
+            (user_passwords.c.tenant_id == users.c.tenant_id) & (user_passwords.c.user_id == users.c.id),
+        )
+        .join(tenants, tenants.c.tenant_id == refresh_tokens.c.tenant_id)
+        .where(
+            refresh_tokens.c.tenant_id == bindparam("tenant_id"),
+            refresh_tokens.c.family_id == bindparam("family_id"),
+        )
+    )
+
+
+@statement
+def living_keys() -> Select[Any]:
+    return (
+        select(signing_keys)
+        .where(
+            signing_keys.c.tenant_id == bindparam("tenant_id"),
+            or_(signing_keys.c.expire_time.is_(None), signing_keys.c.expire_time > bindparam("now")),
+        )
+        .order_by(signing_keys.c.number.desc())
+    )
+
+
+async def find_credential(reader: Reader, login: str) -> Credential | None:
+    """What the user of this login signs in with; None when nobody may."""
+    row = await reader.one(credential_by_login(), login=login)
+    return Credential(row["id"], row["hash"], row["version"]) if row else None
+
+
+async def find_failures(reader: Reader, login_key: bytes) -> Failures | None:
+    """The failures of a login since its last success."""
+    row = await reader.one(failures_of_login(), login_key=login_key)
+    return Failures(row["count"], row["last_time"]) if row else None
+
+
+async def find_family(reader: Reader, family_id: UUID) -> Family | None:
+    """The sign-in that a refresh token continues."""
+    row = await reader.one(family_by_id(), family_id=family_id)
+    return Family(**dict(row)) if row else None
+
+
+async def get_living_keys(reader: Reader) -> list[Record]:
+    """The keys that are shown now, the newest first; the reader is the platform's own."""
+    return await reader.all(living_keys(), now=reader.now)

@@ -1,0 +1,227 @@
+"""One cell's text to the value of one field. All raise `CellError` with words for whoever filled the cell in."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from crm_kit.errors import InvalidArgument
+
+from crm_customer.imports.spreadsheets.cells import has_lost_digits
+from crm_customer.imports.spreadsheets.mapping import Field
+from crm_customer.imports.spreadsheets.regions import region_code
+from crm_customer.records.accounts.credit_code import parse_credit_code
+from crm_customer.records.phone_numbers import parse_phone_number
+
+
+class Reason(StrEnum):
+    """Why a cell or row is refused."""
+
+    NAME_MISSING = "NAME_MISSING"
+    TOO_LONG = "TOO_LONG"
+    CREDIT_CODE_INVALID = "CREDIT_CODE_INVALID"
+    PHONE_INVALID = "PHONE_INVALID"
+    EMAIL_INVALID = "EMAIL_INVALID"
+    REGION_UNKNOWN = "REGION_UNKNOWN"
+    WEBSITE_INVALID = "WEBSITE_INVALID"
+    NUMBER_INVALID = "NUMBER_INVALID"
+    VALUE_UNKNOWN = "VALUE_UNKNOWN"
+    EXTERNAL_ID_DUPLICATE = "EXTERNAL_ID_DUPLICATE"
+    DIGITS_LOST = "DIGITS_LOST"
+    CELL_ERROR = "CELL_ERROR"
+    TOO_MANY_CELLS = "TOO_MANY_CELLS"
+    TOO_MANY_VALUES = "TOO_MANY_VALUES"
+
+
+class CellError(Exception):
+    """A cell's value is no value of its field. `value` is the part of the cell that is meant."""
+
+    def __init__(self, reason: Reason, detail: str, value: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.value = value
+
+
+MAX_CHARACTERS: Mapping[str, int] = {
+    Field.DISPLAY_NAME: 200,
+    Field.LEGAL_NAME: 200,
+    Field.SHORT_NAME: 100,
+    Field.INDUSTRY: 100,
+    Field.CITY: 100,
+    Field.ADDRESS: 500,
+    Field.POSTAL_CODE: 20,
+    Field.SOURCE: 100,
+    Field.TAGS: 50,
+    Field.OWNER: 200,
+    Field.PARENT: 200,
+    Field.CONTACT_NAME: 200,
+    Field.CONTACT_TITLE: 100,
+    Field.PREFERENCES: 4000,
+    Field.TABOOS: 4000,
+    Field.REMARKS: 4000,
+    Field.EXTERNAL_IDS: 200,
+    Field.WEBSITE: 500,
+}
+"""As in crm.customer.v1; other fields are checked by their form."""
+
+_MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.REMARKS])
+_MAX_CUSTOM_CHARACTERS = 4000
+_SEPARATORS = re.compile(r"[,;，；、/|\n]")
+_TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
+_EMAIL_SEPARATORS = re.compile(r"[,;，；、|\s]")
+# https://html.spec.whatwg.org/#valid-e-mail-address, as the contract checks, and with a dot in the domain.
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})+")
+_MAX_EMAIL_CHARACTERS = 254
+
+_KINDS = {
+    "ORGANIZATION": "企业 公司 单位 机构 组织 法人 对公 企业客户 公司客户 单位客户 "
+    "organization organisation company business b",
+    "PERSON": "个人 自然人 个人客户 居民 对私 person individual consumer private c",
+}
+_ROLES = {
+    "PROSPECT": "潜在客户 意向客户 目标客户 潜客 prospect lead",
+    "CUSTOMER": "客户 正式客户 成交客户 老客户 用户 customer client",
+    "PARTNER": "合作伙伴 伙伴 经销商 代理商 分销商 渠道商 partner dealer distributor agent",
+    "SUPPLIER": "供应商 供货商 supplier vendor",
+    "COMPETITOR": "竞争对手 同行 竞品 competitor rival",
+}
+_STATUSES = {
+    "POTENTIAL": "潜在 潜在客户 意向 未成交 potential prospect",
+    "ACTIVE": "活跃 正常 合作中 合作 已成交 成交 在用 active",
+    "DORMANT": "休眠 沉睡 沉默 不活跃 dormant inactive",
+    "LOST": "流失 已流失 终止 lost churned",
+}
+
+
+def one_text(text: str, target: str) -> str:
+    """A text within its field's length; on one line unless the field may have several."""
+    value = text if target in _MANY_LINES else " ".join(text.split())
+    most = MAX_CHARACTERS.get(target, _MAX_CUSTOM_CHARACTERS)
+    if len(value) > most:
+        raise CellError(Reason.TOO_LONG, f"it has {len(value)} characters, at most {most} are possible", text)
+    return value
+
+
+def external_id(text: str) -> str:
+    return one_text(_with_all_digits(text), Field.EXTERNAL_IDS)
+
+
+def credit_code(text: str) -> str:
+    try:
+        return parse_credit_code(_with_all_digits(text))
+    except InvalidArgument as error:
+        raise CellError(Reason.CREDIT_CODE_INVALID, error.violations[0].detail, text) from error
+
+
+def phone_numbers(text: str, region: str) -> list[str]:
+    """All numbers of a cell to E.164; `region` is the country of those without a country code."""
+    found = []
+    for part in _parts(_SEPARATORS, _with_all_digits(text)):
+        try:
+            found.append(parse_phone_number(part, default_region=region))
+        except InvalidArgument as error:
+            raise CellError(Reason.PHONE_INVALID, error.violations[0].detail, part) from error
+    return found
+
+
+def emails(text: str) -> list[str]:
+    found = _parts(_EMAIL_SEPARATORS, unicodedata.normalize("NFKC", text).removeprefix("mailto:"))
+    for email in found:
+        if not _EMAIL.fullmatch(email) or len(email) > _MAX_EMAIL_CHARACTERS:
+            raise CellError(Reason.EMAIL_INVALID, f"{email!r} is not an e-mail address", email)
+    return found
+
+
+def tags(text: str) -> list[str]:
+    return [one_text(part, Field.TAGS) for part in _parts(_TAG_SEPARATORS, text)]
+
+
+def region(text: str) -> str:
+    code = region_code(text)
+    if code is None:
+        detail = "it is not a region we know; write the province or country, for example 广东, CN-GD or DE"
+        raise CellError(Reason.REGION_UNKNOWN, detail, text)
+    return code
+
+
+def website(text: str) -> str:
+    """An address with its scheme, https if none is given."""
+    value = one_text("".join(text.split()), Field.WEBSITE)
+    value = value if "://" in value else f"https://{value}"
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and "." in (parts.hostname or "") and value.isascii()
+    except ValueError:
+        sound = False
+    if not sound or re.search(r"[<>\"{}|\\^`]", value):
+        raise CellError(Reason.WEBSITE_INVALID, "it is not a web address, for example www.example.com", text)
+    return value
+
+
+def employee_count(text: str) -> int:
+    digits = re.sub(r"[,，\s]|人$", "", unicodedata.normalize("NFKC", text))
+    if not re.fullmatch(r"\d{1,9}", digits):
+        raise CellError(Reason.NUMBER_INVALID, "it is not a whole number of people", text)
+    return int(digits)
+
+
+def status(text: str) -> str:
+    return _choice(text, _STATUSES)
+
+
+def kind(text: str) -> str:
+    return _choice(text, _KINDS)
+
+
+def roles(text: str) -> list[str]:
+    return [_choice(part, _ROLES) for part in _parts(_SEPARATORS, text)]
+
+
+def _lookup(table: Mapping[str, str]) -> dict[str, str]:
+    return {word: name for name, words in table.items() for word in [name.lower(), *words.split()]}
+
+
+_WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES)}
+
+
+def _choice(text: str, table: Mapping[str, str]) -> str:
+    word = "".join(unicodedata.normalize("NFKC", text).lower().split())
+    found = _WORDS[id(table)].get(word)
+    if found is None:
+        examples = ", ".join(words.split()[0] for words in table.values())
+        raise CellError(Reason.VALUE_UNKNOWN, f"possible are {examples} or {', '.join(table)}", text)
+    return found
+
+
+def _parts(separators: re.Pattern[str], text: str) -> list[str]:
+    return list(dict.fromkeys(part for raw in separators.split(text) if (part := raw.strip())))
+
+
+def _with_all_digits(text: str) -> str:
+    if has_lost_digits(text):
+        detail = "the spreadsheet program has shortened this number; format the column as text and enter it again"
+        raise CellError(Reason.DIGITS_LOST, detail, text)
+    return text
+
+
+Single = Callable[[str], str | int]
+SINGLE: Mapping[str, Single] = {
+    Field.KIND: kind,
+    Field.CREDIT_CODE: credit_code,
+    Field.STATUS: status,
+    Field.EMPLOYEE_COUNT: employee_count,
+    Field.REGION: region,
+    Field.WEBSITE: website,
+}
+"""Fields with one value that is more than a text."""
+
+SEVERAL: Mapping[str, Callable[[str], list[str]]] = {
+    Field.EMAILS: emails,
+    Field.CONTACT_EMAIL: emails,
+    Field.TAGS: tags,
+    Field.ROLES: roles,
+}
+"""Fields with several values in a cell."""

@@ -1,0 +1,65 @@
+"""What could not be imported, as a file to correct and import again: the rows as they were, and what is wrong."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
+
+import openpyxl
+from openpyxl.cell import Cell, WriteOnlyCell
+from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+
+from crm_customer.imports.spreadsheets.cells import neutralized
+from crm_customer.imports.spreadsheets.rows import BadRow
+
+ERRORS_COLUMN = "错误 / errors"
+"""No field's name, so that it is passed over when the file comes back; a new report replaces it."""
+
+
+def write_csv_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[BadRow]) -> int:
+    """Writes UTF-8 with a byte order mark (Excel needs it). Returns how many rows; streams."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    writer = csv.writer(text)
+    count = 0
+    writer.writerow(_report_header(header))
+    for row in bad_rows:
+        writer.writerow(_report_cells(header, row))
+        count += 1
+    text.flush()
+    text.detach()
+    return count
+
+
+def write_xlsx_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[BadRow]) -> int:
+    """Writes one sheet, all cells as text. Returns how many rows; streams through a temporary file."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("errors")
+    count = 0
+    sheet.append(_text_cells(sheet, _report_header(header)))
+    for row in bad_rows:
+        sheet.append(_text_cells(sheet, _report_cells(header, row)))
+        count += 1
+    book.save(file)
+    return count
+
+
+def _text_cells(sheet: WriteOnlyWorksheet, texts: Iterable[str]) -> list[Cell]:
+    cells = [WriteOnlyCell(sheet, text) for text in texts]
+    for cell in cells:
+        cell.data_type = "s"
+        cell.number_format = "@"
+    return cells
+
+
+def _report_header(header: Sequence[str]) -> list[str]:
+    return [*(neutralized(name) for name in header if name != ERRORS_COLUMN), ERRORS_COLUMN]
+
+
+def _report_cells(header: Sequence[str], row: BadRow) -> list[str]:
+    named = [*header, *[""] * (len(row.cells) - len(header))]
+    kept = [cell for name, cell in zip(named, row.cells, strict=False) if name != ERRORS_COLUMN]
+    errors = "; ".join(f"{error.column}: {error.detail}" if error.column else error.detail for error in row.errors)
+    width = sum(name != ERRORS_COLUMN for name in header)
+    # Cells beyond the header would push the errors out of their column.
+    kept = [*kept[: width - 1], ",".join(kept[width - 1 :])] if len(kept) > width else kept
+    return [neutralized(cell) for cell in (*kept, *[""] * (width - len(kept)), errors)]

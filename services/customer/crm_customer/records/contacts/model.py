@@ -1,0 +1,112 @@
+"""A contact: a person we know at one or more accounts."""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from crm_kit.etags import check_etag
+
+from crm_customer.records.accounts.model import Consent
+
+
+class Role(enum.StrEnum):
+    DECISION_MAKER = "DECISION_MAKER"
+    INFLUENCER = "INFLUENCER"
+    USER = "USER"
+    FINANCE = "FINANCE"
+    TECHNICAL = "TECHNICAL"
+
+
+class Status(enum.StrEnum):
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLink:
+    """At which account a contact is, and as what; the role may not be known."""
+
+    account_id: UUID
+    role: Role | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Fields as in the contract; text that is not known is None. The first account is the main one."""
+
+    id: UUID
+    display_name: str
+    accounts: tuple[AccountLink, ...]
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    status: Status = Status.ACTIVE
+    job_title: str | None = None
+    department: str | None = None
+    phone_numbers: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    birth_date: date | None = None
+    reports_to_id: UUID | None = None
+    preferences: str | None = None
+    taboos: str | None = None
+    consents: tuple[Consent, ...] = ()
+    owner_id: UUID | None = None
+    owner_team_id: UUID | None = None
+
+    @property
+    def account_ids(self) -> tuple[UUID, ...]:
+        return tuple(link.account_id for link in self.accounts)
+
+    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Contact":
+        """With new values of some fields. FailedPrecondition when it is archived."""
+        check_etag(etag, self.version)
+        self._check_status("changed", Status.ACTIVE)
+        after = replace(self, **values)
+        if after == self:
+            return self
+        after.check(now=now)
+        return after._changed(now)
+
+    def archive(self, *, now: datetime, etag: str = "") -> "Contact":
+        """Put it away; it keeps its history."""
+        check_etag(etag, self.version)
+        self._check_status("archived", Status.ACTIVE)
+        return replace(self, status=Status.ARCHIVED)._changed(now)
+
+    def restore(self, *, now: datetime, etag: str = "") -> "Contact":
+        """Bring it back."""
+        check_etag(etag, self.version)
+        self._check_status("restored", Status.ARCHIVED)
+        return replace(self, status=Status.ACTIVE)._changed(now)
+
+    def check(self, *, now: datetime) -> None:
+        """Rules over more than one field; those of single fields are in the contract."""
+        violations = list(self._violations(now))
+        if violations:
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
+            raise InvalidArgument(detail, violations=violations)
+
+    def _violations(self, now: datetime) -> Iterator[FieldViolation]:
+        if not self.accounts:
+            yield FieldViolation("contact.accounts", "required", "a contact is at one account at least")
+        # Somewhere on earth it is a day later than here.
+        if self.birth_date is not None and self.birth_date > (now + timedelta(days=1)).date():
+            yield FieldViolation("contact.birth_date", "past", "lies in the future")
+        for name, keys in (
+            ("accounts", [str(each.account_id) for each in self.accounts]),
+            ("consents", [each.channel for each in self.consents]),
+        ):
+            for index, key in enumerate(keys):
+                if key in keys[:index]:
+                    yield FieldViolation(f"contact.{name}[{index}]", "unique", f"{key} is there twice")
+
+    def _check_status(self, verb: str, legal: Status) -> None:
+        if self.status is not legal:
+            raise FailedPrecondition(f"a contact that is {self.status} cannot be {verb}; it must be {legal}")
+
+    def _changed(self, now: datetime) -> "Contact":
+        return replace(self, version=self.version + 1, update_time=max(now, self.update_time))

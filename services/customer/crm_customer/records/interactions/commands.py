@@ -1,0 +1,99 @@
+"""Recording an interaction: its row, the timeline, the account's last contact and the event, in one statement."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.statements import Statement
+from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
+from crm_kit.events.outbox import emit
+from crm_kit.ids import new_id
+
+from crm_customer.records.accounts.model import IN_BUSINESS
+from crm_customer.records.accounts.projections import project_last_contact
+from crm_customer.records.accounts.queries import get_account
+from crm_customer.records.contacts.queries import seen_contact_ids
+from crm_customer.records.interactions.model import Interaction
+from crm_customer.records.interactions.queries import users_by_ids
+from crm_customer.records.interactions.tables import interactions
+from crm_customer.records.interactions.wire import interaction_recorded
+from crm_customer.records.timeline.commands import put_entry
+from crm_customer.records.timeline.model import Detail, Entry
+
+# What an interaction is on the timeline.
+ENTRY_KIND = "INTERACTION"
+
+
+async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Interaction:
+    """Record an interaction from the values of its fields; it took place now unless they say when."""
+    interaction = Interaction(
+        id=new_id(),
+        recorder_id=work.actor.user_id,
+        create_time=work.now,
+        **values
+        | {
+            "interaction_time": values["interaction_time"] or work.now,
+            "user_ids": values["user_ids"] or (work.actor.user_id,),
+        },
+    )
+    interaction.check(now=work.now)
+    await check_account(work, interaction.account_id)
+    await check_there(work, seen_contact_ids(work.scope), "contact_ids", interaction.contact_ids)
+    if interaction.user_ids != (work.actor.user_id,):
+        await check_there(work, users_by_ids(), "user_ids", interaction.user_ids)
+    work.insert(interactions, row_of(interaction))
+    project_last_contact(work, interaction.account_id, interaction.interaction_time)
+    put_entry(work, entry_of(interaction))
+    event = interaction_recorded(interaction)
+    emit(work, event, aggregate_type="interaction", id=interaction.id, version=1)
+    return interaction
+
+
+async def check_account(work: UnitOfWork, id: UUID) -> None:
+    """The account must be there for the caller, and in business."""
+    try:
+        account = await get_account(work, id)
+    except NotFound:
+        field = "interaction.account_id"
+        raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from None
+    if account.status not in IN_BUSINESS:
+        raise FailedPrecondition(
+            f"nothing is recorded of an account that is {account.status}; it must be {' or '.join(IN_BUSINESS)}"
+        )
+
+
+async def check_there(work: UnitOfWork, existing: Statement, name: str, ids: Sequence[UUID]) -> None:
+    """InvalidArgument naming the first participant that does not exist or that the caller may not see."""
+    if not ids:
+        return
+    found = {row["id"] for row in await work.all(existing, ids=list(ids))}
+    for index, id in enumerate(ids):
+        if id not in found:
+            field = f"interaction.{name}[{index}]"
+            raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+
+
+def entry_of(interaction: Interaction) -> Entry:
+    """What the timeline shows of it; the body is for those who may read interactions."""
+    due = interaction.next_step_due_date
+    details: dict[str, str | None] = {
+        "channel": interaction.channel,
+        "direction": interaction.direction,
+        "outcome": interaction.outcome,
+        "next_step": interaction.next_step,
+        "next_step_due_date": due.isoformat() if due else None,
+    }
+    return Entry(
+        id=interaction.id,
+        account_id=interaction.account_id,
+        kind=ENTRY_KIND,
+        entry_time=interaction.interaction_time,
+        title=interaction.subject,
+        details=tuple(Detail(name, value) for name, value in details.items() if value),
+        service="customer",
+        reference_type="interaction",
+        reference_id=interaction.id,
+        actor_id=interaction.recorder_id,
+    )

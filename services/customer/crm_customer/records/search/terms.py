@@ -1,0 +1,271 @@
+"""What an account is found by, as index tokens, and what a query asks of them.
+
+A token is a letter for its kind and a text. An account matches a query only if it has all `required` tokens and
+at least one of each set in `any_of`; tokens are necessary, not sufficient: `ranking.rank` decides.
+
+| kind | of an account | token |
+|---|---|---|
+| `=` | each name, contact, external id; pinyin and initials of names | the whole, squashed |
+| `f`, `^` | the same | its first one, first two characters |
+| `c` | names, contacts, external ids | every two neighbours of which one is ideographic |
+| `p`, `i` | each syllable of names and contacts | the pinyin, the initials from there on |
+| `l`, `d` | each alphabetic word | its beginnings; itself with one letter left out |
+| `t` | each phone number | its last digits |
+| `e`, `x` | each e-mail, each external id | its parts; its beginnings |
+
+Beginnings are kept at a few lengths only; a query uses the longest that is not longer than itself.
+One letter left out on both sides finds any one typo: W. Garbe, SymSpell (symmetric delete), prefix length 7.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from crm_customer.records.search.normalize import (
+    LEGAL_WORDS,
+    SHORTEST_WITH_TYPO,
+    core,
+    fold,
+    is_ideographic,
+    may_have_typo,
+    squash,
+    words,
+)
+from crm_customer.records.search.pinyin import certain_boundaries, could_be_initials, readings_of, runs
+
+_WORD_LENGTHS = (2, 3, 4, 5, 6, 7, 8, 11)
+_PINYIN_LENGTHS = (2, 4, 6)
+_INITIALS_LENGTHS = (2, 4)
+_EXTERNAL_ID_LENGTHS = tuple(range(2, 13))
+_PHONE_LENGTHS = (4, 5, 6, 7, 8)
+_TYPO_PREFIX = 7
+_MAX_GROUPS = 3
+# In nine of ten names; the last ones are the rarest.
+_GENERIC_BIGRAMS = ("公司", "有限", "限公", "责任", "限责", "任公", "股份", "份有")
+_PHONE_PUNCTUATION = frozenset("+-().")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTexts:
+    """Everything an account is found by. Phone numbers are E.164; the credit code goes with the external ids."""
+
+    names: tuple[str, ...]
+    contact_names: tuple[str, ...] = ()
+    phone_numbers: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A query as read. `chunks` are its folded words; each must be found in an account.
+
+    `exact` is the token of an account named like that, `beginning` of one whose name begins like that: looked up
+    first, so that a limit on candidates never cuts the best. `anchor` is set when all chunks are single
+    characters: then a name must begin with it.
+    """
+
+    chunks: tuple[str, ...]
+    exact: str
+    beginning: str
+    required: frozenset[str]
+    any_of: tuple[frozenset[str], ...]
+    anchor: str = ""
+
+
+def index_tokens(texts: AccountTexts) -> frozenset[str]:
+    """All tokens of an account, about 150 for a company with two contacts."""
+    tokens: set[str] = set()
+    for name in (*texts.names, *texts.contact_names):
+        tokens.update(_name_tokens(name))
+    for external_id in texts.external_ids:
+        squashed = squash(external_id)
+        tokens.update(_ideographic_tokens(squashed), _beginnings("x", squashed, _EXTERNAL_ID_LENGTHS))
+        tokens.update(_start_tokens(squashed))
+    for number in texts.phone_numbers:
+        digits = squash(number)
+        tokens.update(f"t{digits[-length:]}" for length in _PHONE_LENGTHS if length <= len(digits))
+    for email in texts.emails:
+        tokens.update(_email_tokens(email))
+    return frozenset(tokens)
+
+
+def query_terms(text: str) -> SearchQuery:
+    """Reads a query. A text without a letter or digit gives a query without chunks, which finds nothing."""
+    chunks = tuple(_chunks(text))
+    whole = squash("".join(chunks))
+    required: set[str] = set()
+    groups: list[tuple[bool, int, frozenset[str]]] = []
+    for chunk in chunks:
+        if "@" in chunk:
+            groups.append((False, -len(chunk), frozenset(_email_query_tokens(chunk))))
+        elif any(map(is_ideographic, chunk)):
+            required.update(_ideographic_tokens(squash(chunk)))
+        else:
+            groups.extend(_word_groups(chunk))
+    required = _without_generic(required, alone=not groups)
+    anchor = "" if required or groups or not whole else whole[0]
+    if anchor:
+        required.add(f"f{anchor}")
+    ordered = sorted(groups, key=lambda group: group[:2])
+    return SearchQuery(
+        chunks=chunks,
+        exact=f"={whole}",
+        beginning=f"^{whole[:2]}" if len(whole) > 1 else f"f{whole}",
+        required=frozenset(required),
+        any_of=tuple(dict.fromkeys(tokens for _, _, tokens in ordered))[:_MAX_GROUPS],
+        anchor=anchor,
+    )
+
+
+def phone_digits(chunk: str) -> str:
+    """The digits of a chunk that has nothing but digits and a phone number's punctuation, else nothing."""
+    rest = "".join(character for character in chunk if character not in _PHONE_PUNCTUATION)
+    return rest if rest.isascii() and rest.isdigit() else ""
+
+
+def _chunks(text: str) -> Iterator[str]:
+    number = ""
+    for chunk in fold(text).split():
+        if phone_digits(chunk):
+            number += chunk
+            continue
+        if number:
+            yield number
+            number = ""
+        if squash(chunk):
+            yield chunk
+    if number:
+        yield number
+
+
+def _name_tokens(name: str) -> Iterator[str]:
+    squashed = squash(name)
+    yield from _start_tokens(squashed)
+    yield from _ideographic_tokens(squashed)
+    yield f"={core(squashed)}"
+    for run in runs(squashed):
+        for syllables in readings_of(run):
+            yield from _reading_tokens(syllables)
+    for run in runs(core(squashed))[:1]:
+        for syllables in readings_of(run):
+            yield from _start_tokens("".join(syllables))
+            yield "=" + "".join(syllable[0] for syllable in syllables)
+    for word in words(name):
+        yield from _beginnings("l", word, _WORD_LENGTHS)
+        if may_have_typo(word):
+            yield from _typo_tokens(word)
+
+
+def _start_tokens(squashed: str) -> Iterator[str]:
+    if squashed:
+        yield f"={squashed}"
+        yield f"f{squashed[0]}"
+    if len(squashed) > 1:
+        yield f"^{squashed[:2]}"
+
+
+def _ideographic_tokens(squashed: str) -> Iterator[str]:
+    for first, second in pairwise(squashed):
+        if is_ideographic(first) or is_ideographic(second):
+            yield f"c{first}{second}"
+
+
+def _reading_tokens(syllables: Sequence[str]) -> Iterator[str]:
+    letters = "".join(syllables)
+    initials = "".join(syllable[0] for syllable in syllables)
+    start = 0
+    for position, syllable in enumerate(syllables):
+        yield from _beginnings("p", letters[start:], _PINYIN_LENGTHS)
+        yield from _beginnings("i", initials[position:], _INITIALS_LENGTHS)
+        start += len(syllable)
+
+
+def _beginnings(kind: str, text: str, lengths: Iterable[int]) -> Iterator[str]:
+    for length in lengths:
+        if length <= len(text):
+            yield kind + text[:length]
+
+
+def _longest_beginning(kind: str, text: str, lengths: Sequence[int]) -> list[str]:
+    return list(_beginnings(kind, text, lengths))[-1:]
+
+
+def _typo_tokens(word: str) -> Iterator[str]:
+    start = word[:_TYPO_PREFIX]
+    yield f"d{start}"
+    for position in range(len(start)):
+        yield f"d{start[:position]}{start[position + 1 :]}"
+
+
+def _email_tokens(email: str) -> Iterator[str]:
+    local, _, domain = fold(email).partition("@")
+    yield f"e{local}@"
+    yield f"e@{domain}"
+    yield f"e@{domain.partition('.')[0]}"
+    yield from _beginnings("e", squash(local), _WORD_LENGTHS)
+
+
+def _email_query_tokens(chunk: str) -> Iterator[str]:
+    local, _, domain = chunk.partition("@")
+    yield f"e{local}@" if local else f"e@{domain}"
+
+
+def _word_groups(chunk: str) -> Iterator[tuple[bool, int, frozenset[str]]]:
+    """Per word of the chunk the sets of which an account has a token each: (is generic, -length, tokens)."""
+    whole = frozenset(_whole_chunk_tokens(chunk))
+    for word in words(chunk):
+        if len(word) < _WORD_LENGTHS[0]:
+            continue
+        alternatives = {*whole, *_longest_beginning("l", word, _WORD_LENGTHS)}
+        if word.isdigit():
+            pass
+        elif len(word) >= SHORTEST_WITH_TYPO:
+            alternatives.update(_typo_tokens(word))
+        elif len(word) == SHORTEST_WITH_TYPO - 1:
+            alternatives.add(f"d{word}")
+        pinyin, initials = _pinyin_query_tokens(word), _initials_query_tokens(word)
+        # (a or (p1 and p2) or (i1 and i2)) as (a or p1 or i1) and (a or p2 or i2): what an index can look up.
+        for position in range(max(len(pinyin), len(initials), 1)):
+            tokens = {*alternatives, *pinyin[: position + 1][-1:], *initials[: position + 1][-1:]}
+            yield word in LEGAL_WORDS, -len(word), frozenset(tokens)
+
+
+def _whole_chunk_tokens(chunk: str) -> Iterator[str]:
+    squashed = squash(chunk)
+    yield from _longest_beginning("x", squashed, _EXTERNAL_ID_LENGTHS)
+    yield from _longest_beginning("e", squashed, _WORD_LENGTHS)
+    yield f"e@{chunk}"
+    digits = phone_digits(chunk)
+    for number in {digits, digits.lstrip("0")}:
+        yield from [f"t{number[-length:]}" for length in _PHONE_LENGTHS if length <= len(number)][-1:]
+
+
+def _pinyin_query_tokens(word: str) -> list[str]:
+    if not (word.isascii() and word.isalpha()):
+        return []
+    found = [
+        token
+        for boundary in certain_boundaries(word)
+        for token in _longest_beginning("p", word[boundary:], _PINYIN_LENGTHS)
+    ]
+    # Shorter ones next to longer ones are in most accounts and choose nothing.
+    longest = max(map(len, found), default=0)
+    return [token for token in dict.fromkeys(found) if len(token) == longest][:_MAX_GROUPS]
+
+
+def _initials_query_tokens(word: str) -> list[str]:
+    if not (word.isascii() and word.isalpha() and could_be_initials(word)):
+        return []
+    length = max(length for length in _INITIALS_LENGTHS if length <= len(word))
+    windows = [f"i{word[start : start + length]}" for start in range(len(word) - length + 1)]
+    return list(dict.fromkeys([windows[0], windows[-1], windows[len(windows) // 2]]))
+
+
+def _without_generic(required: set[str], *, alone: bool) -> set[str]:
+    """Leaves out the bigrams of legal forms, which choose nothing; if there are no others, the rarest one stays."""
+    generic = [f"c{bigram}" for bigram in _GENERIC_BIGRAMS if f"c{bigram}" in required]
+    rest = required.difference(generic)
+    if rest or not alone or not generic:
+        return rest
+    return {generic[-1]}

@@ -1,0 +1,23 @@
+"""Every write on timelines."""
+
+from typing import Any
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.statements import statement
+from crm_kit.database.work import UnitOfWork
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert
+
+from crm_customer.records.timeline.model import Entry
+from crm_customer.records.timeline.tables import timeline_entries
+
+
+def put_entry(work: UnitOfWork, entry: Entry) -> None:
+    """Gather an entry; one that is there already stays as it is."""
+    work.execute(insert_entry(), **row_of(entry))
+
+
+@statement
+def insert_entry() -> Any:
+    fresh = insert(timeline_entries).values({column.name: bindparam(column.name) for column in timeline_entries.c})
+    return fresh.on_conflict_do_nothing(index_elements=[timeline_entries.c.tenant_id, timeline_entries.c.id])

@@ -1,0 +1,130 @@
+"""Timeline entries between protobuf and entity: out to callers, and in from the events of all services."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from crm.customer.v1 import timeline_pb2 as pb
+from crm.event.v1 import event_pb2
+from crm.type.v1 import money_pb2
+from crm_kit.wire import time_from, timestamp
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from crm_customer.records.timeline.model import Detail, Entry
+
+Event = event_pb2.Event
+SHOWN_MESSAGES = (Timestamp.DESCRIPTOR.full_name, money_pb2.Money.DESCRIPTOR.full_name)
+
+
+def entry_to_pb(entry: Entry) -> pb.TimelineEntry:
+    return pb.TimelineEntry(
+        id=str(entry.id),
+        account_id=str(entry.account_id),
+        kind=entry.kind,
+        entry_time=timestamp(entry.entry_time),
+        title=entry.title,
+        details=[pb.TimelineDetail(name=each.name, value=each.value) for each in entry.details],
+        service=entry.service,
+        reference_type=entry.reference_type,
+        reference_id=str(entry.reference_id),
+        actor_id=str(entry.actor_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """How one kind of event reads on a timeline: where in it the account, the title and the details are.
+
+    Paths are field names with dots, such as `opportunity.account_id`; one that the event does not have is a
+    ValueError here, not a surprise when the event comes. A detail is shown under the last name of its path, or
+    under another: `promise=milestone.kind`.
+    """
+
+    payload: type[Message]
+    account: str
+    title: str = ""
+    details: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        details = [detail_name_and_path(each) for each in self.details]
+        for path in (self.account, *filter(None, (self.title,)), *(path for _, path in details)):
+            check_path(self.payload.DESCRIPTOR, path)
+        if len({name for name, _ in details}) < len(details):
+            raise ValueError(f"{self.kind} has two details of one name")
+
+    @property
+    def kind(self) -> str:
+        """`OpportunityWon` reads OPPORTUNITY_WON."""
+        return snake(self.payload.DESCRIPTOR.name).upper()
+
+    def entry(self, event: Event, payload: Message) -> Entry | None:
+        """What the timeline shows of the event; None when it is about no account."""
+        account_id = text_at(payload, self.account)
+        if not account_id:
+            return None
+        shown = ((name, text_at(payload, path)) for name, path in map(detail_name_and_path, self.details))
+        return Entry(
+            id=UUID(event.id),
+            account_id=UUID(account_id),
+            kind=self.kind,
+            entry_time=time_from(event.occur_time),
+            title=text_at(payload, self.title) if self.title else "",
+            details=tuple(Detail(name, value) for name, value in shown if value),
+            service=self.payload.DESCRIPTOR.full_name.split(".")[1],
+            reference_type=event.aggregate_type,
+            reference_id=UUID(event.aggregate_id),
+            actor_id=UUID(event.actor_id),
+        )
+
+
+def detail_name_and_path(text: str) -> tuple[str, str]:
+    """`order.due_date` -> due_date and the path; `until=order.due_date` -> until and the path."""
+    name, _, path = text.rpartition("=")
+    return name or path.rpartition(".")[2], path
+
+
+def check_path(message: Any, path: str) -> None:
+    """ValueError unless the path leads to something that can be shown as text."""
+    *parents, last = path.split(".")
+    at = message
+    for name in parents:
+        parent = at.fields_by_name.get(name) if at else None
+        at = parent.message_type if parent and not parent.is_repeated else None
+    field = at.fields_by_name.get(last) if at else None
+    if field is None or (field.message_type and field.message_type.full_name not in SHOWN_MESSAGES):
+        raise ValueError(f"{message.full_name} has no {path} that a timeline could show")
+
+
+def text_at(payload: Message, path: str) -> str:
+    """What is at the path, as text; empty when it is not set."""
+    *parents, last = path.split(".")
+    for name in parents:
+        payload = getattr(payload, name)
+    field = payload.DESCRIPTOR.fields_by_name[last]
+    if field.is_repeated:
+        return ", ".join(text_of(field, each) for each in getattr(payload, last))
+    if field.has_presence and not payload.HasField(last):
+        return ""
+    return text_of(field, getattr(payload, last))
+
+
+def text_of(field: Any, value: Any) -> str:
+    """One value as text: enum values without their prefix, instants in ISO 8601, money as `1234.50 CNY`."""
+    if field.enum_type:
+        prefix = f"{snake(field.enum_type.name).upper()}_"
+        known = field.enum_type.values_by_number.get(value)
+        # A newer producer may know values that we do not.
+        return (str(known.name).removeprefix(prefix) if known else str(value)) if value else ""
+    if isinstance(value, Timestamp):
+        return value.ToDatetime(tzinfo=UTC).isoformat()
+    if isinstance(value, money_pb2.Money):
+        return f"{value.amount} {value.currency_code}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def snake(name: str) -> str:
+    """`OpportunityWon` -> `opportunity_won`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
