@@ -11,7 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 HOUSE = {
     "crm_kit": ["errors", "database.connections"],
-    "crm_customer": ["app", "consumers", "accounts.model", "accounts.wire", "accounts.queries", "search.terms"],
+    "crm_customer": [
+        "app",
+        "consumers",
+        *(f"records.accounts.{room}" for room in ("model", "queries", "resource", "commands", "servicer")),
+        "records.search.terms",
+    ],
     "crm_sales": ["leads.model", "leads.servicer"],
     "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
     "crm_scoring": ["tiers.model"],
@@ -21,7 +26,7 @@ HOUSE = {
 ALLOWED = {
     "crm_kit.database.connections": "import asyncpg, sqlalchemy",
     "crm_customer.records.accounts.model": "from crm_kit.errors import CrmError",
-    "crm_customer.records.accounts.wire": "from crm.customer.v1 import accounts_pb2",
+    "crm_customer.records.accounts.resource": "from crm.customer.v1 import accounts_pb2",
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
@@ -39,7 +44,11 @@ FORBIDDEN = [
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
-    ("crm_customer.records.accounts.queries", "from crm.customer.v1 import accounts_pb2", "Only wire, servicer"),
+    (
+        "crm_customer.records.accounts.queries",
+        "from crm.customer.v1 import accounts_pb2",
+        "Of a service, what declares",
+    ),
 ]
 
 
@@ -49,8 +58,8 @@ def build(folder: Path, imports: dict[str, list[str]]) -> None:
         for module in modules:
             file = folder / package / f"{module.replace('.', '/')}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
-            for parent in (folder / package, file.parent):
-                (parent / "__init__.py").touch()
+            for parent in file.relative_to(folder).parents[:-1]:
+                (folder / parent / "__init__.py").touch()
             file.write_text("\n".join(imports.get(f"{package}.{module}", [])) + "\n")
 
 

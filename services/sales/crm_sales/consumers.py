@@ -1,11 +1,13 @@
 """What the sales service does on the events of others."""
 
+from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 
 from crm_sales.accounts.commands import project_account
 
@@ -13,18 +15,11 @@ from crm_sales.accounts.commands import project_account
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to accounts."""
 
-    async def account_created(work: UnitOfWork, event: Event, created: customer.AccountCreated) -> None:
-        put_account(work, event, created.account)
+    async def account_changed(work: UnitOfWork, event: Event, payload: Any) -> None:
+        put_account(work, event, payload.account)
 
-    async def account_updated(work: UnitOfWork, event: Event, updated: customer.AccountUpdated) -> None:
-        put_account(work, event, updated.account)
-
-    async def account_status_changed(work: UnitOfWork, event: Event, changed: customer.AccountStatusChanged) -> None:
-        put_account(work, event, changed.account)
-
-    consumers.on(customer.AccountCreated, account_created)
-    consumers.on(customer.AccountUpdated, account_updated)
-    consumers.on(customer.AccountStatusChanged, account_status_changed)
+    for payload in events_carrying(customer, accounts_pb2.Account):
+        consumers.on(payload, account_changed)
 
 
 def put_account(work: UnitOfWork, event: Event, account: accounts_pb2.Account) -> None:

@@ -1,12 +1,15 @@
 """What the scoring service does on the events of the others."""
 
+from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 
 from crm_scoring.accounts.commands import project_account
 from crm_scoring.accounts.wire import account_from_pb
@@ -17,19 +20,17 @@ from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
-AccountEvent = customer.AccountCreated | customer.AccountUpdated | customer.AccountStatusChanged
 CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
 
 
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
-    async def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
+    async def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
 
-    consumers.on(customer.AccountCreated, account_changed)
-    consumers.on(customer.AccountUpdated, account_changed)
-    consumers.on(customer.AccountStatusChanged, account_changed)
+    for payload in events_carrying(customer, accounts_pb2.Account):
+        consumers.on(payload, account_changed)
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:

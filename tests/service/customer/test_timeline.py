@@ -18,7 +18,7 @@ from crm.scoring.v1 import events_pb2 as scoring
 from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
-from crm.type.v1 import money_pb2
+from crm.type.v1 import money_pb2, value_tier_pb2
 from crm_customer.consumers import TIMELINE
 from crm_customer.records.timeline.queries import LISTING
 from crm_customer.records.timeline.wire import EventKind
@@ -367,7 +367,7 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
 ) -> None:
     tiers = scores_pb2.ValueTierScore.Tier
 
-    async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> str:
+    async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> int:
         payload = scoring.ValueTierChanged(account_id=account.id, new_tier=number)
         event = reported_event(user, payload, NOW)
         event.aggregate_version = version
@@ -377,9 +377,9 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
         assert read.etag == account.etag
         return read.value_tier
 
-    assert await tier_after(tiers.TIER_MAJOR, 2) == "MAJOR"
-    assert await tier_after(tiers.TIER_SMALL, 1) == "MAJOR"
-    assert await tier_after(tiers.TIER_KEY, 3) == "KEY"
+    assert await tier_after(tiers.TIER_MAJOR, 2) == value_tier_pb2.VALUE_TIER_MAJOR
+    assert await tier_after(tiers.TIER_SMALL, 1) == value_tier_pb2.VALUE_TIER_MAJOR
+    assert await tier_after(tiers.TIER_KEY, 3) == value_tier_pb2.VALUE_TIER_KEY
     request = accounts_pb2.ListAccountsRequest(filter="value_tier = KEY")
     assert [each.id for each in (await accounts.ListAccounts(request, metadata=user.metadata)).accounts] == [account.id]
-    assert await tier_after(tiers.TIER_UNKNOWN, 4) == ""
+    assert await tier_after(tiers.TIER_UNKNOWN, 4) == value_tier_pb2.VALUE_TIER_UNSPECIFIED
