@@ -33,7 +33,7 @@ async def _scores(scene: Scene) -> None:
     tell.found(f"value tier {name}: {tier['value']} {tier['currency_code']}")
     _, seconds = await manager.until(
         f"/v1/accounts/{scene.account_id}",
-        lambda account: account["value_tier"] == name,
+        lambda account: (account["value_tier"] or "").removeprefix("VALUE_TIER_") == name,
         f"the account shows the tier {name}",
     )
     tell.found(f"the account itself shows {name}")
