@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import grpc
-from crm_gateway.contract import Rpc, load_contract
+from crm_gateway.contract import Rpc
+from crm_gateway.expansion import load_contract
 from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -78,7 +79,7 @@ class GrpcFuzzer:
             metadata.append(("idempotency-key", key))
         self.findings.calls += 1
         try:
-            answer = await call(data, metadata=tuple(metadata), timeout=CALL_SECONDS)
+            answer = await call(rpc.preset + data, metadata=tuple(metadata), timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             self._judge(rpc, data, error)
             return

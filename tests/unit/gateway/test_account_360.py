@@ -16,7 +16,7 @@ from crm.sales.v1 import opportunities_pb2, orders_pb2
 from crm.scoring.v1 import credit_pb2, scores_pb2
 from crm.service_desk.v1 import cases_pb2, service_levels_pb2
 from crm_gateway.__main__ import openapi_text, routes_table
-from crm_gateway.contract import load_contract
+from crm_gateway.expansion import load_contract
 from crm_gateway.routes.account_360 import PARTS
 from google.protobuf import message_factory
 from openapi_spec_validator import validate

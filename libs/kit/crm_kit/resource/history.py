@@ -1,7 +1,9 @@
 """Who changed which field of what from what to what. Written with the change itself, in the same statement."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from crm.type.v1 import change_pb2
 from google.protobuf.json_format import ParseDict
@@ -61,6 +63,22 @@ HISTORY = Listing(
 @statement
 def changes_after() -> Select[Any]:
     return _of_record().where(changes.c.change_time > bindparam("time")).order_by(changes.c.version.desc())
+
+
+@statement
+def change_of_version() -> Select[Any]:
+    return _of_record().where(changes.c.version == bindparam("version"))
+
+
+async def later_changes(reader: Reader, noun: str, id: UUID, time: datetime) -> list[Record]:
+    """The changes of a record after an instant, the newest first."""
+    return await reader.all(changes_after(), resource_type=noun, resource_id=id, time=time)
+
+
+async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[str, Any]:
+    """The bookkeeping of a version: its number and when it was made."""
+    row = await reader.one(change_of_version(), resource_type=noun, resource_id=id, version=version)
+    return {} if row is None else {"version": version, "update_time": row["change_time"]}
 
 
 async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> tuple[list[Record], str]:

@@ -87,6 +87,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         """The record with this id, as callers see it."""
         return self.message_of_row(reader, await self._row(reader, UUID(id)))
 
+    async def read_many(self, reader: Reader, ids: Collection[str]) -> dict[str, Shown]:
+        """Those of the records that exist and the reader may see, as callers see them, by id."""
+        rows = await reader.all(rows_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
+        return {str(row["id"]): self.message_of_row(reader, row) for row in rows}
+
     async def list(
         self,
         reader: Reader,

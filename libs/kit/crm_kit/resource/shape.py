@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import Scope, visible
 from crm_kit.money import Money, format_amount
+from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
 from crm_kit.resource.codecs import (
     Convert,
     DeclarationError,
@@ -24,6 +25,7 @@ from crm_kit.resource.codecs import (
     annotation_of,
     around,
     codec_of,
+    from_json_of,
     hints_of,
     property_hints,
     writer_of,
@@ -56,6 +58,7 @@ class ResourceShape(Generic[Entity, Shown]):
         hidden: Mapping[str, Collection[str]] | None = None,
         at: Callable[[Entity, datetime], Entity] | None = None,
         default_order: str = "create_time desc",
+        verbs: Mapping[str, Try] | None = None,
     ) -> None:
         self.noun = noun
         self.entity = entity
@@ -68,11 +71,15 @@ class ResourceShape(Generic[Entity, Shown]):
         self.hidden = dict(hidden or {})
         self.at = at
         self.default_order = default_order
+        self.tries = dict(verbs or {})
         self.not_found = f"{noun.upper()}_NOT_FOUND"
         self.collection = collection_of(message)
+        self.permission = read_permission(message)
+        self.verbs = {verb.rpc: verb for verb in verbs_of(message, self.collection)}
         self.contract = field_contracts(message)
         self.own_hints = hints_of(entity)
         self.hints = property_hints(entity) | self.own_hints
+        self._json_readers: dict[str, Convert | None] = {}
         self._check()
         self._compile_rows()
         self._compile_messages()
@@ -118,6 +125,13 @@ class ResourceShape(Generic[Entity, Shown]):
             values[name] = _money_message(values[name], row[CURRENCY])
         return self.message_type(etag=etag_of(row["version"]), **values)
 
+    def from_json(self, name: str, stored: Any) -> Any:
+        """A field's value as the history keeps it."""
+        if name not in self._json_readers:
+            self._json_readers[name] = from_json_of(self.hints[name], self._where(name))
+        read = self._json_readers[name]
+        return stored if read is None else read(stored)
+
     # --- messages
 
     def message_of(self, entity: Entity) -> Shown:
@@ -153,6 +167,7 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in columns, name, f"it is beside the entity; add the column to {table}")
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
+        check_tries(self.noun, self.verbs, self.tries)
         for event in (self.created, self.updated):
             if event is not None:
                 self.place_in(event)
