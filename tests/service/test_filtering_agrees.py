@@ -22,7 +22,11 @@ from tests.unit.kit.filtering_examples import RECORDS, SCHEMA, TREES, record_of,
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c if column.name != "id")
+EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c if column.nullable) | {
+    "code": "",
+    "rank": 0,
+    "labels": [],
+}
 INSERT = compile_statement(insert(things))
 ROWS = st.lists(RECORDS, min_size=1, max_size=15)
 
@@ -32,6 +36,7 @@ async def database(servers: Servers) -> AsyncIterator["Connection"]:
     connection = await asyncpg.connect(servers.superuser_url("crm_customer"))
     ddl = str(CreateTable(things).compile(dialect=DIALECT))
     await connection.execute(ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
+    await connection.execute("CREATE INDEX ON things (size); CREATE INDEX ON things (rank)")
     yield connection
     await connection.close()
 
@@ -99,3 +104,28 @@ async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
     for index, name in enumerate(names):
         tree = parse_filter(f"name < '{name}'", SCHEMA)
         assert await taken_by_sql(database, tree) == taken_in_memory(rows, tree) == set(range(index))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "size = 1",
+        "size < 1",
+        "size = null",
+        "size IN (1, 2)",
+        "NOT size != 1",
+        "NOT size < 1",
+        "NOT (size < 1 OR size = null)",
+        "NOT rank != 1",
+        "NOT rank < 1",
+        "NOT (rank <= 1 OR rank >= 3)",
+    ],
+)
+async def test_an_index_serves_a_comparison_however_it_is_turned(database: "Connection", text: str) -> None:
+    clause, values = compile_sql(parse_filter(text, SCHEMA), SCHEMA)
+    statement = compile_statement(select(things.c.id).where(clause))
+    async with database.transaction():
+        # Of a table this small every row is read unless that is forbidden.
+        await database.execute("SET LOCAL enable_seqscan = off")
+        plan = await database.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(values))
+    assert any("Index Cond" in line[0] for line in plan), plan

@@ -66,6 +66,9 @@ things = Table(
     Column("roles", ARRAY(String(20))),
     Column("watcher_ids", ARRAY(Uuid)),
     Column("custom", JSONB),
+    Column("code", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("labels", ARRAY(Text), nullable=False),
 )
 OPTIONS = ("small", "LARGE", "x y")
 SCHEMA = FilterSchema(
@@ -85,6 +88,9 @@ SCHEMA = FilterSchema(
             things.c.roles, ["ROLE_PROSPECT", "ROLE_PARTNER"], prefix="ROLE_", type=FieldType.TEXT_LIST
         ),
         "watcher_ids": FilterField(FieldType.UUID_LIST, things.c.watcher_ids),
+        "code": FilterField(FieldType.TEXT, things.c.code),
+        "rank": FilterField(FieldType.INTEGER, things.c.rank),
+        "labels": FilterField(FieldType.TEXT_LIST, things.c.labels),
         **custom_fields(
             things.c.custom,
             {
@@ -140,6 +146,9 @@ RECORDS = st.fixed_dictionaries(
         "tags": or_null(st.lists(TEXTS, max_size=3)),
         "roles": or_null(st.lists(st.sampled_from(["ROLE_PROSPECT", "ROLE_PARTNER"]), max_size=2)),
         "watcher_ids": or_null(st.lists(IDS, max_size=2)),
+        "code": TEXTS,
+        "rank": VALUES[FieldType.INTEGER],
+        "labels": st.lists(TEXTS, max_size=3),
         "custom": or_null(
             st.fixed_dictionaries(
                 {},

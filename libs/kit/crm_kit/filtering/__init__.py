@@ -7,7 +7,8 @@ It is a subset of AIP-160 (https://google.aip.dev/160) with `IN`, dates and null
 
 As AIP-160 has it, OR binds tighter than AND: `a AND b OR c` means `a AND (b OR c)`. NOT binds tightest.
 `field:x` is "has": text contains x whatever its case, a list has the member x; `field:*` is "has any value".
-A comparison with a null field is unknown, NOT unknown is unknown, and a filter takes only what is true, as SQL.
+Every comparison is true or false. A null field equals nothing, is neither less nor greater, and has nothing: it is
+taken by `!=` and by NOT, so that a customer without industry is "not steel". AND, OR and NOT are those of plain logic.
 
 `schema` declares the fields, `parsing` makes a typed tree of a text, `sql` compiles it, `evaluation` decides it
 in memory. `tree` and `evaluation` import no SQL. This file imports nothing so that it stays that way.

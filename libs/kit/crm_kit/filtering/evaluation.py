@@ -1,8 +1,8 @@
-"""A filter decided in memory, with the three values of SQL: true, false and unknown (None)."""
+"""A filter decided in memory."""
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,6 +24,7 @@ from crm_kit.filtering.tree import (
     Operator,
     Or,
     Present,
+    Term,
     Value,
 )
 from crm_kit.money import Money
@@ -67,28 +68,27 @@ def evaluate(tree: Filter, record: Mapping[str, object]) -> bool:
     object under `a`, where it may be missing or of another type and then is null. Dates, instants and ids may
     also be given as their ISO text. KeyError when the record lacks a field of the filter.
     """
-    return _decide(tree, record) is True
-
-
-def _decide(tree: Filter, record: Mapping[str, object]) -> bool | None:
     match tree:
         case And(terms):
-            return _all(_decide(term, record) for term in terms)
+            return all(evaluate(term, record) for term in terms)
         case Or(terms):
-            return _negated(_all(_negated(_decide(term, record)) for term in terms))
+            return any(evaluate(term, record) for term in terms)
         case Not(term):
-            return _negated(_decide(term, record))
-        case IsNull(field):
-            return _read(field, record) is None
-        case Present(field):
-            value = _read(field, record)
-            return value is not None and not (field.type in _EMPTIABLE and len(value) == 0)
+            return not evaluate(term, record)
     value = _read(tree.field, record)
-    return None if value is None else _holds(tree, value)
+    return _holds_of_null(tree) if value is None else _holds(tree, value)
 
 
-def _holds(term: Comparison | OneOf | Has, value: Any) -> bool:
+def _holds_of_null(term: Term) -> bool:
+    return isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
+
+
+def _holds(term: Term, value: Any) -> bool:
     match term:
+        case IsNull():
+            return False
+        case Present(field):
+            return not (field.type in _EMPTIABLE and len(value) == 0)
         case Comparison(_, op, operand):
             return _OPERATORS[op](value, _alike(operand, value))
         case OneOf(_, operands):
@@ -97,19 +97,6 @@ def _holds(term: Comparison | OneOf | Has, value: Any) -> bool:
             if field.type in LISTS:
                 return operand in value
             return fold(str(operand)) in fold(value)
-
-
-def _all(decisions: Iterable[bool | None]) -> bool | None:
-    unknown = False
-    for decision in decisions:
-        if decision is False:
-            return False
-        unknown = unknown or decision is None
-    return None if unknown else True
-
-
-def _negated(decision: bool | None) -> bool | None:
-    return None if decision is None else not decision
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    Column,
     ColumnElement,
     Date,
     Numeric,
@@ -35,6 +36,14 @@ class FilterField:
     type: FieldType
     expression: ColumnElement[Any] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it can be null: a column says so itself, of any other expression it is presumed.
+
+        A NOT NULL column that an outer join may leave without a row is not to be given as it is.
+        """
+        return not isinstance(self.expression, Column) or bool(self.expression.nullable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,9 @@
-"""A filter as SQL: an expression with bind parameters `f_0`, `f_1` ... and their values. No value becomes text."""
+"""A filter as SQL: an expression with bind parameters `f_0`, `f_1` ... and their values. No value becomes text.
+
+A comparison with NULL is neither true nor false to SQL, but false to a filter. WHERE treats both alike, so only
+negation differs: NOT is moved down to the terms, and the negated term of a nullable column also takes its nulls.
+What does not need that stays a plain comparison, which indexes serve.
+"""
 
 import operator
 from collections.abc import Callable, Iterator
@@ -19,6 +24,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    false,
     func,
     not_,
     or_,
@@ -65,6 +71,14 @@ _OPERATORS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
     Operator.GREATER: operator.gt,
     Operator.AT_LEAST: operator.ge,
 }
+_OPPOSITES = {
+    Operator.EQUAL: Operator.NOT_EQUAL,
+    Operator.NOT_EQUAL: Operator.EQUAL,
+    Operator.LESS: Operator.AT_LEAST,
+    Operator.AT_MOST: Operator.GREATER,
+    Operator.GREATER: Operator.AT_MOST,
+    Operator.AT_LEAST: Operator.LESS,
+}
 
 
 def compile_sql(tree: Filter, schema: FilterSchema) -> tuple[ColumnElement[bool], dict[str, Any]]:
@@ -108,24 +122,39 @@ class _Compiler:
         self.schema = schema
         self.numbers = count()
 
-    def compile(self, tree: Filter) -> ColumnElement[bool]:
+    def compile(self, tree: Filter, taken: bool = True) -> ColumnElement[bool]:
+        """True of the rows that the filter takes; with `taken` False, of those that it does not."""
         match tree:
             case Not(term):
-                return not_(self.compile(term).self_group())
-            case And(terms):
-                return and_(true(), *map(self.compile, terms))
-            case Or(terms):
-                return or_(*map(self.compile, terms))
+                return self.compile(term, not taken)
+            case And(terms) | Or(terms):
+                parts = [self.compile(term, taken) for term in terms]
+                # De Morgan: not all is any not.
+                return and_(true(), *parts) if isinstance(tree, And) is taken else or_(false(), *parts)
             case IsNull(field):
-                return self._expression(field).is_(None)
-            case Present(field):
-                return self._present(field)
+                expression = self._expression(field)
+                return expression.is_(None) if taken else expression.is_not(None)
             case Comparison(field, op, _):
-                return _OPERATORS[op](self._expression(field), self._bind(_BIND_TYPES[field.type]))
+                return self._comparison(field, op if taken else _OPPOSITES[op], taken)
             case OneOf(field, _):
-                return self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
+                clause = self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
             case Has(field, _):
-                return self._has(field)
+                clause = self._has(field)
+            case Present(field):
+                clause = self._present(field)
+        if taken:
+            return clause
+        return clause.is_not(true()) if self._nullable(field) else not_(clause)
+
+    def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:
+        expression, value = self._expression(field), self._bind(_BIND_TYPES[field.type])
+        clause = _OPERATORS[op](expression, value)
+        if not self._nullable(field):
+            return clause
+        if op is Operator.NOT_EQUAL:
+            return expression.is_distinct_from(value)
+        # Two conditions that an index serves; `(a < b) IS NOT TRUE` would be none.
+        return clause if taken or op is Operator.EQUAL else or_(clause, expression.is_(None))
 
     def _has(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
@@ -136,10 +165,11 @@ class _Compiler:
     def _present(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
         if field.type in LISTS:
-            return and_(expression.is_not(None), func.cardinality(expression) > 0)
-        if field.type is FieldType.TEXT:
-            return and_(expression.is_not(None), expression != "")
-        return expression.is_not(None)
+            return func.cardinality(expression) > 0
+        return expression != "" if field.type is FieldType.TEXT else expression.is_not(None)
+
+    def _nullable(self, field: Field) -> bool:
+        return self.schema.fields[field.path].nullable
 
     def _expression(self, field: Field) -> ColumnElement[Any]:
         expression = self.schema.fields[field.path].expression

@@ -52,7 +52,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`field >= value`; unknown where the field is null."""
+    """`field >= value`; where the field is null `!=` is true and all others are false."""
 
     field: Field
     operator: Operator
@@ -61,7 +61,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """`field IN (a, b)`; unknown where the field is null."""
+    """`field IN (a, b)`; false where the field is null."""
 
     field: Field
     values: tuple[Value, ...]
@@ -69,7 +69,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """`field:value`: a text contains it, whatever the case; a list has this member. Unknown where it is null."""
+    """`field:value`: a text contains it, whatever the case; a list has this member. False where it is null."""
 
     field: Field
     value: Value
@@ -77,14 +77,14 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """`field:*`: neither null nor empty; true or false, never unknown."""
+    """`field:*`: neither null nor empty."""
 
     field: Field
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
-    """`field = null`; true or false, never unknown."""
+    """`field = null`."""
 
     field: Field
 
@@ -106,7 +106,8 @@ class Or:
     terms: tuple["Filter", ...]
 
 
-Filter = Comparison | OneOf | Has | Present | IsNull | Not | And | Or
+Term = Comparison | OneOf | Has | Present | IsNull
+Filter = Term | Not | And | Or
 EVERYTHING = And(())
 
 
