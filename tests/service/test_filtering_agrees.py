@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 from crm_kit.database.statements import DIALECT, compile_statement
-from crm_kit.filtering.evaluation import evaluate, fold
+from crm_kit.filtering.evaluation import evaluate
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import compile_sql
 from crm_kit.filtering.tree import Filter, Not
@@ -36,7 +37,9 @@ async def database(servers: Servers) -> AsyncIterator["Connection"]:
     connection = await asyncpg.connect(servers.superuser_url("crm_customer"))
     ddl = str(CreateTable(things).compile(dialect=DIALECT))
     await connection.execute(ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
-    await connection.execute("CREATE INDEX ON things (size); CREATE INDEX ON things (rank)")
+    await connection.execute(
+        "CREATE INDEX ON things (size); CREATE INDEX ON things (rank); CREATE INDEX ON things (lower(brand))"
+    )
     yield connection
     await connection.close()
 
@@ -119,6 +122,9 @@ async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
         "NOT rank != 1",
         "NOT rank < 1",
         "NOT (rank <= 1 OR rank >= 3)",
+        "brand = Volta",
+        "brand IN (Volta, Ampere)",
+        "NOT brand >= Volta",
     ],
 )
 async def test_an_index_serves_a_comparison_however_it_is_turned(database: "Connection", text: str) -> None:

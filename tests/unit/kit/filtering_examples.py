@@ -66,6 +66,7 @@ things = Table(
     Column("roles", ARRAY(String(20))),
     Column("watcher_ids", ARRAY(Uuid)),
     Column("custom", JSONB),
+    Column("brand", Text),
     Column("code", Text, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("labels", ARRAY(Text), nullable=False),
@@ -88,6 +89,7 @@ SCHEMA = FilterSchema(
             things.c.roles, ["ROLE_PROSPECT", "ROLE_PARTNER"], prefix="ROLE_", type=FieldType.TEXT_LIST
         ),
         "watcher_ids": FilterField(FieldType.UUID_LIST, things.c.watcher_ids),
+        "brand": FilterField(FieldType.TEXT, things.c.brand, folded=True),
         "code": FilterField(FieldType.TEXT, things.c.code),
         "rank": FilterField(FieldType.INTEGER, things.c.rank),
         "labels": FilterField(FieldType.TEXT_LIST, things.c.labels),
@@ -146,6 +148,7 @@ RECORDS = st.fixed_dictionaries(
         "tags": or_null(st.lists(TEXTS, max_size=3)),
         "roles": or_null(st.lists(st.sampled_from(["ROLE_PROSPECT", "ROLE_PARTNER"]), max_size=2)),
         "watcher_ids": or_null(st.lists(IDS, max_size=2)),
+        "brand": or_null(TEXTS),
         "code": TEXTS,
         "rank": VALUES[FieldType.INTEGER],
         "labels": st.lists(TEXTS, max_size=3),
@@ -180,7 +183,7 @@ def record_of(row: dict[str, Any]) -> dict[str, Any]:
 def leaves(draw: st.DrawFn) -> Filter:
     path = draw(st.sampled_from(sorted(SCHEMA.fields)))
     declared = SCHEMA.fields[path]
-    field = Field(path, declared.type)
+    field = Field(path, declared.type, declared.folded)
     values = st.sampled_from(sorted(set(declared.values.values()))) if declared.values else VALUES[declared.type]
     operator = draw(st.sampled_from([*OPERATORS[declared.type], ":*", "null"]))
     match operator:

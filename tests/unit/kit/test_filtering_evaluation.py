@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_kit.filtering.evaluation import evaluate, fold
+from crm_kit.filtering.evaluation import evaluate
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterField, FilterSchema, money_fields
 from crm_kit.filtering.tree import (
@@ -72,10 +73,10 @@ def leaf_holds(leaf: Term, have: Any) -> bool:
         case Present(field):
             can_be_empty = field.type in LISTS or field.type is FieldType.TEXT
             return len(have) > 0 if can_be_empty else True
-        case OneOf(_, wants):
-            return any(COMPARED[Operator.EQUAL](have, as_float_if(have, want)) for want in wants)
-        case Comparison(_, operator, want):
-            return COMPARED[operator](have, as_float_if(have, want))
+        case OneOf(field, wants):
+            return any(COMPARED[Operator.EQUAL](*as_compared(field, have, want)) for want in wants)
+        case Comparison(field, operator, want):
+            return COMPARED[operator](*as_compared(field, have, want))
         case Has(field, want):
             if field.type in LISTS:
                 return bool(have.count(want))
@@ -85,8 +86,14 @@ def leaf_holds(leaf: Term, have: Any) -> bool:
             )
 
 
-def as_float_if(have: Any, want: Any) -> Any:
-    return float(want) if isinstance(have, float) else want
+def as_compared(field: Field, have: Any, want: Any) -> tuple[Any, Any]:
+    if field.folded:
+        return in_one_case(have), in_one_case(want)
+    return have, float(want) if isinstance(have, float) else want
+
+
+def in_one_case(text: str) -> list[str]:
+    return ["i" if same_letter(letter, "i") else letter.lower() for letter in text]
 
 
 def same_letter(one: str, other: str) -> bool:
@@ -154,8 +161,10 @@ def test_case_is_folded_letter_by_letter() -> None:
     assert fold("STRAẞE") == "straße"
 
 
-def test_equality_of_text_minds_case() -> None:
-    assert not takes("name = huaxin", name="Huaxin")
+def test_equality_of_text_minds_case_unless_its_field_is_folded() -> None:
+    assert not takes("name = huaxin OR name IN (huaxin)", name="Huaxin")
+    assert takes("brand = huaxin AND brand IN (HUAXIN) AND brand < HUAXINA", brand="Huaxin")
+    assert not takes("brand != huaxin", brand="Huaxin")
 
 
 def test_instants_of_different_zones_are_compared_as_instants() -> None:

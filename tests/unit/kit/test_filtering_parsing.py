@@ -157,7 +157,7 @@ def test_has_presence_null_and_lists(text: str, tree: Filter) -> None:
         ("size IN (1 2)", 12, "expected a comma or ), found 2"),
         ("size IN (1,2", 13, "expected a comma or ), found the end"),
         ("name = a\nAND ?", 15, "expected a comparison (=, !=, <, <=, >, >=, :) or IN, found the end"),
-        ("fax = 1", 1, "unknown field fax; expected one of chance, code, create_time, custom.fleet"),
+        ("fax = 1", 1, "unknown field fax; expected one of brand, chance, code, create_time, custom.fleet"),
         ("name = a AND custom.nothing = 1", 14, "unknown field custom.nothing"),
         ("size = 1.5", 8, "size is INTEGER: expected a whole number such as 12, found 1.5"),
         ("size = 9223372036854775808", 8, "size is INTEGER: expected a whole number"),

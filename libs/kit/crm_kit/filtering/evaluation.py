@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.tree import (
     DATE_TEXT,
     LISTS,
@@ -89,10 +90,10 @@ def _holds(term: Term, value: Any) -> bool:
             return False
         case Present(field):
             return not (field.type in _EMPTIABLE and len(value) == 0)
-        case Comparison(_, op, operand):
-            return _OPERATORS[op](value, _alike(operand, value))
-        case OneOf(_, operands):
-            return any(value == _alike(operand, value) for operand in operands)
+        case Comparison(field, op, operand):
+            return _OPERATORS[op](value, _alike(field, operand, value))
+        case OneOf(field, operands):
+            return any(value == _alike(field, operand, value) for operand in operands)
         case Has(field, operand):
             if field.type in LISTS:
                 return operand in value
@@ -107,8 +108,10 @@ def _read(field: Field, record: Mapping[str, object]) -> Any:
         value = _walk(field.path, record)
         if not _could_be(field.type, value):
             return None
-    if isinstance(value, str) and field.type in _FROM_TEXT:
-        return _FROM_TEXT[field.type](value)
+    if isinstance(value, str):
+        if field.type in _FROM_TEXT:
+            return _FROM_TEXT[field.type](value)
+        return fold(value) if field.folded else value
     return value.amount if isinstance(value, Money) else value
 
 
@@ -137,16 +140,8 @@ def _is_text_of(type: FieldType, text: str) -> bool:
     return True
 
 
-def _alike(operand: Value, value: object) -> Any:
-    """A float column compares as float, as in SQL."""
+def _alike(field: Field, operand: Value, value: object) -> Any:
+    """The operand as what it is compared with: a float column compares as float, as in SQL."""
+    if field.folded:
+        return fold(str(operand))
     return float(operand) if isinstance(value, float) and isinstance(operand, (Decimal, int)) else operand
-
-
-def fold(text: str) -> str:
-    """Lower case letter by letter, as PostgreSQL's ILIKE with the C.UTF-8 locale folds.
-
-    `str.lower` differs in two: a final Σ depends on its neighbours, and İ becomes two characters.
-    """
-    if text.isascii():
-        return text.lower()
-    return "".join("i" if character == "İ" else character.lower() for character in text)

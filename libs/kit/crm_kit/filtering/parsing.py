@@ -94,7 +94,7 @@ class _Reader:
         declared = self.schema.fields.get(name)
         if declared is None:
             raise self._refuse(name, f"unknown field {shown(name)}; {self._known_fields()}")
-        field = Field(str(name), declared.type)
+        field = Field(str(name), declared.type, declared.folded)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
             return OneOf(field, tuple(self._value(field, declared, token) for token in rest[1:]))

@@ -31,11 +31,13 @@ class FilterField:
     """One field. `expression` is its SQL; None where filters are only decided in memory.
 
     `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
+    A TEXT that is `folded` is compared in lower case on both sides; an index on `lower(column)` serves it.
     """
 
     type: FieldType
     expression: ColumnElement[Any] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    folded: bool = False
 
     @property
     def nullable(self) -> bool:

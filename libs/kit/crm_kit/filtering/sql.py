@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.filtering.tree import (
     LISTS,
@@ -47,6 +48,7 @@ from crm_kit.filtering.tree import (
     Operator,
     Or,
     Present,
+    Value,
 )
 
 # Types that an index on the column serves: an int column too is compared with a bigint, but not with a numeric.
@@ -97,10 +99,10 @@ def filter_values(tree: Filter) -> dict[str, Any]:
 
 def _values(tree: Filter) -> Iterator[object]:
     match tree:
-        case Comparison(_, _, value):
-            yield value
-        case OneOf(_, values):
-            yield list(values)
+        case Comparison(field, _, value):
+            yield _compared(field, value)
+        case OneOf(field, values):
+            yield [_compared(field, value) for value in values]
         case Has(field, value):
             yield [value] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
         case Not(term):
@@ -108,6 +110,10 @@ def _values(tree: Filter) -> Iterator[object]:
         case And(terms) | Or(terms):
             for term in terms:
                 yield from _values(term)
+
+
+def _compared(field: Field, value: Value) -> Value:
+    return fold(str(value)) if field.folded else value
 
 
 def _escape_pattern(text: str) -> str:
@@ -137,7 +143,7 @@ class _Compiler:
             case Comparison(field, op, _):
                 return self._comparison(field, op if taken else _OPPOSITES[op], taken)
             case OneOf(field, _):
-                clause = self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
+                clause = self._compared(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
             case Has(field, _):
                 clause = self._has(field)
             case Present(field):
@@ -147,7 +153,7 @@ class _Compiler:
         return clause.is_not(true()) if self._nullable(field) else not_(clause)
 
     def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:
-        expression, value = self._expression(field), self._bind(_BIND_TYPES[field.type])
+        expression, value = self._compared(field), self._bind(_BIND_TYPES[field.type])
         clause = _OPERATORS[op](expression, value)
         if not self._nullable(field):
             return clause
@@ -170,6 +176,10 @@ class _Compiler:
 
     def _nullable(self, field: Field) -> bool:
         return self.schema.fields[field.path].nullable
+
+    def _compared(self, field: Field) -> ColumnElement[Any]:
+        expression = self._expression(field)
+        return func.lower(expression) if field.folded else expression
 
     def _expression(self, field: Field) -> ColumnElement[Any]:
         expression = self.schema.fields[field.path].expression

@@ -44,10 +44,14 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field by its path, for example `display_name` or `custom.fleet_size`."""
+    """A field by its path, for example `display_name` or `custom.fleet_size`.
+
+    Text that is `folded` is compared whatever its case.
+    """
 
     path: str
     type: FieldType
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
