@@ -10,15 +10,26 @@ from crm_kit.database.statements import DIALECT, compile_statement
 from crm_kit.filtering.evaluation import evaluate
 from crm_kit.filtering.folding import fold
 from crm_kit.filtering.parsing import parse_filter
-from crm_kit.filtering.sql import compile_sql
+from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import Filter, Not
+from crm_kit.filtering.words import FilterContext
 from crm_local.testing import Servers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.schema import CreateTable
 
-from tests.unit.kit.filtering_examples import RECORDS, SCHEMA, TREES, record_of, text_of, things
+from tests.unit.kit.filtering_examples import (
+    CONTEXT,
+    CONTEXTS,
+    RECORDS,
+    SCHEMA,
+    TREES,
+    WORD_TERMS,
+    record_of,
+    text_of,
+    things,
+)
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -50,14 +61,14 @@ async def fill(database: "Connection", rows: list[dict[str, Any]]) -> None:
     await database.executemany(INSERT.sql, [INSERT.arguments({"id": index, **row}) for index, row in enumerate(stored)])
 
 
-async def taken_by_sql(database: "Connection", tree: Filter) -> set[int]:
-    clause, values = compile_sql(tree, SCHEMA)
-    statement = compile_statement(select(things.c.id).where(clause))
-    return {row["id"] for row in await database.fetch(statement.sql, *statement.arguments(values))}
+async def taken_by_sql(database: "Connection", tree: Filter, context: FilterContext = CONTEXT) -> set[int]:
+    statement = compile_statement(select(things.c.id).where(compile_sql(tree, SCHEMA)))
+    arguments = statement.arguments(filter_values(tree, context))
+    return {row["id"] for row in await database.fetch(statement.sql, *arguments)}
 
 
-def taken_in_memory(rows: list[dict[str, Any]], tree: Filter) -> set[int]:
-    return {index for index, row in enumerate(rows) if evaluate(tree, record_of(row))}
+def taken_in_memory(rows: list[dict[str, Any]], tree: Filter, context: FilterContext = CONTEXT) -> set[int]:
+    return {index for index, row in enumerate(rows) if evaluate(tree, record_of(row), context)}
 
 
 @given(rows=ROWS, trees=st.lists(TREES, min_size=1, max_size=8))
@@ -69,6 +80,18 @@ async def test_sql_and_memory_take_the_same_rows(
     for tree in trees:
         for asked in (tree, Not(tree)):
             assert await taken_by_sql(database, asked) == taken_in_memory(rows, asked), text_of(asked)
+
+
+@given(rows=ROWS, terms=st.lists(WORD_TERMS, min_size=1, max_size=8), context=CONTEXTS)
+@settings(max_examples=150, deadline=None)
+async def test_words_mean_the_same_in_sql_and_in_memory(
+    database: "Connection", rows: list[dict[str, Any]], terms: list[str], context: FilterContext
+) -> None:
+    await fill(database, rows)
+    for text in (*terms, " AND ".join(terms), f"NOT ({' OR '.join(terms)})"):
+        tree = parse_filter(text, SCHEMA)
+        for asked in (tree, Not(tree)):
+            assert await taken_by_sql(database, asked, context) == taken_in_memory(rows, asked, context), text
 
 
 async def test_case_folds_alike_for_every_letter_of_the_basic_plane(database: "Connection") -> None:
@@ -128,10 +151,10 @@ async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
     ],
 )
 async def test_an_index_serves_a_comparison_however_it_is_turned(database: "Connection", text: str) -> None:
-    clause, values = compile_sql(parse_filter(text, SCHEMA), SCHEMA)
-    statement = compile_statement(select(things.c.id).where(clause))
+    tree = parse_filter(text, SCHEMA)
+    statement = compile_statement(select(things.c.id).where(compile_sql(tree, SCHEMA)))
     async with database.transaction():
         # Of a table this small every row is read unless that is forbidden.
         await database.execute("SET LOCAL enable_seqscan = off")
-        plan = await database.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(values))
+        plan = await database.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(filter_values(tree, CONTEXT)))
     assert any("Index Cond" in line[0] for line in plan), plan

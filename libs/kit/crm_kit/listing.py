@@ -16,6 +16,7 @@ from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
+from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.paging import (
     ListRequest,
@@ -76,7 +77,7 @@ class Listing:
         position = tokens.read(asked.page_token, request, order)
         nulls = None if position is None else null_pattern(position)
         query = select_page(self, reader.scope, Shaped.of(tree), order, nulls)
-        values: dict[str, Any] = binds | filter_values(tree) | {"page_limit": size + 1}
+        values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
         if position is not None:
             values |= position_values(position)
         rows = await reader.all(query, **values)
@@ -86,6 +87,11 @@ class Listing:
         return rows, tokens.issue(request, order.position_of(dict(rows[-1])))
 
 
+def context_of(reader: Reader) -> FilterContext:
+    """What the words of a filter stand for when this reader asks."""
+    return FilterContext(reader.now, me=reader.actor.user_id, team_ids=reader.actor.access.team_ids)
+
+
 @statement
 def select_page(
     listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
@@ -93,5 +99,5 @@ def select_page(
     tree: Filter = filtered.tree
     base = listing.rows(scope, fields_of(tree))
     if tree is not EVERYTHING:
-        base = base.where(compile_sql(tree, listing.fields)[0])
+        base = base.where(compile_sql(tree, listing.fields))
     return page_statement(base, order, nulls, "page_limit")

@@ -333,6 +333,32 @@ async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     assert "14" in refusal.detail
 
 
+async def test_a_filter_knows_who_asks_and_when(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
+) -> None:
+    team = await customer.team(user.tenant_id)
+    leader = await customer.user(user.tenant_id, team_id=team)
+    seller = await customer.user(user.tenant_id, team_id=await customer.team(user.tenant_id, team))
+    account = await create(by=seller)
+    await create(by=user)
+
+    async def found(by: User, filter: str) -> list[str]:
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=by.metadata)
+        return [each.id for each in page.accounts]
+
+    for by, filter in (
+        (seller, "owner_id = me"),
+        (seller, "owner_team_id = my_team"),
+        (leader, "owner_team_id = my_team"),
+    ):
+        assert await found(by, filter) == [account.id]
+        # Midnight may have passed since.
+        assert await found(by, f"{filter} AND create_time IN (yesterday, today)") == [account.id]
+        assert await found(by, f"{filter} AND create_time > now-1h AND create_time <= this_year") == [account.id]
+        assert await found(by, f"{filter} AND NOT create_time > now-1d") == []
+    assert await found(leader, "owner_id = me") == []
+
+
 async def test_a_page_token_holds_for_its_own_list_only(
     accounts: "AccountServiceAsyncStub", user: User, create: Create, customer: Running
 ) -> None:

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -10,12 +11,12 @@ from crm_kit.filtering.tree import FieldType, Filter, shape
 from hypothesis import given
 from sqlalchemy import select
 
-from tests.unit.kit.filtering_examples import SCHEMA, TREES, things
+from tests.unit.kit.filtering_examples import CONTEXT, SCHEMA, TREES, things
 
 
 def compiled(text: str) -> tuple[str, dict[str, Any]]:
-    clause, values = compile_sql(parse_filter(text, SCHEMA), SCHEMA)
-    return where(clause), values
+    tree = parse_filter(text, SCHEMA)
+    return where(compile_sql(tree, SCHEMA)), filter_values(tree, CONTEXT)
 
 
 def where(clause: Any) -> str:
@@ -63,6 +64,16 @@ def where(clause: Any) -> str:
         ("NOT rank IN (1)", "NOT (rank = ANY ($1::BIGINT[]))", [[1]]),
         ("NOT code:a", "code NOT ILIKE $1::VARCHAR", ["%a%"]),
         ("NOT labels:a", "NOT (labels @> $1::TEXT[])", [["a"]]),
+        ("owner_id = me", "owner_id = $1::UUID", [CONTEXT.me]),
+        ("owner_id IN (me)", "owner_id = ANY ($1::UUID[])", [[CONTEXT.me]]),
+        ("watcher_ids:me", "watcher_ids @> $1::UUID[]", [[CONTEXT.me]]),
+        ("team_id = my_team", "team_id = ANY ($1::UUID[])", [list(CONTEXT.team_ids)]),
+        (
+            "create_time = today",
+            "create_time >= $1::TIMESTAMP WITH TIME ZONE AND create_time < $2::TIMESTAMP WITH TIME ZONE",
+            [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)],
+        ),
+        ("due_date <= last_month", "due_date < $1::DATE", [date(2026, 1, 1)]),
         (
             "NOT (size = 1 OR rank > 2)",
             "size IS DISTINCT FROM $1::BIGINT AND rank <= $2::BIGINT",
@@ -98,8 +109,8 @@ def test_a_filter_compiles_to_parameters(text: str, sql: str, values: list[Any] 
 
 @given(TREES)
 def test_values_belong_to_the_parameters_of_their_names_and_none_is_part_of_the_text(tree: Filter) -> None:
-    clause, values = compile_sql(tree, SCHEMA)
-    statement = compile_statement(select(things.c.id).where(clause))
+    values = filter_values(tree, CONTEXT)
+    statement = compile_statement(select(things.c.id).where(compile_sql(tree, SCHEMA)))
     assert {name for name in statement.names if name.startswith("f_")} == set(values)
     assert not set(statement.constants) & set(values)
     assert list(values) == [f"f_{index}" for index in range(len(values))]
@@ -108,7 +119,7 @@ def test_values_belong_to_the_parameters_of_their_names_and_none_is_part_of_the_
 
 @given(TREES, TREES)
 def test_filters_of_one_shape_have_one_text_and_filters_of_one_text_one_shape(one: Filter, other: Filter) -> None:
-    texts = {where(compile_sql(tree, SCHEMA)[0]) for tree in (one, other)}
+    texts = {where(compile_sql(tree, SCHEMA)) for tree in (one, other)}
     if shape(one) == shape(other):
         assert len(texts) == 1
 
@@ -119,8 +130,8 @@ def test_the_values_of_a_later_filter_fit_the_statement_of_the_first() -> None:
         for name, states in [("a", "OPEN"), ("b", "OPEN, CLOSED")]
     )
     assert shape(first) == shape(later)
-    statement = compile_statement(select(things.c.id).where(compile_sql(first, SCHEMA)[0]))
-    assert statement.arguments(filter_values(later)) == ["%b%", ["OPEN", "CLOSED"]]
+    statement = compile_statement(select(things.c.id).where(compile_sql(first, SCHEMA)))
+    assert statement.arguments(filter_values(later, CONTEXT)) == ["%b%", ["OPEN", "CLOSED"]]
 
 
 def test_a_value_longer_than_the_column_is_not_cut_to_fit() -> None:

@@ -28,6 +28,7 @@ from crm_kit.filtering.tree import (
     Term,
     Value,
 )
+from crm_kit.filtering.words import FilterContext, value_of, values_of
 from crm_kit.money import Money
 
 _OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -62,41 +63,42 @@ _KINDS: dict[FieldType, tuple[type, ...]] = {
 _EMPTIABLE = LISTS | {FieldType.TEXT}
 
 
-def evaluate(tree: Filter, record: Mapping[str, object]) -> bool:
+def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext | None = None) -> bool:
     """Whether the filter takes the record, exactly as its SQL would take the row.
 
     `record` has the values under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or
     object under `a`, where it may be missing or of another type and then is null. Dates, instants and ids may
-    also be given as their ISO text. KeyError when the record lacks a field of the filter.
+    also be given as their ISO text. KeyError when the record lacks a field of the filter; ValueError when it has
+    words such as `me` or `today` and there is no `context` to say what they stand for.
     """
     match tree:
         case And(terms):
-            return all(evaluate(term, record) for term in terms)
+            return all(evaluate(term, record, context) for term in terms)
         case Or(terms):
-            return any(evaluate(term, record) for term in terms)
+            return any(evaluate(term, record, context) for term in terms)
         case Not(term):
-            return not evaluate(term, record)
+            return not evaluate(term, record, context)
     value = _read(tree.field, record)
-    return _holds_of_null(tree) if value is None else _holds(tree, value)
+    return _holds_of_null(tree) if value is None else _holds(tree, value, context)
 
 
 def _holds_of_null(term: Term) -> bool:
     return isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
 
 
-def _holds(term: Term, value: Any) -> bool:
+def _holds(term: Term, value: Any, context: FilterContext | None) -> bool:
     match term:
         case IsNull():
             return False
         case Present(field):
             return not (field.type in _EMPTIABLE and len(value) == 0)
         case Comparison(field, op, operand):
-            return _OPERATORS[op](value, _alike(field, operand, value))
+            return _OPERATORS[op](value, _alike(field, value_of(field, operand, context), value))
         case OneOf(field, operands):
-            return any(value == _alike(field, operand, value) for operand in operands)
+            return any(value == _alike(field, operand, value) for operand in values_of(field, operands, context))
         case Has(field, operand):
             if field.type in LISTS:
-                return operand in value
+                return value_of(field, operand, context) in value
             return fold(str(operand)) in fold(value)
 
 

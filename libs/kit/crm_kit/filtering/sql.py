@@ -48,8 +48,8 @@ from crm_kit.filtering.tree import (
     Operator,
     Or,
     Present,
-    Value,
 )
+from crm_kit.filtering.words import FilterContext, value_of, values_of
 
 # Types that an index on the column serves: an int column too is compared with a bigint, but not with a numeric.
 _BIND_TYPES: dict[FieldType, TypeEngine[Any]] = {
@@ -83,36 +83,35 @@ _OPPOSITES = {
 }
 
 
-def compile_sql(tree: Filter, schema: FilterSchema) -> tuple[ColumnElement[bool], dict[str, Any]]:
-    """The expression for WHERE and the values of its parameters.
+def compile_sql(tree: Filter, schema: FilterSchema) -> ColumnElement[bool]:
+    """The expression for WHERE; the values of its parameters are `filter_values`.
 
-    The expression depends on the filter's shape alone: compile it once per `shape`, and take the values of
-    later filters of that shape from `filter_values`.
+    It depends on the filter's shape alone: compile it once per `shape`.
     """
-    return _Compiler(schema).compile(tree), filter_values(tree)
+    return _Compiler(schema).compile(tree)
 
 
-def filter_values(tree: Filter) -> dict[str, Any]:
-    """The values of the parameters `f_0`, `f_1` ... of a filter."""
-    return {f"f_{index}": value for index, value in enumerate(_values(tree))}
+def filter_values(tree: Filter, context: FilterContext) -> dict[str, Any]:
+    """The values of the parameters `f_0`, `f_1` ... of a filter, words being what they stand for in the context."""
+    return {f"f_{index}": value for index, value in enumerate(_values(tree, context))}
 
 
-def _values(tree: Filter) -> Iterator[object]:
+def _values(tree: Filter, context: FilterContext) -> Iterator[object]:
     match tree:
         case Comparison(field, _, value):
-            yield _compared(field, value)
+            yield _compared(field, value_of(field, value, context))
         case OneOf(field, values):
-            yield [_compared(field, value) for value in values]
+            yield [_compared(field, value) for value in values_of(field, values, context)]
         case Has(field, value):
-            yield [value] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
+            yield [value_of(field, value, context)] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
         case Not(term):
-            yield from _values(term)
+            yield from _values(term, context)
         case And(terms) | Or(terms):
             for term in terms:
-                yield from _values(term)
+                yield from _values(term, context)
 
 
-def _compared(field: Field, value: Value) -> Value:
+def _compared(field: Field, value: object) -> object:
     return fold(str(value)) if field.folded else value
 
 

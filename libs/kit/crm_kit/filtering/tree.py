@@ -4,14 +4,50 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from uuid import UUID
 
 # How dates and ids are written, in filters and in custom fields.
 DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 UUID_TEXT = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-Value = str | int | Decimal | date | datetime | bool | UUID
+
+class Party(Enum):
+    """Whoever asks, and their team with all below it."""
+
+    ME = "me"
+    MY_TEAM = "my_team"
+
+
+class Unit(Enum):
+    """Periods of the reader's calendar."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time when it is asked, so many days of the reader's calendar or so many minutes later."""
+
+    days: int = 0
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When the period begins that is so many periods later than the reader's current one."""
+
+    unit: Unit
+    later: int
+
+
+# What words mean is settled when the filter is asked; see `words`.
+Word = Party | Now | Start
+Value = str | int | Decimal | date | datetime | bool | UUID | Word
 
 
 class FieldType(StrEnum):

@@ -9,7 +9,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -82,8 +82,8 @@ LISTING = Listing(
             "region_code": FilterField(FieldType.TEXT, accounts.c.region_code),
             "source": FilterField(FieldType.TEXT, accounts.c.source),
             "parent_id": FilterField(FieldType.UUID, accounts.c.parent_id),
-            "owner_id": FilterField(FieldType.UUID, accounts.c.owner_id),
-            "owner_team_id": FilterField(FieldType.UUID, accounts.c.owner_team_id),
+            "owner_id": user_field(accounts.c.owner_id),
+            "owner_team_id": team_field(accounts.c.owner_team_id),
             "tags": FilterField(FieldType.TEXT_LIST, accounts.c.tags),
             "phone_numbers": FilterField(FieldType.TEXT_LIST, accounts.c.phone_numbers),
             "emails": FilterField(FieldType.TEXT_LIST, accounts.c.emails),

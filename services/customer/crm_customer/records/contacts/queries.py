@@ -8,7 +8,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -140,8 +140,8 @@ FILTERED = FilterSchema(
         "emails": FilterField(FieldType.TEXT_LIST, contacts.c.emails),
         "birth_date": FilterField(FieldType.DATE, contacts.c.birth_date),
         "reports_to_id": FilterField(FieldType.UUID, contacts.c.reports_to_id),
-        "owner_id": FilterField(FieldType.UUID, contacts.c.owner_id),
-        "owner_team_id": FilterField(FieldType.UUID, contacts.c.owner_team_id),
+        "owner_id": user_field(contacts.c.owner_id),
+        "owner_team_id": team_field(contacts.c.owner_team_id),
         "create_time": FilterField(FieldType.INSTANT, contacts.c.create_time),
         "update_time": FilterField(FieldType.INSTANT, contacts.c.update_time),
     }

@@ -7,7 +7,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -63,8 +63,8 @@ LISTING = Listing(
             "direction": enum_field(interactions.c.direction, list(Direction), prefix="DIRECTION_"),
             "subject": FilterField(FieldType.TEXT, interactions.c.subject),
             "contact_ids": FilterField(FieldType.UUID_LIST, interactions.c.contact_ids),
-            "user_ids": FilterField(FieldType.UUID_LIST, interactions.c.user_ids),
-            "recorder_id": FilterField(FieldType.UUID, interactions.c.recorder_id),
+            "user_ids": user_field(interactions.c.user_ids, type=FieldType.UUID_LIST),
+            "recorder_id": user_field(interactions.c.recorder_id),
             "interaction_time": FilterField(FieldType.INSTANT, interactions.c.interaction_time),
             "next_step_due_date": FilterField(FieldType.DATE, interactions.c.next_step_due_date),
             "create_time": FilterField(FieldType.INSTANT, interactions.c.create_time),
