@@ -5,7 +5,7 @@ A resource declares its `Listing` once; statements are compiled once per scope, 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Select
 
@@ -23,12 +23,15 @@ from crm_kit.paging import (
     Order,
     OrderColumn,
     PageTokens,
+    cut_page,
     null_pattern,
     page_size_of,
     page_statement,
     parse_order_by,
     position_values,
 )
+
+Row = TypeVar("Row")
 
 
 class Asked(Protocol):
@@ -54,6 +57,15 @@ class PageOf:
     order_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """One page of a list, in its order. A token is empty where there is no other page on its side."""
+
+    rows: list[Row]
+    next_token: str
+    prev_token: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """How one resource is listed.
@@ -68,23 +80,21 @@ class Listing:
     orders: Mapping[str, OrderColumn]
     default_order: str = "create_time desc"
 
-    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> tuple[list[Record], str]:
-        """One page of rows, and the token of the next page or an empty string."""
+    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
+        """One page of rows, with the tokens of the next page and of the one before."""
         size = page_size_of(asked.page_size)
         tree = parse_filter(asked.filter, self.fields) if asked.filter else EVERYTHING
         order = parse_order_by(asked.order_by, self.orders, self.default_order)
         request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text)
-        position = tokens.read(asked.page_token, request, order)
+        cursor = tokens.read(asked.page_token, request, order)
+        position = cursor.position
         nulls = None if position is None else null_pattern(position)
-        query = select_page(self, reader.scope, Shaped.of(tree), order, nulls)
+        direction = order.reversed() if cursor.backward else order
+        query = select_page(self, reader.scope, Shaped.of(tree), direction, nulls)
         values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
-        if position is not None:
-            values |= position_values(position)
-        rows = await reader.all(query, **values)
-        if len(rows) <= size:
-            return rows, ""
-        rows = rows[:size]
-        return rows, tokens.issue(request, order.position_of(dict(rows[-1])))
+        fetched = await reader.all(query, **values | position_values(position or ()))
+        rows, following, previous = cut_page(fetched, size, cursor, order)
+        return Page(rows, tokens.issue(request, following), tokens.issue(request, previous))
 
 
 def context_of(reader: Reader) -> FilterContext:

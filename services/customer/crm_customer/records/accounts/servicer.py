@@ -33,9 +33,11 @@ class AccountServicer:
         return account_to_pb(await get_account(reader, UUID(request.id)))
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, reader: Reader) -> pb.ListAccountsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        accounts = [account_to_pb(account_from(row)) for row in rows]
-        return pb.ListAccountsResponse(accounts=accounts, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        accounts = [account_to_pb(account_from(row)) for row in page.rows]
+        return pb.ListAccountsResponse(
+            accounts=accounts, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
         id, etag, current = UUID(request.account.id), request.account.etag, None
@@ -65,7 +67,7 @@ class AccountServicer:
         self, request: pb.ListAccountChangesRequest, reader: Reader
     ) -> pb.ListAccountChangesResponse:
         await get_account(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "account",
             UUID(request.id),
@@ -73,4 +75,6 @@ class AccountServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListAccountChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListAccountChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

@@ -30,11 +30,13 @@ class ContactServicer:
     async def ListContacts(self, request: pb.ListContactsRequest, reader: Reader) -> pb.ListContactsResponse:
         if request.account_id:
             id = UUID(request.account_id)
-            rows, next_token = await LISTING_AT_ACCOUNT.page(reader, request, self._tokens, account_id=id)
+            page = await LISTING_AT_ACCOUNT.page(reader, request, self._tokens, account_id=id)
         else:
-            rows, next_token = await LISTING.page(reader, request, self._tokens)
-        contacts = [contact_to_pb(contact_from(row)) for row in rows]
-        return pb.ListContactsResponse(contacts=contacts, next_page_token=next_token)
+            page = await LISTING.page(reader, request, self._tokens)
+        contacts = [contact_to_pb(contact_from(row)) for row in page.rows]
+        return pb.ListContactsResponse(
+            contacts=contacts, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateContact(self, request: pb.UpdateContactRequest, work: UnitOfWork) -> pb.Contact:
         values = CHANGEABLE.masked(request.contact, request.update_mask)
@@ -51,7 +53,7 @@ class ContactServicer:
         self, request: pb.ListContactChangesRequest, reader: Reader
     ) -> pb.ListContactChangesResponse:
         await get_contact(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "contact",
             UUID(request.id),
@@ -59,4 +61,6 @@ class ContactServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListContactChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListContactChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

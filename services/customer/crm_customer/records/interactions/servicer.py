@@ -28,6 +28,8 @@ class InteractionServicer:
         self, request: pb.ListInteractionsRequest, reader: Reader
     ) -> pb.ListInteractionsResponse:
         account = await get_account(reader, UUID(request.account_id))
-        rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        interactions = [interaction_to_pb(interaction_from(row)) for row in rows]
-        return pb.ListInteractionsResponse(interactions=interactions, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
+        interactions = [interaction_to_pb(interaction_from(row)) for row in page.rows]
+        return pb.ListInteractionsResponse(
+            interactions=interactions, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
