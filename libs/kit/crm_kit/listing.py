@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Select
+import orjson
+from sqlalchemy import Integer, Select, bindparam, func, select
 
 from crm_kit.database.connections import Record
-from crm_kit.database.statements import statement
+from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import Reader
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterSchema
@@ -32,6 +33,7 @@ from crm_kit.paging import (
 )
 
 Row = TypeVar("Row")
+MAX_EXACT_COUNT = 10_000
 
 
 class Asked(Protocol):
@@ -66,6 +68,14 @@ class Page(Generic[Row]):
     prev_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows there are. What is not `exact` is an estimate of more than 10,000 and never below that."""
+
+    total: int
+    exact: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """How one resource is listed.
@@ -83,7 +93,7 @@ class Listing:
     async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
         """One page of rows, with the tokens of the next page and of the one before."""
         size = page_size_of(asked.page_size)
-        tree = parse_filter(asked.filter, self.fields) if asked.filter else EVERYTHING
+        tree = self._tree(asked.filter)
         order = parse_order_by(asked.order_by, self.orders, self.default_order)
         request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text)
         cursor = tokens.read(asked.page_token, request, order)
@@ -96,6 +106,25 @@ class Listing:
         rows, following, previous = cut_page(fetched, size, cursor, order)
         return Page(rows, tokens.issue(request, following), tokens.issue(request, previous))
 
+    async def count(self, reader: Reader, filter: str, **binds: Any) -> Count:
+        """How many rows the filter takes of those the reader may see: counted to 10,000, then estimated.
+
+        The estimate is the planner's, for the same statement: it knows how values are distributed, but not how
+        conditions go together, and nothing of how often a text contains another.
+        """
+        tree = self._tree(filter)
+        scope, filtered = reader.scope, Shaped.of(tree)
+        values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
+        (counted,) = await reader.all(count_rows(self, scope, filtered), **values, count_limit=MAX_EXACT_COUNT + 1)
+        total: int = counted[0]
+        if total <= MAX_EXACT_COUNT:
+            return Count(total, exact=True)
+        (plan,) = await reader.all(explained(select_rows(self, scope, filtered)), **values)
+        return Count(max(MAX_EXACT_COUNT, orjson.loads(plan[0])[0]["Plan"]["Plan Rows"]), exact=False)
+
+    def _tree(self, filter: str) -> Filter:
+        return parse_filter(filter, self.fields) if filter else EVERYTHING
+
 
 def context_of(reader: Reader) -> FilterContext:
     """What the words of a filter stand for when this reader asks."""
@@ -106,8 +135,25 @@ def context_of(reader: Reader) -> FilterContext:
 def select_page(
     listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
 ) -> Select[Any]:
-    tree: Filter = filtered.tree
+    return page_statement(_filtered_rows(listing, scope, filtered.tree), order, nulls, "page_limit")
+
+
+@statement
+def select_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    return _filtered_rows(listing, scope, filtered.tree)
+
+
+@statement
+def count_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    limited = _filtered_rows(listing, scope, filtered.tree).limit(bindparam("count_limit", type_=Integer))
+    return select(func.count()).select_from(limited.subquery("counted"))
+
+
+def explained(query: Statement) -> Statement:
+    """What the planner expects of a statement, as JSON."""
+    return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.names, query.constants)
+
+
+def _filtered_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
     base = listing.rows(scope, fields_of(tree))
-    if tree is not EVERYTHING:
-        base = base.where(compile_sql(tree, listing.fields))
-    return page_statement(base, order, nulls, "page_limit")
+    return base if tree is EVERYTHING else base.where(compile_sql(tree, listing.fields))
