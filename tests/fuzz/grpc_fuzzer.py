@@ -131,7 +131,7 @@ class GrpcFuzzer:
     def _learn(self, message: Message, depth: int = 0) -> None:
         """Keep ids and page tokens that were answered."""
         for descriptor, value in message.ListFields():
-            if descriptor.name == "next_page_token":
+            if descriptor.name in ("next_page_token", "prev_page_token"):
                 remember(self._tokens, value)
             elif descriptor.name == "owner_id":
                 remember(self._known.setdefault("people", []), value)

@@ -266,6 +266,7 @@ def _list_problems(rpc: Rpc) -> Iterator[str]:
         (rpc.request, "page_size", FieldDescriptorProto.TYPE_INT32),
         (rpc.request, "page_token", FieldDescriptorProto.TYPE_STRING),
         (rpc.response, "next_page_token", FieldDescriptorProto.TYPE_STRING),
+        (rpc.response, "prev_page_token", FieldDescriptorProto.TYPE_STRING),
     ):
         field = _field(message, name)
         if field is None or field.type != kind:

@@ -28,6 +28,7 @@ from crm_kit.events.outbox import event_of
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped
+from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.listing import select_page
@@ -344,7 +345,7 @@ async def explain(
     tree = parse_filter(filter, LISTING.fields) if filter else EVERYTHING
     order = parse_order_by(order_by, LISTING.orders, LISTING.default_order)
     page = select_page(LISTING, Scope.ALL, Shaped.of(tree), order, (False, False) if deep else None)
-    values = filter_values(tree) | {"account_id": account_id, "page_limit": 51}
+    values = filter_values(tree, FilterContext(datetime.now(UTC))) | {"account_id": account_id, "page_limit": 51}
     values |= {"after_0": datetime.now(UTC) - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
     explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {page.sql}", page.names, page.constants)
     async with customer.unit_of_work(tenant_id) as work:

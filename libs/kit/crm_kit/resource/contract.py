@@ -33,6 +33,7 @@ class FieldContract:
     order: bool
     group: bool
     sum: bool
+    refers_to: str
 
 
 def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
@@ -56,6 +57,7 @@ def _read(field: Any) -> FieldContract:
         order=listed.order,
         group=listed.group,
         sum=listed.sum,
+        refers_to=options.Extensions[options_pb2.refers_to],
     )
 
 

@@ -16,7 +16,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from crm_kit.listing import Listing, PageOf
+from crm_kit.listing import Listing, Page, PageOf
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
 
@@ -81,7 +81,7 @@ async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[
     return {} if row is None else {"version": version, "update_time": row["change_time"]}
 
 
-async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> tuple[list[Record], str]:
+async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> Page[Record]:
     """A page of the changes of the record `request.id`, which the caller has been found to see."""
     asked = PageOf(request.page_size, request.page_token)
     return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=request.id)

@@ -103,9 +103,9 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         binds: Mapping[str, Any] = NO_BINDS,
     ) -> Response:
         """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
-        rows, next_token = await (listing or self.listing).page(reader, request, tokens, **binds)
-        page = {self.collection: [self.message_of_row(reader, row) for row in rows]}
-        return response(**page, next_page_token=next_token)
+        page = await (listing or self.listing).page(reader, request, tokens, **binds)
+        records = {self.collection: [self.message_of_row(reader, row) for row in page.rows]}
+        return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
 
 @statement

@@ -16,6 +16,7 @@ from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped, fields_of
 from crm_kit.identity.access import Scope
+from crm_kit.listing import context_of
 from crm_kit.money import Money
 from crm_kit.resource.listed import column_of
 from crm_kit.resource.reading import ReadableResource
@@ -46,7 +47,7 @@ async def summarize(
     tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
     query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
-    for row in await reader.all(query, **filter_values(tree)):
+    for row in await reader.all(query, **filter_values(tree, context_of(reader))):
         _add(groups, resource, row, group_by, sum)
     return sorted(groups.values(), key=lambda group: -group.count)
 
@@ -97,7 +98,7 @@ def grouped(
 ) -> Select[Any]:
     rows = resource.listing.rows(scope, fields_of(filtered.tree))
     if filtered.tree is not EVERYTHING:
-        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema)[0])
+        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
     keys = [column_of(resource, name).label(f"key_{index}") for index, name in enumerate(group_by)]
     if any(_is_money(resource, name) for name in sum):
         keys.append(resource.table.c[CURRENCY].label(CURRENCY))

@@ -105,9 +105,9 @@ class Resource(ReadableResource[Entity, Shown]):
     ) -> Response:
         """A page of the changes of the record that the request names, newest first."""
         await self._row(reader, UUID(request.id))
-        rows, next_token = await history.page(reader, self.noun, request, tokens)
-        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in rows]
-        return response(changes=changes, next_page_token=next_token)
+        page = await history.page(reader, self.noun, request, tokens)
+        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in page.rows]
+        return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
         """The record as it was at an instant: as it is now, with every later change undone, the newest first.

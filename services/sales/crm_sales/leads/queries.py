@@ -9,7 +9,7 @@ from crm_kit.database.connections import Record, row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -75,9 +75,9 @@ LISTING = Listing(
             **{name: _text(name) for name in ("region_code", "source", "campaign")},
             "state": enum_field(leads.c.state, list(LeadState), prefix="STATE_"),
             "in_pool": FilterField(FieldType.BOOL, leads.c.owner_id.is_(None)),
-            "owner_id": FilterField(FieldType.UUID, leads.c.owner_id),
-            "owner_team_id": FilterField(FieldType.UUID, leads.c.owner_team_id),
-            "former_owner_id": FilterField(FieldType.UUID, leads.c.former_owner_id),
+            "owner_id": user_field(leads.c.owner_id),
+            "owner_team_id": team_field(leads.c.owner_team_id),
+            "former_owner_id": user_field(leads.c.former_owner_id),
             **{name: _instant(name) for name in ("take_time", "pool_time", "safe_until_time")},
             **{name: _instant(name) for name in ("last_follow_up_time", "create_time", "update_time")},
         }

@@ -36,9 +36,9 @@ class LeadServicer:
         return lead_to_pb(await get_lead(reader, UUID(request.id)))
 
     async def ListLeads(self, request: pb.ListLeadsRequest, reader: Reader) -> pb.ListLeadsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        leads = [lead_to_pb(lead_from(row)) for row in rows]
-        return pb.ListLeadsResponse(leads=leads, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        leads = [lead_to_pb(lead_from(row)) for row in page.rows]
+        return pb.ListLeadsResponse(leads=leads, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def UpdateLead(self, request: pb.UpdateLeadRequest, work: UnitOfWork) -> pb.Lead:
         values = CHANGEABLE.masked(request.lead, request.update_mask)
@@ -90,7 +90,7 @@ class LeadServicer:
 
     async def ListLeadChanges(self, request: pb.ListLeadChangesRequest, reader: Reader) -> pb.ListLeadChangesResponse:
         await get_lead(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "lead",
             UUID(request.id),
@@ -98,4 +98,6 @@ class LeadServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListLeadChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListLeadChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

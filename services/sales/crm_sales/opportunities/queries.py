@@ -9,7 +9,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -46,7 +46,8 @@ LISTING = Listing(
     fields=FilterSchema(
         {
             **_of(FieldType.UUID, "id", "account_id", "pipeline_id", "stage_id", "lead_id"),
-            **_of(FieldType.UUID, "owner_id", "owner_team_id"),
+            "owner_id": user_field(opportunities.c.owner_id),
+            "owner_team_id": team_field(opportunities.c.owner_team_id),
             **_of(FieldType.TEXT, "display_name", "source"),
             **_of(FieldType.DATE, "expected_close_date"),
             **_of(FieldType.INSTANT, "stage_time", "close_time", "create_time", "update_time"),

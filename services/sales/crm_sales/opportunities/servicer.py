@@ -37,10 +37,12 @@ class OpportunityServicer:
     async def ListOpportunities(
         self, request: pb.ListOpportunitiesRequest, reader: Reader
     ) -> pb.ListOpportunitiesResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        pipelines = await get_pipelines(reader, {row["pipeline_id"] for row in rows})
-        found = [opportunity_to_pb(opportunity_from(row), pipelines[str(row["pipeline_id"])]) for row in rows]
-        return pb.ListOpportunitiesResponse(opportunities=found, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        pipelines = await get_pipelines(reader, {row["pipeline_id"] for row in page.rows})
+        found = [opportunity_to_pb(opportunity_from(row), pipelines[str(row["pipeline_id"])]) for row in page.rows]
+        return pb.ListOpportunitiesResponse(
+            opportunities=found, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateOpportunity(self, request: pb.UpdateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         values = CHANGEABLE.masked(request.opportunity, request.update_mask)
@@ -74,16 +76,18 @@ class OpportunityServicer:
     ) -> pb.ListStageChangesResponse:
         id = UUID(request.id)
         await get_opportunity(reader, id)
-        page = PageOf(request.page_size, request.page_token)
-        rows, next_token = await MOVES.page(reader, page, self._tokens, opportunity_id=id)
-        moves = [move_to_pb(row["number"], move_from(row)) for row in rows]
-        return pb.ListStageChangesResponse(stage_changes=moves, next_page_token=next_token)
+        asked = PageOf(request.page_size, request.page_token)
+        page = await MOVES.page(reader, asked, self._tokens, opportunity_id=id)
+        moves = [move_to_pb(row["number"], move_from(row)) for row in page.rows]
+        return pb.ListStageChangesResponse(
+            stage_changes=moves, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def ListOpportunityChanges(
         self, request: pb.ListOpportunityChangesRequest, reader: Reader
     ) -> pb.ListOpportunityChangesResponse:
         await get_opportunity(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "opportunity",
             UUID(request.id),
@@ -91,4 +95,6 @@ class OpportunityServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListOpportunityChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListOpportunityChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

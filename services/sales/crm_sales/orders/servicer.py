@@ -29,9 +29,9 @@ class OrderServicer:
         return order_to_pb(await get_order(reader, UUID(request.id)))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, reader: Reader) -> pb.ListOrdersResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        orders = [order_to_pb(order_from(row)) for row in rows]
-        return pb.ListOrdersResponse(orders=orders, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        orders = [order_to_pb(order_from(row)) for row in page.rows]
+        return pb.ListOrdersResponse(orders=orders, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: UnitOfWork) -> pb.Order:
         return order_to_pb(await commands.place_order(work, self._credit, UUID(request.id), etag=request.etag))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from crm_kit.database.connections import Record
-from crm_kit.filtering.schema import FilterField, FilterSchema, money_fields
+from crm_kit.filtering.schema import FilterField, FilterSchema, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -33,7 +33,9 @@ LISTING = Listing(
     rows=_listed,
     fields=FilterSchema(
         {
-            **_of(FieldType.UUID, "id", "account_id", "order_id", "owner_id", "owner_team_id"),
+            **_of(FieldType.UUID, "id", "account_id", "order_id"),
+            "owner_id": user_field(payments.c.owner_id),
+            "owner_team_id": team_field(payments.c.owner_team_id),
             **_of(FieldType.TEXT, "reference"),
             **_of(FieldType.INSTANT, "receive_time", "create_time"),
             **money_fields("amount", payments.c.amount, payments.c.currency_code),

@@ -33,6 +33,8 @@ class PaymentServicer:
         return payment_to_pb(payment)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, reader: Reader) -> pb.ListPaymentsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        payments = [payment_to_pb(payment_from(row)) for row in rows]
-        return pb.ListPaymentsResponse(payments=payments, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        payments = [payment_to_pb(payment_from(row)) for row in page.rows]
+        return pb.ListPaymentsResponse(
+            payments=payments, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

@@ -28,9 +28,11 @@ class PipelineServicer:
 
     async def ListPipelines(self, request: pb.ListPipelinesRequest, reader: Reader) -> pb.ListPipelinesResponse:
         await self._provision.ensure(reader)
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        pipelines = [pipeline_to_pb(pipeline_from(row)) for row in rows]
-        return pb.ListPipelinesResponse(pipelines=pipelines, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        pipelines = [pipeline_to_pb(pipeline_from(row)) for row in page.rows]
+        return pb.ListPipelinesResponse(
+            pipelines=pipelines, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdatePipeline(self, request: pb.UpdatePipelineRequest, work: UnitOfWork) -> pb.Pipeline:
         await self._provision.ensure(work)

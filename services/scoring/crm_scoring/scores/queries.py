@@ -8,7 +8,7 @@ from uuid import UUID
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -114,7 +114,7 @@ LISTING = Listing(
             "contribution": FilterField(FieldType.NUMBER, scores.c.contribution),
             "rfm": FilterField(FieldType.INTEGER, scores.c.rfm),
             "account_id": FilterField(FieldType.UUID, scores.c.account_id),
-            "account_owner_id": FilterField(FieldType.UUID, accounts.c.owner_id),
+            "account_owner_id": user_field(accounts.c.owner_id),
         }
     ),
     orders={

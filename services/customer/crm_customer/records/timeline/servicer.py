@@ -19,6 +19,8 @@ class TimelineServicer:
 
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
-        rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        entries = [entry_to_pb(entry_from(row)) for row in rows]
-        return pb.ListTimelineResponse(entries=entries, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
+        entries = [entry_to_pb(entry_from(row)) for row in page.rows]
+        return pb.ListTimelineResponse(
+            entries=entries, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
