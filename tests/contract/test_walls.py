@@ -11,7 +11,14 @@ ROOT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 HOUSE = {
     "crm_kit": ["errors", "database.connections"],
-    "crm_customer": ["app", "consumers", "accounts.model", "accounts.wire", "accounts.queries", "search.terms"],
+    "crm_customer": [
+        "app",
+        "consumers",
+        "records.accounts.model",
+        "records.accounts.wire",
+        "records.accounts.queries",
+        "records.search.terms",
+    ],
     "crm_sales": ["leads.model", "leads.servicer"],
     "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
     "crm_scoring": ["tiers.model"],
@@ -45,13 +52,14 @@ FORBIDDEN = [
 
 def build(folder: Path, imports: dict[str, list[str]]) -> None:
     """Write the house's modules, each with the imports given for it."""
-    for package, modules in HOUSE.items():
-        for module in modules:
-            file = folder / package / f"{module.replace('.', '/')}.py"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            for parent in (folder / package, file.parent):
-                (parent / "__init__.py").touch()
-            file.write_text("\n".join(imports.get(f"{package}.{module}", [])) + "\n")
+    modules = {f"{package}.{module}" for package, inside in HOUSE.items() for module in inside}
+    assert imports.keys() <= modules
+    for module in modules:
+        file = folder / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for parent in file.relative_to(folder).parents[:-1]:
+            (folder / parent / "__init__.py").touch()
+        file.write_text("\n".join(imports.get(module, [])) + "\n")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
