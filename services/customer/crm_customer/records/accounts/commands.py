@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_customer.records.accounts.model import Account, ExternalId, Kind, Status
+from crm_customer.records.accounts.model import Account, ExternalId, Kind, Status, dated
 from crm_customer.records.accounts.queries import get_account, get_accounts
 from crm_customer.records.accounts.tables import PROJECTIONS, account_external_ids, account_search, accounts
 from crm_customer.records.accounts.wire import account_created, account_status_changed, account_updated
@@ -51,7 +51,7 @@ async def create_account(work: UnitOfWork, *, kind: Kind, display_name: str, val
         display_name=display_name,
         create_time=work.now,
         update_time=work.now,
-        **values | {"owner_id": owner_id, "owner_team_id": team_id},
+        **dated(values, work.now) | {"owner_id": owner_id, "owner_team_id": team_id},
     )
     account.check()
     work.insert(accounts, stored(account))

@@ -59,12 +59,20 @@ class ExternalId:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Whether we may approach them over a channel, since when, and how we know."""
+    """Whether we may approach them over a channel, since when (None until it is `dated`), and how we know."""
 
     channel: str
     granted: bool
-    change_time: datetime
+    change_time: datetime | None
     evidence: str = ""
+
+
+def dated(values: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Values of fields in which consents that came without an instant are of now."""
+    if "consents" not in values:
+        return values
+    consents = (replace(each, change_time=each.change_time or now) for each in values["consents"])
+    return values | {"consents": tuple(consents)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class Account:
         """With new values of some fields. FailedPrecondition when it is archived or merged."""
         check_etag(etag, self.version)
         self._check_status("changed", *IN_BUSINESS)
-        after = replace(self, **values)
+        after = replace(self, **dated(values, now))
         if after == self:
             return self
         after = after._changed(now)

@@ -1,7 +1,6 @@
 """Accounts between protobuf and entity."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2
@@ -43,7 +42,7 @@ def consents_from(values: Iterable[pb.Consent]) -> tuple[Consent, ...]:
         Consent(
             channel=each.channel,
             granted=each.state == pb.Consent.STATE_GRANTED,
-            change_time=time_from(each.change_time) if each.HasField("change_time") else datetime.now(UTC),
+            change_time=time_from(each.change_time) if each.HasField("change_time") else None,
             evidence=each.evidence,
         )
         for each in values

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.records.accounts.commands import put_search_tokens
-from crm_customer.records.accounts.model import IN_BUSINESS, Account
+from crm_customer.records.accounts.model import IN_BUSINESS, Account, dated
 from crm_customer.records.accounts.queries import account_from, accounts_by_ids, get_accounts
 from crm_customer.records.contacts.model import AccountLink, Contact, Status
 from crm_customer.records.contacts.queries import get_contact, names_at_accounts, seen_contact_ids, superiors
@@ -63,7 +63,7 @@ async def drafted(work: UnitOfWork, display_name: str, values: dict[str, Any]) -
         display_name=display_name,
         create_time=work.now,
         update_time=work.now,
-        **values | {"owner_id": owner_id, "owner_team_id": team_id},
+        **dated(values, work.now) | {"owner_id": owner_id, "owner_team_id": team_id},
     )
     contact.check(now=work.now)
     return contact

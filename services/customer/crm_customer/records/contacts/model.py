@@ -10,7 +10,7 @@ from uuid import UUID
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from crm_kit.etags import check_etag
 
-from crm_customer.records.accounts.model import Consent
+from crm_customer.records.accounts.model import Consent, dated
 
 
 class Role(enum.StrEnum):
@@ -65,7 +65,7 @@ class Contact:
         """With new values of some fields. FailedPrecondition when it is archived."""
         check_etag(etag, self.version)
         self._check_status("changed", Status.ACTIVE)
-        after = replace(self, **values)
+        after = replace(self, **dated(values, now))
         if after == self:
             return self
         after.check(now=now)
