@@ -29,6 +29,7 @@ from crm_local.credentials import SERVICES
 from crm_local.failure import LocalFailure
 from crm_local.installation import BACKENDS, Installation
 from crm_local.leftovers import end_postgres_in, end_sighted
+from crm_local.place import delete_place
 from crm_local.port_check import free_ports
 from crm_local.processes import (
     DEMO_LOGIN,
@@ -173,7 +174,7 @@ def throwaway_folder() -> Iterator[Path]:
         folder.mkdir()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         lock_file.unlink(missing_ok=True)
         os.close(lock)
 
@@ -189,10 +190,16 @@ def sweep(base: Path) -> list[Path]:
                     folder = lock_file.with_suffix("")
                     end_sighted(RunFolder(folder).read_sightings())
                     end_postgres_in(folder / "postgres" / "data")
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove(folder)
                     lock_file.unlink()
                 removed.append(folder)
     return removed
+
+
+def _remove(folder: Path) -> None:
+    """Remove a throwaway folder, and what was put elsewhere because PostgreSQL's user could not reach it."""
+    delete_place(folder / "postgres")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own_lock(base: Path) -> tuple[int, Path]:
