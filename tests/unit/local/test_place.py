@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crm_local.account import may_run, may_work_in, unprivileged_account
+from crm_local.account import may_run, may_work_in, plain_environment, unprivileged_account
 from crm_local.failure import LocalFailure
 from crm_local.place import delete_place, far_place, settle
 from crm_local.postgres_binaries import Binaries, copy_of_wheel, find_binaries, wheel_folder
@@ -85,6 +85,7 @@ def test_programs_out_of_reach_are_copied_and_the_copy_makes_a_data_folder(near:
         group=account.gid,
         extra_groups=[],
         cwd=near,
+        env=plain_environment(),
         capture_output=True,
         text=True,
         check=False,
