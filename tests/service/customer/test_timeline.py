@@ -325,13 +325,14 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             """
             INSERT INTO timeline_entries
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
-                   CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'COMMON' END, now() - n * interval '1 minute',
+                   CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'COMMON' END, $4::timestamptz - n * interval '1 minute',
                    '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
             FROM generate_series(1, $3) n
             """,
             tenant_id,
             account_id,
             2 * MANY,
+            NOW,
         )
         await connection.execute("ANALYZE timeline_entries")
     finally:
@@ -345,8 +346,8 @@ async def explain(
     tree = parse_filter(filter, LISTING.fields) if filter else EVERYTHING
     order = parse_order_by(order_by, LISTING.orders, LISTING.default_order)
     page = select_page(LISTING, Scope.ALL, Shaped.of(tree), order, (False, False) if deep else None)
-    values = filter_values(tree, FilterContext(datetime.now(UTC))) | {"account_id": account_id, "page_limit": 51}
-    values |= {"after_0": datetime.now(UTC) - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
+    values = filter_values(tree, FilterContext(NOW)) | {"account_id": account_id, "page_limit": 51}
+    values |= {"after_0": NOW - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
     explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {page.sql}", page.names, page.constants)
     async with customer.unit_of_work(tenant_id) as work:
         row = await work.one(explained, **values)
