@@ -19,8 +19,6 @@ from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
 AccountEvent = customer.AccountCreated | customer.AccountUpdated | customer.AccountStatusChanged
-# An order is released when it is placed, or later from its hold.
-OrderReleased = sales.OrderPlaced | sales.OrderReleased
 CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
 
 
@@ -42,7 +40,7 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    async def order_released(work: UnitOfWork, event: Event, released: OrderReleased) -> None:
+    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderPlaced | sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
         put_order(work, order_credit(event, released.order, "RELEASED"))
 
