@@ -17,7 +17,7 @@ from sqlalchemy import Table
 
 
 class Versioned(Protocol):
-    """What every entity has; those of these that a rule changes are dataclasses."""
+    """What every entity is: a dataclass with an id, a version, and the time of its last change."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -55,7 +55,7 @@ class Records(Generic[Entity]):
             return before
         saved = replace(after, version=before.version + 1, update_time=max(work.now, before.update_time))
         work.save(self.table, self.row(saved), version=before.version)
-        self._tell(work, before, saved, event(saved), news(before, saved))
+        self._tell(work, before, saved, event(saved), changed_names(before, saved))
         return saved
 
     def _tell(self, work: UnitOfWork, before: Entity | None, after: Entity, event: Message, names: list[str]) -> None:
@@ -65,14 +65,14 @@ class Records(Generic[Entity]):
         emit(work, event, aggregate_type=self.resource_type, id=after.id, version=after.version)
 
 
-def news(before: Versioned, after: Versioned) -> list[str]:
+def changed_names(before: Versioned, after: Versioned) -> list[str]:
     """The fields that changed, without those that only follow from others (`compare=False`)."""
     compared = {field.name for field in fields(after) if field.compare}
     return [name for name in changed_fields(before, after) if name in compared]
 
 
 def money_columns(amount: Money) -> dict[str, Any]:
-    """The columns of the amount after which a row's currency is called."""
+    """The columns `amount` and `currency_code` of a row."""
     return {"amount": amount.amount, "currency_code": amount.currency_code}
 
 

@@ -34,7 +34,7 @@ from crm_sales.pools.claims import Claimant, PoolEntry, check_claim
 from crm_sales.pools.model import Pool
 from crm_sales.pools.protection import FollowUp
 from crm_sales.pools.queries import get_pool
-from crm_sales.saving import Records, news
+from crm_sales.saving import Records, changed_names
 
 RECORDS: Records[Lead] = Records("lead", leads, row_of)
 
@@ -64,7 +64,7 @@ async def update_lead(work: UnitOfWork, id: UUID, values: dict[str, Any], *, eta
     check_etag(etag, before.version)
     check_in_reach(work, before)
     after = before.update(values)
-    return RECORDS.save(work, before, after, partial(lead_updated, changed_fields=news(before, after)))
+    return RECORDS.save(work, before, after, partial(lead_updated, changed_fields=changed_names(before, after)))
 
 
 async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
@@ -119,14 +119,14 @@ async def record_follow_up(work: UnitOfWork, id: UUID, follow_up: FollowUp, *, n
 
 
 async def qualify_lead(work: UnitOfWork, id: UUID, *, etag: str = "") -> Lead:
-    """Say that there is something in it."""
+    """Qualify a lead: it is worth selling to."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
     return RECORDS.save(work, before, before.qualify(), lead_qualified)
 
 
 async def disqualify_lead(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Lead:
-    """Say that there is nothing in it."""
+    """Disqualify a lead: it will not buy."""
     before = await get_lead(work, id)
     check_etag(etag, before.version)
     check_in_reach(work, before)
@@ -141,5 +141,6 @@ def check_in_reach(work: UnitOfWork, lead: Lead) -> None:
 
 def save(work: UnitOfWork, before: Lead, after: Lead, pool: Pool, event: Callable[[Lead], Message]) -> Lead:
     """Gather a change that may change whose capacity the lead counts against."""
-    count_owned(work, before, after, pool)
-    return RECORDS.save(work, before, after, event)
+    saved = RECORDS.save(work, before, after, event)
+    count_owned(work, before, saved, pool)
+    return saved

@@ -152,16 +152,16 @@ class Lead:
         """It was followed up; the first time makes a NEW lead CONTACTED."""
         self._require_open("followed up")
         state = LeadState.CONTACTED if self.state is LeadState.NEW else self.state
-        return replace(self, state=state, last_follow_up_time=max(self.last_follow_up_time or now, now))
+        return replace(self, state=state, last_follow_up_time=now)
 
     def qualify(self) -> "Lead":
-        """There is something in it."""
+        """It is worth selling to."""
         self._require_move(LeadState.QUALIFIED)
         self._require_owner("qualified")
         return replace(self, state=LeadState.QUALIFIED)
 
     def disqualify(self, reason: str) -> "Lead":
-        """There is nothing in it. Not while it is being converted."""
+        """It will not buy. Not while it is being converted."""
         self._require_move(LeadState.DISQUALIFIED)
         self._require_not_converting("disqualified")
         return replace(self, state=LeadState.DISQUALIFIED, disqualify_reason=reason, safe_until_time=None)

@@ -29,7 +29,7 @@ from crm_sales.opportunities.wire import (
 from crm_sales.pipelines.commands import require_unchanged
 from crm_sales.pipelines.model import Pipeline
 from crm_sales.pipelines.queries import get_pipeline, pipeline_or_default
-from crm_sales.saving import Records, money_columns, news
+from crm_sales.saving import Records, changed_names, money_columns
 
 MoveEvent = Callable[[Opportunity, StageChange], Message]
 # How many opportunities follow their pipeline in one transaction.
@@ -89,7 +89,7 @@ async def update_opportunity(work: UnitOfWork, id: UUID, values: dict[str, Any],
         values["owner_team_id"] = await owner_team(work, values["owner_id"], field="opportunity.owner_id")
     await require_team(work, values)
     after = before.update(values)
-    return RECORDS.save(work, before, after, partial(opportunity_updated, changed_fields=news(before, after)))
+    return RECORDS.save(work, before, after, partial(opportunity_updated, changed_fields=changed_names(before, after)))
 
 
 async def move_opportunity(
@@ -107,7 +107,7 @@ async def move_opportunity(
 
 
 async def win_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Opportunity:
-    """Say that the deal is made."""
+    """Win an opportunity: the deal is made."""
     before = await get_opportunity(work, id)
     check_etag(etag, before.version)
     pipeline = await get_pipeline(work, before.pipeline_id)
@@ -115,7 +115,7 @@ async def win_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str 
 
 
 async def lose_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Opportunity:
-    """Say that the deal will not be made."""
+    """Lose an opportunity: the deal will not be made."""
     before = await get_opportunity(work, id)
     check_etag(etag, before.version)
     return save_move(work, before, before.lose(reason, now=work.now), reason, opportunity_lost)

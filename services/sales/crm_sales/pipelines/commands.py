@@ -15,7 +15,7 @@ from crm_sales.pipelines.model import ForecastCategory, Pipeline, Stage
 from crm_sales.pipelines.queries import default_pipeline_id, find_pipeline, get_pipeline, pipeline_of_version
 from crm_sales.pipelines.tables import pipeline_stages, pipelines
 from crm_sales.pipelines.wire import pipeline_created, pipeline_updated
-from crm_sales.saving import Records, news
+from crm_sales.saving import Records, changed_names
 
 RECORDS: Records[Pipeline] = Records("pipeline", pipelines, row_of)
 # What a tenant starts with: name, probability in percent, forecast category.
@@ -64,7 +64,7 @@ async def update_pipeline(work: UnitOfWork, id: UUID, values: dict[str, Any], *,
             await remove_stage(work, stage)
     for added in kept - {stage.id for stage in before.stages}:
         work.insert(pipeline_stages, {"id": added, "pipeline_id": id})
-    return RECORDS.save(work, before, after, partial(pipeline_updated, changed_fields=news(before, after)))
+    return RECORDS.save(work, before, after, partial(pipeline_updated, changed_fields=changed_names(before, after)))
 
 
 def with_ids(pipeline: Pipeline, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:

@@ -14,7 +14,7 @@ from crm_sales.pools.model import DEFAULT_RULES, Pool
 from crm_sales.pools.queries import default_pool_id, find_pool, get_pool, stored_rules
 from crm_sales.pools.tables import pools
 from crm_sales.pools.wire import pool_created, pool_updated
-from crm_sales.saving import Records, news
+from crm_sales.saving import Records, changed_names
 
 
 def stored(pool: Pool) -> dict[str, Any]:
@@ -37,4 +37,4 @@ async def update_pool(work: UnitOfWork, values: Mapping[str, Any], *, etag: str 
     before = await get_pool(work)
     check_etag(etag, before.version)
     after = replace(before, **values)
-    return RECORDS.save(work, before, after, partial(pool_updated, changed_fields=news(before, after)))
+    return RECORDS.save(work, before, after, partial(pool_updated, changed_fields=changed_names(before, after)))
