@@ -14,9 +14,13 @@ from crm_sales.credit.client import CreditClient
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
+from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.servicer import OpportunityServicer
+from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
+from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
+from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
 from crm_sales.pools.servicer import PoolServicer
 from crm_sales.settings import SalesSettings
@@ -41,6 +45,7 @@ def build(settings: SalesSettings) -> Service:
         OrderServicer(tokens, customer, credit),
         PaymentServicer(tokens, customer),
     ]
+    service.resources = [OPPORTUNITIES, ORDERS, PAYMENTS, PIPELINES]
     follow_events(service.consumers, service.directory, wake=reclaim.wake)
     service.jobs = [reclaim.run]
     service.closers = [customer_peer.close, scoring_peer.close]

@@ -9,7 +9,7 @@ from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_sales.opportunities import commands
-from crm_sales.pipelines.queries import get_pipeline
+from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.wire import NOTHING
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -137,7 +137,7 @@ async def test_an_opportunity_is_not_created_with_the_probability_of_a_pipeline_
 ) -> None:
     with pytest.raises(Conflict, match="pipeline was changed"):
         async with sales.unit_of_work(user.tenant_id) as work:
-            read = await get_pipeline(work, UUID(pipeline.id))
+            read = await PIPELINES.get(work, UUID(pipeline.id))
             await api.pipelines.UpdatePipeline(with_stages(pipeline, staged("x")), metadata=user.metadata)
             commands.open_opportunity(
                 work, read, account_id=new_id(), display_name="Boiler", owner_id=user.id, amount=NOTHING

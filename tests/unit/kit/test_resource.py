@@ -142,7 +142,7 @@ def test_a_create_takes_of_what_a_verb_changes_only_what_a_new_record_has() -> N
 
 
 def test_what_cannot_be_empty_cannot_be_cleared() -> None:
-    assert refused(PLAIN, pb.Account(id=str(ID)), "kind") == [("account.kind", "enum.defined_only")]
+    assert refused(PLAIN, pb.Account(id=str(ID)), "kind") == [("account.kind", "required")]
 
 
 def test_a_wrong_part_is_told_by_its_whole_path() -> None:

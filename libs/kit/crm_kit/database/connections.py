@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -64,6 +65,8 @@ def json_bytes(value: object) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, frozenset | set | tuple):
         return list(value)
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     return str(value)
 
 

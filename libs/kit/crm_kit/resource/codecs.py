@@ -6,6 +6,7 @@
 | UUID | string | uuid | text |
 | date | string, ISO | date | text |
 | datetime | Timestamp | timestamptz | text |
+| timedelta | Duration | in JSON only | text, in seconds |
 | Decimal | string | numeric | text |
 | Money | crm.type.v1.Money | numeric, beside `currency_code` | object |
 | StrEnum | enum with the type's prefix | text | text |
@@ -22,13 +23,14 @@ import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from crm.type.v1 import money_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -37,10 +39,12 @@ from crm_kit.money import Money, parse_money
 from crm_kit.wire import time_from, timestamp
 
 Convert = Callable[[Any], Any]
+Built = TypeVar("Built", bound=Message)
 EnumKind = TypeVar("EnumKind", bound=enum.StrEnum)
 # Descriptors are of the C library or of Python, depending on the platform.
 Field = Any
 TIMESTAMP = "google.protobuf.Timestamp"
+DURATION = "google.protobuf.Duration"
 MONEY = "crm.type.v1.Money"
 
 
@@ -94,6 +98,9 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
     if kind is datetime:
         _expect(field, where, "google.protobuf.Timestamp", lambda each: _message_name(each) == TIMESTAMP)
         return Codec(timestamp, time_from, datetime.fromisoformat)
+    if kind is timedelta:
+        _expect(field, where, DURATION, lambda each: _message_name(each) == DURATION)
+        return Codec(_duration, Duration.ToTimedelta, lambda seconds: timedelta(seconds=float(seconds)))
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _message_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):
@@ -141,6 +148,12 @@ def _uuid_from(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise invalid_field("", "uuid", f"{text!r} is not an id") from None
+
+
+def _duration(value: timedelta) -> Duration:
+    message = Duration()
+    message.FromTimedelta(value)
+    return message
 
 
 _PLAIN: dict[Any, tuple[str, Callable[[Field], bool], Codec]] = {
@@ -299,11 +312,19 @@ def writer_of(hint: Any, field: Field, where: str) -> Convert | None:
 
 
 def to_field(value: Any, field: Field) -> Any:
-    """A value of an entity as a message's field takes it."""
-    if isinstance(value, tuple):
+    """A value of an entity as a message's field takes it; a message is taken as it is."""
+    if isinstance(value, list | tuple):
         return [to_field(each, field) for each in value]
+    if isinstance(value, Message):
+        return value
     write = None if value is None else _codec_of(cast("Hashable", type(value)), field).to_message
     return value if write is None else write(value)
+
+
+def build(message: type[Built], **values: Any) -> Built:
+    """A message of these fields, from values of entities."""
+    fields = message.DESCRIPTOR.fields_by_name
+    return message(**{name: to_field(value, fields[name]) for name, value in values.items()})
 
 
 @functools.cache
@@ -345,8 +366,6 @@ class Reading:
         """The reading of a dataclass's field."""
         annotation = annotation_of(hints_of(kind)[name])
         codec = codec_of(annotation.kind, field, where)
-        declared = next(each for each in dataclasses.fields(kind) if each.name == name)
-        has_default = declared.default is not dataclasses.MISSING
         unset = None if annotation.optional else Unset.UNSET
         plain = codec.from_message is None and not annotation.optional
         return cls(
@@ -355,7 +374,7 @@ class Reading:
             annotation.repeated,
             bool(field.has_presence),
             unset,
-            empty_is_unset=annotation.optional or (has_default and not plain),
+            empty_is_unset=not plain,
         )
 
     def read(self, message: Any) -> Any:

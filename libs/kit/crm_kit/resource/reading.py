@@ -56,6 +56,10 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         check_etag(etag, row["version"])
         return self.entity_from(row)
 
+    async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
+        """The record, if there is one that the reader may see."""
+        return (await self.get_many(reader, [id], scope=scope)).get(id)
+
     async def target(self, reader: Reader, request: Any) -> Entity:
         """The record that a verb's request names by `id` and, if it has to be a certain version, `etag`."""
         return await self.get(reader, UUID(request.id), etag=request.etag)

@@ -3,6 +3,7 @@
 Everything is checked and compiled once, when the declaration is imported.
 """
 
+import dataclasses
 import operator
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -152,7 +153,7 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in fields, name, f"every entity has it; add it to {entity}")
         for name in shown:
             self._require(name in self.hints, name, f"the contract has it; add it to {entity} as a field or a property")
-            if self.contract[name].settable:
+            if self.contract[name].given:
                 self._require(name in fields, name, f"callers may set it; make it a field of {entity}")
         for name in fields:
             self._require(
@@ -178,7 +179,8 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def default_of(self, name: str) -> Any:
         """The value that a new record has in a field; dataclasses.MISSING where it must be given."""
-        return cast("Any", self.entity).__dataclass_fields__[name].default
+        field = cast("Any", self.entity).__dataclass_fields__[name]
+        return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
     def place_in(self, event: type[Message]) -> str:
         """The field of an event that carries the resource."""

@@ -14,7 +14,7 @@ from crm_kit.errors import NotFound
 from crm_kit.events.outbox import emit
 from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
-from crm_kit.resource.codecs import to_field
+from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import snake
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import Entity, Shown
@@ -93,10 +93,8 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
         record: Any = entity
-        fields = event.DESCRIPTOR.fields_by_name
-        values = {name: to_field(value, fields[name]) for name, value in told.items()}
-        values[self.place_in(event)] = self.message(work, entity)
-        emit(work, event(**values), aggregate_type=self.noun, id=record.id, version=record.version)
+        message = build(event, **{self.place_in(event): self.message(work, entity)}, **told)
+        emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
 
     # --- history
 

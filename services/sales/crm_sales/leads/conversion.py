@@ -29,7 +29,8 @@ from crm_sales.leads.wire import (
     lead_converted,
 )
 from crm_sales.opportunities.commands import open_opportunity
-from crm_sales.pipelines.queries import get_pipeline, pipeline_or_default
+from crm_sales.pipelines.queries import pipeline_or_default
+from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
 # Asking again would be answered the same way.
@@ -133,7 +134,7 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) 
         return before
     opportunity = open_opportunity(
         work,
-        await get_pipeline(work, pipeline_id),
+        await PIPELINES.get(work, pipeline_id),
         account_id=before.account_id,
         display_name=wanted.opportunity_name or before.company_name or before.display_name,
         amount=wanted.amount,

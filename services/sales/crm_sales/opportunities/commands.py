@@ -1,55 +1,37 @@
 """Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.directory.access import owner_team, require_users
-from crm_kit.etags import check_etag
+from crm_kit.directory.access import owned_by, require_users
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.commands import require_account
-from crm_sales.opportunities.model import Opportunity, StageChange, stage_change
-from crm_sales.opportunities.queries import get_opportunity, outdated_opportunities
-from crm_sales.opportunities.tables import opportunities, stage_changes
-from crm_sales.opportunities.wire import (
-    opportunity_created,
-    opportunity_lost,
-    opportunity_moved,
-    opportunity_reopened,
-    opportunity_updated,
-    opportunity_won,
-)
+from crm_sales.opportunities.model import Opportunity, stage_change
+from crm_sales.opportunities.queries import outdated_opportunities
+from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.opportunities.tables import stage_changes
 from crm_sales.pipelines.commands import require_unchanged
 from crm_sales.pipelines.model import Pipeline
-from crm_sales.pipelines.queries import get_pipeline, pipeline_or_default
-from crm_sales.saving import Records, changed_names, money_columns
+from crm_sales.pipelines.queries import pipeline_or_default
+from crm_sales.pipelines.resource import PIPELINES
 
-MoveEvent = Callable[[Opportunity, StageChange], Message]
 # How many opportunities follow their pipeline in one transaction.
 BATCH = 200
-
-
-def stored(opportunity: Opportunity) -> dict[str, Any]:
-    """The opportunity's row."""
-    return row_of(opportunity) | money_columns(opportunity.amount)
-
-
-RECORDS = Records("opportunity", opportunities, stored)
 
 
 async def create_opportunity(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Opportunity:
     """Create an opportunity; the caller becomes its owner unless one is named."""
     await require_account(work, customer, values["account_id"], field="opportunity.account_id")
-    pipeline = await pipeline_or_default(work, values.pop("pipeline_id"))
-    values["owner_id"] = values["owner_id"] or work.actor.user_id
-    values["owner_team_id"] = await owner_team(work, values["owner_id"], field="opportunity.owner_id")
+    pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
+    values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
     await require_team(work, values)
     return open_opportunity(work, pipeline, **values)
 
@@ -76,70 +58,57 @@ def open_opportunity(
         **values,
     )
     require_unchanged(work, pipeline)
-    RECORDS.create(work, opportunity, opportunity_created(opportunity))
-    return opportunity
+    return OPPORTUNITIES.create(work, opportunity)
 
 
-async def update_opportunity(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Opportunity:
+async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
     if "owner_id" in values:
-        values["owner_id"] = values["owner_id"] or before.owner_id
-        values["owner_team_id"] = await owner_team(work, values["owner_id"], field="opportunity.owner_id")
+        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="opportunity.owner_id")
     await require_team(work, values)
-    after = before.update(values)
-    return RECORDS.save(work, before, after, partial(opportunity_updated, changed_fields=changed_names(before, after)))
+    return OPPORTUNITIES.save(work, before, before.update(values), events.OpportunityUpdated)
 
 
 async def move_opportunity(
-    work: UnitOfWork, id: UUID, stage_id: UUID, *, override_reason: str | None, etag: str = ""
+    work: UnitOfWork, before: Opportunity, stage_id: UUID, *, override_reason: str | None
 ) -> Opportunity:
     """Move to another stage. Overriding exit criteria that do not hold needs `opportunities.override`."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await get_pipeline(work, before.pipeline_id)
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
     if override_reason and before.missing(before.stages_to(pipeline, stage_id)):
         work.actor.access.scope("opportunities.override")
     after = before.move(pipeline, stage_id, now=work.now, override=override_reason is not None)
     require_unchanged(work, pipeline)
-    return save_move(work, before, after, override_reason, opportunity_moved)
+    return save_move(work, before, after, override_reason, events.OpportunityMoved)
 
 
-async def win_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Opportunity:
+async def win_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
     """Win an opportunity: the deal is made."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await get_pipeline(work, before.pipeline_id)
-    return save_move(work, before, before.win(pipeline, reason, now=work.now), reason, opportunity_won)
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
+    return save_move(work, before, before.win(pipeline, reason, now=work.now), reason, events.OpportunityWon)
 
 
-async def lose_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Opportunity:
+def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
     """Lose an opportunity: the deal will not be made."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    return save_move(work, before, before.lose(reason, now=work.now), reason, opportunity_lost)
+    return save_move(work, before, before.lose(reason, now=work.now), reason, events.OpportunityLost)
 
 
-async def reopen_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Opportunity:
+async def reopen_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
     """Take a won or lost opportunity up again."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await get_pipeline(work, before.pipeline_id)
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
     require_unchanged(work, pipeline)
-    return save_move(work, before, before.reopen(pipeline), reason, opportunity_reopened)
+    return save_move(work, before, before.reopen(pipeline), reason, events.OpportunityReopened)
 
 
 def save_move(
-    work: UnitOfWork, before: Opportunity, after: Opportunity, reason: str | None, event: MoveEvent
+    work: UnitOfWork, before: Opportunity, after: Opportunity, reason: str | None, event: type[Message]
 ) -> Opportunity:
     """Gather a move with its line of the stage history and its event."""
     if after == before:
         return before
     change = stage_change(before, after, now=work.now, actor_id=work.actor.user_id, reason=reason)
-    row = row_of(change) | {"opportunity_id": after.id} | money_columns(change.amount)
-    work.insert(stage_changes, row)
-    return RECORDS.save(work, before, after, lambda saved: event(saved, change))
+    amount = {"amount": change.amount.amount, "currency_code": change.amount.currency_code}
+    work.insert(stage_changes, row_of(change) | {"opportunity_id": after.id} | amount)
+    return OPPORTUNITIES.save(work, before, after, event, stage_change=change)
 
 
 async def follow_pipeline(work: UnitOfWork, pipeline_id: UUID) -> None:
@@ -155,13 +124,12 @@ async def follow_pipeline(work: UnitOfWork, pipeline_id: UUID) -> None:
 async def _follow_batch(work: UnitOfWork, pipeline_id: UUID, after_id: UUID) -> UUID | None:
     """One batch; the id after which the next one begins, None after the last."""
     async with unit_of_work(work.database, work.actor, scope=Scope.ALL, now=work.now) as own:
-        pipeline = await get_pipeline(own, pipeline_id)
+        pipeline = await PIPELINES.get(own, pipeline_id)
         found = await outdated_opportunities(own, pipeline, after_id=after_id, batch=BATCH)
         if not found:
             return None
         require_unchanged(own, pipeline)
-        updated = partial(opportunity_updated, changed_fields=["probability_percent"])
         for before in found:
-            RECORDS.save(own, before, before.follow(pipeline), updated)
+            OPPORTUNITIES.save(own, before, before.follow(pipeline), events.OpportunityUpdated)
         await own.flush_many()
     return found[-1].id

@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
-from crm_kit.money import Money
+from crm_kit.money import Money, check_minor_unit
 
 from crm_sales.pipelines.model import Pipeline, Stage
 
 WHOLE = Decimal(100)
+NOTHING = Money(Decimal(0), "CNY")
 
 
 class OpportunityState(StrEnum):
@@ -43,7 +44,6 @@ class Opportunity:
     id: UUID
     account_id: UUID
     display_name: str
-    amount: Money
     pipeline_id: UUID
     stage_id: UUID
     stage_time: datetime
@@ -51,6 +51,7 @@ class Opportunity:
     owner_id: UUID
     create_time: datetime
     update_time: datetime
+    amount: Money = NOTHING
     version: int = 1
     state: OpportunityState = OpportunityState.OPEN
     expected_close_date: date | None = None
@@ -69,11 +70,12 @@ class Opportunity:
     def __post_init__(self) -> None:
         if self.amount.amount < 0:
             raise invalid_field("opportunity.amount", "not_negative", f"{self.amount} is below zero")
+        check_minor_unit(self.amount, field="opportunity.amount")
         check_team(self.team)
 
     def update(self, values: Mapping[str, Any]) -> "Opportunity":
         """With new values of some fields; only while it is OPEN."""
-        self._require_open("changed")
+        self.require_open("changed")
         return replace(self, **values)
 
     def move(self, pipeline: Pipeline, stage_id: UUID, *, now: datetime, override: bool = False) -> "Opportunity":
@@ -82,7 +84,7 @@ class Opportunity:
         Forward, the exit criteria of every stage left or passed must hold unless `override`; backward is free.
         Errors: STAGE_NOT_IN_PIPELINE; ILLEGAL_STATE when it is not OPEN, or naming what is missing.
         """
-        self._require_open("moved")
+        self.require_open("moved")
         if stage_id == self.stage_id:
             return self
         if not override:
@@ -93,19 +95,18 @@ class Opportunity:
 
     def win(self, pipeline: Pipeline, reason: str, *, now: datetime) -> "Opportunity":
         """The deal is made; the exit criteria of its stage must hold."""
-        self._require_open("won")
+        self.require_open("won")
         self._require_exit((pipeline.stage(self.stage_id),))
         return self._closed(OpportunityState.WON, 100, reason, now)
 
     def lose(self, reason: str, *, now: datetime) -> "Opportunity":
         """The deal will not be made."""
-        self._require_open("lost")
+        self.require_open("lost")
         return self._closed(OpportunityState.LOST, 0, reason, now)
 
     def reopen(self, pipeline: Pipeline) -> "Opportunity":
         """Take a WON or LOST opportunity up again, in the stage it was in."""
-        if self.state is OpportunityState.OPEN:
-            raise FailedPrecondition("an opportunity that is OPEN cannot be reopened; it must be WON or LOST")
+        self.require_closed()
         probability = pipeline.stage(self.stage_id).probability_percent
         opened = replace(self, state=OpportunityState.OPEN, probability_percent=probability)
         return replace(opened, close_reason=None, close_time=None)._counted()
@@ -140,7 +141,13 @@ class Opportunity:
             case _:
                 return self.fields.get(name, "").strip()
 
-    def _require_open(self, done: str) -> None:
+    def require_closed(self) -> None:
+        """Only a WON or LOST opportunity is reopened."""
+        if self.state is OpportunityState.OPEN:
+            raise FailedPrecondition("an opportunity that is OPEN cannot be reopened; it must be WON or LOST")
+
+    def require_open(self, done: str) -> None:
+        """Most of what can be `done` needs an OPEN one."""
         if self.state is not OpportunityState.OPEN:
             raise FailedPrecondition(f"an opportunity that is {self.state} cannot be {done}; it must be OPEN")
 

@@ -90,11 +90,11 @@ class Order:
     account_id: UUID
     currency_code: str
     lines: tuple[OrderLine, ...]
-    payment_days: int
     paid_amount: Money
     owner_id: UUID
     create_time: datetime
     update_time: datetime
+    payment_days: int = 30
     version: int = 1
     state: OrderState = OrderState.DRAFT
     hold_reasons: tuple[HoldReason, ...] = ()
@@ -137,6 +137,10 @@ class Order:
         """Only a DRAFT is placed."""
         self._require(OrderState.DRAFT, "placed")
 
+    def require_on_hold(self) -> None:
+        """Only an order that is ON_HOLD is released."""
+        self._require(OrderState.ON_HOLD, "released")
+
     def place(self, hold_reasons: tuple[HoldReason, ...], *, now: datetime) -> "Order":
         """Place a draft: ON_HOLD when there are reasons, else RELEASED (or PAID, when it costs nothing)."""
         self.require_draft()
@@ -145,7 +149,7 @@ class Order:
 
     def release_hold(self, reason: str, *, now: datetime, actor_id: UUID) -> "Order":
         """Release an order that is ON_HOLD; the reasons stay on record beside the release."""
-        self._require(OrderState.ON_HOLD, "released")
+        self.require_on_hold()
         return replace(self, state=self._payment_state(), release=Release(actor_id, now, reason))
 
     def pay(self, amount: Money) -> "Order":

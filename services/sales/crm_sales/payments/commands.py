@@ -1,67 +1,43 @@
 """Recording money: the payment, what it pays, and the orders it pays, in one transaction."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
-from crm_kit.money import Money, total
+from crm_kit.money import Money, check_minor_unit, total
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.commands import require_account
 from crm_sales.orders.commands import pay_order
 from crm_sales.orders.model import Order
-from crm_sales.orders.queries import open_orders, order_by_id, order_from
+from crm_sales.orders.queries import open_orders
+from crm_sales.orders.resource import ORDERS
 from crm_sales.payments.allocation import allocate
 from crm_sales.payments.model import Payment, PaymentAllocation
-from crm_sales.payments.tables import payments
-from crm_sales.payments.wire import payment_received
-from crm_sales.saving import Records, money_columns
+from crm_sales.payments.resource import PAYMENTS
 
 
-def stored(payment: Payment) -> dict[str, Any]:
-    """The payment's row."""
-    unallocated = {"unallocated_amount": payment.unallocated_amount.amount}
-    return row_of(payment) | money_columns(payment.amount) | unallocated
-
-
-RECORDS = Records("payment", payments, stored)
-
-
-async def record_payment(
-    work: UnitOfWork,
-    customer: CustomerClient,
-    *,
-    account_id: UUID | None,
-    order_id: UUID | None,
-    amount: Money,
-    receive_time: datetime | None,
-    reference: str | None,
-) -> Payment:
+async def record_payment(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Payment:
     """Record money that came in and allocate it to what is open, the oldest due date first."""
-    account_id, payable = await payer(work, customer, account_id, order_id, amount.currency_code)
+    amount: Money = values["amount"]
+    check_minor_unit(amount, field="payment.amount")
+    paying, named = values.get("account_id"), values["order_id"]
+    account_id, payable = await payer(work, customer, paying, named, amount.currency_code)
     id = new_id()
     shares = allocate(amount, payable)
-    allocations = tuple(pay(work, order, share, payment_id=id) for order, share in shares)
     payment = Payment(
         id=id,
-        account_id=account_id,
-        order_id=order_id,
-        amount=amount,
-        receive_time=receive_time or work.now,
-        reference=reference,
-        allocations=allocations,
+        **{"receive_time": work.now} | values | {"account_id": account_id},
+        allocations=tuple(pay(work, order, share, payment_id=id) for order, share in shares),
         unallocated_amount=amount - total((share for _, share in shares), amount.currency_code),
         owner_id=shares[0][0].owner_id if shares else work.actor.user_id,
         owner_team_id=shares[0][0].owner_team_id if shares else work.actor.access.team_id,
         create_time=work.now,
         update_time=work.now,
     )
-    RECORDS.create(work, payment, payment_received(payment))
-    return payment
+    return PAYMENTS.create(work, payment)
 
 
 async def payer(
@@ -79,10 +55,10 @@ async def payer(
 
 async def payable_order(work: UnitOfWork, order_id: UUID, account_id: UUID | None, currency_code: str) -> Order:
     """The order that is paid; REFERENCE_NOT_FOUND, ORDER_ON_HOLD or ILLEGAL_STATE when it cannot be."""
-    row = await work.one(order_by_id(work.scope), id=order_id)
-    if row is None:
+    found = await ORDERS.get_many(work, [order_id])
+    if order_id not in found:
         raise invalid_field("payment.order_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
-    order = order_from(row)
+    order = found[order_id]
     if account_id not in (None, order.account_id):
         raise invalid_field("payment.account_id", "same_account", "is not the order's account")
     if currency_code != order.currency_code:

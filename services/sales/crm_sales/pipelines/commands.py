@@ -1,23 +1,19 @@
 """Every write on pipelines."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
-from crm_kit.database.connections import row_of
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict, FailedPrecondition, InvalidArgument
-from crm_kit.etags import check_etag
 from crm_kit.ids import new_id
 
 from crm_sales.pipelines.model import ForecastCategory, Pipeline, Stage
-from crm_sales.pipelines.queries import default_pipeline_id, find_pipeline, get_pipeline, pipeline_of_version
-from crm_sales.pipelines.tables import pipeline_stages, pipelines
-from crm_sales.pipelines.wire import pipeline_created, pipeline_updated
-from crm_sales.saving import Records, changed_names
+from crm_sales.pipelines.queries import default_pipeline_id, pipeline_of_version
+from crm_sales.pipelines.resource import PIPELINES
+from crm_sales.pipelines.tables import pipeline_stages
 
-RECORDS: Records[Pipeline] = Records("pipeline", pipelines, row_of)
 # What a tenant starts with: name, probability in percent, forecast category.
 DEFAULT_STAGES = (
     ("Qualification", 10, ForecastCategory.PIPELINE),
@@ -30,14 +26,14 @@ DEFAULT_STAGES = (
 async def provide_default_pipeline(work: UnitOfWork) -> None:
     """Make the tenant's default pipeline unless it is there."""
     id = default_pipeline_id(work.tenant_id)
-    if await find_pipeline(work, id) is None:
+    if await PIPELINES.find(work, id) is None:
         stages = tuple(
             Stage(name, uuid5(id, name), probability, category) for name, probability, category in DEFAULT_STAGES
         )
         add_pipeline(work, Pipeline(id, "Sales", stages, work.now, work.now, is_default=True))
 
 
-async def create_pipeline(work: UnitOfWork, *, display_name: str, stages: tuple[Stage, ...]) -> Pipeline:
+def create_pipeline(work: UnitOfWork, *, display_name: str, stages: tuple[Stage, ...]) -> Pipeline:
     """Create a pipeline; its stages are all new."""
     fresh = tuple(replace(stage, id=new_id()) for stage in stages)
     return add_pipeline(work, Pipeline(new_id(), display_name, fresh, work.now, work.now))
@@ -45,16 +41,14 @@ async def create_pipeline(work: UnitOfWork, *, display_name: str, stages: tuple[
 
 def add_pipeline(work: UnitOfWork, pipeline: Pipeline) -> Pipeline:
     """Gather a new pipeline with the keys of its stages."""
-    RECORDS.create(work, pipeline, pipeline_created(pipeline))
+    PIPELINES.create(work, pipeline)
     for stage in pipeline.stages:
         work.insert(pipeline_stages, {"id": stage.id, "pipeline_id": pipeline.id})
     return pipeline
 
 
-async def update_pipeline(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Pipeline:
+async def update_pipeline(work: UnitOfWork, before: Pipeline, values: dict[str, Any]) -> Pipeline:
     """Change name or stages. A stage with opportunities in it cannot be removed: STAGE_IN_USE."""
-    before = await get_pipeline(work, id)
-    check_etag(etag, before.version)
     if "stages" in values:
         values["stages"] = with_ids(before, values["stages"])
     after = replace(before, **values)
@@ -63,8 +57,8 @@ async def update_pipeline(work: UnitOfWork, id: UUID, values: dict[str, Any], *,
         if stage.id not in kept:
             await remove_stage(work, stage)
     for added in kept - {stage.id for stage in before.stages}:
-        work.insert(pipeline_stages, {"id": added, "pipeline_id": id})
-    return RECORDS.save(work, before, after, partial(pipeline_updated, changed_fields=changed_names(before, after)))
+        work.insert(pipeline_stages, {"id": added, "pipeline_id": before.id})
+    return PIPELINES.save(work, before, after, events.PipelineUpdated)
 
 
 def with_ids(pipeline: Pipeline, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
