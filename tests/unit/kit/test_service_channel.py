@@ -12,7 +12,8 @@ from crm_kit.rpc import connections
 from crm_kit.rpc.calls import Call, Reply
 from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.link import calling
-from crm_kit.rpc.link.serving import METHOD, TERMS, Terms
+from crm_kit.rpc.link.frames import METHOD
+from crm_kit.rpc.link.serving import TERMS, Terms
 
 from tests.unit.kit.replicas import READ, WRITE, Gate, Replica, Service, an_address, channel, echo, replica
 

@@ -6,14 +6,12 @@ import random
 from collections.abc import Iterator
 
 import grpc
-import structlog
 
 from crm_kit.rpc.calls import Call, Reply, failure
 from crm_kit.rpc.link.calling import Link, NoLinkError, Notify, UnreachableError, open_link
 from crm_kit.rpc.link.frames import MAX_FRAME_BYTES
 from crm_kit.rpc.retries import backoff
 
-log = structlog.get_logger()
 # With its own, gRPC takes so much without question; of more than that it is the judge.
 MAX_METADATA_BYTES = 7 * 1024
 # Bounds of the unary way, where no terms were told.
@@ -27,7 +25,6 @@ OPTIONS = (
     # A replica that vanished without a word is noticed.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 500),

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from crm_kit.contract import contract_problems
 from crm_kit.rpc.calls import Call, Handler
-from crm_kit.rpc.link import serving
+from crm_kit.rpc.link.frames import CONTRACT
 from crm_kit.rpc.link.serving import MAX_RESPONSE_BYTES, TERMS, LinkServer, Terms
 from crm_kit.rpc.methods import methods_of
 from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, Pipeline
@@ -69,7 +69,7 @@ class Server:
             self._server.add_generic_rpc_handlers((unary_methods(servicer.contract, handlers),))
         if self._serves_links:
             self._server.add_generic_rpc_handlers((self._links.generic_handler(),))
-            names.append(serving.CONTRACT.full_name)
+            names.append(CONTRACT.full_name)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         # Alive is not ready: a missing database must not get the process killed.

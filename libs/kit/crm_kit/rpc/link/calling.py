@@ -12,10 +12,9 @@ from crm.link.v1 import link_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from crm_kit.rpc.calls import Call, Reply, failure
-from crm_kit.rpc.link.frames import Outbox, call_frame, cancel_frame, reply_of
+from crm_kit.rpc.link.frames import METHOD, Outbox, call_frame, cancel_frame, reply_of
 
 log = structlog.get_logger()
-METHOD = "/crm.link.v1.LinkService/Connect"
 OPEN_SECONDS = 2.0
 MAX_ID = 2**32 - 1
 Notify = Callable[[], None]

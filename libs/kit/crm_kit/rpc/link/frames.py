@@ -13,6 +13,8 @@ from crm.link.v1 import link_pb2 as pb
 
 from crm_kit.rpc.calls import Call, Metadata, Reply
 
+CONTRACT = pb.DESCRIPTOR.services_by_name["LinkService"]
+METHOD = f"/{CONTRACT.full_name}/Connect"
 # The longest request that goes through a link, metadata included, and the longest piece of a response.
 MAX_FRAME_BYTES = 64 * 1024
 # One write carries about this much: enough to coalesce, little enough for others to get in between.

@@ -11,11 +11,9 @@ from crm.link.v1 import link_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from crm_kit.rpc.calls import Call, Handler, Reply
-from crm_kit.rpc.link.frames import Outbox, call_of
+from crm_kit.rpc.link.frames import CONTRACT, Outbox, call_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
-CONTRACT = pb.DESCRIPTOR.services_by_name["LinkService"]
-METHOD = f"/{CONTRACT.full_name}/Connect"
 # Room for the largest page of the widest resource.
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 # A link ends in peace before its connection is ended by age, at a part of that age that differs from link to link.
