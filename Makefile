@@ -59,6 +59,9 @@ bench: build ## Speed beside the bare and the naive program; writes build/bench.
 search-bench: build ## Search among a million accounts; writes build/search_bench.json
 	@$(BIN)/python -m tests.load.search_bench
 
+link-bench: build ## What a call costs over a link and without; writes build/link_bench.json
+	@$(BIN)/python -m tests.load.link_bench
+
 chaos: build ## Kill every kind of process under load and count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
 
@@ -89,4 +92,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help test-any-day migration routes story bench search-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help test-any-day migration routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

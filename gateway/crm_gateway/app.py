@@ -53,7 +53,7 @@ def create_app(
     """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
     contract = contract or checked_contract()
     served = list(operations(contract))
-    channels = Channels(settings.addresses, (each.rpc for each in served), max_message_bytes=settings.max_message_bytes)
+    channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels

@@ -93,7 +93,11 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
-    server = Server(settings.listen_address, connection_max_age_seconds=settings.connection_max_age_seconds)
+    server = Server(
+        settings.listen_address,
+        connection_max_age_seconds=settings.connection_max_age_seconds,
+        links=settings.links,
+    )
     await server.start([*service.servicers, ResourceServicer(service.resources)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
