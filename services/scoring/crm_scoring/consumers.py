@@ -18,7 +18,7 @@ from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
 AccountEvent = customer.AccountCreated | customer.AccountUpdated | customer.AccountStatusChanged
-CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
+CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
 
 
 def follow_accounts(consumers: Consumers) -> None:
@@ -63,5 +63,5 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
     consumers.on(sales.OrderHeld, order_held)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
-    consumers.on(service_desk.CaseOpened, case_changed)
+    consumers.on(service_desk.CaseCreated, case_changed)
     consumers.on(service_desk.CaseClosed, case_changed)
