@@ -77,7 +77,7 @@ class Calendar:
         return business_hours(self.time_zone, self.weekly, self.exceptions)
 
     def check(self) -> None:
-        """Raise InvalidArgument CALENDAR_INVALID for hours that cannot be, or for one that hardly ever opens."""
+        """Raise InvalidArgument CALENDAR_INVALID for impossible hours, or less than an hour of them a week."""
         if self.business_hours.minutes_a_week < MIN_MINUTES_A_WEEK:
             raise _invalid("weekly", "open", "must be open for at least an hour a week")
 

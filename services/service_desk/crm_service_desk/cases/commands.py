@@ -69,7 +69,7 @@ async def update_case(
     before = await get_case(work, id)
     check_etag(etag, before.version)
     after = before.update(values)
-    if not after.is_promised_anew(before):
+    if not after.may_change_level(before):
         return await save_move(work, before, CaseMove(after), updated(before))
     log = await get_log(work, id)
     level = await level_for(work, after)

@@ -75,8 +75,9 @@ _ARRIVALS = {
     _S.CANCELLED: CaseEventKind.CANCELLED,
 }
 
-# What conditions of service levels test: the fields of a case that they know, and those that decide anew when changed.
+# What conditions of service levels can test.
 TESTED = ("kind", "priority", "impact", "urgency", "channel", "category")
+# What may bring a case to another service level when it changes.
 DECISIVE = ("impact", "urgency", "channel", "category", "account_id")
 
 
@@ -128,7 +129,7 @@ class Case:
     # --- what is promised
 
     def at(self, now: datetime) -> "Case":
-        """As it is shown at `now`: a due time that has passed since it was written has broken its promise."""
+        """As it is shown at `now`: promises that have fallen due since it was written are broken."""
         shown = tuple(each.at(now) for each in self.milestones)
         return self if shown == self.milestones else replace(self, milestones=shown, breached=_is_breached(shown))
 
@@ -186,8 +187,8 @@ class Case:
             raise FailedPrecondition(f"the priority of a case that is {self.state} cannot be changed")
         return replace(after, priority=priority_of(after.impact, after.urgency))
 
-    def is_promised_anew(self, before: "Case") -> bool:
-        """Whether a change since `before` may have brought it to another service level."""
+    def may_change_level(self, before: "Case") -> bool:
+        """Whether it may have come to another service level by what has changed since `before`."""
         changed = any(getattr(before, name) != getattr(self, name) for name in DECISIVE)
         return changed and self.state not in FINISHED
 
@@ -201,13 +202,13 @@ class Case:
     def assign(self, assignee_id: UUID | None, team_id: UUID | None, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """Assigns it to a user, or to nobody. With an assignee, one that nobody works on is OPEN."""
         case = replace(self, assignee_id=assignee_id, assignee_team_id=team_id)
-        return case.taken_up(now=now, actor_id=actor_id) if assignee_id else CaseMove(case)
+        return case.open_if_unworked(now=now, actor_id=actor_id) if assignee_id else CaseMove(case)
 
     def open(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """Somebody works on it: from NEW, REOPENED, or back from waiting."""
         return self._to(CaseState.OPEN, now=now, actor_id=actor_id)
 
-    def taken_up(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
+    def open_if_unworked(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """OPEN if nobody works on it yet; nothing else changes."""
         return self.open(now=now, actor_id=actor_id) if self.state in UNWORKED else CaseMove(self)
 
@@ -256,7 +257,7 @@ class Case:
         """A message or a call that reached the customer; one that nobody works on is OPEN then."""
         kind = CaseEventKind.CALL if medium is Medium.CALL else CaseEventKind.PUBLIC_REPLY
         said = CaseMove(self).logged(kind, now=now, actor_id=actor_id, text=text).changed(reply_time=now)
-        return said.then(lambda case: case.taken_up(now=now, actor_id=actor_id))
+        return said.then(lambda case: case.open_if_unworked(now=now, actor_id=actor_id))
 
     def note(self, text: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """An internal note: part of the story, no reply to anybody."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.errors import invalid_field
 
 from crm_service_desk.service_levels.model import ASKED_PAUSES, PauseReason, ServiceLevelPolicy
 
@@ -40,10 +40,6 @@ class Fact:
 
     def __post_init__(self) -> None:
         if self.kind is FactKind.PAUSED and self.pause_reason not in ASKED_PAUSES:
-            raise _invalid("pause_reason", "pause_reason", "a pause needs a reason, and RESOLVED is none")
+            raise invalid_field("facts.pause_reason", "pause_reason", "a pause needs a reason, and RESOLVED is none")
         if self.kind is FactKind.POLICY_CHANGED and self.policy is None:
-            raise _invalid("policy", "required", "a change of policy needs the new policy")
-
-
-def _invalid(name: str, rule: str, detail: str) -> InvalidArgument:
-    return invalid_field(f"facts.{name}", rule, detail)
+            raise invalid_field("facts.policy", "required", "a change of policy needs the new policy")

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
 
-from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.errors import invalid_field
 
 WARNING_PERCENT = 75
 MAX_POSITION = 1_000_000
@@ -54,7 +54,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if min(self.business_minutes, self.working_days) < 0 or bool(self.business_minutes) is bool(self.working_days):
-            raise _invalid("target", "one", "must have business_minutes or working_days, and not both")
+            raise invalid_field("target", "one", "must have business_minutes or working_days, and not both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class MilestoneTarget:
 
     def __post_init__(self) -> None:
         if PauseReason.RESOLVED in self.pauses:
-            raise _invalid("pauses", "pause_reason", "RESOLVED cannot be asked for: a resolved case is always paused")
+            raise invalid_field(
+                "pauses", "pause_reason", "RESOLVED cannot be asked for: a resolved case is always paused"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,3 @@ def default_service_level(tenant_id: UUID, *, now: datetime) -> ServiceLevel:
         position=MAX_POSITION,
         is_default=True,
     )
-
-
-def _invalid(name: str, rule: str, detail: str) -> InvalidArgument:
-    return invalid_field(f"service_level.{name}", rule, detail, reason="CALENDAR_INVALID")
