@@ -86,7 +86,7 @@ class World:
             "Callable[..., Any]",
             self.services[rpc.owner].channel.unary_unary(
                 rpc.path,
-                request_serializer=type(request).SerializeToString,
+                request_serializer=lambda message: rpc.preset + message.SerializeToString(),
                 response_deserializer=GetMessageClass(rpc.response).FromString,
             ),
         )

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from time import perf_counter
+from time import thread_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -217,10 +217,11 @@ def test_hours_that_never_open_are_refused_when_they_are_asked(target: Target) -
 def test_a_due_time_ten_years_ahead_does_not_walk_through_the_seconds() -> None:
     start, ten_years = shanghai("2026-03-02T09:00"), within(10 * 250 * 8 * HOUR)
     due_time(SHANGHAI, start, ten_years)
-    began = perf_counter()
+    began = thread_time()
     for _ in range(100):
         due_time(SHANGHAI, start, ten_years)
-    assert (perf_counter() - began) / 100 < 0.005
+    # Time of the processor, which a machine that is busy with something else does not lengthen.
+    assert (thread_time() - began) / 100 < 0.005
 
 
 @given(

@@ -8,82 +8,85 @@ from crm_kit.history import list_changes
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 
-from crm_sales.accounts.wire import Customer
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.opportunities import commands
-from crm_sales.opportunities.queries import LISTING, MOVES, get_opportunity, move_from, opportunity_from
-from crm_sales.opportunities.wire import CHANGEABLE, FIELDS, id_as_text, move_to_pb, opportunity_to_pb
-from crm_sales.pipelines.queries import get_pipelines
-from crm_sales.tenants.provision import Provision
+from crm_sales.opportunities.queries import (
+    LISTING,
+    STAGE_CHANGES,
+    get_opportunity,
+    opportunity_from,
+    stage_change_from,
+)
+from crm_sales.opportunities.wire import CHANGEABLE, FIELDS, opportunity_to_pb, stage_change_to_pb
 
 
 class OpportunityServicer:
     contract = pb.DESCRIPTOR.services_by_name["OpportunityService"]
 
-    def __init__(self, tokens: PageTokens, provision: Provision, customer: Customer) -> None:
+    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
         self._tokens = tokens
-        self._provision = provision
         self._customer = customer
 
     async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        await self._provision.ensure(work)
         values = FIELDS.all_of(request.opportunity)
-        return opportunity_to_pb(*await commands.create_opportunity(work, self._customer, values))
+        return opportunity_to_pb(await commands.create_opportunity(work, self._customer, values))
 
     async def GetOpportunity(self, request: pb.GetOpportunityRequest, reader: Reader) -> pb.Opportunity:
-        opportunity = await get_opportunity(reader, UUID(request.id))
-        pipelines = await get_pipelines(reader, [UUID(opportunity.pipeline_id)])
-        return opportunity_to_pb(opportunity, pipelines[opportunity.pipeline_id])
+        return opportunity_to_pb(await get_opportunity(reader, UUID(request.id)))
 
     async def ListOpportunities(
         self, request: pb.ListOpportunitiesRequest, reader: Reader
     ) -> pb.ListOpportunitiesResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        pipelines = await get_pipelines(reader, {row["pipeline_id"] for row in rows})
-        found = [opportunity_to_pb(opportunity_from(row), pipelines[str(row["pipeline_id"])]) for row in rows]
-        return pb.ListOpportunitiesResponse(opportunities=found, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        found = [opportunity_to_pb(opportunity_from(row)) for row in page.rows]
+        return pb.ListOpportunitiesResponse(
+            opportunities=found, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateOpportunity(self, request: pb.UpdateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         values = CHANGEABLE.masked(request.opportunity, request.update_mask)
         id, etag = UUID(request.opportunity.id), request.opportunity.etag
-        return opportunity_to_pb(*await commands.update_opportunity(work, id, values, etag=etag))
+        return opportunity_to_pb(await commands.update_opportunity(work, id, values, etag=etag))
 
     async def MoveOpportunity(self, request: pb.MoveOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         moved = await commands.move_opportunity(
             work,
             UUID(request.id),
-            id_as_text(request.stage_id),
-            override_reason=request.override_reason,
+            UUID(request.stage_id),
+            override_reason=request.override_reason.strip() or None,
             etag=request.etag,
         )
-        return opportunity_to_pb(*moved)
+        return opportunity_to_pb(moved)
 
     async def WinOpportunity(self, request: pb.WinOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
-        return opportunity_to_pb(*await commands.win_opportunity(work, id, request.reason, etag=request.etag))
+        return opportunity_to_pb(await commands.win_opportunity(work, id, request.reason, etag=request.etag))
 
     async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
-        return opportunity_to_pb(*await commands.lose_opportunity(work, id, request.reason, etag=request.etag))
+        return opportunity_to_pb(await commands.lose_opportunity(work, id, request.reason, etag=request.etag))
 
     async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         id = UUID(request.id)
-        return opportunity_to_pb(*await commands.reopen_opportunity(work, id, request.reason, etag=request.etag))
+        return opportunity_to_pb(await commands.reopen_opportunity(work, id, request.reason, etag=request.etag))
 
     async def ListStageChanges(
         self, request: pb.ListStageChangesRequest, reader: Reader
     ) -> pb.ListStageChangesResponse:
         id = UUID(request.id)
         await get_opportunity(reader, id)
-        page = PageOf(request.page_size, request.page_token)
-        rows, next_token = await MOVES.page(reader, page, self._tokens, opportunity_id=id)
-        moves = [move_to_pb(row["number"], move_from(row)) for row in rows]
-        return pb.ListStageChangesResponse(stage_changes=moves, next_page_token=next_token)
+        asked = PageOf(request.page_size, request.page_token)
+        page = await STAGE_CHANGES.page(reader, asked, self._tokens, opportunity_id=id)
+        changes = [stage_change_to_pb(stage_change_from(row)) for row in page.rows]
+        return pb.ListStageChangesResponse(
+            stage_changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def ListOpportunityChanges(
         self, request: pb.ListOpportunityChangesRequest, reader: Reader
     ) -> pb.ListOpportunityChangesResponse:
         await get_opportunity(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "opportunity",
             UUID(request.id),
@@ -91,4 +94,6 @@ class OpportunityServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListOpportunityChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListOpportunityChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

@@ -3,58 +3,27 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 from crm.sales.v1 import events_pb2
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm.type.v1 import money_pb2
-from crm_kit.errors import invalid_field
 from crm_kit.etags import etag_of
-from crm_kit.money import Money, parse_money
-from crm_kit.wire import EnumNames, Fields, id_from, id_text, same, timestamp
-from google.protobuf.message import Message
+from crm_kit.money import Money
+from crm_kit.wire import EnumNames, Fields, id_from, id_text, same, text_or_none, timestamp
 
-from crm_sales.opportunities.model import Opportunity, OpportunityState, Pipeline, StageChange, TeamShare
+from crm_sales.opportunities.model import Opportunity, OpportunityState, StageChange, TeamShare
+from crm_sales.wire import date_from, money_or_nothing, money_to_pb
 
 STATES = EnumNames(pb.Opportunity.State, "STATE_", OpportunityState)
-NOTHING = Money(Decimal(0), "CNY")
-
-
-def money_from(message: Message, name: str, *, field: str) -> Money:
-    """The money in a field of a message; 0 CNY when it is not set."""
-    return money_of(getattr(message, name), field=field) if message.HasField(name) else NOTHING
-
-
-def money_of(value: money_pb2.Money, *, field: str, exact: bool = False) -> Money:
-    """Money of the contract; not finer than the currency's minor unit unless it is a price that is not yet rounded."""
-    money = parse_money(value.amount, value.currency_code, field=field)
-    if not exact and money.rounded() != money:
-        raise invalid_field(f"{field}.amount", "minor_unit", f"{money} is finer than the currency's smallest unit")
-    return money
-
-
-def money_to_pb(money: Money) -> money_pb2.Money:
-    return money_pb2.Money(amount=money.text(), currency_code=money.currency_code)
-
-
-def id_as_text(text: str) -> str:
-    """An id in the one spelling that ids are compared in."""
-    return id_text(id_from(text))
-
-
-def date_from(text: str, *, field: str) -> date | None:
-    """A civil date; None when empty. InvalidArgument when there is no such day."""
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise invalid_field(field, "date", f"{text} is no day of the calendar") from error
 
 
 def amount_from(value: money_pb2.Money) -> Money:
-    return money_of(value, field="opportunity.amount") if value.currency_code else NOTHING
+    return money_or_nothing(value, field="opportunity.amount")
 
 
 def team_from(values: Iterable[pb.TeamShare]) -> tuple[TeamShare, ...]:
-    return tuple(TeamShare(id_as_text(each.user_id), Decimal(each.percent)) for each in values)
+    return tuple(TeamShare(UUID(each.user_id), Decimal(each.percent)) for each in values)
 
 
 def close_date_from(text: str) -> date | None:
@@ -65,37 +34,37 @@ CHANGEABLE = Fields(
     display_name=same,
     amount=amount_from,
     expected_close_date=close_date_from,
-    next_step=same,
-    source=same,
+    next_step=text_or_none,
+    source=text_or_none,
     fields=dict,
-    checked=frozenset,
+    checked=tuple,
     team=team_from,
-    owner_id=id_as_text,
+    owner_id=id_from,
 )
-FIELDS = CHANGEABLE.with_more(account_id=id_as_text, pipeline_id=id_as_text, stage_id=id_as_text)
+FIELDS = CHANGEABLE.with_more(account_id=UUID, pipeline_id=id_from, stage_id=id_from)
 
 
-def opportunity_to_pb(opportunity: Opportunity, pipeline: Pipeline) -> pb.Opportunity:
+def opportunity_to_pb(opportunity: Opportunity) -> pb.Opportunity:
     return pb.Opportunity(
-        id=opportunity.id,
-        account_id=opportunity.account_id,
+        id=str(opportunity.id),
+        account_id=str(opportunity.account_id),
         display_name=opportunity.display_name,
         amount=money_to_pb(opportunity.amount),
         expected_close_date=str(opportunity.expected_close_date or ""),
-        pipeline_id=opportunity.pipeline_id,
-        stage_id=opportunity.stage_id,
+        pipeline_id=str(opportunity.pipeline_id),
+        stage_id=str(opportunity.stage_id),
         stage_time=timestamp(opportunity.stage_time),
         state=STATES.wire(opportunity.state),
-        probability_percent=int(opportunity.probability(pipeline)),
-        next_step=opportunity.next_step,
-        source=opportunity.source,
+        probability_percent=opportunity.probability_percent,
+        next_step=opportunity.next_step or "",
+        source=opportunity.source or "",
         fields=dict(opportunity.fields),
-        checked=sorted(opportunity.checked),
-        team=[pb.TeamShare(user_id=each.user_id, percent=_plain(each.percent)) for each in opportunity.team],
-        owner_id=opportunity.owner_id,
-        owner_team_id=opportunity.owner_team_id,
-        lead_id=opportunity.lead_id,
-        close_reason=opportunity.close_reason,
+        checked=opportunity.checked,
+        team=[pb.TeamShare(user_id=str(each.user_id), percent=f"{each.percent:f}") for each in opportunity.team],
+        owner_id=str(opportunity.owner_id),
+        owner_team_id=id_text(opportunity.owner_team_id),
+        lead_id=id_text(opportunity.lead_id),
+        close_reason=opportunity.close_reason or "",
         close_time=timestamp(opportunity.close_time),
         etag=etag_of(opportunity.version),
         create_time=timestamp(opportunity.create_time),
@@ -103,37 +72,47 @@ def opportunity_to_pb(opportunity: Opportunity, pipeline: Pipeline) -> pb.Opport
     )
 
 
-def move_to_pb(number: int, move: StageChange) -> pb.StageChange:
+def stage_change_to_pb(change: StageChange) -> pb.StageChange:
     return pb.StageChange(
-        number=number,
-        change_time=timestamp(move.at),
-        actor_id=move.actor_id,
-        from_stage_id=move.from_stage_id,
-        to_stage_id=move.to_stage_id,
-        from_state=STATES.wire(move.from_state),
-        to_state=STATES.wire(move.to_state),
-        amount=money_to_pb(move.amount),
-        reason=move.reason,
+        number=change.number,
+        change_time=timestamp(change.change_time),
+        actor_id=str(change.actor_id),
+        from_stage_id=str(change.from_stage_id),
+        to_stage_id=str(change.to_stage_id),
+        from_state=STATES.wire(change.from_state),
+        to_state=STATES.wire(change.to_state),
+        amount=money_to_pb(change.amount),
+        reason=change.reason or "",
     )
 
 
-def opportunity_created(opportunity: Opportunity, pipeline: Pipeline) -> events_pb2.OpportunityCreated:
-    return events_pb2.OpportunityCreated(opportunity=opportunity_to_pb(opportunity, pipeline))
+def opportunity_created(opportunity: Opportunity) -> events_pb2.OpportunityCreated:
+    return events_pb2.OpportunityCreated(opportunity=opportunity_to_pb(opportunity))
 
 
-def opportunity_stage_changed(opportunity: Opportunity, pipeline: Pipeline) -> events_pb2.OpportunityStageChanged:
-    number = opportunity.earlier_moves + len(opportunity.history)
-    change = move_to_pb(number, opportunity.history[-1])
-    return events_pb2.OpportunityStageChanged(opportunity=opportunity_to_pb(opportunity, pipeline), change=change)
+def opportunity_updated(opportunity: Opportunity, *, changed_fields: Iterable[str]) -> events_pb2.OpportunityUpdated:
+    return events_pb2.OpportunityUpdated(opportunity=opportunity_to_pb(opportunity), changed_fields=changed_fields)
 
 
-def opportunity_won(opportunity: Opportunity, pipeline: Pipeline) -> events_pb2.OpportunityWon:
-    return events_pb2.OpportunityWon(opportunity=opportunity_to_pb(opportunity, pipeline))
+def opportunity_moved(opportunity: Opportunity, change: StageChange) -> events_pb2.OpportunityMoved:
+    return events_pb2.OpportunityMoved(
+        opportunity=opportunity_to_pb(opportunity), stage_change=stage_change_to_pb(change)
+    )
 
 
-def opportunity_lost(opportunity: Opportunity, pipeline: Pipeline) -> events_pb2.OpportunityLost:
-    return events_pb2.OpportunityLost(opportunity=opportunity_to_pb(opportunity, pipeline))
+def opportunity_won(opportunity: Opportunity, change: StageChange) -> events_pb2.OpportunityWon:
+    return events_pb2.OpportunityWon(
+        opportunity=opportunity_to_pb(opportunity), stage_change=stage_change_to_pb(change)
+    )
 
 
-def _plain(percent: Decimal) -> str:
-    return f"{percent:f}"
+def opportunity_lost(opportunity: Opportunity, change: StageChange) -> events_pb2.OpportunityLost:
+    return events_pb2.OpportunityLost(
+        opportunity=opportunity_to_pb(opportunity), stage_change=stage_change_to_pb(change)
+    )
+
+
+def opportunity_reopened(opportunity: Opportunity, change: StageChange) -> events_pb2.OpportunityReopened:
+    return events_pb2.OpportunityReopened(
+        opportunity=opportunity_to_pb(opportunity), stage_change=stage_change_to_pb(change)
+    )

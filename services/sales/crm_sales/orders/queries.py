@@ -1,5 +1,6 @@
 """Every SELECT on orders. What the reader may not see is not found."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -20,6 +21,8 @@ from sqlalchemy import Select, bindparam, select
 from crm_sales.orders.model import HoldReason, Order, OrderLine, OrderState, Release
 from crm_sales.orders.tables import orders
 
+# They follow from lines and days; they are stored to be filtered and summed.
+COMPUTED = frozenset({"gross_amount", "due_date"})
 COLUMNS = [column for column in orders.c if column.name != "tenant_id"]
 
 
@@ -57,7 +60,9 @@ LISTING = Listing(
     rows=_listed,
     fields=FilterSchema(
         {
-            **_of(FieldType.UUID, "id", "account_id", "opportunity_id", "owner_id", "owner_team_id"),
+            **_of(FieldType.UUID, "id", "account_id", "opportunity_id"),
+            "owner_id": user_field(orders.c.owner_id),
+            "owner_team_id": team_field(orders.c.owner_team_id),
             **_of(FieldType.TEXT, "currency_code"),
             **_of(FieldType.DATE, "due_date"),
             **_of(FieldType.INSTANT, "place_time", "create_time", "update_time"),
@@ -84,48 +89,35 @@ async def get_order(reader: Reader, id: UUID) -> Order:
     return order_from(row)
 
 
-async def open_orders(reader: Reader, account_id: str, currency_code: str) -> list[Order]:
-    """All orders of an account that wait for money in a currency, whoever owns them."""
+async def open_orders(reader: Reader, account_id: UUID, currency_code: str) -> list[Order]:
+    """All orders of an account that are to be paid in a currency, whoever owns them."""
     rows = await reader.all(open_orders_of_account(), account_id=account_id, currency_code=currency_code)
     return [order_from(row) for row in rows]
 
 
 def order_from(row: Record) -> Order:
     """The entity that a row of `COLUMNS` holds."""
-    values = dict(row)
-    for name in ("id", "account_id", "opportunity_id", "owner_id", "owner_team_id"):
-        values[name] = str(values[name] or "")
-    currency = values["currency_code"]
+    values = {name: value for name, value in row.items() if name not in COMPUTED}
     values["state"] = OrderState(values["state"])
-    values["lines"] = tuple(line_from(each, currency) for each in values["lines"])
+    values["lines"] = tuple(line_from(each) for each in values["lines"])
     values["hold_reasons"] = tuple(HoldReason(**each) for each in values["hold_reasons"])
     values["release"] = release_from(values["release"])
-    values["paid"] = Money(values.pop("paid_amount"), currency)
-    # They follow from lines and days.
-    del values["gross_amount"], values["due_date"]
+    values["paid_amount"] = Money(values["paid_amount"], values["currency_code"])
     return Order(**values)
 
 
-def line_from(stored: dict[str, str], currency_code: str) -> OrderLine:
+def line_from(stored: Mapping[str, Any]) -> OrderLine:
     """A line as JSON keeps it: decimals as text."""
     numbers = {name: Decimal(stored[name]) for name in ("quantity", "discount_percent", "tax_percent")}
-    price = Money(Decimal(stored["unit_price"]), currency_code)
-    return OrderLine(product_id=stored["product"], unit_price=price, **numbers)
+    price = stored["unit_price"]
+    return OrderLine(
+        product=stored["product"], unit_price=Money(Decimal(price["amount"]), price["currency_code"]), **numbers
+    )
 
 
-def stored_line(line: OrderLine) -> dict[str, str]:
-    """The way back."""
-    return {
-        "product": line.product_id,
-        "quantity": str(line.quantity),
-        "unit_price": str(line.unit_price.amount),
-        "discount_percent": str(line.discount_percent),
-        "tax_percent": str(line.tax_percent),
-    }
-
-
-def release_from(stored: dict[str, str] | None) -> Release | None:
+def release_from(stored: Mapping[str, str] | None) -> Release | None:
     """A release as JSON keeps it: its instant as text."""
     if stored is None:
         return None
-    return Release(stored["actor_id"], datetime.fromisoformat(stored["at"]), stored["reason"])
+    release_time = datetime.fromisoformat(stored["release_time"])
+    return Release(UUID(stored["actor_id"]), release_time, stored["reason"])

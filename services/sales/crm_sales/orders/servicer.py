@@ -6,8 +6,8 @@ from crm.sales.v1 import orders_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
-from crm_sales.accounts.wire import Customer
-from crm_sales.credit.wire import Credit
+from crm_sales.accounts.client import CustomerClient
+from crm_sales.credit.client import CreditClient
 from crm_sales.orders import commands
 from crm_sales.orders.queries import LISTING, get_order, order_from
 from crm_sales.orders.wire import FIELDS, order_to_pb, payment_days_of
@@ -16,7 +16,7 @@ from crm_sales.orders.wire import FIELDS, order_to_pb, payment_days_of
 class OrderServicer:
     contract = pb.DESCRIPTOR.services_by_name["OrderService"]
 
-    def __init__(self, tokens: PageTokens, customer: Customer, credit: Credit) -> None:
+    def __init__(self, tokens: PageTokens, customer: CustomerClient, credit: CreditClient) -> None:
         self._tokens = tokens
         self._customer = customer
         self._credit = credit
@@ -29,9 +29,9 @@ class OrderServicer:
         return order_to_pb(await get_order(reader, UUID(request.id)))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, reader: Reader) -> pb.ListOrdersResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        orders = [order_to_pb(order_from(row)) for row in rows]
-        return pb.ListOrdersResponse(orders=orders, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        orders = [order_to_pb(order_from(row)) for row in page.rows]
+        return pb.ListOrdersResponse(orders=orders, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: UnitOfWork) -> pb.Order:
         return order_to_pb(await commands.place_order(work, self._credit, UUID(request.id), etag=request.etag))

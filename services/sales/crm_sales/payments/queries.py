@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from crm_kit.database.connections import Record
-from crm_kit.filtering.schema import FilterField, FilterSchema, money_fields
+from crm_kit.filtering.schema import FilterField, FilterSchema, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -14,7 +15,7 @@ from crm_kit.money import Money
 from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, select
 
-from crm_sales.payments.model import Paid, Payment
+from crm_sales.payments.model import Payment, PaymentAllocation
 from crm_sales.payments.tables import payments
 
 COLUMNS = [column for column in payments.c if column.name != "tenant_id"]
@@ -33,7 +34,9 @@ LISTING = Listing(
     rows=_listed,
     fields=FilterSchema(
         {
-            **_of(FieldType.UUID, "id", "account_id", "order_id", "owner_id", "owner_team_id"),
+            **_of(FieldType.UUID, "id", "account_id", "order_id"),
+            "owner_id": user_field(payments.c.owner_id),
+            "owner_team_id": team_field(payments.c.owner_team_id),
             **_of(FieldType.TEXT, "reference"),
             **_of(FieldType.INSTANT, "receive_time", "create_time"),
             **money_fields("amount", payments.c.amount, payments.c.currency_code),
@@ -51,30 +54,18 @@ LISTING = Listing(
 def payment_from(row: Record) -> Payment:
     """The entity that a row of `COLUMNS` holds."""
     values = dict(row)
-    for name in ("account_id", "order_id", "owner_id", "owner_team_id"):
-        values[name] = str(values[name] or "")
     currency = values.pop("currency_code")
     values["amount"] = Money(values["amount"], currency)
-    values["unallocated"] = Money(values.pop("unallocated_amount"), currency)
-    values["allocations"] = tuple(paid_from(each, currency) for each in values["allocations"])
+    values["unallocated_amount"] = Money(values["unallocated_amount"], currency)
+    values["allocations"] = tuple(allocation_from(each) for each in values["allocations"])
     return Payment(**values)
 
 
-def paid_from(stored: Mapping[str, str], currency_code: str) -> Paid:
-    """An allocation as JSON keeps it: decimals and dates as text."""
-    return Paid(
-        order_id=stored["order_id"],
-        amount=Money(Decimal(stored["amount"]), currency_code),
+def allocation_from(stored: Mapping[str, Any]) -> PaymentAllocation:
+    """An allocation as JSON keeps it: ids, decimals and dates as text."""
+    amounts = {name: stored[name] for name in ("amount", "open_amount")}
+    return PaymentAllocation(
+        order_id=UUID(stored["order_id"]),
         due_date=date.fromisoformat(stored["due_date"]),
-        open_amount=Money(Decimal(stored["open_amount"]), currency_code),
+        **{name: Money(Decimal(each["amount"]), each["currency_code"]) for name, each in amounts.items()},
     )
-
-
-def stored_paid(paid: Paid) -> dict[str, str]:
-    """The way back."""
-    return {
-        "order_id": paid.order_id,
-        "amount": str(paid.amount.amount),
-        "due_date": paid.due_date.isoformat(),
-        "open_amount": str(paid.open_amount.amount),
-    }

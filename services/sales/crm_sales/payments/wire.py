@@ -3,34 +3,36 @@
 from crm.sales.v1 import events_pb2
 from crm.sales.v1 import payments_pb2 as pb
 from crm_kit.etags import etag_of
-from crm_kit.wire import timestamp
+from crm_kit.wire import id_text, timestamp
 
-from crm_sales.opportunities.wire import money_to_pb
-from crm_sales.payments.model import Payment
+from crm_sales.payments.model import Payment, PaymentAllocation
+from crm_sales.wire import money_to_pb
 
 
 def payment_to_pb(payment: Payment) -> pb.Payment:
     return pb.Payment(
         id=str(payment.id),
-        account_id=payment.account_id,
-        order_id=payment.order_id,
+        account_id=str(payment.account_id),
+        order_id=id_text(payment.order_id),
         amount=money_to_pb(payment.amount),
         receive_time=timestamp(payment.receive_time),
-        reference=payment.reference,
-        allocations=[
-            pb.PaymentAllocation(
-                order_id=each.order_id,
-                amount=money_to_pb(each.amount),
-                due_date=each.due_date.isoformat(),
-                open_amount=money_to_pb(each.open_amount),
-            )
-            for each in payment.allocations
-        ],
-        unallocated_amount=money_to_pb(payment.unallocated),
-        owner_id=payment.owner_id,
-        owner_team_id=payment.owner_team_id,
-        etag=etag_of(1),
+        reference=payment.reference or "",
+        allocations=map(allocation_to_pb, payment.allocations),
+        unallocated_amount=money_to_pb(payment.unallocated_amount),
+        owner_id=str(payment.owner_id),
+        owner_team_id=id_text(payment.owner_team_id),
+        etag=etag_of(payment.version),
         create_time=timestamp(payment.create_time),
+        update_time=timestamp(payment.update_time),
+    )
+
+
+def allocation_to_pb(allocation: PaymentAllocation) -> pb.PaymentAllocation:
+    return pb.PaymentAllocation(
+        order_id=str(allocation.order_id),
+        amount=money_to_pb(allocation.amount),
+        due_date=allocation.due_date.isoformat(),
+        open_amount=money_to_pb(allocation.open_amount),
     )
 
 

@@ -1,50 +1,47 @@
 """Every SELECT on pipelines."""
 
-from collections.abc import Collection, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.errors import NotFound
+from crm_kit.errors import NotFound, Unavailable
 from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import Select, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Uuid
+from sqlalchemy import Select, bindparam, select
 
-from crm_sales.opportunities.model import ForecastCategory, Pipeline, Stage
-from crm_sales.opportunities.tables import opportunities
-from crm_sales.pipelines.model import PipelineRecord
+from crm_sales.pipelines.model import ForecastCategory, Pipeline, Stage
 from crm_sales.pipelines.tables import pipelines
 
 COLUMNS = [column for column in pipelines.c if column.name != "tenant_id"]
 
 
 def default_pipeline_id(tenant_id: UUID) -> UUID:
-    """Whoever makes a tenant's default pipeline first gives it the same id."""
+    """The id of a tenant's default pipeline: the same whoever makes it."""
     return uuid5(tenant_id, "pipeline")
 
 
 @statement
-def pipelines_by_ids() -> Select[Any]:
-    ids = bindparam("ids", type_=ARRAY(Uuid))
-    return select(*COLUMNS).where(pipelines.c.tenant_id == bindparam("tenant_id"), pipelines.c.id == any_(ids))
+def pipeline_by_id() -> Select[Any]:
+    return select(*COLUMNS).where(pipelines.c.tenant_id == bindparam("tenant_id"), pipelines.c.id == bindparam("id"))
 
 
 @statement
-def stages_in_use() -> Select[Any]:
-    rows = opportunities
-    ids = bindparam("ids", type_=ARRAY(Uuid))
+def pipeline_of_version() -> Select[Any]:
+    """The pipeline if it still has this version. It keeps it until the transaction ends: who changes it waits."""
     return (
-        select(rows.c.stage_id)
-        .where(rows.c.tenant_id == bindparam("tenant_id"), rows.c.stage_id == any_(ids))
-        .distinct()
+        select(pipelines.c.id)
+        .where(
+            pipelines.c.tenant_id == bindparam("tenant_id"),
+            pipelines.c.id == bindparam("id"),
+            pipelines.c.version == bindparam("expected_version"),
+        )
+        .with_for_update(read=True)
     )
 
 
@@ -72,41 +69,42 @@ LISTING = Listing(
 )
 
 
-async def get_pipeline(reader: Reader, id: UUID) -> PipelineRecord:
+async def find_pipeline(reader: Reader, id: UUID) -> Pipeline | None:
+    """The pipeline, if there is one."""
+    row = await reader.one(pipeline_by_id(), id=id)
+    return None if row is None else pipeline_from(row)
+
+
+async def get_pipeline(reader: Reader, id: UUID) -> Pipeline:
     """The pipeline; NotFound when there is none."""
-    rows = await reader.all(pipelines_by_ids(), ids=[id])
-    if not rows:
+    pipeline = await find_pipeline(reader, id)
+    if pipeline is None:
         raise NotFound("the pipeline does not exist", reason="PIPELINE_NOT_FOUND")
-    return pipeline_from(rows[0])
+    return pipeline
 
 
-async def get_pipelines(reader: Reader, ids: Collection[UUID]) -> dict[str, Pipeline]:
-    """Those of the pipelines that exist, by id."""
-    rows = await reader.all(pipelines_by_ids(), ids=list(ids)) if ids else []
-    return {str(row["id"]): pipeline_from(row).pipeline for row in rows}
+async def pipeline_or_default(reader: Reader, id: UUID | None) -> Pipeline:
+    """The pipeline that is named, else the tenant's default one. It comes with the tenant: Unavailable until then."""
+    if id is not None:
+        return await get_pipeline(reader, id)
+    pipeline = await find_pipeline(reader, default_pipeline_id(reader.tenant_id))
+    if pipeline is None:
+        raise Unavailable("the tenant's default pipeline is not set up yet; try again", retry_after_seconds=1)
+    return pipeline
 
 
-def pipeline_from(row: Record) -> PipelineRecord:
-    """What a row of `COLUMNS` holds."""
-    stages = tuple(stage_from(each) for each in row["stages"])
-    return PipelineRecord(
-        id=row["id"],
-        pipeline=Pipeline(str(row["id"]), row["display_name"], stages),
-        is_default=row["is_default"],
-        create_time=row["create_time"],
-        update_time=row["update_time"],
-        version=row["version"],
-    )
+def pipeline_from(row: Record) -> Pipeline:
+    """The entity that a row of `COLUMNS` holds."""
+    values = dict(row)
+    return Pipeline(**values | {"stages": tuple(stage_from(each) for each in values["stages"])})
 
 
 def stage_from(stored: Mapping[str, Any]) -> Stage:
     """A stage as JSON keeps it."""
-    return Stage(
-        id=stored["id"],
-        name=stored["name"],
-        probability=Decimal(stored["probability"]),
-        forecast_category=ForecastCategory(stored["forecast_category"]),
-        required_fields=tuple(stored["required_fields"]),
-        checklist=tuple(stored["checklist"]),
-        most_days=stored["most_days"],
-    )
+    values = {
+        "id": UUID(stored["id"]),
+        "forecast_category": ForecastCategory(stored["forecast_category"]),
+        "required_fields": tuple(stored["required_fields"]),
+        "checklist": tuple(stored["checklist"]),
+    }
+    return Stage(**{**stored, **values})

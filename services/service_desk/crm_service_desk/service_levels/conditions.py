@@ -19,7 +19,7 @@ CONDITION = FilterSchema(
         "urgency": enum_field(None, list(Level), prefix="LEVEL_"),
         "channel": enum_field(None, list(Channel), prefix="CHANNEL_"),
         "category": FilterField(FieldType.TEXT),
-        "value_tier": enum_field(None, list(ValueTier), prefix="TIER_"),
+        "value_tier": enum_field(None, list(ValueTier), prefix="VALUE_TIER_"),
     }
 )
 """What a condition can test: fields of the case, and the tier of its account."""
