@@ -25,7 +25,7 @@ HOUSE = {
         "pools.protection",
         "pools.queries",
     ],
-    "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
     "crm_scoring": ["tiers.model"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
@@ -38,6 +38,8 @@ ALLOWED = {
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
+    "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
+    "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
 }
 FORBIDDEN = [
     ("crm_sales.pools.protection", "import sqlalchemy", "The rules of sales know neither"),
@@ -54,6 +56,7 @@ FORBIDDEN = [
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
+    ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
     (
         "crm_customer.records.accounts.queries",
         "from crm.customer.v1 import accounts_pb2",
