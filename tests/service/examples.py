@@ -90,7 +90,7 @@ class World:
                 response_deserializer=GetMessageClass(rpc.response).FromString,
             ),
         )
-        return cast("Message", await method(request, metadata=metadata, timeout=20))
+        return cast("Message", await method(request, metadata=metadata, timeout=60))
 
     async def example(self, kind: str, user: User) -> str:
         """The id of a resource that the user has made."""
