@@ -179,6 +179,7 @@ EXAMPLES: Mapping[str, Example] = {
     "leads": Example(created_by("CreateLead")),
     "opportunities": Example(created_by("CreateOpportunity")),
     "orders": Example(created_by("CreateOrder")),
+    "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
     "pipelines": Example(created_by("CreatePipeline"), owned=False),
