@@ -24,12 +24,12 @@ CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
-    async def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
+    def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
         project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
 
-    consumers.on(customer.AccountCreated, account_changed)
-    consumers.on(customer.AccountUpdated, account_changed)
-    consumers.on(customer.AccountStatusChanged, account_changed)
+    consumers.project(customer.AccountCreated, account_changed)
+    consumers.project(customer.AccountUpdated, account_changed)
+    consumers.project(customer.AccountStatusChanged, account_changed)
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
