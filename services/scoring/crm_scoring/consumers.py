@@ -5,12 +5,15 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.service_desk.v1 import events_pb2 as service_desk
+from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.projections import put_newest
 
-from crm_scoring.accounts.commands import project_account
+from crm_scoring.accounts.tables import accounts
 from crm_scoring.accounts.wire import account_from_pb
 from crm_scoring.credit.commands import add_payment, put_order
+from crm_scoring.credit.model import OrderState
 from crm_scoring.credit.wire import allocations, order_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
@@ -25,7 +28,7 @@ def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
     def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
-        project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
+        put_newest(work, accounts, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
 
     consumers.project(customer.AccountCreated, account_changed)
     consumers.project(customer.AccountUpdated, account_changed)
@@ -41,14 +44,14 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
 
     async def order_released(work: UnitOfWork, event: Event, released: sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
-        put_order(work, order_credit(event, released.order, "RELEASED"))
+        put_order(work, order_credit(event, released.order, OrderState.RELEASED))
 
-    async def order_held(work: UnitOfWork, event: Event, held: sales.OrderHeld) -> None:
-        put_order(work, order_credit(event, held.order, "HELD"))
+    def order_held(work: UnitOfWork, event: Event, held: sales.OrderHeld) -> None:
+        put_order(work, order_credit(event, held.order, OrderState.HELD))
 
     async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, cancelled.order, holds=False))
-        put_order(work, order_credit(event, cancelled.order, "CANCELLED"))
+        put_order(work, order_credit(event, cancelled.order, OrderState.CANCELLED))
 
     async def payment_received(work: UnitOfWork, event: Event, received: sales.PaymentReceived) -> None:
         payment = received.payment
@@ -60,7 +63,7 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
         await take_in(work, case_facts(event, changed.case))
 
     consumers.on(sales.OrderReleased, order_released)
-    consumers.on(sales.OrderHeld, order_held)
+    consumers.project(sales.OrderHeld, order_held)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
     consumers.on(service_desk.CaseOpened, case_changed)

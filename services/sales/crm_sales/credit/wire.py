@@ -43,5 +43,6 @@ class Credit:
             current.reset(token)
         if answer.approved:
             return ()
-        reasons = list(answer.reasons) or ["CREDIT_REFUSED"]
+        names = [pb.CheckCreditResponse.Reason.Name(each).removeprefix("REASON_") for each in answer.reasons]
+        reasons = names or ["CREDIT_REFUSED"]
         return [HoldReason(code, answer.explanation or code) for code in reasons]
