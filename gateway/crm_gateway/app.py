@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 
 from crm_gateway.admission import Admission, TokenVerifier
 from crm_gateway.channels import Channels
-from crm_gateway.contract import Contract, load_contract
+from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.exchange import App
+from crm_gateway.expansion import load_contract
 from crm_gateway.front import REQUEST_ID_KEY, Front
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
@@ -52,7 +53,7 @@ def create_app(
     """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
     contract = contract or checked_contract()
     served = list(operations(contract))
-    channels = Channels(settings.addresses, (each.rpc for each in served), max_message_bytes=settings.max_message_bytes)
+    channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels

@@ -104,17 +104,17 @@ class Tenant:
 
 
 class Tenants:
-    """All tenants, for what a service does in each of them."""
+    """All tenants, for what a service does in each of them. `now` is the system's time."""
 
     def __init__(self, database: Database, clock: TenantClock, now: Now = system_now) -> None:
         self.database = database
+        self.now = now
         self._clock = clock
-        self._now = now
 
     async def known(self) -> list[Tenant]:
         """All that the directory has here, with their time as of now: a test clock may just have been moved."""
         rows = await self.database.all(ALL_TENANTS, known_tenants(), {})
-        now = self._now()
+        now = self.now()
         return [Tenant(row["tenant_id"], row["active"], now + row["clock_offset"]) for row in rows]
 
     @contextlib.asynccontextmanager

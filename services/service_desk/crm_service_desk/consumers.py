@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 
 from crm_service_desk.accounts.commands import put_account
 from crm_service_desk.accounts.wire import account_from
@@ -16,7 +18,7 @@ from crm_service_desk.accounts.wire import account_from
 def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[[], None]) -> None:
     """Subscribe to the directory and to accounts; `wake` is called when a tenant's clock may have moved."""
     follow_directory(consumers, directory, wake=wake)
-    for payload in (customer.AccountCreated, customer.AccountUpdated, customer.AccountStatusChanged):
+    for payload in events_carrying(customer, accounts_pb2.Account):
         consumers.on(payload, project_account)
 
 

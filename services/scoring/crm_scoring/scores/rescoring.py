@@ -31,7 +31,8 @@ class Rescoring:
     async def rescore_due(self) -> bool:
         """Rescore all tenants that are due and not at rest."""
         self._rests = {tenant_id: until for tenant_id, until in self._rests.items() if until > time.monotonic()}
-        due = [row["tenant_id"] for row in await self._tenants.database.all(ALL_TENANTS, due_tenants(), {})]
+        found = await self._tenants.database.all(ALL_TENANTS, due_tenants(), {"now": self._tenants.now()})
+        due = [row["tenant_id"] for row in found]
         await each([id for id in due if id not in self._rests], self._rescore_and_rest, name="rescoring")
         return False
 

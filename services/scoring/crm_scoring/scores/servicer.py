@@ -28,6 +28,6 @@ class ScoreServicer:
         )
 
     async def ListScores(self, request: pb.ListScoresRequest, reader: Reader) -> pb.ListScoresResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        found = [scores_to_pb(scores_from(row)) for row in rows]
-        return pb.ListScoresResponse(scores=found, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        found = [scores_to_pb(scores_from(row)) for row in page.rows]
+        return pb.ListScoresResponse(scores=found, next_page_token=page.next_token, prev_page_token=page.prev_token)

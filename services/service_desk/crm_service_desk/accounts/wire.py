@@ -3,11 +3,12 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2 as pb
+from crm.type.v1 import value_tier_pb2
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import NotFound, PermissionDenied, invalid_field
 from crm_kit.etags import version_of
 from crm_kit.rpc.clients import ServiceClient
-from crm_kit.wire import id_from, text_or_none
+from crm_kit.wire import id_from
 
 from crm_service_desk.accounts.commands import put_account
 from crm_service_desk.accounts.queries import find_account
@@ -16,13 +17,18 @@ from crm_service_desk.accounts.reference import AccountReference
 GET_ACCOUNT = "/crm.customer.v1.AccountService/GetAccount"
 
 
+def tier_from(tier: value_tier_pb2.ValueTier.ValueType) -> str | None:
+    """`KEY`, or None while it is not known."""
+    return value_tier_pb2.ValueTier.Name(tier).removeprefix("VALUE_TIER_") if tier else None
+
+
 def account_from(message: pb.Account, *, version: int) -> AccountReference:
     return AccountReference(
         id=UUID(message.id),
         display_name=message.display_name,
         owner_id=id_from(message.owner_id),
         owner_team_id=id_from(message.owner_team_id),
-        value_tier=text_or_none(message.value_tier),
+        value_tier=tier_from(message.value_tier),
         version=version,
     )
 
