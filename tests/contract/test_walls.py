@@ -26,7 +26,7 @@ HOUSE = {
         "pools.queries",
     ],
     "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
-    "crm_scoring": ["tiers.model"],
+    "crm_scoring": ["tiers.model", "credit.rules", "scores.scoring"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
 }
@@ -54,6 +54,8 @@ FORBIDDEN = [
     ("crm_sales.leads.model", "import sqlalchemy", "Rules know neither"),
     ("crm_scoring.tiers.model", "from crm_kit.database import connections", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
+    ("crm_scoring.credit.rules", "import asyncpg", "Rules know neither"),
+    ("crm_scoring.scores.scoring", "import sqlalchemy", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
@@ -63,6 +65,7 @@ FORBIDDEN = [
         "Of a service, what declares",
     ),
 ]
+CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 
 
 def build(folder: Path, imports: dict[str, list[str]]) -> None:
@@ -102,3 +105,13 @@ def test_an_import_through_a_wall_is_refused(tmp_path: Path, module: str, text: 
     assert done.returncode == 1, done.stdout + done.stderr
     broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
     assert any(line.startswith(wall) for line in broken), done.stdout
+
+
+@pytest.mark.parametrize(("one", "other", "wall"), CIRCLES)
+def test_folders_that_import_one_another_are_refused(tmp_path: Path, one: str, other: str, wall: str) -> None:
+    build(tmp_path, {module: [text] for module, text in ALLOWED.items()} | {one: [f"import {other}"]})
+    assert lint(tmp_path).returncode == 0
+    build(tmp_path, {one: [f"import {other}"], other: [f"import {one}"]})
+    done = lint(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any(line.startswith(wall) and " BROKEN" in line for line in done.stdout.splitlines()), done.stdout

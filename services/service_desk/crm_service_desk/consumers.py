@@ -33,5 +33,6 @@ async def project_account(work: UnitOfWork, event: Event, payload: Any) -> None:
 
 async def project_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Keep what an account is worth: conditions of service levels can test it."""
-    tier = value_tier_from(payload.new_tier)
-    put_value_tier(work, UUID(payload.account_id), tier, version=event.aggregate_version)
+    scores = payload.account_scores
+    tier = value_tier_from(scores.value_tier.band)
+    put_value_tier(work, UUID(scores.account_id), tier, version=event.aggregate_version)

@@ -370,7 +370,9 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
     tiers = scores_pb2.ValueTierScore.Tier
 
     async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> int:
-        payload = scoring.ValueTierChanged(account_id=account.id, new_tier=number)
+        scores = scores_pb2.AccountScores(account_id=account.id)
+        scores.value_tier.band = number
+        payload = scoring.ValueTierChanged(account_scores=scores)
         event = reported_event(user, payload, NOW)
         event.aggregate_version = version
         await customer.service.consumers.apply(event)

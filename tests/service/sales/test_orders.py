@@ -24,11 +24,11 @@ Checked = credit_pb2.CheckCreditResponse
 
 
 async def approve(_request: Check) -> Checked:
-    return Checked(approved=True, reasons=["WITHIN_LIMIT"])
+    return Checked(approved=True, reasons=[Checked.REASON_WITHIN_LIMIT])
 
 
 async def refuse(_request: Check) -> Checked:
-    return Checked(reasons=["CREDIT_LIMIT_EXCEEDED"], explanation="used 90 and new 20 is more than 100")
+    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation="used 90 and new 20 is more than 100")
 
 
 @pytest.fixture

@@ -133,9 +133,9 @@ class Desk:
     async def key_account(self) -> UUID:
         """An account that the scoring service has found to be KEY."""
         account_id = await self.account()
-        changed = scoring_events.ValueTierChanged(
-            account_id=str(account_id), new_tier=scores_pb2.ValueTierScore.TIER_KEY
-        )
+        tier = scores_pb2.ValueTierScore(band=scores_pb2.ValueTierScore.TIER_KEY)
+        scores = scores_pb2.AccountScores(account_id=str(account_id), value_tier=tier)
+        changed = scoring_events.ValueTierChanged(account_scores=scores)
         await self.running.hear(changed, tenant_id=self.user.tenant_id, aggregate_id=account_id)
         return account_id
 

@@ -110,7 +110,9 @@ async def test_the_tier_is_that_of_the_newest_scores_whatever_comes_last(desk: D
     account_id = uuid4()
 
     async def tell(tier: "scores_pb2.ValueTierScore.Tier.ValueType", version: int) -> ValueTier | None:
-        changed = scoring_events.ValueTierChanged(account_id=str(account_id), new_tier=tier)
+        band = scores_pb2.ValueTierScore(band=tier)
+        scores = scores_pb2.AccountScores(account_id=str(account_id), value_tier=band)
+        changed = scoring_events.ValueTierChanged(account_scores=scores)
         await desk.running.hear(changed, tenant_id=desk.user.tenant_id, aggregate_id=account_id, version=version)
         async with desk.running.unit_of_work(desk.user.tenant_id) as work:
             return await find_value_tier(work, account_id)
