@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
+from crm_kit.durations import duration_text
 from crm_kit.errors import InvalidArgument, Unavailable
 
 Record = asyncpg.Record
@@ -64,7 +66,7 @@ def json_bytes(value: object) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, frozenset | set | tuple):
         return list(value)
-    return str(value)
+    return duration_text(value) if isinstance(value, timedelta) else str(value)
 
 
 async def _prepare(connection: Any) -> None:

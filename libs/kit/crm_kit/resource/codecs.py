@@ -6,6 +6,7 @@
 | UUID | string | uuid | text |
 | date | string, ISO | date | text |
 | datetime | Timestamp | timestamptz | text |
+| timedelta | Duration | interval | text |
 | Decimal | string | numeric | text |
 | Money | crm.type.v1.Money | numeric, beside `currency_code` | object |
 | StrEnum | enum with the type's prefix | text | text |
@@ -22,7 +23,7 @@ import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -32,15 +33,17 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from crm_kit.durations import duration_from_text
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.money import Money, parse_money
-from crm_kit.wire import time_from, timestamp
+from crm_kit.wire import duration, duration_from, time_from, timestamp
 
 Convert = Callable[[Any], Any]
 EnumKind = TypeVar("EnumKind", bound=enum.StrEnum)
 # Descriptors are of the C library or of Python, depending on the platform.
 Field = Any
 TIMESTAMP = "google.protobuf.Timestamp"
+DURATION = "google.protobuf.Duration"
 MONEY = "crm.type.v1.Money"
 
 
@@ -92,8 +95,11 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
         _expect(field, where, "Money", lambda each: _message_name(each) == MONEY)
         return Codec(_money_to_message, _money_from_message, _money_from_json)
     if kind is datetime:
-        _expect(field, where, "google.protobuf.Timestamp", lambda each: _message_name(each) == TIMESTAMP)
+        _expect(field, where, TIMESTAMP, lambda each: _message_name(each) == TIMESTAMP)
         return Codec(timestamp, time_from, datetime.fromisoformat)
+    if kind is timedelta:
+        _expect(field, where, DURATION, lambda each: _message_name(each) == DURATION)
+        return Codec(duration, duration_from, duration_from_text)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _message_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):

@@ -32,6 +32,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `default_order`: that of lists.
     `at`: how a record stands at an instant, where that is more than what is stored.
+    `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
 
     DeclarationError at import where contract, entity and table do not fit each other.
     """
@@ -45,7 +46,7 @@ class Resource(ReadableResource[Entity, Shown]):
 
         NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says.
         """
-        sent = getattr(update, self.noun)
+        sent = getattr(update, self.place)
         before = await self.get(reader, UUID(sent.id), etag=sent.etag)
         return before, updates.changes(self, before, update)
 
