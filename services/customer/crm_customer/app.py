@@ -13,9 +13,9 @@ from crm_customer.directory.roles.servicer import RoleServicer
 from crm_customer.directory.teams.servicer import TeamServicer
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
-from crm_customer.directory.tokens.passwords import Passwords
 from crm_customer.directory.tokens.servicer import TokenServicer
 from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import ImportWorker

@@ -129,7 +129,7 @@ class Desk:
             aggregate_id=str(tenant_id),
             aggregate_version=next(self._versions),
         )
-        event.payload.Pack(customer_events.TenantChanged(tenant=tenant))
+        event.payload.Pack(customer_events.TenantClockAdvanced(tenant=tenant))
         await self.running.service.consumers.apply(event)
 
     async def account(self, **fields: Any) -> UUID:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from crm.customer.v1 import events_pb2, roles_pb2
+from crm.customer.v1 import events_pb2, roles_pb2, teams_pb2, tenants_pb2, users_pb2
 from sqlalchemy import Table, bindparam
 from sqlalchemy.dialects.postgresql import insert
 
@@ -13,6 +13,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 
@@ -88,7 +89,7 @@ def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], versio
 def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callable[[], None] | None = None) -> None:
     """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed."""
 
-    async def tenant_changed(work: UnitOfWork, event: Event, changed: events_pb2.TenantChanged) -> None:
+    async def tenant_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         tenant = changed.tenant
         project_tenant(
             work,
@@ -103,7 +104,7 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
         if wake is not None:
             work.after_commit.append(wake)
 
-    async def user_changed(work: UnitOfWork, event: Event, changed: events_pb2.UserChanged) -> None:
+    async def user_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         user = changed.user
         project_user(
             work,
@@ -117,21 +118,25 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
         )
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def team_changed(work: UnitOfWork, event: Event, changed: events_pb2.TeamChanged) -> None:
+    async def team_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         team = changed.team
         parent = UUID(team.parent_id) if team.parent_id else None
         project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def role_changed(work: UnitOfWork, event: Event, changed: events_pb2.RoleChanged) -> None:
+    async def role_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
         project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    consumers.on(events_pb2.TenantChanged, tenant_changed)
-    consumers.on(events_pb2.UserChanged, user_changed)
-    consumers.on(events_pb2.TeamChanged, team_changed)
-    consumers.on(events_pb2.RoleChanged, role_changed)
+    for resource, handler in (
+        (tenants_pb2.Tenant, tenant_changed),
+        (users_pb2.User, user_changed),
+        (teams_pb2.Team, team_changed),
+        (roles_pb2.Role, role_changed),
+    ):
+        for payload in events_carrying(events_pb2, resource):
+            consumers.on(payload, handler)
 
 
 def scope_from(value: "roles_pb2.Grant.Scope.ValueType") -> Scope:
