@@ -5,10 +5,12 @@ from uuid import UUID
 from crm.customer.v1 import timeline_pb2 as pb
 from crm_kit.database.work import Reader
 from crm_kit.paging import PageTokens
+from crm_kit.resource.codecs import to_field
 
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.timeline.queries import LISTING, entry_from
-from crm_customer.records.timeline.wire import entry_to_pb
+
+ENTRIES = pb.ListTimelineResponse.DESCRIPTOR.fields_by_name["entries"]
 
 
 class TimelineServicer:
@@ -20,5 +22,5 @@ class TimelineServicer:
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
         rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        entries = [entry_to_pb(entry_from(row)) for row in rows]
+        entries = to_field(tuple(map(entry_from, rows)), ENTRIES)
         return pb.ListTimelineResponse(entries=entries, next_page_token=next_token)
