@@ -1,7 +1,24 @@
 """What holds for all tests."""
 
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from crm_local.leftovers import wait_ended
 from hypothesis import settings
+
+# gRPC tells of connections that tests break on purpose, wherever the report of the tests is at that moment.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 # A busy machine is no defect of the code under test.
 settings.register_profile("guanxi", deadline=None)
 settings.load_profile("guanxi")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """Whatever tests start, they end; set up before all others, this looks when all others are gone."""
+    yield
+    left = wait_ended(psutil.Process().children(recursive=True), seconds=10)
+    assert not left, f"still running: {left}"

@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 
 from crm_gateway.admission import Admission, TokenVerifier
 from crm_gateway.channels import Channels
-from crm_gateway.contract import Contract, load_contract
+from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.exchange import App
+from crm_gateway.expansion import load_contract
 from crm_gateway.front import REQUEST_ID_KEY, Front
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes

@@ -19,13 +19,21 @@ HOUSE = {
         *(f"directory.{room}.commands" for room in ("roles", "users")),
         "imports.worker",
     ],
-    "crm_sales": ["leads.model", "leads.servicer"],
+    "crm_sales": [
+        "leads.model",
+        "leads.servicer",
+        "payments.allocation",
+        "pools.claims",
+        "pools.protection",
+        "pools.queries",
+    ],
     "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
     "crm_scoring": ["tiers.model"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
 }
 ALLOWED = {
+    "crm_sales.leads.model": "import crm_sales.pools.protection",
     "crm_kit.database.connections": "import asyncpg, sqlalchemy",
     "crm_customer.records.accounts.model": "from crm_kit.errors import CrmError",
     "crm_customer.records.accounts.resource": "from crm.customer.v1 import accounts_pb2",
@@ -36,6 +44,8 @@ ALLOWED = {
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
 }
 FORBIDDEN = [
+    ("crm_sales.pools.protection", "import sqlalchemy", "The rules of sales know neither"),
+    ("crm_sales.pools.queries", "import crm_sales.leads.model", "No folder of sales imports in a circle"),
     ("crm_sales.leads.servicer", "import crm_customer.records.accounts.queries", "A service, the gateway"),
     ("crm_gateway.app", "import crm_customer.records.accounts.queries", "A service, the gateway"),
     ("crm_scoring.tiers.model", "import crm_service_desk.cases.model", "A service, the gateway"),

@@ -5,6 +5,7 @@ import io
 import pytest
 from crm_local.testing import Platform
 
+from tests.e2e.story.people import PATIENCE_SECONDS
 from tests.e2e.story.play import play
 from tests.e2e.story.teller import Teller
 
@@ -30,6 +31,7 @@ async def test_the_main_job_holds_from_the_spreadsheet_to_the_closed_complaint(p
             bad_rows=BAD_ROWS,
             teller=teller,
             kill=kill,
+            rights_seconds=PATIENCE_SECONDS,
         )
     finally:
         print(told.getvalue())
@@ -39,5 +41,12 @@ async def test_the_main_job_holds_from_the_spreadsheet_to_the_closed_complaint(p
 
 async def test_the_story_can_be_played_again_on_the_same_data(platform: Platform) -> None:
     teller = Teller(io.StringIO())
-    await play(platform.rest_url, platform.demo_login["password"], rows=60, bad_rows=7, teller=teller)
+    await play(
+        platform.rest_url,
+        platform.demo_login["password"],
+        rows=60,
+        bad_rows=7,
+        teller=teller,
+        rights_seconds=PATIENCE_SECONDS,
+    )
     assert teller.steps >= 25

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc
 from google.protobuf import message_factory
+from google.protobuf.message import Message
 
 from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
@@ -176,14 +177,20 @@ def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata
 
 def call_of(operation: Operation, channels: Channels) -> Call:
     """How the RPC of an operation is called."""
-    request = message_factory.GetMessageClass(operation.rpc.request)
     response = message_factory.GetMessageClass(operation.rpc.response)
     call: Call = channels[operation.rpc.owner].unary_unary(
         operation.rpc.path,
-        request_serializer=request.SerializeToString,
+        request_serializer=serializer_of(operation),
         response_deserializer=response.FromString,
     )
     return call
+
+
+def serializer_of(operation: Operation) -> Callable[[Message], bytes]:
+    """How a request is written, with what every request of the rpc carries."""
+    write = message_factory.GetMessageClass(operation.rpc.request).SerializeToString
+    preset = operation.rpc.preset
+    return (lambda message: preset + write(message)) if preset else write
 
 
 def _verbs(match: Match[Operation]) -> tuple[str, ...]:

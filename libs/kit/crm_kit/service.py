@@ -28,6 +28,8 @@ from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.tokens import FetchKeys
+from crm_kit.resource.servicer import ResourceServicer
+from crm_kit.resource.writing import Resource
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
@@ -51,6 +53,8 @@ class Service:
     directory: Directory = field(init=False)
     consumers: Consumers = field(init=False)
     servicers: list[Servicer] = field(default_factory=list)
+    # What it declared: served by `crm.resource.v1`.
+    resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -90,7 +94,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
     server = Server(settings.listen_address, connection_max_age_seconds=settings.connection_max_age_seconds)
-    await server.start(service.servicers, pipeline)
+    await server.start([*service.servicers, ResourceServicer(service.resources)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
     tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]

@@ -6,6 +6,7 @@ from uuid import UUID
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
+from crm.sales.v1 import orders_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
@@ -40,12 +41,15 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderReleased) -> None:
+    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderPlaced | sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
         put_order(work, order_credit(event, released.order, "RELEASED"))
 
-    async def order_held(work: UnitOfWork, event: Event, held: sales.OrderHeld) -> None:
-        put_order(work, order_credit(event, held.order, "HELD"))
+    async def order_placed(work: UnitOfWork, event: Event, placed: sales.OrderPlaced) -> None:
+        if placed.order.state == orders_pb2.Order.STATE_ON_HOLD:
+            put_order(work, order_credit(event, placed.order, "HELD"))
+        else:
+            await order_released(work, event, placed)
 
     async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, cancelled.order, holds=False))
@@ -60,8 +64,8 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
     async def case_changed(work: UnitOfWork, event: Event, changed: CaseEvent) -> None:
         await take_in(work, case_facts(event, changed.case))
 
+    consumers.on(sales.OrderPlaced, order_placed)
     consumers.on(sales.OrderReleased, order_released)
-    consumers.on(sales.OrderHeld, order_held)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
     consumers.on(service_desk.CaseOpened, case_changed)

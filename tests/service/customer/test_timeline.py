@@ -29,6 +29,7 @@ from crm_kit.events.outbox import event_of
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped
+from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.listing import select_page
@@ -334,13 +335,15 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             """
             INSERT INTO timeline_entries
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
-                   CASE WHEN n % 1000 = 0 THEN 'CASE_OPENED' ELSE 'INTERACTION' END, now() - n * interval '1 minute',
+                   CASE WHEN n % 1000 = 0 THEN 'CASE_OPENED' ELSE 'INTERACTION' END,
+                   $4::timestamptz - n * interval '1 minute',
                    '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
             FROM generate_series(1, $3) n
             """,
             tenant_id,
             account_id,
             2 * MANY,
+            NOW,
         )
         await connection.execute("ANALYZE timeline_entries")
     finally:
@@ -354,8 +357,8 @@ async def explain(
     tree = parse_filter(filter, LISTING.fields) if filter else EVERYTHING
     order = parse_order_by(order_by, LISTING.orders, LISTING.default_order)
     page = select_page(LISTING, Scope.ALL, Shaped.of(tree), order, (False, False) if deep else None)
-    values = filter_values(tree) | {"account_id": account_id, "page_limit": 51}
-    values |= {"after_0": datetime.now(UTC) - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
+    values = filter_values(tree, FilterContext(NOW)) | {"account_id": account_id, "page_limit": 51}
+    values |= {"after_0": NOW - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
     explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {page.sql}", page.names, page.constants)
     async with customer.unit_of_work(tenant_id) as work:
         row = await work.one(explained, **values)

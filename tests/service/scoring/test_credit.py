@@ -13,6 +13,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
@@ -21,6 +22,7 @@ from crm_kit.plumbing import outbox
 from crm_scoring.accounts.tables import accounts
 from sqlalchemy import delete, select
 
+from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.scoring.business import Order, also_known_to, money, new_account, order, set_clock, tell
@@ -297,10 +299,11 @@ async def test_a_reservation_of_which_nothing_more_is_heard_ends_after_its_minut
 async def test_an_account_that_pays_late_gets_no_more_credit(
     user: User, scoring: Running, reserved: Order, check: Check
 ) -> None:
-    await tell(scoring, reserved.released())
-    await set_clock(scoring, user.tenant_id, timedelta(days=60))
+    noon = until_noon()
+    await tell(scoring, reserved.released(at=system_now() + noon))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=60))
     assert (await check(1)).approved
-    await set_clock(scoring, user.tenant_id, timedelta(days=61))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=61))
     answer = await check(1)
     assert list(answer.reasons) == ["PAYMENTS_OVERDUE"]
     assert answer.explanation == "31 days overdue, 30 allowed"

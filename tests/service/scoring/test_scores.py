@@ -25,6 +25,7 @@ from crm_scoring.scores.tables import rescorings
 from crm_scoring.settings import ScoringSettings
 from sqlalchemy import select
 
+from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.scoring.business import account_event, also_known_to, case_event, new_account, order, set_clock, tell
@@ -61,12 +62,15 @@ async def settled(scoring: Running, tenant_id: UUID) -> None:
     await eventually(is_done)
 
 
-async def twenty_buyers(scoring: Running, user: User) -> list[UUID]:
-    """Accounts of which each has ordered more often, later and for more than the one before it; the last for most."""
+async def twenty_buyers(scoring: Running, user: User, ahead: timedelta = timedelta(0)) -> list[UUID]:
+    """Accounts of which each has ordered more often, later and for more than the one before it; the last for most.
+
+    `ahead` is where the tenant's clock stands.
+    """
 
     async def buyer(number: int) -> UUID:
         account_id = await new_account(scoring, user.tenant_id, user, f"n{number:02}")
-        at = system_now() - timedelta(days=300 - 15 * number)
+        at = system_now() + ahead - timedelta(days=300 - 15 * number)
         amount = 1000 if number == BUYERS - 1 else 1 + number
         bought = [order(user.tenant_id, account_id, amount).released(at=at) for _ in range(1 + number // 4)]
         await tell(scoring, *bought)
@@ -151,14 +155,17 @@ async def test_too_little_is_unknown_and_says_why(scoring: Running, stub: "Score
 
 
 async def test_orders_in_another_currency_count_and_their_amounts_do_not(
-    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+    scoring: Running, stub: "ScoreServiceAsyncStub"
 ) -> None:
-    accounts = await twenty_buyers(scoring, user)
+    user = await scoring.user(await scoring.tenant(sandbox=True))
+    noon = until_noon()
+    await set_clock(scoring, user.tenant_id, noon)
+    accounts = await twenty_buyers(scoring, user, ahead=noon)
     abroad = await new_account(scoring, user.tenant_id)
     await tell(
         scoring,
-        order(user.tenant_id, abroad, 10**6, currency_code="USD").released(),
-        order(user.tenant_id, accounts[-1], 10**6, currency_code="USD").released(),
+        order(user.tenant_id, abroad, 10**6, currency_code="USD").released(at=system_now() + noon),
+        order(user.tenant_id, accounts[-1], 10**6, currency_code="USD").released(at=system_now() + noon),
     )
     await settled(scoring, user.tenant_id)
     scores = await get(stub, user, abroad)
@@ -226,9 +233,11 @@ async def test_a_process_that_dies_at_it_leaves_it_to_another(
 
 async def test_days_pass_on_the_clock_of_the_tenant(scoring: Running, stub: "ScoreServiceAsyncStub") -> None:
     user = await scoring.user(await scoring.tenant(sandbox=True))
-    accounts = await twenty_buyers(scoring, user)
+    noon = until_noon()
+    await set_clock(scoring, user.tenant_id, noon)
+    accounts = await twenty_buyers(scoring, user, ahead=noon)
     assert (await get(stub, user, accounts[-1])).rfm.reasons[0].label == "last order 15 days ago: 5 of 5"
-    await set_clock(scoring, user.tenant_id, timedelta(days=40))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=40))
 
     async def label() -> str:
         reasons = (await get(stub, user, accounts[-1])).rfm.reasons
@@ -238,7 +247,7 @@ async def test_days_pass_on_the_clock_of_the_tenant(scoring: Running, stub: "Sco
         return await label() == "last order 55 days ago: 5 of 5"
 
     await eventually(has_moved)
-    await set_clock(scoring, user.tenant_id, timedelta(days=4000))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=4000))
 
     async def is_unknown() -> bool:
         return (await get(stub, user, accounts[-1])).rfm.band == pb.RfmScore.SEGMENT_UNKNOWN

@@ -141,7 +141,8 @@ def users_of(contract: DescriptorPool) -> Resource[Any, Any]:
     message, created = (
         GetMessageClass(contract.FindMessageTypeByName(f"crm.customer.v1.{name}")) for name in ("User", "UserCreated")
     )
-    return Resource("user", entity=User, table=table, message=message, created=created)
+    verbs = dict.fromkeys(("DeactivateUser", "ActivateUser", "SetPassword"), lambda user, _now: user)
+    return Resource("user", entity=User, table=table, message=message, created=created, verbs=verbs)
 
 
 def contract_with(*, optional: bool) -> DescriptorPool:

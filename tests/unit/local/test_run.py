@@ -113,7 +113,7 @@ def gone(pids: dict[str, int]) -> bool:
     for pid in pids.values():
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
-    return not wait_ended(processes, seconds=20)
+    return not wait_ended(processes, seconds=PATIENCE_SECONDS)
 
 
 def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner: Runner) -> None:

@@ -1,6 +1,6 @@
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from time import perf_counter
+from time import thread_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -224,10 +224,11 @@ def test_a_due_time_ten_years_ahead_does_not_walk_through_the_seconds() -> None:
     start = shanghai("2026-03-02T09:00")
     ten_years = BusinessTime(10 * 250 * 8 * HOUR)
     due_time(SHANGHAI, start, ten_years)
-    began = perf_counter()
+    began = thread_time()
     for _ in range(100):
         due_time(SHANGHAI, start, ten_years)
-    assert (perf_counter() - began) / 100 < 0.005
+    # Time of the processor, which a machine that is busy with something else does not lengthen.
+    assert (thread_time() - began) / 100 < 0.005
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The directory as a service knows it, kept up to date by customer's events; older versions never win."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -86,8 +86,18 @@ def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], versio
     _put(work, access_roles, id=id, grants=named, version=version)
 
 
-def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callable[[], None] | None = None) -> None:
-    """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed."""
+def follow_directory(
+    consumers: Consumers,
+    directory: Directory,
+    *,
+    wake: Callable[[], None] | None = None,
+    on_tenant: Callable[[UnitOfWork], Awaitable[None]] | None = None,
+) -> None:
+    """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed.
+
+    `on_tenant` is called in the unit of work that makes a tenant, or its change, known here: what it gathers is
+    there before anybody can sign in to the tenant.
+    """
 
     async def tenant_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         tenant = changed.tenant
@@ -100,6 +110,8 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
             clock_offset=tenant.clock_offset.ToTimedelta(),
             version=event.aggregate_version,
         )
+        if on_tenant is not None:
+            await on_tenant(work)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
         if wake is not None:
             work.after_commit.append(wake)

@@ -6,7 +6,7 @@
 | UUID | string | uuid | text |
 | date | string, ISO | date | text |
 | datetime | Timestamp | timestamptz | text |
-| timedelta | Duration | interval | text |
+| timedelta | Duration | interval | text, as protobuf has it |
 | Decimal | string | numeric | text |
 | Money | crm.type.v1.Money | numeric, beside `currency_code` | object |
 | StrEnum | enum with the type's prefix | text | text |
@@ -39,6 +39,7 @@ from crm_kit.money import Money, parse_money
 from crm_kit.wire import duration, duration_from, time_from, timestamp
 
 Convert = Callable[[Any], Any]
+Built = TypeVar("Built", bound=Message)
 EnumKind = TypeVar("EnumKind", bound=enum.StrEnum)
 # Descriptors are of the C library or of Python, depending on the platform.
 Field = Any
@@ -305,11 +306,19 @@ def writer_of(hint: Any, field: Field, where: str) -> Convert | None:
 
 
 def to_field(value: Any, field: Field) -> Any:
-    """A value of an entity as a message's field takes it."""
-    if isinstance(value, tuple):
+    """A value of an entity as a message's field takes it; a message is taken as it is."""
+    if isinstance(value, list | tuple):
         return [to_field(each, field) for each in value]
+    if isinstance(value, Message):
+        return value
     write = None if value is None else _codec_of(cast("Hashable", type(value)), field).to_message
     return value if write is None else write(value)
+
+
+def build(message: type[Built], **values: Any) -> Built:
+    """A message of these fields, from values of entities."""
+    fields = message.DESCRIPTOR.fields_by_name
+    return message(**{name: to_field(value, fields[name]) for name, value in values.items()})
 
 
 @functools.cache
@@ -351,8 +360,6 @@ class Reading:
         """The reading of a dataclass's field."""
         annotation = annotation_of(hints_of(kind)[name])
         codec = codec_of(annotation.kind, field, where)
-        declared = next(each for each in dataclasses.fields(kind) if each.name == name)
-        has_default = declared.default is not dataclasses.MISSING
         unset = None if annotation.optional else Unset.UNSET
         plain = codec.from_message is None and not annotation.optional
         return cls(
@@ -361,7 +368,7 @@ class Reading:
             annotation.repeated,
             bool(field.has_presence),
             unset,
-            empty_is_unset=annotation.optional or (has_default and not plain),
+            empty_is_unset=not plain,
         )
 
     def read(self, message: Any) -> Any:

@@ -20,12 +20,13 @@ ADDRESSING = frozenset({"id", "etag"})
 class FieldContract:
     """One field: who sets it, and what lists may do with it.
 
-    `settable`: by a create. `changeable`: by an update, too. `changed_by`: the rpcs that change it where updates do
-    not. The descriptor is the contract's own.
+    `given`: a caller may send it. `settable`: a create sets it. `changeable`: an update changes it, too.
+    `changed_by`: the rpcs that change it where updates do not. The descriptor is the contract's own.
     """
 
     name: str
     descriptor: Any
+    given: bool
     settable: bool
     changeable: bool
     changed_by: tuple[str, ...]
@@ -33,6 +34,7 @@ class FieldContract:
     order: bool
     group: bool
     sum: bool
+    refers_to: str
 
 
 def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
@@ -45,17 +47,20 @@ def _read(field: Any) -> FieldContract:
     behavior = set(options.Extensions[field_behavior_pb2.field_behavior])
     listed = options.Extensions[options_pb2.listed]
     changed_by = tuple(options.Extensions[options_pb2.changed_by])
-    settable = field.name not in ADDRESSING and field_behavior_pb2.OUTPUT_ONLY not in behavior
+    given = field.name not in ADDRESSING and field_behavior_pb2.OUTPUT_ONLY not in behavior
+    set_once = field_behavior_pb2.IMMUTABLE in behavior
     return FieldContract(
         name=field.name,
         descriptor=field,
-        settable=settable,
-        changeable=settable and not changed_by and field_behavior_pb2.IMMUTABLE not in behavior,
+        given=given,
+        settable=given and (set_once or not changed_by),
+        changeable=given and not set_once and not changed_by,
         changed_by=changed_by,
         filter=listed.filter,
         order=listed.order,
         group=listed.group,
         sum=listed.sum,
+        refers_to=options.Extensions[options_pb2.refers_to],
     )
 
 

@@ -1,7 +1,9 @@
 """Who changed which field of what from what to what. Written with the change itself, in the same statement."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from crm.type.v1 import change_pb2
 from google.protobuf.json_format import ParseDict
@@ -14,7 +16,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from crm_kit.listing import Listing, PageOf
+from crm_kit.listing import Listing, Page, PageOf
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
 
@@ -63,7 +65,23 @@ def changes_after() -> Select[Any]:
     return _of_record().where(changes.c.change_time > bindparam("time")).order_by(changes.c.version.desc())
 
 
-async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> tuple[list[Record], str]:
+@statement
+def change_of_version() -> Select[Any]:
+    return _of_record().where(changes.c.version == bindparam("version"))
+
+
+async def later_changes(reader: Reader, noun: str, id: UUID, time: datetime) -> list[Record]:
+    """The changes of a record after an instant, the newest first."""
+    return await reader.all(changes_after(), resource_type=noun, resource_id=id, time=time)
+
+
+async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[str, Any]:
+    """The bookkeeping of a version: its number and when it was made."""
+    row = await reader.one(change_of_version(), resource_type=noun, resource_id=id, version=version)
+    return {} if row is None else {"version": version, "update_time": row["change_time"]}
+
+
+async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> Page[Record]:
     """A page of the changes of the record `request.id`, which the caller has been found to see."""
     asked = PageOf(request.page_size, request.page_token)
     return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=request.id)

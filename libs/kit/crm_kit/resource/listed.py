@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn
@@ -51,7 +51,10 @@ def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, Filte
     if kind not in types:
         remedy = "a filter cannot compare it; take `filter` off in the contract"
         raise DeclarationError(f"{shape.noun}.{name}: {kind}: {remedy}")
-    return {name: FilterField(types[kind], column)}
+    refers_to = shape.contract[name].refers_to
+    if refers_to == "users":
+        return {name: user_field(column, type=types[kind])}
+    return {name: team_field(column) if refers_to == "teams" else FilterField(types[kind], column)}
 
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:

@@ -56,6 +56,10 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         check_etag(etag, row["version"])
         return self.entity_from(row)
 
+    async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
+        """The record, if there is one that the reader may see."""
+        return (await self.get_many(reader, [id], scope=scope)).get(id)
+
     async def target(self, reader: Reader, request: Any) -> Entity:
         """The record that a verb's request names by `id` and, if it has to be a certain version, `etag`."""
         return await self.get(reader, UUID(request.id), etag=request.etag)
@@ -87,6 +91,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         """The record with this id, as callers see it."""
         return self.message_of_row(reader, await self._row(reader, UUID(id)))
 
+    async def read_many(self, reader: Reader, ids: Collection[str]) -> dict[str, Shown]:
+        """Those of the records that exist and the reader may see, as callers see them, by id."""
+        rows = await reader.all(rows_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
+        return {str(row["id"]): self.message_of_row(reader, row) for row in rows}
+
     async def list(
         self,
         reader: Reader,
@@ -98,9 +107,9 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         binds: Mapping[str, Any] = NO_BINDS,
     ) -> Response:
         """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
-        rows, next_token = await (listing or self.listing).page(reader, request, tokens, **binds)
-        page = {self.collection: [self.message_of_row(reader, row) for row in rows]}
-        return response(**page, next_page_token=next_token)
+        page = await (listing or self.listing).page(reader, request, tokens, **binds)
+        records = {self.collection: [self.message_of_row(reader, row) for row in page.rows]}
+        return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
 
 @statement

@@ -3,6 +3,7 @@
 Everything is checked and compiled once, when the declaration is imported.
 """
 
+import dataclasses
 import operator
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -17,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import Scope, visible
 from crm_kit.money import Money, format_amount
+from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
 from crm_kit.resource.codecs import (
     Convert,
     DeclarationError,
@@ -24,6 +26,7 @@ from crm_kit.resource.codecs import (
     annotation_of,
     around,
     codec_of,
+    from_json_of,
     hints_of,
     property_hints,
     writer_of,
@@ -57,6 +60,7 @@ class ResourceShape(Generic[Entity, Shown]):
         at: Callable[[Entity, datetime], Entity] | None = None,
         momentary: Collection[str] = (),
         default_order: str = "create_time desc",
+        verbs: Mapping[str, Try] | None = None,
     ) -> None:
         self.noun = noun
         self.entity = entity
@@ -70,13 +74,17 @@ class ResourceShape(Generic[Entity, Shown]):
         self.at = at
         self.momentary = frozenset(momentary)
         self.default_order = default_order
+        self.tries = dict(verbs or {})
         self.not_found = f"{noun.upper()}_NOT_FOUND"
         self.collection = collection_of(message)
+        self.permission = read_permission(message)
+        self.verbs = {verb.rpc: verb for verb in verbs_of(message, self.collection)}
         self.contract = field_contracts(message)
         self.own_hints = hints_of(entity)
         self.hints = property_hints(entity) | self.own_hints
         # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
         self.place = self.place_in(created)
+        self._json_readers: dict[str, Convert | None] = {}
         self._check()
         self._compile_rows()
         self._compile_messages()
@@ -122,6 +130,13 @@ class ResourceShape(Generic[Entity, Shown]):
             values[name] = _money_message(values[name], row[CURRENCY])
         return self.message_type(etag=etag_of(row["version"]), **values)
 
+    def from_json(self, name: str, stored: Any) -> Any:
+        """A field's value as the history keeps it."""
+        if name not in self._json_readers:
+            self._json_readers[name] = from_json_of(self.hints[name], self._where(name))
+        read = self._json_readers[name]
+        return stored if read is None else read(stored)
+
     # --- messages
 
     def message_of(self, entity: Entity) -> Shown:
@@ -142,7 +157,7 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in fields, name, f"every entity has it; add it to {entity}")
         for name in shown:
             self._require(name in self.hints, name, f"the contract has it; add it to {entity} as a field or a property")
-            if self.contract[name].settable:
+            if self.contract[name].given:
                 self._require(name in fields, name, f"callers may set it; make it a field of {entity}")
         for name in fields.keys() - self.momentary:
             self._require(
@@ -162,6 +177,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self._require(known, self.not_found, "add it to error_reason.proto")
         if self.updated is not None:
             self.place_in(self.updated)
+        check_tries(self.noun, self.verbs, self.tries)
 
     def _require(self, fits: bool, name: str, remedy: str) -> None:
         if not fits:
@@ -169,7 +185,8 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def default_of(self, name: str) -> Any:
         """The value that a new record has in a field; dataclasses.MISSING where it must be given."""
-        return cast("Any", self.entity).__dataclass_fields__[name].default
+        field = cast("Any", self.entity).__dataclass_fields__[name]
+        return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
     def place_in(self, event: type[Message]) -> str:
         """The field of an event that carries the resource."""

@@ -19,10 +19,10 @@ from crm_kit.resource.shape import ResourceShape
 
 def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any]:
     """The values of a create: of all fields that callers set, those not given left to the entity's defaults."""
-    names = [name for name, each in shape.contract.items() if each.settable and not each.changed_by]
+    names = [name for name, each in shape.contract.items() if each.settable]
     values = _read(shape, message, names)
     for name, each in shape.contract.items():
-        if each.changed_by and each.settable:
+        if each.given and not each.settable:
             _check_unset(shape, message, name, each)
     return values
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,10 +10,11 @@ from crm.type.v1 import change_pb2
 from google.protobuf.message import Message
 
 from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.errors import NotFound
 from crm_kit.events.outbox import emit
 from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
-from crm_kit.resource.codecs import to_field
+from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import snake
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import Entity, Shown
@@ -30,6 +32,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `computed`: expressions for fields that are no columns, such as links kept in another table.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
+    `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `at`: how a record stands at an instant, where that is more than what is stored.
     `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
@@ -91,10 +94,8 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
         record: Any = entity
-        fields = event.DESCRIPTOR.fields_by_name
-        values = {name: to_field(value, fields[name]) for name, value in told.items()}
-        values[self.place_in(event)] = self.message(work, entity)
-        emit(work, event(**values), aggregate_type=self.noun, id=record.id, version=record.version)
+        message = build(event, **{self.place_in(event): self.message(work, entity)}, **told)
+        emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
 
     # --- history
 
@@ -103,6 +104,24 @@ class Resource(ReadableResource[Entity, Shown]):
     ) -> Response:
         """A page of the changes of the record that the request names, newest first."""
         await self._row(reader, UUID(request.id))
-        rows, next_token = await history.page(reader, self.noun, request, tokens)
-        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in rows]
-        return response(changes=changes, next_page_token=next_token)
+        page = await history.page(reader, self.noun, request, tokens)
+        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in page.rows]
+        return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
+
+    async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
+        """The record as it was at an instant: as it is now, with every later change undone, the newest first.
+
+        What is kept beside the record has no history and is not set. NotFound before its creation.
+        """
+        row = await self._row(reader, UUID(id))
+        now: Any = self.entity_from(row)
+        later = await history.later_changes(reader, self.noun, now.id, time)
+        if now.create_time > time:
+            raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
+        values = {name: self.default_of(name) for name in self.beside if name in self.own_hints}
+        for change in later:
+            values |= {each["field"]: self.from_json(each["field"], each["old"]) for each in change["fields"]}
+        if later:
+            values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
+        then = dataclasses.replace(now, **values)
+        return self.message_of(then if self.at is None else self.at(then, time))

@@ -35,6 +35,7 @@ from crm_kit.telemetry import RequestInfo
 log = structlog.get_logger()
 Run = Callable[[Any, Any], Awaitable[Message]]
 Context = grpc.aio.ServicerContext[Any, Any]
+PermissionOf = Callable[[Any], str]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
@@ -59,8 +60,11 @@ class Pipeline:
         self._now = now
         self._metrics = telemetry.CallMetrics(service)
 
-    def behaviour(self, method: Method, run: Run) -> Behaviour:
-        """The function that grpc calls with the request's bytes."""
+    def behaviour(self, method: Method, run: Run, permission_of: PermissionOf | None = None) -> Behaviour:
+        """The function that grpc calls with the request's bytes.
+
+        `permission_of` says which permission a request needs where that depends on what it asks for.
+        """
 
         async def behave(data: bytes, context: Context) -> bytes:
             started = time.perf_counter()
@@ -69,7 +73,7 @@ class Pipeline:
             token = telemetry.current.set(request)
             code = "OK"
             try:
-                answer = await self._traced(method, run, data, metadata, request)
+                answer = await self._traced(method, run, permission_of, data, metadata, request)
             except CrmError as error:
                 code = error.code
                 await refuse(context, error, request.request_id)
@@ -91,22 +95,38 @@ class Pipeline:
         return behave
 
     async def _traced(
-        self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str], request: RequestInfo
+        self,
+        method: Method,
+        run: Run,
+        permission_of: PermissionOf | None,
+        data: bytes,
+        metadata: Mapping[str, str],
+        request: RequestInfo,
     ) -> Answer:
         if not telemetry.sampled(request.trace_parent):
-            return await self._answer(method, run, data, metadata)
+            return await self._answer(method, run, permission_of, data, metadata)
         with telemetry.span(method.path, request.trace_parent) as span:
             telemetry.current.set(request.below(telemetry.trace_parent_of(span)))
             try:
-                return await self._answer(method, run, data, metadata)
+                return await self._answer(method, run, permission_of, data, metadata)
             except Exception as error:
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
 
-    async def _answer(self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str]) -> Answer:
+    async def _answer(
+        self,
+        method: Method,
+        run: Run,
+        permission_of: PermissionOf | None,
+        data: bytes,
+        metadata: Mapping[str, str],
+    ) -> Answer:
         actor = await self._actor(method, metadata)
-        scope = scope_of(method, actor)
-        request = parsed(method, data)
+        if permission_of is None:
+            scope, request = scope_of(method.permission, actor), parsed(method, data)
+        else:
+            request = parsed(method, data)
+            scope = scope_of(permission_of(request), actor)
         check_message(request)
         now = self._now() + actor.access.clock_offset
         if method.reads_only:
@@ -144,11 +164,11 @@ class Pipeline:
             await work.close()
 
 
-def scope_of(method: Method, actor: Actor) -> Scope:
-    """Whose records the call may touch; PermissionDenied when none."""
-    if method.permission in {PUBLIC, AUTHENTICATED}:
+def scope_of(permission: str, actor: Actor) -> Scope:
+    """Whose records a call with this permission may touch; PermissionDenied when none."""
+    if permission in {PUBLIC, AUTHENTICATED}:
         return Scope.ALL
-    return actor.access.scope(method.permission)
+    return actor.access.scope(permission)
 
 
 def parsed(method: Method, data: bytes) -> Message:

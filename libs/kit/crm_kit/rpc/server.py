@@ -21,7 +21,10 @@ MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
 
 class Servicer(Protocol):
-    """One service of the contract: a method per rpc, named as there, taking the request and a reader or unit."""
+    """One service of the contract: a method per rpc, named as there, taking the request and a reader or unit.
+
+    A servicer whose permission depends on the request has a method `permission_of(request)` too.
+    """
 
     contract: ServiceDescriptor
 
@@ -69,12 +72,13 @@ class Server:
 
 def handlers_of(servicer: Servicer, pipeline: Pipeline) -> grpc.GenericRpcHandler:
     """Every rpc of the contract, each behind the pipeline. Bytes go in and out: the pipeline parses."""
+    permission_of = getattr(servicer, "permission_of", None)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
     for method in methods_of(servicer.contract):
         run = getattr(servicer, method.name, None)
         if run is None:
             raise SystemExit(f"contract: {method.path} has no method in {type(servicer).__name__}")
-        handlers[method.name] = grpc.unary_unary_rpc_method_handler(pipeline.behaviour(method, run))
+        handlers[method.name] = grpc.unary_unary_rpc_method_handler(pipeline.behaviour(method, run, permission_of))
     return grpc.method_handlers_generic_handler(servicer.contract.full_name, handlers)
 
 

@@ -13,4 +13,5 @@ IMPORTS = Resource(
     table=imports,
     message=pb.Import,
     created=events.ImportCreated,
+    verbs={"CancelImport": lambda job, now: job.cancel(now)},
 )

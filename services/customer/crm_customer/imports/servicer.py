@@ -56,8 +56,10 @@ class ImportServicer:
         self, request: pb.ListImportErrorsRequest, reader: Reader
     ) -> pb.ListImportErrorsResponse:
         job = await IMPORTS.get(reader, UUID(request.id))
-        rows, next_token = await ERRORS.page(reader, request, self._tokens, import_id=job.id)
-        return pb.ListImportErrorsResponse(errors=map(error_to_pb, rows), next_page_token=next_token)
+        page = await ERRORS.page(reader, request, self._tokens, import_id=job.id)
+        return pb.ListImportErrorsResponse(
+            errors=map(error_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def GetImportReport(self, request: pb.GetImportReportRequest, reader: Reader) -> pb.ImportReport:
         job = await IMPORTS.get(reader, UUID(request.id))

@@ -55,7 +55,7 @@ class CreditServicer:
         self, request: pb.ListCreditLimitChangesRequest, reader: Reader
     ) -> pb.ListCreditLimitChangesResponse:
         account = await get_account(reader, self._customer, UUID(request.account_id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "credit_limit",
             account.id,
@@ -63,4 +63,6 @@ class CreditServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListCreditLimitChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListCreditLimitChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

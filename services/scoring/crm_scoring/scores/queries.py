@@ -8,13 +8,13 @@ from uuid import UUID
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import Date, Interval, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import Date, DateTime, Interval, Select, and_, bindparam, func, literal, or_, select
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.facts.tables import account_days
@@ -82,13 +82,14 @@ def business_in_window() -> Select[Any]:
 
 @statement
 def due_tenants() -> Select[Any]:
-    """Across tenants, so of the plumbing only: who has news, and whose day has changed on their clock."""
+    """Across tenants, so of the plumbing only: who has news, and whose day has changed on their clock at `now`."""
     ahead = func.coalesce(access_tenants.c.clock_offset, literal(timedelta(0), Interval))
+    tenants_now = bindparam("now", type_=DateTime(timezone=True)) + ahead
     has_news = and_(rescorings.c.asked != rescorings.c.done, rescorings.c.due_time <= func.clock_timestamp())
     return (
         select(rescorings.c.tenant_id)
         .outerjoin(access_tenants, access_tenants.c.tenant_id == rescorings.c.tenant_id)
-        .where(or_(has_news, rescorings.c.refresh_time <= func.clock_timestamp() + ahead))
+        .where(or_(has_news, rescorings.c.refresh_time <= tenants_now))
         .order_by(rescorings.c.due_time)
         .limit(100)
     )
@@ -114,7 +115,7 @@ LISTING = Listing(
             "contribution": FilterField(FieldType.NUMBER, scores.c.contribution),
             "rfm": FilterField(FieldType.INTEGER, scores.c.rfm),
             "account_id": FilterField(FieldType.UUID, scores.c.account_id),
-            "account_owner_id": FilterField(FieldType.UUID, accounts.c.owner_id),
+            "account_owner_id": user_field(accounts.c.owner_id),
         }
     ),
     orders={

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from crm_kit.clock import TenantClock
+from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.work import unit_of_work
 from crm_kit.errors import CrmError
@@ -25,10 +25,11 @@ REST_FACTOR = 4
 class Rescoring:
     """Looks for tenants that are due and rescores each; of several processes one takes a tenant."""
 
-    def __init__(self, database: Database, clock: TenantClock, rules: ScoringRules) -> None:
+    def __init__(self, database: Database, clock: TenantClock, rules: ScoringRules, now: Now = system_now) -> None:
         self._database = database
         self._clock = clock
         self._rules = rules
+        self._now = now
         # Until when a tenant is let rest, in monotonic seconds.
         self._rests: dict[UUID, float] = {}
 
@@ -44,7 +45,7 @@ class Rescoring:
     async def rescore_due(self) -> None:
         """Rescore all tenants that are due. One that fails is tried again later and does not stop the others."""
         self._rests = {tenant_id: until for tenant_id, until in self._rests.items() if until > time.monotonic()}
-        for row in await self._database.all(ALL_TENANTS, due_tenants(), {}):
+        for row in await self._database.all(ALL_TENANTS, due_tenants(), {"now": self._now()}):
             tenant_id: UUID = row["tenant_id"]
             if tenant_id in self._rests:
                 continue

@@ -25,12 +25,12 @@ class ScoreServicer:
         return scores_to_pb(scores, compute_time, display_name=account.display_name, owner_id=account.owner_id)
 
     async def ListScores(self, request: pb.ListScoresRequest, reader: Reader) -> pb.ListScoresResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
+        page = await LISTING.page(reader, request, self._tokens)
         compute_time = await get_compute_time(reader)
         found = [
             scores_to_pb(
                 scores_from(row), compute_time, display_name=row["display_name"] or "", owner_id=row["owner_id"]
             )
-            for row in rows
+            for row in page.rows
         ]
-        return pb.ListScoresResponse(scores=found, next_page_token=next_token)
+        return pb.ListScoresResponse(scores=found, next_page_token=page.next_token, prev_page_token=page.prev_token)

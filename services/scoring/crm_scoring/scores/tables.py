@@ -41,7 +41,7 @@ rescorings = tenant_table(
     # How often it was asked for, and up to which asking it is done.
     Column("asked", Integer, nullable=False),
     Column("done", Integer, nullable=False),
-    # On the system's clock: when what was asked for is due.
+    # On the database's clock: when what was asked for is due.
     Column("due_time", DateTime(timezone=True), nullable=False),
     # On the tenant's clock: when it was last done, and when it must be done again although nothing happened.
     Column("compute_time", DateTime(timezone=True)),

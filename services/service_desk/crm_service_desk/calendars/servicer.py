@@ -28,9 +28,11 @@ class CalendarServicer:
 
     async def ListCalendars(self, request: pb.ListCalendarsRequest, reader: ReadSession) -> pb.ListCalendarsResponse:
         await self._defaults.ensure(reader)
-        rows, next_token = await queries.LISTING.page(reader, request, self._tokens)
-        calendars = [calendar_to_pb(queries.calendar_from(row)) for row in rows]
-        return pb.ListCalendarsResponse(calendars=calendars, next_page_token=next_token)
+        page = await queries.LISTING.page(reader, request, self._tokens)
+        calendars = [calendar_to_pb(queries.calendar_from(row)) for row in page.rows]
+        return pb.ListCalendarsResponse(
+            calendars=calendars, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateCalendar(self, request: pb.UpdateCalendarRequest, work: UnitOfWork) -> pb.Calendar:
         id, etag = UUID(request.calendar.id), request.calendar.etag

@@ -8,7 +8,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -96,9 +96,9 @@ LISTING = Listing(
             "urgency": enum_field(cases.c.urgency, list(Level), prefix="LEVEL_"),
             "priority": enum_field(cases.c.priority, list(Priority), prefix="PRIORITY_"),
             "tags": FilterField(FieldType.TEXT_LIST, cases.c.tags),
-            "assignee_id": FilterField(FieldType.UUID, cases.c.assignee_id),
-            "assignee_team_id": FilterField(FieldType.UUID, cases.c.assignee_team_id),
-            "creator_id": FilterField(FieldType.UUID, cases.c.creator_id),
+            "assignee_id": user_field(cases.c.assignee_id),
+            "assignee_team_id": team_field(cases.c.assignee_team_id),
+            "creator_id": user_field(cases.c.creator_id),
             "service_level_id": FilterField(FieldType.UUID, cases.c.service_level_id),
             "reopenings": FilterField(FieldType.INTEGER, cases.c.reopenings),
             "first_response_due_time": FilterField(FieldType.INSTANT, cases.c.first_response_due_time),

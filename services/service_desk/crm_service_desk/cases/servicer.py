@@ -1,12 +1,12 @@
 """CaseService: from message to command or query and back, nothing else."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from crm.service_desk.v1 import cases_pb2 as pb
 from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.history import list_changes
+from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from, time_from
 
@@ -24,16 +24,6 @@ from crm_service_desk.cases.wire import (
     explanations_to_pb,
 )
 from crm_service_desk.defaults import Defaults
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a list without filter and order is asked for."""
-
-    page_size: int
-    page_token: str
-    filter: str = ""
-    order_by: str = ""
 
 
 class CaseServicer:
@@ -63,9 +53,9 @@ class CaseServicer:
         return case_to_pb(await get_case(reader, UUID(request.id)), reader.now)
 
     async def ListCases(self, request: pb.ListCasesRequest, reader: Reader) -> pb.ListCasesResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        cases = [case_to_pb(case_from(row), reader.now) for row in rows]
-        return pb.ListCasesResponse(cases=cases, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        cases = [case_to_pb(case_from(row), reader.now) for row in page.rows]
+        return pb.ListCasesResponse(cases=cases, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def UpdateCase(self, request: pb.UpdateCaseRequest, work: UnitOfWork) -> pb.Case:
         values = CHANGEABLE.masked(request.case, request.update_mask)
@@ -133,15 +123,17 @@ class CaseServicer:
 
     async def ListCaseEvents(self, request: pb.ListCaseEventsRequest, reader: Reader) -> pb.ListCaseEventsResponse:
         case = await get_case(reader, UUID(request.id))
-        asked = Page(request.page_size, request.page_token)
-        rows, next_token = await EVENT_LISTING.page(reader, asked, self._tokens, case_id=case.id)
-        return pb.ListCaseEventsResponse(events=map(event_to_pb, rows), next_page_token=next_token)
+        asked = PageOf(request.page_size, request.page_token)
+        page = await EVENT_LISTING.page(reader, asked, self._tokens, case_id=case.id)
+        return pb.ListCaseEventsResponse(
+            events=map(event_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def ListCaseChanges(
         self, request: pb.ListCaseChangesRequest, reader: ReadSession
     ) -> pb.ListCaseChangesResponse:
         case = await get_case(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "case",
             case.id,
@@ -149,7 +141,9 @@ class CaseServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListCaseChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListCaseChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def ExplainMilestones(
         self, request: pb.ExplainMilestonesRequest, reader: Reader

@@ -45,9 +45,11 @@ class ServiceLevelServicer:
         self, request: pb.ListServiceLevelsRequest, reader: ReadSession
     ) -> pb.ListServiceLevelsResponse:
         await self._defaults.ensure(reader)
-        rows, next_token = await queries.LISTING.page(reader, request, self._tokens)
-        levels = [service_level_to_pb(queries.service_level_from(row)) for row in rows]
-        return pb.ListServiceLevelsResponse(service_levels=levels, next_page_token=next_token)
+        page = await queries.LISTING.page(reader, request, self._tokens)
+        levels = [service_level_to_pb(queries.service_level_from(row)) for row in page.rows]
+        return pb.ListServiceLevelsResponse(
+            service_levels=levels, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def UpdateServiceLevel(self, request: pb.UpdateServiceLevelRequest, work: UnitOfWork) -> pb.ServiceLevel:
         asked = request.service_level

@@ -34,8 +34,7 @@ async def get_tenant(reader: Reader) -> Tenant:
 
 async def find_tenant(reader: Reader) -> Tenant | None:
     """The reader's own tenant, None while it is not yet made."""
-    found = await TENANTS.get_many(reader, [reader.tenant_id])
-    return found.get(reader.tenant_id)
+    return await TENANTS.find(reader, reader.tenant_id)
 
 
 async def find_tenant_id(database: Database, slug: str) -> UUID | None:

@@ -30,4 +30,9 @@ USERS = Resource(
     created=events.UserCreated,
     updated=events.UserUpdated,
     visible=seen,
+    verbs={
+        "DeactivateUser": lambda user, _now: user.deactivate(),
+        "ActivateUser": lambda user, _now: user.activate(),
+        "SetPassword": lambda user, now: user.with_new_password(now=now),
+    },
 )

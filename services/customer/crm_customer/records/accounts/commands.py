@@ -3,12 +3,14 @@
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
+from sqlalchemy import bindparam, update
 
-from crm_customer.records.accounts.model import Account, ExternalId, Status
+from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids
@@ -65,11 +67,30 @@ def restore_account(work: UnitOfWork, before: Account) -> Account:
 
 
 def put_external_ids(work: UnitOfWork, after: Account, before: Account | None = None) -> None:
-    """Gather the rows that keep the account's keys in other systems unique."""
-    known: set[ExternalId] = set(before.external_ids) if before else set()
-    for gone in known.difference(after.external_ids):
-        work.delete(account_external_ids, source=gone.source, value=gone.value)
-    for added in after.external_ids:
-        if added not in known:
-            row = {"source": added.source, "value": added.value, "account_id": after.id}
-            work.insert(account_external_ids, row)
+    """Gather the rows that keep the account's keys in other systems unique, one for each source.
+
+    A key that changes is one UPDATE: what is deleted and what is inserted in one statement have no order.
+    """
+    old = {each.source: each.value for each in before.external_ids} if before else {}
+    new = {each.source: each.value for each in after.external_ids}
+    for source in old.keys() - new.keys():
+        work.delete(account_external_ids, source=source, value=old[source])
+    for source in new.keys() - old.keys():
+        work.insert(account_external_ids, {"source": source, "value": new[source], "account_id": after.id})
+    for source in old.keys() & new.keys():
+        if old[source] != new[source]:
+            work.execute(change_key(), source=source, old_value=old[source], value=new[source])
+
+
+@statement
+def change_key() -> Any:
+    keys = account_external_ids
+    return (
+        update(keys)
+        .where(
+            keys.c.tenant_id == bindparam("tenant_id"),
+            keys.c.source == bindparam("source"),
+            keys.c.value == bindparam("old_value"),
+        )
+        .values(value=bindparam("value"))
+    )

@@ -66,6 +66,10 @@ CONTACTS = Resource(
     computed={"accounts": LINKS},
     visible=seen,
     hidden={"status": {Status.ARCHIVED}},
+    verbs={
+        "ArchiveContact": lambda contact, _now: contact.archive(),
+        "RestoreContact": lambda contact, _now: contact.restore(),
+    },
 )
 
 

@@ -5,12 +5,10 @@ from uuid import UUID
 from crm.customer.v1 import timeline_pb2 as pb
 from crm_kit.database.work import Reader
 from crm_kit.paging import PageTokens
-from crm_kit.resource.codecs import to_field
+from crm_kit.resource.codecs import build
 
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.timeline.queries import LISTING, entry_from
-
-ENTRIES = pb.ListTimelineResponse.DESCRIPTOR.fields_by_name["entries"]
 
 
 class TimelineServicer:
@@ -21,6 +19,10 @@ class TimelineServicer:
 
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
-        rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        entries = to_field(tuple(map(entry_from, rows)), ENTRIES)
-        return pb.ListTimelineResponse(entries=entries, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
+        return build(
+            pb.ListTimelineResponse,
+            entries=tuple(map(entry_from, page.rows)),
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
+        )
