@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from crm_local.leftovers import wait_ended
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # gRPC tells of connections that tests break on purpose, wherever the report of the tests is at that moment.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 # A busy machine is no defect of the code under test.
-settings.register_profile("guanxi", deadline=None)
+settings.register_profile("guanxi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("guanxi")
 
 

@@ -21,12 +21,18 @@ from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, health, reference, uploads
+from crm_gateway.routes import account_360, export, health, reference, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    reference.router,
+    account_360.router,
+    uploads.router,
+    export.router,
+)
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
@@ -53,12 +59,13 @@ def create_app(
     """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
     contract = contract or checked_contract()
     served = list(operations(contract))
-    channels = Channels(settings.addresses, (each.rpc for each in served), max_message_bytes=settings.max_message_bytes)
+    channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels
     pages.state.admission = admission
     pages.state.settings = settings
+    pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
 

@@ -99,6 +99,7 @@ BREAKS = {
     "get with effect": ("IDEMPOTENCY_READ", "IDEMPOTENCY_KEYED", "GetWidget: a GET has no effect"),
     "no route": ('option (google.api.http) = {get: "/v1/widgets"};', "", "ListWidgets: no (google.api.http) route"),
     "internal with route": ('"widgets.write"', '"internal"', "an internal rpc has no route"),
+    "stream of requests": ("(TurnWidgetRequest)", "(stream TurnWidgetRequest)", "a stream of requests has no form"),
     "route without version": ('"/v1/widgets"', '"/widgets"', "does not start with /v1/"),
     "get with body": ('{get: "/v1/widgets"}', '{get: "/v1/widgets" body: "*"}', "a GET has no body"),
     "unknown variable": ("/{id}:turn", "/{widget_id}:turn", "{widget_id} in the route is not a field"),

@@ -27,7 +27,7 @@ HOUSE = {
         "pools.protection",
         "pools.queries",
     ],
-    "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
     "crm_scoring": ["tiers.model"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
@@ -42,6 +42,8 @@ ALLOWED = {
     "crm_customer.directory.users.commands": "from crm_customer.directory.roles import commands",
     "crm_customer.imports.worker": "from crm_customer.records.accounts import commands",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
+    "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
+    "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
 }
 FORBIDDEN = [
     ("crm_sales.pools.protection", "import sqlalchemy", "The rules of sales know neither"),
@@ -58,6 +60,7 @@ FORBIDDEN = [
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
+    ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
     (
         "crm_customer.records.accounts.queries",
         "from crm.customer.v1 import accounts_pb2",

@@ -213,6 +213,8 @@ def _route_problems(rpc: Rpc, contracts: Contracts) -> Iterator[str]:
         if verb:
             yield "an internal rpc has no route"
         return
+    if rpc.method.client_streaming:
+        yield "a stream of requests has no form in REST: such an rpc is internal"
     if not verb:
         yield "no (google.api.http) route, and it is not internal"
         return

@@ -36,7 +36,7 @@ TIMELINE: Sequence[EventKind] = (
     EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
     EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
     EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
-    EventKind(service_desk.CaseOpened, "case.account_id", "case.title", (*CASE, "case.channel")),
+    EventKind(service_desk.CaseCreated, "case.account_id", "case.title", (*CASE, "case.channel")),
     EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),

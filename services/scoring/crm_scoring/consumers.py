@@ -21,7 +21,7 @@ from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
-CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
+CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
 
 
 def follow_accounts(consumers: Consumers) -> None:
@@ -68,5 +68,5 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
     consumers.on(sales.OrderReleased, order_released)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
-    consumers.on(service_desk.CaseOpened, case_changed)
+    consumers.on(service_desk.CaseCreated, case_changed)
     consumers.on(service_desk.CaseClosed, case_changed)

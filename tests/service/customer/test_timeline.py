@@ -161,7 +161,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     payment = payments_pb2.Payment(account_id=account.id, amount=cny, reference="INV 7")
     lead_without_account = leads_pb2.Lead(display_name="王芳")
     reported: list[tuple[Message, int]] = [
-        (service_desk.CaseOpened(case=case), 2),
+        (service_desk.CaseCreated(case=case), 2),
         (sales.PaymentReceived(payment=payment), 1),
         (sales.OpportunityWon(opportunity=deal), 3),
         (sales.LeadConverted(lead=lead_without_account), 4),
@@ -172,7 +172,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
         entries,
         Entry.KIND_ACCOUNT_CREATED,
         Entry.KIND_PAYMENT_RECEIVED,
-        Entry.KIND_CASE_OPENED,
+        Entry.KIND_CASE_CREATED,
         Entry.KIND_OPPORTUNITY_WON,
     )
     assert (paid.service, opened.service, won.service) == ("sales", "service_desk", "sales")
@@ -253,7 +253,7 @@ async def test_a_timeline_is_filtered_by_kind_and_time_and_paged(
     three = ["1 days ago", "2 days ago", "3 days ago"]
     assert await titles(page_size=1) == [account.display_name, *three]
     assert await titles(filter="kind = INTERACTION", page_size=2) == three
-    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_OPENED)") == [account.display_name]
+    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_CREATED)") == [account.display_name]
     since = (NOW - timedelta(days=2, hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert await titles(filter=f"entry_time >= {since} AND kind = INTERACTION") == three[:2]
     assert await titles(filter=f"entry_time < {since}", order_by="entry_time") == three[2:]
@@ -309,7 +309,7 @@ async def test_a_page_of_a_long_timeline_reads_no_more_of_the_index_than_it_show
 ) -> None:
     await fill(servers, user.tenant_id, UUID(account.id))
     # The account has MANY entries, every thousandth of another kind; its neighbours have as many together.
-    rare = "kind = KIND_CASE_OPENED"
+    rare = "kind = KIND_CASE_CREATED"
     for filter, order_by, deep in (
         ("", "", False),
         ("", "", True),
@@ -335,7 +335,7 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             """
             INSERT INTO timeline_entries
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
-                   CASE WHEN n % 1000 = 0 THEN 'CASE_OPENED' ELSE 'INTERACTION' END,
+                   CASE WHEN n % 1000 = 0 THEN 'CASE_CREATED' ELSE 'INTERACTION' END,
                    $4::timestamptz - n * interval '1 minute',
                    '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
             FROM generate_series(1, $3) n

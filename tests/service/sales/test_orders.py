@@ -125,6 +125,12 @@ async def test_what_does_not_fit_is_refused(draft: Draft) -> None:
         assert refusal.fields == [named]
 
 
+async def test_a_character_that_the_database_cannot_keep_is_refused_in_a_line_too(draft: Draft) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await draft(lines=[pb.OrderLine(product="a\x00b", quantity="1", unit_price=cny("1"))])
+    assert "U+0000" in refusal.detail
+
+
 async def test_an_order_of_an_opportunity_is_its_accounts(
     api: Sales, user: User, draft: Draft, account_id: str, sales: Running
 ) -> None:
