@@ -65,10 +65,10 @@ def expanded(contract: Contract) -> Contract:
 
 
 def collections(contract: Contract) -> Iterator[Collection]:
-    """Every resource of the contract."""
+    """Every resource of the contract whose records are read by id; a tenant is not, everybody has the one."""
     for rpc in contract.rpcs:
         name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
-        if name and rpc.name == f"Get{rpc.response.name}":
+        if name and rpc.name == f"Get{rpc.response.name}" and "id" in rpc.request.fields_by_name:
             yield Collection(rpc.response, name, rpc)
 
 

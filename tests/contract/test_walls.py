@@ -16,6 +16,8 @@ HOUSE = {
         "consumers",
         *(f"records.accounts.{room}" for room in ("model", "queries", "resource", "commands", "servicer")),
         "records.search.terms",
+        *(f"directory.{room}.commands" for room in ("roles", "users")),
+        "imports.worker",
     ],
     "crm_sales": [
         "leads.model",
@@ -37,6 +39,8 @@ ALLOWED = {
     "crm_customer.records.accounts.resource": "from crm.customer.v1 import accounts_pb2",
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
+    "crm_customer.directory.users.commands": "from crm_customer.directory.roles import commands",
+    "crm_customer.imports.worker": "from crm_customer.records.accounts import commands",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
     "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
     "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
@@ -64,6 +68,14 @@ FORBIDDEN = [
         "from crm.customer.v1 import accounts_pb2",
         "Of a service, what declares",
     ),
+    (
+        "crm_customer.directory.roles.commands",
+        "from crm_customer.directory.users import commands",
+        "No folder of customer imports in a circle",
+    ),
+    ("crm_customer.records.accounts.commands", "import crm_customer.directory.users.commands", "Of customer's wings"),
+    ("crm_customer.directory.users.commands", "import crm_customer.records.accounts.model", "Of customer's wings"),
+    ("crm_customer.directory.users.commands", "import crm_customer.imports.worker", "Of customer's wings"),
 ]
 CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 

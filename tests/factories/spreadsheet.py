@@ -194,8 +194,9 @@ def _company(source: random.Random, row: list[str], number: int) -> None:
     row[ADDRESS] = f"{city}{source.choice(_ROADS)}路{source.randrange(1, 900)}号"
     row[CONTACT] = _name(source)
     row[CONTACT_PHONE] = _mobile(source)
-    office = f"{source.randrange(2, 9)}{source.randrange(10**7):07d}" if len(code) == 3 or code in _EIGHT_DIGITS else ""
-    office = office or f"{source.randrange(2, 9)}{source.randrange(10**6):06d}"
+    # No 8 in front: 800 is free of charge everywhere, and no number of a city.
+    office = f"{source.randrange(2, 8)}{source.randrange(10**7):07d}" if len(code) == 3 or code in _EIGHT_DIGITS else ""
+    office = office or f"{source.randrange(2, 8)}{source.randrange(10**6):06d}"
     row[PHONE] = source.choice(("{}-{}", "({}) {}", "{} {}", "（{}）{}")).format(code, office)
     row[EMAIL] = f"info{number}@corp{source.randrange(900)}.com.cn" if source.random() < 0.8 else ""
     row[WEBSITE] = f"www.corp{number}.com.cn" if source.random() < 0.4 else ""

@@ -96,7 +96,8 @@ class Running:
             return
         tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=True, sandbox=sandbox)
         tenant.clock_offset.FromTimedelta(clock_offset)
-        await self.hear(events_pb2.TenantChanged(tenant=tenant), tenant_id=id, aggregate_id=id, version=version)
+        told = (events_pb2.TenantCreated if version == 1 else events_pb2.TenantClockAdvanced)(tenant=tenant)
+        await self.hear(told, tenant_id=id, aggregate_id=id, version=version)
 
     async def hear(self, payload: Message, *, tenant_id: UUID, aggregate_id: UUID, version: int = 1) -> None:
         """Have the service handle an event of another service."""

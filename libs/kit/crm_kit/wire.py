@@ -1,10 +1,11 @@
 """Protobuf values <-> plain values, as every resource's `wire.py` needs them."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -30,6 +31,21 @@ def timestamp(value: datetime | None) -> Timestamp | None:
         return None
     passed = value - _EPOCH
     return Timestamp(seconds=passed.days * 86_400 + passed.seconds, nanos=passed.microseconds * 1000)
+
+
+def duration(value: timedelta) -> Duration:
+    """A length of time for a message."""
+    message = Duration()
+    message.FromTimedelta(value)
+    return message
+
+
+def duration_from(value: Duration) -> timedelta:
+    """The length of time; InvalidArgument for one that is longer than any calendar."""
+    try:
+        return value.ToTimedelta()
+    except OverflowError:
+        raise InvalidArgument("a duration is at most 999999999 days") from None
 
 
 def id_from(text: str) -> UUID | None:

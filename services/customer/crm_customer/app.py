@@ -9,14 +9,18 @@ from crm_kit.service import Service
 
 from crm_customer.consumers import follow_events
 from crm_customer.directory.roles.renewal import RoleRenewal
+from crm_customer.directory.roles.resource import ROLES
 from crm_customer.directory.roles.servicer import RoleServicer
+from crm_customer.directory.teams.resource import TEAMS
 from crm_customer.directory.teams.servicer import TeamServicer
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
-from crm_customer.directory.tokens.passwords import Passwords
 from crm_customer.directory.tokens.servicer import TokenServicer
 from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.users.passwords import Passwords
+from crm_customer.directory.users.resource import USERS
 from crm_customer.directory.users.servicer import UserServicer
+from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import ImportWorker
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -42,7 +46,7 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS]
+    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, USERS, TEAMS, ROLES, IMPORTS]
     issuer = build_issuer(service, settings)
     service.servicers += [
         TenantServicer(service.directory),

@@ -14,8 +14,8 @@ from crm_kit.service import Service
 from crm_customer.app import signing_keys
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG
 from crm_customer.demo.seeding import seed_demo
-from crm_customer.directory.tenants.opening import Opening, open_tenant
-from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.opening import Opening, open_tenant
+from crm_customer.directory.users.passwords import Passwords
 from crm_customer.settings import CustomerSettings
 
 MIN_PASSWORD_LENGTH = 12

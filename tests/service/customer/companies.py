@@ -7,18 +7,16 @@ from argon2 import PasswordHasher
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
-from crm.event.v1 import event_pb2
-from crm_customer.directory.tenants.opening import Opening, open_tenant
-from crm_customer.directory.tokens.passwords import Passwords
+from crm_customer.directory.opening import Opening, open_tenant
+from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_kit.clock import system_now
-from crm_kit.database.statements import statement
 from crm_kit.database.work import ReadSession
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
-from crm_kit.plumbing import outbox
-from sqlalchemy import Select, bindparam, select
+from google.protobuf.message import Message
 
+from tests.service.customer.told import told_of
 from tests.service.running import Running, User
 
 PASSWORD = "a password long enough"
@@ -86,10 +84,9 @@ class Company:
             users_pb2.CreateUserRequest(user=user), metadata=(by or self.admin).metadata
         )
 
-    async def events(self, aggregate_id: str) -> list[event_pb2.Event]:
-        """The events of one aggregate in their order."""
-        rows = await self.eyes.all(events_of(), aggregate_id=UUID(aggregate_id))
-        return [event_pb2.Event.FromString(row["event"]) for row in rows]
+    async def told(self, id: str) -> list[Message]:
+        """What the events of a record say, in their order."""
+        return await told_of(self.customer, self.tenant_id, id)
 
 
 async def open_company(customer: Running, *, sandbox: bool = False) -> Company:
@@ -102,12 +99,3 @@ async def open_company(customer: Running, *, sandbox: bool = False) -> Company:
     admin = (await get_users_by_logins(eyes, [ADMIN_LOGIN]))[ADMIN_LOGIN]
     token = customer.tokens.token(customer.service.settings.issuer, tenant_id, admin.id)
     return Company(customer, tenant_id, slug, User(tenant_id, admin.id, token))
-
-
-@statement
-def events_of() -> Select[tuple[bytes]]:
-    return (
-        select(outbox.c.event)
-        .where(outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.aggregate_id == bindparam("aggregate_id"))
-        .order_by(outbox.c.aggregate_version)
-    )

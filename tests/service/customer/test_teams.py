@@ -56,10 +56,7 @@ async def test_a_created_team_is_read_back_and_told(
     north = await create("North", sales)
     assert north.parent_id == sales.id
     assert await teams.GetTeam(pb.GetTeamRequest(id=north.id), metadata=company.admin.metadata) == north
-    (event,) = await company.events(north.id)
-    told = events_pb2.TeamChanged()
-    assert event.payload.Unpack(told)
-    assert told.team == north
+    assert await company.told(north.id) == [events_pb2.TeamCreated(team=north)]
 
 
 async def test_teams_are_listed_by_filter_and_order(
@@ -81,9 +78,9 @@ async def test_a_team_of_another_tenant_is_not_found(
 ) -> None:
     team = await create()
     stranger = (await open_company(customer)).admin
-    with refused("NOT_FOUND", "NOT_FOUND"):
+    with refused("NOT_FOUND", "TEAM_NOT_FOUND"):
         await teams.GetTeam(pb.GetTeamRequest(id=team.id), metadata=stranger.metadata)
-    with refused("NOT_FOUND", "NOT_FOUND"):
+    with refused("NOT_FOUND", "TEAM_NOT_FOUND"):
         await teams.UpdateTeam(below(team, None), metadata=stranger.metadata)
 
 
@@ -111,6 +108,9 @@ async def test_a_team_is_never_below_itself(teams: "TeamServiceAsyncStub", compa
             await teams.UpdateTeam(below(top, parent), metadata=company.admin.metadata)
     moved = await teams.UpdateTeam(below(bottom, top), metadata=company.admin.metadata)
     assert moved.parent_id == top.id
+    assert await teams.UpdateTeam(below(bottom, top), metadata=company.admin.metadata) == moved
+    _, told = await company.told(bottom.id)
+    assert told == events_pb2.TeamUpdated(team=moved, changed_fields=["parent_id"])
 
 
 async def test_moves_at_the_same_time_make_no_circle(

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
-from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
+from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1 import timeline_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
@@ -20,6 +20,7 @@ from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm.type.v1 import money_pb2, value_tier_pb2
 from crm_customer.consumers import TIMELINE
+from crm_customer.records.timeline.model import Kind
 from crm_customer.records.timeline.queries import LISTING
 from crm_customer.records.timeline.wire import EventKind
 from crm_kit.database.statements import Statement, compile_statement
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from crm.customer.v1.timeline_pb2_grpc import TimelineServiceAsyncStub
 
+Entry = pb.TimelineEntry
 Read = Callable[..., Awaitable[list[pb.TimelineEntry]]]
 NOW = datetime.now(UTC)
 MANY = 60_000
@@ -96,7 +98,7 @@ async def record(customer: Running, by: User, account_id: str, subject: str, tim
     await new_interaction(customer, by, account_id, subject=subject, interaction_time=interaction_time)
 
 
-async def kinds_there(entries: Read, *kinds: str) -> list[pb.TimelineEntry]:
+async def kinds_there(entries: Read, *kinds: "Entry.Kind.ValueType") -> list[pb.TimelineEntry]:
     """The timeline once it has entries of just these kinds, newest first."""
 
     async def arrived() -> list[pb.TimelineEntry]:
@@ -116,7 +118,7 @@ async def test_events_of_the_account_arrive_newest_first_with_what_they_say(
         accounts_pb2.ChangeAccountStatusRequest(id=account.id, status=accounts_pb2.Account.STATUS_ACTIVE),
         metadata=user.metadata,
     )
-    changed, created = await kinds_there(entries, "ACCOUNT_STATUS_CHANGED", "ACCOUNT_CREATED")
+    changed, created = await kinds_there(entries, Entry.KIND_ACCOUNT_STATUS_CHANGED, Entry.KIND_ACCOUNT_CREATED)
     assert created.entry_time == account.create_time
     assert (created.title, created.service, created.actor_id) == (account.display_name, "customer", str(user.id))
     assert (created.reference_type, created.reference_id) == ("account", account.id)
@@ -126,7 +128,7 @@ async def test_events_of_the_account_arrive_newest_first_with_what_they_say(
 async def test_an_event_that_comes_again_has_one_entry(
     customer: Running, user: User, account: accounts_pb2.Account, entries: Read
 ) -> None:
-    (before,) = await kinds_there(entries, "ACCOUNT_CREATED")
+    (before,) = await kinds_there(entries, Entry.KIND_ACCOUNT_CREATED)
     event = await event_about(customer, user.tenant_id, account.id)
     assert before.id == event.id
     await customer.service.consumers.apply(event)
@@ -167,7 +169,11 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     for payload, days in reported:
         await customer.service.consumers.apply(reported_event(user, payload, NOW - timedelta(days=days)))
     _, paid, opened, won = await kinds_there(
-        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_CREATED", "OPPORTUNITY_WON"
+        entries,
+        Entry.KIND_ACCOUNT_CREATED,
+        Entry.KIND_PAYMENT_RECEIVED,
+        Entry.KIND_CASE_CREATED,
+        Entry.KIND_OPPORTUNITY_WON,
     )
     assert (paid.service, opened.service, won.service) == ("sales", "service_desk", "sales")
     assert (paid.title, opened.title, won.title) == ("INV 7", "停电", "二期工程")
@@ -185,8 +191,8 @@ def reported_event(user: User, payload: Message, time: datetime) -> Event:
 
 
 async def test_an_event_about_no_account_has_no_entry() -> None:
-    kind = EventKind(events_pb2.ContactUpdated, "contact.reports_to_id", "contact.display_name")
-    assert kind.entry(Event(), events_pb2.ContactUpdated()) is None
+    kind = EventKind(events_pb2.AccountCreated, "account.parent_id", "account.display_name")
+    assert kind.entry(Event(), events_pb2.AccountCreated()) is None
 
 
 async def test_a_line_that_names_what_the_event_does_not_have_is_refused_at_once() -> None:
@@ -200,32 +206,35 @@ async def test_a_line_that_names_what_the_event_does_not_have_is_refused_at_once
             EventKind(events_pb2.AccountCreated, account, title)
     with pytest.raises(ValueError, match="two details"):
         EventKind(events_pb2.AccountStatusChanged, "account.id", details=("account.status", "status=old_status"))
+    with pytest.raises(ValueError, match="Kind has no CONTACT_UPDATED"):
+        EventKind(events_pb2.ContactUpdated, "contact.owner_id")
 
 
 async def test_details_are_text_that_people_read() -> None:
     kind = EventKind(
-        events_pb2.ContactUpdated,
-        "contact.owner_id",
-        details=("contact.status", "contact.create_time", "contact.update_time", "changed_fields", "contact.emails"),
+        events_pb2.AccountCreated,
+        "account.id",
+        details=("account.status", "account.create_time", "account.update_time", "account.tags", "account.emails"),
     )
-    payload = events_pb2.ContactUpdated(changed_fields=["emails", "status"])
-    payload.contact.owner_id = str(new_id())
-    payload.contact.status = contacts_pb2.Contact.STATUS_ARCHIVED
-    payload.contact.create_time.FromDatetime(datetime(2026, 5, 1, 8, 30, tzinfo=UTC))
-    event = Event(id=str(new_id()), aggregate_id=str(new_id()), actor_id=str(new_id()), aggregate_type="contact")
+    payload = events_pb2.AccountCreated()
+    payload.account.id = str(new_id())
+    payload.account.status = accounts_pb2.Account.STATUS_DORMANT
+    payload.account.tags.extend(["vip", "2026"])
+    payload.account.create_time.FromDatetime(datetime(2026, 5, 1, 8, 30, tzinfo=UTC))
+    event = Event(id=str(new_id()), aggregate_id=str(new_id()), actor_id=str(new_id()), aggregate_type="account")
     entry = kind.entry(event, payload)
     assert entry is not None
-    assert entry.kind == "CONTACT_UPDATED"
+    assert entry.kind is Kind.ACCOUNT_CREATED
     assert {each.name: each.value for each in entry.details} == {
-        "status": "ARCHIVED",
+        "status": "DORMANT",
         "create_time": "2026-05-01T08:30:00+00:00",
-        "changed_fields": "emails, status",
+        "tags": "vip, 2026",
     }
 
 
-async def test_each_kind_of_event_has_one_line() -> None:
-    kinds = [each.kind for each in TIMELINE]
-    assert len(kinds) == len(set(kinds))
+async def test_each_kind_is_an_interaction_or_has_one_line() -> None:
+    assert sorted(each.kind for each in TIMELINE) == sorted(set(Kind) - {Kind.INTERACTION})
+    assert {f"KIND_{kind}" for kind in Kind} == set(Entry.Kind.keys()) - {"KIND_UNSPECIFIED"}
 
 
 # --- lists
@@ -234,7 +243,7 @@ async def test_each_kind_of_event_has_one_line() -> None:
 async def test_a_timeline_is_filtered_by_kind_and_time_and_paged(
     customer: Running, user: User, account: accounts_pb2.Account, entries: Read
 ) -> None:
-    await kinds_there(entries, "ACCOUNT_CREATED")
+    await kinds_there(entries, Entry.KIND_ACCOUNT_CREATED)
     for days in (1, 3, 2):
         await record(customer, user, account.id, f"{days} days ago", NOW - timedelta(days=days))
 
@@ -266,8 +275,9 @@ async def test_an_entry_that_arrives_between_two_pages_is_neither_doubled_nor_mo
 
 
 async def test_what_cannot_be_asked_is_refused(entries: Read) -> None:
-    with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
-        await entries(filter="mood = GOOD")
+    for filter in ("mood = GOOD", "kind = GOOD_MOOD"):
+        with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+            await entries(filter=filter)
     with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
         await entries(page_token="x")
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
@@ -299,7 +309,7 @@ async def test_a_page_of_a_long_timeline_reads_no_more_of_the_index_than_it_show
 ) -> None:
     await fill(servers, user.tenant_id, UUID(account.id))
     # The account has MANY entries, every thousandth of another kind; its neighbours have as many together.
-    rare = 'kind = "RARE"'
+    rare = "kind = KIND_CASE_CREATED"
     for filter, order_by, deep in (
         ("", "", False),
         ("", "", True),
@@ -325,7 +335,8 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             """
             INSERT INTO timeline_entries
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
-                   CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'COMMON' END, $4::timestamptz - n * interval '1 minute',
+                   CASE WHEN n % 1000 = 0 THEN 'CASE_CREATED' ELSE 'INTERACTION' END,
+                   $4::timestamptz - n * interval '1 minute',
                    '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
             FROM generate_series(1, $3) n
             """,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from crm.customer.v1 import tenants_pb2
-from crm.customer.v1.events_pb2 import TenantChanged
+from crm.customer.v1.events_pb2 import TenantClockAdvanced
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
@@ -230,7 +230,7 @@ async def test_a_moved_clock_wakes_the_run_at_once(
         moved = tenants_pb2.Tenant(id=str(tenant), slug=f"t{tenant.hex[-12:]}", sandbox=True, active=True)
         moved.clock_offset.FromTimedelta(timedelta(days=8))
         async with customer.unit_of_work(tenant) as work:
-            emit(work, TenantChanged(tenant=moved), aggregate_type="tenant", id=tenant, version=2)
+            emit(work, TenantClockAdvanced(tenant=moved), aggregate_type="tenant", id=tenant, version=2)
         await eventually(lambda: in_pool(api, user, lead.id))
     finally:
         run._every_seconds = usual

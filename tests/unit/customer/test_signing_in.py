@@ -12,8 +12,8 @@ from crm_customer.directory.tokens.model import (
     new_refresh_token,
     parse_refresh_token,
 )
-from crm_customer.directory.tokens.passwords import PARAMETERS, Passwords
 from crm_customer.directory.tokens.signing_keys import thumbprint
+from crm_customer.directory.users.passwords import PARAMETERS, Passwords
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -19,6 +19,7 @@ from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
+from crm_kit.durations import duration_text
 from crm_kit.errors import InvalidArgument, Unavailable
 
 Record = asyncpg.Record
@@ -65,9 +66,7 @@ def json_bytes(value: object) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, frozenset | set | tuple):
         return list(value)
-    if isinstance(value, timedelta):
-        return str(value.total_seconds())
-    return str(value)
+    return duration_text(value) if isinstance(value, timedelta) else str(value)
 
 
 async def _prepare(connection: Any) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from crm.customer.v1 import events_pb2, roles_pb2
+from crm.customer.v1 import events_pb2, roles_pb2, teams_pb2, tenants_pb2, users_pb2
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
@@ -62,7 +64,7 @@ def follow_directory(
     there before anybody can sign in to the tenant.
     """
 
-    async def tenant_changed(work: UnitOfWork, event: Event, changed: events_pb2.TenantChanged) -> None:
+    async def tenant_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         tenant = changed.tenant
         project_tenant(
             work,
@@ -79,7 +81,7 @@ def follow_directory(
         if wake is not None:
             work.after_commit.append(wake)
 
-    def user_changed(work: UnitOfWork, event: Event, changed: events_pb2.UserChanged) -> None:
+    def user_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         user = changed.user
         project_user(
             work,
@@ -93,21 +95,26 @@ def follow_directory(
         )
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    def team_changed(work: UnitOfWork, event: Event, changed: events_pb2.TeamChanged) -> None:
+    def team_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         team = changed.team
         parent = UUID(team.parent_id) if team.parent_id else None
         project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    def role_changed(work: UnitOfWork, event: Event, changed: events_pb2.RoleChanged) -> None:
+    def role_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
         project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    consumers.on(events_pb2.TenantChanged, tenant_changed)
-    consumers.project(events_pb2.UserChanged, user_changed)
-    consumers.project(events_pb2.TeamChanged, team_changed)
-    consumers.project(events_pb2.RoleChanged, role_changed)
+    for payload in events_carrying(events_pb2, tenants_pb2.Tenant):
+        consumers.on(payload, tenant_changed)
+    for resource, projection in (
+        (users_pb2.User, user_changed),
+        (teams_pb2.Team, team_changed),
+        (roles_pb2.Role, role_changed),
+    ):
+        for payload in events_carrying(events_pb2, resource):
+            consumers.project(payload, projection)
 
 
 def scope_from(value: "roles_pb2.Grant.Scope.ValueType") -> Scope:

@@ -6,7 +6,7 @@
 | UUID | string | uuid | text |
 | date | string, ISO | date | text |
 | datetime | Timestamp | timestamptz | text |
-| timedelta | Duration | in JSON only | text, in seconds |
+| timedelta | Duration | interval | text, as protobuf has it |
 | Decimal | string | numeric | text |
 | Money | crm.type.v1.Money | numeric, beside `currency_code` | object |
 | StrEnum | enum with the type's prefix | text | text |
@@ -30,13 +30,13 @@ from uuid import UUID
 
 from crm.type.v1 import money_pb2
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from crm_kit.durations import duration_from_text
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.money import Money, parse_money
-from crm_kit.wire import time_from, timestamp
+from crm_kit.wire import duration, duration_from, time_from, timestamp
 
 Convert = Callable[[Any], Any]
 Built = TypeVar("Built", bound=Message)
@@ -96,11 +96,11 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
         _expect(field, where, "Money", lambda each: _message_name(each) == MONEY)
         return Codec(_money_to_message, _money_from_message, _money_from_json)
     if kind is datetime:
-        _expect(field, where, "google.protobuf.Timestamp", lambda each: _message_name(each) == TIMESTAMP)
+        _expect(field, where, TIMESTAMP, lambda each: _message_name(each) == TIMESTAMP)
         return Codec(timestamp, time_from, datetime.fromisoformat)
     if kind is timedelta:
         _expect(field, where, DURATION, lambda each: _message_name(each) == DURATION)
-        return Codec(_duration, Duration.ToTimedelta, lambda seconds: timedelta(seconds=float(seconds)))
+        return Codec(duration, duration_from, duration_from_text)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _message_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):
@@ -148,12 +148,6 @@ def _uuid_from(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise invalid_field("", "uuid", f"{text!r} is not an id") from None
-
-
-def _duration(value: timedelta) -> Duration:
-    message = Duration()
-    message.FromTimedelta(value)
-    return message
 
 
 _PLAIN: dict[Any, tuple[str, Callable[[Field], bool], Codec]] = {

@@ -58,6 +58,7 @@ class ResourceShape(Generic[Entity, Shown]):
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
         at: Callable[[Entity, datetime], Entity] | None = None,
+        momentary: Collection[str] = (),
         default_order: str = "create_time desc",
         verbs: Mapping[str, Try] | None = None,
     ) -> None:
@@ -71,6 +72,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
         self.at = at
+        self.momentary = frozenset(momentary)
         self.default_order = default_order
         self.tries = dict(verbs or {})
         self.not_found = f"{noun.upper()}_NOT_FOUND"
@@ -80,6 +82,8 @@ class ResourceShape(Generic[Entity, Shown]):
         self.contract = field_contracts(message)
         self.own_hints = hints_of(entity)
         self.hints = property_hints(entity) | self.own_hints
+        # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
+        self.place = self.place_in(created)
         self._json_readers: dict[str, Convert | None] = {}
         self._check()
         self._compile_rows()
@@ -155,7 +159,7 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in self.hints, name, f"the contract has it; add it to {entity} as a field or a property")
             if self.contract[name].given:
                 self._require(name in fields, name, f"callers may set it; make it a field of {entity}")
-        for name in fields:
+        for name in fields.keys() - self.momentary:
             self._require(
                 name in columns or name in self.computed,
                 name,
@@ -166,12 +170,14 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(placed, name, f"{table} has it; add it to {entity}, or to `beside` when consumers write it")
         for name in self.beside:
             self._require(name in columns, name, f"it is beside the entity; add the column to {table}")
+        for name in self.momentary:
+            fills = self.at is not None and name in fields and name not in columns
+            self._require(fills, name, f"it is momentary: a field of {entity} without a column, which `at` fills in")
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
+        if self.updated is not None:
+            self.place_in(self.updated)
         check_tries(self.noun, self.verbs, self.tries)
-        for event in (self.created, self.updated):
-            if event is not None:
-                self.place_in(event)
 
     def _require(self, fits: bool, name: str, remedy: str) -> None:
         if not fits:
@@ -193,7 +199,7 @@ class ResourceShape(Generic[Entity, Shown]):
     # --- compiling
 
     def _compile_rows(self) -> None:
-        fields = tuple(self.own_hints)
+        fields = tuple(name for name in self.own_hints if name not in self.momentary)
         columns = self.table.c
         derived = tuple(column.name for column in columns if column.name not in fields and column.name in self.hints)
         shown = [name for name in self.contract if name != "etag"]
@@ -246,6 +252,10 @@ class ResourceShape(Generic[Entity, Shown]):
             for name, each in self.contract.items()
             if name not in ADDRESSING and name in self.own_hints
         }
+        for name, reading in self.readings.items():
+            is_known_unset = reading.presence or reading.repeated or reading.empty_is_unset
+            fits = is_known_unset or not self.contract[name].changed_by or not self.default_of(name)
+            self._require(fits, name, "a create without it would seem to ask for 0; make it `optional` in the contract")
         if self.is_direct:
             amounts = [name for name in self._shown if self._is_amount(name)]
             self._shown_moneys = tuple(amounts)

@@ -29,7 +29,7 @@ def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any
 
 def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[str, Any]:
     """The values of an update request's fields. InvalidArgument names what an update does not change."""
-    message = getattr(update, shape.noun)
+    message = getattr(update, shape.place)
     current = shape.message_of(before) if any("." in path for path in update.update_mask.paths) else None
     asked = changes_of(message, update.update_mask, current=current)
     changeable = [name for name in asked if shape.contract[name].changeable]
@@ -45,7 +45,7 @@ def _read(
     try:
         values = read_all({name: shape.readings[name] for name in names}, message)
     except InvalidArgument as error:
-        raise below(error, shape.noun) from None
+        raise below(error, shape.place) from None
     unset = [name for name in names if name not in values] if cleared else []
     return values | {name: _default(shape, name) for name in unset}
 
@@ -53,7 +53,7 @@ def _read(
 def _default(shape: ResourceShape[Any, Any], name: str) -> Any:
     default = shape.default_of(name)
     if default is dataclasses.MISSING:
-        raise invalid_field(joined(shape.noun, name), "required", "cannot be cleared")
+        raise invalid_field(joined(shape.place, name), "required", "cannot be cleared")
     return default
 
 
@@ -78,7 +78,7 @@ def _check_unchanged(shape: ResourceShape[Any, Any], before: Any, message: Messa
 
 
 def _refusal(shape: ResourceShape[Any, Any], fields: list[tuple[str, FieldContract]]) -> InvalidArgument:
-    violations = [FieldViolation(joined(shape.noun, name), "changed_by", _remedy(field)) for name, field in fields]
+    violations = [FieldViolation(joined(shape.place, name), "changed_by", _remedy(field)) for name, field in fields]
     return InvalidArgument("; ".join(f"{each.field}: {each.detail}" for each in violations), violations=violations)
 
 

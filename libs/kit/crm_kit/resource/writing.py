@@ -35,6 +35,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `at`: how a record stands at an instant, where that is more than what is stored.
+    `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
 
     DeclarationError at import where contract, entity and table do not fit each other.
     """
@@ -48,7 +49,7 @@ class Resource(ReadableResource[Entity, Shown]):
 
         NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says.
         """
-        sent = getattr(update, self.noun)
+        sent = getattr(update, self.place)
         before = await self.get(reader, UUID(sent.id), etag=sent.etag)
         return before, updates.changes(self, before, update)
 

@@ -12,13 +12,13 @@ from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoUser
+from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.teams.commands import create_team
 from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
-from crm_customer.directory.tenants.opening import Opening, open_tenant
-from crm_customer.directory.tokens.passwords import Passwords
-from crm_customer.directory.users.commands import add_user, put_password
+from crm_customer.directory.users.commands import add_user
+from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 
 
@@ -56,9 +56,8 @@ async def add_teams(work: UnitOfWork) -> tuple[int, dict[str, UUID]]:
     ids = dict(present)
     for team in TEAMS:
         if team.display_name not in ids:
-            ids[team.display_name] = create_team(
-                work, display_name=team.display_name, parent_id=ids.get(team.parent)
-            ).id
+            values = {"display_name": team.display_name, "parent_id": ids.get(team.parent)}
+            ids[team.display_name] = create_team(work, values).id
     return len(ids) - len(present), ids
 
 
@@ -68,14 +67,13 @@ async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[st
     present = await get_users_by_logins(work, [user.login for user in USERS])
     missing: list[DemoUser] = [user for user in USERS if user.login not in present]
     for user in missing:
-        added = add_user(
-            work,
-            display_name=user.display_name,
-            login=user.login,
-            team_id=team_ids[user.team],
-            role_ids=(roles[user.role].id,),
-        )
-        put_password(work, added.id, hashes[user.login])
+        values = {
+            "display_name": user.display_name,
+            "login": user.login,
+            "team_id": team_ids[user.team],
+            "role_ids": (roles[user.role].id,),
+        }
+        add_user(work, values, password_hash=hashes[user.login])
     return len(missing)
 
 

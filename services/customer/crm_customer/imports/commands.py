@@ -1,20 +1,20 @@
-"""What users write: uploads, and imports to be carried out. Each function is one transaction's work."""
+"""Every write on uploads and imports but that of their rows. Each function is one transaction's work."""
 
 from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
-from crm_kit.events.outbox import emit
+from crm_kit.errors import CrmError
 from crm_kit.ids import new_id
+from google.protobuf.message import Message
 
-from crm_customer.imports.model import Import, Mode, Upload
-from crm_customer.imports.queries import get_import, get_part, get_upload
-from crm_customer.imports.tables import import_jobs, imports, upload_parts, uploads
-from crm_customer.imports.wire import import_finished
-
-DEFAULT_SOURCE = "spreadsheet"
+from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload
+from crm_customer.imports.queries import get_part, get_upload
+from crm_customer.imports.resource import IMPORTS
+from crm_customer.imports.tables import import_jobs, upload_parts, uploads
 
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
@@ -44,46 +44,55 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes)
     return after
 
 
-async def create_import(work: UnitOfWork, upload_id: UUID, *, mode: Mode, values: dict[str, Any]) -> Import:
+async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
     """Have an upload imported. PermissionDenied unless the caller may write accounts."""
     work.actor.access.scope("accounts.write")
-    upload = await get_upload(work, upload_id)
+    upload = await get_upload(work, values["upload_id"])
     sealed = upload.seal(now=work.now)
     if values.get("account_owner_id"):
         await owner_team(work, values["account_owner_id"], field="job.account_owner_id")
     job = Import(
         id=new_id(),
-        upload_id=upload.id,
         file_name=upload.file_name,
-        mode=mode,
         owner_id=work.actor.user_id,
         owner_team_id=work.actor.access.team_id,
         create_time=work.now,
         update_time=work.now,
         **values | {"external_source": values.get("external_source") or DEFAULT_SOURCE},
-    )
+    ).checked()
     if sealed is not upload:
         work.save(uploads, row_of(sealed), version=upload.version)
-    work.insert(imports, row_of(job))
+    IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
     return job
 
 
-async def cancel_import(work: UnitOfWork, id: UUID) -> Import:
-    """Stop an import; its worker notices at its next step."""
-    before = await get_import(work, id)
-    after = before.cancel(work.now)
-    finish(work, before, after)
-    return after
+def start_import(work: UnitOfWork, before: Import) -> Import:
+    """A worker has begun with it."""
+    return IMPORTS.save(work, before, before.start(work.now), events.ImportStarted)
 
 
-def save(work: UnitOfWork, before: Import, after: Import) -> None:
-    """Gather the changed row; it must still be what was read."""
-    work.save(imports, row_of(after), version=before.version)
+def advance_import(work: UnitOfWork, before: Import, after: Import) -> Import:
+    """Its file was opened, or more of its rows are done."""
+    return IMPORTS.save(work, before, after, events.ImportAdvanced)
 
 
-def finish(work: UnitOfWork, before: Import, after: Import) -> None:
-    """Gather the end of an import: the row, the job that is no more, and the event."""
-    save(work, before, after)
+def succeed_import(work: UnitOfWork, before: Import) -> Import:
+    """All its rows are done."""
+    return finish(work, before, before.succeed(work.now), events.ImportFinished)
+
+
+def fail_import(work: UnitOfWork, before: Import, error: CrmError) -> Import:
+    """It cannot go on."""
+    return finish(work, before, before.fail(error.reason, error.detail, work.now), events.ImportFinished)
+
+
+def cancel_import(work: UnitOfWork, before: Import) -> Import:
+    """A user stops it; its worker notices at its next step."""
+    return finish(work, before, before.cancel(work.now), events.ImportCancelled)
+
+
+def finish(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
+    """Gather the end of an import: the row, the event, and the job that is no more."""
     work.delete(import_jobs, import_id=after.id)
-    emit(work, import_finished(after), aggregate_type="import", id=after.id, version=after.version)
+    return IMPORTS.save(work, before, after, event)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
 
-from crm_customer.imports.model import Import, Mode, Upload
+from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
@@ -43,7 +43,8 @@ class Source:
     def __init__(self, file: BinaryIO, job: Import) -> None:
         self._sheet = read_spreadsheet(file)
         self.header = self._sheet.header
-        self.mapping = job.mapping or checked(job, self.header)
+        known = fields_of(each for each in job.mapping if each.field)
+        self.mapping = known or checked(job, self.header)
         self._cells: tuple[str, ...] = ()
         rules = RowRules(external_source=job.external_source, name_required=job.mode is Mode.CREATE)
         sheet = Spreadsheet(self.header, self._watched())
@@ -57,6 +58,11 @@ class Source:
     def take(self, count: int) -> list[FileRow]:
         """The next rows; fewer at the end, none after it."""
         return [self._file_row(row) for row in islice(self._rows, count)]
+
+    @property
+    def columns(self) -> tuple[ImportColumn, ...]:
+        """All columns with what they were taken for."""
+        return tuple(ImportColumn(column, self.mapping.get(column, "")) for column in self.header)
 
     def column(self, field: str) -> str:
         """The column that was taken for the field; empty if none was."""
@@ -84,7 +90,7 @@ class Source:
 
 def checked(job: Import, header: tuple[str, ...]) -> dict[str, str]:
     """What each column is taken for; InvalidArgument when that is not enough for the import's mode."""
-    mapping = mapping_for(header, job.columns, name_required=job.mode is not Mode.UPDATE)
+    mapping = mapping_for(header, fields_of(job.columns), name_required=job.mode is not Mode.UPDATE)
     custom = next((target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)), None)
     if custom:
         raise InvalidArgument(f"accounts have no field {custom!r}", reason="IMPORT_MAPPING_INCOMPLETE")

@@ -1,12 +1,17 @@
 """A file that comes in part by part, and the job that makes accounts and contacts of its rows."""
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, InvalidArgument
+from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
+
+from crm_customer.imports.spreadsheets.mapping import checked_mapping
+
+DEFAULT_SOURCE = "spreadsheet"
+"""The system whose keys a column of external ids has when it names none."""
 
 MAX_BYTES = 50 << 20
 """Of an uploaded file."""
@@ -80,88 +85,108 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of rows. `errors` and `error_bytes` are what is kept of the failed ones, `reported` how many."""
+class ImportColumn:
+    """A column of the file, and the field that it is; empty if it is none."""
 
-    created: int = 0
-    updated: int = 0
-    skipped: int = 0
-    failed: int = 0
-    reported: int = 0
-    errors: int = 0
-    error_bytes: int = 0
-
-    @property
-    def rows(self) -> int:
-        return self.created + self.updated + self.skipped + self.failed
+    column: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
     """The job. `owner_id` made it and lends it their rights; `account_owner_id` will own what it creates.
 
-    `columns` is what was told of the columns (header to field), `mapping` what they were taken for; `header` is all
-    columns of the file. Both are empty until the file was opened, `rows_total` is 0.
+    `columns` is what was told of the columns, `mapping` what all columns of the file were taken for. It is empty,
+    and `rows_total` 0, until the file was opened. `error_count` and `error_bytes` are what is kept of bad rows.
     """
 
     id: UUID
     upload_id: UUID
     file_name: str
     mode: Mode
-    external_source: str
     owner_id: UUID
     create_time: datetime
     update_time: datetime
-    columns: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    external_source: str = DEFAULT_SOURCE
+    columns: tuple[ImportColumn, ...] = ()
     dry_run: bool = False
     account_owner_id: UUID | None = None
     owner_team_id: UUID | None = None
     state: State = State.QUEUED
-    header: tuple[str, ...] = ()
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    mapping: tuple[ImportColumn, ...] = ()
     rows_total: int = 0
-    counts: Counts = Counts()
-    failure_reason: str = ""
-    failure: str = ""
+    created_count: int = 0
+    updated_count: int = 0
+    skipped_count: int = 0
+    failed_count: int = 0
+    reported_count: int = 0
+    error_count: int = 0
+    error_bytes: int = 0
+    failure_reason: str | None = None
+    failure: str | None = None
     start_time: datetime | None = None
     finish_time: datetime | None = None
-    version: int = 1
 
     @property
     def rows_read(self) -> int:
         """How many rows are done with: where to go on."""
-        return self.counts.rows
+        return self.created_count + self.updated_count + self.skipped_count + self.failed_count
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The file's columns."""
+        return tuple(each.column for each in self.mapping)
+
+    def checked(self) -> "Import":
+        """The import, unless what was told of the columns makes no sense. Which there are, only the file knows."""
+        names = [each.column for each in self.columns]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise invalid_field(f"job.columns[{index}].column", "unique", f"{name!r} is there twice")
+        checked_mapping(names, fields_of(self.columns))
+        return self
 
     def start(self, now: datetime) -> "Import":
         """Under way: the file is being looked through."""
         self._check_under_way("started")
-        return replace(self, state=State.RUNNING, start_time=now)._changed(now)
+        return replace(self, state=State.RUNNING, start_time=now)
 
-    def begin(self, header: tuple[str, ...], mapping: Mapping[str, str], rows_total: int, now: datetime) -> "Import":
+    def begin(self, mapping: tuple[ImportColumn, ...], rows_total: int) -> "Import":
         """With what the file turned out to be; its rows come next."""
         self._check_under_way("begun")
-        return replace(self, header=header, mapping=mapping, rows_total=rows_total)._changed(now)
+        return replace(self, mapping=mapping, rows_total=rows_total)
 
-    def advance(self, counts: Counts, now: datetime) -> "Import":
-        """With more rows done."""
+    def advance(
+        self, *, created: int, updated: int, skipped: int, failed: int, reported: int, errors: int, error_bytes: int
+    ) -> "Import":
+        """With so many more rows done, and so much kept of the failed ones."""
         self._check_under_way("carried on")
-        return replace(self, counts=counts)._changed(now)
+        return replace(
+            self,
+            created_count=self.created_count + created,
+            updated_count=self.updated_count + updated,
+            skipped_count=self.skipped_count + skipped,
+            failed_count=self.failed_count + failed,
+            reported_count=self.reported_count + reported,
+            error_count=self.error_count + errors,
+            error_bytes=self.error_bytes + error_bytes,
+        )
 
     def succeed(self, now: datetime) -> "Import":
         """All rows are done."""
         self._check_under_way("finished")
-        return replace(self, state=State.SUCCEEDED, finish_time=now)._changed(now)
+        return replace(self, state=State.SUCCEEDED, finish_time=now)
 
     def fail(self, reason: str, detail: str, now: datetime) -> "Import":
         """It cannot go on."""
         self._check_under_way("finished")
-        failed = replace(self, state=State.FAILED, failure_reason=reason, failure=detail, finish_time=now)
-        return failed._changed(now)
+        return replace(self, state=State.FAILED, failure_reason=reason, failure=detail, finish_time=now)
 
     def cancel(self, now: datetime) -> "Import":
         """Stopped by a user."""
         self._check_under_way("cancelled")
-        return replace(self, state=State.CANCELLED, finish_time=now)._changed(now)
+        return replace(self, state=State.CANCELLED, finish_time=now)
 
     def _check_under_way(self, verb: str) -> None:
         if self.state not in UNDER_WAY:
@@ -169,5 +194,7 @@ class Import:
                 f"an import that is {self.state} cannot be {verb}; it must be {' or '.join(UNDER_WAY)}"
             )
 
-    def _changed(self, now: datetime) -> "Import":
-        return replace(self, version=self.version + 1, update_time=max(now, self.update_time))
+
+def fields_of(columns: Iterable[ImportColumn]) -> dict[str, str]:
+    """Column to field."""
+    return {each.column: each.field for each in columns}

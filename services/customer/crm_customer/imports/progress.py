@@ -1,7 +1,6 @@
 """What is kept of a batch beside its accounts: the counters, and the bad rows with what is wrong with them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from crm_kit.database.connections import row_of
@@ -11,9 +10,9 @@ from sqlalchemy import Table, Uuid, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.imports.batch import Outcome, Result
-from crm_customer.imports.commands import save
+from crm_customer.imports.commands import advance_import
 from crm_customer.imports.files import Fault, FileRow
-from crm_customer.imports.model import MAX_ERRORS, MAX_REPORT_BYTES, Counts, Import
+from crm_customer.imports.model import MAX_ERRORS, MAX_REPORT_BYTES, Import
 from crm_customer.imports.tables import import_errors, import_rows
 
 BadRow = tuple[FileRow, tuple[Fault, ...]]
@@ -22,32 +21,25 @@ BadRow = tuple[FileRow, tuple[Fault, ...]]
 def advance(work: UnitOfWork, before: Import, rows: Sequence[FileRow], results: Sequence[Result]) -> Import:
     """Gather the import's progress; it must still be what it was."""
     bad = [(row, result) for row, result in zip(rows, results, strict=True) if not isinstance(result, Outcome)]
-    kept = kept_of(bad, before.counts)
-    after = before.advance(counted(before.counts, results, kept), work.now)
-    save(work, before, after)
+    kept = kept_of(bad, before)
+    after = before.advance(
+        created=results.count(Outcome.CREATED),
+        updated=results.count(Outcome.UPDATED),
+        skipped=results.count(Outcome.SKIPPED),
+        failed=len(bad),
+        reported=len(kept),
+        errors=sum(len(faults) for _, faults in kept),
+        error_bytes=sum(size_of(row) for row, _ in kept),
+    )
     if kept:
         keep(work, before, kept)
-    return after
+    return advance_import(work, before, after)
 
 
-def counted(before: Counts, results: Sequence[Result], kept: Sequence[BadRow]) -> Counts:
-    """The counters with these results."""
-    return replace(
-        before,
-        created=before.created + results.count(Outcome.CREATED),
-        updated=before.updated + results.count(Outcome.UPDATED),
-        skipped=before.skipped + results.count(Outcome.SKIPPED),
-        failed=before.failed + sum(not isinstance(result, Outcome) for result in results),
-        reported=before.reported + len(kept),
-        errors=before.errors + sum(len(faults) for _, faults in kept),
-        error_bytes=before.error_bytes + sum(size_of(row) for row, _ in kept),
-    )
-
-
-def kept_of(bad: Sequence[BadRow], counts: Counts) -> list[BadRow]:
+def kept_of(bad: Sequence[BadRow], job: Import) -> list[BadRow]:
     """Those bad rows, from the first, for which there is room."""
     kept: list[BadRow] = []
-    errors, size = counts.errors, counts.error_bytes
+    errors, size = job.error_count, job.error_bytes
     for row, faults in bad:
         errors, size = errors + len(faults), size + size_of(row)
         if errors > MAX_ERRORS or size > MAX_REPORT_BYTES:
@@ -67,7 +59,7 @@ def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow]) -> None:
     work.execute(put(import_rows), import_id=job.id, rows=rows)
     faults = [(row.number, fault) for row, faults in kept for fault in faults]
     errors = [
-        {"row_number": number, "id": id} | row_of(fault) for id, (number, fault) in enumerate(faults, job.counts.errors)
+        {"row_number": number, "id": id} | row_of(fault) for id, (number, fault) in enumerate(faults, job.error_count)
     ]
     work.execute(put(import_errors), import_id=job.id, rows=errors)
 

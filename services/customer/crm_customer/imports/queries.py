@@ -1,4 +1,4 @@
-"""Every SELECT on uploads and imports. What the reader may not see is not found."""
+"""Every SELECT on uploads, and those on imports that their declaration does not make."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,17 +8,16 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
+from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, select
 
-from crm_customer.imports.model import Counts, Import, Mode, State, Upload
-from crm_customer.imports.tables import import_errors, import_rows, imports, upload_parts, uploads
+from crm_customer.imports.model import Upload
+from crm_customer.imports.tables import import_errors, import_rows, upload_parts, uploads
 
-COLUMNS = [column for column in imports.c if column.name != "tenant_id"]
 PAGE = 1000
 
 
@@ -36,13 +35,6 @@ def part_at() -> Select[Any]:
         upload_parts.c.tenant_id == bindparam("tenant_id"),
         upload_parts.c.upload_id == bindparam("upload_id"),
         upload_parts.c.first_byte == bindparam("first_byte"),
-    )
-
-
-@statement
-def import_by_id(scope: Scope) -> Select[Any]:
-    return select(*COLUMNS).where(
-        imports.c.tenant_id == bindparam("tenant_id"), imports.c.id == bindparam("id"), visible(imports, scope)
     )
 
 
@@ -74,32 +66,12 @@ def errors_between() -> Select[Any]:
     )
 
 
-def _listed(scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
-    return select(*COLUMNS).where(imports.c.tenant_id == bindparam("tenant_id"), visible(imports, scope))
-
-
 def _listed_errors(_scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
     return select(import_errors).where(
         import_errors.c.tenant_id == bindparam("tenant_id"), import_errors.c.import_id == bindparam("import_id")
     )
 
 
-LISTING = Listing(
-    name="imports",
-    rows=_listed,
-    fields=FilterSchema(
-        {
-            "id": FilterField(FieldType.UUID, imports.c.id),
-            "state": enum_field(imports.c.state, list(State), prefix="STATE_"),
-            "mode": enum_field(imports.c.mode, list(Mode), prefix="MODE_"),
-            "dry_run": FilterField(FieldType.BOOL, imports.c.dry_run),
-            "upload_id": FilterField(FieldType.UUID, imports.c.upload_id),
-            "owner_id": user_field(imports.c.owner_id),
-            "create_time": FilterField(FieldType.INSTANT, imports.c.create_time),
-        }
-    ),
-    orders={"id": OrderColumn(imports.c.id), "create_time": OrderColumn(imports.c.create_time)},
-)
 # Needs the bind parameter `import_id`. Errors are numbered through within their import.
 ERRORS = Listing(
     name="import_errors",
@@ -130,27 +102,9 @@ async def get_part(reader: Reader, upload_id: UUID, first_byte: int) -> bytes:
     return row["content"] if row else b""
 
 
-async def get_import(reader: Reader, id: UUID) -> Import:
-    """The import; NotFound when there is none or the reader may not see it."""
-    row = await reader.one(import_by_id(reader.scope), id=id)
-    if row is None:
-        raise NotFound("the import does not exist", reason="IMPORT_NOT_FOUND")
-    return import_from(row)
-
-
 async def bad_rows(reader: Reader, import_id: UUID) -> AsyncIterator[tuple[list[Record], list[Record]]]:
     """The rows that could not be imported and what is wrong with them, some at a time, in the file's order."""
     last = 0
     while rows := await reader.all(rows_after(), import_id=import_id, row_number=last):
         first, last = rows[0]["row_number"], rows[-1]["row_number"]
         yield rows, await reader.all(errors_between(), import_id=import_id, first=first, last=last)
-
-
-def import_from(row: Record) -> Import:
-    """The entity that a row of `COLUMNS` holds."""
-    values = dict(row)
-    values["mode"] = Mode(values["mode"])
-    values["state"] = State(values["state"])
-    values["header"] = tuple(values["header"])
-    values["counts"] = Counts(**values["counts"])
-    return Import(**values)

@@ -2,7 +2,7 @@
 
 from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, func
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
 
@@ -48,12 +48,18 @@ imports = tenant_table(
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     Column("state", Text, nullable=False),
-    Column("header", ARRAY(Text), nullable=False),
     Column("mapping", JSONB, nullable=False),
     Column("rows_total", Integer, nullable=False),
-    Column("counts", JSONB, nullable=False),
-    Column("failure_reason", Text, nullable=False),
-    Column("failure", Text, nullable=False),
+    Column("rows_read", Integer, nullable=False),
+    Column("created_count", Integer, nullable=False),
+    Column("updated_count", Integer, nullable=False),
+    Column("skipped_count", Integer, nullable=False),
+    Column("failed_count", Integer, nullable=False),
+    Column("reported_count", Integer, nullable=False),
+    Column("error_count", Integer, nullable=False),
+    Column("error_bytes", Integer, nullable=False),
+    Column("failure_reason", Text),
+    Column("failure", Text),
     Column("start_time", DateTime(timezone=True)),
     Column("finish_time", DateTime(timezone=True)),
     *versioned_columns(),

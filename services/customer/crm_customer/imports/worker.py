@@ -24,13 +24,14 @@ from crm_kit.ids import new_id
 
 from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
-from crm_customer.imports.commands import finish, save
+from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
 from crm_customer.imports.files import Fault, FileRow, Source, count_rows, fetch_upload
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
 from crm_customer.imports.progress import advance
-from crm_customer.imports.queries import get_import, get_upload
+from crm_customer.imports.queries import get_upload
+from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.mapping import Field
 
 log = structlog.get_logger()
@@ -122,7 +123,7 @@ class ImportWorker:
 
     async def _from_where_it_was_left(self, job: Job) -> None:
         reader = await self._eyes(job.tenant_id)
-        found = await get_import(reader, job.import_id)
+        found = await IMPORTS.get(reader, job.import_id)
         if found.state not in UNDER_WAY:
             raise Overtaken
         if found.state is State.QUEUED:
@@ -132,24 +133,21 @@ class ImportWorker:
             total = found.rows_total or await asyncio.to_thread(count_rows, file)
             source = await asyncio.to_thread(Source, file, found)
             run = Run(job.tenant_id, found, source, Lookups(found.external_source))
-            if not found.header:
+            if not found.mapping:
                 await self._begin(run, total)
             await asyncio.to_thread(run.source.skip, found.rows_read)
             while rows := await asyncio.to_thread(run.source.take, BATCH):
                 await self._write(run, rows)
         async with self._unit(run.tenant_id, run.job) as work:
-            finish(work, run.job, run.job.succeed(work.now))
+            succeed_import(work, run.job)
 
     async def _start(self, tenant_id: UUID, before: Import) -> Import:
         async with self._unit(tenant_id, before) as work:
-            after = before.start(work.now)
-            save(work, before, after)
-        return after
+            return start_import(work, before)
 
     async def _begin(self, run: Run, total: int) -> None:
         async with self._unit(run.tenant_id, run.job) as work:
-            after = run.job.begin(run.source.header, run.source.mapping, total, work.now)
-            save(work, run.job, after)
+            after = advance_import(work, run.job, run.job.begin(run.source.columns, total))
         run.job = after
 
     async def _write(self, run: Run, rows: Sequence[FileRow]) -> None:
@@ -195,17 +193,17 @@ class ImportWorker:
     async def _check_not_overtaken(self, tenant_id: UUID, job: Import) -> None:
         """Raise Overtaken if the conflict was about the import itself."""
         reader = await self._eyes(tenant_id)
-        if (await get_import(reader, job.id)).version != job.version:
+        if (await IMPORTS.get(reader, job.id)).version != job.version:
             raise Overtaken
 
     async def _fail(self, job: Job, error: CrmError) -> None:
         """The file or the user's rights do not allow to go on."""
-        before = await get_import(await self._eyes(job.tenant_id), job.import_id)
+        before = await IMPORTS.get(await self._eyes(job.tenant_id), job.import_id)
         if before.state in UNDER_WAY:
             log.info("import.failed", import_id=str(job.import_id), reason=error.reason)
             with contextlib.suppress(Overtaken):
                 async with self._unit(job.tenant_id, before) as work:
-                    finish(work, before, before.fail(error.reason, error.detail, work.now))
+                    fail_import(work, before, error)
 
     async def _rights(self, run: Run) -> tuple[Actor, Scope]:
         """The user who made the import with what they may do now, and the records they may change."""

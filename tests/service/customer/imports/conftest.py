@@ -96,7 +96,8 @@ def set_aside(customer: Running, upload: Upload, user: User) -> SetAside:
         actor = Actor(user.tenant_id, user.id, SERVICE_ACCESS)
         holder = new_id()
         async with unit_of_work(customer.service.database, actor, scope=Scope.ALL, now=system_now()) as work:
-            job: Import = await create_import(work, upload_id, mode=mode, values={"external_source": "sap"})
+            values = {"upload_id": upload_id, "mode": mode, "external_source": "sap"}
+            job: Import = await create_import(work, values)
             await work.flush()
             work.execute(claim_long(), import_id=job.id, holder=holder, duration=timedelta(hours=1))
         return jobs.Job(user.tenant_id, job.id, holder)

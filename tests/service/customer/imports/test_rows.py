@@ -35,6 +35,8 @@ async def test_good_rows_are_in_and_each_bad_one_is_told_with_row_column_and_rea
     assert [(each.row_number, each.column, each.reason) for each in told] == [
         (each.row_number, each.column, each.reason) for each in made.errors
     ]
+    with_errors = pb.ListImportsRequest(filter=f'id = "{job.id}" AND rows_read = 300 AND failed_count > 20')
+    assert list((await imports.ListImports(with_errors, metadata=user.metadata)).imports) == [job]
     found = await all_accounts(accounts, user)
     assert numbers_of(found) == good_numbers(made)
     assert {key.source for account in found for key in account.external_ids} == {"sap"}

@@ -89,6 +89,10 @@ async def test_a_mapping_overrides_the_guess(accounts: "AccountServiceAsyncStub"
     assert (account.display_name, account.source) == ("华信", "")
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
         await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="甲方", field="colour")])
+    twice = [pb.ImportColumn(column="甲方", field=field) for field in ("display_name", "legal_name")]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await run([["甲方"], ["华信"]], columns=twice)
+    assert refusal.fields == ["job.columns[1].column"]
     missing = await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="乙方", field="display_name")])
     assert (missing.state, missing.failure_reason) == (pb.Import.STATE_FAILED, "INVALID_ARGUMENT")
     assert "乙方" in missing.failure

@@ -4,18 +4,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import batch, jobs, lookups, worker
 from crm_kit.database.connections import Connection
-from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_user
-from crm_kit.events.outbox import event_of
-from crm_kit.plumbing import outbox
-from sqlalchemy import select
 
 from tests.factories.spreadsheet import CONTACT, NUMBER, make_customer_spreadsheet
 from tests.service.customer.imports.calls import (
@@ -30,6 +25,7 @@ from tests.service.customer.imports.calls import (
     good_numbers,
     numbers_of,
 )
+from tests.service.customer.told import events_of, told_of
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 
@@ -146,12 +142,17 @@ async def test_a_cancelled_import_stops_and_what_is_in_stays_in(
         return now.rows_read > 0
 
     await eventually(some_are_in)
-    request = pb.CancelImportRequest(id=str(job.import_id))
+    request = pb.CancelImportRequest(id=str(job.import_id), etag="0")
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await imports.CancelImport(request, metadata=user.metadata)
+    request.etag = ""
     cancelled = await imports.CancelImport(request, metadata=user.metadata)
     await working
     assert cancelled.state == pb.Import.STATE_CANCELLED
     after = await imports.GetImport(pb.GetImportRequest(id=cancelled.id), metadata=user.metadata)
     assert after == cancelled
+    *_, told = await told_of(customer, user.tenant_id, cancelled.id)
+    assert told == events_pb2.ImportCancelled(job=cancelled)
     assert 0 < after.created_count < 400
     assert len(await all_accounts(accounts, user)) == after.created_count
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
@@ -230,12 +231,25 @@ async def test_a_right_that_is_taken_away_stops_the_import(
     assert (now.state, now.failure_reason) == (pb.Import.STATE_FAILED, "UNAUTHENTICATED")
 
 
-async def test_the_end_of_an_import_is_an_event(customer: Running, user: User, run: Run) -> None:
-    job = await run([["客户名称"], ["甲"], [""]])
-    async with customer.unit_of_work(user.tenant_id) as work:
-        rows = await work.all(compile_statement(select(outbox.c.event).where(outbox.c.aggregate_id == UUID(job.id))))
-    (event,) = [event_of(row["event"]) for row in rows]
-    finished = events_pb2.ImportFinished()
-    assert event.payload.Unpack(finished)
-    assert finished.job == job
-    assert event.actor_id == str(user.id)
+async def test_each_step_of_an_import_is_told_in_the_name_of_who_made_it(
+    customer: Running, user: User, run: Run
+) -> None:
+    job = await run([["客户名称", "邮箱"], ["甲", ""], ["", "a@b.example"]])
+    created, started, opened, advanced, finished = await told_of(customer, user.tenant_id, job.id)
+    assert isinstance(created, events_pb2.ImportCreated)
+    assert created.job.state == pb.Import.STATE_QUEUED
+    assert isinstance(started, events_pb2.ImportStarted)
+    assert started.job.start_time == job.start_time
+    assert isinstance(opened, events_pb2.ImportAdvanced)
+    assert (opened.job.rows_total, opened.job.rows_read, list(opened.job.mapping)) == (2, 0, list(job.mapping))
+    assert isinstance(advanced, events_pb2.ImportAdvanced)
+    assert counts(advanced.job) == counts(job) == (1, 0, 0, 1)
+    assert finished == events_pb2.ImportFinished(job=job)
+    assert {event.actor_id for event in await events_of(customer, user.tenant_id, job.id)} == {str(user.id)}
+
+
+async def test_an_import_that_cannot_go_on_is_told_with_its_reason(customer: Running, user: User, run: Run) -> None:
+    job = await run(b"PK\x03\x04broken")
+    *_, finished = await told_of(customer, user.tenant_id, job.id)
+    assert finished == events_pb2.ImportFinished(job=job)
+    assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "UPLOAD_UNREADABLE")

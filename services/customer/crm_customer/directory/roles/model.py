@@ -1,63 +1,73 @@
 """A role: a named set of permissions, each with whose records it reaches."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
-from crm_kit.etags import check_etag
 
 EVERYTHING = "*"
-ALL = "ALL"
+
+
+class Scope(enum.StrEnum):
+    OWN = "OWN"
+    TEAM = "TEAM"
+    ALL = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission, or `*` for every one, and whose records it reaches."""
+
+    permission: str
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Fields as in the contract; `grants` maps a permission, or `*` for every one, to OWN, TEAM or ALL."""
+    """Fields as in the contract; the grants are in the order of their permissions, each there once."""
 
     id: UUID
     display_name: str
     create_time: datetime
     update_time: datetime
     version: int = 1
-    grants: Mapping[str, str] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
     built_in: bool = False
 
     @property
     def administers(self) -> bool:
         """Whether its holders may do everything in the tenant."""
-        return self.grants.get(EVERYTHING) == ALL
+        return Grant(EVERYTHING, Scope.ALL) in self.grants
 
-    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Role":
+    def update(self, values: dict[str, Any]) -> "Role":
         """With new values of some fields. FailedPrecondition when the platform brings it."""
-        check_etag(etag, self.version)
         if self.built_in:
             raise FailedPrecondition("a role that the platform brings cannot be changed", reason="ROLE_BUILT_IN")
-        return self._changed(values, now)
+        return replace(self, **values).checked()
 
-    def renew(self, grants: Mapping[str, str], *, now: datetime) -> "Role":
+    def renew(self, grants: tuple[Grant, ...]) -> "Role":
         """A built-in role as this release has it."""
-        return self._changed({"grants": dict(grants)}, now)
+        return replace(self, grants=grants).checked()
 
-    def _changed(self, values: dict[str, Any], now: datetime) -> "Role":
-        after = replace(self, **values)
-        if after == self:
-            return self
-        return replace(after, version=self.version + 1, update_time=max(now, self.update_time))
+    def checked(self) -> "Role":
+        """The role with its grants in order. InvalidArgument when a permission is there twice."""
+        names = [each.permission for each in self.grants]
+        violations = [
+            FieldViolation(f"role.grants[{index}].permission", "unique", f"{name} is there twice")
+            for index, name in enumerate(names)
+            if name in names[:index]
+        ]
+        if violations:
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
+            raise InvalidArgument(detail, violations=violations)
+        return replace(self, grants=tuple(sorted(self.grants, key=attrgetter("permission"))))
 
 
-def grants_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Grants from pairs of permission and scope; InvalidArgument when a permission is there twice."""
-    grants: dict[str, str] = {}
-    violations = []
-    for index, (permission, scope) in enumerate(pairs):
-        if permission in grants:
-            violations.append(
-                FieldViolation(f"role.grants[{index}].permission", "unique", f"{permission} is there twice")
-            )
-        grants[permission] = scope
-    if violations:
-        raise InvalidArgument("; ".join(f"{each.field}: {each.detail}" for each in violations), violations=violations)
-    return grants
+def granted(scopes: Mapping[str, str]) -> tuple[Grant, ...]:
+    """Grants from permissions and their scopes, `{"accounts.read": "TEAM"}` for example."""
+    return tuple(Grant(permission, Scope(scope)) for permission, scope in scopes.items())

@@ -1,16 +1,13 @@
 """RoleService: from message to command or query and back, nothing else."""
 
-from uuid import UUID
-
 from crm.customer.v1 import roles_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.paging import PageTokens
 
 from crm_customer.directory.roles import commands
-from crm_customer.directory.roles.queries import LISTING, get_role, role_from
-from crm_customer.directory.roles.rights import check_whole_tenant
-from crm_customer.directory.roles.wire import CHANGEABLE, grants_from, role_to_pb
+from crm_customer.directory.roles.resource import ROLES
+from crm_customer.directory.tenants.rights import check_whole_tenant
 
 
 class RoleServicer:
@@ -22,25 +19,18 @@ class RoleServicer:
 
     async def CreateRole(self, request: pb.CreateRoleRequest, work: UnitOfWork) -> pb.Role:
         self._changes_directory(work)
-        grants = grants_from(request.role.grants)
-        return role_to_pb(commands.create_role(work, display_name=request.role.display_name, grants=grants))
+        return ROLES.message(work, commands.create_role(work, ROLES.values_of(request.role)))
 
     async def GetRole(self, request: pb.GetRoleRequest, reader: Reader) -> pb.Role:
-        return role_to_pb(await get_role(reader, UUID(request.id)))
+        return await ROLES.read(reader, request.id)
 
     async def ListRoles(self, request: pb.ListRolesRequest, reader: Reader) -> pb.ListRolesResponse:
-        page = await LISTING.page(reader, request, self._tokens)
-        return pb.ListRolesResponse(
-            roles=[role_to_pb(role_from(row)) for row in page.rows],
-            next_page_token=page.next_token,
-            prev_page_token=page.prev_token,
-        )
+        return await ROLES.list(reader, request, pb.ListRolesResponse, self._tokens)
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, work: UnitOfWork) -> pb.Role:
         self._changes_directory(work)
-        values = CHANGEABLE.masked(request.role, request.update_mask)
-        role = await commands.update_role(work, UUID(request.role.id), values, etag=request.role.etag)
-        return role_to_pb(role)
+        before, values = await ROLES.to_update(work, request)
+        return ROLES.message(work, await commands.update_role(work, before, values))
 
     def _changes_directory(self, work: UnitOfWork) -> None:
         check_whole_tenant(work.scope)

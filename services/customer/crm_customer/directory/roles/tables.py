@@ -11,7 +11,6 @@ roles = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
-    # Permission -> OWN, TEAM or ALL.
     Column("grants", JSONB, nullable=False),
     Column("built_in", Boolean, nullable=False),
     *versioned_columns(),

@@ -1,16 +1,13 @@
 """TeamService: from message to command or query and back, nothing else."""
 
-from uuid import UUID
-
 from crm.customer.v1 import teams_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.paging import PageTokens
 
-from crm_customer.directory.roles.rights import check_whole_tenant
 from crm_customer.directory.teams import commands
-from crm_customer.directory.teams.queries import LISTING, get_team, team_from
-from crm_customer.directory.teams.wire import CHANGEABLE, team_to_pb
+from crm_customer.directory.teams.resource import TEAMS
+from crm_customer.directory.tenants.rights import check_whole_tenant
 
 
 class TeamServicer:
@@ -22,24 +19,18 @@ class TeamServicer:
 
     async def CreateTeam(self, request: pb.CreateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)
-        return team_to_pb(commands.create_team(work, **CHANGEABLE.all_of(request.team)))
+        return TEAMS.message(work, commands.create_team(work, TEAMS.values_of(request.team)))
 
     async def GetTeam(self, request: pb.GetTeamRequest, reader: Reader) -> pb.Team:
-        return team_to_pb(await get_team(reader, UUID(request.id)))
+        return await TEAMS.read(reader, request.id)
 
     async def ListTeams(self, request: pb.ListTeamsRequest, reader: Reader) -> pb.ListTeamsResponse:
-        page = await LISTING.page(reader, request, self._tokens)
-        return pb.ListTeamsResponse(
-            teams=[team_to_pb(team_from(row)) for row in page.rows],
-            next_page_token=page.next_token,
-            prev_page_token=page.prev_token,
-        )
+        return await TEAMS.list(reader, request, pb.ListTeamsResponse, self._tokens)
 
     async def UpdateTeam(self, request: pb.UpdateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)
-        values = CHANGEABLE.masked(request.team, request.update_mask)
-        team = await commands.update_team(work, UUID(request.team.id), values, etag=request.team.etag)
-        return team_to_pb(team)
+        before, values = await TEAMS.to_update(work, request)
+        return TEAMS.message(work, await commands.update_team(work, before, values))
 
     def _changes_directory(self, work: UnitOfWork) -> None:
         check_whole_tenant(work.scope)

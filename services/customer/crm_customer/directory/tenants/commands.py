@@ -1,27 +1,26 @@
-"""Every write on tenants. Each function is one transaction's work: row, projection, history and event together."""
+"""Every write on tenants. Each function is one transaction's work: row, history, event and projection together."""
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import events_pb2 as events
 from crm_kit.clock import system_now
-from crm_kit.database.connections import Database, row_of
+from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.directory.projection import project_tenant
 from crm_kit.errors import Conflict
-from crm_kit.events.outbox import emit
-from crm_kit.history import record_change
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.tenants.model import Tenant, check_slug
-from crm_customer.directory.tenants.queries import find_tenant_id, get_tenant, turn_of_tenant
+from crm_customer.directory.tenants.queries import find_tenant_id, get_tenant, now_on, turn_of_tenant
+from crm_customer.directory.tenants.resource import TENANTS
 from crm_customer.directory.tenants.tables import tenant_slugs, tenants
-from crm_customer.directory.tenants.wire import tenant_changed
 
 
 async def reserve_slug(database: Database, slug: str) -> UUID:
@@ -44,23 +43,24 @@ def create_tenant(work: UnitOfWork, *, slug: str, display_name: str, sandbox: bo
         update_time=work.now,
         sandbox=sandbox,
     )
-    work.insert(tenants, row_of(tenant))
-    announce(work, None, tenant, "CREATED")
+    TENANTS.create(work, tenant)
+    project(work, tenant)
     return tenant
 
 
 async def advance_test_clock(work: UnitOfWork, duration: timedelta) -> Tenant:
-    """Move the clock of a sandbox forward; the unit's own time stays what it was."""
+    """Move the clock of a sandbox forward."""
     before = await get_tenant(work)
-    after = before.advance(duration, now=work.now)
-    work.save(tenants, row_of(after), version=before.version)
-    announce(work, before, after, "CLOCK_ADVANCED")
-    return after
+    after = before.advance(duration)
+    # From here on it is later, for the answer and the event too.
+    work.now = now_on(after, work)
+    saved = TENANTS.save(work, before, after, events.TenantClockAdvanced)
+    project(work, saved)
+    return saved
 
 
-def announce(work: UnitOfWork, before: Tenant | None, tenant: Tenant, action: str) -> None:
-    """Gather history, projection and event of what became true of the tenant."""
-    record_change(work, "tenant", action=action, before=before, after=tenant)
+def project(work: UnitOfWork, tenant: Tenant) -> None:
+    """Gather what this service goes by."""
     project_tenant(
         work,
         id=tenant.id,
@@ -70,7 +70,6 @@ def announce(work: UnitOfWork, before: Tenant | None, tenant: Tenant, action: st
         clock_offset=tenant.clock_offset,
         version=tenant.version,
     )
-    emit(work, tenant_changed(tenant), aggregate_type="tenant", id=tenant.id, version=tenant.version)
 
 
 async def take_turn(work: UnitOfWork) -> None:

@@ -1,24 +1,18 @@
-"""Every SELECT on tenants."""
+"""Every SELECT on tenants that their declaration does not make."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import Database, Record
+from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import Reader
-from crm_kit.errors import NotFound
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.directory.tenants.model import Tenant
+from crm_customer.directory.tenants.resource import TENANTS
 from crm_customer.directory.tenants.tables import tenant_slugs, tenants
-
-COLUMNS = [column for column in tenants.c if column.name not in {"tenant_id", "turn"}]
-
-
-@statement
-def own_tenant() -> Select[Any]:
-    return select(*COLUMNS).where(tenants.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement
@@ -35,16 +29,12 @@ def id_of_slug() -> Select[Any]:
 
 async def get_tenant(reader: Reader) -> Tenant:
     """The reader's own tenant."""
-    tenant = await find_tenant(reader)
-    if tenant is None:
-        raise NotFound("the tenant does not exist")
-    return tenant
+    return await TENANTS.get(reader, reader.tenant_id)
 
 
 async def find_tenant(reader: Reader) -> Tenant | None:
     """The reader's own tenant, None while it is not yet made."""
-    row = await reader.one(own_tenant())
-    return tenant_from(row) if row else None
+    return await TENANTS.find(reader, reader.tenant_id)
 
 
 async def find_tenant_id(database: Database, slug: str) -> UUID | None:
@@ -53,6 +43,6 @@ async def find_tenant_id(database: Database, slug: str) -> UUID | None:
     return rows[0]["id"] if rows else None
 
 
-def tenant_from(row: Record) -> Tenant:
-    """The entity that a row of `COLUMNS` holds."""
-    return Tenant(**dict(row))
+def now_on(tenant: Tenant, reader: Reader) -> datetime:
+    """The time on the tenant's clock: by its row, which is newer than what the reader's access was read from."""
+    return reader.now - reader.actor.access.clock_offset + tenant.clock_offset

@@ -4,10 +4,10 @@ from crm.customer.v1 import tenants_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 
-from crm_customer.directory.roles.rights import check_whole_tenant
 from crm_customer.directory.tenants import commands
-from crm_customer.directory.tenants.queries import get_tenant
-from crm_customer.directory.tenants.wire import tenant_to_pb
+from crm_customer.directory.tenants.queries import get_tenant, now_on
+from crm_customer.directory.tenants.resource import TENANTS
+from crm_customer.directory.tenants.rights import check_whole_tenant
 
 
 class TenantServicer:
@@ -18,14 +18,10 @@ class TenantServicer:
 
     async def GetTenant(self, _request: pb.GetTenantRequest, reader: Reader) -> pb.Tenant:
         tenant = await get_tenant(reader)
-        # By the row, which is newer than what the caller's access was read from.
-        now = reader.now - reader.actor.access.clock_offset + tenant.clock_offset
-        return tenant_to_pb(tenant, now=now)
+        return TENANTS.message_of(tenant.at(now_on(tenant, reader)))
 
     async def AdvanceTestClock(self, request: pb.AdvanceTestClockRequest, work: UnitOfWork) -> pb.Tenant:
         check_whole_tenant(work.scope)
-        duration = request.duration.ToTimedelta()
-        tenant = await commands.advance_test_clock(work, duration)
+        tenant = await commands.advance_test_clock(work, request.duration.ToTimedelta())
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
-        now = work.now - work.actor.access.clock_offset + tenant.clock_offset
-        return tenant_to_pb(tenant, now=now)
+        return TENANTS.message(work, tenant)

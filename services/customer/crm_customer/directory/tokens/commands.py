@@ -18,16 +18,16 @@ from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
-from sqlalchemy import bindparam, case, delete, update
+from sqlalchemy import bindparam, case, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.tenants.queries import find_tenant_id
 from crm_customer.directory.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
-from crm_customer.directory.tokens.passwords import Passwords, Verdict
 from crm_customer.directory.tokens.queries import Credential, find_credential, find_failures, find_family
 from crm_customer.directory.tokens.signing_keys import SigningKey, SigningKeys
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
 from crm_customer.directory.users.model import login_of
+from crm_customer.directory.users.passwords import Passwords, Verdict
 from crm_customer.directory.users.tables import user_passwords
 
 log = structlog.get_logger()
@@ -109,7 +109,7 @@ class Issuer:
             work.delete(refresh_tokens, family_id=token.family_id)
 
     def _begin_family(self, work: UnitOfWork, token: RefreshToken, credential: Credential, verdict: Verdict) -> None:
-        work.execute(delete_expired(), user_id=credential.user_id, now=work.now)
+        work.execute(delete_ended(), user_id=credential.user_id, now=work.now, version=credential.version)
         work.insert(
             refresh_tokens,
             {
@@ -180,11 +180,13 @@ def forget_failures() -> Any:
 
 
 @statement
-def delete_expired() -> Any:
+def delete_ended() -> Any:
+    """Of one user, what has expired, or was signed in with another version of the password."""
+    tokens = refresh_tokens.c
     return delete(refresh_tokens).where(
-        refresh_tokens.c.tenant_id == bindparam("tenant_id"),
-        refresh_tokens.c.user_id == bindparam("user_id"),
-        refresh_tokens.c.expire_time < bindparam("now"),
+        tokens.tenant_id == bindparam("tenant_id"),
+        tokens.user_id == bindparam("user_id"),
+        or_(tokens.expire_time < bindparam("now"), tokens.password_version != bindparam("version")),
     )
 
 

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.etags import check_etag
-
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -21,27 +19,27 @@ class User:
     active: bool = True
     team_id: UUID | None = None
     role_ids: tuple[UUID, ...] = ()
+    password_time: datetime | None = None
 
-    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "User":
+    def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""
-        check_etag(etag, self.version)
-        after = replace(self, **values)
-        return self if after == self else after._changed(now)
+        return replace(self, **values).checked()
 
-    def activate(self, *, now: datetime, etag: str = "") -> "User":
+    def activate(self) -> "User":
         """Let them in again."""
-        return self.update({"active": True}, now=now, etag=etag)
+        return replace(self, active=True)
 
-    def deactivate(self, *, now: datetime, etag: str = "") -> "User":
+    def deactivate(self) -> "User":
         """Keep them out."""
-        return self.update({"active": False}, now=now, etag=etag)
+        return replace(self, active=False)
 
     def with_new_password(self, *, now: datetime) -> "User":
-        """The same person; that their password changed is part of their history."""
-        return self._changed(now)
+        """The same person, who has a new password since now."""
+        return replace(self, password_time=now)
 
-    def _changed(self, now: datetime) -> "User":
-        return replace(self, version=self.version + 1, update_time=max(now, self.update_time))
+    def checked(self) -> "User":
+        """The user with the login as it is kept."""
+        return replace(self, login=login_of(self.login))
 
 
 def login_of(text: str) -> str:

@@ -2,16 +2,16 @@
 
 from uuid import UUID
 
+from crm.customer.v1 import roles_pb2
 from crm.customer.v1 import users_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import Access, Scope
 from crm_kit.paging import PageTokens
 
-from crm_customer.directory.tokens.passwords import Passwords
 from crm_customer.directory.users import commands
-from crm_customer.directory.users.queries import LISTING, get_user, user_from
-from crm_customer.directory.users.wire import CHANGEABLE, current_user_to_pb, user_to_pb
+from crm_customer.directory.users.passwords import Passwords
+from crm_customer.directory.users.resource import USERS
 
 
 class UserServicer:
@@ -24,42 +24,45 @@ class UserServicer:
 
     async def CreateUser(self, request: pb.CreateUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
-        return user_to_pb(await commands.create_user(work, **CHANGEABLE.all_of(request.user)))
+        return USERS.message(work, await commands.create_user(work, USERS.values_of(request.user)))
 
     async def GetUser(self, request: pb.GetUserRequest, reader: Reader) -> pb.User:
-        return user_to_pb(await get_user(reader, UUID(request.id)))
+        return await USERS.read(reader, request.id)
 
     async def ListUsers(self, request: pb.ListUsersRequest, reader: Reader) -> pb.ListUsersResponse:
-        page = await LISTING.page(reader, request, self._tokens)
-        return pb.ListUsersResponse(
-            users=[user_to_pb(user_from(row)) for row in page.rows],
-            next_page_token=page.next_token,
-            prev_page_token=page.prev_token,
-        )
+        return await USERS.list(reader, request, pb.ListUsersResponse, self._tokens)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
-        values = CHANGEABLE.masked(request.user, request.update_mask)
-        user = await commands.update_user(work, UUID(request.user.id), values, etag=request.user.etag)
-        return user_to_pb(user)
+        before, values = await USERS.to_update(work, request)
+        return USERS.message(work, await commands.update_user(work, before, values))
 
     async def DeactivateUser(self, request: pb.DeactivateUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
-        return user_to_pb(await commands.deactivate_user(work, UUID(request.id), etag=request.etag))
+        return USERS.message(work, await commands.deactivate_user(work, await USERS.target(work, request)))
 
     async def ActivateUser(self, request: pb.ActivateUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
-        return user_to_pb(await commands.activate_user(work, UUID(request.id), etag=request.etag))
+        return USERS.message(work, await commands.activate_user(work, await USERS.target(work, request)))
 
     async def SetPassword(self, request: pb.SetPasswordRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
         # Before the unit takes a connection: whoever waits for a hash must not hold one.
         hashed = await self._passwords.hash(request.password)
-        return user_to_pb(await commands.set_password(work, UUID(request.id), hashed))
+        return USERS.message(work, await commands.set_password(work, await USERS.get(work, UUID(request.id)), hashed))
 
     async def GetCurrentUser(self, _request: pb.GetCurrentUserRequest, reader: Reader) -> pb.CurrentUser:
-        user = await get_user(reader, reader.actor.user_id, scope=Scope.ALL)
-        return current_user_to_pb(user, reader.actor.access)
+        user = await USERS.get(reader, reader.actor.user_id, scope=Scope.ALL)
+        return current_user(USERS.message(reader, user), reader.actor.access)
 
     def _changes_directory(self, work: UnitOfWork) -> None:
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
+
+
+def current_user(user: pb.User, access: Access) -> pb.CurrentUser:
+    """Who the caller is and what they may do, in the order of the permissions."""
+    grants = [
+        roles_pb2.Grant(permission=permission, scope=roles_pb2.Grant.Scope.Value(f"SCOPE_{scope.name}"))
+        for permission, scope in sorted(access.grants.items())
+    ]
+    return pb.CurrentUser(user=user, grants=grants, team_ids=map(str, access.team_ids))

@@ -15,6 +15,7 @@ users = tenant_table(
     Column("active", Boolean, nullable=False),
     Column("team_id", Uuid),
     Column("role_ids", ARRAY(Uuid), nullable=False),
+    Column("password_time", DateTime(timezone=True)),
     *versioned_columns(),
     reference("team_id", "teams", name="users_team_fkey", field="user.team_id"),
     unique(
@@ -39,7 +40,6 @@ user_passwords = tenant_table(
     Column("hash", Text, nullable=False),
     # Refresh tokens hold for one version only: another one ends them all.
     Column("version", Integer, nullable=False),
-    Column("update_time", DateTime(timezone=True), nullable=False),
     reference("user_id", "users", name="user_passwords_user_fkey", field="id"),
     key=("user_id",),
 )

@@ -17,10 +17,7 @@ from crm_customer.records.interactions.model import Interaction
 from crm_customer.records.interactions.queries import users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.timeline.commands import put_entry
-from crm_customer.records.timeline.model import Detail, Entry
-
-# What an interaction is on the timeline.
-ENTRY_KIND = "INTERACTION"
+from crm_customer.records.timeline.model import Detail, Entry, Kind
 
 
 async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Interaction:
@@ -80,7 +77,7 @@ def entry_of(interaction: Interaction) -> Entry:
     return Entry(
         id=interaction.id,
         account_id=interaction.account_id,
-        kind=ENTRY_KIND,
+        kind=Kind.INTERACTION,
         entry_time=interaction.interaction_time,
         title=interaction.subject,
         details=tuple(Detail(name, value) for name, value in details.items() if value),

@@ -1,8 +1,30 @@
 """A timeline: what happened with an account, in one order, whichever service it happened in."""
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+
+class Kind(enum.StrEnum):
+    INTERACTION = "INTERACTION"
+    ACCOUNT_CREATED = "ACCOUNT_CREATED"
+    ACCOUNT_STATUS_CHANGED = "ACCOUNT_STATUS_CHANGED"
+    ACCOUNT_ARCHIVED = "ACCOUNT_ARCHIVED"
+    ACCOUNT_RESTORED = "ACCOUNT_RESTORED"
+    LEAD_CONVERTED = "LEAD_CONVERTED"
+    OPPORTUNITY_CREATED = "OPPORTUNITY_CREATED"
+    OPPORTUNITY_WON = "OPPORTUNITY_WON"
+    OPPORTUNITY_LOST = "OPPORTUNITY_LOST"
+    ORDER_PLACED = "ORDER_PLACED"
+    ORDER_CANCELLED = "ORDER_CANCELLED"
+    PAYMENT_RECEIVED = "PAYMENT_RECEIVED"
+    CASE_CREATED = "CASE_CREATED"
+    CASE_RESOLVED = "CASE_RESOLVED"
+    CASE_REOPENED = "CASE_REOPENED"
+    CASE_CLOSED = "CASE_CLOSED"
+    MILESTONE_BREACHED = "MILESTONE_BREACHED"
+    VALUE_TIER_CHANGED = "VALUE_TIER_CHANGED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +41,7 @@ class Entry:
 
     id: UUID
     account_id: UUID
-    kind: str
+    kind: Kind
     entry_time: datetime
     title: str
     details: tuple[Detail, ...]

@@ -3,14 +3,14 @@
 from typing import Any
 
 from crm_kit.database.connections import Record
-from crm_kit.filtering.schema import FilterField, FilterSchema, user_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, select
 
-from crm_customer.records.timeline.model import Detail, Entry
+from crm_customer.records.timeline.model import Detail, Entry, Kind
 from crm_customer.records.timeline.tables import timeline_entries
 
 COLUMNS = [column for column in timeline_entries.c if column.name != "tenant_id"]
@@ -29,7 +29,7 @@ LISTING = Listing(
     rows=_of_account,
     fields=FilterSchema(
         {
-            "kind": FilterField(FieldType.TEXT, timeline_entries.c.kind),
+            "kind": enum_field(timeline_entries.c.kind, list(Kind), prefix="KIND_"),
             "entry_time": FilterField(FieldType.INSTANT, timeline_entries.c.entry_time),
             "service": FilterField(FieldType.TEXT, timeline_entries.c.service),
             "reference_type": FilterField(FieldType.TEXT, timeline_entries.c.reference_type),
@@ -47,4 +47,5 @@ LISTING = Listing(
 
 def entry_from(row: Record) -> Entry:
     """The entry that a row of `COLUMNS` holds."""
-    return Entry(**dict(row) | {"details": tuple(Detail(**each) for each in row["details"])})
+    details = tuple(Detail(**each) for each in row["details"])
+    return Entry(**dict(row) | {"kind": Kind(row["kind"]), "details": details})

@@ -5,10 +5,10 @@ from uuid import UUID
 from crm.customer.v1 import timeline_pb2 as pb
 from crm_kit.database.work import Reader
 from crm_kit.paging import PageTokens
+from crm_kit.resource.codecs import build
 
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.timeline.queries import LISTING, entry_from
-from crm_customer.records.timeline.wire import entry_to_pb
 
 
 class TimelineServicer:
@@ -20,7 +20,9 @@ class TimelineServicer:
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
         page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        entries = [entry_to_pb(entry_from(row)) for row in page.rows]
-        return pb.ListTimelineResponse(
-            entries=entries, next_page_token=page.next_token, prev_page_token=page.prev_token
+        return build(
+            pb.ListTimelineResponse,
+            entries=tuple(map(entry_from, page.rows)),
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
         )

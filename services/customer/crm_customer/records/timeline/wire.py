@@ -1,46 +1,31 @@
-"""Timeline entries between protobuf and entity: out to callers, and in from the events of all services."""
+"""Timeline entries from the events of all services."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from crm.customer.v1 import timeline_pb2 as pb
 from crm.event.v1 import event_pb2
 from crm.type.v1 import money_pb2
-from crm_kit.wire import time_from, timestamp
+from crm_kit.resource.codecs import enum_prefix
+from crm_kit.resource.contract import snake
+from crm_kit.wire import time_from
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from crm_customer.records.timeline.model import Detail, Entry
+from crm_customer.records.timeline.model import Detail, Entry, Kind
 
 Event = event_pb2.Event
 SHOWN_MESSAGES = (Timestamp.DESCRIPTOR.full_name, money_pb2.Money.DESCRIPTOR.full_name)
-
-
-def entry_to_pb(entry: Entry) -> pb.TimelineEntry:
-    return pb.TimelineEntry(
-        id=str(entry.id),
-        account_id=str(entry.account_id),
-        kind=entry.kind,
-        entry_time=timestamp(entry.entry_time),
-        title=entry.title,
-        details=[pb.TimelineDetail(name=each.name, value=each.value) for each in entry.details],
-        service=entry.service,
-        reference_type=entry.reference_type,
-        reference_id=str(entry.reference_id),
-        actor_id=str(entry.actor_id),
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
     """How one kind of event reads on a timeline: where in it the account, the title and the details are.
 
-    Paths are field names with dots, such as `opportunity.account_id`; one that the event does not have is a
-    ValueError here, not a surprise when the event comes. A detail is shown under the last name of its path, or
-    under another: `promise=milestone.kind`.
+    Paths are field names with dots, such as `opportunity.account_id`. One that the event does not have, or an event
+    that has no kind in the contract, is a ValueError here, not a surprise when the event comes. A detail is shown
+    under the last name of its path, or under another: `promise=milestone.kind`.
     """
 
     payload: type[Message]
@@ -52,13 +37,16 @@ class EventKind:
         details = [detail_name_and_path(each) for each in self.details]
         for path in (self.account, *filter(None, (self.title,)), *(path for _, path in details)):
             check_path(self.payload.DESCRIPTOR, path)
+        name = kind_name(self.payload)
+        if name not in set(Kind):
+            raise ValueError(f"TimelineEntry.Kind has no {name}; add it to the contract and to Kind")
         if len({name for name, _ in details}) < len(details):
-            raise ValueError(f"{self.kind} has two details of one name")
+            raise ValueError(f"{name} has two details of one name")
 
     @property
-    def kind(self) -> str:
-        """`OpportunityWon` reads OPPORTUNITY_WON."""
-        return snake(self.payload.DESCRIPTOR.name).upper()
+    def kind(self) -> Kind:
+        """What its entries are."""
+        return Kind(kind_name(self.payload))
 
     def entry(self, event: Event, payload: Message) -> Entry | None:
         """What the timeline shows of the event; None when it is about no account."""
@@ -78,6 +66,11 @@ class EventKind:
             reference_id=UUID(event.aggregate_id),
             actor_id=UUID(event.actor_id),
         )
+
+
+def kind_name(payload: type[Message]) -> str:
+    """`OpportunityWon` is OPPORTUNITY_WON."""
+    return snake(payload.DESCRIPTOR.name).upper()
 
 
 def detail_name_and_path(text: str) -> tuple[str, str]:
@@ -114,7 +107,7 @@ def text_at(payload: Message, path: str) -> str:
 def text_of(field: Any, value: Any) -> str:
     """One value as text: enum values without their prefix, instants in ISO 8601, money as `1234.50 CNY`."""
     if field.enum_type:
-        prefix = f"{snake(field.enum_type.name).upper()}_"
+        prefix = enum_prefix(field.enum_type.name)
         known = field.enum_type.values_by_number.get(value)
         # A newer producer may know values that we do not.
         return (str(known.name).removeprefix(prefix) if known else str(value)) if value else ""
@@ -123,8 +116,3 @@ def text_of(field: Any, value: Any) -> str:
     if isinstance(value, money_pb2.Money):
         return f"{value.amount} {value.currency_code}"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def snake(name: str) -> str:
-    """`OpportunityWon` -> `opportunity_won`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

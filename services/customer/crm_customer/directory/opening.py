@@ -1,4 +1,4 @@
-"""Opening a tenant: all it needs to be worked with, at once or not at all."""
+"""Opening a tenant: all that it takes to work in it, at once or not at all."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,9 +13,8 @@ from crm_customer.directory.roles.built_in import ADMINISTRATOR
 from crm_customer.directory.roles.commands import create_built_in_roles
 from crm_customer.directory.tenants.commands import create_tenant, reserve_slug
 from crm_customer.directory.tenants.queries import find_tenant
-from crm_customer.directory.tokens.passwords import Passwords
-from crm_customer.directory.users.commands import add_user, put_password
-from crm_customer.directory.users.model import login_of
+from crm_customer.directory.users.commands import add_user
+from crm_customer.directory.users.passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,5 @@ async def fill(database: Database, id: UUID, opening: Opening, hashed: str) -> N
     async with unit_of_work(database, service_actor(id), scope=Scope.ALL, now=system_now()) as work:
         create_tenant(work, slug=opening.slug, display_name=opening.display_name, sandbox=opening.sandbox)
         roles = create_built_in_roles(work)
-        admin = add_user(
-            work,
-            display_name=opening.admin_name,
-            login=login_of(opening.admin_login),
-            team_id=None,
-            role_ids=(roles[ADMINISTRATOR].id,),
-        )
-        put_password(work, admin.id, hashed)
+        admin = {"display_name": opening.admin_name, "login": opening.admin_login}
+        add_user(work, admin | {"role_ids": (roles[ADMINISTRATOR].id,)}, password_hash=hashed)

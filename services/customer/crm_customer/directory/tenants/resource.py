@@ -1,0 +1,19 @@
+"""Tenants, declared. A reader knows one: their own."""
+
+from crm.customer.v1 import events_pb2 as events
+from crm.customer.v1 import tenants_pb2 as pb
+from crm_kit.resource.writing import Resource
+
+from crm_customer.directory.tenants.model import Tenant
+from crm_customer.directory.tenants.tables import tenants
+
+TENANTS = Resource(
+    "tenant",
+    entity=Tenant,
+    table=tenants,
+    message=pb.Tenant,
+    created=events.TenantCreated,
+    beside={"turn"},
+    at=Tenant.at,
+    momentary={"current_time"},
+)
