@@ -13,7 +13,8 @@ from crm_scoring.accounts.queries import Accounts, get_account
 from crm_scoring.credit import commands
 from crm_scoring.credit.queries import get_credit_limit, with_usage
 from crm_scoring.credit.rules import CreditRules
-from crm_scoring.credit.wire import credit_limit_to_pb, decision_to_pb, money_from_pb
+from crm_scoring.credit.wire import credit_limit_to_pb, decision_to_pb
+from crm_scoring.wire import money_from_pb
 
 
 class CreditServicer:

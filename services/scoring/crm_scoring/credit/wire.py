@@ -8,23 +8,15 @@ from crm.event.v1 import event_pb2
 from crm.sales.v1 import orders_pb2, payments_pb2
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2
-from crm.type.v1 import money_pb2
 from crm_kit.etags import etag_of
-from crm_kit.money import Money, parse_money
+from crm_kit.money import Money
 from crm_kit.wire import EnumNames, id_text, timestamp
 
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
 from crm_scoring.credit.rules import CreditDecision, CreditReasonCode
+from crm_scoring.wire import money_from_pb, money_to_pb
 
 REASONS = EnumNames(pb.CheckCreditResponse.Reason, "REASON_", CreditReasonCode)
-
-
-def money_from_pb(value: money_pb2.Money, *, field: str) -> Money:
-    return parse_money(value.amount, value.currency_code, field=field)
-
-
-def money_to_pb(value: Money | None) -> money_pb2.Money | None:
-    return None if value is None else money_pb2.Money(amount=value.text(), currency_code=value.currency_code)
 
 
 def credit_limit_to_pb(limit: CreditLimit) -> pb.CreditLimit:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1 import scores_pb2 as pb
-from crm.type.v1 import money_pb2
 from crm_kit.etags import etag_of
-from crm_kit.money import Money
 from crm_kit.wire import EnumNames, id_text, timestamp
 from google.protobuf.message import Message
 
 from crm_scoring.scores.model import AccountScores, ReasonCode, RfmScore, ScoreReason, ValueTierScore
 from crm_scoring.scores.rfm import RfmSegment
 from crm_scoring.scores.value_tier import ValueTier
+from crm_scoring.wire import money_to_pb
 
 SEGMENTS = EnumNames(pb.RfmScore.Segment, "SEGMENT_", RfmSegment)
 RFM_UNKNOWN = EnumNames(pb.RfmScore.UnknownReason, "UNKNOWN_REASON_", str)
@@ -54,10 +53,6 @@ def value_tier_to_pb(score: ValueTierScore) -> pb.ValueTierScore:
         reasons=map(reason_to_pb, score.reasons),
         unknown_reason=TIER_UNKNOWN.wire(score.unknown_reason or UNSET),
     )
-
-
-def money_to_pb(value: Money | None) -> money_pb2.Money | None:
-    return None if value is None else money_pb2.Money(amount=value.text(), currency_code=value.currency_code)
 
 
 def reason_to_pb(reason: ScoreReason) -> pb.ScoreReason:
