@@ -1,20 +1,25 @@
 """Runs tests as if it were another day: `make test-any-day`.
 
-    python -m tests.any_day "2028-02-29 23:30" Asia/Kathmandu [pytest's arguments]
+    python -m tests.any_day [--at "2028-02-29 23:30"] [--zone Asia/Kathmandu] [pytest's arguments]
 
 The date and time are those of clocks on the wall in the zone, which becomes the machine's. libfaketime moves the
 clock of pytest and of all that it starts: services, gateway, commands. PostgreSQL and NATS stay where they are, so
 it shows too what compares the clock of one machine with that of another. Time passes as fast as ever.
 """
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import run
 from zoneinfo import ZoneInfo
 
+# In London it is the evening of the last day of 2027, in Beijing the year is new and it is before office hours.
+AT, ZONE = "2028-01-01 10:00", "Pacific/Kiritimati"
+TESTS = ("tests/unit", "tests/service", "tests/e2e")
 LIBRARY = "libfaketime.so.1"
 # Where the package from PyPI has it, which is built for one kind of machine, and Debian's.
 PACKAGED = "vendor/libfaketime/src"
@@ -51,8 +56,17 @@ def moves_the_clock(environment: dict[str, str], moment: datetime) -> bool:
     return bool(told.stdout) and abs(datetime.fromtimestamp(float(told.stdout), UTC) - moment) < MOVED_WITHIN
 
 
-def main(at: str, zone: str, *arguments: str) -> None:
+def main() -> None:
     """Become pytest, at that time in that zone."""
+    parser = argparse.ArgumentParser(prog="python -m tests.any_day", description="Tests as on another day.")
+    parser.add_argument("--at", default=AT, help=f"what clocks in the zone show; {AT} when not given")
+    parser.add_argument("--zone", default=ZONE, help=f"the machine's time zone; {ZONE} when not given")
+    options, arguments = parser.parse_known_args()
+    become_pytest(options.at, options.zone, arguments or TESTS)
+
+
+def become_pytest(at: str, zone: str, arguments: Sequence[str]) -> None:
+    """End with a message where no clock can be moved."""
     moment = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(zone))
     shift = moment - datetime.now(UTC)
     for folder in folders():
@@ -68,4 +82,4 @@ def main(at: str, zone: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -21,12 +21,18 @@ from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, health, reference, uploads
+from crm_gateway.routes import account_360, export, health, reference, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    reference.router,
+    account_360.router,
+    uploads.router,
+    export.router,
+)
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
@@ -59,6 +65,7 @@ def create_app(
     pages.state.channels = channels
     pages.state.admission = admission
     pages.state.settings = settings
+    pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
 

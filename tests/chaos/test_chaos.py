@@ -23,7 +23,7 @@ SABOTAGE = {
         """
         INSERT INTO timeline_entries
         SELECT (jsonb_populate_record(each, jsonb_build_object('id', gen_random_uuid()))).*
-        FROM timeline_entries AS each WHERE kind = 'CASE_OPENED' LIMIT 1
+        FROM timeline_entries AS each WHERE kind = 'CASE_CREATED' LIMIT 1
         """,
     ): ("timeline", 1),
 }

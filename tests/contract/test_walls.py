@@ -25,8 +25,8 @@ HOUSE = {
         "pools.protection",
         "pools.queries",
     ],
-    "crm_service_desk": ["cases.model", "service_levels.clock", "calendars.timeline"],
-    "crm_scoring": ["tiers.model"],
+    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_scoring": ["tiers.model", "credit.rules", "scores.scoring"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
 }
@@ -38,6 +38,8 @@ ALLOWED = {
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
+    "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
+    "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
 }
 FORBIDDEN = [
     ("crm_sales.pools.protection", "import sqlalchemy", "The rules of sales know neither"),
@@ -52,14 +54,18 @@ FORBIDDEN = [
     ("crm_sales.leads.model", "import sqlalchemy", "Rules know neither"),
     ("crm_scoring.tiers.model", "from crm_kit.database import connections", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
+    ("crm_scoring.credit.rules", "import asyncpg", "Rules know neither"),
+    ("crm_scoring.scores.scoring", "import sqlalchemy", "Rules know neither"),
     ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
+    ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
     (
         "crm_customer.records.accounts.queries",
         "from crm.customer.v1 import accounts_pb2",
         "Of a service, what declares",
     ),
 ]
+CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 
 
 def build(folder: Path, imports: dict[str, list[str]]) -> None:
@@ -99,3 +105,13 @@ def test_an_import_through_a_wall_is_refused(tmp_path: Path, module: str, text: 
     assert done.returncode == 1, done.stdout + done.stderr
     broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
     assert any(line.startswith(wall) for line in broken), done.stdout
+
+
+@pytest.mark.parametrize(("one", "other", "wall"), CIRCLES)
+def test_folders_that_import_one_another_are_refused(tmp_path: Path, one: str, other: str, wall: str) -> None:
+    build(tmp_path, {module: [text] for module, text in ALLOWED.items()} | {one: [f"import {other}"]})
+    assert lint(tmp_path).returncode == 0
+    build(tmp_path, {one: [f"import {other}"], other: [f"import {one}"]})
+    done = lint(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any(line.startswith(wall) and " BROKEN" in line for line in done.stdout.splitlines()), done.stdout

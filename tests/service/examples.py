@@ -90,7 +90,7 @@ class World:
                 response_deserializer=GetMessageClass(rpc.response).FromString,
             ),
         )
-        return cast("Message", await method(request, metadata=metadata, timeout=20))
+        return cast("Message", await method(request, metadata=metadata, timeout=60))
 
     async def example(self, kind: str, user: User) -> str:
         """The id of a resource that the user has made."""
@@ -185,6 +185,7 @@ EXAMPLES: Mapping[str, Example] = {
     "leads": Example(created_by("CreateLead")),
     "opportunities": Example(created_by("CreateOpportunity")),
     "orders": Example(created_by("CreateOrder")),
+    "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
     "pipelines": Example(created_by("CreatePipeline"), owned=False),

@@ -36,9 +36,6 @@ TAKEN_AS_GIVEN = {
     ("UpdateCase", "case.assignee_id"),
     ("UpdateCase", "case.contact_id"),
     ("UpdateLead", "lead.owner_id"),
-    ("UpdateOpportunity", "opportunity.account_id"),
-    ("UpdateOpportunity", "opportunity.pipeline_id"),
-    ("UpdateOpportunity", "opportunity.stage_id"),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

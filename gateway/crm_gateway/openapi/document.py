@@ -18,6 +18,8 @@ from crm_gateway.transcode.routes import Template
 
 Document = dict[str, Any]
 _JSON = "application/json"
+# What it offers is under every collection; what is left is under a tag of its own.
+RESOURCES = "crm.resource.v1.ResourceService"
 
 
 def openapi_document(
@@ -37,14 +39,15 @@ def openapi_document(
         variables = named.setdefault(each.template.shape, variable_names(each.template))
         path = each.template.with_names(variables)
         paths.setdefault(path, {})[each.binding.verb.lower()] = _operation(each, name, variables, schemas)
-    for other in others:
+    routes = list(others)
+    for other in routes:
         paths.setdefault(other.path, {})[other.verb.lower()] = _with_example(other.entry, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": _tags(contract, served),
+        "tags": _tags(contract, served, routes),
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
@@ -56,9 +59,11 @@ def openapi_document(
     }
 
 
-def _tags(contract: Contract, served: list[Operation]) -> list[Schema]:
+def _tags(contract: Contract, served: list[Operation], others: list[OtherRoute]) -> list[Schema]:
     services = dict.fromkeys(each.rpc.service for each in served)
-    return [{"name": _tag(name), "description": contract.comments.get(name, "")} for name in services]
+    described = {_tag(name): contract.comments.get(name, "") for name in (*services, RESOURCES)}
+    used = dict.fromkeys((*map(_tag, services), *(tag for other in others for tag in other.entry["tags"])))
+    return [{"name": name, "description": described[name]} for name in used]
 
 
 def _tag(service: str) -> str:

@@ -46,4 +46,9 @@ def answer_of(schema: Schema, problems: Iterable[str]) -> Schema:
         "headers": {name: {"$ref": f"#/components/headers/{component}"} for name, component in _HEADERS.items()},
         "content": {"application/json": {"schema": schema}},
     }
-    return {"200": good} | {code: {"$ref": f"#/components/responses/{STATUSES[code][0]}"} for code in problems}
+    return {"200": good} | problems_of(problems)
+
+
+def problems_of(statuses: Iterable[str]) -> Schema:
+    """The responses of a route that are problems, by status."""
+    return {code: {"$ref": f"#/components/responses/{STATUSES[code][0]}"} for code in statuses}

@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 Work = Coroutine[Any, Any, None]
 Job = Callable[[], Work]
 CHECK_SECONDS = 1.0
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 @dataclass
@@ -184,9 +185,16 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                 await asyncio.wait_for(broker.changed.wait(), CHECK_SECONDS)
             broker.changed.clear()
     finally:
-        for task in working:
+        await end(working)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: one cancellation is not enough where `wait_for` of Python 3.11 loses it."""
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def background(service: Service, client: Client) -> list[Work]:

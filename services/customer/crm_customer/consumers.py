@@ -36,19 +36,26 @@ TIMELINE: Sequence[EventKind] = (
     EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
     EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
     EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
-    EventKind(service_desk.CaseOpened, "case.account_id", "case.title", (*CASE, "case.channel")),
+    EventKind(service_desk.CaseCreated, "case.account_id", "case.title", (*CASE, "case.channel")),
     EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),
     EventKind(service_desk.MilestoneBreached, "case.account_id", "case.title", (*CASE, "promise=milestone.kind")),
-    EventKind(scoring.ValueTierChanged, "account_id", "", ("old_tier", "new_tier")),
+    EventKind(
+        scoring.ValueTierChanged,
+        "account_scores.account_id",
+        "",
+        ("old_tier", "new_tier=account_scores.value_tier.band"),
+    ),
 )
 
 
 async def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Accounts show their tier, and can be filtered by it."""
-    tier = None if payload.new_tier <= Tier.TIER_UNKNOWN else ValueTier(text_at(payload, "new_tier"))
-    project_value_tier(work, UUID(payload.account_id), tier, version=event.aggregate_version)
+    scores = payload.account_scores
+    is_unknown = scores.value_tier.band <= Tier.TIER_UNKNOWN
+    tier = None if is_unknown else ValueTier(text_at(payload, "account_scores.value_tier.band"))
+    project_value_tier(work, UUID(scores.account_id), tier, version=event.aggregate_version)
 
 
 # What else happens on an event.

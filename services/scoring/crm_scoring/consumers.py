@@ -8,30 +8,33 @@ from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.sales.v1 import orders_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
+from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
+from crm_kit.projections import put_newest
 
-from crm_scoring.accounts.commands import project_account
+from crm_scoring.accounts.tables import accounts
 from crm_scoring.accounts.wire import account_from_pb
 from crm_scoring.credit.commands import add_payment, put_order
+from crm_scoring.credit.model import OrderState
 from crm_scoring.credit.wire import allocations, order_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
-CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
+CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
 
 
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
-    async def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
+    def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
+        put_newest(work, accounts, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
 
     for payload in events_carrying(customer, accounts_pb2.Account):
-        consumers.on(payload, account_changed)
+        consumers.project(payload, account_changed)
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
@@ -43,17 +46,17 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
 
     async def order_released(work: UnitOfWork, event: Event, released: sales.OrderPlaced | sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
-        put_order(work, order_credit(event, released.order, "RELEASED"))
+        put_order(work, order_credit(event, released.order, OrderState.RELEASED))
 
     async def order_placed(work: UnitOfWork, event: Event, placed: sales.OrderPlaced) -> None:
         if placed.order.state == orders_pb2.Order.STATE_ON_HOLD:
-            put_order(work, order_credit(event, placed.order, "HELD"))
+            put_order(work, order_credit(event, placed.order, OrderState.HELD))
         else:
             await order_released(work, event, placed)
 
     async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, cancelled.order, holds=False))
-        put_order(work, order_credit(event, cancelled.order, "CANCELLED"))
+        put_order(work, order_credit(event, cancelled.order, OrderState.CANCELLED))
 
     async def payment_received(work: UnitOfWork, event: Event, received: sales.PaymentReceived) -> None:
         payment = received.payment
@@ -68,5 +71,5 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
     consumers.on(sales.OrderReleased, order_released)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
-    consumers.on(service_desk.CaseOpened, case_changed)
+    consumers.on(service_desk.CaseCreated, case_changed)
     consumers.on(service_desk.CaseClosed, case_changed)

@@ -29,7 +29,7 @@ async def _scores(scene: Scene) -> None:
     for reason in rfm["reasons"]:
         tell.detail(f"{reason['contribution']}: {reason['label']}")
     name = tier["band"].removeprefix("TIER_")
-    tell.found(f"value tier {name}: {tier['value']} {tier['currency_code']}")
+    tell.found(f"value tier {name}: {tier['value']['amount']} {tier['value']['currency_code']}")
     _, seconds = await manager.until(
         f"/v1/accounts/{scene.account_id}",
         lambda account: (account["value_tier"] or "").removeprefix("VALUE_TIER_") == name,

@@ -159,7 +159,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     payment = payments_pb2.Payment(account_id=account.id, amount=cny, reference="INV 7")
     lead_without_account = leads_pb2.Lead(display_name="王芳")
     reported: list[tuple[Message, int]] = [
-        (service_desk.CaseOpened(case=case), 2),
+        (service_desk.CaseCreated(case=case), 2),
         (sales.PaymentReceived(payment=payment), 1),
         (sales.OpportunityWon(opportunity=deal), 3),
         (sales.LeadConverted(lead=lead_without_account), 4),
@@ -167,7 +167,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     for payload, days in reported:
         await customer.service.consumers.apply(reported_event(user, payload, NOW - timedelta(days=days)))
     _, paid, opened, won = await kinds_there(
-        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_OPENED", "OPPORTUNITY_WON"
+        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_CREATED", "OPPORTUNITY_WON"
     )
     assert (paid.service, opened.service, won.service) == ("sales", "service_desk", "sales")
     assert (paid.title, opened.title, won.title) == ("INV 7", "停电", "二期工程")
@@ -244,7 +244,7 @@ async def test_a_timeline_is_filtered_by_kind_and_time_and_paged(
     three = ["1 days ago", "2 days ago", "3 days ago"]
     assert await titles(page_size=1) == [account.display_name, *three]
     assert await titles(filter="kind = INTERACTION", page_size=2) == three
-    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_OPENED)") == [account.display_name]
+    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_CREATED)") == [account.display_name]
     since = (NOW - timedelta(days=2, hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert await titles(filter=f"entry_time >= {since} AND kind = INTERACTION") == three[:2]
     assert await titles(filter=f"entry_time < {since}", order_by="entry_time") == three[2:]
@@ -370,7 +370,9 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
     tiers = scores_pb2.ValueTierScore.Tier
 
     async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> int:
-        payload = scoring.ValueTierChanged(account_id=account.id, new_tier=number)
+        scores = scores_pb2.AccountScores(account_id=account.id)
+        scores.value_tier.band = number
+        payload = scoring.ValueTierChanged(account_scores=scores)
         event = reported_event(user, payload, NOW)
         event.aggregate_version = version
         await customer.service.consumers.apply(event)

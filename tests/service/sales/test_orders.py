@@ -24,11 +24,11 @@ Checked = credit_pb2.CheckCreditResponse
 
 
 async def approve(_request: Check) -> Checked:
-    return Checked(approved=True, reasons=["WITHIN_LIMIT"])
+    return Checked(approved=True, reasons=[Checked.REASON_WITHIN_LIMIT])
 
 
 async def refuse(_request: Check) -> Checked:
-    return Checked(reasons=["CREDIT_LIMIT_EXCEEDED"], explanation="used 90 and new 20 is more than 100")
+    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation="used 90 and new 20 is more than 100")
 
 
 @pytest.fixture
@@ -123,6 +123,12 @@ async def test_what_does_not_fit_is_refused(draft: Draft) -> None:
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await draft(**fields)
         assert refusal.fields == [named]
+
+
+async def test_a_character_that_the_database_cannot_keep_is_refused_in_a_line_too(draft: Draft) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await draft(lines=[pb.OrderLine(product="a\x00b", quantity="1", unit_price=cny("1"))])
+    assert "U+0000" in refusal.detail
 
 
 async def test_an_order_of_an_opportunity_is_its_accounts(

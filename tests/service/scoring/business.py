@@ -119,7 +119,7 @@ def case_event(
     kind = cases_pb2.Case.KIND_COMPLAINT if complaint else cases_pb2.Case.KIND_INQUIRY
     case = cases_pb2.Case(id=str(id), kind=kind, account_id=str(account_id or ""))
     case.create_time.FromDatetime(system_now())
-    payload = service_desk.CaseClosed(case=case) if closed else service_desk.CaseOpened(case=case)
+    payload = service_desk.CaseClosed(case=case) if closed else service_desk.CaseCreated(case=case)
     return event(tenant_id, payload, "case", id, version=version)
 
 

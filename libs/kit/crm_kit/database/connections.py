@@ -148,7 +148,8 @@ def reported() -> Iterator[None]:
     """Say what the database could not do, as what it means to a caller."""
     try:
         yield
-    except asyncpg.CharacterNotInRepertoireError as error:
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
+        # The one in text, the other in JSON.
         raise InvalidArgument("text must not contain the character U+0000") from error
     except TimeoutError as error:
         raise Unavailable("the database is too busy to answer in time") from error

@@ -152,12 +152,17 @@ class ServiceChannel:
 
     async def _follow(self) -> None:
         """Look the name up for ever: replicas come and go. While nobody knows, those known stay."""
+        trouble = ""
         while True:
+            known = frozenset(self._replicas)
             try:
-                self._update(await self._resolve(self._target) or frozenset(self._replicas))
+                self._update(await self._resolve(self._target) or known)
+                trouble = ""
             except (OSError, UnicodeError) as error:
-                log.warning("channel.name_unknown", target=self._target, error=type(error).__name__)
-                self._update(frozenset(self._replicas))
+                if str(error) != trouble:
+                    trouble = str(error)
+                    log.warning("channel.name_unknown", target=self._target, error=trouble)
+                self._update(known)
             await asyncio.sleep(self._look_up_seconds * random.uniform(0.8, 1.2))
 
     def _update(self, addresses: frozenset[str]) -> None:

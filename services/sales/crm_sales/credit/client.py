@@ -16,6 +16,7 @@ from crm_sales.credit.model import CreditDecision
 
 log = structlog.get_logger()
 CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
+REASON = pb.CheckCreditResponse.Reason
 
 
 class CreditClient:
@@ -38,4 +39,5 @@ class CreditClient:
             return None
         finally:
             current.reset(token)
-        return CreditDecision(answer.approved, tuple(answer.reasons), answer.explanation)
+        reasons = tuple(REASON.Name(each).removeprefix("REASON_") for each in answer.reasons)
+        return CreditDecision(answer.approved, reasons, answer.explanation)

@@ -40,12 +40,12 @@ class CreditRules:
     """
 
     tolerance_percent: Decimal = Decimal(0)
-    most_overdue_days: int = 0
+    max_overdue_days: int = 0
     unlimited_without_limit: bool = False
 
     def __post_init__(self) -> None:
-        if self.tolerance_percent < 0 or self.most_overdue_days < 0:
-            raise invalid_field("rules", "not_negative", "tolerance and overdue days are not below zero")
+        if self.tolerance_percent < 0 or self.max_overdue_days < 0:
+            raise invalid_field("rules", "not_negative", "tolerance and overdue days must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +62,31 @@ class CreditReason:
 
 @dataclass(frozen=True, slots=True)
 class CreditDecision:
-    """Released when nothing holds.
+    """Approved when nothing holds."""
 
-    `available` is what the limit leaves after this order, None without a limit in the order's currency.
-    """
-
-    released: bool
-    available: Money | None
     reasons: tuple[CreditReason, ...]
+
+    @property
+    def approved(self) -> bool:
+        return not any(reason.holds for reason in self.reasons)
+
+    @property
+    def decisive(self) -> tuple[CreditReason, ...]:
+        """Of a refusal what holds, of an approval all that was looked at."""
+        return tuple(reason for reason in self.reasons if self.approved or reason.holds)
 
 
 def check_credit(limit: Money | None, used: Money, new: Money, overdue_days: int, rules: CreditRules) -> CreditDecision:
     """Decides on a new order; all reasons are given, those that pass too.
 
-    `used` is what the account owes or has ordered already, `overdue_days` those of its oldest open invoice.
+    `used` is what the account owes or has ordered already, `overdue_days` those of its oldest unpaid order.
     An account without a limit (None) gets what the rules say of it; a limit of zero is a limit, and one in another
-    currency than the order's holds. InvalidArgument for an order that is not above zero, days below zero, or when
-    `used` is in another currency than the order.
+    currency than the order's holds. InvalidArgument for an order that is not above zero; ValueError when `used` is in
+    another currency than the order.
     """
     if new.amount <= 0:
-        raise invalid_field("new", "positive", f"{new} is not above zero")
-    if overdue_days < 0:
-        raise invalid_field("overdue_days", "not_negative", f"{overdue_days} is below zero")
-    if used.currency_code != new.currency_code:
-        raise invalid_field("used", "same_currency", f"{used} does not go with an order in {new.currency_code}")
-    reasons = (_against_limit(limit, used, new, rules), _against_overdue(overdue_days, rules))
-    return CreditDecision(
-        released=not any(reason.holds for reason in reasons),
-        available=limit - used - new if limit is not None and limit.currency_code == new.currency_code else None,
-        reasons=reasons,
-    )
+        raise invalid_field("amount", "positive", "must be above zero")
+    return CreditDecision((_against_limit(limit, used, new, rules), _against_overdue(overdue_days, rules)))
 
 
 def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRules) -> CreditReason:
@@ -112,7 +107,7 @@ def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRu
 
 
 def _against_overdue(overdue_days: int, rules: CreditRules) -> CreditReason:
-    numbers = f"{overdue_days} days overdue, {rules.most_overdue_days} allowed"
-    if overdue_days > rules.most_overdue_days:
+    numbers = f"{overdue_days} days overdue, {rules.max_overdue_days} allowed"
+    if overdue_days > rules.max_overdue_days:
         return CreditReason(CreditReasonCode.PAYMENTS_OVERDUE, numbers)
     return CreditReason(CreditReasonCode.NOT_OVERDUE, numbers)
