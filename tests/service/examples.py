@@ -164,6 +164,12 @@ async def qualified(world: World, user: User) -> str:
     return str(lead.id)
 
 
+async def pool(world: World, user: User) -> str:
+    """The one that came with the user's tenant."""
+    page: Any = await world.call(RPCS["ListPools"], GetMessageClass(RPCS["ListPools"].request)(), user.metadata)
+    return str(page.pools[0].id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -183,6 +189,7 @@ EXAMPLES: Mapping[str, Example] = {
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
     "pipelines": Example(created_by("CreatePipeline"), owned=False),
+    "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
     "roles": Example(created_by("CreateRole"), owned=False),
     "service-levels": Example(created_by("CreateServiceLevel"), owned=False),

@@ -13,6 +13,7 @@ from crm_sales.consumers import follow_events
 from crm_sales.credit.client import CreditClient
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
+from crm_sales.leads.resource import LEADS
 from crm_sales.leads.servicer import LeadServicer
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.servicer import OpportunityServicer
@@ -22,6 +23,7 @@ from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
+from crm_sales.pools.resource import POOLS
 from crm_sales.pools.servicer import PoolServicer
 from crm_sales.settings import SalesSettings
 from crm_sales.tables import metadata
@@ -38,14 +40,14 @@ def build(settings: SalesSettings) -> Service:
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
     reclaim = Reclaim(service.database, every_seconds=settings.reclaim_seconds)
     service.servicers = [
-        PoolServicer(holdings=held_leads, wake_reclaim=reclaim.wake),
+        PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.wake),
         LeadServicer(tokens, customer),
         PipelineServicer(tokens),
         OpportunityServicer(tokens, customer),
         OrderServicer(tokens, customer, credit),
         PaymentServicer(tokens, customer),
     ]
-    service.resources = [OPPORTUNITIES, ORDERS, PAYMENTS, PIPELINES]
+    service.resources = [LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
     follow_events(service.consumers, service.directory, wake=reclaim.wake)
     service.jobs = [reclaim.run]
     service.closers = [customer_peer.close, scoring_peer.close]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import grpc
 from crm.event.v1 import event_pb2
-from crm.sales.v1 import events_pb2
+from crm.sales.v1 import events_pb2, pools_pb2
 from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
 from crm.sales.v1.opportunities_pb2_grpc import OpportunityServiceStub
 from crm.sales.v1.orders_pb2_grpc import OrderServiceStub
@@ -24,6 +24,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_sales.accounts.commands import project_account
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy import Text, bindparam, cast, select
 
@@ -67,6 +68,19 @@ def clients(sales: Running) -> Sales:
         OrderServiceStub(channel),
         PaymentServiceStub(channel),
     )
+
+
+async def pool_of(api: Sales, user: User) -> pools_pb2.Pool:
+    """The pool of the user's tenant."""
+    (pool,) = (await api.pools.ListPools(pools_pb2.ListPoolsRequest(), metadata=user.metadata)).pools
+    return pool
+
+
+async def change_rules(api: Sales, user: User, rules: pools_pb2.PoolRules, etag: str = "") -> pools_pb2.Pool:
+    """Give the pool of the user's tenant these rules."""
+    changed = pools_pb2.Pool(id=(await pool_of(api, user)).id, rules=rules, etag=etag)
+    request = pools_pb2.UpdatePoolRequest(pool=changed, update_mask=FieldMask(paths=["rules"]))
+    return await api.pools.UpdatePool(request, metadata=user.metadata)
 
 
 def cny(amount: str) -> money_pb2.Money:

@@ -3,23 +3,21 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import grpc
 from crm.sales.v1 import leads_pb2 as pb
-from crm.sales.v1 import pools_pb2
+from crm.sales.v1.pools_pb2 import PoolRules
 from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 from crm_sales.leads.tables import HELD, lead_holders, leads
-from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, func, select
 
 from tests.service.clocks import until_noon
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
-from tests.service.sales.selling import Sales, emitted, move_clock, names_of
+from tests.service.sales.selling import Sales, change_rules, emitted, move_clock, names_of
 
 OWN = {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
 COUNTED = compile_statement(
@@ -32,14 +30,6 @@ TRULY_HELD = compile_statement(
     .where(leads.c.tenant_id == bindparam("tenant_id"), HELD)
     .group_by(leads.c.owner_id)
 )
-
-
-async def set_rules(api: Sales, user: User, **rules: Any) -> pools_pb2.Pool:
-    request = pools_pb2.UpdatePoolRequest(
-        pool=pools_pb2.Pool(rules=pools_pb2.PoolRules(**rules)),
-        update_mask=FieldMask(paths=["rules"]),
-    )
-    return await api.pools.UpdatePool(request, metadata=user.metadata)
 
 
 async def outcome(api: Sales, lead_id: str, user: User, key: str = "") -> str:
@@ -78,7 +68,7 @@ async def test_the_daily_limit_holds_when_one_user_claims_thirty_leads_at_once(
 ) -> None:
     user = await sales.user(await sales.tenant(sandbox=True))
     await move_clock(sales, user.tenant_id, until_noon(), version=2)
-    await set_rules(api, user, claims_per_day=7)
+    await change_rules(api, user, PoolRules(claims_per_day=7))
     pooled = [await create(by=user, to_pool=True) for _ in range(30)]
     li = await sales.user(user.tenant_id, grants=OWN)
     outcomes = await asyncio.gather(*(outcome(api, lead.id, li) for lead in pooled))
@@ -96,7 +86,7 @@ async def test_the_daily_limit_holds_when_one_user_claims_thirty_leads_at_once(
 async def test_the_capacity_holds_when_one_user_claims_thirty_leads_at_once(
     api: Sales, user: User, create: CreateLead, sales: Running
 ) -> None:
-    await set_rules(api, user, capacity=5)
+    await change_rules(api, user, PoolRules(capacity=5))
     pooled = [await create(to_pool=True) for _ in range(30)]
     li = await sales.user(user.tenant_id, grants=OWN)
     outcomes = await asyncio.gather(*(outcome(api, lead.id, li) for lead in pooled))
@@ -115,7 +105,7 @@ async def test_the_capacity_holds_when_one_user_claims_thirty_leads_at_once(
 
 async def test_a_capacity_of_zero_lets_nobody_take_anything(api: Sales, user: User, create: CreateLead) -> None:
     lead = await create(to_pool=True)
-    await set_rules(api, user, capacity=0)
+    await change_rules(api, user, PoolRules(capacity=0))
     assert await outcome(api, lead.id, user) == "POOL_CAPACITY_REACHED"
     with refused("FAILED_PRECONDITION", "POOL_CAPACITY_REACHED"):
         await create()

@@ -150,6 +150,17 @@ async def test_a_lead_that_is_not_qualified_is_not_converted(
     assert await accounts_of(customer, seller) == []
 
 
+@pytest.mark.parametrize("amount", ["-1", "0.001"])
+async def test_an_amount_that_no_opportunity_can_have_is_refused_before_anything_is_created(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, amount: str
+) -> None:
+    lead = await qualified()
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id, amount=cny(amount)), metadata=seller.metadata)
+    assert refusal.fields[0].startswith("amount")
+    assert await accounts_of(customer, seller) == []
+
+
 async def test_a_company_that_is_known_is_found_and_not_created_again(
     api: Sales, seller: User, qualified: Qualified, customer: Running
 ) -> None:

@@ -146,6 +146,20 @@ async def test_only_the_fields_in_the_mask_change_and_a_stale_etag_is_refused(
         await api.leads.UpdateLead(request, metadata=user.metadata)
 
 
+async def test_an_update_does_not_move_a_lead_to_another_owner_or_state(
+    api: Sales, user: User, create: CreateLead
+) -> None:
+    lead = await create()
+    changes = {"owner_id": pb.Lead(id=lead.id), "state": pb.Lead(id=lead.id, state=pb.Lead.STATE_QUALIFIED)}
+    for name, changed in changes.items():
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.leads.UpdateLead(
+                pb.UpdateLeadRequest(lead=changed, update_mask=FieldMask(paths=[name])), metadata=user.metadata
+            )
+        assert refusal.fields == [f"lead.{name}"]
+    assert await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=lead), metadata=user.metadata) == lead
+
+
 async def test_a_follow_up_makes_contact_and_extends_the_protection(
     api: Sales, user: User, create: CreateLead, sales: Running
 ) -> None:

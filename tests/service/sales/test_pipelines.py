@@ -9,8 +9,8 @@ from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_sales.opportunities import commands
+from crm_sales.opportunities.model import NOTHING
 from crm_sales.pipelines.resource import PIPELINES
-from crm_sales.wire import NOTHING
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.eventually import eventually

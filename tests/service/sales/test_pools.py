@@ -1,6 +1,7 @@
 """The pool: its rules, what they would do, and that it takes back what nothing protects."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from types import MethodType
 from typing import Any, cast
@@ -27,7 +28,7 @@ from sqlalchemy import bindparam, update
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
-from tests.service.sales.selling import Sales, emitted, known_account, move_clock, names_of
+from tests.service.sales.selling import Sales, change_rules, emitted, known_account, move_clock, names_of, pool_of
 from tests.service.sales.test_claims import check_counters
 
 HOUR = Duration(seconds=3600)
@@ -35,11 +36,6 @@ HOUR = Duration(seconds=3600)
 
 def days(number: int) -> Duration:
     return Duration(seconds=number * 86_400)
-
-
-def change(etag: str = "", **rules: Any) -> pb.UpdatePoolRequest:
-    pool = pb.Pool(rules=pb.PoolRules(**rules), etag=etag)
-    return pb.UpdatePoolRequest(pool=pool, update_mask=FieldMask(paths=["rules"]))
 
 
 async def in_pool(api: Sales, user: User, id: str) -> bool:
@@ -55,10 +51,11 @@ async def sandbox_user(sales: Running) -> User:
 
 
 async def test_every_tenant_has_a_pool_from_the_start_and_keeps_it(api: Sales, user: User, sales: Running) -> None:
-    pool = await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+    pool = await pool_of(api, user)
     assert pool.rules.reclaim_after == days(7)
     await sales.know_tenant(user.tenant_id, version=2)
-    assert await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata) == pool
+    assert await pool_of(api, user) == pool
+    assert await api.pools.GetPool(pb.GetPoolRequest(id=pool.id), metadata=user.metadata) == pool
     assert names_of(await emitted(sales, user.tenant_id, pool.id)) == ["PoolCreated"]
 
 
@@ -69,22 +66,23 @@ async def test_before_its_defaults_are_there_a_tenant_is_told_to_try_again(api: 
         values: dict[str, Any] = {"active": True, "sandbox": False, "clock_offset": timedelta(0)}
         project_tenant(work, id=tenant, slug=slug, version=1, **values)
     user = await sales.user(tenant)
+    create = leads.CreateLeadRequest(lead=leads.Lead(display_name="王伟"))
     with refused("UNAVAILABLE", "UNAVAILABLE"):
-        await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+        await api.leads.CreateLead(create, metadata=user.metadata)
     opportunity = opportunities_pb2.Opportunity(account_id=await known_account(sales, tenant), display_name="Boiler")
     with refused("UNAVAILABLE", "UNAVAILABLE"):
         await api.opportunities.CreateOpportunity(
             opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity), metadata=user.metadata
         )
     await sales.know_tenant(tenant, version=2)
-    await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+    await api.leads.CreateLead(create, metadata=user.metadata)
 
 
 async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales, user: User, sales: Running) -> None:
-    before = await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+    before = await pool_of(api, user)
     extension = pb.PoolRules.Extension(kind=leads.FollowUp.KIND_VISIT, duration=days(3))
-    request = change(before.etag, reclaim_after=HOUR, extensions=[extension], capacity=0, time_zone="Europe/Berlin")
-    after = await api.pools.UpdatePool(request, metadata=user.metadata)
+    rules = pb.PoolRules(reclaim_after=HOUR, extensions=[extension], capacity=0, time_zone="Europe/Berlin")
+    after = await change_rules(api, user, rules, etag=before.etag)
     assert after.rules == pb.PoolRules(
         reclaim_after=HOUR,
         extensions=[extension],
@@ -94,28 +92,70 @@ async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales,
         warning_before=Duration(seconds=24 * 3600),
         backdating=Duration(seconds=72 * 3600),
     )
-    assert await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata) == after
+    assert await pool_of(api, user) == after
     *_, event = await emitted(sales, user.tenant_id, after.id)
     assert isinstance(event, events_pb2.PoolUpdated)
     assert (event.pool, list(event.changed_fields)) == (after, ["rules"])
     with refused("ABORTED", "ETAG_MISMATCH"):
-        await api.pools.UpdatePool(request, metadata=user.metadata)
+        await change_rules(api, user, rules, etag=before.etag)
 
 
-async def test_rules_that_make_no_sense_are_refused(api: Sales, user: User) -> None:
-    for rules in ({"reclaim_after": Duration()}, {"time_zone": "Asia/Nowhere"}, {"capacity": -1}):
-        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-            await api.pools.UpdatePool(change(**rules), metadata=user.metadata)
-        assert refusal.fields
+async def test_one_rule_is_changed_alone_and_the_history_tells_the_rules_of_before(api: Sales, user: User) -> None:
+    before = await pool_of(api, user)
+    changed = pb.Pool(id=before.id, rules=pb.PoolRules(capacity=3))
+    request = pb.UpdatePoolRequest(pool=changed, update_mask=FieldMask(paths=["rules.capacity"]))
+    after = await api.pools.UpdatePool(request, metadata=user.metadata)
+    wanted = pb.PoolRules()
+    wanted.CopyFrom(before.rules)
+    wanted.capacity = 3
+    assert after.rules == wanted
+    page = await api.pools.ListPoolChanges(pb.ListPoolChangesRequest(id=before.id), metadata=user.metadata)
+    assert [change.action for change in page.changes] == ["UPDATED", "CREATED"]
+    (field,) = page.changes[0].fields
+    assert (field.field, field.new_value.struct_value["capacity"]) == ("rules", 3)
+    assert field.old_value.struct_value["reclaim_after"] == str(float(before.rules.reclaim_after.seconds))
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        (pb.PoolRules(reclaim_after=Duration()), "reclaim_after"),
+        (pb.PoolRules(time_zone="Asia/Nowhere"), "time_zone"),
+        (pb.PoolRules(time_zone=""), "time_zone"),
+        (pb.PoolRules(capacity=-1), "capacity"),
+    ],
+)
+async def test_rules_that_make_no_sense_are_refused(api: Sales, user: User, rules: pb.PoolRules, field: str) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await change_rules(api, user, rules)
+    assert refusal.fields == [f"pool.rules.{field}"]
+    pool = await pool_of(api, user)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.pools.SimulatePool(pb.SimulatePoolRequest(id=pool.id, rules=rules), metadata=user.metadata)
+    assert refusal.fields == [f"rules.{field}"]
+
+
+async def test_a_pool_of_another_tenant_does_not_exist(api: Sales, user: User, sales: Running) -> None:
+    pool, stranger = await pool_of(api, user), await sales.user()
+    calls: list[Awaitable[object]] = [
+        api.pools.GetPool(pb.GetPoolRequest(id=pool.id), metadata=stranger.metadata),
+        api.pools.UpdatePool(pb.UpdatePoolRequest(pool=pool), metadata=stranger.metadata),
+        api.pools.SimulatePool(pb.SimulatePoolRequest(id=pool.id, rules=pool.rules), metadata=stranger.metadata),
+        api.pools.ListPoolChanges(pb.ListPoolChangesRequest(id=pool.id), metadata=stranger.metadata),
+    ]
+    for each in calls:
+        with refused("NOT_FOUND", "POOL_NOT_FOUND"):
+            await each
 
 
 async def test_reading_rules_does_not_allow_changing_or_simulating(api: Sales, sales: Running) -> None:
     reader = await sales.user(grants={"pools.read": Scope.ALL})
-    await api.pools.GetPool(pb.GetPoolRequest(), metadata=reader.metadata)
+    pool = await pool_of(api, reader)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await api.pools.UpdatePool(change(reclaim_after=HOUR), metadata=reader.metadata)
+        await change_rules(api, reader, pb.PoolRules(reclaim_after=HOUR))
+    simulate = pb.SimulatePoolRequest(id=pool.id, rules=pb.PoolRules())
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await api.pools.SimulatePool(pb.SimulatePoolRequest(rules=pb.PoolRules()), metadata=reader.metadata)
+        await api.pools.SimulatePool(simulate, metadata=reader.metadata)
 
 
 # --- simulation
@@ -129,7 +169,8 @@ async def test_a_simulation_counts_what_would_go_back_and_changes_nothing(
     old = [await create(by=by) for by in (user, user, other)]
     await move_clock(sales, tenant, timedelta(days=2), version=2)
     fresh = await create(by=user)
-    simulate = pb.SimulatePoolRequest(rules=pb.PoolRules(reclaim_after=days(1)))
+    pool = await pool_of(api, user)
+    simulate = pb.SimulatePoolRequest(id=pool.id, rules=pb.PoolRules(reclaim_after=days(1)))
     answer = await api.pools.SimulatePool(simulate, metadata=user.metadata)
     assert (answer.held_count, answer.return_count, answer.newly_returned_count) == (4, 3, 3)
     assert {each.lead_id for each in answer.returns} == {lead.id for lead in old}
@@ -181,7 +222,7 @@ async def test_a_stricter_rule_takes_leads_back_at_once_and_a_milder_one_keeps_t
     user, tenant = sandbox_user, sandbox_user.tenant_id
     first = await create(by=user)
     await move_clock(sales, tenant, timedelta(days=2), version=2)
-    await api.pools.UpdatePool(change(reclaim_after=days(10)), metadata=user.metadata)
+    await change_rules(api, user, pb.PoolRules(reclaim_after=days(10)))
 
     async def dated() -> bool:
         lead = await api.leads.GetLead(leads.GetLeadRequest(id=first.id), metadata=user.metadata)
@@ -189,7 +230,10 @@ async def test_a_stricter_rule_takes_leads_back_at_once_and_a_milder_one_keeps_t
 
     await eventually(dated)
     assert not await in_pool(api, user, first.id)
-    await api.pools.UpdatePool(change(reclaim_after=days(1)), metadata=user.metadata)
+    # What its rules date anew is no change of the lead.
+    page = await api.leads.ListLeadChanges(leads.ListLeadChangesRequest(id=first.id), metadata=user.metadata)
+    assert [each.action for each in page.changes] == ["CREATED"]
+    await change_rules(api, user, pb.PoolRules(reclaim_after=days(1)))
     await eventually(lambda: in_pool(api, user, first.id))
 
 

@@ -27,7 +27,7 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
 from crm_kit.errors import InvalidArgument
-from crm_kit.resource.codecs import DeclarationError
+from crm_kit.resource.codecs import DeclarationError, build
 from crm_kit.resource.updates import changes
 from crm_kit.resource.writing import Resource
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -151,6 +151,23 @@ def test_a_wrong_part_is_told_by_its_whole_path() -> None:
     assert [field for field, _ in refused(PLAIN, message, "consents")] == ["account.consents[1].change_time"]
 
 
+class DriversUUID(UUID):
+    """The database driver gives UUIDs of its own type."""
+
+
+def test_a_message_is_built_from_values_of_entities_whoever_made_them() -> None:
+    built = build(
+        pb.Account, id=DriversUUID(str(ID)), status=Status.LOST, create_time=NOW, parent_id=None, tags=("a", "b")
+    )
+    assert (built.id, built.status, built.parent_id, list(built.tags)) == (
+        str(ID),
+        pb.Account.STATUS_LOST,
+        "",
+        ["a", "b"],
+    )
+    assert built.create_time.ToDatetime(UTC) == NOW
+
+
 # --- declarations that do not fit
 
 
@@ -220,6 +237,7 @@ Poorer = make_dataclass(
             r"account\.display_name: lists are ordered by it; add an index",
         ),
         ({"beside": {"last_contact_time", "value_tier"}}, r"account\.value_tier_version: accounts has it"),
+        ({"unversioned": {"fax_number"}}, r"account\.fax_number: it is unversioned; make it a field of Account"),
         ({"verbs": {}}, r"account: the verb \w+ is not in `verbs`"),
         ({"created": events.ContactCreated}, r"ContactCreated carries no Account"),
     ],
@@ -227,6 +245,14 @@ Poorer = make_dataclass(
 def test_a_forgotten_step_is_an_error_at_import_that_names_field_and_remedy(parts: dict[str, Any], told: str) -> None:
     with pytest.raises(DeclarationError, match=told):
         declared(**parts)
+
+
+def test_what_is_unversioned_is_written_with_the_row_and_is_no_change() -> None:
+    resource = declared(unversioned={"industry"})
+    after = replace(PLAIN, industry="power")
+    assert resource.row_of(after)["industry"] == "power"
+    assert resource.changed_fields(PLAIN, after) == []
+    assert resource.changed_fields(PLAIN, replace(after, website="https://huaxin.example")) == ["website"]
 
 
 def test_a_declaration_that_fits_is_taken() -> None:

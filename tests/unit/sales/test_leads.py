@@ -5,7 +5,9 @@ from uuid import UUID
 
 import pytest
 from crm_kit.errors import FailedPrecondition
+from crm_kit.resource.actions import tried
 from crm_sales.leads.model import ATTEMPT_LASTS, ConversionStep, Lead, LeadState
+from crm_sales.leads.resource import LEADS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +148,28 @@ def test_what_is_being_converted_stays_where_it_is(act: Act) -> None:
     assert CONVERTING.is_converting
     with pytest.raises(FailedPrecondition, match="being converted"):
         act(CONVERTING)
+
+
+def possible(lead: Lead) -> set[str]:
+    """What can be done with a lead."""
+    actions = [tried(verb, LEADS.tries[verb.rpc], lead, LATER) for verb in LEADS.verbs.values()]
+    return {action.verb.name for action in actions if not action.reason}
+
+
+@pytest.mark.parametrize(
+    ("lead", "verbs"),
+    [
+        (IN_POOL, {"assign", "claim", "recordFollowUp", "disqualify"}),
+        (OWNED, {"assign", "return", "recordFollowUp", "disqualify"}),
+        (OWNED.follow_up(now=NOW), {"assign", "return", "recordFollowUp", "qualify", "disqualify"}),
+        (QUALIFIED, {"assign", "return", "recordFollowUp", "disqualify", "convert"}),
+        (CONVERTING, {"recordFollowUp", "convert"}),
+        (replace(QUALIFIED, state=LeadState.CONVERTED), set()),
+        (QUALIFIED.disqualify("bankrupt"), set()),
+    ],
+)
+def test_what_can_be_done_with_a_lead_follows_from_its_state(lead: Lead, verbs: set[str]) -> None:
+    assert possible(lead) == verbs
 
 
 def test_a_lead_in_the_pool_is_not_converted() -> None:

@@ -40,7 +40,7 @@ from crm_kit.wire import duration, duration_from, time_from, timestamp
 
 Convert = Callable[[Any], Any]
 Built = TypeVar("Built", bound=Message)
-EnumKind = TypeVar("EnumKind", bound=enum.StrEnum)
+Value = TypeVar("Value")
 # Descriptors are of the C library or of Python, depending on the platform.
 Field = Any
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -204,12 +204,12 @@ def enum_prefix(name: str) -> str:
     return "".join(parts).upper() + "_"
 
 
-def enum_in(message: Message, name: str, kind: type[EnumKind]) -> EnumKind:
-    """The value of an enum in a request; InvalidArgument when it is not set."""
+def value_in(message: Message, name: str, kind: type[Value]) -> Value:
+    """The value of an enum or a message in a request; InvalidArgument for an enum that is not set."""
     codec = codec_of(kind, message.DESCRIPTOR.fields_by_name[name], name)
     assert codec.from_message is not None
     try:
-        return cast("EnumKind", codec.from_message(getattr(message, name)))
+        return cast("Value", codec.from_message(getattr(message, name)))
     except InvalidArgument as error:
         raise below(error, name) from None
 
@@ -311,7 +311,9 @@ def to_field(value: Any, field: Field) -> Any:
         return [to_field(each, field) for each in value]
     if isinstance(value, Message):
         return value
-    write = None if value is None else _codec_of(cast("Hashable", type(value)), field).to_message
+    # The database driver's UUIDs are of a type of its own.
+    kind = UUID if isinstance(value, UUID) else type(value)
+    write = None if value is None else _codec_of(cast("Hashable", kind), field).to_message
     return value if write is None else write(value)
 
 

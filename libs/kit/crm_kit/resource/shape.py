@@ -54,6 +54,7 @@ class ResourceShape(Generic[Entity, Shown]):
         created: type[Message],
         updated: type[Message] | None = None,
         beside: Collection[str] = (),
+        unversioned: Collection[str] = (),
         computed: Mapping[str, ColumnElement[Any]] | None = None,
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
@@ -68,6 +69,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.message_type = message
         self.created, self.updated = created, updated
         self.beside = frozenset(beside)
+        self.without_history = self.beside | frozenset(unversioned)
         self.computed = dict(computed or {})
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
@@ -173,6 +175,8 @@ class ResourceShape(Generic[Entity, Shown]):
         for name in self.momentary:
             fills = self.at is not None and name in fields and name not in columns
             self._require(fills, name, f"it is momentary: a field of {entity} without a column, which `at` fills in")
+        for name in self.without_history - self.beside:
+            self._require(name in fields, name, f"it is unversioned; make it a field of {entity}")
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
         if self.updated is not None:
@@ -213,7 +217,7 @@ class ResourceShape(Generic[Entity, Shown]):
             name for name in (*fields, *derived) if name not in self.computed and name not in self.beside
         )
         # What a version consists of: what is kept of it, wherever.
-        self.versioned = tuple(name for name in fields if name not in self.beside)
+        self.versioned = tuple(name for name in fields if name not in self.without_history)
         self._read_written = operator.attrgetter(*self._written)
         self._from_row = [(name, convert) for name in fields if (convert := self._from_column(name))]
         self._moneys = tuple(name for name in fields if self._is_amount(name))

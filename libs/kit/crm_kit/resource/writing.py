@@ -29,6 +29,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `entity`: a frozen dataclass with `id`, `version`, `create_time` and `update_time`; `message`: the contract's.
     `created`, `updated`: the events that every resource has; verbs bring their own to `save`.
     `beside`: columns that consumers write alone; they are shown, but belong to no version.
+    `unversioned`: fields that are written with the record and also alone; a change of theirs makes no version.
     `computed`: expressions for fields that are no columns, such as links kept in another table.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
@@ -111,14 +112,14 @@ class Resource(ReadableResource[Entity, Shown]):
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
         """The record as it was at an instant: as it is now, with every later change undone, the newest first.
 
-        What is kept beside the record has no history and is not set. NotFound before its creation.
+        What is kept beside the record or unversioned has no history and is not set. NotFound before its creation.
         """
         row = await self._row(reader, UUID(id))
         now: Any = self.entity_from(row)
         later = await history.later_changes(reader, self.noun, now.id, time)
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
-        values = {name: self.default_of(name) for name in self.beside if name in self.own_hints}
+        values = {name: self.default_of(name) for name in self.without_history if name in self.own_hints}
         for change in later:
             values |= {each["field"]: self.from_json(each["field"], each["old"]) for each in change["fields"]}
         if later:

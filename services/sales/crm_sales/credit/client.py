@@ -8,11 +8,11 @@ import structlog
 from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.errors import CrmError
 from crm_kit.money import Money
+from crm_kit.resource.codecs import build
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.telemetry import current
 
 from crm_sales.credit.model import CreditDecision
-from crm_sales.wire import money_to_pb
 
 log = structlog.get_logger()
 CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
@@ -28,7 +28,7 @@ class CreditClient:
 
     async def check(self, *, account_id: UUID, order_id: UUID, amount: Money) -> CreditDecision | None:
         """The decision on an order; None when there was no answer, whatever the cause."""
-        request = pb.CheckCreditRequest(account_id=str(account_id), amount=money_to_pb(amount), order_id=str(order_id))
+        request = build(pb.CheckCreditRequest, account_id=account_id, amount=amount, order_id=order_id)
         info = current.get()
         end = time.monotonic() + self._seconds
         token = current.set(replace(info, deadline=end if info.deadline is None else min(end, info.deadline)))

@@ -1,16 +1,14 @@
 """Every write on leads but conversion and reclaim. Each function is one transaction's work."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.etags import check_etag
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
@@ -18,25 +16,13 @@ from google.protobuf.message import Message
 from crm_sales.leads.limits import check_capacity, count_claim, count_owned
 from crm_sales.leads.model import Lead
 from crm_sales.leads.protection import with_protection
-from crm_sales.leads.queries import claims_on, get_claimable, get_lead, held_by
-from crm_sales.leads.tables import lead_follow_ups, leads
-from crm_sales.leads.wire import (
-    lead_assigned,
-    lead_claimed,
-    lead_created,
-    lead_disqualified,
-    lead_followed_up,
-    lead_qualified,
-    lead_returned,
-    lead_updated,
-)
+from crm_sales.leads.queries import claims_on, get_claimable, held_by
+from crm_sales.leads.resource import LEADS
+from crm_sales.leads.tables import lead_follow_ups
 from crm_sales.pools.claims import Claimant, PoolEntry, check_claim
 from crm_sales.pools.model import Pool
 from crm_sales.pools.protection import FollowUp
 from crm_sales.pools.queries import get_pool
-from crm_sales.saving import Records, changed_names
-
-RECORDS: Records[Lead] = Records("lead", leads, row_of)
 
 
 async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool) -> Lead:
@@ -53,18 +39,15 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
         await check_capacity(work, owner_id, pool)
         owned = replace(lead, owner_id=owner_id, owner_team_id=team_id, take_time=work.now)
         lead = await with_protection(work, owned, pool)
-    RECORDS.create(work, lead, lead_created(lead))
+    LEADS.create(work, lead)
     count_owned(work, None, lead, pool)
     return lead
 
 
-async def update_lead(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Lead:
+def update_lead(work: UnitOfWork, before: Lead, values: dict[str, Any]) -> Lead:
     """Change some fields of a lead; nothing is written when nothing changes."""
-    before = await get_lead(work, id)
-    check_etag(etag, before.version)
     check_in_reach(work, before)
-    after = before.update(values)
-    return RECORDS.save(work, before, after, partial(lead_updated, changed_fields=changed_names(before, after)))
+    return LEADS.save(work, before, before.update(values), events.LeadUpdated)
 
 
 async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
@@ -81,13 +64,11 @@ async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
         PoolEntry(before.pool_time or before.create_time, before.former_owner_id), claimant, pool.rules, work.now
     )
     count_claim(work, user_id, pool)
-    return save(work, before, await with_protection(work, after, pool), pool, lead_claimed)
+    return save(work, before, await with_protection(work, after, pool), pool, events.LeadClaimed)
 
 
-async def assign_lead(work: UnitOfWork, id: UUID, owner_id: UUID, *, etag: str = "") -> Lead:
+async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
     """Give a lead to a user."""
-    before = await get_lead(work, id)
-    check_etag(etag, before.version)
     if before.in_pool and work.scope is Scope.OWN:
         raise FailedPrecondition("you cannot assign a lead that is in the pool; claim it instead")
     after = before.assign(owner_id, await owner_team(work, owner_id, field="owner_id"), now=work.now)
@@ -95,42 +76,36 @@ async def assign_lead(work: UnitOfWork, id: UUID, owner_id: UUID, *, etag: str =
         return before
     pool = await get_pool(work)
     await check_capacity(work, owner_id, pool)
-    return save(work, before, await with_protection(work, after, pool), pool, lead_assigned)
+    return save(work, before, await with_protection(work, after, pool), pool, events.LeadAssigned)
 
 
-async def return_lead(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Lead:
+async def return_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
     """Return a lead to the pool."""
-    before = await get_lead(work, id)
-    check_etag(etag, before.version)
     after = before.return_to_pool(reason, now=work.now)
-    return save(work, before, after, await get_pool(work), lead_returned)
+    return save(work, before, after, await get_pool(work), events.LeadReturned)
 
 
-async def record_follow_up(work: UnitOfWork, id: UUID, follow_up: FollowUp, *, note: str | None) -> Lead:
+async def record_follow_up(work: UnitOfWork, before: Lead, follow_up: FollowUp) -> Lead:
     """Record a follow-up, with what it does to state and protection."""
-    before = await get_lead(work, id)
     check_in_reach(work, before)
-    after = before.follow_up(now=work.now)
     pool = await get_pool(work)
-    row = row_of(follow_up) | {"id": new_id(), "lead_id": id, "user_id": work.actor.user_id, "note": note}
-    work.insert(lead_follow_ups, row)
-    event = partial(lead_followed_up, follow_up=follow_up, note=note)
-    return save(work, before, await with_protection(work, after, pool, (follow_up,)), pool, event)
+    work.insert(
+        lead_follow_ups,
+        row_of(follow_up) | {"id": new_id(), "lead_id": before.id, "user_id": work.actor.user_id},
+    )
+    after = await with_protection(work, before.follow_up(now=work.now), pool, (follow_up,))
+    return LEADS.save(work, before, after, events.LeadFollowedUp, follow_up=follow_up)
 
 
-async def qualify_lead(work: UnitOfWork, id: UUID, *, etag: str = "") -> Lead:
+def qualify_lead(work: UnitOfWork, before: Lead) -> Lead:
     """Qualify a lead: it is worth selling to."""
-    before = await get_lead(work, id)
-    check_etag(etag, before.version)
-    return RECORDS.save(work, before, before.qualify(), lead_qualified)
+    return LEADS.save(work, before, before.qualify(), events.LeadQualified)
 
 
-async def disqualify_lead(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> Lead:
+async def disqualify_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
     """Disqualify a lead: it will not buy."""
-    before = await get_lead(work, id)
-    check_etag(etag, before.version)
     check_in_reach(work, before)
-    return save(work, before, before.disqualify(reason), await get_pool(work), lead_disqualified)
+    return save(work, before, before.disqualify(reason), await get_pool(work), events.LeadDisqualified)
 
 
 def check_in_reach(work: UnitOfWork, lead: Lead) -> None:
@@ -139,8 +114,8 @@ def check_in_reach(work: UnitOfWork, lead: Lead) -> None:
         raise FailedPrecondition("the lead is in the pool; claim it first")
 
 
-def save(work: UnitOfWork, before: Lead, after: Lead, pool: Pool, event: Callable[[Lead], Message]) -> Lead:
+def save(work: UnitOfWork, before: Lead, after: Lead, pool: Pool, event: type[Message]) -> Lead:
     """Gather a change that may change whose capacity the lead counts against."""
-    saved = RECORDS.save(work, before, after, event)
+    saved = LEADS.save(work, before, after, event)
     count_owned(work, before, saved, pool)
     return saved

@@ -8,8 +8,10 @@ anywhere and be begun again, by whomever, and nothing is there twice.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import check_etag
@@ -18,17 +20,12 @@ from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
-from crm_sales.leads.commands import RECORDS, save
+from crm_sales.leads.commands import save
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.protection import with_protection
-from crm_sales.leads.queries import get_lead
-from crm_sales.leads.wire import (
-    lead_conversion_abandoned,
-    lead_conversion_advanced,
-    lead_conversion_started,
-    lead_converted,
-)
+from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.commands import open_opportunity
+from crm_sales.opportunities.model import check_amount
 from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
@@ -46,10 +43,13 @@ class Wanted:
     amount: Money
     pipeline_id: UUID | None
 
+    def __post_init__(self) -> None:
+        check_amount(self.amount, field="amount")
+
 
 async def convert_lead(work: UnitOfWork, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
     """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
-    lead = await get_lead(work, id)
+    lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
         return lead
     if not lead.is_converting:
@@ -104,32 +104,32 @@ async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) 
     try:
         return await ask()
     except FINAL as error:
-        await step(work, id, Lead.abandon_conversion, partial(lead_conversion_abandoned, reason=error.detail))
+        await step(work, id, Lead.abandon_conversion, events.LeadConversionAbandoned, reason=error.detail)
         raise
 
 
 async def start(work: UnitOfWork, id: UUID) -> Lead:
     """The lead with a conversion that is this caller's."""
     started = partial(Lead.start_conversion, now=work.now, user_id=work.actor.user_id)
-    return await step(work, id, started, lead_conversion_started)
+    return await step(work, id, started, events.LeadConversionStarted)
 
 
 async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: UUID) -> Lead:
     """Note what a step found or created."""
-    return await step(work, id, lambda lead: lead.record_step(done, found), lead_conversion_advanced)
+    return await step(work, id, lambda lead: lead.record_step(done, found), events.LeadConversionAdvanced)
 
 
-async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: Callable[[Lead], Message]) -> Lead:
+async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: type[Message], **told: Any) -> Lead:
     """One move of the lead, committed at once."""
     async with unit_of_work(work.database, work.actor, scope=work.scope, now=work.now) as own:
-        before = await get_lead(own, id)
+        before = await LEADS.get(own, id)
         after = await with_protection(own, move(before), await get_pool(own))
-        return RECORDS.save(own, before, after, event)
+        return LEADS.save(own, before, after, event, **told)
 
 
 async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) -> Lead:
     """Opportunity and converted lead, in one transaction."""
-    before = await get_lead(work, id)
+    before = await LEADS.get(work, id)
     if before.state is LeadState.CONVERTED or before.account_id is None:
         return before
     opportunity = open_opportunity(
@@ -144,4 +144,4 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) 
         source=before.source,
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
-    return save(work, before, after, await get_pool(work), lead_converted)
+    return save(work, before, after, await get_pool(work), events.LeadConverted)

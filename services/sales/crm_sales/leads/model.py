@@ -82,7 +82,7 @@ class Lead:
     safe_until_time: datetime | None = field(default=None, compare=False)
     rules_version: int = field(default=0, compare=False)
     # It has been in the pool, so everybody may know of it.
-    was_pooled: bool = field(default=False, compare=False)
+    was_pooled: bool = False
     # Whose attempt at a conversion is under way, and since when.
     conversion_user_id: UUID | None = None
     conversion_attempt_time: datetime | None = None
@@ -119,17 +119,24 @@ class Lead:
         """
         if self.owner_id == user_id:
             return self
-        if self.owner_id is not None:
-            raise FailedPrecondition("somebody else has claimed it", reason="LEAD_ALREADY_CLAIMED")
-        self._require_open("claimed")
+        self.require_claimable()
         return self._given_to(user_id, team_id, now)
+
+    def require_claimable(self) -> None:
+        """Only what is in the pool and still open is claimed."""
+        if self.owner_id is not None:
+            raise FailedPrecondition("it is not in the pool: it has an owner", reason="LEAD_ALREADY_CLAIMED")
+        self._require_open("claimed")
 
     def assign(self, owner_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
         """Give it to a user, whoever owned it; its protection counts from now."""
+        self.require_assignable()
+        return self if owner_id == self.owner_id else self._given_to(owner_id, team_id, now)
+
+    def require_assignable(self) -> None:
+        """Only an open lead is assigned, and not while it is being converted."""
         self._require_open("assigned")
-        if owner_id == self.owner_id:
-            return self
-        return self._given_to(owner_id, team_id, now)
+        self._require_not_converting("assigned")
 
     def return_to_pool(self, reason: str, *, now: datetime) -> "Lead":
         """Put it back into the pool: its owner returns it, or the pool takes it back."""
@@ -174,16 +181,25 @@ class Lead:
         """
         if self.state is LeadState.CONVERTED:
             return self
-        if self.conversion_attempt_time is None:
+        self.require_convertible()
+        if self.conversion_user_id != user_id:
+            self._require_no_attempt(now)
+        return replace(self, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
+
+    def require_convertible(self) -> None:
+        """A conversion is started with an owned QUALIFIED lead, or gone on with."""
+        if not self.is_converting:
             self._require_move(LeadState.CONVERTED)
             self._require_owner("converted")
-        elif self.conversion_user_id != user_id and now < self.conversion_attempt_time + ATTEMPT_LASTS:
+
+    def _require_no_attempt(self, now: datetime) -> None:
+        attempt = self.conversion_attempt_time
+        if attempt is not None and now < attempt + ATTEMPT_LASTS:
             raise FailedPrecondition(
                 "somebody else is converting it right now",
                 reason="CONVERSION_UNDER_WAY",
-                retry_after_seconds=(self.conversion_attempt_time + ATTEMPT_LASTS - now).total_seconds(),
+                retry_after_seconds=(attempt + ATTEMPT_LASTS - now).total_seconds(),
             )
-        return replace(self, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
 
     def abandon_conversion(self) -> "Lead":
         """End an attempt that cannot succeed as it stands; what it created is found again by the next one."""
@@ -222,7 +238,6 @@ class Lead:
         return uuid5(self.id, step)
 
     def _given_to(self, owner_id: UUID, team_id: UUID | None, now: datetime) -> "Lead":
-        self._require_not_converting("given to somebody else")
         former = self.owner_id or self.former_owner_id
         owned = replace(self, owner_id=owner_id, owner_team_id=team_id, former_owner_id=former)
         return replace(owned, take_time=now, pool_time=None)

@@ -8,7 +8,8 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import FailedPrecondition
 
 from crm_sales.leads.model import Lead
-from crm_sales.leads.queries import follow_ups_of, held_after, lead_from
+from crm_sales.leads.queries import follow_ups_of, held_after
+from crm_sales.leads.resource import LEADS
 from crm_sales.pools.model import Pool
 from crm_sales.pools.protection import FollowUp, Holding, Protection, protection
 
@@ -21,7 +22,7 @@ async def held_leads(reader: Reader) -> AsyncIterator[list[Holding]]:
     while rows := await reader.all(held_after(reader.scope), after_id=after_id, batch=BATCH):
         after_id = rows[-1]["id"]
         follow_ups = await follow_ups_of(reader, [row["id"] for row in rows])
-        yield [holding_of(lead_from(row), follow_ups.get(row["id"], ())) for row in rows]
+        yield [holding_of(LEADS.entity_from(row), follow_ups.get(row["id"], ())) for row in rows]
 
 
 def holding_of(lead: Lead, follow_ups: tuple[FollowUp, ...]) -> Holding:

@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
@@ -25,12 +25,12 @@ from sqlalchemy import DateTime, Integer, Select, bindparam, column, func, selec
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_sales.leads.commands import RECORDS, save
+from crm_sales.leads.commands import save
 from crm_sales.leads.model import Lead
 from crm_sales.leads.protection import protection_of, with_protection
-from crm_sales.leads.queries import due_leads, get_lead, lead_from, leads_of_older_rules, stale_conversions
+from crm_sales.leads.queries import due_leads, leads_of_older_rules, stale_conversions
+from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import leads
-from crm_sales.leads.wire import lead_conversion_abandoned, lead_reclaimed
 from crm_sales.pools.model import Pool
 from crm_sales.pools.queries import find_pool, get_pool
 
@@ -171,7 +171,7 @@ class Reclaim:
 
 async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
     """Take one lead back if nothing protects it by now; whether it moved."""
-    before = await get_lead(work, id)
+    before = await LEADS.get(work, id)
     if before.holder_id is None:
         return False
     pool = await get_pool(work)
@@ -180,24 +180,24 @@ async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
         note_times(work, [replace(before, safe_until_time=safe.safe_until_time)], pool)
         return False
     reason = f"{safe.reason}: it was safe until {safe.safe_until_time.isoformat(timespec='seconds')}"
-    save(work, before, before.return_to_pool(reason, now=work.now), pool, lead_reclaimed)
+    save(work, before, before.return_to_pool(reason, now=work.now), pool, events.LeadReclaimed)
     return True
 
 
 async def abandon_conversion(work: UnitOfWork, id: UUID) -> bool:
     """End one conversion that nobody has gone on with; the lead stays where it is, with its protection again."""
-    before = await get_lead(work, id)
+    before = await LEADS.get(work, id)
     attempt = before.conversion_attempt_time
     if attempt is not None and work.now >= attempt + CONVERSION_LASTS:
         after = await with_protection(work, before.abandon_conversion(), await get_pool(work))
-        RECORDS.save(work, before, after, partial(lead_conversion_abandoned, reason="nobody went on with it"))
+        LEADS.save(work, before, after, events.LeadConversionAbandoned, reason="nobody went on with it")
     return False
 
 
 async def dated(work: UnitOfWork, row: Record, pool: Pool) -> Lead | None:
     """The lead with the time that the present rules give it; None for a row that cannot be read."""
     try:
-        lead = lead_from(row)
+        lead = LEADS.entity_from(row)
     except (ValueError, TypeError):
         log.exception("reclaim.lead_unreadable", lead_id=str(row["id"]))
         return None

@@ -4,18 +4,20 @@ from uuid import UUID
 
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.history import list_changes
+from crm_kit.money import Money
 from crm_kit.paging import PageTokens
-from crm_kit.wire import id_from
+from crm_kit.resource.codecs import build, value_in
+from crm_kit.wire import id_from, time_from
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.leads import commands
 from crm_sales.leads.conversion import Wanted, convert_lead
 from crm_sales.leads.protection import protection_of
-from crm_sales.leads.queries import LISTING, get_lead, lead_from
-from crm_sales.leads.wire import CHANGEABLE, FIELDS, follow_up_from, lead_to_pb, protection_to_pb
+from crm_sales.leads.resource import LEADS
+from crm_sales.opportunities.model import NOTHING
+from crm_sales.pools.model import FollowUpKind
+from crm_sales.pools.protection import FollowUp
 from crm_sales.pools.queries import get_pool
-from crm_sales.wire import money_or_nothing
 
 
 class LeadServicer:
@@ -26,67 +28,71 @@ class LeadServicer:
         self._customer = customer
 
     async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
-        lead = await commands.create_lead(work, FIELDS.all_of(request.lead), to_pool=request.to_pool)
-        return lead_to_pb(lead)
+        values = LEADS.values_of(request.lead)
+        return LEADS.message(work, await commands.create_lead(work, values, to_pool=request.to_pool))
 
     async def GetLead(self, request: pb.GetLeadRequest, reader: Reader) -> pb.Lead:
-        return lead_to_pb(await get_lead(reader, UUID(request.id)))
+        return await LEADS.read(reader, request.id)
 
     async def ListLeads(self, request: pb.ListLeadsRequest, reader: Reader) -> pb.ListLeadsResponse:
-        page = await LISTING.page(reader, request, self._tokens)
-        leads = [lead_to_pb(lead_from(row)) for row in page.rows]
-        return pb.ListLeadsResponse(leads=leads, next_page_token=page.next_token, prev_page_token=page.prev_token)
+        return await LEADS.list(reader, request, pb.ListLeadsResponse, self._tokens)
 
     async def UpdateLead(self, request: pb.UpdateLeadRequest, work: UnitOfWork) -> pb.Lead:
-        values = CHANGEABLE.masked(request.lead, request.update_mask)
-        return lead_to_pb(await commands.update_lead(work, UUID(request.lead.id), values, etag=request.lead.etag))
+        before, values = await LEADS.to_update(work, request)
+        return LEADS.message(work, commands.update_lead(work, before, values))
 
     async def AssignLead(self, request: pb.AssignLeadRequest, work: UnitOfWork) -> pb.Lead:
-        owner_id = UUID(request.owner_id)
-        return lead_to_pb(await commands.assign_lead(work, UUID(request.id), owner_id, etag=request.etag))
+        before = await LEADS.target(work, request)
+        return LEADS.message(work, await commands.assign_lead(work, before, UUID(request.owner_id)))
 
     async def ClaimLead(self, request: pb.ClaimLeadRequest, work: UnitOfWork) -> pb.Lead:
-        return lead_to_pb(await commands.claim_lead(work, UUID(request.id)))
+        return LEADS.message(work, await commands.claim_lead(work, UUID(request.id)))
 
     async def ReturnLead(self, request: pb.ReturnLeadRequest, work: UnitOfWork) -> pb.Lead:
-        return lead_to_pb(await commands.return_lead(work, UUID(request.id), request.reason, etag=request.etag))
+        before = await LEADS.target(work, request)
+        return LEADS.message(work, await commands.return_lead(work, before, request.reason))
 
     async def RecordFollowUp(self, request: pb.RecordFollowUpRequest, work: UnitOfWork) -> pb.Lead:
-        follow_up = follow_up_from(request.follow_up, work.now)
-        note = request.follow_up.note or None
-        return lead_to_pb(await commands.record_follow_up(work, UUID(request.id), follow_up, note=note))
+        before = await LEADS.get(work, UUID(request.id))
+        given = request.follow_up
+        follow_up = FollowUp(
+            kind=value_in(given, "kind", FollowUpKind),
+            happen_time=time_from(given.happen_time) if given.HasField("happen_time") else work.now,
+            record_time=work.now,
+            note=given.note or None,
+        )
+        return LEADS.message(work, await commands.record_follow_up(work, before, follow_up))
 
     async def QualifyLead(self, request: pb.QualifyLeadRequest, work: UnitOfWork) -> pb.Lead:
-        return lead_to_pb(await commands.qualify_lead(work, UUID(request.id), etag=request.etag))
+        before = await LEADS.target(work, request)
+        return LEADS.message(work, commands.qualify_lead(work, before))
 
     async def DisqualifyLead(self, request: pb.DisqualifyLeadRequest, work: UnitOfWork) -> pb.Lead:
-        return lead_to_pb(await commands.disqualify_lead(work, UUID(request.id), request.reason, etag=request.etag))
+        before = await LEADS.target(work, request)
+        return LEADS.message(work, await commands.disqualify_lead(work, before, request.reason))
 
     async def ConvertLead(self, request: pb.ConvertLeadRequest, work: UnitOfWork) -> pb.Lead:
         wanted = Wanted(
             account_id=id_from(request.account_id),
             opportunity_name=request.opportunity_name or None,
-            amount=money_or_nothing(request.amount, field="amount"),
+            amount=value_in(request, "amount", Money) if request.HasField("amount") else NOTHING,
             pipeline_id=id_from(request.pipeline_id),
         )
         lead = await convert_lead(work, self._customer, UUID(request.id), wanted, etag=request.etag)
-        return lead_to_pb(lead)
+        return LEADS.message(work, lead)
 
     async def ExplainProtection(self, request: pb.ExplainProtectionRequest, reader: Reader) -> pb.Protection:
-        lead = await get_lead(reader, UUID(request.id))
+        lead = await LEADS.get(reader, UUID(request.id))
         safe = await protection_of(reader, lead, await get_pool(reader))
-        return protection_to_pb(lead, safe, reader.now)
+        return build(
+            pb.Protection,
+            lead_id=lead.id,
+            safe_until_time=safe.safe_until_time,
+            remaining_seconds=safe.remaining_seconds(reader.now),
+            warning_time=safe.warning_time,
+            reason=safe.reason,
+            steps=safe.steps,
+        )
 
     async def ListLeadChanges(self, request: pb.ListLeadChangesRequest, reader: Reader) -> pb.ListLeadChangesResponse:
-        await get_lead(reader, UUID(request.id))
-        page = await list_changes(
-            reader,
-            "lead",
-            UUID(request.id),
-            page_size=request.page_size,
-            page_token=request.page_token,
-            tokens=self._tokens,
-        )
-        return pb.ListLeadChangesResponse(
-            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
-        )
+        return await LEADS.list_changes(reader, request, pb.ListLeadChangesResponse, self._tokens)

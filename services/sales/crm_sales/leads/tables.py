@@ -19,8 +19,9 @@ leads = tenant_table(
     Column("campaign", Text),
     Column("description", Text),
     Column("state", Text, nullable=False),
-    # NULL while it is in the pool.
+    # NULL while it is in the pool; `in_pool` says the same, so that lists can filter by it.
     Column("owner_id", Uuid),
+    Column("in_pool", Boolean, nullable=False),
     Column("owner_team_id", Uuid),
     Column("take_time", DateTime(timezone=True)),
     Column("pool_time", DateTime(timezone=True)),

@@ -68,9 +68,7 @@ class Opportunity:
     move_count: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        if self.amount.amount < 0:
-            raise invalid_field("opportunity.amount", "not_negative", f"{self.amount} is below zero")
-        check_minor_unit(self.amount, field="opportunity.amount")
+        check_amount(self.amount, field="opportunity.amount")
         check_team(self.team)
 
     def update(self, values: Mapping[str, Any]) -> "Opportunity":
@@ -194,6 +192,13 @@ def stage_change(
         amount=before.amount,
         reason=reason,
     )
+
+
+def check_amount(amount: Money, *, field: str) -> None:
+    """InvalidArgument naming `field` when an amount is below zero or finer than the currency's smallest unit."""
+    if amount.amount < 0:
+        raise invalid_field(field, "not_negative", f"{amount} is below zero")
+    check_minor_unit(amount, field=field)
 
 
 def check_team(team: tuple[TeamShare, ...]) -> None:

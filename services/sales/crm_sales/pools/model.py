@@ -53,7 +53,7 @@ class PoolRules:
         kinds = [each.kind for each in self.extensions]
         for number, kind in enumerate(kinds):
             if kind in kinds[:number]:
-                raise invalid_field(f"rules.extensions[{number}].kind", "unique", f"{kind} is there twice")
+                raise invalid_field(f"extensions[{number}].kind", "unique", f"{kind} is there twice")
         self.zone()
 
     def extension(self, kind: FollowUpKind) -> timedelta | None:
@@ -65,7 +65,7 @@ class PoolRules:
         try:
             return ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise invalid_field("rules.time_zone", "iana", f"{self.time_zone!r} is not an IANA time zone") from error
+            raise invalid_field("time_zone", "iana", f"{self.time_zone!r} is not an IANA time zone") from error
 
 
 WEEK = timedelta(days=7)
@@ -82,7 +82,7 @@ DEFAULT_RULES = PoolRules(
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The public pool of a tenant. Its version counts the versions of its rules."""
+    """A public pool; every tenant has one. Its version counts the versions of its rules."""
 
     id: UUID
     display_name: str

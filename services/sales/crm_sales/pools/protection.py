@@ -12,15 +12,17 @@ from crm_sales.pools.model import FollowUpKind, PoolRules
 
 # Two clocks that mean the same moment differ by no more than this.
 CLOCK_SKEW = timedelta(minutes=5)
+MAX_SECONDS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """One follow-up: when the user says it happened, and when the server learned of it."""
+    """One follow-up: when the user says it happened, when the server learned of it, and what came of it."""
 
     kind: FollowUpKind
     happen_time: datetime
     record_time: datetime
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Protection:
     def remaining(self, now: datetime) -> timedelta | None:
         """The time left, zero when lapsed, None without limit."""
         return None if self.safe_until_time is None else max(self.safe_until_time - now, timedelta())
+
+    def remaining_seconds(self, now: datetime) -> int | None:
+        """The time left in whole seconds, as many as the contract's int32 can say."""
+        remaining = self.remaining(now)
+        return None if remaining is None else min(int(remaining.total_seconds()), MAX_SECONDS)
 
 
 def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:

@@ -1,36 +1,53 @@
 """PoolService: from message to command or query and back, nothing else."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.wire import goes_inside
+from crm_kit.paging import PageTokens
+from crm_kit.resource.codecs import build, value_in
 
 from crm_sales.pools import commands
-from crm_sales.pools.queries import get_pool
+from crm_sales.pools.model import PoolRules
+from crm_sales.pools.resource import POOLS
 from crm_sales.pools.simulation import Holdings, simulate_rules
-from crm_sales.pools.wire import FIELDS, pool_to_pb, rules_from, simulation_to_pb
+
+# How many leads a simulation names; it counts them all.
+MAX_RETURNS = 200
 
 
 class PoolServicer:
     contract = pb.DESCRIPTOR.services_by_name["PoolService"]
 
-    def __init__(self, *, holdings: Holdings, wake_reclaim: Callable[[], None]) -> None:
+    def __init__(self, tokens: PageTokens, *, holdings: Holdings, wake_reclaim: Callable[[], None]) -> None:
+        self._tokens = tokens
         self._holdings = holdings
         self._wake_reclaim = wake_reclaim
 
     async def GetPool(self, request: pb.GetPoolRequest, reader: Reader) -> pb.Pool:
-        return pool_to_pb(await get_pool(reader))
+        return await POOLS.read(reader, request.id)
+
+    async def ListPools(self, request: pb.ListPoolsRequest, reader: Reader) -> pb.ListPoolsResponse:
+        return await POOLS.list(reader, request, pb.ListPoolsResponse, self._tokens)
 
     async def UpdatePool(self, request: pb.UpdatePoolRequest, work: UnitOfWork) -> pb.Pool:
-        etag, current = request.pool.etag, None
-        if goes_inside(request.update_mask):
-            current = pool_to_pb(await get_pool(work))
-            # What was not sent stays as it was read: nobody may change it in between.
-            etag = etag or current.etag
-        values = FIELDS.masked(request.pool, request.update_mask, current)
+        before, values = await POOLS.to_update(work, request)
         work.after_commit.append(self._wake_reclaim)
-        return pool_to_pb(await commands.update_pool(work, values, etag=etag))
+        return POOLS.message(work, commands.update_pool(work, before, values))
 
     async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:
-        return simulation_to_pb(await simulate_rules(reader, self._holdings, rules_from(request.rules)))
+        pool, proposed = await POOLS.get(reader, UUID(request.id)), value_in(request, "rules", PoolRules)
+        simulation = await simulate_rules(reader, self._holdings, pool.rules, proposed)
+        return build(
+            pb.SimulatePoolResponse,
+            held_count=simulation.held_count,
+            return_count=len(simulation.returns),
+            newly_returned_count=simulation.newly_returned_count,
+            newly_safe_count=simulation.newly_safe_count,
+            owners=simulation.owners(),
+            returns=simulation.first_returns(MAX_RETURNS),
+        )
+
+    async def ListPoolChanges(self, request: pb.ListPoolChangesRequest, reader: Reader) -> pb.ListPoolChangesResponse:
+        return await POOLS.list_changes(reader, request, pb.ListPoolChangesResponse, self._tokens)

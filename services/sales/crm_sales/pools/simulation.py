@@ -1,5 +1,6 @@
 """What other rules would do to the leads that are owned now; nothing is changed."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,6 @@ from crm_kit.database.work import Reader
 
 from crm_sales.pools.model import PoolRules
 from crm_sales.pools.protection import Holding, protection
-from crm_sales.pools.queries import get_pool
 
 # Everything that the pool could take back and the reader may see, in batches.
 Holdings = Callable[[Reader], AsyncIterator[list[Holding]]]
@@ -24,6 +24,14 @@ class Return:
     safe_until_time: datetime
     # It goes back under the present rules too.
     lapsed_anyway: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerCount:
+    """How many leads one owner would lose."""
+
+    owner_id: UUID
+    lead_count: int
 
 
 @dataclass(slots=True)
@@ -48,10 +56,24 @@ class Simulation:
             elif lapsed:
                 self.newly_safe_count += 1
 
+    @property
+    def newly_returned_count(self) -> int:
+        """How many would go back that are safe under the present rules."""
+        return sum(not each.lapsed_anyway for each in self.returns)
 
-async def simulate_rules(reader: Reader, holdings: Holdings, proposed: PoolRules) -> Simulation:
+    def owners(self) -> list[OwnerCount]:
+        """What each owner would lose, most first."""
+        lost = Counter(each.owner_id for each in self.returns)
+        return [OwnerCount(*pair) for pair in sorted(lost.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+    def first_returns(self, count: int) -> list[Return]:
+        """The first leads that would go back, by when they lapsed."""
+        return sorted(self.returns, key=lambda each: (each.safe_until_time, each.lead_id))[:count]
+
+
+async def simulate_rules(reader: Reader, holdings: Holdings, current: PoolRules, proposed: PoolRules) -> Simulation:
     """Try rules on everything that the pool could take back."""
-    simulation = Simulation((await get_pool(reader)).rules, proposed, reader.now)
+    simulation = Simulation(current, proposed, reader.now)
     async for batch in holdings(reader):
         simulation.add(batch)
     return simulation

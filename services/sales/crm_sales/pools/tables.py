@@ -1,7 +1,7 @@
-"""Table of pools: one a tenant."""
+"""Table of pools."""
 
 from crm_kit.database.tables import tenant_table, versioned_columns
-from sqlalchemy import Column, Text, Uuid
+from sqlalchemy import Column, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -15,3 +15,5 @@ pools = tenant_table(
     Column("rules", JSONB, nullable=False),
     *versioned_columns(),
 )
+Index("pools_create_time_index", pools.c.tenant_id, pools.c.create_time, pools.c.id)
+Index("pools_display_name_index", pools.c.tenant_id, pools.c.display_name, pools.c.id)

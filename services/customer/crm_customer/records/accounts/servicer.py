@@ -3,7 +3,7 @@
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
-from crm_kit.resource.codecs import enum_in
+from crm_kit.resource.codecs import value_in
 
 from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
@@ -32,7 +32,7 @@ class AccountServicer:
         return ACCOUNTS.message(work, await commands.update_account(work, before, values))
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
-        before, status = await ACCOUNTS.target(work, request), enum_in(request, "status", Status)
+        before, status = await ACCOUNTS.target(work, request), value_in(request, "status", Status)
         return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:

@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("in_pool", sa.Boolean(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("take_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pool_time", sa.DateTime(timezone=True), nullable=True),
@@ -228,6 +229,8 @@ def upgrade() -> None:
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pools_pkey"),
     )
+    op.create_index("pools_create_time_index", "pools", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_index("pools_display_name_index", "pools", ["tenant_id", "display_name", "id"], unique=False)
     op.create_table(
         "lead_follow_ups",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -464,6 +467,8 @@ def downgrade() -> None:
     op.drop_table("pipeline_stages")
     op.drop_index("lead_follow_ups_lead_index", table_name="lead_follow_ups")
     op.drop_table("lead_follow_ups")
+    op.drop_index("pools_display_name_index", table_name="pools")
+    op.drop_index("pools_create_time_index", table_name="pools")
     op.drop_table("pools")
     op.drop_index("pipelines_display_name_index", table_name="pipelines")
     op.drop_index("pipelines_create_time_index", table_name="pipelines")
