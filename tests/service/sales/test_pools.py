@@ -113,7 +113,7 @@ async def test_one_rule_is_changed_alone_and_the_history_tells_the_rules_of_befo
     assert [change.action for change in page.changes] == ["UPDATED", "CREATED"]
     (field,) = page.changes[0].fields
     assert (field.field, field.new_value.struct_value["capacity"]) == ("rules", 3)
-    assert field.old_value.struct_value["reclaim_after"] == str(float(before.rules.reclaim_after.seconds))
+    assert field.old_value.struct_value["reclaim_after"] == f"{before.rules.reclaim_after.seconds}s"
 
 
 @pytest.mark.parametrize(
