@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, Table
+from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
@@ -78,8 +78,12 @@ def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
 
 
 def _indexes(table: Table) -> Iterator[tuple[str, ...]]:
+    """The columns of each index of all rows; what is unique has one."""
     for index in table.indexes:
         yield tuple(column.name for column in index.columns) if _is_whole(index) else ()
+    for each in table.constraints:
+        if isinstance(each, UniqueConstraint):
+            yield tuple(column.name for column in each.columns)
 
 
 def _is_whole(index: Index) -> bool:
