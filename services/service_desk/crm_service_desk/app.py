@@ -11,6 +11,7 @@ from crm_kit.service import Service
 
 from crm_service_desk.accounts.client import CustomerClient
 from crm_service_desk.calendars.servicer import CalendarServicer
+from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.consumers import follow_events
@@ -27,10 +28,14 @@ def build(settings: ServiceDeskSettings) -> Service:
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     customer = ServiceClient(settings.customer_address)
     timers = Timers(service.database)
+    window = timedelta(days=settings.reopen_days)
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
-        CaseServicer(tokens, CustomerClient(customer), reopen_window=timedelta(days=settings.reopen_days)),
+        CaseServicer(tokens, CustomerClient(customer), reopen_window=window),
+    ]
+    service.resources = [
+        CASES.trying(ReopenCase=lambda case, now: case.require_reopenable(now=now, window=window)),
     ]
     follow_events(service.consumers, service.directory, wake=timers.wake)
     service.jobs.append(timers.run)

@@ -2,11 +2,13 @@
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.scoring.v1 import events_pb2 as scoring_events
 from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import calendars_pb2, cases_pb2, service_levels_pb2
@@ -16,6 +18,7 @@ from crm.service_desk.v1.service_levels_pb2_grpc import ServiceLevelServiceStub
 from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
+from crm_kit.wire import timestamp
 from crm_service_desk.accounts.commands import put_account
 from crm_service_desk.accounts.model import Account
 from google.protobuf.message import Message
@@ -24,6 +27,7 @@ from sqlalchemy import bindparam, select
 from tests.service.running import Running, User
 
 if TYPE_CHECKING:
+    from crm.resource.v1.resources_pb2_grpc import ResourceServiceAsyncStub
     from crm.service_desk.v1.calendars_pb2_grpc import CalendarServiceAsyncStub
     from crm.service_desk.v1.cases_pb2_grpc import CaseServiceAsyncStub
     from crm.service_desk.v1.service_levels_pb2_grpc import ServiceLevelServiceAsyncStub
@@ -58,6 +62,10 @@ class Desk:
     def levels(self) -> "ServiceLevelServiceAsyncStub":
         return ServiceLevelServiceStub(self.running.channel)
 
+    @property
+    def resources(self) -> "ResourceServiceAsyncStub":
+        return ResourceServiceStub(self.running.channel)
+
     async def create(self, *, by: User | None = None, key: str = "", **fields: Any) -> pb.Case:
         """A repair unless told otherwise."""
         values: dict[str, Any] = {"kind": pb.Case.KIND_REPAIR, "title": "no power"}
@@ -88,6 +96,18 @@ class Desk:
         request = pb.ExplainMilestonesRequest(id=case.id)
         answer = await self.cases.ExplainMilestones(request, metadata=self.user.metadata)
         return {each.milestone.kind: each for each in answer.explanations}
+
+    async def as_of(self, case: pb.Case, time: datetime) -> pb.Case:
+        """The case as it was at an instant."""
+        request = resources_pb2.GetRecordAsOfRequest(collection="cases", id=case.id, read_time=timestamp(time))
+        answer = await self.resources.GetRecordAsOf(request, metadata=self.user.metadata)
+        return pb.Case.FromString(answer.SerializeToString())
+
+    async def possible(self, case: pb.Case) -> dict[str, str]:
+        """The verbs of a case, each with the reason why it is refused now; none where it is possible."""
+        request = resources_pb2.GetRecordActionsRequest(collection="cases", id=case.id)
+        answer = await self.resources.GetRecordActions(request, metadata=self.user.metadata)
+        return {each.rpc: each.reason for each in answer.actions}
 
     async def around_the_clock(self) -> calendars_pb2.Calendar:
         """A calendar in which all time is business time."""

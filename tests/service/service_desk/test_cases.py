@@ -18,6 +18,7 @@ from tests.service.running import Running, refused
 from tests.service.service_desk.desk import Desk, milestone, state, state_of
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 WEDNESDAY = 2
 
@@ -273,6 +274,17 @@ async def test_a_case_is_reopened_within_the_window_only(desk: Desk) -> None:
         await desk.do("ReopenCase", case, cause="dark again")
 
 
+async def test_what_can_be_done_with_a_case_is_told_with_the_reason_why_not(desk: Desk) -> None:
+    case = await desk.create(kind=pb.Case.KIND_COMPLAINT, assignee_id=str(desk.user.id))
+    refusals = {verb: reason for verb, reason in (await desk.possible(case)).items() if reason}
+    assert refusals == dict.fromkeys(["OpenCase", "CloseCase", "ReopenCase"], "ILLEGAL_STATE")
+    await desk.do("ResolveCase", case, resolution="refund")
+    possible = await desk.possible(case)
+    assert (possible["CloseCase"], possible["ReopenCase"]) == ("COMPLAINT_WITHOUT_REPLY", "")
+    await desk.advance(timedelta(days=15))
+    assert (await desk.possible(case))["ReopenCase"] == "ILLEGAL_STATE"
+
+
 async def test_a_repeated_reply_with_the_same_key_is_one_reply(desk: Desk) -> None:
     case = await desk.create()
     first = await desk.do("ReplyToCustomer", case, text="hello", key="k-1")
@@ -320,6 +332,27 @@ async def test_history_says_who_changed_which_field(desk: Desk) -> None:
     assert [each.action for each in changes] == ["OPENED", "UPDATED", "CREATED"]
     assert [(each.field, each.new_value.string_value) for each in changes[0].fields] == [("state", "OPEN")]
     assert changes[1].actor_id == str(desk.user.id)
+
+
+async def test_an_update_refuses_by_name_what_verbs_change(desk: Desk) -> None:
+    case = await desk.create()
+    assert await desk.cases.UpdateCase(pb.UpdateCaseRequest(case=case), metadata=desk.user.metadata) == case
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        request = patch(case, state=pb.Case.STATE_CLOSED, assignee_id=str(desk.user.id))
+        await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
+    assert refusal.fields == ["case.state", "case.assignee_id"]
+
+
+async def test_a_case_is_shown_as_it_was_with_its_promises_as_they_stood(desk: Desk) -> None:
+    await desk.promise(first_response=60, resolution=600)
+    created = await desk.create()
+    await desk.advance(2 * HOUR)
+    late = await desk.do("ReplyToCustomer", created, text="sorry")
+    resolved = await desk.do("ResolveCase", late, resolution="new fuse")
+    assert await desk.as_of(resolved, created.update_time.ToDatetime(tzinfo=UTC)) == created
+    assert await desk.as_of(resolved, resolved.update_time.ToDatetime(tzinfo=UTC)) == resolved
+    overdue = await desk.as_of(resolved, created.update_time.ToDatetime(tzinfo=UTC) + 90 * MINUTE)
+    assert (state(overdue), state_of(overdue, "FIRST_RESPONSE"), overdue.breached) == ("NEW", "MISSED", True)
 
 
 async def test_a_higher_priority_takes_its_own_promise_from_the_start(desk: Desk) -> None:

@@ -26,14 +26,15 @@ from crm_customer.records.accounts.model import (
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
-from crm_kit.errors import InvalidArgument
+from crm_kit.errors import FailedPrecondition, InvalidArgument
+from crm_kit.resource.actions import tried
 from crm_kit.resource.codecs import DeclarationError, build
 from crm_kit.resource.updates import changes
 from crm_kit.resource.writing import Resource
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Index, MetaData, Table, Text
+from sqlalchemy import Column, Index, MetaData, Table, Text, UniqueConstraint
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 ID = UUID("0197c0de-0000-7000-8000-000000000000")
@@ -253,6 +254,25 @@ def test_what_is_unversioned_is_written_with_the_row_and_is_no_change() -> None:
     assert resource.row_of(after)["industry"] == "power"
     assert resource.changed_fields(PLAIN, after) == []
     assert resource.changed_fields(PLAIN, replace(after, website="https://huaxin.example")) == ["website"]
+
+
+def test_what_is_unique_can_be_ordered_by() -> None:
+    def unique(table: Table) -> None:
+        table.indexes -= {index for index in table.indexes if "display_name" in index.columns}
+        table.append_constraint(UniqueConstraint("tenant_id", "display_name"))
+
+    assert "display_name" in declared(table=copied(unique)).listing.orders
+
+
+def test_the_rule_of_a_verb_can_be_given_when_a_service_is_put_together() -> None:
+    def never(account: Account, now: datetime) -> None:
+        raise FailedPrecondition("not here")
+
+    other = ACCOUNTS.trying(ArchiveAccount=never)
+    assert tried(other.verbs["ArchiveAccount"], other.tries["ArchiveAccount"], PLAIN, NOW).detail == "not here"
+    assert not tried(ACCOUNTS.verbs["ArchiveAccount"], ACCOUNTS.tries["ArchiveAccount"], PLAIN, NOW).reason
+    with pytest.raises(DeclarationError, match="has BurnAccount"):
+        ACCOUNTS.trying(BurnAccount=never)
 
 
 def test_a_declaration_that_fits_is_taken() -> None:

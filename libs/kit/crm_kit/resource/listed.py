@@ -78,11 +78,12 @@ def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
 
 
 def _indexes(table: Table) -> Iterator[tuple[str, ...]]:
-    for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            yield tuple(column.name for column in constraint.columns)
+    """The columns of each index of all rows; what is unique has one."""
     for index in table.indexes:
         yield tuple(column.name for column in index.columns) if _is_whole(index) else ()
+    for each in table.constraints:
+        if isinstance(each, UniqueConstraint):
+            yield tuple(column.name for column in each.columns)
 
 
 def _is_whole(index: Index) -> bool:

@@ -208,7 +208,9 @@ class ResourceShape(Generic[Entity, Shown]):
         derived = tuple(column.name for column in columns if column.name not in fields and column.name in self.hints)
         shown = [name for name in self.contract if name != "etag"]
         self.is_direct = self.at is None and all(name in fields or name in derived for name in shown)
-        taken = [name for name in (*fields, *derived) if name in fields or self.is_direct]
+        # Pages go on behind the value that the last row is ordered by.
+        ordered = {name for name, each in self.contract.items() if each.order}
+        taken = [name for name in (*fields, *derived) if name in fields or name in ordered or self.is_direct]
         # What is shown comes first, so that it can be taken off a row without looking at the rest.
         self._selected = (*(n for n in taken if n in self.contract), *(n for n in taken if n not in self.contract))
         self._selected_and_shown = tuple(name for name in self._selected if name in self.contract)

@@ -1,9 +1,10 @@
 """The one write path: row, version, history and event become true together, or nothing does."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 from crm.type.v1 import change_pb2
@@ -14,6 +15,7 @@ from crm_kit.errors import NotFound
 from crm_kit.events.outbox import emit
 from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
+from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import snake
 from crm_kit.resource.reading import ReadableResource, Response
@@ -97,6 +99,15 @@ class Resource(ReadableResource[Entity, Shown]):
         record: Any = entity
         message = build(event, **{self.place_in(event): self.message(work, entity)}, **told)
         emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
+
+    # --- verbs
+
+    def trying(self, **verbs: Try) -> Self:
+        """The same resource with other rules for some verbs: those that need to know how a service is set up."""
+        other = copy.copy(self)
+        other.tries = self.tries | verbs
+        check_tries(self.noun, self.verbs, other.tries)
+        return other
 
     # --- history
 

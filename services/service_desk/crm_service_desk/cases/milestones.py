@@ -32,7 +32,7 @@ def keep(before: Iterable[Milestone], counted: Iterable[CountedMilestone], calen
 def _kept(before: Milestone | None, counted: CountedMilestone, calendar: Calendar) -> Milestone:
     if before is None:
         return counted.kept(calendar)
-    now = counted.kept(calendar, warned=before.warned)
+    now = counted.kept(calendar, warned=before.warned, breach_told=before.breach_told)
     if before.ended and now.ended:
         return before
     if before.breach_time is not None and (now.breach_time is None or before.breach_time < now.breach_time):
@@ -48,6 +48,13 @@ def timers_of(milestones: Iterable[Milestone]) -> dict[Timer, datetime | None]:
         due[each.kind, TimerLevel.BREACH] = each.breach_time or (each.due_time if running else None)
         due[each.kind, TimerLevel.WARNING] = None if each.ended or each.warned else each.warning_time
     return due
+
+
+def told(milestone: Milestone, level: TimerLevel) -> Milestone:
+    """The milestone once its timer has fired."""
+    if level is TimerLevel.WARNING:
+        return replace(milestone, warned=True)
+    return replace(milestone, breach_told=True)
 
 
 def moved_timers(before: Mapping[Timer, datetime | None], after: Mapping[Timer, datetime | None]) -> list[Timer]:

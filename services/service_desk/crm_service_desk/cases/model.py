@@ -11,7 +11,7 @@ from crm_kit.errors import FailedPrecondition, invalid_field
 
 from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
-from crm_service_desk.cases.milestones import keep
+from crm_service_desk.cases.milestones import Timer, TimerLevel, keep, told
 from crm_service_desk.classification import CaseKind, Channel, Level, Priority, priority_of
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.milestones import Milestone
@@ -116,9 +116,6 @@ class Case:
     service_level_id: UUID | None = None
     milestones: tuple[Milestone, ...] = ()
     tags: tuple[str, ...] = ()
-    first_response_due_time: datetime | None = None
-    resolution_due_time: datetime | None = None
-    breached: bool = False
     # By which version of the calendar the running clocks were counted.
     calendar_version: int = 0
     # What was promised when it was created; what was promised since stands in its log.
@@ -128,31 +125,53 @@ class Case:
 
     # --- what is promised
 
+    @property
+    def first_response_due_time(self) -> datetime | None:
+        """By when the first response is still to be given, or had to be."""
+        return self._open_due_time(MilestoneKind.FIRST_RESPONSE)
+
+    @property
+    def resolution_due_time(self) -> datetime | None:
+        """By when it is still to be resolved, or had to be."""
+        return self._open_due_time(MilestoneKind.RESOLUTION)
+
+    @property
+    def breached(self) -> bool:
+        """Whether a promise was broken."""
+        return any(each.breach_time is not None for each in self.milestones)
+
     def at(self, now: datetime) -> "Case":
         """As it is shown at `now`: promises that have fallen due since it was written are broken."""
-        shown = tuple(each.at(now) for each in self.milestones)
-        return self if shown == self.milestones else replace(self, milestones=shown, breached=_is_breached(shown))
+        return replace(self, milestones=tuple(each.at(now) for each in self.milestones))
 
     def counted(self, log: Iterable[CaseEvent], calendar: Calendar, *, now: datetime) -> "Case":
         """With its milestones replayed from the whole log, as they stand at `now`."""
         counted = evaluate(calendar.business_hours, self.first_policy, facts_of(log), now)
-        after = replace(self, milestones=keep(self.milestones, counted, calendar), calendar_version=calendar.version)
-        first_response, resolution = map(after.milestone, (MilestoneKind.FIRST_RESPONSE, MilestoneKind.RESOLUTION))
-        return replace(
-            after,
-            first_response_due_time=first_response.open_due_time if first_response else None,
-            resolution_due_time=resolution.open_due_time if resolution else None,
-            breached=_is_breached(after.milestones),
-        )
+        return replace(self, milestones=keep(self.milestones, counted, calendar), calendar_version=calendar.version)
 
     def milestone(self, kind: MilestoneKind) -> Milestone | None:
         """The milestone of that kind, if one was promised."""
         return next((each for each in self.milestones if each.kind is kind), None)
 
-    def warned(self, kind: MilestoneKind) -> "Case":
-        """With the warning of a milestone sent."""
-        milestones = tuple(replace(each, warned=True) if each.kind is kind else each for each in self.milestones)
+    def tells(self, timer: Timer, *, now: datetime) -> bool:
+        """Whether there is something to tell of at `now`: a broken promise, or one soon to be."""
+        kind, level = timer
+        milestone = self.milestone(kind)
+        if milestone is None:
+            return False
+        if level is TimerLevel.BREACH:
+            return milestone.breach_time is not None
+        return not milestone.ended and milestone.warning_time is not None and milestone.warning_time <= now
+
+    def told(self, timer: Timer) -> "Case":
+        """With what a timer tells of sent: the warning or the breach of a milestone."""
+        kind, level = timer
+        milestones = tuple(told(each, level) if each.kind is kind else each for each in self.milestones)
         return replace(self, milestones=milestones)
+
+    def _open_due_time(self, kind: MilestoneKind) -> datetime | None:
+        milestone = self.milestone(kind)
+        return milestone.open_due_time if milestone else None
 
     def conditions(self, value_tier: str | None) -> dict[str, object]:
         """What conditions of service levels test; `value_tier` is that of its account."""
@@ -228,24 +247,14 @@ class Case:
 
     def close(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """Nothing is left to do. A complaint needs a reply that reached the customer: COMPLAINT_WITHOUT_REPLY."""
-        move = self._to(CaseState.CLOSED, now=now, actor_id=actor_id)
-        if self.kind is CaseKind.COMPLAINT and self.reply_time is None:
-            raise FailedPrecondition(
-                "a complaint can be closed only after a reply that reached the customer",
-                reason="COMPLAINT_WITHOUT_REPLY",
-            )
-        return move.changed(close_time=now)
+        self.require_closable()
+        return self._to(CaseState.CLOSED, now=now, actor_id=actor_id).changed(close_time=now)
 
     def reopen(self, cause: str, *, now: datetime, actor_id: UUID, window: timedelta) -> "CaseMove":
         """Takes a resolved or closed case up again, within `window` of its resolution."""
         _check_said("cause", cause, "say why it is reopened")
+        self.require_reopenable(now=now, window=window)
         move = self._to(CaseState.REOPENED, now=now, actor_id=actor_id, text=cause)
-        assert self.resolve_time is not None
-        if now - self.resolve_time > window:
-            raise FailedPrecondition(
-                f"it was resolved at {self.resolve_time.isoformat()}, more than {window.days} days ago: "
-                "create a new case instead"
-            )
         return move.changed(resolve_time=None, close_time=None, reopenings=self.reopenings + 1)
 
     def cancel(self, cause: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
@@ -287,11 +296,34 @@ class Case:
         opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, actor_id=speaker)
         return opened.changed(state=CaseState.OPEN)
 
-    def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
+    def require_move(self, state: CaseState) -> None:
+        """FailedPrecondition ILLEGAL_STATE, which names the legal moves, unless it can become that."""
         legal = MOVES[self.state]
         if state not in legal:
             named = ", ".join(sorted(legal)) or "none"
             raise FailedPrecondition(f"a case that is {self.state} cannot become {state}; it can become: {named}")
+
+    def require_closable(self) -> None:
+        """FailedPrecondition unless it is resolved, and a complaint was replied to: COMPLAINT_WITHOUT_REPLY."""
+        self.require_move(CaseState.CLOSED)
+        if self.kind is CaseKind.COMPLAINT and self.reply_time is None:
+            raise FailedPrecondition(
+                "a complaint can be closed only after a reply that reached the customer",
+                reason="COMPLAINT_WITHOUT_REPLY",
+            )
+
+    def require_reopenable(self, *, now: datetime, window: timedelta) -> None:
+        """FailedPrecondition unless it was resolved at most `window` ago."""
+        self.require_move(CaseState.REOPENED)
+        assert self.resolve_time is not None
+        if now - self.resolve_time > window:
+            raise FailedPrecondition(
+                f"it was resolved at {self.resolve_time.isoformat()}, more than {window.days} days ago: "
+                "create a new case instead"
+            )
+
+    def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
+        self.require_move(state)
         move = CaseMove(self)
         if self.state in _WAITS_FOR:
             reason = _WAITS_FOR[self.state]
@@ -329,10 +361,6 @@ class CaseMove:
 def case_number(year: int, sequence: int) -> str:
     """`C-2026-000123`; numbers over a million get longer. `sequence` counts per tenant and year from 1."""
     return f"C-{year}-{sequence:06d}"
-
-
-def _is_breached(milestones: Iterable[Milestone]) -> bool:
-    return any(each.breach_time is not None for each in milestones)
 
 
 def _check_said(field: str, text: str, missing: str) -> None:

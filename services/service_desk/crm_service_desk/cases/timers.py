@@ -24,7 +24,7 @@ from sqlalchemy import DateTime, Select, and_, bindparam, delete, func, select, 
 from sqlalchemy.types import Interval
 
 from crm_service_desk.calendars.tables import calendar_recounts
-from crm_service_desk.cases.firing import fire, recount
+from crm_service_desk.cases.commands import fire, recount
 from crm_service_desk.cases.milestones import TimerLevel
 from crm_service_desk.cases.tables import OPEN_TO_RECOUNTS, cases, milestone_timers
 from crm_service_desk.service_levels.model import MilestoneKind

@@ -1,8 +1,6 @@
 """How a case is written: row, log, timers, history and event together, in one statement."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +9,6 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict
-from crm_kit.events.outbox import emit
-from crm_kit.history import changed_fields, record_change
 from google.protobuf.message import Message
 from sqlalchemy import DateTime, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -21,29 +17,15 @@ from sqlalchemy.types import Text
 from crm_service_desk.cases.log import CaseEvent
 from crm_service_desk.cases.milestones import Timer, moved_timers, timers_of
 from crm_service_desk.cases.model import Case
-from crm_service_desk.cases.tables import case_events, case_numbers, cases, milestone_timers
-from crm_service_desk.cases.wire import Announce, created
-
-# What history does not tell field by field: the log and the milestones say it better.
-UNTOLD = frozenset(
-    {
-        "calendar_version",
-        "first_policy",
-        "milestones",
-        "first_response_due_time",
-        "resolution_due_time",
-        "event_count",
-    }
-)
+from crm_service_desk.cases.resource import CASES
+from crm_service_desk.cases.tables import case_events, case_numbers, milestone_timers
 
 
-def insert_case(work: UnitOfWork, case: Case, events: Sequence[CaseEvent]) -> Case:
+def create(work: UnitOfWork, case: Case, lines: Sequence[CaseEvent]) -> Case:
     """Gather a new case with the first lines of its log."""
-    work.insert(cases, row_of(case))
-    write_events(work, case, events)
+    CASES.create(work, case)
+    write_events(work, case, lines)
     write_timers(work, None, case)
-    record_change(work, "case", action="CREATED", before=None, after=case)
-    emit(work, created(case), aggregate_type="case", id=case.id, version=case.version)
     return case
 
 
@@ -51,40 +33,25 @@ def save(
     work: UnitOfWork,
     before: Case,
     changed: Case,
-    announce: Announce,
+    event: type[Message],
     *,
-    events: Sequence[CaseEvent] = (),
+    lines: Sequence[CaseEvent] = (),
     fired: Timer | None = None,
+    **told: Any,
 ) -> Case:
-    """Gather a changed case with the lines to append to its log; it must still be what was read.
+    """Gather a changed case with the lines to append to its log; nothing is gathered where nothing changed.
 
     The row of a timer that `fired` is written elsewhere.
     """
-    after = replace(changed, version=before.version + 1, update_time=work.now)
-    work.save(cases, row_of(after), version=before.version)
-    write_events(work, after, events)
+    after = CASES.save(work, before, changed, event, **told)
+    write_events(work, after, lines)
     write_timers(work, before, after, fired=fired)
-    event = announce(after)
-    told = told_fields(before, after)
-    if told:
-        record_change(work, "case", action=action_of(event), before=before, after=after, only=told)
-    emit(work, event, aggregate_type="case", id=after.id, version=after.version)
     return after
 
 
-def action_of(event: Message) -> str:
-    """What history calls it: CaseClosed is CLOSED, MilestoneBreached is MILESTONE_BREACHED."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.DESCRIPTOR.name.removeprefix("Case")).upper()
-
-
-def told_fields(before: Case, after: Case) -> list[str]:
-    """The fields that history and events name as changed."""
-    return [name for name in changed_fields(before, after) if name not in UNTOLD]
-
-
-def write_events(work: UnitOfWork, case: Case, events: Sequence[CaseEvent]) -> None:
+def write_events(work: UnitOfWork, case: Case, lines: Sequence[CaseEvent]) -> None:
     """Gather the last lines of the case's log."""
-    for event in events:
+    for event in lines:
         work.insert(case_events, row_of(event) | {"case_id": case.id})
 
 

@@ -36,6 +36,8 @@ class Milestone:
     warned: bool
     calendar_id: UUID | None
     calendar_version: int
+    # Whether the event of its breach was sent; not shown.
+    breach_told: bool = False
 
     @property
     def ended(self) -> bool:
@@ -97,7 +99,7 @@ class CountedMilestone:
     paused: tuple[PausedInterval, ...]
     reopenings: int = 0
 
-    def kept(self, calendar: Calendar | None, *, warned: bool = False) -> Milestone:
+    def kept(self, calendar: Calendar | None, *, warned: bool = False, breach_told: bool = False) -> Milestone:
         """What is kept and shown of it; `calendar` is what it was counted by, None when that is not stored."""
         return Milestone(
             kind=self.kind,
@@ -110,4 +112,34 @@ class CountedMilestone:
             warned=warned,
             calendar_id=calendar.id if calendar else None,
             calendar_version=calendar.version if calendar else 0,
+            breach_told=breach_told,
         )
+
+    def explaining(self, shown: Milestone) -> "MilestoneExplanation":
+        """Why the milestone stands as it is shown: this is what the clock counts for it."""
+        return MilestoneExplanation(
+            milestone=shown,
+            target=self.target,
+            budget=self.budget,
+            elapsed=self.elapsed,
+            counted=self.counted,
+            paused=self.paused,
+            calendar_id=shown.calendar_id,
+            calendar_version=shown.calendar_version,
+            reopenings=self.reopenings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneExplanation:
+    """Fields as in the contract."""
+
+    milestone: Milestone
+    target: Target
+    budget: timedelta
+    elapsed: timedelta
+    counted: tuple[CountedInterval, ...]
+    paused: tuple[PausedInterval, ...]
+    calendar_id: UUID | None
+    calendar_version: int
+    reopenings: int
