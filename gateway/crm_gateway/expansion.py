@@ -33,6 +33,11 @@ class Collection:
         """`ServiceLevels` for `serviceLevels` and `service_levels`."""
         return "".join(part[:1].upper() + part[1:] for part in self.name.split("_"))
 
+    @property
+    def path(self) -> str:
+        """As its Get has it in paths: `service-levels` for `service_levels`."""
+        return self.get.bindings[0].template.split("/")[2]
+
     def renamed(self, name: str) -> str:
         """`BatchGetRecordsRequest` is `BatchGetAccountsRequest`, `GetRecordActions` is `GetAccountActions`."""
         return name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
@@ -119,7 +124,7 @@ def _rpc(rpc: Rpc, collection: Collection, file: FileDescriptorProto, pool: Any)
         name=collection.renamed(rpc.name),
         permission=collection.get.permission,
         bindings=tuple(
-            Binding(each.verb, each.template.replace(f"{{{COLLECTION}}}", collection.name), each.body)
+            Binding(each.verb, each.template.replace(f"{{{COLLECTION}}}", collection.path), each.body)
             for each in rpc.bindings
         ),
         comment=collection.reworded(rpc.comment),

@@ -10,11 +10,13 @@ from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
 from crm_service_desk.accounts.client import CustomerClient
+from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.calendars.servicer import CalendarServicer
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.consumers import follow_events
+from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
 from crm_service_desk.settings import ServiceDeskSettings
 from crm_service_desk.tables import metadata
@@ -35,6 +37,8 @@ def build(settings: ServiceDeskSettings) -> Service:
         CaseServicer(tokens, CustomerClient(customer), reopen_window=window),
     ]
     service.resources = [
+        CALENDARS,
+        SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, now: case.require_reopenable(now=now, window=window)),
     ]
     follow_events(service.consumers, service.directory, wake=timers.wake)

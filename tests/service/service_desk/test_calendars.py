@@ -95,7 +95,6 @@ async def test_a_stale_etag_is_refused(desk: Desk) -> None:
             {"weekly": [pb.DayHours(weekday=pb.DayHours.WEEKDAY_TUESDAY, hours=[OFFICE[0], OFFICE[0]])]},
             "calendar.weekly[0].hours[1]",
         ),
-        ({"exceptions": [pb.DatedException(local_date="2026-02-30")]}, "calendar.exceptions[0].local_date"),
     ],
 )
 async def test_hours_that_cannot_be_are_refused_with_their_place(
@@ -104,6 +103,13 @@ async def test_hours_that_cannot_be_are_refused_with_their_place(
     with refused("INVALID_ARGUMENT", "CALENDAR_INVALID") as refusal:
         await create(desk, **fields)
     assert refusal.fields == [field]
+
+
+async def test_a_date_that_no_calendar_has_is_refused_with_its_place(desk: Desk) -> None:
+    dates = [pb.DatedException(local_date=date) for date in ("2026-02-28", "2026-02-30")]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(desk, exceptions=dates)
+    assert refusal.fields == ["calendar.exceptions[1].local_date"]
 
 
 async def test_a_calendar_of_another_tenant_is_not_found(desk: Desk, service_desk: Running) -> None:

@@ -165,6 +165,11 @@ async def test_a_changed_service_level_counts_for_new_cases(desk: Desk) -> None:
     assert (await desk.get(before)).milestones == before.milestones
 
 
+async def test_a_warning_percent_that_is_not_given_is_75_again(desk: Desk) -> None:
+    level = await desk.promise(first_response=30, resolution=300, warning_percent=50)
+    assert (level.warning_percent, (await update(desk, level, "warning_percent")).warning_percent) == (50, 75)
+
+
 async def test_a_promise_of_one_condition_may_tell_channels_apart(desk: Desk) -> None:
     called = await desk.promise(first_response=5, resolution=50, position=1, condition="channel = PHONE")
     assert (await desk.create(channel=cases_pb2.Case.CHANNEL_PHONE)).service_level_id == called.id

@@ -71,6 +71,12 @@ def test_no_two_paths_differ_in_names_alone() -> None:
         assert given == re.findall(r"\{(.*?)\}", path)
 
 
+def test_what_every_resource_offers_is_below_the_path_that_reads_it() -> None:
+    offered = {path.removesuffix(":batchGet") for path in DOCUMENT["paths"] if path.endswith(":batchGet")}
+    assert "/v1/service-levels" in offered
+    assert {f"{path}/{{id}}" for path in offered} <= DOCUMENT["paths"].keys()
+
+
 def test_every_property_and_schema_is_described() -> None:
     for name, schema in DOCUMENT["components"]["schemas"].items():
         assert schema.get("description"), name

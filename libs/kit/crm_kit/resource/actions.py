@@ -35,9 +35,9 @@ class Action:
     detail: str = ""
 
 
-def verbs_of(message: type[Message], collection: str) -> Iterator[Verb]:
+def verbs_of(message: type[Message]) -> Iterator[Verb]:
     """The verbs on one record that the resource's contract has, in its order."""
-    beginning = f"/v1/{collection}/{{id}}:"
+    beginning = f"{_options_of_get(message).Extensions[_HTTP].get}:"
     for service in message.DESCRIPTOR.file.services_by_name.values():
         for method in service.methods:
             options = method.GetOptions()
@@ -49,11 +49,15 @@ def verbs_of(message: type[Message], collection: str) -> Iterator[Verb]:
 
 def read_permission(message: type[Message]) -> str:
     """The permission that reading the resource needs: that of its Get rpc."""
+    permission: str = _options_of_get(message).Extensions[options_pb2.permission]
+    return permission
+
+
+def _options_of_get(message: type[Message]) -> Any:
     wanted = f"Get{message.DESCRIPTOR.name}"
     for service in message.DESCRIPTOR.file.services_by_name.values():
         if wanted in service.methods_by_name:
-            permission: str = service.methods_by_name[wanted].GetOptions().Extensions[options_pb2.permission]
-            return permission
+            return service.methods_by_name[wanted].GetOptions()
     raise DeclarationError(f"{message.DESCRIPTOR.full_name} has no rpc {wanted} beside it; a resource can be read")
 
 

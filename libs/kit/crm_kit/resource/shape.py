@@ -80,7 +80,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.not_found = f"{noun.upper()}_NOT_FOUND"
         self.collection = collection_of(message)
         self.permission = read_permission(message)
-        self.verbs = {verb.rpc: verb for verb in verbs_of(message, self.collection)}
+        self.verbs = {verb.rpc: verb for verb in verbs_of(message)}
         self.contract = field_contracts(message)
         self.own_hints = hints_of(entity)
         self.hints = property_hints(entity) | self.own_hints

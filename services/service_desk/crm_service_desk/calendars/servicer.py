@@ -6,8 +6,9 @@ from crm.service_desk.v1 import calendars_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
-from crm_service_desk.calendars import commands, queries
-from crm_service_desk.calendars.wire import FIELDS, calendar_to_pb
+from crm_service_desk.calendars import commands
+from crm_service_desk.calendars.queries import get_version
+from crm_service_desk.calendars.resource import CALENDARS
 
 
 class CalendarServicer:
@@ -17,19 +18,17 @@ class CalendarServicer:
         self._tokens = tokens
 
     async def CreateCalendar(self, request: pb.CreateCalendarRequest, work: UnitOfWork) -> pb.Calendar:
-        return calendar_to_pb(commands.create_calendar(work, FIELDS.all_of(request.calendar)))
+        values = CALENDARS.values_of(request.calendar)
+        return CALENDARS.message(work, commands.create_calendar(work, values))
 
     async def GetCalendar(self, request: pb.GetCalendarRequest, reader: Reader) -> pb.Calendar:
-        return calendar_to_pb(await queries.get_calendar(reader, UUID(request.id), request.version))
+        if not request.version:
+            return await CALENDARS.read(reader, request.id)
+        return CALENDARS.message(reader, await get_version(reader, UUID(request.id), request.version))
 
     async def ListCalendars(self, request: pb.ListCalendarsRequest, reader: Reader) -> pb.ListCalendarsResponse:
-        page = await queries.LISTING.page(reader, request, self._tokens)
-        calendars = [calendar_to_pb(queries.calendar_from(row)) for row in page.rows]
-        return pb.ListCalendarsResponse(
-            calendars=calendars, next_page_token=page.next_token, prev_page_token=page.prev_token
-        )
+        return await CALENDARS.list(reader, request, pb.ListCalendarsResponse, self._tokens)
 
     async def UpdateCalendar(self, request: pb.UpdateCalendarRequest, work: UnitOfWork) -> pb.Calendar:
-        values = FIELDS.masked(request.calendar, request.update_mask)
-        id, etag = UUID(request.calendar.id), request.calendar.etag
-        return calendar_to_pb(await commands.update_calendar(work, id, values, etag=etag))
+        before, values = await CALENDARS.to_update(work, request)
+        return CALENDARS.message(work, commands.update_calendar(work, before, values))

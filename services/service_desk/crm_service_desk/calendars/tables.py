@@ -24,7 +24,9 @@ def _columns() -> list[Column[Any]]:
 
 
 calendars = tenant_table("calendars", metadata, *_columns())
+Index("calendars_display_name_index", calendars.c.tenant_id, calendars.c.display_name, calendars.c.id)
 Index("calendars_create_time_index", calendars.c.tenant_id, calendars.c.create_time, calendars.c.id)
+Index("calendars_update_time_index", calendars.c.tenant_id, calendars.c.update_time, calendars.c.id)
 
 # Each calendar as it was in each version: what clocks that have ended were judged by.
 calendar_versions = tenant_table("calendar_versions", metadata, *_columns(), key=("id", "version"))

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from crm_service_desk.accounts.client import CustomerClient
 from crm_service_desk.accounts.queries import find_value_tier
 from crm_service_desk.calendars.model import default_calendar_id
-from crm_service_desk.calendars.queries import get_calendar
+from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.cases.log import CaseEvent
 from crm_service_desk.cases.milestones import Timer, TimerLevel
 from crm_service_desk.cases.model import Case, CaseMove, Medium, case_number
@@ -45,7 +45,7 @@ async def create_case(work: UnitOfWork, customer: CustomerClient, values: dict[s
     draft = await drafted(work, values)
     level = await level_for(work, draft)
     draft = replace(on_level(work, draft, level), first_policy=policy_of(level))
-    calendar = await get_calendar(work, draft.calendar_id)
+    calendar = await CALENDARS.get(work, draft.calendar_id)
     year = work.now.astimezone(calendar.business_hours.zone).year
     draft = replace(draft, number=case_number(year, await next_number(work, year)))
     move = draft.created(now=work.now, actor_id=work.actor.user_id)
@@ -202,7 +202,7 @@ async def save_move(
 
 async def counted(work: UnitOfWork, case: Case, log: Sequence[CaseEvent]) -> Case:
     """The case with its clocks counted anew by its calendar as it is now."""
-    calendar = await get_calendar(work, case.calendar_id)
+    calendar = await CALENDARS.get(work, case.calendar_id)
     return case.counted(log, calendar, now=work.now)
 
 

@@ -2,7 +2,7 @@
 
 from crm_kit.database.work import Reader
 
-from crm_service_desk.calendars.queries import get_calendar
+from crm_service_desk.calendars.queries import get_version
 from crm_service_desk.cases.log import facts_of
 from crm_service_desk.cases.model import Case
 from crm_service_desk.cases.queries import get_log
@@ -16,7 +16,7 @@ async def explain(reader: Reader, case: Case) -> list[MilestoneExplanation]:
     explained = []
     for shown in case.at(reader.now).milestones:
         assert shown.calendar_id is not None
-        calendar = await get_calendar(reader, shown.calendar_id, shown.calendar_version)
+        calendar = await get_version(reader, shown.calendar_id, shown.calendar_version)
         counted = evaluate(calendar.business_hours, case.first_policy, facts, reader.now)
         explained += [each.explaining(shown) for each in counted if each.kind is shown.kind]
     return explained

@@ -22,4 +22,9 @@ service_levels = tenant_table(
     reference("calendar_id", "calendars", name="service_levels_calendar_fkey", field="service_level.calendar_id"),
 )
 Index("service_levels_position_index", service_levels.c.tenant_id, service_levels.c.position, service_levels.c.id)
+Index(
+    "service_levels_display_name_index", service_levels.c.tenant_id, service_levels.c.display_name, service_levels.c.id
+)
+Index("service_levels_create_time_index", service_levels.c.tenant_id, service_levels.c.create_time, service_levels.c.id)
+Index("service_levels_update_time_index", service_levels.c.tenant_id, service_levels.c.update_time, service_levels.c.id)
 Index("service_levels_calendar_index", service_levels.c.tenant_id, service_levels.c.calendar_id)

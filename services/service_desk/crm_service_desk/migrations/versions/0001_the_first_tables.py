@@ -109,6 +109,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="calendars_pkey"),
     )
     op.create_index("calendars_create_time_index", "calendars", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_index("calendars_display_name_index", "calendars", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("calendars_update_time_index", "calendars", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
         "case_numbers",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -204,7 +206,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="service_levels_pkey"),
     )
     op.create_index("service_levels_calendar_index", "service_levels", ["tenant_id", "calendar_id"], unique=False)
+    op.create_index(
+        "service_levels_create_time_index", "service_levels", ["tenant_id", "create_time", "id"], unique=False
+    )
+    op.create_index(
+        "service_levels_display_name_index", "service_levels", ["tenant_id", "display_name", "id"], unique=False
+    )
     op.create_index("service_levels_position_index", "service_levels", ["tenant_id", "position", "id"], unique=False)
+    op.create_index(
+        "service_levels_update_time_index", "service_levels", ["tenant_id", "update_time", "id"], unique=False
+    )
     op.create_table(
         "cases",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -362,7 +373,10 @@ def downgrade() -> None:
     op.drop_index("cases_assignee_index", table_name="cases")
     op.drop_index("cases_account_index", table_name="cases")
     op.drop_table("cases")
+    op.drop_index("service_levels_update_time_index", table_name="service_levels")
     op.drop_index("service_levels_position_index", table_name="service_levels")
+    op.drop_index("service_levels_display_name_index", table_name="service_levels")
+    op.drop_index("service_levels_create_time_index", table_name="service_levels")
     op.drop_index("service_levels_calendar_index", table_name="service_levels")
     op.drop_table("service_levels")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
@@ -373,6 +387,8 @@ def downgrade() -> None:
     op.drop_table("dead_letters")
     op.drop_table("changes")
     op.drop_table("case_numbers")
+    op.drop_index("calendars_update_time_index", table_name="calendars")
+    op.drop_index("calendars_display_name_index", table_name="calendars")
     op.drop_index("calendars_create_time_index", table_name="calendars")
     op.drop_table("calendars")
     op.drop_table("calendar_versions")
