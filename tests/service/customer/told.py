@@ -1,8 +1,11 @@
-"""What the service has told of a record, read from its outbox."""
+"""What the service has told of a record, by its outbox and by its history."""
 
+from typing import Any
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit.database.statements import statement
 from crm_kit.plumbing import outbox
 from google.protobuf import descriptor_pool
@@ -10,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from sqlalchemy import Select, bindparam, select
 
-from tests.service.running import Running
+from tests.service.running import Running, User
 
 
 async def events_of(customer: Running, tenant_id: UUID, id: str) -> list[event_pb2.Event]:
@@ -25,6 +28,15 @@ async def events_of(customer: Running, tenant_id: UUID, id: str) -> list[event_p
 async def told_of(customer: Running, tenant_id: UUID, id: str) -> list[Message]:
     """What these events say."""
     return [payload_of(event) for event in await events_of(customer, tenant_id, id)]
+
+
+async def as_of(customer: Running, by: User, collection: str, told: Any) -> Message:
+    """A record as it was when this was told of it, by its history."""
+    request = resources_pb2.GetRecordAsOfRequest(collection=collection, id=told.id, read_time=told.update_time)
+    record = await ResourceServiceStub(customer.channel).GetRecordAsOf(request, metadata=by.metadata)
+    kind: type[Message] = type(told)
+    # A record is on the wire what the resource's own message is.
+    return kind.FromString(record.SerializeToString())
 
 
 def payload_of(event: event_pb2.Event) -> Message:

@@ -25,7 +25,7 @@ from tests.service.customer.imports.calls import (
     good_numbers,
     numbers_of,
 )
-from tests.service.customer.told import events_of, told_of
+from tests.service.customer.told import as_of, events_of, told_of
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 
@@ -245,6 +245,8 @@ async def test_each_step_of_an_import_is_told_in_the_name_of_who_made_it(
     assert isinstance(advanced, events_pb2.ImportAdvanced)
     assert counts(advanced.job) == counts(job) == (1, 0, 0, 1)
     assert finished == events_pb2.ImportFinished(job=job)
+    for state in (created.job, started.job, opened.job, advanced.job, job):
+        assert await as_of(customer, user, "imports", state) == state
     assert {event.actor_id for event in await events_of(customer, user.tenant_id, job.id)} == {str(user.id)}
 
 
