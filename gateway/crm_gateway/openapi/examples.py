@@ -35,7 +35,7 @@ def example(schema: Schema, components: Mapping[str, Schema], name: str = "", de
         return example(told | schema["anyOf"][0], components, name, depth)
     chosen = [schema["const"]] if "const" in schema else schema.get("enum")
     if chosen:
-        return chosen[min(1, len(chosen) - 1) if str(chosen[0]).endswith("_UNSPECIFIED") else 0]
+        return chosen[0]
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
     match kind:

@@ -5,9 +5,9 @@ from crm_gateway.openapi.rules import Schema
 INTRODUCTION = """\
 An open, API-first CRM platform.
 
-**Names.** JSON keys are snake_case. Every field is in every answer; what is not set is null. Enum values are accepted
-with and without their type's prefix (`KIND_PERSON`, `PERSON`) and returned in full. 64-bit integers are text, instants
-are RFC 3339 in UTC. A key or parameter that does not exist is an error.
+**Names.** JSON keys are snake_case. Every field is in every answer; what is not set is null. Enum values have no
+prefix (`PERSON`); the contract's `KIND_PERSON` is accepted too. 64-bit integers are text, instants are RFC 3339 in UTC.
+A key or parameter that does not exist is an error.
 
 **Changes.** PATCH changes the keys that are in the body and leaves all others; `null` clears. An `update_mask`
 parameter wins over the keys. Read-only keys in a body are ignored, so an answer may be sent back as it came.

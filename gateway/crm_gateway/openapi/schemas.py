@@ -12,7 +12,16 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from crm_gateway.contract import Contract
 from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keywords, keywords, must_be_given
-from crm_gateway.transcode.fields import is_map, is_output_only, is_required, is_well_known, message_of, value_field
+from crm_gateway.transcode.fields import (
+    UNSPECIFIED,
+    enum_names,
+    is_map,
+    is_output_only,
+    is_required,
+    is_well_known,
+    message_of,
+    value_field,
+)
 
 
 class Form(Enum):
@@ -135,18 +144,22 @@ class Schemas:
             return dict(_SCALARS[field.type])
         if form is Form.ANSWER:
             return self._enum_ref(field.enum_type)
-        allowed = set(enum_numbers_allowed(field))
-        names = [value.name for value in field.enum_type.values if value.number in allowed]
-        return {"type": "string", "enum": names}
+        return {"type": "string", "enum": _allowed_names(field, field.enum_type)}
 
     def _enum_ref(self, enum: EnumDescriptor) -> Schema:
         name = self._names[enum.full_name]
         if name not in self.components:
-            lines = [f"- `{v.name}`: {self.description(f'{enum.full_name}.{v.name}')}" for v in enum.values]
+            short = enum_names(enum)
+            told = {
+                short[value.number]: self.description(f"{enum.full_name}.{value.name}")
+                for value in enum.values
+                if short[value.number] != UNSPECIFIED
+            }
+            lines = [f"- `{value}`: {comment}" for value, comment in told.items()]
             self.components[name] = {
                 "type": "string",
                 "description": "\n".join([self.description(enum.full_name), "", *lines]).strip(),
-                "enum": [value.name for value in enum.values],
+                "enum": list(told),
             }
         return {"$ref": f"#/components/schemas/{name}"}
 
@@ -179,12 +192,19 @@ def _local_name(full_name: str) -> str:
     return ".".join(full_name.split(".")[3:])
 
 
+def _allowed_names(field: FieldDescriptor, enum: EnumDescriptor) -> list[str]:
+    names = enum_names(enum)
+    return [names[number] for number in enum_numbers_allowed(field) if names[number] != UNSPECIFIED]
+
+
 def _is_nullable(field: FieldDescriptor, form: Form) -> bool:
     if form is not Form.ANSWER:
         return not must_be_given(field)
     if field.has_presence:
         return True
-    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_required(field)
+    if field.is_repeated:
+        return False
+    return field.enum_type is not None or (field.type == FieldDescriptor.TYPE_STRING and not is_required(field))
 
 
 def _or_null(schema: Schema) -> Schema:

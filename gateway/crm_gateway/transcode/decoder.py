@@ -11,7 +11,16 @@ from crm_kit.errors import FieldViolation
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.transcode import scalars
-from crm_gateway.transcode.fields import enum_numbers, is_map, is_output_only, key_field, message_of, value_field
+from crm_gateway.transcode.fields import (
+    UNSPECIFIED,
+    enum_names,
+    enum_numbers,
+    is_map,
+    is_output_only,
+    key_field,
+    message_of,
+    value_field,
+)
 from crm_gateway.transcode.scalars import Convert, Refused, expected
 from crm_gateway.transcode.wellknown import FILLERS, Fill
 
@@ -193,9 +202,8 @@ def converter(field: FieldDescriptor) -> Convert:
     """The converter of one value of a field that is no message."""
     if field.enum_type is None:
         return _SCALARS[field.type]
-    names = [value.name for value in field.enum_type.values]
-    listed = ", ".join(names if len(names) == 1 else names[1:])
-    return scalars.enum_number(enum_numbers(field.enum_type), listed)
+    choices = [name for name in enum_names(field.enum_type).values() if name != UNSPECIFIED]
+    return scalars.enum_number(enum_numbers(field.enum_type), ", ".join(choices))
 
 
 def add(path: str, refused: Refused, violations: Violations) -> None:

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 WELL_KNOWN_PACKAGE = "google.protobuf."
 VALUE_PACKAGE = "crm.type."
+UNSPECIFIED = "UNSPECIFIED"
 
 _FIELD_BEHAVIOR: Any = field_behavior_pb2.field_behavior
 
@@ -72,8 +73,15 @@ def short_prefix(enum: EnumDescriptor) -> str:
 
 
 @cache
+def enum_names(enum: EnumDescriptor) -> dict[int, str]:
+    """The name of every value on REST, without the type's prefix; of two for one number the first."""
+    prefix = short_prefix(enum)
+    return {value.number: value.name.removeprefix(prefix) for value in reversed(enum.values)}
+
+
+@cache
 def enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
-    """Every accepted name of every value: the full one and the one without the type's prefix."""
+    """Every accepted name of every value: with the type's prefix and without."""
     prefix = short_prefix(enum)
     short = {value.name.removeprefix(prefix): value.number for value in enum.values}
     return short | {value.name: value.number for value in enum.values}

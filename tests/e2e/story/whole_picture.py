@@ -26,10 +26,10 @@ async def _scores(scene: Scene) -> None:
     tell.step(manager.name, "looks at the customer's scores")
     scores, seconds = await manager.until(f"/v1/accounts/{scene.account_id}/scores", _are_known, "the scores are known")
     rfm, tier = scores["rfm"], scores["value_tier"]
-    tell.found(f"RFM {rfm['value']} of 15, {rfm['band'].removeprefix('SEGMENT_')}, after {seconds:.1f} s")
+    tell.found(f"RFM {rfm['value']} of 15, {rfm['band']}, after {seconds:.1f} s")
     for reason in rfm["reasons"]:
         tell.detail(f"{reason['contribution']}: {reason['label']}")
-    name = tier["band"].removeprefix("TIER_")
+    name = tier["band"]
     tell.found(f"value tier {name}: {tier['value']} {tier['currency_code']}")
     _, seconds = await manager.until(
         f"/v1/accounts/{scene.account_id}",
@@ -41,8 +41,8 @@ async def _scores(scene: Scene) -> None:
 
 def _are_known(scores: Json) -> bool:
     rfm, tier = scores["rfm"], scores["value_tier"]
-    known = rfm is not None and rfm["band"] not in ("SEGMENT_UNKNOWN", "SEGMENT_UNSPECIFIED")
-    return known and tier is not None and tier["band"] not in ("TIER_UNKNOWN", "TIER_UNSPECIFIED")
+    known = rfm is not None and rfm["band"] not in ("UNKNOWN", None)
+    return known and tier is not None and tier["band"] not in ("UNKNOWN", None)
 
 
 async def _page(person: Person, account_id: str) -> tuple[Json, float]:

@@ -131,7 +131,7 @@ async def test_one_call_answers_all_parts_as_their_own_routes_would(
     assert page["contacts"][0]["display_name"] == "李娜"
     assert page["timeline"][0]["kind"] == "OPPORTUNITY_WON"
     assert page["recent_orders"] == []
-    assert page["open_cases"][0]["milestones"][0]["kind"] == "KIND_FIRST_RESPONSE"
+    assert page["open_cases"][0]["milestones"][0]["kind"] == "FIRST_RESPONSE"
     assert page["scores"]["account_id"] == page["credit"]["account_id"] == ID
 
 

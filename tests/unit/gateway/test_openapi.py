@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, complete, and true to what the gateway does."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -18,6 +19,7 @@ from crm_gateway.problems import anchor
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.routes import parse_template
+from google.protobuf.descriptor import EnumDescriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
@@ -96,7 +98,7 @@ def test_an_account_shows_its_rules() -> None:
         "pattern": r"^\S(.*\S)?$",
         "description": "The name people use for it.",
     }
-    assert properties["kind"]["enum"] == ["KIND_ORGANIZATION", "KIND_PERSON"]
+    assert properties["kind"]["enum"] == ["ORGANIZATION", "PERSON"]
     assert properties["phone_numbers"]["items"]["pattern"] == r"^\+[1-9][0-9]{6,14}$"
     assert (properties["phone_numbers"]["maxItems"], properties["phone_numbers"]["uniqueItems"]) == (20, True)
     assert (properties["employee_count"]["type"], properties["employee_count"]["minimum"]) == (["integer", "null"], 0)
@@ -125,6 +127,21 @@ def test_every_answer_of_the_encoder_fits_its_schema(message: Any) -> None:
     answer = orjson.loads(json_bytes(Encoders().of(pb.Account.DESCRIPTOR)(message)))
     # Examples in comments speak of years with four digits; so does RFC 3339.
     validator(component("Account")).validate(answer)
+
+
+def test_no_text_of_the_document_has_an_enum_value_with_its_prefix() -> None:
+    told = orjson.dumps([DOCUMENT["paths"], DOCUMENT["components"], DOCUMENT["tags"]]).decode()
+    prefixed = {value for enum in _enums() for value in enum.values_by_name}
+    assert "KIND_PERSON" in prefixed
+    assert prefixed.isdisjoint(re.findall(r"[A-Z][A-Z0-9_]+", told))
+
+
+def _enums() -> Iterator[EnumDescriptor]:
+    for file in CONTRACT.files:
+        for message in CONTRACT.pool.FindFileByName(file.name).message_types_by_name.values():
+            yield from message.enum_types
+            for nested in message.nested_types:
+                yield from nested.enum_types
 
 
 def test_headers_are_told_where_they_work() -> None:

@@ -22,7 +22,7 @@ def weekly_from(values: Iterable[pb.DayHours]) -> tuple[tuple[LocalInterval, ...
     days: dict[int, tuple[LocalInterval, ...]] = {}
     for number, each in enumerate(values):
         if each.weekday in days:
-            name = pb.DayHours.Weekday.Name(each.weekday)
+            name = pb.DayHours.Weekday.Name(each.weekday).removeprefix("WEEKDAY_")
             raise invalid_field(
                 f"calendar.weekly[{number}].weekday", "unique", f"{name} is given twice", reason="CALENDAR_INVALID"
             )
