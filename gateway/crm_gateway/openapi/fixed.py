@@ -19,6 +19,9 @@ parameter wins over the keys. Read-only keys in a body are ignored, so an answer
 
 **Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order.
 
+**Headers.** Every answer has `X-Request-Id`, which finds the request in the logs, and `RateLimit-Limit`,
+`RateLimit-Remaining` and `RateLimit-Reset`.
+
 **Errors.** RFC 9457 problem documents; `reason` is for programs, `detail` for people, `errors` names each field.
 """
 
@@ -85,22 +88,44 @@ SECURITY_SCHEMES: dict[str, Schema] = {
     }
 }
 
-# HTTP status -> component name, description
-STATUSES: dict[str, tuple[str, str]] = {
-    "400": ("Unreadable", "The request cannot be read: malformed JSON, unknown or wrongly typed fields."),
-    "401": ("Unauthenticated", "No token, or one that does not hold."),
-    "403": ("Forbidden", "The caller may not do this."),
-    "404": ("NotFound", "It does not exist, or the caller may not know that it does."),
-    "408": ("BodyTimeout", "The body did not arrive in time."),
-    "409": ("Conflict", "The state of things does not allow it."),
-    "412": ("EtagMismatch", "The resource has changed since the etag was read."),
-    "413": ("BodyTooLarge", "The body is larger than allowed."),
-    "415": ("UnsupportedMediaType", "The body is not application/json."),
-    "422": ("Invalid", "A field breaks its rule; `errors` names it."),
-    "429": ("TooManyRequests", "Too many requests; `Retry-After` says when to come back."),
-    "500": ("Internal", "A failure of ours; the request id finds it in the logs."),
-    "503": ("Unavailable", "A part of the platform does not answer; `Retry-After` says when to try again."),
-    "504": ("DeadlineExceeded", "The answer was not ready in time."),
+# What each status means, for all operations alike.
+STATUSES: dict[int, str] = {
+    400: "The request cannot be read: malformed JSON, unknown or wrongly typed fields.",
+    401: "There is no token, or one that does not hold.",
+    403: "The caller may not do this.",
+    404: "It does not exist, or the caller may not know that it does.",
+    408: "The body did not arrive in time.",
+    409: "The state of things does not allow it.",
+    412: "The resource has changed since the etag was read.",
+    413: "The body is larger than allowed.",
+    415: "The body has a media type that is not taken here.",
+    422: "A field breaks its rule; `errors` names it.",
+    429: "Too many requests; `Retry-After` says when to come back.",
+    500: "A failure of ours; the request id finds it in the logs.",
+    503: "A part of the platform does not answer; `Retry-After` says when to try again.",
+    504: "The answer was not ready in time.",
+}
+
+
+_ON_FAILURE = ("X-Request-Id", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def _failure(description: str, hundred: int) -> Schema:
+    lines = [f"- {status}: {text}" for status, text in STATUSES.items() if status // 100 == hundred]
+    return {
+        "description": "\n".join([description, "", *lines]),
+        "headers": {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in _ON_FAILURE},
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+FAILURES: dict[str, Schema] = {
+    "Refused": _failure("The request is refused; `reason` and `detail` say why.", 4),
+    "Failed": _failure("The request could not be answered; trying again may help.", 5),
+}
+NOT_MODIFIED: Schema = {
+    "description": "Not changed since the etag of If-None-Match.",
+    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
 PROBLEM: Schema = {
@@ -142,3 +167,4 @@ PROBLEM: Schema = {
         }
     ],
 }
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}

@@ -38,57 +38,51 @@ _encode = Encoders().of(pb.Upload.DESCRIPTOR)
 _CLOSE = ((b"connection", b"close"),)
 
 
-_PROBLEMS = ("400", "401", "403", "413", "415", "422", "429", "500", "503", "504")
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD = {
     "operationId": "UploadFile",
     "tags": ["Import"],
-    "summary": "Uploads a spreadsheet",
-    "description": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.\n"
+    "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
+    "description": f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
     "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED.",
     "x-permission": "imports.write",
     "parameters": [
         {
             "name": "file_name",
             "in": "query",
-            "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
             "schema": {"type": "string", "maxLength": _MAX_NAME},
+            "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
         },
         {"$ref": "#/components/parameters/XRequestId"},
         {"$ref": "#/components/parameters/IdempotencyKey"},
     ],
-    "requestBody": {"required": True, "content": dict.fromkeys(_NAMES, _FILE)},
-    "responses": {
-        ("201" if code == "200" else code): response
-        for code, response in answer_of(reference("Upload"), ("408", *_PROBLEMS)).items()
-    },
+    "requestBody": {"required": True, "content": {"application/octet-stream": _FILE}},
+    "responses": answer_of({"application/json": {"schema": reference("Upload")}}, "201"),
 }
 _REPORT = {
     "operationId": "DownloadImportReport",
     "tags": ["Import"],
-    "summary": "Reads the rows that an import could not take as a file",
-    "description": "Reads the rows that an import could not take as a file to correct and import again: the same as "
-    "GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
+    "summary": "Reads the rows that an import could not take as a file to correct and import again.",
+    "description": "It is the same as GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
     "x-permission": "imports.read",
     "parameters": [
         {
             "name": "id",
             "in": "path",
-            "required": True,
-            "description": "The import.",
             "schema": {"type": "string", "format": "uuid"},
+            "description": "The import.",
+            "required": True,
         },
         {
             "name": "ending",
             "in": "path",
-            "required": True,
-            "description": "What the file shall be.",
             "schema": {"type": "string", "enum": sorted(_FORMATS)},
+            "description": "What the file shall be.",
+            "required": True,
         },
         {"$ref": "#/components/parameters/XRequestId"},
     ],
-    "responses": answer_of({}, ("404", *_PROBLEMS))
-    | {"200": {"description": "The file.", "content": {"text/csv": _FILE, _XLSX: _FILE}}},
+    "responses": answer_of({"text/csv": _FILE, _XLSX: _FILE}),
 }
 
 

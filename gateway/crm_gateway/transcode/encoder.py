@@ -5,7 +5,7 @@ All plain fields of a message are read by one `attrgetter` and zipped with their
 for the fields that need a conversion. Differences from the proto3 JSON mapping, all wanted:
 
 - keys are proto names and every field is there; unset messages, `optional` fields and members of a oneof are null;
-- an empty plain string is null unless the field is REQUIRED;
+- an empty plain string is null unless the contract says that the field always has a value;
 - an enum value goes without its type's prefix, and UNSPECIFIED is null.
 """
 
@@ -18,7 +18,7 @@ import orjson
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from crm_gateway.transcode.fields import UNSPECIFIED, enum_names, is_map, is_required, key_field, value_field
+from crm_gateway.transcode.fields import UNSPECIFIED, enum_names, is_map, is_never_null, key_field, value_field
 from crm_gateway.transcode.scalars import shortest
 from crm_gateway.transcode.wellknown import ENCODERS as WELL_KNOWN
 
@@ -117,7 +117,7 @@ class Encoders:
 
 
 def _blank_is_null(field: FieldDescriptor) -> bool:
-    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_required(field)
+    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_never_null(field)
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[Any], Any]:

@@ -14,8 +14,8 @@ from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 from crm_gateway.transcode.fields import (
     is_map,
+    is_never_null,
     is_output_only,
-    is_required,
     is_well_known,
     key_field,
     short_prefix,
@@ -192,7 +192,7 @@ def field_as_documented(value: Any, field: FieldDescriptor) -> Any:
         return [one_as_documented(each, field) for each in value]
     if field.enum_type is not None and value == field.enum_type.values[0].name:
         return None
-    if value == "" and field.type == F.TYPE_STRING and not field.has_presence and not is_required(field):
+    if value == "" and field.type == F.TYPE_STRING and not field.has_presence and not is_never_null(field):
         return None
     return one_as_documented(value, field)
 
