@@ -51,11 +51,12 @@ class Dispatcher:
     async def answer(self, exchange: Exchange) -> Answer | None:
         """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""
         raw_path = exchange.raw_path
-        match = self._match(raw_path)
+        verb = exchange.verb
+        served_as = "GET" if verb == "HEAD" else verb
+        match = self._match(raw_path, served_as)
         if match is None:
             return None
-        verb = exchange.verb
-        operation = match.targets.get("GET" if verb == "HEAD" else verb)
+        operation = match.targets.get(served_as)
         if operation is None:
             return self._without_operation(verb, _verbs(match))
         exchange.answer_headers += await self._admission.admit(
@@ -68,9 +69,9 @@ class Dispatcher:
             answer.headers.append(_REPLAYED)
         return answer
 
-    def _match(self, raw_path: str) -> Match[Operation] | None:
+    def _match(self, raw_path: str, verb: str = "") -> Match[Operation] | None:
         try:
-            return self._routes.match(raw_path)
+            return self._routes.match(raw_path, verb)
         except Undecodable:
             raise ProblemError(malformed("", "encoding", "the path is not UTF-8")) from None
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
-from crm_gateway.preconditions import entity_tag, is_none_match
+from crm_gateway.preconditions import entity_tag, known_tag
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
 from crm_gateway.transcode.requests import RequestReader
@@ -45,9 +45,9 @@ class Operation:
         tag = entity_tag(message.etag) if self.tagged else None
         headers: Headers = [_JSON]
         if self.binding.verb == "GET" and tag is not None:
+            if if_none_match is not None and (known := known_tag(if_none_match, message.etag)) is not None:
+                return Answer(304, [_REVALIDATE, (b"etag", entity_tag(known) or tag)])
             headers = [_JSON, _REVALIDATE, (b"etag", tag)]
-            if if_none_match is not None and is_none_match(if_none_match, message.etag):
-                return Answer(304, headers[1:])
         else:
             headers.append(_NO_STORE)
             if tag is not None:

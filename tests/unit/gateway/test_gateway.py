@@ -357,7 +357,7 @@ async def test_another_origin_may_ask_only_when_it_is_allowed(service: AccountSe
     assert "access-control-allow-origin" not in denied.headers
     assert "etag" in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-origin" not in other.headers
-    assert other.headers["vary"] == "Origin"
+    assert other.headers["vary"] == "Accept-Encoding, Origin"
 
 
 async def test_health_tells_which_services_answer() -> None:
