@@ -23,8 +23,6 @@ from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_err
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 
-REQUEST_ID_KEY = "crm.request_id"
-
 logger = structlog.get_logger(__name__)
 _SECURITY: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -32,8 +30,8 @@ _SECURITY: Headers = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _ALLOWED_HEADERS = (
-    b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, "
-    b"x-request-id, x-request-timeout"
+    b"accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
+    b"traceparent, x-request-id, x-request-timeout"
 )
 _EXPOSED_HEADERS = (
     b"etag, idempotent-replayed, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, "
@@ -60,7 +58,7 @@ class Front:
         except Disconnected:
             return
         if answer is None:
-            inner = {**scope, REQUEST_ID_KEY: exchange.request_id, EXCHANGE_KEY: exchange}
+            inner = {**scope, EXCHANGE_KEY: exchange}
             if exchange.verb == "HEAD":
                 inner["method"] = "GET"
             await self._fallback(inner, receive, self._decorated(exchange, send))
@@ -149,9 +147,14 @@ async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) ->
 
 
 def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
-    """A problem as an answer."""
-    return Answer(
-        problem.status,
-        [(b"content-type", MEDIA_TYPE), (b"cache-control", b"no-store"), *problem.all_headers()],
-        problem.body(instance=exchange.raw_path, request_id=exchange.request_id),
-    )
+    """A problem as an answer, in the caller's language."""
+    language = exchange.language
+    headers = [
+        (b"content-type", MEDIA_TYPE),
+        (b"content-language", language.encode()),
+        (b"vary", b"Accept-Language"),
+        (b"cache-control", b"no-store"),
+        *problem.all_headers(),
+    ]
+    body = problem.body(instance=exchange.raw_path, request_id=exchange.request_id, language=language)
+    return Answer(problem.status, headers, body)

@@ -17,10 +17,10 @@ def etag_required(if_match: bytes) -> str | None:
         return None
     match = _ENTITY_TAG.fullmatch(header)
     if match is None:
-        raise ProblemError(malformed("If-Match", "format", "expected one etag in double quotes, or *"))
+        raise ProblemError(malformed("If-Match", "format", "entity_tag"))
     if match[1]:
         # A weak etag never matches strongly: the precondition is false whatever the resource.
-        raise ProblemError(Problem(412, "ETAG_MISMATCH", "If-Match compares strongly; a weak etag matches nothing."))
+        raise ProblemError(Problem(412, "ETAG_MISMATCH", text="ETAG_MISMATCH.weak"))
     return match[2].removesuffix(CODED)
 
 

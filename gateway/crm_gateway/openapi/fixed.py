@@ -23,6 +23,7 @@ parameter wins over the keys. Read-only keys in a body are ignored, so an answer
 `RateLimit-Remaining` and `RateLimit-Reset`.
 
 **Errors.** RFC 9457 problem documents; `reason` is for programs, `detail` for people, `errors` names each field.
+`title` and `detail` are in the language of `Accept-Language`, English or Chinese.
 """
 
 _TEXT: Schema = {"type": "string"}
@@ -128,10 +129,11 @@ NOT_MODIFIED: Schema = {
     "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
+_VALUES: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 PROBLEM: Schema = {
     "type": "object",
     "description": "What went wrong, as RFC 9457 wants it.",
-    "required": ["type", "title", "status", "detail", "instance", "reason", "errors", "request_id"],
+    "required": ["type", "title", "status", "detail", "instance", "reason", "metadata", "errors", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference", "description": "Where the reason is explained."},
         "title": {"type": "string", "description": "The reason in words."},
@@ -139,16 +141,18 @@ PROBLEM: Schema = {
         "detail": {"type": "string", "description": "What went wrong this time, for people."},
         "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
         "reason": {"type": "string"},
+        "metadata": _VALUES | {"description": "The values that `detail` names."},
         "errors": {
             "type": "array",
             "description": "Each field that breaks a rule.",
             "items": {
                 "type": "object",
-                "required": ["field", "rule", "detail"],
+                "required": ["field", "rule", "detail", "metadata"],
                 "properties": {
                     "field": {"type": "string", "description": "Its path in the body, or the parameter or header."},
                     "rule": {"type": "string", "description": "The rule it breaks."},
                     "detail": {"type": "string", "description": "What was expected."},
+                    "metadata": _VALUES | {"description": "The values that `detail` names, such as a limit."},
                 },
             },
         },
@@ -162,6 +166,7 @@ PROBLEM: Schema = {
             "detail": "The account does not exist, or you may not know that it does.",
             "instance": "/v1/accounts/01920f3c-8d2a-7c41-9b1e-5a2f6c7d8e90",
             "reason": "ACCOUNT_NOT_FOUND",
+            "metadata": {},
             "errors": [],
             "request_id": "7c0b8a9e-5f7e-4a57-9d3a-6f1f4a0e9f55",
         }

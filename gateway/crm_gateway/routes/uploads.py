@@ -12,7 +12,7 @@ from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_timeout, body_too_large
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.settings import Settings
@@ -34,10 +34,6 @@ _NAMES = {
 _MAX_NAME = 255
 _FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
 _encode = Encoders().of(pb.Upload.DESCRIPTOR)
-# The rest of the body was not read, so the connection cannot be used again.
-_CLOSE = ((b"connection", b"close"),)
-
-
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD = {
     "operationId": "UploadFile",
@@ -92,12 +88,11 @@ async def upload(request: Request, file_name: str = "") -> Response:
     settings: Settings = request.app.state.settings
     media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     if media_type not in _NAMES:
-        accepted = ", ".join(_NAMES)
-        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", f"The body must be one of {accepted}."))
+        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", values={"media_types": ", ".join(_NAMES)}))
     exchange = await _admitted(request)
     name = file_name or unquote(request.headers.get("x-file-name", "")) or _NAMES[media_type]
     if len(name) > _MAX_NAME:
-        raise ProblemError(malformed("file_name", "max_len", f"has more than {_MAX_NAME} characters"))
+        raise ProblemError(malformed("file_name", "string.max_len", max_len=_MAX_NAME))
     begin = pb.CreateUploadRequest(
         file_name=name, content_type=media_type, total_bytes=_declared(exchange, settings.max_upload_bytes)
     )
@@ -117,7 +112,7 @@ async def upload(request: Request, file_name: str = "") -> Response:
 async def report(request: Request, id: UUID, ending: str) -> Response:
     """The rows that an import could not take, as a file to save."""
     if ending not in _FORMATS:
-        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND", "There is no such route."))
+        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
     exchange = await _admitted(request)
     asked = pb.GetImportReportRequest(id=str(id), format=_FORMATS[ending])
     found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
@@ -146,7 +141,7 @@ async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Excha
         made = await _call(request, "AppendUpload", append, exchange)
         offset += len(part)
     if not offset:
-        raise ProblemError(malformed("", "required", "the body is empty"))
+        raise ProblemError(malformed("", "required", "body"))
     return made
 
 
@@ -163,10 +158,9 @@ async def _parts(request: Request, settings: Settings) -> AsyncIterator[bytes]:
                     gathered += chunk
                     size += len(chunk)
                     if size > settings.max_upload_bytes:
-                        raise _too_large(settings.max_upload_bytes)
+                        raise ProblemError(body_too_large(settings.max_upload_bytes))
         except TimeoutError:
-            detail = f"The body stopped for {settings.request_timeout:g} s."
-            raise ProblemError(Problem(408, "DEADLINE_EXCEEDED", detail, headers=_CLOSE)) from None
+            raise ProblemError(body_timeout(settings.request_timeout)) from None
         while len(gathered) >= _PART or (ended and gathered):
             yield bytes(gathered[:_PART])
             del gathered[:_PART]
@@ -177,12 +171,8 @@ def _declared(exchange: Exchange, limit: int) -> int:
     declared = exchange.headers.get(b"content-length", b"0")
     size = int(declared) if declared.isdigit() else 0
     if size > limit:
-        raise _too_large(limit)
+        raise ProblemError(body_too_large(limit))
     return size
-
-
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(Problem(413, "BODY_TOO_LARGE", f"The file is larger than {limit} bytes.", headers=_CLOSE))
 
 
 async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Any:

@@ -104,7 +104,10 @@ def short_prefix(enum: EnumDescriptor) -> str:
 def enum_names(enum: EnumDescriptor) -> dict[int, str]:
     """The name of every value on REST, without the type's prefix; of two for one number the first."""
     prefix = short_prefix(enum)
-    return {value.number: value.name.removeprefix(prefix) for value in reversed(enum.values)}
+    names: dict[int, str] = {}
+    for value in enum.values:
+        names.setdefault(value.number, value.name.removeprefix(prefix))
+    return names
 
 
 @cache
