@@ -65,13 +65,19 @@ class Document:
         for error in self.validator(schema).iter_errors(body):
             yield f"{verb} {path} {status}: {error.json_path}: {error.message[:300]}"
 
+    def sent_back(self, path: str) -> Schema | None:
+        """The body of the PATCH that takes what the GET at the same path gives; None where there is none."""
+        get, patch = self.operation("GET", path), self.operation("PATCH", path)
+        if get is None or patch is None:
+            return None
+        schema: Schema = patch["requestBody"]["content"]["application/json"]["schema"]
+        answered = self._answer(get, 200)
+        return schema if answered is not None and _message(answered) == _message(schema) else None
+
     def wrong_when_sent_back(self, path: str, body: Any) -> Iterator[str]:
-        """What keeps an answer of a GET from being sent back as a PATCH; nothing where there is none."""
-        entry = self.operation("PATCH", path)
-        if entry is None:
-            return
-        schema = entry["requestBody"]["content"]["application/json"]["schema"]
-        for error in self.validator(schema).iter_errors(body):
+        """What keeps an answer of a GET from being sent back as a PATCH; nothing where no PATCH takes it."""
+        schema = self.sent_back(path)
+        for error in () if schema is None else self.validator(schema).iter_errors(body):
             yield f"PATCH {path}: {error.json_path}: {error.message[:300]}"
 
     def _answer(self, entry: Schema, status: int) -> Schema | None:
@@ -84,3 +90,9 @@ class Document:
                 schema: Schema = media["schema"]
                 return schema
         return None
+
+
+def _message(schema: Schema) -> str:
+    """The message that a component is a form of."""
+    name: str = schema.get("$ref", "").rpartition("/")[2]
+    return name.removesuffix("Patch").removesuffix("Input")

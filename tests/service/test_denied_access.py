@@ -35,6 +35,8 @@ TAKEN_AS_GIVEN = {
     ("RecordCustomerMessage", "contact_id"),
     ("UpdateCase", "case.assignee_id"),
     ("UpdateCase", "case.contact_id"),
+    ("UpdateCurrentUser", "user.role_ids"),
+    ("UpdateCurrentUser", "user.team_id"),
     ("UpdateLead", "lead.owner_id"),
     ("UpdateOpportunity", "opportunity.account_id"),
     ("UpdateOpportunity", "opportunity.pipeline_id"),

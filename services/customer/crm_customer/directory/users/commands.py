@@ -67,6 +67,13 @@ async def update_user(work: UnitOfWork, id: UUID, values: dict[str, Any], *, eta
     return await save(work, before, after, "UPDATED")
 
 
+async def update_own_user(work: UnitOfWork, values: dict[str, Any], *, etag: str = "") -> User:
+    """Change what a user may change of themselves; nothing is written when nothing changes."""
+    before = await get_user(work, work.actor.user_id)
+    after = before.update_own(values, now=work.now, etag=etag)
+    return before if after is before else await save(work, before, after, "UPDATED")
+
+
 async def deactivate_user(work: UnitOfWork, id: UUID, *, etag: str = "") -> User:
     """Take away all access of a user; what they signed in with does not come back with them."""
     before = await get_user(work, id)

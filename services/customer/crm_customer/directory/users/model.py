@@ -5,7 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from crm_kit.errors import invalid_field
 from crm_kit.etags import check_etag
+
+# What users may change of themselves.
+OWN_FIELDS = frozenset({"display_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,13 @@ class User:
         check_etag(etag, self.version)
         after = replace(self, **values)
         return self if after == self else after._changed(now)
+
+    def update_own(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "User":
+        """With a new name, given by the user themselves; InvalidArgument when anything else would change."""
+        for name, value in values.items():
+            if name not in OWN_FIELDS and getattr(self, name) != value:
+                raise invalid_field(f"user.{name}", "field_mask", "cannot be changed by the user themselves")
+        return self.update(values, now=now, etag=etag)
 
     def activate(self, *, now: datetime, etag: str = "") -> "User":
         """Let them in again."""

@@ -57,5 +57,10 @@ class UserServicer:
         user = await get_user(reader, reader.actor.user_id, scope=Scope.ALL)
         return current_user_to_pb(user, reader.actor.access)
 
+    async def UpdateCurrentUser(self, request: pb.UpdateCurrentUserRequest, work: UnitOfWork) -> pb.User:
+        self._changes_directory(work)
+        values = CHANGEABLE.masked(request.user, request.update_mask)
+        return user_to_pb(await commands.update_own_user(work, values, etag=request.user.etag))
+
     def _changes_directory(self, work: UnitOfWork) -> None:
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
