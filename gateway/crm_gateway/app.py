@@ -20,12 +20,12 @@ from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, health, reference, uploads
+from crm_gateway.routes import account_360, health, reference, sessions, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router)
+ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router, sessions.router)
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
@@ -59,6 +59,7 @@ def create_app(
     pages.state.admission = admission
     pages.state.settings = settings
     pages.state.account_360 = account_360.Account360(served, channels)
+    pages.state.sessions = sessions.Sessions(served, channels, settings)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
 
 

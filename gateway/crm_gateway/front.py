@@ -104,6 +104,9 @@ class Front:
             origin = exchange.headers.get(b"origin")
             if origin is not None and self._is_allowed(origin):
                 headers.append((b"access-control-allow-origin", origin))
+                if origin in self._origins:
+                    # For the cookie of a session; an origin that is allowed by * alone gets none.
+                    headers.append((b"access-control-allow-credentials", b"true"))
                 headers.append((b"access-control-expose-headers", _EXPOSED_HEADERS))
         return headers
 

@@ -70,6 +70,7 @@ HEADERS: dict[str, Schema] = {
     "XRequestId": {"description": "Finds the request in the logs.", "schema": _TEXT},
     "ETag": {"description": "The version of the resource, for If-Match and If-None-Match.", "schema": _TEXT},
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "SetCookie": {"description": "The session's cookie, which no script can read.", "schema": _TEXT},
     "IdempotentReplayed": {
         "description": "`true` when this is the first answer again.",
         "schema": {"type": "string", "const": "true"},
@@ -86,7 +87,13 @@ SECURITY_SCHEMES: dict[str, Schema] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "An access token of the built-in issuer or of the tenant's OIDC provider.",
-    }
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "guanxi_session",
+        "description": "The cookie of a browser's session, which begins with BeginSession.",
+    },
 }
 
 # What each status means, for all operations alike.

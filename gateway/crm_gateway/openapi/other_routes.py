@@ -48,7 +48,7 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def answer_of(content: Schema, status: str = "200") -> Schema:
+def answer_of(content: Schema, status: str = "200", *, headers: Iterable[str] = ()) -> Schema:
     """The responses of a route: what it gives by media type when all goes well, and how it can fail."""
     created = status == "201"
-    return {status: good(content, ["Location"] if created else [], created=created)} | failures()
+    return {status: good(content, [*headers, *(["Location"] if created else [])], created=created)} | failures()

@@ -14,12 +14,12 @@ class Responses:
     def __init__(self, schemas: Schemas, operations: Iterable[Operation]) -> None:
         self._schemas = schemas
         self._repeatable = {each.rpc.response.full_name for each in operations if each.rpc.is_keyed}
-        self.components: dict[str, Schema] = {**FAILURES, "NotModified": NOT_MODIFIED}
+        self.components: dict[str, Schema] = {**FAILURES, "NotModified": NOT_MODIFIED, "Done": {"description": "Done."}}
 
     def of(self, operation: Operation) -> Schema:
         """All responses of an operation, by status."""
         if operation.empty:
-            return {"204": self._component("Done", {"description": "Done."})} | failures()
+            return {"204": {"$ref": "#/components/responses/Done"}} | failures()
         found = {"201" if operation.creates else "200": self._answer(operation)}
         if operation.binding.verb == "GET" and operation.tagged:
             found["304"] = {"$ref": "#/components/responses/NotModified"}

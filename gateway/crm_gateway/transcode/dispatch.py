@@ -89,7 +89,7 @@ class Dispatcher:
         if reader.takes_body:
             body = await read_body(exchange, self._max_body, self._timeout)
             if body:
-                _check_content_type(exchange.headers.get(b"content-type"))
+                check_content_type(exchange.headers.get(b"content-type"))
             elif reader.body_optional:
                 body = b"{}"
         request = reader.read(values, exchange.query, body)
@@ -191,7 +191,8 @@ def _verbs(match: Match[Operation]) -> tuple[str, ...]:
     return tuple(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
 
-def _check_content_type(content_type: bytes | None) -> None:
+def check_content_type(content_type: bytes | None) -> None:
+    """Raise a 415 unless it says JSON."""
     if content_type is None or not _JSON_TYPE.fullmatch(content_type.strip()):
         raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", values={"media_types": "application/json"}))
 

@@ -49,6 +49,7 @@ class Pair:
     access_token: str
     expires_in: int
     refresh_token: str
+    refresh_expires_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class Issuer:
             "jti": str(uuid4()),
         }
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
-        return Pair(signed, self.access_token_seconds, token.text)
+        return Pair(signed, self.access_token_seconds, token.text, int(self.refresh_token_time.total_seconds()))
 
     def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
         return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
