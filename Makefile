@@ -21,6 +21,13 @@ reset: build ## Forget all local data
 test: build ## Run all tests; they start what they need
 	@$(BIN)/pytest
 
+# Only from the command line: an environment may have such names for something else.
+AT :=
+ZONE :=
+TESTS :=
+test-any-day: build ## Tests as on another day: make test-any-day AT="2028-02-29 23:30" ZONE=Asia/Kathmandu TESTS=tests
+	@$(BIN)/python -m tests.any_day $(if $(AT),--at "$(AT)") $(if $(ZONE),--zone "$(ZONE)") $(TESTS)
+
 lint: build ## Style, walls between packages, contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
 	@$(BIN)/python proto/check.py
@@ -51,6 +58,9 @@ bench: build ## Speed beside the bare and the naive program; writes build/bench.
 
 search-bench: build ## Search among a million accounts; writes build/search_bench.json
 	@$(BIN)/python -m tests.load.search_bench
+
+link-bench: build ## What a call costs over a link and without; writes build/link_bench.json
+	@$(BIN)/python -m tests.load.link_bench
 
 chaos: build ## Kill every kind of process under load and count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
@@ -85,4 +95,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help sdk-check migration routes story bench search-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help sdk-check test-any-day migration routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

@@ -12,20 +12,28 @@ from starlette.exceptions import HTTPException
 
 from crm_gateway.admission import Admission, TokenVerifier
 from crm_gateway.channels import Channels
-from crm_gateway.contract import Contract, load_contract
+from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.exchange import EXCHANGE_KEY, App
+from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, health, reference, sessions, uploads
+from crm_gateway.routes import account_360, export, health, reference, sessions, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, reference.router, account_360.router, uploads.router, sessions.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    reference.router,
+    account_360.router,
+    uploads.router,
+    export.router,
+    sessions.router,
+)
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
@@ -52,12 +60,13 @@ def create_app(
     """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
     contract = contract or checked_contract()
     served = list(operations(contract))
-    channels = Channels(settings.addresses, (each.rpc for each in served), max_message_bytes=settings.max_message_bytes)
+    channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels
     pages.state.admission = admission
     pages.state.settings = settings
+    pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)

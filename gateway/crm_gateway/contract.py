@@ -5,7 +5,7 @@ modules carry none.
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -44,26 +44,19 @@ class Rpc:
 
     service: str  # full name, for example crm.customer.v1.AccountService
     name: str
+    owner: str  # the process that serves it, `customer` for `crm.customer.v1`
+    path: str  # as gRPC names it on the wire
     permission: str
     idempotency: int
     bindings: tuple[Binding, ...]
     comment: str
     request: Descriptor
     response: Descriptor
+    preset: bytes = b""  # what every request carries besides what the caller sends
 
     @property
     def full_name(self) -> str:
         return f"{self.service}.{self.name}"
-
-    @property
-    def path(self) -> str:
-        """As gRPC names it on the wire."""
-        return f"/{self.service}/{self.name}"
-
-    @property
-    def owner(self) -> str:
-        """The process that serves it, `customer` for `crm.customer.v1`."""
-        return self.service.split(".")[1]
 
     @property
     def is_read(self) -> bool:
@@ -75,11 +68,20 @@ class Rpc:
 
 
 class Contract:
-    """All contracts of the platform; made once per process by `load_contract`."""
+    """All contracts of the platform: their files, with `pool` the shapes of what is in them."""
 
-    def __init__(self, image: FileDescriptorSet, pool: descriptor_pool.DescriptorPool) -> None:
-        self.files = tuple(file for file in image.file if file.package.startswith(OWN_PACKAGES))
+    def __init__(self, files: Iterable[FileDescriptorProto], pool: descriptor_pool.DescriptorPool) -> None:
+        self.files = tuple(files)
         self.pool = pool
+
+    def with_more(
+        self, files: Iterable[FileDescriptorProto], rpcs: Iterable[Rpc], comments: Mapping[str, str]
+    ) -> "Contract":
+        """The contract with more files, whose comments come apart, and with these rpcs in place of its own."""
+        more = Contract((*self.files, *files), self.pool)
+        more.comments = {**self.comments, **comments}
+        more.rpcs = tuple(rpcs)
+        return more
 
     @cached_property
     def comments(self) -> dict[str, str]:
@@ -103,6 +105,8 @@ class Contract:
         return Rpc(
             service=service,
             name=name,
+            owner=service.split(".")[1],
+            path=f"/{service}/{name}",
             permission=options.Extensions[options_pb2.permission],
             idempotency=options.Extensions[options_pb2.idempotency],
             bindings=_bindings(options.Extensions[_HTTP]),
@@ -112,13 +116,13 @@ class Contract:
         )
 
 
-def load_contract() -> Contract:
+def read_contract() -> Contract:
     """Read the image and import the generated module of each of its files, so that the default pool knows them."""
     image = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
-    for file in image.file:
-        if file.package.startswith(OWN_PACKAGES):
-            importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
-    return Contract(image, descriptor_pool.Default())
+    own = [file for file in image.file if file.package.startswith(OWN_PACKAGES)]
+    for file in own:
+        importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    return Contract(own, descriptor_pool.Default())
 
 
 def _bindings(rule: http_pb2.HttpRule) -> tuple[Binding, ...]:

@@ -136,12 +136,12 @@ async def compare_timeline(books: Books, ledger: Ledger, found: Found) -> None:
         for kind, ids in (
             ("OPPORTUNITY_CREATED", account.opportunities),
             ("PAYMENT_RECEIVED", account.payments),
-            ("CASE_OPENED", account.cases),
+            ("CASE_CREATED", account.cases),
         ):
             expected.update((kind, id) for id in ids)
     query = """
         SELECT (kind, reference_id::text), count(*) FROM timeline_entries
-        WHERE kind IN ('ACCOUNT_CREATED', 'OPPORTUNITY_CREATED', 'PAYMENT_RECEIVED', 'CASE_OPENED') GROUP BY 1
+        WHERE kind IN ('ACCOUNT_CREATED', 'OPPORTUNITY_CREATED', 'PAYMENT_RECEIVED', 'CASE_CREATED') GROUP BY 1
     """
     there = {tuple(key): count for key, count in (await books.counts("customer", query)).items()}
     found.compare("timeline", expected, there)

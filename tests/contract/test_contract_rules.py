@@ -83,7 +83,7 @@ message Widget {
 
 message GetWidgetRequest { string id = 1; }
 message ListWidgetsRequest { int32 page_size = 1; string page_token = 2; string filter = 3; }
-message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; }
+message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; string prev_page_token = 3; }
 message UpdateWidgetRequest { Widget widget = 1; google.protobuf.FieldMask update_mask = 2; string etag = 3; }
 message TurnWidgetRequest { string id = 1; string etag = 2; }
 message CountWidgetsRequest {}
@@ -99,6 +99,7 @@ BREAKS = {
     "get with effect": ("IDEMPOTENCY_READ", "IDEMPOTENCY_KEYED", "GetWidget: a GET has no effect"),
     "no route": ('option (google.api.http) = {get: "/v1/widgets"};', "", "ListWidgets: no (google.api.http) route"),
     "internal with route": ('"widgets.write"', '"internal"', "an internal rpc has no route"),
+    "stream of requests": ("(TurnWidgetRequest)", "(stream TurnWidgetRequest)", "a stream of requests has no form"),
     "route without version": ('"/v1/widgets"', '"/widgets"', "does not start with /v1/"),
     "get with body": ('{get: "/v1/widgets"}', '{get: "/v1/widgets" body: "*"}', "a GET has no body"),
     "unknown variable": ("/{id}:turn", "/{widget_id}:turn", "{widget_id} in the route is not a field"),
@@ -126,6 +127,7 @@ BREAKS = {
     "list without page size": ("int32 page_size = 1;", "", "ListWidgetsRequest has int32 page_size"),
     "list with odd page token": ("string page_token", "int32 page_token", "has string page_token"),
     "list without next token": ("string next_page_token = 2;", "", "has string next_page_token"),
+    "list without previous token": ("string prev_page_token = 3;", "", "has string prev_page_token"),
     "instant of another name": ("Timestamp turn_time", "Timestamp turned_at", "Widget.turned_at: a google.protobuf"),
     "time that is no instant": ("google.protobuf.Timestamp turn_time", "string turn_time", "ends in _time"),
     "date that is no string": ("string due_date", "int32 due_date", "Widget.due_date: a civil date is"),

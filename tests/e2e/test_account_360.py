@@ -48,7 +48,7 @@ async def test_whichever_service_is_killed_the_page_answers_without_its_parts(
     assert {entry["part"] for entry in page["missing"]} == OWNED[service]
     assert {name for name in set().union(*OWNED.values()) if page[name] is None} == OWNED[service]
     await platform.ready(service)
-    await person.until(path, whole, f"{service} is back", seconds=30)
+    await person.until(path, whole, f"{service} is back")
 
 
 async def test_a_colleague_without_the_rights_for_a_part_gets_the_others(platform: Platform, path: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from crm_local.testing import Platform
 
 from tests.conformity import Document
+from tests.e2e.story.people import PATIENCE_SECONDS
 from tests.e2e.story.play import play
 from tests.e2e.story.teller import Teller
 
@@ -32,6 +33,7 @@ async def test_the_main_job_holds_from_the_spreadsheet_to_the_closed_complaint(p
             bad_rows=BAD_ROWS,
             teller=teller,
             kill=kill,
+            rights_seconds=PATIENCE_SECONDS,
         )
     finally:
         print(told.getvalue())
@@ -66,7 +68,15 @@ async def again(platform: Platform) -> tuple[Teller, Comparison]:
         comparison = Comparison(Document((await http.get("/openapi.json")).json()))
     teller = Teller(io.StringIO())
     password = platform.demo_login["password"]
-    await play(platform.rest_url, password, rows=60, bad_rows=7, teller=teller, look=comparison.look)
+    await play(
+        platform.rest_url,
+        password,
+        rows=60,
+        bad_rows=7,
+        teller=teller,
+        look=comparison.look,
+        rights_seconds=PATIENCE_SECONDS,
+    )
     return teller, comparison
 
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crm_gateway.contract import Rpc, load_contract
+from crm_gateway.contract import Rpc
+from crm_gateway.expansion import load_contract
 from google.protobuf.message import Message
 
 from tests.factories.messages import Path, id_paths
@@ -54,6 +55,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
                 return str(collection)
+    if path == ("ids",):
+        return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] == ("stages", "id"):
         return "stages"
     if path[-1] == "parent_id":

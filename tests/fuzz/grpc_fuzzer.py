@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import grpc
-from crm_gateway.contract import Rpc, load_contract
+from crm_gateway.contract import Rpc
+from crm_gateway.expansion import load_contract
 from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -78,7 +79,7 @@ class GrpcFuzzer:
             metadata.append(("idempotency-key", key))
         self.findings.calls += 1
         try:
-            answer = await call(data, metadata=tuple(metadata), timeout=CALL_SECONDS)
+            answer = await call(rpc.preset + data, metadata=tuple(metadata), timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             self._judge(rpc, data, error)
             return
@@ -130,7 +131,7 @@ class GrpcFuzzer:
     def _learn(self, message: Message, depth: int = 0) -> None:
         """Keep ids and page tokens that were answered."""
         for descriptor, value in message.ListFields():
-            if descriptor.name == "next_page_token":
+            if descriptor.name in ("next_page_token", "prev_page_token"):
                 remember(self._tokens, value)
             elif descriptor.name == "owner_id":
                 remember(self._known.setdefault("people", []), value)

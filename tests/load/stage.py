@@ -134,6 +134,12 @@ class Stage:
             "relay", "tests.load.relay_process", self.servers.database_url(database), self.servers.nats_url
         )
 
+    async def run_consumers(self, database: str) -> Child:
+        """A process that is nothing but the consumers of a projection, on the database of scoring."""
+        return await self._start(
+            "consumers", "tests.load.consumer_process", self.servers.database_url(database), self.servers.nats_url
+        )
+
     async def stop(self, child: Child) -> None:
         """End one process early."""
         self._children.remove(child)

@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import grpc
 from crm_gateway.contract import Rpc
-from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
+from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.rpc.status import reason_of
@@ -42,10 +41,8 @@ class World:
     async def tenant(self) -> UUID:
         """A new, empty tenant."""
         id = new_id()
-        values: dict[str, Any] = {"sandbox": False, "clock_offset": timedelta(0), "version": 1, "active": True}
         for service in self.services.values():
-            async with service.unit_of_work(id) as work:
-                project_tenant(work, id=id, slug=f"t{id.hex[-12:]}", **values)
+            await service.know_tenant(id)
         return id
 
     async def user(self, tenant_id: UUID, *, grants: Mapping[str, Scope] = ADMIN, active: bool = True) -> User:
@@ -89,11 +86,11 @@ class World:
             "Callable[..., Any]",
             self.services[rpc.owner].channel.unary_unary(
                 rpc.path,
-                request_serializer=type(request).SerializeToString,
+                request_serializer=lambda message: rpc.preset + message.SerializeToString(),
                 response_deserializer=GetMessageClass(rpc.response).FromString,
             ),
         )
-        return cast("Message", await method(request, metadata=metadata, timeout=20))
+        return cast("Message", await method(request, metadata=metadata, timeout=60))
 
     async def example(self, kind: str, user: User) -> str:
         """The id of a resource that the user has made."""
@@ -182,6 +179,7 @@ EXAMPLES: Mapping[str, Example] = {
     "leads": Example(created_by("CreateLead")),
     "opportunities": Example(created_by("CreateOpportunity")),
     "orders": Example(created_by("CreateOrder")),
+    "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
     "pipelines": Example(created_by("CreatePipeline"), owned=False),

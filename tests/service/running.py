@@ -12,10 +12,12 @@ from uuid import UUID
 
 import grpc
 import jwt
+from crm.customer.v1 import events_pb2, tenants_pb2
+from crm.event.v1 import event_pb2
 from crm_kit.clock import system_now
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.identity.access import SERVICE_USER, Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from crm_kit.service import Service
@@ -23,6 +25,7 @@ from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.testing import Servers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from jwt.algorithms import OKPAlgorithm
@@ -76,19 +79,36 @@ class Running:
     tenants: dict[str, UUID] = field(default_factory=dict)
 
     async def tenant(self, *, sandbox: bool = False) -> UUID:
-        """A new, empty tenant."""
+        """A new tenant, with no more in it than every tenant begins with."""
         id = new_id()
-        async with self.unit_of_work(id) as work:
-            project_tenant(
-                work,
-                id=id,
-                slug=f"t{id.hex[-12:]}",
-                active=True,
-                sandbox=sandbox,
-                clock_offset=timedelta(0),
-                version=1,
-            )
+        await self.know_tenant(id, sandbox=sandbox)
         return id
+
+    async def know_tenant(
+        self, id: UUID, *, sandbox: bool = False, clock_offset: timedelta = timedelta(0), version: int = 1
+    ) -> None:
+        """Have the service know a tenant, or how it has changed, as by its event; customer itself hears none."""
+        slug = f"t{id.hex[-12:]}"
+        if self.service.name == "customer":
+            async with self.unit_of_work(id) as work:
+                values: dict[str, Any] = {"active": True, "sandbox": sandbox, "clock_offset": clock_offset}
+                project_tenant(work, id=id, slug=slug, version=version, **values)
+            return
+        tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=True, sandbox=sandbox)
+        tenant.clock_offset.FromTimedelta(clock_offset)
+        await self.hear(events_pb2.TenantChanged(tenant=tenant), tenant_id=id, aggregate_id=id, version=version)
+
+    async def hear(self, payload: Message, *, tenant_id: UUID, aggregate_id: UUID, version: int = 1) -> None:
+        """Have the service handle an event of another service."""
+        event = event_pb2.Event(
+            id=str(new_id()),
+            tenant_id=str(tenant_id),
+            actor_id=str(SERVICE_USER),
+            aggregate_id=str(aggregate_id),
+            aggregate_version=version,
+        )
+        event.payload.Pack(payload)
+        await self.service.consumers.apply(event)
 
     async def user(
         self, tenant_id: UUID | None = None, *, grants: Mapping[str, Scope] = ADMIN, team_id: UUID | None = None

@@ -38,9 +38,6 @@ TAKEN_AS_GIVEN = {
     ("UpdateCurrentUser", "user.role_ids"),
     ("UpdateCurrentUser", "user.team_id"),
     ("UpdateLead", "lead.owner_id"),
-    ("UpdateOpportunity", "opportunity.account_id"),
-    ("UpdateOpportunity", "opportunity.pipeline_id"),
-    ("UpdateOpportunity", "opportunity.stage_id"),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

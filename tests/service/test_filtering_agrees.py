@@ -7,22 +7,38 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 from crm_kit.database.statements import DIALECT, compile_statement
-from crm_kit.filtering.evaluation import evaluate, fold
+from crm_kit.filtering.evaluation import evaluate
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.parsing import parse_filter
-from crm_kit.filtering.sql import compile_sql
+from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import Filter, Not
+from crm_kit.filtering.words import FilterContext
 from crm_local.testing import Servers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.schema import CreateTable
 
-from tests.unit.kit.filtering_examples import RECORDS, SCHEMA, TREES, record_of, text_of, things
+from tests.unit.kit.filtering_examples import (
+    CONTEXT,
+    CONTEXTS,
+    RECORDS,
+    SCHEMA,
+    TREES,
+    WORD_TERMS,
+    record_of,
+    text_of,
+    things,
+)
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c if column.name != "id")
+EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c if column.nullable) | {
+    "code": "",
+    "rank": 0,
+    "labels": [],
+}
 INSERT = compile_statement(insert(things))
 ROWS = st.lists(RECORDS, min_size=1, max_size=15)
 
@@ -32,6 +48,9 @@ async def database(servers: Servers) -> AsyncIterator["Connection"]:
     connection = await asyncpg.connect(servers.superuser_url("crm_customer"))
     ddl = str(CreateTable(things).compile(dialect=DIALECT))
     await connection.execute(ddl.replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
+    await connection.execute(
+        "CREATE INDEX ON things (size); CREATE INDEX ON things (rank); CREATE INDEX ON things (lower(brand))"
+    )
     yield connection
     await connection.close()
 
@@ -42,14 +61,14 @@ async def fill(database: "Connection", rows: list[dict[str, Any]]) -> None:
     await database.executemany(INSERT.sql, [INSERT.arguments({"id": index, **row}) for index, row in enumerate(stored)])
 
 
-async def taken_by_sql(database: "Connection", tree: Filter) -> set[int]:
-    clause, values = compile_sql(tree, SCHEMA)
-    statement = compile_statement(select(things.c.id).where(clause))
-    return {row["id"] for row in await database.fetch(statement.sql, *statement.arguments(values))}
+async def taken_by_sql(database: "Connection", tree: Filter, context: FilterContext = CONTEXT) -> set[int]:
+    statement = compile_statement(select(things.c.id).where(compile_sql(tree, SCHEMA)))
+    arguments = statement.arguments(filter_values(tree, context))
+    return {row["id"] for row in await database.fetch(statement.sql, *arguments)}
 
 
-def taken_in_memory(rows: list[dict[str, Any]], tree: Filter) -> set[int]:
-    return {index for index, row in enumerate(rows) if evaluate(tree, record_of(row))}
+def taken_in_memory(rows: list[dict[str, Any]], tree: Filter, context: FilterContext = CONTEXT) -> set[int]:
+    return {index for index, row in enumerate(rows) if evaluate(tree, record_of(row), context)}
 
 
 @given(rows=ROWS, trees=st.lists(TREES, min_size=1, max_size=8))
@@ -61,6 +80,18 @@ async def test_sql_and_memory_take_the_same_rows(
     for tree in trees:
         for asked in (tree, Not(tree)):
             assert await taken_by_sql(database, asked) == taken_in_memory(rows, asked), text_of(asked)
+
+
+@given(rows=ROWS, terms=st.lists(WORD_TERMS, min_size=1, max_size=8), context=CONTEXTS)
+@settings(max_examples=150, deadline=None)
+async def test_words_mean_the_same_in_sql_and_in_memory(
+    database: "Connection", rows: list[dict[str, Any]], terms: list[str], context: FilterContext
+) -> None:
+    await fill(database, rows)
+    for text in (*terms, " AND ".join(terms), f"NOT ({' OR '.join(terms)})"):
+        tree = parse_filter(text, SCHEMA)
+        for asked in (tree, Not(tree)):
+            assert await taken_by_sql(database, asked, context) == taken_in_memory(rows, asked, context), text
 
 
 async def test_case_folds_alike_for_every_letter_of_the_basic_plane(database: "Connection") -> None:
@@ -99,3 +130,31 @@ async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
     for index, name in enumerate(names):
         tree = parse_filter(f"name < '{name}'", SCHEMA)
         assert await taken_by_sql(database, tree) == taken_in_memory(rows, tree) == set(range(index))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "size = 1",
+        "size < 1",
+        "size = null",
+        "size IN (1, 2)",
+        "NOT size != 1",
+        "NOT size < 1",
+        "NOT (size < 1 OR size = null)",
+        "NOT rank != 1",
+        "NOT rank < 1",
+        "NOT (rank <= 1 OR rank >= 3)",
+        "brand = Volta",
+        "brand IN (Volta, Ampere)",
+        "NOT brand >= Volta",
+    ],
+)
+async def test_an_index_serves_a_comparison_however_it_is_turned(database: "Connection", text: str) -> None:
+    tree = parse_filter(text, SCHEMA)
+    statement = compile_statement(select(things.c.id).where(compile_sql(tree, SCHEMA)))
+    async with database.transaction():
+        # Of a table this small every row is read unless that is forbidden.
+        await database.execute("SET LOCAL enable_seqscan = off")
+        plan = await database.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(filter_values(tree, CONTEXT)))
+    assert any("Index Cond" in line[0] for line in plan), plan

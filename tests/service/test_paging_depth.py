@@ -11,11 +11,12 @@ import asyncpg
 import pytest
 from crm_kit.database.statements import DIALECT, Statement, compile_statement
 from crm_kit.paging import (
+    Cursor,
     ListRequest,
     Order,
     OrderColumn,
     PageTokens,
-    Position,
+    cut_page,
     null_pattern,
     page_statement,
     parse_order_by,
@@ -106,10 +107,11 @@ async def database(servers: Servers) -> AsyncIterator["Connection"]:
     await connection.close()
 
 
-def page_query(order: Order, position: Position | None) -> tuple[Statement, list[Any]]:
+def page_query(order: Order, cursor: Cursor) -> tuple[Statement, list[Any]]:
+    direction, position = order.reversed() if cursor.backward else order, cursor.position
     nulls = None if position is None else null_pattern(position)
-    statement = compile_statement(page_statement(BASE, order, nulls, "size"))
-    values = {"tenant_id": TENANT, "size": PAGE} | (position_values(position) if position else {})
+    statement = compile_statement(page_statement(BASE, direction, nulls, "size"))
+    values = {"tenant_id": TENANT, "size": PAGE + 1} | position_values(position or ())
     return statement, statement.arguments(values)
 
 
@@ -123,19 +125,21 @@ def expected(order: Order) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+@pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("text", INDEXES)
-async def test_pages_give_every_row_once_and_in_order(database: "Connection", text: str) -> None:
+async def test_pages_give_every_row_once_and_in_order(database: "Connection", text: str, backward: bool) -> None:
     order = parse_order_by(text, ALLOWED, "id")
     request = ListRequest("leads", TENANT, "", order.text)
     seen: list[UUID] = []
-    position: Position | None = None
-    while True:
-        statement, arguments = page_query(order, position)
-        rows = await database.fetch(statement.sql, *arguments)
-        seen += [row["id"] for row in rows]
-        if len(rows) < PAGE:
-            break
-        position = TOKENS.read(TOKENS.issue(request, order.position_of(dict(rows[-1]))), request, order)
+    token = TOKENS.issue(request, Cursor(backward=backward))
+    while token:
+        cursor = TOKENS.read(token, request, order)
+        statement, arguments = page_query(order, cursor)
+        fetched = [dict(row) for row in await database.fetch(statement.sql, *arguments)]
+        rows, following, previous = cut_page(fetched, PAGE, cursor, order)
+        ids = [row["id"] for row in rows]
+        seen = [*ids, *seen] if backward else [*seen, *ids]
+        token = TOKENS.issue(request, previous if backward else following)
     assert seen == expected(order)
 
 
@@ -148,14 +152,17 @@ def rows_read(plan: dict[str, Any]) -> Iterator[int]:
         yield from rows_read(inner)
 
 
+@pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("depth", [0, ROWS // 4, ROWS // 2 - 25, ROWS * 3 // 4, ROWS - 100])
 @pytest.mark.parametrize("text", INDEXES)
-async def test_a_page_reads_few_rows_however_deep_it_is(database: "Connection", text: str, depth: int) -> None:
+async def test_a_page_reads_few_rows_however_deep_it_is(
+    database: "Connection", text: str, depth: int, backward: bool
+) -> None:
     order = parse_order_by(text, ALLOWED, "id")
     found = {row["id"]: row for row in (lead(index) for index in range(ROWS))}
     position = order.position_of(found[expected(order)[depth]])
-    statement, arguments = page_query(order, position)
+    statement, arguments = page_query(order, Cursor(position, backward))
     plan = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *arguments)
     read = sum(rows_read(json.loads(plan)[0]["Plan"]))
     ranges = 2 * len(order.terms)
-    assert read <= ranges * PAGE, plan
+    assert read <= ranges * (PAGE + 1), plan

@@ -9,6 +9,7 @@ from pathlib import Path
 from crm_local.failure import LocalFailure
 
 CANDIDATES = ("postgres", "nobody")
+HANDED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ def unprivileged_account() -> Account | None:
     )
 
 
+def plain_environment() -> dict[str, str]:
+    """What PostgreSQL gets of our environment: where things are, and no more of what was meant for us."""
+    found = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    return found | {"LC_ALL": "C", "TZ": "UTC"}
+
+
 def may_work_in(folder: Path, account: Account | None) -> bool:
     """Whether `account` can enter `folder` and write there. Tried, not computed: ACLs and mounts count too."""
     return _succeeds(account, "/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(folder))
@@ -52,6 +59,7 @@ def _succeeds(account: Account | None, *command: str) -> bool:
             subprocess.run(  # noqa: S603 -- fixed programs; the only argument is one of our own paths
                 command,
                 cwd="/",
+                env=plain_environment(),
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
@@ -75,7 +83,15 @@ def _succeeds(account: Account | None, *command: str) -> bool:
 
 def _may_change_user(account: Account) -> bool:
     try:
-        subprocess.run(["/bin/true"], cwd="/", user=account.uid, group=account.gid, extra_groups=[], check=False)
+        subprocess.run(
+            ["/bin/true"],
+            cwd="/",
+            env=plain_environment(),
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            check=False,
+        )
     except PermissionError:
         return False
     return True

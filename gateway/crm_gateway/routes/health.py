@@ -2,8 +2,9 @@
 
 import asyncio
 
+from crm_kit.rpc.channels import ServiceChannel
 from fastapi import APIRouter, Request, Response
-from grpc.aio import AioRpcError, Channel
+from grpc.aio import AioRpcError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from crm_gateway.channels import Channels
@@ -30,11 +31,11 @@ async def ready(request: Request, response: Response) -> dict[str, object]:
     return {"status": "SERVING" if serving else "NOT_SERVING", "services": services}
 
 
-async def _state(channel: Channel) -> str:
+async def _state(channel: ServiceChannel) -> str:
+    request = health_pb2.HealthCheckRequest(service="")
     try:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=""), timeout=_CHECK_SECONDS
-        )
+        async with channel.plain(_CHECK_SECONDS) as plain:
+            answer = await health_pb2_grpc.HealthStub(plain).Check(request, timeout=_CHECK_SECONDS)
     except AioRpcError:
         return "UNREACHABLE"
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))

@@ -18,7 +18,7 @@ from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.openapi.responses import failures
 from crm_gateway.problems import Problem, ProblemError
 from crm_gateway.settings import Settings
-from crm_gateway.transcode.dispatch import call_of, check_content_type, metadata_of, timeout_of
+from crm_gateway.transcode.dispatch import check_content_type, metadata_of, timeout_of
 from crm_gateway.transcode.encoder import json_bytes
 from crm_gateway.transcode.operations import Operation
 
@@ -38,7 +38,7 @@ class Sessions:
         by_rpc = {each.rpc.full_name: each for each in operations}
         names = ("CreateToken", "RefreshToken", "RevokeToken")
         self._operations = {name: by_rpc[f"{_SERVICE}.{name}"] for name in names}
-        self._calls = {name: call_of(each, channels) for name, each in self._operations.items()}
+        self._calls = {name: channels.call_of(each.rpc) for name, each in self._operations.items()}
         self._settings = settings
         self._encode = self._operations["CreateToken"].encode
 
@@ -46,9 +46,10 @@ class Sessions:
         """The response of a call to the issuer; ProblemError when it refuses."""
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
         try:
-            return await self._calls[name](request, metadata=metadata_of(exchange), timeout=seconds)
+            message, _ = await self._calls[name](request, metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(self._operations[name].problem_of(error)) from error
+        return message
 
     async def credentials(self, exchange: Exchange) -> Message:
         """The body: tenant, login and password."""

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import grpc
 from crm.customer.v1 import imports_pb2 as pb
-from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
+from crm_kit.rpc.channels import ServiceChannel
+from crm_kit.rpc.methods import methods_of
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
@@ -33,6 +34,7 @@ _NAMES = {
 }
 _MAX_NAME = 255
 _FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
+_METHODS = {each.name: each for each in methods_of(pb.DESCRIPTOR.services_by_name["ImportService"])}
 _encode = Encoders().of(pb.Upload.DESCRIPTOR)
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD = {
@@ -176,9 +178,11 @@ def _declared(exchange: Exchange, limit: int) -> int:
 
 
 async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Any:
-    stub = ImportServiceStub(request.app.state.channels["customer"])
-    timeout = request.app.state.settings.request_timeout
+    channel: ServiceChannel = request.app.state.channels["customer"]
+    method, seconds = _METHODS[name], request.app.state.settings.request_timeout
     try:
-        return await getattr(stub, name)(message, metadata=metadata_of(exchange), timeout=timeout)
+        data = message.SerializeToString()
+        reply = await channel.call(method.path, data, metadata=metadata_of(exchange), seconds=seconds)
     except grpc.aio.AioRpcError as error:
         raise ProblemError(from_rpc_error(error)) from error
+    return method.response.FromString(reply.data)

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import grpc
-from google.protobuf import message_factory
 
 from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
-from crm_gateway.channels import Call, Channels
+from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import Problem, ProblemError, malformed
@@ -26,8 +25,6 @@ _TIMEOUT = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 _WATCH_AFTER = 0.05  # seconds; most calls end sooner and need no watch on the client
 _REPLAYED = (b"idempotent-replayed", b"true")
 
-Metadata = list[tuple[str, str]]
-
 
 class Dispatcher:
     """Serves the RPCs of a contract over REST."""
@@ -36,7 +33,7 @@ class Dispatcher:
         self, operations: Iterable[Operation], channels: Channels, admission: Admission, settings: Settings
     ) -> None:
         served = list(operations)
-        self._calls: dict[Operation, Call] = {each: call_of(each, channels) for each in served}
+        self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
         self._admission = admission
         self._timeout = settings.request_timeout
@@ -106,50 +103,52 @@ class Dispatcher:
     async def _call_traced(
         self, operation: Operation, request: Any, exchange: Exchange, trace_parent: str
     ) -> tuple[Any, bool]:
-        call = self._calls[operation](
-            request,
-            metadata=metadata_of(exchange, trace_parent),
-            timeout=timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout),
-        )
-        watch = _Watch(exchange, call)
+        seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout)
+        metadata = metadata_of(exchange, trace_parent)
+        watch = _Watch(exchange)
         try:
-            response = await call
+            message, replayed = await self._calls[operation](request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(operation.problem_of(error)) from error
         except asyncio.CancelledError:
-            if watch.gone:
-                raise Disconnected from None
+            watch.raise_if_gone()
             raise
         finally:
             watch.stop()
-        return response, operation.rpc.is_keyed and await _is_replayed(call)
+        return message, operation.rpc.is_keyed and replayed
 
 
 class _Watch:
-    """Cancels a call when its client goes away; begins to look only once the call is slow."""
+    """Cancels the task that made it when its client goes away; begins to look only once the call is slow."""
 
-    __slots__ = ("_call", "_exchange", "_later", "_task", "gone")
+    __slots__ = ("_exchange", "_gone", "_later", "_task", "_watching")
 
-    def __init__(self, exchange: Exchange, call: Any) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._call = call
-        self._task: asyncio.Task[None] | None = None
-        self.gone = False
+        self._task = asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+        self._gone = False
         self._later = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._begin)
 
     def _begin(self) -> None:
-        self._task = asyncio.create_task(self._look())
+        self._watching = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
         while (await self._exchange.receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
-        self._call.cancel()
+        if self._task is not None:
+            self._gone = True
+            self._task.cancel()
+
+    def raise_if_gone(self) -> None:
+        """Raise Disconnected when it was this watch, and nobody else, that cancelled the task."""
+        if self._gone and self._task is not None and not self._task.uncancel():
+            raise Disconnected from None
 
     def stop(self) -> None:
         self._later.cancel()
-        if self._task is not None:
-            self._task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
 
 
 def trace_parent_of(exchange: Exchange) -> str:
@@ -161,29 +160,17 @@ def trace_parent_of(exchange: Exchange) -> str:
 def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata:
     """What the services learn of the request besides its message; the client's trace unless another is given."""
     headers = exchange.headers
-    metadata: Metadata = [("x-request-id", exchange.request_id)]
+    metadata: Metadata = {"x-request-id": exchange.request_id}
     if (authorization := headers.get(b"authorization")) is not None and _VISIBLE.fullmatch(authorization):
-        metadata.append(("authorization", authorization.decode()))
+        metadata["authorization"] = authorization.decode()
     if (key := headers.get(b"idempotency-key")) is not None:
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ProblemError(malformed("Idempotency-Key", "format", "idempotency_key"))
-        metadata.append(("idempotency-key", key.decode()))
+        metadata["idempotency-key"] = key.decode()
     trace = trace_parent_of(exchange) if trace_parent is None else trace_parent
     if trace:
-        metadata.append(("traceparent", trace))
+        metadata["traceparent"] = trace
     return metadata
-
-
-def call_of(operation: Operation, channels: Channels) -> Call:
-    """How the RPC of an operation is called."""
-    request = message_factory.GetMessageClass(operation.rpc.request)
-    response = message_factory.GetMessageClass(operation.rpc.response)
-    call: Call = channels[operation.rpc.owner].unary_unary(
-        operation.rpc.path,
-        request_serializer=request.SerializeToString,
-        response_deserializer=response.FromString,
-    )
-    return call
 
 
 def _verbs(match: Match[Operation]) -> tuple[str, ...]:
@@ -213,10 +200,3 @@ def timeout_of(header: bytes | None, longest: float) -> float:
     if not _TIMEOUT.fullmatch(header) or float(header) <= 0:
         raise ProblemError(malformed("X-Request-Timeout", "format", "timeout"))
     return min(longest, float(header))
-
-
-async def _is_replayed(call: Any) -> bool:
-    for metadata in (await call.initial_metadata(), await call.trailing_metadata()):
-        if metadata is not None and metadata.get("idempotent-replayed") == "true":
-            return True
-    return False

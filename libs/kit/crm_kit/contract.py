@@ -30,7 +30,7 @@ _HTTP: Any = annotations_pb2.http
 
 VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1")
 REASON_PREFIX = "ERROR_REASON_"
-PERMISSION = re.compile(r"public|authenticated|internal|[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+PERMISSION = re.compile(r"public|authenticated|internal|resource|[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 REASON = re.compile(r"[A-Z][A-Z0-9_]+")
 ROUTE_VARIABLE = re.compile(r"\{([a-z0-9_.]+)(?:=[^}]*)?\}")
 TIMESTAMP = ".google.protobuf.Timestamp"
@@ -197,7 +197,7 @@ def _policy_problems(rpc: Rpc) -> Iterator[str]:
     if not rpc.permission:
         yield "no (crm.options.v1.permission): nobody may call it"
     elif not PERMISSION.fullmatch(rpc.permission):
-        yield f"permission {rpc.permission!r} is not <resource>.<verb>, public, authenticated or internal"
+        yield f"permission {rpc.permission!r} is not <resource>.<verb>, public, authenticated, internal or resource"
     if rpc.idempotency == options_pb2.IDEMPOTENCY_UNSPECIFIED:
         yield "no (crm.options.v1.idempotency): say what a repeated call does"
     if rpc.route[0] == "get" and rpc.idempotency not in (
@@ -213,6 +213,8 @@ def _route_problems(rpc: Rpc, contracts: Contracts) -> Iterator[str]:
         if verb:
             yield "an internal rpc has no route"
         return
+    if rpc.method.client_streaming:
+        yield "a stream of requests has no form in REST: such an rpc is internal"
     if not verb:
         yield "no (google.api.http) route, and it is not internal"
         return
@@ -266,6 +268,7 @@ def _list_problems(rpc: Rpc) -> Iterator[str]:
         (rpc.request, "page_size", FieldDescriptorProto.TYPE_INT32),
         (rpc.request, "page_token", FieldDescriptorProto.TYPE_STRING),
         (rpc.response, "next_page_token", FieldDescriptorProto.TYPE_STRING),
+        (rpc.response, "prev_page_token", FieldDescriptorProto.TYPE_STRING),
     ):
         field = _field(message, name)
         if field is None or field.type != kind:

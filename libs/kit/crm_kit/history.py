@@ -15,7 +15,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from crm_kit.listing import Listing, PageOf
+from crm_kit.listing import Listing, Page, PageOf
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
 
@@ -71,12 +71,12 @@ HISTORY = Listing(
 
 async def list_changes(
     reader: Reader, resource_type: str, id: UUID, *, page_size: int, page_token: str, tokens: PageTokens
-) -> tuple[list[change_pb2.Change], str]:
+) -> Page[change_pb2.Change]:
     """A page of one resource's changes, newest first, as the contract has them."""
-    rows, next_token = await HISTORY.page(
+    page = await HISTORY.page(
         reader, PageOf(page_size, page_token), tokens, resource_type=resource_type, resource_id=id
     )
-    return [change_to_pb(row) for row in rows], next_token
+    return Page([change_to_pb(row) for row in page.rows], page.next_token, page.prev_token)
 
 
 def change_to_pb(row: Record) -> change_pb2.Change:

@@ -5,29 +5,35 @@ A resource declares its `Listing` once; statements are compiled once per scope, 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Select
+import orjson
+from sqlalchemy import Integer, Select, bindparam, func, select
 
 from crm_kit.database.connections import Record
-from crm_kit.database.statements import statement
+from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import Reader
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
+from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.paging import (
     ListRequest,
     Order,
     OrderColumn,
     PageTokens,
+    cut_page,
     null_pattern,
     page_size_of,
     page_statement,
     parse_order_by,
     position_values,
 )
+
+Row = TypeVar("Row")
+MAX_EXACT_COUNT = 10_000
 
 
 class Asked(Protocol):
@@ -53,6 +59,23 @@ class PageOf:
     order_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """One page of a list, in its order. A token is empty where there is no other page on its side."""
+
+    rows: list[Row]
+    next_token: str
+    prev_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows there are. What is not `exact` is an estimate of more than 10,000 and never below that."""
+
+    total: int
+    exact: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """How one resource is listed.
@@ -67,31 +90,70 @@ class Listing:
     orders: Mapping[str, OrderColumn]
     default_order: str = "create_time desc"
 
-    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> tuple[list[Record], str]:
-        """One page of rows, and the token of the next page or an empty string."""
+    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
+        """One page of rows, with the tokens of the next page and of the one before."""
         size = page_size_of(asked.page_size)
-        tree = parse_filter(asked.filter, self.fields) if asked.filter else EVERYTHING
+        tree = self._tree(asked.filter)
         order = parse_order_by(asked.order_by, self.orders, self.default_order)
         request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text)
-        position = tokens.read(asked.page_token, request, order)
+        cursor = tokens.read(asked.page_token, request, order)
+        position = cursor.position
         nulls = None if position is None else null_pattern(position)
-        query = select_page(self, reader.scope, Shaped.of(tree), order, nulls)
-        values: dict[str, Any] = binds | filter_values(tree) | {"page_limit": size + 1}
-        if position is not None:
-            values |= position_values(position)
-        rows = await reader.all(query, **values)
-        if len(rows) <= size:
-            return rows, ""
-        rows = rows[:size]
-        return rows, tokens.issue(request, order.position_of(dict(rows[-1])))
+        direction = order.reversed() if cursor.backward else order
+        query = select_page(self, reader.scope, Shaped.of(tree), direction, nulls)
+        values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
+        fetched = await reader.all(query, **values | position_values(position or ()))
+        rows, following, previous = cut_page(fetched, size, cursor, order)
+        return Page(rows, tokens.issue(request, following), tokens.issue(request, previous))
+
+    async def count(self, reader: Reader, filter: str, **binds: Any) -> Count:
+        """How many rows the filter takes of those the reader may see: counted to 10,000, then estimated.
+
+        The estimate is the planner's, for the same statement: it knows how values are distributed, but not how
+        conditions go together, and nothing of how often a text contains another.
+        """
+        tree = self._tree(filter)
+        scope, filtered = reader.scope, Shaped.of(tree)
+        values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
+        (counted,) = await reader.all(count_rows(self, scope, filtered), **values, count_limit=MAX_EXACT_COUNT + 1)
+        total: int = counted[0]
+        if total <= MAX_EXACT_COUNT:
+            return Count(total, exact=True)
+        (plan,) = await reader.all(explained(select_rows(self, scope, filtered)), **values)
+        return Count(max(MAX_EXACT_COUNT, orjson.loads(plan[0])[0]["Plan"]["Plan Rows"]), exact=False)
+
+    def _tree(self, filter: str) -> Filter:
+        return parse_filter(filter, self.fields) if filter else EVERYTHING
+
+
+def context_of(reader: Reader) -> FilterContext:
+    """What the words of a filter stand for when this reader asks."""
+    return FilterContext(reader.now, me=reader.actor.user_id, team_ids=reader.actor.access.team_ids)
 
 
 @statement
 def select_page(
     listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
 ) -> Select[Any]:
-    tree: Filter = filtered.tree
+    return page_statement(_filtered_rows(listing, scope, filtered.tree), order, nulls, "page_limit")
+
+
+@statement
+def select_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    return _filtered_rows(listing, scope, filtered.tree)
+
+
+@statement
+def count_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    limited = _filtered_rows(listing, scope, filtered.tree).limit(bindparam("count_limit", type_=Integer))
+    return select(func.count()).select_from(limited.subquery("counted"))
+
+
+def explained(query: Statement) -> Statement:
+    """What the planner expects of a statement, as JSON."""
+    return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.names, query.constants)
+
+
+def _filtered_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
     base = listing.rows(scope, fields_of(tree))
-    if tree is not EVERYTHING:
-        base = base.where(compile_sql(tree, listing.fields)[0])
-    return page_statement(base, order, nulls, "page_limit")
+    return base if tree is EVERYTHING else base.where(compile_sql(tree, listing.fields))

@@ -111,6 +111,12 @@ class Money:
         return other.amount
 
 
+def check_minor_unit(money: Money, *, field: str) -> None:
+    """InvalidArgument naming `field` when an amount is finer than the currency's smallest unit."""
+    if money.rounded() != money:
+        raise invalid_field(f"{field}.amount", "minor_unit", f"{money} is finer than the currency's smallest unit")
+
+
 def total(amounts: Iterable[Money], currency_code: str) -> Money:
     """The sum, zero of that currency when there is nothing to add."""
     return sum(amounts, Money.zero(currency_code))

@@ -1,7 +1,8 @@
 """Keyset paging: a page starts after the last row of the page before, wherever that row is by now.
 
 Rows inserted while a caller pages are neither doubled nor skipped, and page 1000 costs what page 1 costs.
-Nulls come last in both directions. Token and predicate know the position only by the values of the last row.
+Nulls come last, ascending and descending. Token and predicate know the position only by the values of a row.
+A page backward is read in the reversed order, in which nulls come first, and turned round.
 """
 
 import hashlib
@@ -9,10 +10,8 @@ import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,17 +29,16 @@ from sqlalchemy import (
 )
 
 from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.packing import OrderValue, pack, unpack
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 MAX_ORDER_TERMS = 5
 
-OrderValue = str | int | Decimal | datetime | date | UUID | None
 Position = tuple[OrderValue, ...]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MAC_BYTES = 16
+_DIRECTIONS = {False: b">", True: b"<"}
 _ORDER_TERM = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)(?:\s+(asc|desc))?\s*")
 
 
@@ -49,6 +47,15 @@ def page_size_of(asked: int) -> int:
     if asked < 0:
         raise invalid_field("page_size", "range", "must not be negative")
     return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+class Keyed(Protocol):
+    """A row, or whatever else has values by name."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+Row = TypeVar("Row", bound=Keyed)
 
 
 # --- order
@@ -69,12 +76,15 @@ class OrderTerm:
     name: str
     column: OrderColumn
     descending: bool = False
+    nulls_first: bool = False
 
     def clause(self) -> UnaryExpression[Any]:
-        """Nulls last. It is not said of columns without nulls: that would keep a plain index from serving."""
+        """For `ORDER BY`. Of columns without nulls it does not say where they go: no plain index would serve."""
         expression = self.column.expression
         directed = expression.desc() if self.descending else expression.asc()
-        return directed.nulls_last() if self.column.nullable else directed
+        if not self.column.nullable:
+            return directed
+        return directed.nulls_first() if self.nulls_first else directed.nulls_last()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,15 @@ class Order:
         """For `ORDER BY`."""
         return [term.clause() for term in self.terms]
 
-    def position_of(self, row: Mapping[str, Any]) -> Position:
+    def reversed(self) -> "Order":
+        """The same rows from the last to the first."""
+        return Order(
+            tuple(
+                replace(term, descending=not term.descending, nulls_first=not term.nulls_first) for term in self.terms
+            )
+        )
+
+    def position_of(self, row: Keyed) -> Position:
         """Where a row stands: its values of the order's fields."""
         return tuple(row[term.name] for term in self.terms)
 
@@ -182,8 +200,7 @@ def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | No
     ]
     merged = union_all(*parts).subquery("page")
     clauses = [
-        OrderTerm(term.name, OrderColumn(merged.c[term.name], term.column.nullable), term.descending).clause()
-        for term in order.terms
+        replace(term, column=OrderColumn(merged.c[term.name], term.column.nullable)).clause() for term in order.terms
     ]
     return select(merged).order_by(*clauses).limit(count)
 
@@ -195,7 +212,7 @@ def _ranges(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
     start = len(terms)
     while start > 0:
         # The longest run of one direction that ends here is one row comparison. A column with nulls can only
-        # begin it: the comparison is never true of a row with a null there, and `_after` adds those rows.
+        # begin it: the comparison is never true of a row with a null there, and `_after` knows about those rows.
         end, start = start, start - 1
         while start > 0 and not nulls[start - 1] and _continues(terms[start - 1], terms[start]):
             start -= 1
@@ -205,12 +222,12 @@ def _ranges(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
 
 
 def _after(run: tuple[OrderTerm, ...], index: int, is_null: bool) -> list[ColumnElement[bool]]:
-    """Rows after the position in the fields of one run: of a nullable column the greater ones, then the nulls."""
-    column = run[0].column
+    """Rows after the position in the fields of one run; those with a null come after all others, or before them."""
+    first = run[0]
     if is_null:
-        return []
+        return [first.column.expression.is_not(None)] if first.nulls_first else []
     after = [_row_comparison(run, index)]
-    return [*after, column.expression.is_(None)] if column.nullable else after
+    return [*after, first.column.expression.is_(None)] if first.column.nullable and not first.nulls_first else after
 
 
 def _row_comparison(run: tuple[OrderTerm, ...], index: int) -> ColumnElement[bool]:
@@ -245,12 +262,43 @@ def _check_pattern(order: Order, nulls: tuple[bool, ...]) -> None:
             raise ValueError(f"{term.name} is never null, the position says it is")
 
 
+# --- pages in both directions
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page starts: after the row at `position`, or `backward` before it.
+
+    Without a position it is the first page, or backward the last.
+    """
+
+    position: Position | None = None
+    backward: bool = False
+
+
+def cut_page(
+    fetched: Sequence[Row], size: int, cursor: Cursor, order: Order
+) -> tuple[list[Row], Cursor | None, Cursor | None]:
+    """A page's rows in the order of the list, where the next page starts, and where the one before.
+
+    `fetched` are up to `size + 1` rows from the cursor on, in its direction: one too many says that there are
+    more. On the other side there is the row that the cursor came from, unless it has gone since.
+    """
+    rows, more, came_from = list(fetched[:size]), len(fetched) > size, cursor.position is not None
+    if cursor.backward:
+        rows.reverse()
+    has_next, has_previous = (came_from, more) if cursor.backward else (more, came_from)
+    # Where a page is empty all other rows are on the side it came from: they begin, or end, with the list.
+    first, last = (order.position_of(rows[0]), order.position_of(rows[-1])) if rows else (None, None)
+    return rows, Cursor(last) if has_next else None, Cursor(first, backward=True) if has_previous else None
+
+
 # --- page tokens
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """What a page token is good for: the next page of this list, for this tenant, filter and order."""
+    """What a page token is good for: another page of this list, for this tenant, filter and order."""
 
     list_name: str
     tenant_id: UUID
@@ -259,7 +307,7 @@ class ListRequest:
 
 
 class PageTokens:
-    """Makes and reads page tokens: the last row's values, signed together with the request they continue.
+    """Makes and reads page tokens: direction and values of a row, signed together with the request they continue.
 
     The signature is HMAC-SHA256, cut to 128 bits (RFC 2104 section 5). A token is readable by who has it;
     it says no more than the row the caller has already been given.
@@ -270,18 +318,20 @@ class PageTokens:
             raise ValueError("the key of page tokens has fewer than 16 bytes")
         self._key = key
 
-    def issue(self, request: ListRequest, position: Position) -> str:
-        """The token of the page after the row at `position`; base64url without padding."""
-        body = b"".join(_pack(value) for value in position)
+    def issue(self, request: ListRequest, cursor: Cursor | None) -> str:
+        """The token of the page that starts there, base64url without padding; empty when there is none."""
+        if cursor is None:
+            return ""
+        body = _DIRECTIONS[cursor.backward] + pack(cursor.position or ())
         return urlsafe_b64encode(self._mac(request, body) + body).rstrip(b"=").decode()
 
-    def read(self, token: str, request: ListRequest, order: Order) -> Position | None:
-        """The position a token stands for; None for the first page (an empty token).
+    def read(self, token: str, request: ListRequest, order: Order) -> Cursor:
+        """Where the page of a token starts; an empty token is the first page's.
 
         InvalidArgument with reason INVALID_PAGE_TOKEN unless this key signed it for this very request.
         """
         if not token:
-            return None
+            return Cursor()
         try:
             signed = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except ValueError:
@@ -289,10 +339,10 @@ class PageTokens:
         mac, body = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(request, body)):
             raise _refused()
-        position = _unpack(body)
-        if len(position) != len(order.terms):
+        position = unpack(body[1:])
+        if position and len(position) != len(order.terms):
             raise _refused()
-        return position
+        return Cursor(position or None, backward=body[:1] == _DIRECTIONS[True])
 
     def _mac(self, request: ListRequest, body: bytes) -> bytes:
         parts = (request.list_name, str(request.tenant_id), request.filter, request.order_by)
@@ -308,60 +358,3 @@ def _refused() -> InvalidArgument:
         "was not made for this list, filter and order: ask for the first page again, without a token",
         reason="INVALID_PAGE_TOKEN",
     )
-
-
-def _pack(value: OrderValue) -> bytes:
-    """One letter for the type, two bytes for the length, the value."""
-    kind, content = _packed(value)
-    return kind + len(content).to_bytes(2, "big") + content
-
-
-def _packed(value: OrderValue) -> tuple[bytes, bytes]:
-    match value:
-        case None:
-            return b"n", b""
-        case str():
-            return b"s", value.encode()
-        case bool():
-            return b"b", bytes([value])
-        case int():
-            return b"i", str(value).encode()
-        case Decimal():
-            return b"d", str(value).encode()
-        case UUID():
-            return b"u", value.bytes
-        case datetime():
-            return b"t", str((value - _EPOCH) // _MICROSECOND).encode()
-        case date():
-            return b"c", str(value.toordinal()).encode()
-    raise TypeError(f"rows cannot be ordered by a {type(value).__name__}")
-
-
-def _unpack(body: bytes) -> Position:
-    values: list[OrderValue] = []
-    while body:
-        length = int.from_bytes(body[1:3], "big")
-        values.append(_unpacked(body[:1], body[3 : 3 + length]))
-        body = body[3 + length :]
-    return tuple(values)
-
-
-def _unpacked(kind: bytes, content: bytes) -> OrderValue:
-    match kind:
-        case b"n":
-            return None
-        case b"s":
-            return content.decode()
-        case b"b":
-            return content == b"\x01"
-        case b"i":
-            return int(content)
-        case b"d":
-            return Decimal(content.decode())
-        case b"u":
-            return UUID(bytes=content)
-        case b"t":
-            return _EPOCH + int(content) * _MICROSECOND
-        case b"c":
-            return date.fromordinal(int(content))
-    raise ValueError(f"{kind!r} is no kind of value")

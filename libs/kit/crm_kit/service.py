@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.tokens import FetchKeys
+from crm_kit.resource.servicer import ResourceServicer
+from crm_kit.resource.writing import Resource
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
@@ -36,6 +38,7 @@ log = structlog.get_logger()
 Work = Coroutine[Any, Any, None]
 Job = Callable[[], Work]
 CHECK_SECONDS = 1.0
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Service:
     directory: Directory = field(init=False)
     consumers: Consumers = field(init=False)
     servicers: list[Servicer] = field(default_factory=list)
+    # What it declared: served by `crm.resource.v1`.
+    resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -89,8 +94,12 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
-    server = Server(settings.listen_address, connection_max_age_seconds=settings.connection_max_age_seconds)
-    await server.start(service.servicers, pipeline)
+    server = Server(
+        settings.listen_address,
+        connection_max_age_seconds=settings.connection_max_age_seconds,
+        links=settings.links,
+    )
+    await server.start([*service.servicers, ResourceServicer(service.resources)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
     tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]
@@ -176,9 +185,16 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                 await asyncio.wait_for(broker.changed.wait(), CHECK_SECONDS)
             broker.changed.clear()
     finally:
-        for task in working:
+        await end(working)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: one cancellation is not enough where `wait_for` of Python 3.11 loses it."""
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def background(service: Service, client: Client) -> list[Work]:

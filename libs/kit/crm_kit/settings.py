@@ -35,6 +35,8 @@ class ServiceSettings(BaseSettings):
     trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
     drain_seconds: float = Field(default=20, ge=0, le=300)
     connection_max_age_seconds: int = Field(default=300, ge=10)
+    # Whether callers may send many calls over one stream; without it each call is one of gRPC's own.
+    links: bool = True
 
     @field_validator("listen_address")
     @classmethod

@@ -19,8 +19,11 @@ from crm_customer.directory.tokens.signing_keys import SigningKeys, derived_key
 from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import ImportWorker
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
+from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.servicer import ContactServicer
+from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
@@ -39,6 +42,7 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
+    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS]
     issuer = build_issuer(service, settings)
     service.servicers += [
         TenantServicer(service.directory),

@@ -7,15 +7,18 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.scoring.v1 import events_pb2 as scoring
+from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 from google.protobuf.message import Message
 
+from crm_customer.records.accounts.model import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
 
+Tier = scores_pb2.ValueTierScore
 Effect = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 
 DEAL = ("opportunity.amount", "opportunity.close_reason")
@@ -24,6 +27,8 @@ CASE = ("case.number", "case.kind", "case.priority")
 TIMELINE: Sequence[EventKind] = (
     EventKind(customer.AccountCreated, "account.id", "account.display_name", ("account.status",)),
     EventKind(customer.AccountStatusChanged, "account.id", "account.display_name", ("old_status", "account.status")),
+    EventKind(customer.AccountArchived, "account.id", "account.display_name"),
+    EventKind(customer.AccountRestored, "account.id", "account.display_name", ("account.status",)),
     EventKind(sales.LeadConverted, "lead.account_id", "lead.display_name", ("lead.source", "lead.campaign")),
     EventKind(sales.OpportunityCreated, "opportunity.account_id", "opportunity.display_name", DEAL),
     EventKind(sales.OpportunityWon, "opportunity.account_id", "opportunity.display_name", DEAL),
@@ -31,19 +36,26 @@ TIMELINE: Sequence[EventKind] = (
     EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
     EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
     EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
-    EventKind(service_desk.CaseOpened, "case.account_id", "case.title", (*CASE, "case.channel")),
+    EventKind(service_desk.CaseCreated, "case.account_id", "case.title", (*CASE, "case.channel")),
     EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),
     EventKind(service_desk.MilestoneBreached, "case.account_id", "case.title", (*CASE, "promise=milestone.kind")),
-    EventKind(scoring.ValueTierChanged, "account_id", "", ("old_tier", "new_tier")),
+    EventKind(
+        scoring.ValueTierChanged,
+        "account_scores.account_id",
+        "",
+        ("old_tier", "new_tier=account_scores.value_tier.band"),
+    ),
 )
 
 
 async def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Accounts show their tier, and can be filtered by it."""
-    tier = text_at(payload, "new_tier").replace("UNKNOWN", "")
-    project_value_tier(work, UUID(payload.account_id), tier, version=event.aggregate_version)
+    scores = payload.account_scores
+    is_unknown = scores.value_tier.band <= Tier.TIER_UNKNOWN
+    tier = None if is_unknown else ValueTier(text_at(payload, "account_scores.value_tier.band"))
+    project_value_tier(work, UUID(scores.account_id), tier, version=event.aggregate_version)
 
 
 # What else happens on an event.

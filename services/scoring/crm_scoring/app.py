@@ -3,19 +3,23 @@
 from datetime import timedelta
 from pathlib import Path
 
+from crm_kit.background import Tenants
 from crm_kit.directory.projection import follow_directory
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.projections import Projection
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
-from crm_scoring.accounts.wire import CustomerService
+from crm_scoring.accounts.client import CustomerClient
+from crm_scoring.accounts.model import Account
+from crm_scoring.accounts.tables import accounts
 from crm_scoring.consumers import follow_accounts, follow_facts
+from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
-from crm_scoring.scores.credit import CreditRules
-from crm_scoring.scores.model import ScoringRules
 from crm_scoring.scores.rescoring import Rescoring
+from crm_scoring.scores.scoring import ScoringRules
 from crm_scoring.scores.servicer import ScoreServicer
 from crm_scoring.scores.value_tier import TierThresholds
 from crm_scoring.settings import ScoringSettings
@@ -29,12 +33,12 @@ def build(settings: ScoringSettings) -> Service:
     service = Service("scoring", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     peer = ServiceClient(settings.customer_address)
-    customer = CustomerService(peer)
+    known = Projection(accounts, Account, CustomerClient(peer).get_account)
     service.servicers = [
-        ScoreServicer(tokens, customer),
+        ScoreServicer(tokens, known),
         CreditServicer(
             tokens,
-            customer,
+            known,
             rules=credit_rules(settings),
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
         ),
@@ -42,7 +46,8 @@ def build(settings: ScoringSettings) -> Service:
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers)
     follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)
-    service.jobs.append(Rescoring(service.database, service.clock, scoring_rules(settings)).run)
+    rescoring = Rescoring(Tenants(service.database, service.clock), scoring_rules(settings))
+    service.jobs.append(rescoring.job.run)
     service.closers.append(peer.close)
     return service
 
@@ -53,16 +58,16 @@ def scoring_rules(settings: ScoringSettings) -> ScoringRules:
         settings.tier_key_percent,
         settings.tier_major_percent,
         settings.tier_standard_percent,
-        settings.least_contributing_accounts,
+        settings.min_contributing_accounts,
     )
-    return ScoringRules(settings.score_window_days, settings.least_buyers, thresholds)
+    return ScoringRules(settings.score_window_days, settings.min_buyers, thresholds)
 
 
 def credit_rules(settings: ScoringSettings) -> CreditRules:
     """When an order may go out on credit in this installation."""
     return CreditRules(
         tolerance_percent=settings.credit_tolerance_percent,
-        most_overdue_days=settings.credit_overdue_days,
+        max_overdue_days=settings.credit_max_overdue_days,
         unlimited_without_limit=settings.credit_without_limit == "APPROVED",
     )
 

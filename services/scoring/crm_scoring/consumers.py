@@ -1,35 +1,40 @@
 """What the scoring service does on the events of the others."""
 
+from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
+from crm.sales.v1 import orders_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
+from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
+from crm_kit.projections import put_newest
 
-from crm_scoring.accounts.commands import project_account
+from crm_scoring.accounts.tables import accounts
 from crm_scoring.accounts.wire import account_from_pb
 from crm_scoring.credit.commands import add_payment, put_order
+from crm_scoring.credit.model import OrderState
 from crm_scoring.credit.wire import allocations, order_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
-AccountEvent = customer.AccountCreated | customer.AccountUpdated | customer.AccountStatusChanged
-CaseEvent = service_desk.CaseOpened | service_desk.CaseClosed
+CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
 
 
 def follow_accounts(consumers: Consumers) -> None:
     """Subscribe to who accounts are and who owns them."""
 
-    async def account_changed(work: UnitOfWork, event: Event, changed: AccountEvent) -> None:
-        project_account(work, account_from_pb(changed.account), version=event.aggregate_version)
+    def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
+        put_newest(work, accounts, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
 
-    consumers.on(customer.AccountCreated, account_changed)
-    consumers.on(customer.AccountUpdated, account_changed)
-    consumers.on(customer.AccountStatusChanged, account_changed)
+    for payload in events_carrying(customer, accounts_pb2.Account):
+        consumers.project(payload, account_changed)
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
@@ -39,16 +44,19 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderReleased) -> None:
+    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderPlaced | sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, released.order, holds=True))
-        put_order(work, order_credit(event, released.order, "RELEASED"))
+        put_order(work, order_credit(event, released.order, OrderState.RELEASED))
 
-    async def order_held(work: UnitOfWork, event: Event, held: sales.OrderHeld) -> None:
-        put_order(work, order_credit(event, held.order, "HELD"))
+    async def order_placed(work: UnitOfWork, event: Event, placed: sales.OrderPlaced) -> None:
+        if placed.order.state == orders_pb2.Order.STATE_ON_HOLD:
+            put_order(work, order_credit(event, placed.order, OrderState.HELD))
+        else:
+            await order_released(work, event, placed)
 
     async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, cancelled.order, holds=False))
-        put_order(work, order_credit(event, cancelled.order, "CANCELLED"))
+        put_order(work, order_credit(event, cancelled.order, OrderState.CANCELLED))
 
     async def payment_received(work: UnitOfWork, event: Event, received: sales.PaymentReceived) -> None:
         payment = received.payment
@@ -59,9 +67,9 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
     async def case_changed(work: UnitOfWork, event: Event, changed: CaseEvent) -> None:
         await take_in(work, case_facts(event, changed.case))
 
+    consumers.on(sales.OrderPlaced, order_placed)
     consumers.on(sales.OrderReleased, order_released)
-    consumers.on(sales.OrderHeld, order_held)
     consumers.on(sales.OrderCancelled, order_cancelled)
     consumers.on(sales.PaymentReceived, payment_received)
-    consumers.on(service_desk.CaseOpened, case_changed)
+    consumers.on(service_desk.CaseCreated, case_changed)
     consumers.on(service_desk.CaseClosed, case_changed)

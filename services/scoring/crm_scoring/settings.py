@@ -11,8 +11,8 @@ class ScoringSettings(ServiceSettings):
     # Scores look at the facts of so many days up to today.
     score_window_days: int = Field(default=365, ge=1, le=3650)
     # With fewer than these nothing can be said relative to the others.
-    least_buyers: int = Field(default=20, ge=1)
-    least_contributing_accounts: int = Field(default=10, ge=1)
+    min_buyers: int = Field(default=20, ge=1)
+    min_contributing_accounts: int = Field(default=10, ge=1)
     # Shares of all contribution, in percent, at which a tier is full.
     tier_key_percent: Decimal = Decimal(80)
     tier_major_percent: Decimal = Decimal(95)
@@ -22,6 +22,6 @@ class ScoringSettings(ServiceSettings):
     # What is answered for an account that nobody has set a limit for.
     credit_without_limit: Literal["APPROVED", "REFUSED"] = "APPROVED"
     credit_tolerance_percent: Decimal = Field(default=Decimal(0), ge=0, le=1000)
-    credit_overdue_days: int = Field(default=30, ge=0, le=3650)
+    credit_max_overdue_days: int = Field(default=30, ge=0, le=3650)
     # How long an approved amount is kept for an order of which nothing more is heard.
     credit_reservation_minutes: float = Field(default=15, gt=0, le=10_080)

@@ -9,12 +9,11 @@ from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
-from crm_service_desk.accounts.wire import AccountBook
+from crm_service_desk.accounts.client import CustomerClient
 from crm_service_desk.calendars.servicer import CalendarServicer
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.consumers import follow_events
-from crm_service_desk.defaults import Defaults
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
 from crm_service_desk.settings import ServiceDeskSettings
 from crm_service_desk.tables import metadata
@@ -27,12 +26,11 @@ def build(settings: ServiceDeskSettings) -> Service:
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     customer = ServiceClient(settings.customer_address)
-    defaults = Defaults(service.database)
     timers = Timers(service.database)
     service.servicers = [
-        CalendarServicer(tokens, defaults),
-        ServiceLevelServicer(tokens, defaults),
-        CaseServicer(tokens, defaults, AccountBook(customer), reopen_window=timedelta(days=settings.reopen_days)),
+        CalendarServicer(tokens),
+        ServiceLevelServicer(tokens),
+        CaseServicer(tokens, CustomerClient(customer), reopen_window=timedelta(days=settings.reopen_days)),
     ]
     follow_events(service.consumers, service.directory, wake=timers.wake)
     service.jobs.append(timers.run)

@@ -65,8 +65,8 @@ async def _limit_set(scene: Scene) -> None:
     tell.step(manager.name, f"lets the new customer owe {LIMIT:,} CNY")
     path = f"/v1/accounts/{scene.account_id}/credit"
     await manager.until(path, lambda _: True, "scoring knows the account")
-    credit = await manager.post(f"{path}:setLimit", {"limit": money(LIMIT), "reason": "New, well recommended."})
-    hold(Decimal(credit["limit"]["amount"]) == LIMIT, f"the limit is {credit['limit']}")
+    credit = await manager.post(f"{path}:setLimit", {"amount": money(LIMIT), "reason": "New, well recommended."})
+    hold(Decimal(credit["amount"]["amount"]) == LIMIT, f"the limit is {credit['amount']}")
     tell.found(f"the limit is set, {Decimal(credit['used']['amount']):,} CNY of it are used")
 
 
@@ -89,7 +89,7 @@ async def _within_the_limit(scene: Scene) -> Json:
         "the order is used credit",
     )
     tell.found(f"released at once; 67,800 of 100,000 CNY are used, seen after {seconds:.1f} s")
-    hold(Decimal(credit["limit"]["amount"]) == LIMIT, "the limit has changed")
+    hold(Decimal(credit["amount"]["amount"]) == LIMIT, "the limit has changed")
     return order
 
 

@@ -11,7 +11,7 @@ import httpx
 
 Json = dict[str, Any]
 PAUSE_SECONDS = 0.05
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 # The gateway says how long to wait; longer than this nobody wants to.
 LONGEST_WAIT_SECONDS = 5
 

@@ -11,7 +11,7 @@ from tests.e2e.story.customers import import_customers
 from tests.e2e.story.deals import deal_to_money
 from tests.e2e.story.leads import lead_to_customer
 from tests.e2e.story.people import sign_in
-from tests.e2e.story.scene import Kill, People, Scene, new_run
+from tests.e2e.story.scene import RIGHTS_SECONDS, Kill, People, Scene, new_run
 from tests.e2e.story.teller import Teller
 from tests.e2e.story.whole_picture import whole_picture
 
@@ -37,6 +37,7 @@ async def play(
     teller: Teller | None = None,
     kill: Kill | None = None,
     look: Look | None = None,
+    rights_seconds: float = RIGHTS_SECONDS,
 ) -> Scene:
     """Play the story on a running platform with the demo tenant; NotAsTold when a step does not hold.
 
@@ -47,7 +48,7 @@ async def play(
     async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, event_hooks=hooks) as http:
         signed_in = await asyncio.gather(*(sign_in(http, name, login, password) for name, login in CAST.values()))
         people = People(**dict(zip(CAST, signed_in, strict=True)))
-        scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill)
+        scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill, rights_seconds)
         await import_customers(scene)
         await lead_to_customer(scene)
         await deal_to_money(scene)

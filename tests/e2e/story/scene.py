@@ -9,6 +9,7 @@ from tests.e2e.story.people import Json, Person
 from tests.e2e.story.teller import Teller
 
 Kill = Callable[[str], Awaitable[None]]
+RIGHTS_SECONDS = 2.0
 
 # Each character with its reading: a name made of them can be typed by who cannot read it.
 _READINGS = "jia yi bing ding wu ji geng xin ren gui zi chou yin mao chen wu wei shen you xu hai"
@@ -45,7 +46,10 @@ class People:
 
 @dataclass(slots=True)
 class Scene:
-    """The story so far. `kill` ends a process of the platform, where that can be done."""
+    """The story so far. `kill` ends a process of the platform, where that can be done.
+
+    `rights_seconds` is how long a right that was taken away may go on; only a busy machine is given longer.
+    """
 
     people: People
     run: Run
@@ -53,6 +57,7 @@ class Scene:
     bad_rows: int
     teller: Teller
     kill: Kill | None = None
+    rights_seconds: float = RIGHTS_SECONDS
     customers: list[Json] = field(default_factory=list)
     lead: Json = field(default_factory=dict)
     seller: Person | None = None

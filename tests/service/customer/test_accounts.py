@@ -320,6 +320,33 @@ async def test_pages_give_each_account_once_although_others_are_created_meanwhil
     assert len(seen) == len(set(seen))
 
 
+async def test_pages_lead_back_to_the_first_past_what_was_created_meanwhile(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    for number in range(7):
+        await create(display_name=f"n{number}")
+
+    async def page(token: str = "") -> pb.ListAccountsResponse:
+        request = pb.ListAccountsRequest(page_size=3, page_token=token, order_by="display_name")
+        return await accounts.ListAccounts(request, metadata=user.metadata)
+
+    def names(page: pb.ListAccountsResponse) -> list[str]:
+        return [account.display_name for account in page.accounts]
+
+    first = await page()
+    last = await page((await page(first.next_page_token)).next_page_token)
+    assert (first.prev_page_token, names(last), last.next_page_token) == ("", ["n6"], "")
+    await create(display_name="n2.5")
+    back = await page(last.prev_page_token)
+    assert names(back) == ["n3", "n4", "n5"]
+    assert names(await page(back.next_page_token)) == ["n6"]
+    back = await page(back.prev_page_token)
+    assert names(back) == ["n1", "n2", "n2.5"]
+    back = await page(back.prev_page_token)
+    assert (names(back), back.prev_page_token) == (["n0"], "")
+    assert names(await page(back.next_page_token)) == ["n1", "n2", "n2.5"]
+
+
 async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:
@@ -331,6 +358,32 @@ async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
         await accounts.ListAccounts(pb.ListAccountsRequest(filter="tags:vip AND colour = red"), metadata=user.metadata)
     assert "14" in refusal.detail
+
+
+async def test_a_filter_knows_who_asks_and_when(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
+) -> None:
+    team = await customer.team(user.tenant_id)
+    leader = await customer.user(user.tenant_id, team_id=team)
+    seller = await customer.user(user.tenant_id, team_id=await customer.team(user.tenant_id, team))
+    account = await create(by=seller)
+    await create(by=user)
+
+    async def found(by: User, filter: str) -> list[str]:
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=by.metadata)
+        return [each.id for each in page.accounts]
+
+    for by, filter in (
+        (seller, "owner_id = me"),
+        (seller, "owner_team_id = my_team"),
+        (leader, "owner_team_id = my_team"),
+    ):
+        assert await found(by, filter) == [account.id]
+        # Midnight may have passed since.
+        assert await found(by, f"{filter} AND create_time IN (yesterday, today)") == [account.id]
+        assert await found(by, f"{filter} AND create_time > now-1h AND create_time <= this_year") == [account.id]
+        assert await found(by, f"{filter} AND NOT create_time > now-1d") == []
+    assert await found(leader, "owner_id = me") == []
 
 
 async def test_a_page_token_holds_for_its_own_list_only(

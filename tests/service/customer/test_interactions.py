@@ -309,7 +309,7 @@ async def test_the_event_carries_the_interaction(create: Create, user: User, cus
     async with customer.unit_of_work(user.tenant_id) as work:
         rows = await work.all(compile_statement(query), id=UUID(created.id))
     (event,) = [event_of(row["event"]) for row in rows]
-    payload = events_pb2.InteractionRecorded()
+    payload = events_pb2.InteractionCreated()
     assert event.payload.Unpack(payload)
     assert payload.interaction == created
     assert (event.aggregate_type, event.actor_id) == ("interaction", str(user.id))

@@ -18,7 +18,7 @@ from crm.scoring.v1 import events_pb2 as scoring
 from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import cases_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
-from crm.type.v1 import money_pb2
+from crm.type.v1 import money_pb2, value_tier_pb2
 from crm_customer.consumers import TIMELINE
 from crm_customer.records.timeline.queries import LISTING
 from crm_customer.records.timeline.wire import EventKind
@@ -28,6 +28,7 @@ from crm_kit.events.outbox import event_of
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped
+from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.listing import select_page
@@ -158,7 +159,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     payment = payments_pb2.Payment(account_id=account.id, amount=cny, reference="INV 7")
     lead_without_account = leads_pb2.Lead(display_name="王芳")
     reported: list[tuple[Message, int]] = [
-        (service_desk.CaseOpened(case=case), 2),
+        (service_desk.CaseCreated(case=case), 2),
         (sales.PaymentReceived(payment=payment), 1),
         (sales.OpportunityWon(opportunity=deal), 3),
         (sales.LeadConverted(lead=lead_without_account), 4),
@@ -166,7 +167,7 @@ async def test_what_other_services_report_is_on_the_timeline_in_the_order_it_hap
     for payload, days in reported:
         await customer.service.consumers.apply(reported_event(user, payload, NOW - timedelta(days=days)))
     _, paid, opened, won = await kinds_there(
-        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_OPENED", "OPPORTUNITY_WON"
+        entries, "ACCOUNT_CREATED", "PAYMENT_RECEIVED", "CASE_CREATED", "OPPORTUNITY_WON"
     )
     assert (paid.service, opened.service, won.service) == ("sales", "service_desk", "sales")
     assert (paid.title, opened.title, won.title) == ("INV 7", "停电", "二期工程")
@@ -243,7 +244,7 @@ async def test_a_timeline_is_filtered_by_kind_and_time_and_paged(
     three = ["1 days ago", "2 days ago", "3 days ago"]
     assert await titles(page_size=1) == [account.display_name, *three]
     assert await titles(filter="kind = INTERACTION", page_size=2) == three
-    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_OPENED)") == [account.display_name]
+    assert await titles(filter="kind IN (ACCOUNT_CREATED, CASE_CREATED)") == [account.display_name]
     since = (NOW - timedelta(days=2, hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert await titles(filter=f"entry_time >= {since} AND kind = INTERACTION") == three[:2]
     assert await titles(filter=f"entry_time < {since}", order_by="entry_time") == three[2:]
@@ -324,13 +325,14 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             """
             INSERT INTO timeline_entries
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
-                   CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'COMMON' END, now() - n * interval '1 minute',
+                   CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'COMMON' END, $4::timestamptz - n * interval '1 minute',
                    '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
             FROM generate_series(1, $3) n
             """,
             tenant_id,
             account_id,
             2 * MANY,
+            NOW,
         )
         await connection.execute("ANALYZE timeline_entries")
     finally:
@@ -344,8 +346,8 @@ async def explain(
     tree = parse_filter(filter, LISTING.fields) if filter else EVERYTHING
     order = parse_order_by(order_by, LISTING.orders, LISTING.default_order)
     page = select_page(LISTING, Scope.ALL, Shaped.of(tree), order, (False, False) if deep else None)
-    values = filter_values(tree) | {"account_id": account_id, "page_limit": 51}
-    values |= {"after_0": datetime.now(UTC) - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
+    values = filter_values(tree, FilterContext(NOW)) | {"account_id": account_id, "page_limit": 51}
+    values |= {"after_0": NOW - timedelta(minutes=MANY / 2), "after_1": UUID(int=0)}
     explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {page.sql}", page.names, page.constants)
     async with customer.unit_of_work(tenant_id) as work:
         row = await work.one(explained, **values)
@@ -367,8 +369,10 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
 ) -> None:
     tiers = scores_pb2.ValueTierScore.Tier
 
-    async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> str:
-        payload = scoring.ValueTierChanged(account_id=account.id, new_tier=number)
+    async def tier_after(number: scores_pb2.ValueTierScore.Tier.ValueType, version: int) -> int:
+        scores = scores_pb2.AccountScores(account_id=account.id)
+        scores.value_tier.band = number
+        payload = scoring.ValueTierChanged(account_scores=scores)
         event = reported_event(user, payload, NOW)
         event.aggregate_version = version
         await customer.service.consumers.apply(event)
@@ -377,9 +381,9 @@ async def test_an_account_shows_the_tier_of_its_newest_scores_whatever_comes_lat
         assert read.etag == account.etag
         return read.value_tier
 
-    assert await tier_after(tiers.TIER_MAJOR, 2) == "MAJOR"
-    assert await tier_after(tiers.TIER_SMALL, 1) == "MAJOR"
-    assert await tier_after(tiers.TIER_KEY, 3) == "KEY"
+    assert await tier_after(tiers.TIER_MAJOR, 2) == value_tier_pb2.VALUE_TIER_MAJOR
+    assert await tier_after(tiers.TIER_SMALL, 1) == value_tier_pb2.VALUE_TIER_MAJOR
+    assert await tier_after(tiers.TIER_KEY, 3) == value_tier_pb2.VALUE_TIER_KEY
     request = accounts_pb2.ListAccountsRequest(filter="value_tier = KEY")
     assert [each.id for each in (await accounts.ListAccounts(request, metadata=user.metadata)).accounts] == [account.id]
-    assert await tier_after(tiers.TIER_UNKNOWN, 4) == ""
+    assert await tier_after(tiers.TIER_UNKNOWN, 4) == value_tier_pb2.VALUE_TIER_UNSPECIFIED

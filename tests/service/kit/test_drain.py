@@ -12,6 +12,8 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
 from crm_kit.database.locks import advisory_lock
+from crm_kit.ids import new_id
+from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.port_check import free_ports
@@ -20,8 +22,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.service.eventually import eventually
-from tests.service.running import Running, Tokens, environment
+from tests.service.running import Running, Tokens, User, environment
 
+CREATE = "/crm.customer.v1.AccountService/CreateAccount"
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -82,6 +85,57 @@ async def test_a_call_under_way_is_answered_and_a_new_one_is_not_taken(
             request = pb.GetAccountRequest(id=created.id)
             await AccountServiceStub(channel).GetAccount(request, metadata=user.metadata)
         assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_writers_over_links_lose_nothing_when_a_replica_leaves_and_each_write_is_there_once(
+    replica: tuple[asyncio.Event, str], customer: Running
+) -> None:
+    stopping, address = replica
+    user = await customer.user()
+    channel = ServiceChannel(f"ipv4:{customer.service.settings.listen_address},{address}")
+    acknowledged: list[str] = []
+    enough = asyncio.Event()
+
+    async def write(writer: int) -> None:
+        while not enough.is_set():
+            name = f"{writer} {len(acknowledged)} {new_id()}"
+            wanted = pb.Account(kind=pb.Account.KIND_PERSON, display_name=name)
+            data = pb.CreateAccountRequest(account=wanted).SerializeToString()
+            reply = await channel.call(CREATE, data, metadata=dict(user.metadata), seconds=30)
+            acknowledged.append(pb.Account.FromString(reply.data).display_name)
+
+    async def written(more: int) -> None:
+        wanted = len(acknowledged) + more
+
+        async def so() -> bool:
+            return len(acknowledged) >= wanted
+
+        await eventually(so, seconds=60)
+
+    async with asyncio.TaskGroup() as writers:
+        for writer in range(6):
+            writers.create_task(write(writer))
+        await written(20)
+        assert len(channel._open) == 2
+        stopping.set()
+        await eventually(lambda: one_is_left(channel))
+        await written(20)
+        enough.set()
+    await channel.close()
+    assert sorted(await names_of_accounts(customer, user)) == sorted(acknowledged)
+
+
+async def names_of_accounts(customer: Running, user: User) -> list[str]:
+    stub, names, token = AccountServiceStub(customer.channel), list[str](), ""
+    while True:
+        page = await stub.ListAccounts(pb.ListAccountsRequest(page_size=200, page_token=token), metadata=user.metadata)
+        names += [account.display_name for account in page.accounts]
+        if not (token := page.next_page_token):
+            return names
+
+
+async def one_is_left(channel: ServiceChannel) -> bool:
+    return len(channel._open) == 1
 
 
 async def waits_for_lock(customer: Running) -> bool:

@@ -81,4 +81,4 @@ async def test_a_service_becomes_ready_by_itself_once_what_it_needs_is_there(
                 metadata = (("authorization", f"Bearer {token}"),)
                 await AccountServiceStub(channel).ListAccounts(pb.ListAccountsRequest(), metadata=metadata)
         async with forwarded(ports.sales, real):
-            await eventually(ready, seconds=20)
+            await eventually(ready)

@@ -19,7 +19,7 @@ from crm.sales.v1.pools_pb2_grpc import PoolServiceStub
 from crm.scoring.v1 import credit_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.database.statements import compile_statement
-from crm_kit.directory.projection import project_role, project_tenant, project_user
+from crm_kit.directory.projection import project_role, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
@@ -81,7 +81,6 @@ async def known_account(sales: Running, tenant_id: UUID, owner: User | None = No
             work,
             id=id,
             display_name="华信电力",
-            status="ACTIVE",
             owner_id=owner.id if owner else None,
             owner_team_id=owner.team_id if owner else None,
             version=1,
@@ -91,12 +90,8 @@ async def known_account(sales: Running, tenant_id: UUID, owner: User | None = No
 
 async def also_in(service: Running, user: User, grants: Mapping[str, Scope] = ADMIN) -> None:
     """Have another service know the user and their tenant."""
+    await service.know_tenant(user.tenant_id)
     async with service.unit_of_work(user.tenant_id) as work:
-        slug = f"t{user.tenant_id.hex[-12:]}"
-        no_offset = timedelta(0)
-        project_tenant(
-            work, id=user.tenant_id, slug=slug, active=True, sandbox=False, clock_offset=no_offset, version=1
-        )
         role_id = new_id()
         project_role(work, id=role_id, grants=dict(grants), version=1)
         project_user(
@@ -112,11 +107,8 @@ async def also_in(service: Running, user: User, grants: Mapping[str, Scope] = AD
 
 
 async def move_clock(sales: Running, tenant_id: UUID, ahead: timedelta, *, version: int) -> None:
-    """Move a sandbox tenant's clock, as its event does."""
-    async with sales.unit_of_work(tenant_id) as work:
-        slug = f"t{tenant_id.hex[-12:]}"
-        project_tenant(work, id=tenant_id, slug=slug, active=True, sandbox=True, clock_offset=ahead, version=version)
-    sales.service.directory.forget(tenant_id)
+    """Move a sandbox tenant's clock."""
+    await sales.know_tenant(tenant_id, sandbox=True, clock_offset=ahead, version=version)
 
 
 async def emitted(sales: Running, tenant_id: UUID, id: str) -> list[Message]:

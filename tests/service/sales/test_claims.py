@@ -16,6 +16,7 @@ from crm_sales.leads.tables import HELD, lead_holders, leads
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, func, select
 
+from tests.service.clocks import until_noon
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, emitted, move_clock, names_of
@@ -73,10 +74,12 @@ async def test_of_a_hundred_users_claiming_one_lead_at_once_exactly_one_gets_it(
 
 
 async def test_the_daily_limit_holds_when_one_user_claims_thirty_leads_at_once(
-    api: Sales, user: User, create: CreateLead, sales: Running
+    api: Sales, create: CreateLead, sales: Running
 ) -> None:
+    user = await sales.user(await sales.tenant(sandbox=True))
+    await move_clock(sales, user.tenant_id, until_noon(), version=2)
     await set_rules(api, user, claims_per_day=7)
-    pooled = [await create(to_pool=True) for _ in range(30)]
+    pooled = [await create(by=user, to_pool=True) for _ in range(30)]
     li = await sales.user(user.tenant_id, grants=OWN)
     outcomes = await asyncio.gather(*(outcome(api, lead.id, li) for lead in pooled))
     assert Counter(outcomes) == {"CLAIMED": 7, "POOL_DAILY_LIMIT_REACHED": 23}

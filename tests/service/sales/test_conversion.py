@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -11,10 +13,12 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.sales.v1 import leads_pb2 as pb
 from crm.sales.v1 import opportunities_pb2
+from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
-from crm_sales.accounts.wire import Customer
-from crm_sales.leads.model import Lead
+from crm_sales.accounts.client import CustomerClient
+from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
 
 from tests.service.running import Running, User, refused
@@ -28,34 +32,34 @@ class CrashError(Exception):
     """The process ends here."""
 
 
-class Crashing(Customer):
+class Crashing(CustomerClient):
     """Loses what the customer service answered, at chosen calls."""
 
     def __init__(self, peer: ServiceClient, *crash_at: str) -> None:
         super().__init__(peer)
         self.crash_at = set(crash_at)
 
-    async def find_or_create_account(self, lead: Lead) -> str:
-        return self._crashed("account", await super().find_or_create_account(lead))
+    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
+        return self._crashed("account", await super().find_or_create_account(wanted, key=key))
 
-    async def find_or_create_contact(self, lead: Lead, account_id: str) -> str:
-        return self._crashed("contact", await super().find_or_create_contact(lead, account_id))
+    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
+        return self._crashed("contact", await super().find_or_create_contact(wanted, key=key))
 
-    def _crashed(self, at: str, answer: str) -> str:
+    def _crashed(self, at: str, answer: UUID) -> UUID:
         if at in self.crash_at:
             self.crash_at.discard(at)
             raise CrashError(at)
         return answer
 
 
-class Blind(Customer):
+class Blind(CustomerClient):
     """Finds nothing before it creates, as when two search before either has created."""
 
-    async def _named_account(self, lead: Lead) -> str:
-        return ""
+    async def _named_account(self, wanted: NewAccount) -> None:
+        return None
 
-    async def _named_contact(self, lead: Lead, account_id: str) -> str:
-        return ""
+    async def _named_contact(self, wanted: NewContact) -> None:
+        return None
 
 
 @pytest.fixture
@@ -122,7 +126,15 @@ async def test_a_qualified_lead_becomes_account_contact_and_opportunity(
     assert (account.display_name, account.kind) == (lead.company_name, accounts_pb2.Account.KIND_ORGANIZATION)
     (contact,) = await contacts_of(customer, seller)
     assert (contact.display_name, list(contact.phone_numbers)) == ("王伟", ["+8613800138000"])
-    assert names_of(await emitted(sales, seller.tenant_id, lead.id)) == ["LeadCreated", "LeadConverted"]
+    assert names_of(await emitted(sales, seller.tenant_id, lead.id)) == [
+        "LeadCreated",
+        "LeadFollowedUp",
+        "LeadQualified",
+        "LeadConversionStarted",
+        "LeadConversionAdvanced",
+        "LeadConversionAdvanced",
+        "LeadConverted",
+    ]
     assert names_of(await emitted(sales, seller.tenant_id, converted.opportunity_id)) == ["OpportunityCreated"]
     # Again, without a key: it stays what it is.
     again = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
@@ -236,6 +248,31 @@ async def test_who_may_not_create_accounts_is_told_so_and_the_lead_is_free_again
         await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=user.metadata)
     returned = await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="x"), metadata=user.metadata)
     assert returned.in_pool
+    events = await emitted(sales, user.tenant_id, lead.id)
+    assert names_of(events)[-2:] == ["LeadConversionAbandoned", "LeadReturned"]
+
+
+async def test_a_conversion_that_nobody_goes_on_with_is_given_up_and_the_lead_protected_again(
+    api: Sales, seller: User, qualified: Qualified, servicer: LeadServicer, sales: Running
+) -> None:
+    lead = await qualified()
+    servicer._customer = Crashing(servicer._customer._peer, "contact")
+    with refused("INTERNAL", "INTERNAL"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    get = pb.GetLeadRequest(id=lead.id)
+    stopped = await api.leads.GetLead(get, metadata=seller.metadata)
+    assert (stopped.account_id != "", stopped.HasField("safe_until_time")) == (True, False)
+    # Only the runs of this test see the time as passed.
+    run = Reclaim(sales.service.database, every_seconds=3600)
+    now = system_now()
+    await run.reclaim(seller.tenant_id, now + timedelta(minutes=50))
+    assert await api.leads.GetLead(get, metadata=seller.metadata) == stopped
+    await run.reclaim(seller.tenant_id, now + timedelta(minutes=70))
+    free = await api.leads.GetLead(get, metadata=seller.metadata)
+    assert (free.account_id, free.safe_until_time) == ("", lead.safe_until_time)
+    # What it had created is found again.
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert converted.account_id == stopped.account_id
 
 
 async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
@@ -244,7 +281,7 @@ async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
     lead = await qualified()
     there = servicer._customer
     nowhere = ServiceClient("127.0.0.1:1")
-    servicer._customer = Customer(nowhere)
+    servicer._customer = CustomerClient(nowhere)
     with refused("UNAVAILABLE", "UNAVAILABLE"):
         await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
     await nowhere.close()

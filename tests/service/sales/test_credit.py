@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def set_limit(credit: "CreditServiceAsyncStub", user: User, account_id: str, limit: str) -> bool:
     """Whether it is set: scoring has to hear of the account first."""
-    request = credit_pb2.SetCreditLimitRequest(account_id=account_id, limit=cny(limit), reason="known for long")
+    request = credit_pb2.SetCreditLimitRequest(account_id=account_id, amount=cny(limit), reason="known for long")
     try:
         await credit.SetCreditLimit(request, metadata=user.metadata)
     except grpc.aio.AioRpcError as error:

@@ -130,7 +130,7 @@ async def test_a_representative_changes_nothing_in_the_pool_but_by_claiming(
 
 
 async def test_only_the_fields_in_the_mask_change_and_a_stale_etag_is_refused(
-    api: Sales, user: User, create: CreateLead
+    api: Sales, user: User, create: CreateLead, sales: Running
 ) -> None:
     lead = await create(source="fair", campaign="spring")
     request = pb.UpdateLeadRequest(
@@ -139,16 +139,24 @@ async def test_only_the_fields_in_the_mask_change_and_a_stale_etag_is_refused(
     )
     updated = await api.leads.UpdateLead(request, metadata=user.metadata)
     assert (updated.source, updated.campaign) == ("web", "spring")
+    *_, event = await emitted(sales, user.tenant_id, lead.id)
+    assert isinstance(event, events_pb2.LeadUpdated)
+    assert (event.lead, list(event.changed_fields)) == (updated, ["source"])
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.leads.UpdateLead(request, metadata=user.metadata)
 
 
-async def test_a_follow_up_makes_contact_and_extends_the_protection(api: Sales, user: User, create: CreateLead) -> None:
+async def test_a_follow_up_makes_contact_and_extends_the_protection(
+    api: Sales, user: User, create: CreateLead, sales: Running
+) -> None:
     lead = await create()
     followed = await api.leads.RecordFollowUp(
         pb.RecordFollowUpRequest(id=lead.id, follow_up=call(note="called")), metadata=user.metadata
     )
     assert followed.state == pb.Lead.STATE_CONTACTED
+    *_, event = await emitted(sales, user.tenant_id, lead.id)
+    assert isinstance(event, events_pb2.LeadFollowedUp)
+    assert (event.lead, event.follow_up.note) == (followed, "called")
     assert followed.safe_until_time.ToNanoseconds() > lead.safe_until_time.ToNanoseconds()
     protection = await api.leads.ExplainProtection(pb.ExplainProtectionRequest(id=lead.id), metadata=user.metadata)
     assert protection.safe_until_time == followed.safe_until_time
@@ -191,7 +199,7 @@ async def test_a_lead_is_returned_with_a_reason_and_an_event(
     assert returned.former_owner_id == str(user.id)
     event = (await emitted(sales, user.tenant_id, lead.id))[-1]
     assert isinstance(event, events_pb2.LeadReturned)
-    assert (event.reclaimed, event.lead) == (False, returned)
+    assert event.lead == returned
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="again"), metadata=user.metadata)
 
@@ -206,6 +214,7 @@ async def test_a_manager_assigns_a_lead_to_somebody_else(
     assigned = await api.leads.AssignLead(request, metadata=user.metadata)
     assert (assigned.owner_id, assigned.owner_team_id, assigned.in_pool) == (str(li.id), str(team), False)
     assert (await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=li.metadata)) == assigned
+    assert names_of(await emitted(sales, user.tenant_id, lead.id)) == ["LeadCreated", "LeadAssigned"]
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.leads.AssignLead(request, metadata=user.metadata)
 

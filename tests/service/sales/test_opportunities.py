@@ -104,8 +104,8 @@ async def test_moves_go_forward_when_the_exit_criteria_hold(
     moved = await api.opportunities.MoveOpportunity(move(opportunity, c, etag=updated.etag), metadata=user.metadata)
     assert (moved.stage_id, moved.probability_percent) == (c.id, 90)
     *_, event = await emitted(sales, user.tenant_id, opportunity.id)
-    assert isinstance(event, events_pb2.OpportunityStageChanged)
-    assert (event.opportunity, event.change.to_stage_id) == (moved, c.id)
+    assert isinstance(event, events_pb2.OpportunityMoved)
+    assert (event.opportunity, event.stage_change.to_stage_id) == (moved, c.id)
 
 
 async def test_a_criterion_is_overridden_with_a_reason_only_by_who_may(
@@ -146,7 +146,7 @@ async def test_winning_losing_and_reopening_keep_the_whole_history(
     last = (await api.opportunities.ListStageChanges(rest, metadata=who)).stage_changes
     assert [(each.number, each.reason, each.amount.amount) for each in last] == [(1, "price", "5000.00")]
     events = names_of(await emitted(sales, user.tenant_id, id))
-    assert events == ["OpportunityCreated", "OpportunityLost", "OpportunityStageChanged", "OpportunityWon"]
+    assert events == ["OpportunityCreated", "OpportunityLost", "OpportunityReopened", "OpportunityWon"]
     changes = await api.opportunities.ListOpportunityChanges(pb.ListOpportunityChangesRequest(id=id), metadata=who)
     assert [each.action for each in changes.changes] == ["WON", "REOPENED", "LOST", "CREATED"]
 

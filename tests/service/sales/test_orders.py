@@ -11,7 +11,7 @@ from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
-from crm_sales.credit.wire import Credit
+from crm_sales.credit.client import CreditClient
 from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.running import Running, User, refused
@@ -24,11 +24,11 @@ Checked = credit_pb2.CheckCreditResponse
 
 
 async def approve(_request: Check) -> Checked:
-    return Checked(approved=True, reasons=["WITHIN_LIMIT"])
+    return Checked(approved=True, reasons=[Checked.REASON_WITHIN_LIMIT])
 
 
 async def refuse(_request: Check) -> Checked:
-    return Checked(reasons=["CREDIT_LIMIT_EXCEEDED"], explanation="used 90 and new 20 is more than 100")
+    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation="used 90 and new 20 is more than 100")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def placed(
     """The order placed while scoring answers so."""
     async with credit_service(answer) as address:
         peer = ServiceClient(address)
-        servicer._credit = Credit(peer, seconds=seconds)
+        servicer._credit = CreditClient(peer, seconds=seconds)
         metadata = user.with_key(key) if key else user.metadata
         try:
             return await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=metadata)
@@ -116,13 +116,19 @@ async def test_what_does_not_fit_is_refused(draft: Draft) -> None:
     for fields, named in (
         ({"account_id": ""}, "order.account_id"),
         ({"lines": []}, "order.lines"),
-        ({"lines": [pb.OrderLine(product="a", quantity="0", unit_price=cny("1"))]}, "line.quantity"),
+        ({"lines": [pb.OrderLine(product="a", quantity="0", unit_price=cny("1"))]}, "order.lines[0].quantity"),
         ({"lines": [pb.OrderLine(product="a", quantity="1", unit_price=euro)]},
          "order.lines[0].unit_price.currency_code"),
     ):  # fmt: skip
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await draft(**fields)
         assert refusal.fields == [named]
+
+
+async def test_a_character_that_the_database_cannot_keep_is_refused_in_a_line_too(draft: Draft) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await draft(lines=[pb.OrderLine(product="a\x00b", quantity="1", unit_price=cny("1"))])
+    assert "U+0000" in refusal.detail
 
 
 async def test_an_order_of_an_opportunity_is_its_accounts(
@@ -157,7 +163,9 @@ async def test_with_credit_an_order_is_released(
     assert (done.state, list(done.hold_reasons)) == (pb.Order.STATE_RELEASED, [])
     assert done.due_date > done.place_time.ToDatetime().date().isoformat()
     assert asked == [Check(account_id=order.account_id, amount=cny("250.00"), order_id=order.id)]
-    assert names_of(await emitted(sales, user.tenant_id, order.id)) == ["OrderPlaced", "OrderReleased"]
+    _, event = await emitted(sales, user.tenant_id, order.id)
+    assert isinstance(event, events_pb2.OrderPlaced)
+    assert event.order == done
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await placed(api, servicer, user, order, answer)
 
@@ -181,7 +189,7 @@ async def test_without_credit_an_order_waits_with_the_reasons_and_is_released_by
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.orders.ReleaseOrder(request, metadata=user.metadata)
     events = names_of(await emitted(sales, user.tenant_id, held.id))
-    assert events == ["OrderPlaced", "OrderHeld", "OrderReleased"]
+    assert events == ["OrderCreated", "OrderPlaced", "OrderReleased"]
 
 
 async def test_when_credit_cannot_be_checked_in_time_the_order_waits(
@@ -199,7 +207,7 @@ async def test_when_credit_cannot_be_checked_in_time_the_order_waits(
         assert held.state == pb.Order.STATE_ON_HOLD
         assert [reason.code for reason in held.hold_reasons] == ["CREDIT_CHECK_UNAVAILABLE"]
     nowhere = ServiceClient("127.0.0.1:1")
-    servicer._credit = Credit(nowhere, seconds=0.2)
+    servicer._credit = CreditClient(nowhere, seconds=0.2)
     order = await draft()
     held = await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=user.metadata)
     assert [reason.code for reason in held.hold_reasons] == ["CREDIT_CHECK_UNAVAILABLE"]
@@ -223,7 +231,7 @@ async def test_no_database_connection_is_held_while_credit_is_asked_for(
 
     async with credit_service(answer) as address:
         peer = ServiceClient(address)
-        servicer._credit = Credit(peer, seconds=20)
+        servicer._credit = CreditClient(peer, seconds=20)
         places = [
             api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=user.with_key(f"k{order.id}"))
             for order in orders
@@ -302,6 +310,10 @@ async def test_a_payment_pays_the_oldest_orders_first_and_what_is_left_over_stay
     (event,) = await emitted(sales, user.tenant_id, payment.id)
     assert isinstance(event, events_pb2.PaymentReceived)
     assert event.payment == payment
+    *_, allocated = await emitted(sales, user.tenant_id, soon.id)
+    assert isinstance(allocated, events_pb2.OrderPaymentAllocated)
+    assert (allocated.payment_id, allocated.amount) == (payment.id, cny("100.00"))
+    assert allocated.order == await read(api, user, soon)
     page = await api.payments.ListPayments(
         payments_pb2.ListPaymentsRequest(filter=f'account_id = "{account_id}"'), metadata=user.metadata
     )
@@ -327,8 +339,8 @@ async def test_payments_at_the_same_time_lose_no_money(
     assert (sum(paid), sum(unallocated)) == (90, 10)
 
 
-async def test_a_payment_needs_an_amount_and_a_payer_that_exist(
-    api: Sales, user: User, draft: Draft, sales: Running
+async def test_a_payment_needs_an_amount_and_a_payer_that_fit(
+    api: Sales, user: User, draft: Draft, released: Released, sales: Running
 ) -> None:
     order = await draft()
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
@@ -337,6 +349,11 @@ async def test_a_payment_needs_an_amount_and_a_payer_that_exist(
         await pay(api, user, "1", order_id=order.id)
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
         await pay(api, user, "-1", account_id=order.account_id)
+    euro = payments_pb2.Payment(order_id=(await released()).id)
+    euro.amount.amount, euro.amount.currency_code = "1", "EUR"
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.payments.RecordPayment(payments_pb2.RecordPaymentRequest(payment=euro), metadata=user.metadata)
+    assert refusal.fields == ["payment.amount.currency_code"]
     stranger = await sales.user()
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await pay(api, stranger, "1", order_id=order.id)

@@ -9,13 +9,15 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import tenants_pb2
 from crm.customer.v1.events_pb2 import TenantChanged
-from crm.sales.v1 import events_pb2
+from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
+from crm_kit.directory.projection import project_tenant
 from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.tables import leads as leads_table
 from google.protobuf.duration_pb2 import Duration
@@ -25,7 +27,7 @@ from sqlalchemy import bindparam, update
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
-from tests.service.sales.selling import Sales, emitted, move_clock
+from tests.service.sales.selling import Sales, emitted, known_account, move_clock, names_of
 from tests.service.sales.test_claims import check_counters
 
 HOUR = Duration(seconds=3600)
@@ -52,15 +54,33 @@ async def sandbox_user(sales: Running) -> User:
 # --- rules
 
 
-async def test_every_tenant_has_a_pool_from_the_start_and_keeps_it(api: Sales, user: User) -> None:
-    first, *others = await asyncio.gather(
-        *(api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata) for _ in range(20))
-    )
-    assert all(each == first for each in others)
-    assert first.rules.reclaim_after == days(7)
+async def test_every_tenant_has_a_pool_from_the_start_and_keeps_it(api: Sales, user: User, sales: Running) -> None:
+    pool = await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+    assert pool.rules.reclaim_after == days(7)
+    await sales.know_tenant(user.tenant_id, version=2)
+    assert await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata) == pool
+    assert names_of(await emitted(sales, user.tenant_id, pool.id)) == ["PoolCreated"]
 
 
-async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales, user: User) -> None:
+async def test_before_its_defaults_are_there_a_tenant_is_told_to_try_again(api: Sales, sales: Running) -> None:
+    tenant = new_id()
+    async with sales.unit_of_work(tenant) as work:
+        slug = f"t{tenant.hex[-12:]}"
+        values: dict[str, Any] = {"active": True, "sandbox": False, "clock_offset": timedelta(0)}
+        project_tenant(work, id=tenant, slug=slug, version=1, **values)
+    user = await sales.user(tenant)
+    with refused("UNAVAILABLE", "UNAVAILABLE"):
+        await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+    opportunity = opportunities_pb2.Opportunity(account_id=await known_account(sales, tenant), display_name="Boiler")
+    with refused("UNAVAILABLE", "UNAVAILABLE"):
+        await api.opportunities.CreateOpportunity(
+            opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity), metadata=user.metadata
+        )
+    await sales.know_tenant(tenant, version=2)
+    await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
+
+
+async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales, user: User, sales: Running) -> None:
     before = await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata)
     extension = pb.PoolRules.Extension(kind=leads.FollowUp.KIND_VISIT, duration=days(3))
     request = change(before.etag, reclaim_after=HOUR, extensions=[extension], capacity=0, time_zone="Europe/Berlin")
@@ -75,6 +95,9 @@ async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales,
         backdating=Duration(seconds=72 * 3600),
     )
     assert await api.pools.GetPool(pb.GetPoolRequest(), metadata=user.metadata) == after
+    *_, event = await emitted(sales, user.tenant_id, after.id)
+    assert isinstance(event, events_pb2.PoolUpdated)
+    assert (event.pool, list(event.changed_fields)) == (after, ["rules"])
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.pools.UpdatePool(request, metadata=user.metadata)
 
@@ -131,8 +154,8 @@ async def test_a_lead_goes_back_when_its_time_has_passed_on_the_test_clock(
     assert back.former_owner_id == str(user.id)
     assert "safe until" in back.return_reason
     *_, event = await emitted(sales, tenant, lead.id)
-    assert isinstance(event, events_pb2.LeadReturned)
-    assert (event.reclaimed, event.lead) == (True, back)
+    assert isinstance(event, events_pb2.LeadReclaimed)
+    assert event.lead == back
     page = await api.leads.ListLeadChanges(leads.ListLeadChangesRequest(id=lead.id), metadata=user.metadata)
     assert [each.action for each in page.changes] == ["RECLAIMED", "CREATED"]
     await check_counters(sales, tenant)
@@ -180,7 +203,7 @@ async def test_two_runs_at_once_move_each_lead_once_and_one_bad_row_stops_neithe
     spoil = compile_statement(
         update(leads_table)
         .where(leads_table.c.tenant_id == bindparam("tenant_id"), leads_table.c.id == bindparam("id"))
-        .values(conversion={"start_time": "never"}, safe_until_time=system_now())
+        .values(state="UNHEARD_OF", safe_until_time=system_now())
     )
     async with sales.unit_of_work(user.tenant_id) as work:
         work.execute(spoil, id=UUID(bad.id))
@@ -191,7 +214,7 @@ async def test_two_runs_at_once_move_each_lead_once_and_one_bad_row_stops_neithe
     for lead in held:
         assert await in_pool(api, user, lead.id)
         events = await emitted(sales, user.tenant_id, lead.id)
-        assert [isinstance(each, events_pb2.LeadReturned) for each in events] == [False, True]
+        assert names_of(events) == ["LeadCreated", "LeadReclaimed"]
 
 
 async def test_a_moved_clock_wakes_the_run_at_once(

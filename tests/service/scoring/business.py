@@ -57,12 +57,15 @@ class Order:
     currency_code: str = "CNY"
     due_in_days: int = 30
 
-    def message(self, at: datetime) -> orders_pb2.Order:
+    def message(
+        self, at: datetime, state: "orders_pb2.Order.State.ValueType" = orders_pb2.Order.STATE_RELEASED
+    ) -> orders_pb2.Order:
         code = self.currency_code
         total = sum(Decimal(str(line)) for line in self.lines)
         return orders_pb2.Order(
             id=str(self.id),
             account_id=str(self.account_id),
+            state=state,
             currency_code=code,
             lines=[
                 orders_pb2.OrderLine(product="x", quantity="1", net_amount=money(line, code)) for line in self.lines
@@ -73,12 +76,14 @@ class Order:
         )
 
     def released(self, version: int = 2, at: datetime | None = None) -> Event:
+        """It was placed within its credit; a later version is a release from hold."""
         at = at or system_now()
-        payload = sales.OrderReleased(order=self.message(at))
+        order = self.message(at)
+        payload = sales.OrderPlaced(order=order) if version == 2 else sales.OrderReleased(order=order)
         return event(self.tenant_id, payload, "order", self.id, version=version, at=at)
 
     def held(self, version: int = 2) -> Event:
-        payload = sales.OrderHeld(order=self.message(system_now()))
+        payload = sales.OrderPlaced(order=self.message(system_now(), orders_pb2.Order.STATE_ON_HOLD))
         return event(self.tenant_id, payload, "order", self.id, version=version)
 
     def cancelled(self, version: int = 3) -> Event:
@@ -114,7 +119,7 @@ def case_event(
     kind = cases_pb2.Case.KIND_COMPLAINT if complaint else cases_pb2.Case.KIND_INQUIRY
     case = cases_pb2.Case(id=str(id), kind=kind, account_id=str(account_id or ""))
     case.create_time.FromDatetime(system_now())
-    payload = service_desk.CaseClosed(case=case) if closed else service_desk.CaseOpened(case=case)
+    payload = service_desk.CaseClosed(case=case) if closed else service_desk.CaseCreated(case=case)
     return event(tenant_id, payload, "case", id, version=version)
 
 

@@ -13,6 +13,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
@@ -21,6 +22,7 @@ from crm_kit.plumbing import outbox
 from crm_scoring.accounts.tables import accounts
 from sqlalchemy import delete, select
 
+from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.scoring.business import Order, also_known_to, money, new_account, order, set_clock, tell
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
 
+Reason = pb.CheckCreditResponse.Reason
 Check = Callable[..., Awaitable[pb.CheckCreditResponse]]
 SetLimit = Callable[..., Awaitable[pb.CreditLimit]]
 
@@ -63,7 +66,7 @@ def set_limit(stub: "CreditServiceAsyncStub", user: User, account_id: UUID) -> S
         etag: str = "",
     ) -> pb.CreditLimit:
         request = pb.SetCreditLimitRequest(
-            account_id=str(of), limit=money(amount, currency_code), reason=reason, etag=etag
+            account_id=str(of), amount=money(amount, currency_code), reason=reason, etag=etag
         )
         return await stub.SetCreditLimit(request, metadata=by.with_key(key) if key else by.metadata)
 
@@ -90,6 +93,11 @@ def check(stub: "CreditServiceAsyncStub", user: User, account_id: UUID) -> Check
     return check_credit
 
 
+def names(answer: pb.CheckCreditResponse) -> list[str]:
+    """The reasons without their prefix."""
+    return [Reason.Name(each).removeprefix("REASON_") for each in answer.reasons]
+
+
 async def read(stub: "CreditServiceAsyncStub", user: User, account_id: UUID) -> pb.CreditLimit:
     return await stub.GetCreditLimit(pb.GetCreditLimitRequest(account_id=str(account_id)), metadata=user.metadata)
 
@@ -101,15 +109,16 @@ async def test_a_limit_that_was_set_is_read_back_with_who_and_why(
     stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit, scoring: Running
 ) -> None:
     none = await read(stub, user, account_id)
-    assert not none.HasField("limit")
+    assert not none.HasField("amount")
     assert not none.HasField("used")
     limit = await set_limit("1000.5", etag=none.etag)
-    assert (limit.limit.amount, limit.used.amount, limit.reserved.amount) == ("1000.50", "0.00", "0.00")
+    assert (limit.id, limit.account_id) == (str(account_id), str(account_id))
+    assert (limit.amount.amount, limit.used.amount, limit.reserved.amount) == ("1000.50", "0.00", "0.00")
     assert (limit.reason, limit.set_by_id) == ("known for years", str(user.id))
     assert await read(stub, user, account_id) == limit
-    query = select(outbox.c.event).where(outbox.c.subject.endswith("CreditLimitChanged"))
+    query = select(outbox.c.event).where(outbox.c.subject.endswith("CreditLimitSet"))
     rows = await scoring.service.database.all(user.tenant_id, compile_statement(query), {})
-    told = events_pb2.CreditLimitChanged()
+    told = events_pb2.CreditLimitSet()
     event_of(rows[0]["event"]).payload.Unpack(told)
     assert told.credit_limit == limit
 
@@ -121,12 +130,11 @@ async def test_history_says_who_set_it_from_what_to_what_and_why(
     await set_limit(500, reason="pays late")
     request = pb.ListCreditLimitChangesRequest(account_id=str(account_id))
     changes = (await stub.ListCreditLimitChanges(request, metadata=user.metadata)).changes
-    told = [{field.field: field.new_value.string_value for field in change.fields} for change in changes]
-    assert [change.actor_id for change in changes] == [str(user.id)] * 2
-    assert [(Decimal(each["amount"]), each["reason"]) for each in told] == [
-        (Decimal(500), "pays late"),
-        (Decimal(1000), "known for years"),
-    ]
+    assert [(change.actor_id, change.action) for change in changes] == [(str(user.id), "SET")] * 2
+    told = [{field.field: field.new_value for field in change.fields} for change in changes]
+    amounts = [str(each["amount"].struct_value["amount"]) for each in told]
+    assert list(map(Decimal, amounts)) == [Decimal(500), Decimal(1000)]
+    assert [each["reason"].string_value for each in told] == ["pays late", "known for years"]
 
 
 async def test_a_stale_etag_is_refused(set_limit: SetLimit) -> None:
@@ -138,14 +146,20 @@ async def test_a_stale_etag_is_refused(set_limit: SetLimit) -> None:
 
 async def test_a_repeated_key_sets_it_once(set_limit: SetLimit) -> None:
     first = await set_limit(1000, key="k-1")
+    await set_limit(2000)
     assert await set_limit(1000, key="k-1") == first
-    assert (await set_limit(1000)).etag != first.etag
+
+
+async def test_a_limit_that_is_as_it_was_is_not_written(set_limit: SetLimit) -> None:
+    first = await set_limit(1000)
+    assert await set_limit("1000.00") == first
+    assert (await set_limit(1000, reason="pays late")).etag != first.etag
 
 
 async def test_what_makes_no_limit_is_refused(set_limit: SetLimit) -> None:
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await set_limit(-1)
-    assert refusal.fields == ["limit.amount"]
+    assert refusal.fields == ["amount.amount"]
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await set_limit(1, reason=" ")
     assert refusal.fields == ["reason"]
@@ -183,7 +197,7 @@ async def test_each_call_needs_its_permission_and_reaches_its_scope_only(
 async def test_without_a_limit_everything_passes_and_says_so(check: Check) -> None:
     answer = await check(10**9)
     assert answer.approved
-    assert list(answer.reasons) == ["NO_LIMIT_SET", "NOT_OVERDUE"]
+    assert names(answer) == ["NO_LIMIT_SET", "NOT_OVERDUE"]
     assert not answer.HasField("limit")
 
 
@@ -192,14 +206,14 @@ async def test_an_order_passes_up_to_the_limit_and_not_a_cent_beyond(set_limit: 
     assert (await check("1000.00")).approved
     answer = await check("1000.01")
     assert not answer.approved
-    assert list(answer.reasons) == ["CREDIT_LIMIT_EXCEEDED"]
+    assert names(answer) == ["CREDIT_LIMIT_EXCEEDED"]
     assert answer.limit.amount == "1000.00"
     assert answer.explanation == ("0.00 CNY used + 1000.01 CNY new = 1000.01 CNY, limit 1000.00 CNY: 0.01 CNY too much")
 
 
 async def test_amounts_in_another_currency_are_not_converted(set_limit: SetLimit, check: Check) -> None:
     await set_limit(1000)
-    assert list((await check(1, currency_code="USD")).reasons) == ["CREDIT_LIMIT_IN_OTHER_CURRENCY"]
+    assert names(await check(1, currency_code="USD")) == ["CREDIT_LIMIT_IN_OTHER_CURRENCY"]
 
 
 async def test_only_an_amount_above_zero_can_be_asked_for(check: Check) -> None:
@@ -213,7 +227,7 @@ async def test_of_twenty_orders_at_once_as_many_pass_as_the_limit_holds(
     await set_limit(1000)
     answers = await asyncio.gather(*(check(100, new_id()) for _ in range(20)))
     assert [answer.approved for answer in answers].count(True) == 10
-    assert {tuple(answer.reasons) for answer in answers if not answer.approved} == {("CREDIT_LIMIT_EXCEEDED",)}
+    assert {tuple(names(answer)) for answer in answers if not answer.approved} == {("CREDIT_LIMIT_EXCEEDED",)}
     limit = await read(stub, user, account_id)
     assert (limit.used.amount, limit.reserved.amount) == ("1000.00", "1000.00")
 
@@ -297,12 +311,13 @@ async def test_a_reservation_of_which_nothing_more_is_heard_ends_after_its_minut
 async def test_an_account_that_pays_late_gets_no_more_credit(
     user: User, scoring: Running, reserved: Order, check: Check
 ) -> None:
-    await tell(scoring, reserved.released())
-    await set_clock(scoring, user.tenant_id, timedelta(days=60))
+    noon = until_noon()
+    await tell(scoring, reserved.released(at=system_now() + noon))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=60))
     assert (await check(1)).approved
-    await set_clock(scoring, user.tenant_id, timedelta(days=61))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=61))
     answer = await check(1)
-    assert list(answer.reasons) == ["PAYMENTS_OVERDUE"]
+    assert names(answer) == ["PAYMENTS_OVERDUE"]
     assert answer.explanation == "31 days overdue, 30 allowed"
     await tell(scoring, reserved.paid("600.00"))
     assert (await check(1)).approved

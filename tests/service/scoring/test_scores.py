@@ -11,28 +11,39 @@ import pytest
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1 import scores_pb2 as pb
 from crm.scoring.v1.scores_pb2_grpc import ScoreServiceStub
+from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.plumbing import outbox
+from crm_kit.plumbing import changes, outbox
 from crm_scoring.app import scoring_rules
 from crm_scoring.scores.commands import ask_rescoring, rescore
-from crm_scoring.scores.model import ScoringRules
 from crm_scoring.scores.rescoring import Rescoring
+from crm_scoring.scores.scoring import ScoringRules
 from crm_scoring.scores.tables import rescorings
 from crm_scoring.settings import ScoringSettings
 from sqlalchemy import select
 
+from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import account_event, also_known_to, case_event, new_account, order, set_clock, tell
+from tests.service.scoring.business import (
+    account_event,
+    also_known_to,
+    case_event,
+    money,
+    new_account,
+    order,
+    set_clock,
+    tell,
+)
 
 if TYPE_CHECKING:
     from crm.scoring.v1.scores_pb2_grpc import ScoreServiceAsyncStub
 
-Tier = pb.ValueTierScore
+Tier, Code = pb.ValueTierScore, pb.ScoreReason
 BUYERS = 20
 
 
@@ -61,12 +72,15 @@ async def settled(scoring: Running, tenant_id: UUID) -> None:
     await eventually(is_done)
 
 
-async def twenty_buyers(scoring: Running, user: User) -> list[UUID]:
-    """Accounts of which each has ordered more often, later and for more than the one before it; the last for most."""
+async def twenty_buyers(scoring: Running, user: User, ahead: timedelta = timedelta(0)) -> list[UUID]:
+    """Accounts of which each has ordered more often, later and for more than the one before it; the last for most.
+
+    `ahead` is where the tenant's clock stands.
+    """
 
     async def buyer(number: int) -> UUID:
         account_id = await new_account(scoring, user.tenant_id, user, f"n{number:02}")
-        at = system_now() - timedelta(days=300 - 15 * number)
+        at = system_now() + ahead - timedelta(days=300 - 15 * number)
         amount = 1000 if number == BUYERS - 1 else 1 + number
         bought = [order(user.tenant_id, account_id, amount).released(at=at) for _ in range(1 + number // 4)]
         await tell(scoring, *bought)
@@ -106,14 +120,14 @@ async def test_scores_follow_the_orders_with_reasons_that_add_up(
     assert (best.rfm.value, best.rfm.band) == (15, pb.RfmScore.SEGMENT_CHAMPIONS)
     assert (worst.rfm.value, worst.rfm.band) == (3, pb.RfmScore.SEGMENT_LOST)
     assert (best.value_tier.band, worst.value_tier.band) == (Tier.TIER_KEY, Tier.TIER_SMALL)
-    assert (best.value_tier.value, best.value_tier.currency_code) == ("5000.00", "CNY")
+    assert best.value_tier.value == money("5000.00")
     assert best.account_display_name == "n19"
     assert best.account_owner_id == str(user.id)
     for scores in (best, worst):
         assert scores.HasField("compute_time")
         assert len(scores.rfm.reasons) == 3
         assert sum_of(scores.rfm.reasons) == scores.rfm.value
-        assert sum_of(scores.value_tier.reasons) == Decimal(scores.value_tier.value)
+        assert sum_of(scores.value_tier.reasons) == Decimal(scores.value_tier.value.amount)
         assert not scores.rfm.unknown_reason + scores.value_tier.unknown_reason
 
 
@@ -124,10 +138,10 @@ async def test_what_came_back_is_a_reason_of_its_own_and_may_make_an_account_neg
     await tell(scoring, order(user.tenant_id, account_id, "10.00", "-10.01").released())
     await settled(scoring, user.tenant_id)
     score = (await get(stub, user, account_id)).value_tier
-    assert (score.band, score.value) == (Tier.TIER_NEGATIVE, "-0.01")
-    assert [(each.label, each.contribution) for each in score.reasons] == [
-        ("orders, net", "10.00"),
-        ("returns, net", "-10.01"),
+    assert (score.band, score.value) == (Tier.TIER_NEGATIVE, money("-0.01"))
+    assert [(each.code, each.label, each.contribution) for each in score.reasons] == [
+        (Code.CODE_ORDERS, "ordered: 10.00 CNY", "10.00"),
+        (Code.CODE_RETURNS, "returned: 10.01 CNY", "-10.01"),
     ]
 
 
@@ -137,57 +151,76 @@ async def test_too_little_is_unknown_and_says_why(scoring: Running, stub: "Score
     await settled(scoring, user.tenant_id)
     scores = await get(stub, user, account_id)
     assert (scores.rfm.band, scores.value_tier.band) == (pb.RfmScore.SEGMENT_UNKNOWN, Tier.TIER_UNKNOWN)
-    assert scores.rfm.unknown_reason == "1 accounts bought in the window; quintiles need 20"
-    assert scores.value_tier.unknown_reason == "1 accounts with a known contribution; tiers need 10"
+    assert scores.rfm.unknown_reason == pb.RfmScore.UNKNOWN_REASON_TOO_FEW_BUYERS
+    assert scores.value_tier.unknown_reason == Tier.UNKNOWN_REASON_TOO_FEW_ACCOUNTS
     assert not scores.rfm.reasons
     nothing = await get(stub, user, silent)
     assert nothing.rfm.band == pb.RfmScore.SEGMENT_UNKNOWN
-    assert (nothing.rfm.unknown_reason, nothing.value_tier.unknown_reason) == (
-        "nothing is known of its orders",
-        "nothing is known of its contribution",
-    )
+    assert nothing.rfm.unknown_reason == pb.RfmScore.UNKNOWN_REASON_NO_ORDER
+    assert nothing.value_tier.unknown_reason == Tier.UNKNOWN_REASON_NO_CONTRIBUTION
+    assert not nothing.value_tier.HasField("value")
     listed = await stub.ListScores(pb.ListScoresRequest(), metadata=user.metadata)
     assert [each.account_id for each in listed.scores] == [str(account_id)]
 
 
 async def test_orders_in_another_currency_count_and_their_amounts_do_not(
-    scoring: Running, stub: "ScoreServiceAsyncStub", user: User
+    scoring: Running, stub: "ScoreServiceAsyncStub"
 ) -> None:
-    accounts = await twenty_buyers(scoring, user)
+    user = await scoring.user(await scoring.tenant(sandbox=True))
+    noon = until_noon()
+    await set_clock(scoring, user.tenant_id, noon)
+    accounts = await twenty_buyers(scoring, user, ahead=noon)
     abroad = await new_account(scoring, user.tenant_id)
     await tell(
         scoring,
-        order(user.tenant_id, abroad, 10**6, currency_code="USD").released(),
-        order(user.tenant_id, accounts[-1], 10**6, currency_code="USD").released(),
+        order(user.tenant_id, abroad, 10**6, currency_code="USD").released(at=system_now() + noon),
+        order(user.tenant_id, accounts[-1], 10**6, currency_code="USD").released(at=system_now() + noon),
     )
     await settled(scoring, user.tenant_id)
     scores = await get(stub, user, abroad)
     assert scores.value_tier.band == Tier.TIER_UNKNOWN
-    assert scores.value_tier.unknown_reason == "its orders are not in CNY, and amounts are not converted"
-    by_label = [(each.label, each.contribution) for each in scores.rfm.reasons]
-    assert by_label[0] == ("last order 0 days ago: 5 of 5", "5")
-    assert by_label[2] == ("0 spent: 1 of 5", "1")
-    assert (await get(stub, user, accounts[-1])).value_tier.value == "5000.00"
+    assert scores.value_tier.unknown_reason == Tier.UNKNOWN_REASON_OTHER_CURRENCY
+    recency, _, monetary = scores.rfm.reasons
+    assert (recency.label, recency.contribution) == (f"last order: {(system_now() + noon).date()}", "5")
+    assert (monetary.label, monetary.contribution) == ("spent: nothing in the main currency", "1")
+    assert (await get(stub, user, accounts[-1])).value_tier.value == money("5000.00")
 
 
 async def test_a_tier_is_told_of_when_it_changes_and_only_then(scoring: Running, user: User) -> None:
     accounts = await twenty_buyers(scoring, user)
     first = await tier_changes(scoring, user.tenant_id)
-    last_of = {changed.account_id: changed.new_tier for _, changed in first}
+    last_of = {changed.account_scores.account_id: changed.account_scores.value_tier.band for _, changed in first}
     assert set(last_of) == set(map(str, accounts))
     assert last_of[str(accounts[-1])] == Tier.TIER_KEY
     rising = accounts[0]
     await tell(scoring, order(user.tenant_id, rising, 5000).released())
     await settled(scoring, user.tenant_id)
     later = (await tier_changes(scoring, user.tenant_id))[len(first) :]
-    of_rising = [(event, changed) for event, changed in later if changed.account_id == str(rising)]
-    event, changed = of_rising[-1]
-    assert (changed.old_tier, changed.new_tier) == (Tier.TIER_SMALL, Tier.TIER_KEY)
-    assert sum_of(changed.reasons) == 5001
-    assert event.aggregate_id == str(rising)
-    versions = [each.aggregate_version for each, told in [*first, *later] if told.account_id == str(rising)]
-    assert versions == sorted(set(versions))
-    assert str(accounts[-1]) not in {each.account_id for _, each in later}
+    event, changed = next(each for each in reversed(later) if each[0].aggregate_id == str(rising))
+    now = changed.account_scores
+    assert (changed.old_tier, now.value_tier.band) == (Tier.TIER_SMALL, Tier.TIER_KEY)
+    assert sum_of(now.value_tier.reasons) == 5001
+    assert (now.account_id, now.etag) == (str(rising), f"v{event.aggregate_version}")
+    assert str(accounts[-1]) not in {each.aggregate_id for each, _ in later}
+
+
+async def test_each_version_of_scores_has_one_event_and_one_entry_in_the_history(scoring: Running, user: User) -> None:
+    accounts = await twenty_buyers(scoring, user)
+    await tell(scoring, order(user.tenant_id, accounts[0], 5000).released())
+    await settled(scoring, user.tenant_id)
+    database = scoring.service.database
+    query = select(outbox.c.aggregate_id, outbox.c.aggregate_version, outbox.c.subject)
+    query = query.where(outbox.c.aggregate_id.in_(accounts))
+    told = await database.all(user.tenant_id, compile_statement(query.order_by(outbox.c.id)), {})
+    history = select(changes.c.resource_id, changes.c.version).where(changes.c.resource_type == "account_scores")
+    kept = await database.all(user.tenant_id, compile_statement(history), {})
+    versions = sorted((row["aggregate_id"], row["aggregate_version"]) for row in told)
+    assert versions == sorted((row["resource_id"], row["version"]) for row in kept)
+    for id in accounts:
+        mine = [version for account_id, version in versions if account_id == id]
+        assert mine == list(range(1, len(mine) + 1))
+    subjects = {row["subject"].rpartition(".")[2] for row in told}
+    assert subjects <= {"AccountScoresCreated", "AccountScoresUpdated", "ValueTierChanged"}
 
 
 async def test_of_several_processes_one_rescores_a_tenant_and_each_change_is_told_once(
@@ -202,10 +235,10 @@ async def test_of_several_processes_one_rescores_a_tenant_and_each_change_is_tol
     async with scoring.unit_of_work(user.tenant_id) as first, scoring.unit_of_work(user.tenant_id) as second:
         assert await rescore(first, rules_of(scoring))
         assert await rescore(second, rules_of(scoring)) is None
-    job = Rescoring(scoring.service.database, scoring.service.clock, rules_of(scoring))
+    job = Rescoring(Tenants(scoring.service.database, scoring.service.clock), rules_of(scoring))
     assert await job.rescore(user.tenant_id)
     later = (await tier_changes(scoring, user.tenant_id))[before:]
-    assert [each.account_id for _, each in later].count(str(accounts[0])) == 1
+    assert [each.aggregate_id for each, _ in later].count(str(accounts[0])) == 1
 
 
 async def test_a_process_that_dies_at_it_leaves_it_to_another(
@@ -226,19 +259,19 @@ async def test_a_process_that_dies_at_it_leaves_it_to_another(
 
 async def test_days_pass_on_the_clock_of_the_tenant(scoring: Running, stub: "ScoreServiceAsyncStub") -> None:
     user = await scoring.user(await scoring.tenant(sandbox=True))
-    accounts = await twenty_buyers(scoring, user)
-    assert (await get(stub, user, accounts[-1])).rfm.reasons[0].label == "last order 15 days ago: 5 of 5"
-    await set_clock(scoring, user.tenant_id, timedelta(days=40))
-
-    async def label() -> str:
-        reasons = (await get(stub, user, accounts[-1])).rfm.reasons
-        return reasons[0].label if reasons else ""
+    noon = until_noon()
+    await set_clock(scoring, user.tenant_id, noon)
+    accounts = await twenty_buyers(scoring, user, ahead=noon)
+    scores = await get(stub, user, accounts[-1])
+    assert scores.rfm.band == pb.RfmScore.SEGMENT_CHAMPIONS
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=40))
 
     async def has_moved() -> bool:
-        return await label() == "last order 55 days ago: 5 of 5"
+        now = (await get(stub, user, accounts[-1])).compute_time.ToDatetime()
+        return now - scores.compute_time.ToDatetime() > timedelta(days=39)
 
     await eventually(has_moved)
-    await set_clock(scoring, user.tenant_id, timedelta(days=4000))
+    await set_clock(scoring, user.tenant_id, noon + timedelta(days=4000))
 
     async def is_unknown() -> bool:
         return (await get(stub, user, accounts[-1])).rfm.band == pb.RfmScore.SEGMENT_UNKNOWN
@@ -254,8 +287,8 @@ async def test_lists_are_filtered_ordered_and_paged(
     async def listed(**asked: Any) -> pb.ListScoresResponse:
         return await stub.ListScores(pb.ListScoresRequest(**asked), metadata=user.metadata)
 
-    assert [each.account_id for each in (await listed(filter="tier = KEY")).scores] == [str(accounts[-1])]
-    champions = (await listed(filter="segment = SEGMENT_CHAMPIONS AND rfm >= 15")).scores
+    assert [each.account_id for each in (await listed(filter="value_tier.band = KEY")).scores] == [str(accounts[-1])]
+    champions = (await listed(filter="rfm.band = SEGMENT_CHAMPIONS AND rfm.value >= 15")).scores
     assert champions
     assert {each.rfm.band for each in champions} == {pb.RfmScore.SEGMENT_CHAMPIONS}
     seen: list[str] = []
@@ -268,7 +301,9 @@ async def test_lists_are_filtered_ordered_and_paged(
             break
     # The highest contribution first.
     assert seen == [str(id) for id in reversed(accounts)]
-    assert (await listed(order_by="rfm", page_size=1)).scores[0].rfm.value == 3
+    assert (await listed(order_by="rfm.value", page_size=1)).scores[0].rfm.value == 3
+    rich = (await listed(filter="value_tier.value > 1000")).scores
+    assert [each.account_id for each in rich] == [str(accounts[-1])]
     with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
         await listed(filter="colour = red")
     with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
@@ -340,4 +375,5 @@ async def test_a_case_alone_makes_no_contribution(scoring: Running, stub: "Score
     account_id = await new_account(scoring, user.tenant_id)
     await tell(scoring, case_event(user.tenant_id, account_id, id=new_id()))
     await settled(scoring, user.tenant_id)
-    assert (await get(stub, user, account_id)).value_tier.unknown_reason == "nothing is known of its contribution"
+    score = (await get(stub, user, account_id)).value_tier
+    assert score.unknown_reason == Tier.UNKNOWN_REASON_NO_CONTRIBUTION

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from crm.customer.v1 import events_pb2 as customer_events
-from crm.customer.v1 import tenants_pb2
 from crm.event.v1 import event_pb2
+from crm.scoring.v1 import events_pb2 as scoring_events
+from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import calendars_pb2, cases_pb2, service_levels_pb2
 from crm.service_desk.v1.calendars_pb2_grpc import CalendarServiceStub
 from crm.service_desk.v1.cases_pb2_grpc import CaseServiceStub
@@ -17,7 +17,7 @@ from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_service_desk.accounts.commands import put_account
-from crm_service_desk.accounts.reference import AccountReference
+from crm_service_desk.accounts.model import Account
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
@@ -119,41 +119,50 @@ class Desk:
     async def advance(self, duration: timedelta) -> None:
         """Move the tenant's test clock, as the customer service would tell."""
         self._offset += duration
-        tenant_id = self.user.tenant_id
-        tenant = tenants_pb2.Tenant(id=str(tenant_id), slug=f"t{tenant_id.hex[-12:]}", active=True, sandbox=True)
-        tenant.clock_offset.FromTimedelta(self._offset)
-        event = event_pb2.Event(
-            id=str(new_id()),
-            tenant_id=str(tenant_id),
-            actor_id=str(self.user.id),
-            aggregate_id=str(tenant_id),
-            aggregate_version=next(self._versions),
-        )
-        event.payload.Pack(customer_events.TenantChanged(tenant=tenant))
-        await self.running.service.consumers.apply(event)
+        version = next(self._versions)
+        await self.running.know_tenant(self.user.tenant_id, sandbox=True, clock_offset=self._offset, version=version)
 
     async def account(self, **fields: Any) -> UUID:
         """An account that the service desk knows already."""
-        values: dict[str, Any] = dict.fromkeys(("owner_id", "owner_team_id", "value_tier"))
-        values |= {"display_name": "华信电力", "version": 1}
-        account = AccountReference(id=new_id(), **values | fields)
+        values: dict[str, Any] = {"owner_id": None, "owner_team_id": None, "display_name": "华信电力", "version": 1}
+        account = Account(id=new_id(), **values | fields)
         async with self.running.unit_of_work(self.user.tenant_id) as work:
             put_account(work, account)
         return account.id
 
+    async def key_account(self) -> UUID:
+        """An account that the scoring service has found to be KEY."""
+        account_id = await self.account()
+        tier = scores_pb2.ValueTierScore(band=scores_pb2.ValueTierScore.TIER_KEY)
+        scores = scores_pb2.AccountScores(account_id=str(account_id), value_tier=tier)
+        changed = scoring_events.ValueTierChanged(account_scores=scores)
+        await self.running.hear(changed, tenant_id=self.user.tenant_id, aggregate_id=account_id)
+        return account_id
+
     async def emitted(self, kind: type[Payload]) -> list[Payload]:
         """The events of this kind that became true in the tenant, in their order."""
+        found = []
+        for event in await self._outbox():
+            payload = kind()
+            if event.payload.Unpack(payload):
+                found.append(payload)
+        return found
+
+    async def versions(self, id: str) -> list[tuple[int, str]]:
+        """The versions of one resource, each with the name of its event."""
+        return [
+            (event.aggregate_version, event.payload.type_url.rpartition(".")[2])
+            for event in await self._outbox()
+            if event.aggregate_id == id
+        ]
+
+    async def _outbox(self) -> list[event_pb2.Event]:
         query = compile_statement(
             select(outbox.c.event).where(outbox.c.tenant_id == bindparam("tenant_id")).order_by(outbox.c.id)
         )
         async with self.running.unit_of_work(self.user.tenant_id) as work:
             rows = await work.all(query)
-        found = []
-        for row in rows:
-            payload = kind()
-            if event_pb2.Event.FromString(row["event"]).payload.Unpack(payload):
-                found.append(payload)
-        return found
+        return [event_pb2.Event.FromString(row["event"]) for row in rows]
 
 
 def milestone(case: pb.Case, kind: str) -> service_levels_pb2.Milestone:

@@ -1,9 +1,11 @@
 """Calendars through their contract."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from crm.service_desk.v1 import calendars_pb2 as pb
+from crm.service_desk.v1 import events_pb2
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -53,6 +55,16 @@ async def test_every_tenant_has_one_default_calendar(desk: Desk) -> None:
     assert list(default.weekly[0].hours) == OFFICE
 
 
+async def test_defaults_are_made_with_the_tenant_and_stay_as_they_were_changed(desk: Desk) -> None:
+    (created,) = await desk.emitted(events_pb2.CalendarCreated)
+    (level,) = await desk.emitted(events_pb2.ServiceLevelCreated)
+    assert (created.calendar.is_default, level.service_level.is_default) == (True, True)
+    changed = await update(desk, created.calendar, "display_name", display_name="our hours")
+    await desk.advance(timedelta(hours=1))
+    assert await get(desk, created.calendar) == changed
+    assert await desk.versions(changed.id) == [(1, "CalendarCreated"), (2, "CalendarUpdated")]
+
+
 async def test_an_update_makes_a_version_and_keeps_the_older_one(desk: Desk) -> None:
     created = await create(desk)
     closed = [pb.DatedException(local_date="2026-10-01")]
@@ -60,6 +72,8 @@ async def test_an_update_makes_a_version_and_keeps_the_older_one(desk: Desk) -> 
     assert (updated.version, list(updated.weekly), list(updated.exceptions)) == (2, [MONDAY], closed)
     assert await get(desk, created, 1) == created
     assert await get(desk, created) == updated
+    (event,) = await desk.emitted(events_pb2.CalendarUpdated)
+    assert (event.calendar, list(event.changed_fields)) == (updated, ["exceptions"])
     with refused("NOT_FOUND", "CALENDAR_NOT_FOUND"):
         await get(desk, created, 3)
 
@@ -79,7 +93,7 @@ async def test_a_stale_etag_is_refused(desk: Desk) -> None:
         ({"weekly": [MONDAY, MONDAY]}, "calendar.weekly[1].weekday"),
         (
             {"weekly": [pb.DayHours(weekday=pb.DayHours.WEEKDAY_TUESDAY, hours=[OFFICE[0], OFFICE[0]])]},
-            "calendar.weekly[1][0]",
+            "calendar.weekly[0].hours[1]",
         ),
         ({"exceptions": [pb.DatedException(local_date="2026-02-30")]}, "calendar.exceptions[0].local_date"),
     ],

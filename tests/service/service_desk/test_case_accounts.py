@@ -6,13 +6,14 @@ from uuid import UUID, uuid4
 
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.event.v1 import event_pb2
+from crm.scoring.v1 import events_pb2 as scoring_events
+from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import cases_pb2
-from crm_kit.directory.projection import project_role, project_tenant, project_user
+from crm_kit.directory.projection import project_role, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_service_desk.accounts.queries import find_account
-from crm_service_desk.accounts.reference import AccountReference
+from crm_service_desk.accounts.model import Account, ValueTier
+from crm_service_desk.accounts.queries import find_account, find_value_tier
 from crm_service_desk.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -24,16 +25,8 @@ from tests.service.service_desk.desk import Desk, milestone
 async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> None:
     """Let another service know the user and their tenant as well."""
     role_id = new_id()
+    await service.know_tenant(user.tenant_id, sandbox=True)
     async with service.unit_of_work(user.tenant_id) as work:
-        project_tenant(
-            work,
-            id=user.tenant_id,
-            slug=f"t{user.tenant_id.hex[-12:]}",
-            active=True,
-            sandbox=True,
-            clock_offset=timedelta(0),
-            version=1,
-        )
         project_role(work, id=role_id, grants=grants, version=1)
         project_user(
             work,
@@ -47,7 +40,7 @@ async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> Non
         )
 
 
-async def known(desk: Desk, id: UUID) -> AccountReference | None:
+async def known(desk: Desk, id: UUID) -> Account | None:
     async with desk.running.unit_of_work(desk.user.tenant_id) as work:
         return await find_account(work, id)
 
@@ -99,16 +92,9 @@ async def test_an_older_event_of_an_account_changes_nothing(desk: Desk) -> None:
     account_id = await desk.account(display_name="new", version=3)
 
     async def tell(name: str, version: int) -> None:
-        event = event_pb2.Event(
-            id=str(new_id()),
-            tenant_id=str(desk.user.tenant_id),
-            actor_id=str(desk.user.id),
-            aggregate_id=str(account_id),
-            aggregate_version=version,
-        )
         account = accounts_pb2.Account(id=str(account_id), display_name=name)
-        event.payload.Pack(events_pb2.AccountUpdated(account=account))
-        await desk.running.service.consumers.apply(event)
+        updated = events_pb2.AccountUpdated(account=account)
+        await desk.running.hear(updated, tenant_id=desk.user.tenant_id, aggregate_id=account_id, version=version)
 
     await tell("old", 2)
     reference = await known(desk, account_id)
@@ -120,12 +106,28 @@ async def test_an_older_event_of_an_account_changes_nothing(desk: Desk) -> None:
     assert reference.display_name == "newest"
 
 
+async def test_the_tier_is_that_of_the_newest_scores_whatever_comes_last(desk: Desk) -> None:
+    account_id = uuid4()
+
+    async def tell(tier: "scores_pb2.ValueTierScore.Tier.ValueType", version: int) -> ValueTier | None:
+        band = scores_pb2.ValueTierScore(band=tier)
+        scores = scores_pb2.AccountScores(account_id=str(account_id), value_tier=band)
+        changed = scoring_events.ValueTierChanged(account_scores=scores)
+        await desk.running.hear(changed, tenant_id=desk.user.tenant_id, aggregate_id=account_id, version=version)
+        async with desk.running.unit_of_work(desk.user.tenant_id) as work:
+            return await find_value_tier(work, account_id)
+
+    assert await tell(scores_pb2.ValueTierScore.TIER_SMALL, 3) is ValueTier.SMALL
+    assert await tell(scores_pb2.ValueTierScore.TIER_KEY, 2) is ValueTier.SMALL
+    assert await tell(scores_pb2.ValueTierScore.TIER_UNKNOWN, 4) is None
+
+
 async def test_what_an_account_is_worth_may_decide_what_is_promised(desk: Desk) -> None:
     calendar_id = (await desk.around_the_clock()).id
     key = await desk.promise(
-        first_response=5, resolution=60, condition='value_tier = "KEY"', position=1, calendar_id=calendar_id
+        first_response=5, resolution=60, condition="value_tier = KEY", position=1, calendar_id=calendar_id
     )
-    of_key = await desk.create(account_id=str(await desk.account(value_tier="KEY")))
+    of_key = await desk.create(account_id=str(await desk.key_account()))
     of_other = await desk.create(account_id=str(await desk.account()))
     assert of_key.service_level_id == key.id
     assert of_other.service_level_id != key.id
@@ -134,10 +136,10 @@ async def test_what_an_account_is_worth_may_decide_what_is_promised(desk: Desk) 
 async def test_a_case_that_turns_out_to_be_of_a_key_account_is_promised_more(desk: Desk) -> None:
     calendar_id = (await desk.around_the_clock()).id
     key = await desk.promise(
-        first_response=5, resolution=60, condition='value_tier = "KEY"', position=1, calendar_id=calendar_id
+        first_response=5, resolution=60, condition="value_tier = KEY", position=1, calendar_id=calendar_id
     )
     case = await desk.create()
-    account_id = str(await desk.account(value_tier="KEY"))
+    account_id = str(await desk.key_account())
     request = cases_pb2.UpdateCaseRequest(
         case=cases_pb2.Case(id=case.id, account_id=account_id), update_mask=FieldMask(paths=["account_id"])
     )

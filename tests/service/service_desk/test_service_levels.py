@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from crm.service_desk.v1 import calendars_pb2, cases_pb2
+from crm.service_desk.v1 import calendars_pb2, cases_pb2, events_pb2
 from crm.service_desk.v1 import service_levels_pb2 as pb
 from crm_kit.identity.access import Scope
 from crm_kit.wire import timestamp
@@ -158,9 +158,19 @@ async def test_a_changed_service_level_counts_for_new_cases(desk: Desk) -> None:
         pb.MilestoneTarget(kind=pb.Milestone.KIND_RESOLUTION, target=pb.Target(business_minutes=100)),
     ]
     updated = await update(desk, level, "targets", "warning_percent", targets=targets, warning_percent=50)
+    (event,) = await desk.emitted(events_pb2.ServiceLevelUpdated)
+    assert (event.service_level, set(event.changed_fields)) == (updated, {"targets", "warning_percent"})
     assert (updated.display_name, list(updated.targets), updated.warning_percent) == ("promise", targets, 50)
     assert len((await desk.create()).milestones) == 1
     assert (await desk.get(before)).milestones == before.milestones
+
+
+async def test_a_promise_of_one_condition_may_tell_channels_apart(desk: Desk) -> None:
+    called = await desk.promise(first_response=5, resolution=50, position=1, condition="channel = PHONE")
+    assert (await desk.create(channel=cases_pb2.Case.CHANNEL_PHONE)).service_level_id == called.id
+    assert (await desk.create()).service_level_id != called.id
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+        await desk.promise(first_response=5, resolution=50, condition="channel = PIGEON")
 
 
 async def test_a_condition_that_cannot_be_read_is_refused_with_the_place(desk: Desk) -> None:

@@ -42,6 +42,8 @@ async def test_a_warning_comes_at_three_quarters_and_the_breach_at_the_end(desk:
     request = cases_pb2.ListCasesRequest(filter="breached = true")
     page = await desk.cases.ListCases(request, metadata=desk.user.metadata)
     assert [each.id for each in page.cases] == [case.id]
+    names = ["CaseCreated", "MilestoneWarned", "MilestoneBreached"]
+    assert await desk.versions(case.id) == list(enumerate(names, 1))
 
 
 async def test_each_fires_once_although_many_look_at_once(desk: Desk) -> None:
@@ -166,3 +168,4 @@ async def test_a_changed_calendar_moves_what_runs_and_leaves_what_has_ended(desk
     explained = await desk.explain(now)
     assert explained[FIRST_RESPONSE].calendar_version == 1
     assert explained[RESOLUTION].calendar_version == updated.version == 2
+    assert (await desk.versions(case.id))[-1] == (3, "MilestonesRecounted")

@@ -38,7 +38,7 @@ def asked(manifests: ModuleType, production: list[Any], probe: str) -> set[str]:
 async def is_serving(address: str, name: str) -> bool:
     async with grpc.aio.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=name)
-        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=60)
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 

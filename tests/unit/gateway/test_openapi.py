@@ -9,7 +9,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.__main__ import openapi_text, routes_table
 from crm_gateway.app import ROUTERS
-from crm_gateway.contract import load_contract
+from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons, openapi_document, summarized
 from crm_gateway.openapi.examples import example
 from crm_gateway.openapi.other_routes import other_routes

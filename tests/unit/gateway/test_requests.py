@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_gateway.contract import load_contract
+from crm_gateway.expansion import load_contract
 from crm_gateway.problems import ProblemError
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.requests import parse_json
@@ -93,7 +93,7 @@ def test_a_nested_object_is_cleared_or_emptied_as_a_whole() -> None:
 
 
 def test_read_only_keys_are_no_change() -> None:
-    body = {"id": "i", "status": "STATUS_LOST", "create_time": "2026-01-01T00:00:00Z", "source": "fair"}
+    body = {"id": "i", "owner_team_id": "t", "create_time": "2026-01-01T00:00:00Z", "source": "fair"}
     assert list(read("UpdateAccount", "i", body=body).update_mask.paths) == ["source"]
 
 

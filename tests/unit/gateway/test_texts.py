@@ -9,7 +9,7 @@ import httpx
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.sales.v1 import pools_pb2
-from crm_gateway.contract import load_contract
+from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
 from crm_gateway.openapi.rules import rules_of
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue, preferred_language

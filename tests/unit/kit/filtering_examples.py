@@ -1,6 +1,6 @@
 """A schema with a field of every type, and strategies for records and filters over it."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,8 @@ from crm_kit.filtering.schema import (
     custom_fields,
     enum_field,
     money_fields,
+    team_field,
+    user_field,
 )
 from crm_kit.filtering.tree import (
     LISTS,
@@ -29,6 +31,7 @@ from crm_kit.filtering.tree import (
     Or,
     Present,
 )
+from crm_kit.filtering.words import FilterContext
 from hypothesis import strategies as st
 from sqlalchemy import (
     ARRAY,
@@ -62,10 +65,15 @@ things = Table(
     Column("urgent", Boolean),
     Column("status", Text),
     Column("owner_id", Uuid),
+    Column("team_id", Uuid),
     Column("tags", ARRAY(Text)),
     Column("roles", ARRAY(String(20))),
     Column("watcher_ids", ARRAY(Uuid)),
     Column("custom", JSONB),
+    Column("brand", Text),
+    Column("code", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("labels", ARRAY(Text), nullable=False),
 )
 OPTIONS = ("small", "LARGE", "x y")
 SCHEMA = FilterSchema(
@@ -79,12 +87,17 @@ SCHEMA = FilterSchema(
         "create_time": FilterField(FieldType.INSTANT, things.c.create_time),
         "urgent": FilterField(FieldType.BOOL, things.c.urgent),
         "status": enum_field(things.c.status, ["OPEN", "ON_HOLD", "CLOSED"], prefix="STATUS_"),
-        "owner_id": FilterField(FieldType.UUID, things.c.owner_id),
+        "owner_id": user_field(things.c.owner_id),
+        "team_id": team_field(things.c.team_id),
         "tags": FilterField(FieldType.TEXT_LIST, things.c.tags),
         "roles": enum_field(
             things.c.roles, ["ROLE_PROSPECT", "ROLE_PARTNER"], prefix="ROLE_", type=FieldType.TEXT_LIST
         ),
-        "watcher_ids": FilterField(FieldType.UUID_LIST, things.c.watcher_ids),
+        "watcher_ids": user_field(things.c.watcher_ids, type=FieldType.UUID_LIST),
+        "brand": FilterField(FieldType.TEXT, things.c.brand, folded=True),
+        "code": FilterField(FieldType.TEXT, things.c.code),
+        "rank": FilterField(FieldType.INTEGER, things.c.rank),
+        "labels": FilterField(FieldType.TEXT_LIST, things.c.labels),
         **custom_fields(
             things.c.custom,
             {
@@ -137,9 +150,14 @@ RECORDS = st.fixed_dictionaries(
         "urgent": or_null(st.booleans()),
         "status": or_null(st.sampled_from(["OPEN", "ON_HOLD", "CLOSED"])),
         "owner_id": or_null(IDS),
+        "team_id": or_null(IDS),
         "tags": or_null(st.lists(TEXTS, max_size=3)),
         "roles": or_null(st.lists(st.sampled_from(["ROLE_PROSPECT", "ROLE_PARTNER"]), max_size=2)),
         "watcher_ids": or_null(st.lists(IDS, max_size=2)),
+        "brand": or_null(TEXTS),
+        "code": TEXTS,
+        "rank": VALUES[FieldType.INTEGER],
+        "labels": st.lists(TEXTS, max_size=3),
         "custom": or_null(
             st.fixed_dictionaries(
                 {},
@@ -171,7 +189,7 @@ def record_of(row: dict[str, Any]) -> dict[str, Any]:
 def leaves(draw: st.DrawFn) -> Filter:
     path = draw(st.sampled_from(sorted(SCHEMA.fields)))
     declared = SCHEMA.fields[path]
-    field = Field(path, declared.type)
+    field = Field(path, declared.type, declared.folded)
     values = st.sampled_from(sorted(set(declared.values.values()))) if declared.values else VALUES[declared.type]
     operator = draw(st.sampled_from([*OPERATORS[declared.type], ":*", "null"]))
     match operator:
@@ -184,6 +202,25 @@ def leaves(draw: st.DrawFn) -> Filter:
         case ":":
             return Has(field, draw(values))
     return Comparison(field, Operator(operator), draw(values))
+
+
+# Words for fields whose values in `RECORDS` lie on the edges of what the words mean in `CONTEXTS`.
+PERIODS = [f"{which}_{unit}" for which in ("last", "this", "next") for unit in ("week", "month", "quarter", "year")]
+WORDS = st.sampled_from(["now", "now-1d", "now+36h", "now-2w", "yesterday", "today", "tomorrow", *PERIODS])
+FORMS = st.sampled_from([*(f"{{}} {operator} {{}}" for operator in Operator), "{} IN ({})", "{} IN ({}, this_week)"])
+WORD_TERMS = st.one_of(
+    st.builds(str.format, FORMS, st.sampled_from(["due_date", "create_time"]), WORDS),
+    st.sampled_from(["owner_id = me", "owner_id != me", "owner_id IN (me)", "watcher_ids:me"]),
+    st.sampled_from(["team_id = my_team", "team_id != my_team", "team_id IN (my_team)"]),
+)
+CONTEXTS = st.builds(
+    FilterContext,
+    now=st.timedeltas(timedelta(0), timedelta(days=15)).map(datetime(2025, 12, 25, tzinfo=UTC).__add__),
+    zone=st.sampled_from(["UTC", "Asia/Shanghai", "America/New_York"]),
+    me=IDS,
+    team_ids=st.lists(IDS, max_size=2).map(tuple),
+)
+CONTEXT = FilterContext(datetime(2026, 1, 2, tzinfo=UTC), "UTC", me=UUID(int=1), team_ids=(UUID(int=2), UUID(int=3)))
 
 
 def branches(inner: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:

@@ -90,7 +90,7 @@ def test_checking_a_checked_mask_changes_nothing(paths: list[str]) -> None:
 
 def test_the_contract_says_what_an_account_update_may_change() -> None:
     fields = mask_fields(accounts_pb2.Account.DESCRIPTOR)
-    assert {"id", "etag", "status", "create_time", "update_time", "owner_team_id"} <= fields.output_only
+    assert {"id", "etag", "create_time", "update_time", "owner_team_id"} <= fields.output_only
     assert {"display_name", "owner_id", "tags", "competitor_profile"} <= set(fields.allowed)
     assert fields.output_only.isdisjoint(fields.allowed)
 
@@ -110,7 +110,7 @@ def test_zero_that_is_sent_is_zero_and_not_null() -> None:
 
 
 def test_without_a_mask_what_is_populated_changes() -> None:
-    sent = accounts_pb2.Account(id="1", display_name="Huaxin", status=accounts_pb2.Account.STATUS_LOST)
+    sent = accounts_pb2.Account(id="1", display_name="Huaxin", owner_team_id="2")
     assert changes(sent) == {"display_name": "Huaxin"}
 
 
@@ -122,8 +122,8 @@ def test_a_star_replaces_every_field_that_can_change() -> None:
 
 
 def test_output_only_fields_are_passed_over_in_silence() -> None:
-    sent = accounts_pb2.Account(id="1", etag="v2", status=accounts_pb2.Account.STATUS_LOST, short_name="HX")
-    assert changes(sent, "id", "etag", "status", "short_name") == {"short_name": "HX"}
+    sent = accounts_pb2.Account(id="1", etag="v2", owner_team_id="2", short_name="HX")
+    assert changes(sent, "id", "etag", "owner_team_id", "short_name") == {"short_name": "HX"}
 
 
 def test_a_path_into_a_message_changes_this_part_and_keeps_the_rest() -> None:

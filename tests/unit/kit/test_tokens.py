@@ -69,6 +69,7 @@ async def test_a_valid_token_says_who_and_where(signer: Signer, verifier: TokenV
         {"sub": None},
         {"tenant": None},
         {"nbf": 4_000_000_000},
+        {"iat": 4_000_000_000},
     ],
 )
 async def test_a_claim_that_does_not_hold_is_refused(
@@ -76,6 +77,18 @@ async def test_a_claim_that_does_not_hold_is_refused(
 ) -> None:
     with pytest.raises(Unauthenticated):
         await verifier.verify(signer.token(**claims))
+
+
+async def test_a_token_from_a_machine_whose_clock_is_a_little_ahead_holds(
+    signer: Signer, verifier: TokenVerifier
+) -> None:
+    soon = int(time.time()) + 30
+    assert (await verifier.verify(signer.token(iat=soon, nbf=soon))).user == "u"
+
+
+async def test_a_token_that_ended_a_moment_ago_does_not_hold(signer: Signer, verifier: TokenVerifier) -> None:
+    with pytest.raises(Unauthenticated, match="the token has expired"):
+        await verifier.verify(signer.token(exp=int(time.time())))
 
 
 async def test_a_token_signed_by_another_key_of_the_same_name_is_refused(verifier: TokenVerifier) -> None:

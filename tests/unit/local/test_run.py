@@ -19,6 +19,7 @@ import pytest
 from crm_local.__main__ import main
 from crm_local.credentials import load_credentials
 from crm_local.leftovers import wait_ended
+from crm_local.place import delete_place
 from crm_local.port_check import free_ports, is_free
 from crm_local.run_folder import RunFolder
 from crm_local.settings import Ports, port_setting
@@ -104,8 +105,10 @@ class Running:
 
 
 @pytest.fixture
-def runner(open_folder: Path, stand_ins: Path) -> Runner:
-    return Runner(open_folder / "run", free_ports())
+def runner(open_folder: Path, stand_ins: Path) -> Iterator[Runner]:
+    runner = Runner(open_folder / "run", free_ports())
+    yield runner
+    delete_place(runner.folder / "postgres")
 
 
 def gone(pids: dict[str, int]) -> bool:
@@ -113,7 +116,7 @@ def gone(pids: dict[str, int]) -> bool:
     for pid in pids.values():
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
-    return not wait_ended(processes, seconds=20)
+    return not wait_ended(processes, seconds=PATIENCE_SECONDS)
 
 
 def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner: Runner) -> None:

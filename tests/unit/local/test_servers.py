@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -177,9 +176,8 @@ asyncio.run(main())
         folder, *pids = run.stdout.readline().split()
         processes = [psutil.Process(int(pid)) for pid in pids]
         assert Path(folder).parent == open_folder
-        assert sweep(open_folder, time.time() + 3600) == []
+        assert sweep(open_folder) == []
         os.kill(run.pid, signal.SIGKILL)
-        assert wait_ended(processes, seconds=20) == []
-    assert sweep(open_folder, time.time()) == []
-    assert sweep(open_folder, time.time() + 3600) == [Path(folder)]
+        assert wait_ended(processes, seconds=60) == []
+    assert sweep(open_folder) == [Path(folder)]
     assert not list(open_folder.glob(f"{FOLDER_PREFIX}*"))

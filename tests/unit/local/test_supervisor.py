@@ -13,6 +13,7 @@ from crm_local.failure import LocalFailure
 from crm_local.leftovers import end_sighted, wait_ended
 from crm_local.supervisor import State, Supervisor
 
+PATIENCE_SECONDS = 60.0
 STAYS = "import signal, time; print('here', flush=True); open({mark!r}, 'a').write('x'); signal.pause()"
 
 
@@ -28,7 +29,7 @@ class Told:
         self._more.set()
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while text not in self.text:
                 self._more.clear()
                 await self._more.wait()
@@ -68,7 +69,7 @@ async def test_a_killed_child_is_started_again_with_its_last_lines_told(tmp_path
     await supervisor.start(staying(tmp_path, "pump"))
     first = supervisor.sighting("pump")
     supervisor.send("pump", signal.SIGKILL)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await supervisor.ready("pump")
     second = supervisor.sighting("pump")
     await told.until("pump is ready again")
@@ -167,13 +168,14 @@ async def test_a_stubborn_child_is_killed_and_that_is_told(tmp_path: Path) -> No
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_halted_child_still_stops(tmp_path: Path) -> None:
-    supervisor = Supervisor(Told().say)
-    await supervisor.start(staying(tmp_path, "statue"))
+async def test_a_halted_child_stops_without_force(tmp_path: Path) -> None:
+    told = Told()
+    supervisor = Supervisor(told.say)
+    await supervisor.start(replace(staying(tmp_path, "statue"), stop_seconds=PATIENCE_SECONDS))
     supervisor.send("statue", signal.SIGSTOP)
     assert supervisor.sighting("statue").state is State.READY
-    async with asyncio.timeout(10):
-        await supervisor.stop()
+    await supervisor.stop()
+    assert told.text == ""
 
 
 async def test_a_child_without_its_program_says_which_is_missing(tmp_path: Path) -> None:
@@ -217,4 +219,4 @@ asyncio.run(main())
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         os.kill(parent.pid, signal.SIGKILL)
-        assert wait_ended([child], seconds=10) == []
+        assert wait_ended([child], seconds=PATIENCE_SECONDS) == []

@@ -1,156 +1,154 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from crm_kit.errors import FailedPrecondition, InvalidArgument
-from crm_sales.leads.model import (
-    Conversion,
-    ConversionStep,
-    Lead,
-    LeadEventKind,
-    LeadMove,
-    LeadState,
-)
-from crm_sales.pools.model import FollowUp, FollowUpKind
+from crm_kit.errors import FailedPrecondition
+from crm_sales.leads.model import ATTEMPT_LASTS, ConversionStep, Lead, LeadState
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ID = UUID("01956b0e-0000-7000-8000-000000000001")
-IN_POOL = Lead(ID, LeadState.NEW, NOW, pool_id="p1", pool_time=NOW)
-HELD = Lead(ID, LeadState.NEW, NOW, pool_id="p1", owner_id="u1", take_time=NOW)
-QUALIFIED = Lead(ID, LeadState.QUALIFIED, NOW, pool_id="p1", owner_id="u1", take_time=NOW)
 LATER = NOW + timedelta(hours=1)
+LI, WANG, TEAM = UUID(int=1), UUID(int=2), UUID(int=3)
+IN_POOL = Lead(UUID("01956b0e-0000-7000-8000-000000000001"), "王伟", NOW, NOW, pool_time=NOW)
+OWNED = replace(IN_POOL, pool_time=None, owner_id=LI, take_time=NOW, safe_until_time=LATER)
+QUALIFIED = replace(OWNED, state=LeadState.QUALIFIED)
+CONVERTING = QUALIFIED.start_conversion(now=NOW, user_id=LI)
 
 
-def kinds(move: LeadMove) -> list[LeadEventKind]:
-    return [event.kind for event in move.events]
+def test_claiming_starts_the_time_with_its_owner() -> None:
+    lead = IN_POOL.claim(WANG, TEAM, now=LATER)
+    assert (lead.owner_id, lead.owner_team_id, lead.take_time, lead.pool_time) == (WANG, TEAM, LATER, None)
+    assert not lead.in_pool
 
 
-def test_claiming_starts_the_time_in_hands() -> None:
-    move = IN_POOL.claim(now=LATER, actor_id="u2")
-    assert (move.lead.owner_id, move.lead.take_time, move.lead.pool_time) == ("u2", LATER, None)
-    assert kinds(move) == [LeadEventKind.CLAIMED]
-
-
-def test_a_lead_in_other_hands_is_already_claimed() -> None:
+def test_a_lead_that_somebody_else_owns_is_already_claimed() -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        HELD.claim(now=LATER, actor_id="u2")
+        OWNED.claim(WANG, None, now=LATER)
     assert refused.value.reason == "LEAD_ALREADY_CLAIMED"
 
 
 def test_a_repeated_claim_does_not_restart_the_protection() -> None:
-    move = HELD.claim(now=LATER, actor_id="u1")
-    assert (move.lead, move.events) == (HELD, ())
+    assert OWNED.claim(LI, TEAM, now=LATER) is OWNED
 
 
-def test_giving_back_needs_a_reason_and_remembers_the_former_owner() -> None:
-    with pytest.raises(InvalidArgument):
-        HELD.give_back(" ", now=LATER, actor_id="u1")
-    lead = HELD.give_back("no budget", now=LATER, actor_id="u1").lead
-    assert (lead.owner_id, lead.former_owner_id, lead.pool_time, lead.take_time) == ("", "u1", LATER, None)
+def test_a_returned_lead_remembers_its_former_owner() -> None:
+    lead = OWNED.return_to_pool("no budget", now=LATER)
+    assert (lead.owner_id, lead.former_owner_id, lead.pool_time, lead.take_time) == (None, LI, LATER, None)
+    assert (lead.in_pool, lead.was_pooled, lead.safe_until_time) == (True, True, None)
 
 
-def test_each_lead_is_reclaimed_once() -> None:
-    lead = HELD.reclaim("72 h without a follow-up", now=LATER).lead
-    with pytest.raises(FailedPrecondition, match="pool"):
-        lead.reclaim("again", now=LATER)
+def test_a_lead_in_the_pool_is_not_returned_again() -> None:
+    with pytest.raises(FailedPrecondition, match="in the pool cannot be returned"):
+        OWNED.return_to_pool("no budget", now=LATER).return_to_pool("again", now=LATER)
 
 
 def test_the_first_follow_up_makes_a_new_lead_contacted() -> None:
-    follow_up = FollowUp(FollowUpKind.CALL, NOW, LATER)
-    move = HELD.follow_up(follow_up, actor_id="u1")
-    assert kinds(move) == [LeadEventKind.FOLLOWED_UP, LeadEventKind.CONTACTED]
-    assert (move.lead.state, move.lead.last_follow_up_time) == (LeadState.CONTACTED, LATER)
-    assert kinds(move.lead.follow_up(follow_up, actor_id="u1")) == [LeadEventKind.FOLLOWED_UP]
+    lead = OWNED.follow_up(now=LATER)
+    assert (lead.state, lead.last_follow_up_time) == (LeadState.CONTACTED, LATER)
+    assert QUALIFIED.follow_up(now=LATER).state is LeadState.QUALIFIED
 
 
-def test_assigning_to_the_same_hands_changes_nothing_and_to_others_starts_anew() -> None:
-    assert HELD.assign("u1", now=LATER, actor_id="boss").events == ()
-    lead = HELD.assign("u2", now=LATER, actor_id="boss").lead
-    assert (lead.owner_id, lead.take_time, lead.former_owner_id) == ("u2", LATER, "u1")
+def test_assigning_to_the_owner_changes_nothing_and_to_others_starts_anew() -> None:
+    assert OWNED.assign(LI, TEAM, now=LATER) is OWNED
+    lead = OWNED.assign(WANG, TEAM, now=LATER)
+    assert (lead.owner_id, lead.owner_team_id, lead.take_time, lead.former_owner_id) == (WANG, TEAM, LATER, LI)
 
 
 Act = Callable[[Lead], object]
 
 
 @pytest.mark.parametrize(
-    ("lead", "act"),
+    "act",
     [
-        (HELD, lambda lead: lead.qualify(now=NOW, actor_id="u1")),
-        (HELD, lambda lead: lead.begin_conversion(now=NOW, actor_id="u1")),
-        (HELD, lambda lead: lead.revive(now=NOW, actor_id="u1")),
-        (HELD, lambda lead: lead.record_step(ConversionStep.ACCOUNT, "a1", now=NOW, actor_id="u1")),
+        lambda lead: lead.qualify(),
+        lambda lead: lead.start_conversion(now=NOW, user_id=LI),
+        lambda lead: lead.record_step(ConversionStep.ACCOUNT, UUID(int=9)),
+        lambda lead: lead.abandon_conversion(),
     ],
 )
-def test_a_step_before_its_time_is_refused(lead: Lead, act: Act) -> None:
+def test_a_step_before_its_time_is_refused(act: Act) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        act(lead)
+        act(OWNED)
     assert refused.value.reason == "ILLEGAL_STATE"
 
 
 def test_the_legal_moves_are_named() -> None:
     with pytest.raises(FailedPrecondition, match="it can become: CONTACTED, DISQUALIFIED"):
-        HELD.qualify(now=NOW, actor_id="u1")
+        OWNED.qualify()
 
 
-def test_a_disqualified_lead_says_why_and_can_be_revived() -> None:
-    lead = QUALIFIED.disqualify("bankrupt", now=NOW, actor_id="u1").lead
+def test_a_disqualified_lead_says_why_and_counts_against_nobody() -> None:
+    lead = QUALIFIED.disqualify("bankrupt")
     assert (lead.state, lead.disqualify_reason) == (LeadState.DISQUALIFIED, "bankrupt")
-    revived = lead.revive(now=NOW, actor_id="u1").lead
-    assert (revived.state, revived.disqualify_reason) == (LeadState.NEW, "")
+    assert (lead.holder_id, lead.safe_until_time) == (None, None)
+
+
+@pytest.mark.parametrize("lead", [QUALIFIED.disqualify("bankrupt"), CONVERTING])
+def test_a_lead_that_is_done_with_or_being_converted_is_not_changed(lead: Lead) -> None:
+    with pytest.raises(FailedPrecondition, match="cannot be changed"):
+        lead.update({"source": "fair"})
+    assert OWNED.update({"source": "fair"}).source == "fair"
 
 
 @given(st.lists(st.sampled_from(["crash", "do", "repeat"]), max_size=30))
 def test_a_conversion_creates_each_thing_once_however_often_it_stops(attempts: list[str]) -> None:
     """Oracle: another service that creates one thing per idempotency key."""
-    created: dict[UUID, str] = {}
+    created: dict[UUID, UUID] = {}
     lead = QUALIFIED
     for attempt in [*attempts, "do", "do", "do"]:
-        lead = lead.begin_conversion(now=NOW, actor_id="u1").lead
-        assert lead.conversion
-        step = lead.conversion.next_step
+        lead = lead.start_conversion(now=NOW, user_id=LI)
+        step = lead.next_step
         if step is None:
             break
-        id = created.setdefault(lead.step_key(step), f"{step}-{len(created)}")
+        id = created.setdefault(lead.step_key(step), UUID(int=100 + len(created)))
         if attempt == "crash":
             continue
-        lead = lead.record_step(step, id, now=NOW, actor_id="u1").lead
+        lead = lead.record_step(step, id)
         if attempt == "repeat":
-            again = lead.record_step(step, id, now=NOW, actor_id="u1")
-            assert (again.lead, again.events) == (lead, ())
-    assert lead.state is LeadState.CONVERTED
-    assert lead.conversion == Conversion(NOW, "ACCOUNT-0", "CONTACT-1", "OPPORTUNITY-2", "u1", NOW)
+            assert lead.record_step(step, id) is lead
+    assert (lead.state, lead.is_converting) == (LeadState.CONVERTED, False)
+    assert (lead.account_id, lead.contact_id, lead.opportunity_id) == (UUID(int=100), UUID(int=101), UUID(int=102))
     assert len(created) == 3
 
 
 def test_a_conversion_does_not_take_another_id_for_what_it_has_or_skip_a_step() -> None:
-    lead = QUALIFIED.begin_conversion(now=NOW, actor_id="u1").lead
     with pytest.raises(FailedPrecondition, match="ACCOUNT comes before CONTACT"):
-        lead.record_step(ConversionStep.CONTACT, "k1", now=NOW, actor_id="u1")
-    lead = lead.record_step(ConversionStep.ACCOUNT, "a1", now=NOW, actor_id="u1").lead
-    with pytest.raises(FailedPrecondition, match="a1 already"):
-        lead.record_step(ConversionStep.ACCOUNT, "a2", now=NOW, actor_id="u1")
+        CONVERTING.record_step(ConversionStep.CONTACT, UUID(int=9))
+    lead = CONVERTING.record_step(ConversionStep.ACCOUNT, UUID(int=9))
+    with pytest.raises(FailedPrecondition, match="already"):
+        lead.record_step(ConversionStep.ACCOUNT, UUID(int=8))
+
+
+def test_an_abandoned_conversion_leaves_a_qualified_lead_without_traces() -> None:
+    assert CONVERTING.record_step(ConversionStep.ACCOUNT, UUID(int=9)).abandon_conversion() == QUALIFIED
+
+
+def test_somebody_else_takes_a_conversion_over_once_the_first_attempt_must_have_ended() -> None:
+    end = NOW + ATTEMPT_LASTS
+    with pytest.raises(FailedPrecondition) as refused:
+        CONVERTING.start_conversion(now=end - timedelta(seconds=5), user_id=WANG)
+    assert (refused.value.reason, refused.value.retry_after_seconds) == ("CONVERSION_UNDER_WAY", 5)
+    assert CONVERTING.start_conversion(now=end, user_id=WANG).conversion_user_id == WANG
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        lambda lead: lead.give_back("tired", now=NOW, actor_id="u1"),
-        lambda lead: lead.reclaim("lapsed", now=NOW),
-        lambda lead: lead.assign("u2", now=NOW, actor_id="boss"),
-        lambda lead: lead.disqualify("no", now=NOW, actor_id="u1"),
+        lambda lead: lead.return_to_pool("tired", now=NOW),
+        lambda lead: lead.assign(WANG, None, now=NOW),
+        lambda lead: lead.disqualify("no"),
     ],
 )
 def test_what_is_being_converted_stays_where_it_is(act: Act) -> None:
-    lead = QUALIFIED.begin_conversion(now=NOW, actor_id="u1").lead
-    assert lead.is_converting
+    assert CONVERTING.is_converting
     with pytest.raises(FailedPrecondition, match="being converted"):
-        act(lead)
+        act(CONVERTING)
 
 
-def test_what_lies_in_the_pool_is_not_converted() -> None:
-    lead = QUALIFIED.give_back("tired", now=NOW, actor_id="u1").lead
+def test_a_lead_in_the_pool_is_not_converted() -> None:
+    lead = QUALIFIED.return_to_pool("tired", now=NOW)
     with pytest.raises(FailedPrecondition, match="claim it first"):
-        lead.begin_conversion(now=NOW, actor_id="u2")
+        lead.start_conversion(now=NOW, user_id=WANG)

@@ -1,31 +1,22 @@
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from crm_kit.errors import FailedPrecondition, InvalidArgument
-from crm_sales.pools.model import (
-    CLOCK_SKEW,
-    Claimant,
-    FollowUp,
-    FollowUpKind,
-    Holding,
-    PoolEntry,
-    PoolRules,
-    ProtectionReason,
-    check_claim,
-    claim_day_start,
-    protection,
-    simulate,
-)
+from crm_sales.pools.claims import Claimant, PoolEntry, check_claim, claim_day_start
+from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
+from crm_sales.pools.protection import CLOCK_SKEW, FollowUp, Holding, ProtectionReason, protection
+from crm_sales.pools.simulation import Return, Simulation
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+LEAD, LI, WANG, FORMER = (UUID(int=number) for number in range(1, 5))
 RULES = PoolRules(
     reclaim_after=72 * HOUR,
-    extensions={FollowUpKind.CALL: 48 * HOUR, FollowUpKind.VISIT: 240 * HOUR},
+    extensions=(Extension(FollowUpKind.CALL, 48 * HOUR), Extension(FollowUpKind.VISIT, 240 * HOUR)),
     hard_maximum=30 * DAY,
     capacity=3,
     claims_per_day=2,
@@ -39,8 +30,8 @@ def call(at: datetime, recorded: datetime | None = None) -> FollowUp:
 
 
 def test_a_lead_never_followed_counts_from_when_it_was_taken() -> None:
-    got = protection(Holding("l1", "u1", NOW), RULES, NOW)
-    assert (got.safe_until, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
+    got = protection(Holding(LEAD, LI, NOW), RULES, NOW)
+    assert (got.safe_until_time, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
     assert got.warning_time == NOW + 48 * HOUR
     assert not got.is_lapsed(NOW + 72 * HOUR - timedelta(microseconds=1))
     assert got.is_lapsed(NOW + 72 * HOUR)
@@ -48,13 +39,13 @@ def test_a_lead_never_followed_counts_from_when_it_was_taken() -> None:
 
 def test_a_follow_up_protects_by_the_extension_of_its_kind() -> None:
     visit = FollowUp(FollowUpKind.VISIT, NOW + HOUR, NOW + HOUR)
-    got = protection(Holding("l1", "u1", NOW, (visit,)), RULES, NOW + DAY)
-    assert (got.safe_until, got.reason) == (NOW + 241 * HOUR, ProtectionReason.FOLLOW_UP)
+    got = protection(Holding(LEAD, LI, NOW, (visit,)), RULES, NOW + DAY)
+    assert (got.safe_until_time, got.reason) == (NOW + 241 * HOUR, ProtectionReason.FOLLOW_UP)
 
 
 def test_a_short_extension_does_not_move_the_protection_back() -> None:
-    got = protection(Holding("l1", "u1", NOW, (call(NOW + HOUR),)), RULES, NOW + DAY)
-    assert (got.safe_until, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
+    got = protection(Holding(LEAD, LI, NOW, (call(NOW + HOUR),)), RULES, NOW + DAY)
+    assert (got.safe_until_time, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
 
 
 @pytest.mark.parametrize(
@@ -68,69 +59,40 @@ def test_a_short_extension_does_not_move_the_protection_back() -> None:
 def test_a_follow_up_that_is_not_credible_does_not_move_the_clock(
     happened: datetime, recorded: datetime, why: str
 ) -> None:
-    got = protection(Holding("l1", "u1", NOW, (call(happened, recorded),)), RULES, NOW + 10 * DAY)
-    assert got.safe_until == NOW + 72 * HOUR
-    assert why in got.explanation[1].explanation
-    assert got.explanation[1].until is None
+    got = protection(Holding(LEAD, LI, NOW, (call(happened, recorded),)), RULES, NOW + 10 * DAY)
+    assert got.safe_until_time == NOW + 72 * HOUR
+    assert why in got.steps[1].explanation
+    assert got.steps[1].safe_until_time is None
 
 
 def test_a_fast_watch_gains_nothing() -> None:
     recorded = NOW + 50 * HOUR
-    got = protection(Holding("l1", "u1", NOW, (call(recorded + CLOCK_SKEW, recorded),)), RULES, recorded)
-    assert got.safe_until == recorded + 48 * HOUR
+    got = protection(Holding(LEAD, LI, NOW, (call(recorded + CLOCK_SKEW, recorded),)), RULES, recorded)
+    assert got.safe_until_time == recorded + 48 * HOUR
 
 
 def test_a_kind_without_extension_does_not_count() -> None:
     note = FollowUp(FollowUpKind.NOTE, NOW + 50 * HOUR, NOW + 50 * HOUR)
-    assert protection(Holding("l1", "u1", NOW, (note,)), RULES, NOW + 3 * DAY).safe_until == NOW + 72 * HOUR
+    assert protection(Holding(LEAD, LI, NOW, (note,)), RULES, NOW + 3 * DAY).safe_until_time == NOW + 72 * HOUR
 
 
 def test_nothing_passes_the_hard_maximum() -> None:
-    facts = Holding("l1", "u1", NOW, (call(NOW + 29 * DAY),), extended_until=NOW + 90 * DAY)
-    got = protection(facts, RULES, NOW + 29 * DAY)
-    assert (got.safe_until, got.reason) == (NOW + 30 * DAY, ProtectionReason.HARD_MAXIMUM)
+    got = protection(Holding(LEAD, LI, NOW, (call(NOW + 29 * DAY),)), RULES, NOW + 29 * DAY)
+    assert (got.safe_until_time, got.reason) == (NOW + 30 * DAY, ProtectionReason.HARD_MAXIMUM)
 
 
-def test_the_managers_extension_protects() -> None:
-    got = protection(Holding("l1", "u1", NOW, extended_until=NOW + 10 * DAY), RULES, NOW)
-    assert (got.safe_until, got.reason) == (NOW + 10 * DAY, ProtectionReason.EXTENSION)
-
-
-@pytest.mark.parametrize(
-    ("facts", "reason"),
-    [
-        (Holding("l1", "u1", NOW, has_open_opportunity=True), "OPEN_OPPORTUNITY"),
-        (Holding("l1", "u1", NOW, has_deal=True), "DEAL"),
-        (Holding("l1", "u1", NOW, is_locked=True), "LOCKED"),
-        (Holding("l1", "u1", NOW, is_converting=True), "CONVERTING"),
-    ],
-)
-def test_an_exempt_lead_is_safe_without_limit(facts: Holding, reason: str) -> None:
-    got = protection(facts, RULES, NOW + 900 * DAY)
-    assert (got.safe_until, got.reason, got.remaining(NOW)) == (None, reason, None)
+def test_a_lead_that_is_being_converted_is_safe_without_limit() -> None:
+    got = protection(Holding(LEAD, LI, NOW, is_converting=True), RULES, NOW + 900 * DAY)
+    assert (got.safe_until_time, got.reason, got.remaining(NOW)) == (None, ProtectionReason.CONVERTING, None)
 
 
 def test_without_rules_nothing_goes_back() -> None:
-    assert protection(Holding("l1", "u1", NOW), PoolRules(), NOW + 900 * DAY).reason is ProtectionReason.NO_RULE
+    assert protection(Holding(LEAD, LI, NOW), PoolRules(), NOW + 900 * DAY).reason is ProtectionReason.NO_RULE
 
 
 def test_the_hard_maximum_stands_alone_too() -> None:
-    got = protection(Holding("l1", "u1", NOW), PoolRules(hard_maximum=DAY), NOW)
-    assert (got.safe_until, got.reason) == (NOW + DAY, ProtectionReason.HARD_MAXIMUM)
-
-
-def test_days_go_by_customer_tier() -> None:
-    rules = PoolRules(reclaim_after=72 * HOUR, reclaim_after_by_tier={"KEY": 240 * HOUR})
-    assert protection(Holding("l1", "u1", NOW, tier="KEY"), rules, NOW).safe_until == NOW + 240 * HOUR
-    assert protection(Holding("l1", "u1", NOW, tier="SMALL"), rules, NOW).safe_until == NOW + 72 * HOUR
-
-
-def test_a_pool_in_business_hours_brings_its_calendar() -> None:
-    def weekends_do_not_count(start: datetime, duration: timedelta) -> datetime:
-        return start + duration + 2 * DAY
-
-    got = protection(Holding("l1", "u1", NOW), RULES, NOW, weekends_do_not_count)
-    assert got.safe_until == NOW + 72 * HOUR + 2 * DAY
+    got = protection(Holding(LEAD, LI, NOW), PoolRules(hard_maximum=DAY), NOW)
+    assert (got.safe_until_time, got.reason) == (NOW + DAY, ProtectionReason.HARD_MAXIMUM)
 
 
 hours = st.integers(-200, 1000)
@@ -146,7 +108,9 @@ follow_ups = st.lists(
 rules_given = st.builds(
     PoolRules,
     reclaim_after=st.integers(1, 300).map(lambda n: n * HOUR),
-    extensions=st.dictionaries(st.sampled_from(list(FollowUpKind)), st.integers(1, 300).map(lambda n: n * HOUR)),
+    extensions=st.dictionaries(st.sampled_from(list(FollowUpKind)), st.integers(1, 300)).map(
+        lambda hours: tuple(Extension(kind, number * HOUR) for kind, number in hours.items())
+    ),
     hard_maximum=st.none() | st.integers(1, 40).map(lambda n: n * DAY),
 )
 
@@ -161,16 +125,17 @@ def test_protection_is_what_living_through_the_hours_gives(
     for hour in range(age + 1):
         moment = NOW + hour * HOUR
         for one in given_follow_ups:
-            ago = (one.recorded - one.happened) // HOUR
-            if one.recorded == moment and 0 <= ago <= 72 and ago <= hour and one.kind in rules.extensions:
-                left = max(left, rules.extensions[one.kind] // HOUR - ago)
+            ago = (one.record_time - one.happen_time) // HOUR
+            extension = next((each.duration for each in rules.extensions if each.kind is one.kind), None)
+            if extension and one.record_time == moment and 0 <= ago <= 72 and ago <= hour:
+                left = max(left, extension // HOUR - ago)
         if hour < age:
             left -= 1
     safe_until = NOW + (age + left) * HOUR
     if rules.hard_maximum:
         safe_until = min(safe_until, NOW + rules.hard_maximum)
-    got = protection(Holding("l1", "u1", NOW, given_follow_ups), rules, NOW + age * HOUR)
-    assert got.safe_until == safe_until
+    got = protection(Holding(LEAD, LI, NOW, given_follow_ups), rules, NOW + age * HOUR)
+    assert got.safe_until_time == safe_until
     assert got.remaining(NOW + age * HOUR) == max(safe_until - NOW - age * HOUR, timedelta())
 
 
@@ -179,27 +144,27 @@ def test_a_follow_up_moves_the_protection_only_forward(
     some: tuple[FollowUp, ...], more: tuple[FollowUp, ...], rules: PoolRules, age: int
 ) -> None:
     now = NOW + age * HOUR
-    before = protection(Holding("l1", "u1", NOW, some), rules, now).safe_until
-    after = protection(Holding("l1", "u1", NOW, some + more), rules, now).safe_until
+    before = protection(Holding(LEAD, LI, NOW, some), rules, now).safe_until_time
+    after = protection(Holding(LEAD, LI, NOW, some + more), rules, now).safe_until_time
     assert before is not None
     assert after is not None
     assert after >= before
     assert rules.hard_maximum is None or after <= NOW + rules.hard_maximum
 
 
-ENTRY = PoolEntry("l1", NOW - 3 * DAY, former_owner_id="u9")
+ENTRY = PoolEntry(NOW - 3 * DAY, former_owner_id=FORMER)
 
 
 def test_a_claim_within_all_limits_passes() -> None:
-    check_claim(ENTRY, Claimant("u1", held=2, claims_today=1), RULES, NOW)
+    check_claim(ENTRY, Claimant(LI, held=2, claims_today=1), RULES, NOW)
 
 
 @pytest.mark.parametrize(
     ("claimant", "reason"),
     [
-        (Claimant("u1", held=3, claims_today=0), "POOL_CAPACITY_REACHED"),
-        (Claimant("u1", held=0, claims_today=2), "POOL_DAILY_LIMIT_REACHED"),
-        (Claimant("u9", held=0, claims_today=0), "POOL_COOL_DOWN"),
+        (Claimant(LI, held=3, claims_today=0), "POOL_CAPACITY_REACHED"),
+        (Claimant(LI, held=0, claims_today=2), "POOL_DAILY_LIMIT_REACHED"),
+        (Claimant(FORMER, held=0, claims_today=0), "POOL_COOL_DOWN"),
     ],
 )
 def test_a_claim_over_a_limit_is_refused_with_its_reason(claimant: Claimant, reason: str) -> None:
@@ -210,23 +175,23 @@ def test_a_claim_over_a_limit_is_refused_with_its_reason(claimant: Claimant, rea
 
 def test_a_cool_down_says_when_it_ends() -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        check_claim(ENTRY, Claimant("u9", 0, 0), RULES, NOW)
+        check_claim(ENTRY, Claimant(FORMER, 0, 0), RULES, NOW)
     assert refused.value.retry_after_seconds == (4 * DAY).total_seconds()
-    check_claim(ENTRY, Claimant("u9", 0, 0), RULES, NOW + 4 * DAY)
+    check_claim(ENTRY, Claimant(FORMER, 0, 0), RULES, NOW + 4 * DAY)
 
 
 def test_what_has_just_come_in_cools_down_for_everybody() -> None:
     rules = PoolRules(fresh_entry_cool_down=4 * DAY)
     with pytest.raises(FailedPrecondition, match="just come"):
-        check_claim(ENTRY, Claimant("u1", 0, 0), rules, NOW)
-    check_claim(ENTRY, Claimant("u1", 0, 0), rules, NOW + DAY)
+        check_claim(ENTRY, Claimant(LI, 0, 0), rules, NOW)
+    check_claim(ENTRY, Claimant(LI, 0, 0), rules, NOW + DAY)
 
 
 def test_claims_are_counted_by_the_day_of_the_pools_zone() -> None:
     assert claim_day_start(RULES, datetime(2026, 3, 2, 15, 59, tzinfo=UTC)) == datetime(2026, 3, 1, 16, tzinfo=UTC)
     assert claim_day_start(RULES, datetime(2026, 3, 2, 16, tzinfo=UTC)) == datetime(2026, 3, 2, 16, tzinfo=UTC)
     with pytest.raises(FailedPrecondition) as refused:
-        check_claim(ENTRY, Claimant("u1", 0, 2), RULES, NOW)
+        check_claim(ENTRY, Claimant(LI, 0, 2), RULES, NOW)
     assert refused.value.retry_after_seconds == (4 * HOUR).total_seconds()
 
 
@@ -235,34 +200,30 @@ def test_the_next_day_begins_on_time_when_clocks_change(day: int, seconds: int) 
     rules = PoolRules(claims_per_day=0, time_zone="America/New_York")
     midnight = datetime(2026, 3, day, 5, tzinfo=UTC)
     with pytest.raises(FailedPrecondition) as refused:
-        check_claim(ENTRY, Claimant("u1", 0, 0), rules, midnight)
+        check_claim(ENTRY, Claimant(LI, 0, 0), rules, midnight)
     assert refused.value.retry_after_seconds == seconds
 
 
-def test_a_simulation_names_what_would_go_back_and_whose() -> None:
-    holdings = [
-        Holding("old", "u1", NOW - 100 * HOUR),
-        Holding("middle", "u1", NOW - 60 * HOUR),
-        Holding("young", "u2", NOW - HOUR),
-        Holding("deal", "u2", NOW - 900 * HOUR, has_deal=True),
+def test_a_simulation_names_what_would_go_back_and_counts_what_would_be_safe() -> None:
+    old = Holding(UUID(int=11), LI, NOW - 100 * HOUR)
+    middle = Holding(UUID(int=12), WANG, NOW - 60 * HOUR)
+    young = Holding(UUID(int=13), WANG, NOW - HOUR)
+    stricter = Simulation(RULES, PoolRules(reclaim_after=48 * HOUR), NOW)
+    for batch in ([old, middle], [young]):
+        stricter.add(batch)
+    assert stricter.returns == [
+        Return(old.id, LI, NOW - 52 * HOUR, lapsed_anyway=True),
+        Return(middle.id, WANG, NOW - 12 * HOUR, lapsed_anyway=False),
     ]
-    got = simulate(holdings, RULES, PoolRules(reclaim_after=48 * HOUR), NOW)
-    assert [back.id for back in got.lapsed] == ["old", "middle"]
-    assert [back.id for back in got.newly_lapsed] == ["middle"]
-    assert got.by_owner == {"u1": 2}
-    assert simulate(holdings, RULES, PoolRules(reclaim_after=480 * HOUR), NOW).newly_safe == ("old",)
+    assert (stricter.held_count, stricter.newly_safe_count) == (3, 0)
+    milder = Simulation(RULES, PoolRules(reclaim_after=480 * HOUR), NOW)
+    milder.add([old, middle, young])
+    assert (milder.returns, milder.newly_safe_count) == ([], 1)
 
 
-@pytest.mark.parametrize(
-    ("make", "field"),
-    [
-        (lambda: PoolRules(reclaim_after=timedelta()), "reclaim_after"),
-        (lambda: PoolRules(extensions={FollowUpKind.CALL: -HOUR}), "extensions.CALL"),
-        (lambda: PoolRules(capacity=-1), "capacity"),
-        (lambda: PoolRules(time_zone="Mars/Olympus"), "time_zone"),
-    ],
-)
-def test_rules_that_cannot_be_used_are_refused(make: Callable[[], PoolRules], field: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
-        make()
-    assert [violation.field for violation in refused.value.violations] == [f"rules.{field}"]
+def test_a_zone_that_does_not_exist_and_a_kind_given_twice_are_refused() -> None:
+    twice = (Extension(FollowUpKind.CALL, HOUR), Extension(FollowUpKind.CALL, DAY))
+    for rules, field in (({"time_zone": "Mars/Olympus"}, "time_zone"), ({"extensions": twice}, "extensions[1].kind")):
+        with pytest.raises(InvalidArgument) as refused:
+            PoolRules(**rules)
+        assert [violation.field for violation in refused.value.violations] == [f"rules.{field}"]

@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 from crm_kit.errors import InvalidArgument
 from crm_kit.money import Money
-from crm_scoring.scores.credit import CreditDecision, CreditReasonCode, CreditRules, check_credit
+from crm_scoring.credit.rules import CreditDecision, CreditReasonCode, CreditRules, check_credit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,14 +21,13 @@ def codes(decision: CreditDecision) -> list[str]:
 
 def test_an_order_that_fills_the_limit_to_the_cent_goes_out() -> None:
     got = check_credit(cny(1000), cny("900.01"), cny("99.99"), 0, STRICT)
-    assert got.released
-    assert got.available == cny(0)
+    assert got.approved
     assert codes(got) == ["WITHIN_LIMIT", "NOT_OVERDUE"]
 
 
 def test_a_cent_more_is_held_with_the_numbers() -> None:
     got = check_credit(cny(1000), cny("900.01"), cny("100.00"), 0, STRICT)
-    assert not got.released
+    assert not got.approved
     assert codes(got) == ["CREDIT_LIMIT_EXCEEDED", "NOT_OVERDUE"]
     assert got.reasons[0].explanation == (
         "900.01 CNY used + 100.00 CNY new = 1000.01 CNY, limit 1000.00 CNY: 0.01 CNY too much"
@@ -36,10 +35,10 @@ def test_a_cent_more_is_held_with_the_numbers() -> None:
 
 
 def test_overdue_days_hold_beyond_what_the_rules_allow() -> None:
-    rules = CreditRules(most_overdue_days=30)
-    assert check_credit(cny(1000), cny(0), cny(1), 30, rules).released
+    rules = CreditRules(max_overdue_days=30)
+    assert check_credit(cny(1000), cny(0), cny(1), 30, rules).approved
     got = check_credit(cny(1000), cny(0), cny(1), 31, rules)
-    assert not got.released
+    assert not got.approved
     assert got.reasons[1].explanation == "31 days overdue, 30 allowed"
 
 
@@ -51,21 +50,21 @@ def test_all_that_holds_is_said_at_once() -> None:
 
 def test_an_account_nobody_assessed_gets_no_credit() -> None:
     got = check_credit(None, cny(0), cny(1), 0, STRICT)
-    assert (got.released, got.available) == (False, None)
+    assert not got.approved
     assert got.reasons[0].code is CreditReasonCode.NO_CREDIT_LIMIT
 
 
 def test_without_a_limit_the_rules_may_let_everything_pass() -> None:
     rules = CreditRules(unlimited_without_limit=True)
     got = check_credit(None, cny(10**9), cny(1), 0, rules)
-    assert (got.released, codes(got)) == (True, ["NO_LIMIT_SET", "NOT_OVERDUE"])
-    assert not check_credit(None, cny(0), cny(1), 1, rules).released
-    assert not check_credit(cny(0), cny(0), cny(1), 0, rules).released
+    assert (got.approved, codes(got)) == (True, ["NO_LIMIT_SET", "NOT_OVERDUE"])
+    assert not check_credit(None, cny(0), cny(1), 1, rules).approved
+    assert not check_credit(cny(0), cny(0), cny(1), 0, rules).approved
 
 
 def test_a_limit_in_another_currency_holds_because_nothing_is_converted() -> None:
     got = check_credit(Money(Decimal(10**6), "EUR"), cny(0), cny(1), 0, STRICT)
-    assert (got.released, got.available) == (False, None)
+    assert not got.approved
     assert codes(got) == ["CREDIT_LIMIT_IN_OTHER_CURRENCY", "NOT_OVERDUE"]
 
 
@@ -85,23 +84,36 @@ def test_the_decision_is_the_inequality(
 
     got = check_credit(money(limit), money(used), money(new), overdue, CreditRules(tolerance, allowed))
     within = used + new <= limit * (1 + Fraction(tolerance) / 100)
-    assert got.released == (within and overdue <= allowed)
-    assert got.available == money(limit - used - new)
+    assert got.approved == (within and overdue <= allowed)
 
 
 @given(st.integers(0, 2000), st.integers(0, 2000), st.integers(1, 2000))
 def test_a_higher_limit_never_holds_what_a_lower_one_let_go(limit: int, used: int, new: int) -> None:
-    if check_credit(cny(limit), cny(used), cny(new), 0, STRICT).released:
-        assert check_credit(cny(limit + 1), cny(used), cny(new), 0, STRICT).released
+    if check_credit(cny(limit), cny(used), cny(new), 0, STRICT).approved:
+        assert check_credit(cny(limit + 1), cny(used), cny(new), 0, STRICT).approved
 
 
-def test_what_makes_no_sense_is_refused() -> None:
-    for limit, used, new, overdue in (
-        (cny(1), cny(0), cny(0), 0),
-        (cny(1), cny(0), cny(1), -1),
-        (None, Money(Decimal(1), "EUR"), cny(1), 0),
-    ):
-        with pytest.raises(InvalidArgument):
-            check_credit(limit, used, new, overdue, STRICT)
+@pytest.mark.parametrize("amount", [0, -1])
+def test_an_order_that_takes_nothing_is_refused(amount: int) -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        check_credit(cny(1), cny(0), cny(amount), 0, STRICT)
+    assert [each.field for each in refusal.value.violations] == ["amount"]
+
+
+def test_amounts_of_two_currencies_do_not_add() -> None:
+    with pytest.raises(ValueError, match="EUR"):
+        check_credit(cny(1), Money(Decimal(1), "EUR"), cny(1), 0, STRICT)
+
+
+def test_rules_are_not_negative() -> None:
     with pytest.raises(InvalidArgument):
-        CreditRules(most_overdue_days=-1)
+        CreditRules(max_overdue_days=-1)
+    with pytest.raises(InvalidArgument):
+        CreditRules(tolerance_percent=Decimal(-1))
+
+
+def test_a_refusal_says_what_holds_and_an_approval_all_that_was_looked_at() -> None:
+    held = check_credit(cny(1), cny(0), cny(2), 0, STRICT)
+    assert [each.code for each in held.decisive] == [CreditReasonCode.CREDIT_LIMIT_EXCEEDED]
+    passed = check_credit(cny(2), cny(0), cny(2), 0, STRICT)
+    assert passed.decisive == passed.reasons

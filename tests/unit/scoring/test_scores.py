@@ -3,42 +3,53 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from crm_scoring.scores.model import Business, Scores, ScoringRules, score_tenant
-from crm_scoring.scores.rfm import RfmSegment
-from crm_scoring.scores.value_tier import TierThresholds, ValueTier
+from crm_kit.money import Money
+from crm_scoring.scores.model import AccountScores, ReasonCode
+from crm_scoring.scores.rfm import RfmSegment, RfmUnknown
+from crm_scoring.scores.scoring import Business, ScoringRules, score_tenant
+from crm_scoring.scores.value_tier import TierThresholds, TierUnknown, ValueTier
 from hypothesis import given
 from hypothesis import strategies as st
 
 TODAY = date(2026, 3, 1)
-RULES = ScoringRules(least_buyers=5, thresholds=TierThresholds(least_accounts=3))
+RULES = ScoringRules(min_buyers=5, thresholds=TierThresholds(min_accounts=3))
+Known = dict[UUID, AccountScores]
 
-amounts = st.decimals(0, 10**6, places=2)
+
+def cny(amount: Decimal | int) -> Money:
+    return Money(Decimal(amount), "CNY")
+
+
+amounts = st.decimals(0, 10**6, places=2).map(cny)
+in_main_currency: st.SearchStrategy[dict[str, Money]] = st.fixed_dictionaries(
+    {"ordered": amounts, "returned": amounts}
+) | st.just({})
 businesses = st.lists(
     st.builds(
-        Business,
+        lambda money, **values: Business(**values, **money),
+        money=in_main_currency,
         account_id=st.integers(1, 40).map(lambda number: UUID(int=number)),
         last_order_date=st.integers(0, 300).map(lambda days: TODAY - timedelta(days=days)),
         orders=st.integers(1, 20),
-        revenue=amounts,
-        returned=amounts,
-        valued=st.integers(0, 1),
     ),
     max_size=25,
     unique_by=lambda one: one.account_id,
 )
 
 
-def score(known: list[Business], before: dict[UUID, Scores] | None = None) -> dict[UUID, Scores]:
-    return {one.account_id: one for one in score_tenant(known, before or {}, "CNY", TODAY, RULES)}
+def score(known: list[Business], before: Known | None = None) -> Known:
+    return {one.id: one for one in score_tenant(known, before or {}, RULES)}
 
 
 @given(businesses)
 def test_reasons_add_up_to_the_scores(known: list[Business]) -> None:
     for scores in score(known).values():
-        assert sum((part.amount for part in scores.parts), Decimal(0)) == scores.contribution
-        assert sum(quintile for _, quintile in scores.rfm_reasons(TODAY)) == scores.rfm
-        assert (scores.segment is RfmSegment.UNKNOWN) == bool(scores.rfm_unknown_reason)
-        assert (scores.tier is ValueTier.UNKNOWN) == bool(scores.tier_unknown_reason)
+        rfm, tier = scores.rfm, scores.value_tier
+        assert sum(int(reason.contribution) for reason in rfm.reasons) == rfm.value
+        contribution = sum((Decimal(reason.contribution) for reason in tier.reasons), Decimal(0))
+        assert contribution == (tier.value.amount if tier.value else 0)
+        assert (rfm.band is RfmSegment.UNKNOWN) == (rfm.unknown_reason is not None)
+        assert (tier.band is ValueTier.UNKNOWN) == (tier.unknown_reason is not None)
 
 
 @given(businesses)
@@ -51,12 +62,18 @@ def test_what_did_not_change_is_not_written_again(known: list[Business]) -> None
 @given(businesses, businesses)
 def test_from_whatever_came_before_the_scores_become_the_same(known: list[Business], earlier: list[Business]) -> None:
     before = score(earlier)
-    changed = score(known, before)
-    after = before | changed
+    after = before | score(known, before)
     for account_id, scores in score(known + gone(earlier, known)).items():
-        assert replace(after[account_id], version=0) == replace(scores, version=0)
-    for account_id, scores in changed.items():
-        assert scores.version == (before[account_id].version if account_id in before else 0) + 1
+        assert after[account_id] == scores
+
+
+@given(businesses, businesses)
+def test_each_change_shows_in_a_score(known: list[Business], earlier: list[Business]) -> None:
+    before = score(earlier)
+    for account_id, scores in score(known, before).items():
+        if account_id in before:
+            was = before[account_id]
+            assert (was.rfm, was.value_tier) != (scores.rfm, scores.value_tier)
 
 
 def gone(earlier: list[Business], known: list[Business]) -> list[Business]:
@@ -65,16 +82,36 @@ def gone(earlier: list[Business], known: list[Business]) -> list[Business]:
     return [Business(one.account_id) for one in earlier if one.account_id not in still]
 
 
+def buyer(number: int) -> Business:
+    return Business(UUID(int=number), TODAY, 1, cny(number), cny(0))
+
+
 def test_an_account_whose_business_is_over_becomes_unknown() -> None:
-    known = [Business(UUID(int=n), TODAY, 1, Decimal(n), Decimal(0), 1) for n in range(1, 7)]
+    known = [buyer(number) for number in range(1, 7)]
     before = score(known)
     assert before[UUID(int=6)].tier is ValueTier.KEY
     after = score(known[:-1], before)[UUID(int=6)]
     assert (after.tier, after.segment) == (ValueTier.UNKNOWN, RfmSegment.UNKNOWN)
-    assert (after.tier_unknown_reason, after.rfm_unknown_reason) == (
-        "nothing is known of its contribution",
-        "no order in the window",
-    )
+    assert (after.tier_unknown_reason, after.rfm_unknown_reason) == (TierUnknown.NO_CONTRIBUTION, RfmUnknown.NO_ORDER)
+
+
+def test_orders_in_another_currency_count_and_their_amounts_do_not() -> None:
+    abroad = Business(UUID(int=9), TODAY, 3)
+    scores = score([abroad, *(buyer(number) for number in range(1, 6))])[UUID(int=9)]
+    assert scores.tier_unknown_reason is TierUnknown.OTHER_CURRENCY
+    assert scores.value_tier.value is None
+    labels = {reason.code: reason.label for reason in scores.rfm.reasons}
+    assert labels[ReasonCode.FREQUENCY] == "orders: 3"
+    assert labels[ReasonCode.MONETARY] == "spent: nothing in the main currency"
+
+
+def test_what_was_returned_is_a_reason_of_its_own() -> None:
+    scores = replace(AccountScores(UUID(int=1)), ordered=cny(10), returned=cny(12))
+    assert scores.value_tier.value == cny(-2)
+    assert [(reason.code, reason.contribution) for reason in scores.value_tier.reasons] == [
+        (ReasonCode.ORDERS, "10.00"),
+        (ReasonCode.RETURNS, "-12.00"),
+    ]
 
 
 def test_the_window_ends_today() -> None:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from crm_service_desk.calendars.model import Calendar, DatedException, LocalInterval
+from crm_service_desk.calendars.business_hours import BusinessHours, DayIntervals, LocalInterval
 from hypothesis import strategies as st
 
 MINUTE = timedelta(minutes=1)
@@ -50,7 +50,7 @@ class Grid:
                 return self.first_showing[wall + (after - before - MINUTE)]
         raise AssertionError(f"{wall} lies outside the grid")
 
-    def open_minutes(self, calendar: Calendar) -> set[int]:
+    def open_minutes(self, calendar: BusinessHours) -> set[int]:
         minutes: set[int] = set()
         day = self.walls[0].date() + timedelta(days=1)
         while day < self.walls[-1].date() - timedelta(days=1):
@@ -66,10 +66,10 @@ class Grid:
         return self.first + minute * MINUTE
 
 
-def hours_of(calendar: Calendar, day: date) -> tuple[LocalInterval, ...]:
-    for exception in calendar.exceptions:
-        if exception.date == day:
-            return exception.hours
+def hours_of(calendar: BusinessHours, day: date) -> DayIntervals:
+    for exceptional, hours in calendar.exceptions:
+        if exceptional == day:
+            return hours
     return calendar.weekly[day.weekday()]
 
 
@@ -79,7 +79,7 @@ def grid_of(zone: str, odd: date) -> Grid:
 
 
 @st.composite
-def hours(draw: st.DrawFn) -> tuple[LocalInterval, ...]:
+def hours(draw: st.DrawFn) -> DayIntervals:
     """Hours of a day that favour the small hours, where clocks change; neighbours may touch."""
     point = st.one_of(st.integers(0, 16).map(lambda n: n * 15), st.integers(0, 96).map(lambda n: n * 15))
     cuts = sorted(draw(st.sets(point, max_size=6)))
@@ -89,10 +89,9 @@ def hours(draw: st.DrawFn) -> tuple[LocalInterval, ...]:
 
 
 @st.composite
-def odd_calendars(draw: st.DrawFn) -> tuple[Calendar, Grid]:
+def odd_hours(draw: st.DrawFn) -> tuple[BusinessHours, Grid]:
     zone, odd = draw(st.sampled_from(ODD_DATES))
     near = [odd + timedelta(days=n) for n in range(-2, 4)]
     dated = draw(st.dictionaries(st.sampled_from(near), hours(), max_size=3))
     weekly = tuple(draw(hours()) for _ in range(7))
-    exceptions = tuple(DatedException(day, its) for day, its in dated.items())
-    return Calendar(zone, weekly, exceptions), grid_of(zone, odd)
+    return BusinessHours(zone, weekly, tuple(dated.items())), grid_of(zone, odd)

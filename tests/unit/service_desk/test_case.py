@@ -1,56 +1,56 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
+from uuid import UUID
 
 import pytest
 from crm_kit.errors import CrmError, FailedPrecondition, InvalidArgument
-from crm_service_desk.calendars.model import parse_hours, weekly_calendar
-from crm_service_desk.cases.model import (
-    MOVES,
-    Case,
-    CaseKind,
-    CaseMove,
-    CaseState,
-    Channel,
-    Level,
-    Priority,
-    case_number,
-    create_case,
-    priority_of,
-)
+from crm_service_desk.calendars.model import default_calendar
+from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of
+from crm_service_desk.cases.model import MOVES, Case, CaseMove, CaseState, Medium, case_number
+from crm_service_desk.classification import CaseKind, Level, Priority, priority_of
 from crm_service_desk.service_levels.clock import evaluate
-from crm_service_desk.service_levels.model import (
-    BusinessTime,
-    CaseEvent,
-    CaseEventKind,
-    MilestoneKind,
-    MilestoneState,
-    PauseReason,
-    ServiceLevelPolicy,
-)
+from crm_service_desk.service_levels.milestones import MilestoneState
+from crm_service_desk.service_levels.model import NOTHING_PROMISED, MilestoneKind, PauseReason, Target
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.service_desk.counting import HOUR, daily, policy
+
+K = CaseEventKind
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
-ALWAYS = weekly_calendar("UTC", dict.fromkeys(range(7), parse_hours("00:00-24:00")))
+AGENT, CONTACT = UUID(int=1), UUID(int=2)
+ALWAYS = daily("UTC", "00:00-24:00")
 
 Act = Callable[[Case, datetime], CaseMove]
 ACTS: dict[CaseState, Act] = {
-    CaseState.OPEN: lambda case, now: case.open(now=now, actor_id="u1"),
-    CaseState.WAITING_CUSTOMER: lambda case, now: case.wait_for_customer(now=now, actor_id="u1"),
-    CaseState.WAITING_THIRD_PARTY: lambda case, now: case.wait_for_third_party(now=now, actor_id="u1"),
-    CaseState.RESOLVED: lambda case, now: case.resolve("new fuse", now=now, actor_id="u1"),
-    CaseState.CLOSED: lambda case, now: case.close(now=now, actor_id="u1"),
-    CaseState.REOPENED: lambda case, now: case.reopen("again dark", now=now, actor_id="u1", window=WEEK),
-    CaseState.CANCELLED: lambda case, now: case.cancel("spam", now=now, actor_id="u1"),
-    CaseState.MERGED: lambda case, now: case.merge_into("c2", now=now, actor_id="u1"),
+    CaseState.OPEN: lambda case, now: case.open(now=now, actor_id=AGENT),
+    CaseState.WAITING_CUSTOMER: lambda case, now: case.wait_for_customer(None, now=now, actor_id=AGENT),
+    CaseState.WAITING_THIRD_PARTY: lambda case, now: case.wait_for_third_party("grid", now=now, actor_id=AGENT),
+    CaseState.RESOLVED: lambda case, now: case.resolve("new fuse", now=now, actor_id=AGENT),
+    CaseState.CLOSED: lambda case, now: case.close(now=now, actor_id=AGENT),
+    CaseState.REOPENED: lambda case, now: case.reopen("again dark", now=now, actor_id=AGENT, window=WEEK),
+    CaseState.CANCELLED: lambda case, now: case.cancel("spam", now=now, actor_id=AGENT),
 }
 
 
-def case_in(state: CaseState, kind: CaseKind = CaseKind.REPAIR) -> Case:
-    resolved = NOON if state in (CaseState.RESOLVED, CaseState.CLOSED) else None
-    return Case("c1", kind, state, NOON, resolve_time=resolved)
+def case_in(state: CaseState, **fields: Any) -> Case:
+    values: dict[str, Any] = {"kind": CaseKind.REPAIR, "create_time": NOON}
+    if state in (CaseState.RESOLVED, CaseState.CLOSED):
+        values["resolve_time"] = NOON
+    return Case(
+        id=UUID(int=3),
+        number="C-2026-000001",
+        title="no power",
+        creator_id=AGENT,
+        calendar_id=UUID(int=4),
+        update_time=NOON,
+        state=state,
+        **values | fields,
+    )
 
 
 @pytest.mark.parametrize("state", list(CaseState))
@@ -70,52 +70,104 @@ def test_the_moves_are_those_of_the_design() -> None:
     flow = ["NEW", "OPEN", "WAITING_CUSTOMER", "WAITING_THIRD_PARTY", "RESOLVED", "CLOSED", "REOPENED", "OPEN"]
     states = [CaseState(name) for name in flow]
     assert all(later in MOVES[earlier] for earlier, later in pairwise(states))
-    assert not MOVES[CaseState.CANCELLED] | MOVES[CaseState.MERGED]
+    assert not MOVES[CaseState.CANCELLED]
     assert CaseState.CLOSED not in MOVES[CaseState.OPEN]
     assert CaseState.OPEN not in MOVES[CaseState.CLOSED]
 
 
+def test_lines_are_numbered_on_from_those_that_the_log_has() -> None:
+    move = case_in(CaseState.WAITING_CUSTOMER, event_count=4).open(now=NOON, actor_id=AGENT)
+    assert [(each.position, each.kind) for each in move.events] == [(5, K.RESUMED), (6, K.OPENED)]
+    assert move.case.event_count == 6
+
+
 def test_a_complaint_does_not_close_before_a_reply_reached_the_customer() -> None:
-    complaint = case_in(CaseState.RESOLVED, CaseKind.COMPLAINT)
-    unreached = complaint.reply(now=NOON, actor_id="u1", channel=Channel.CALL, reached=False)
-    for case in (complaint, unreached.case, complaint.note(now=NOON, actor_id="u1").case):
+    complaint = case_in(CaseState.RESOLVED, kind=CaseKind.COMPLAINT)
+    for case in (complaint, complaint.note("called", now=NOON, actor_id=AGENT).case):
         with pytest.raises(FailedPrecondition) as refused:
-            case.close(now=NOON, actor_id="u1")
+            case.close(now=NOON, actor_id=AGENT)
         assert refused.value.reason == "COMPLAINT_WITHOUT_REPLY"
-    assert complaint.reply(now=NOON, actor_id="u1").case.close(now=NOON, actor_id="u1").case.close_time == NOON
-    assert unreached.events[0].kind is CaseEventKind.INTERNAL_NOTE
+    replied = complaint.reply("sorry", medium=Medium.CALL, now=NOON, actor_id=AGENT).case
+    assert replied.close(now=NOON, actor_id=AGENT).case.close_time == NOON
 
 
 def test_another_case_closes_without_a_reply() -> None:
-    assert case_in(CaseState.RESOLVED).close(now=NOON, actor_id="u1").case.state is CaseState.CLOSED
+    assert case_in(CaseState.RESOLVED).close(now=NOON, actor_id=AGENT).case.state is CaseState.CLOSED
 
 
 @pytest.mark.parametrize("state", [CaseState.RESOLVED, CaseState.CLOSED])
 def test_a_case_is_reopened_within_the_window_only(state: CaseState) -> None:
     case = case_in(state)
-    again = case.reopen("dark", now=NOON + WEEK, actor_id="u1", window=WEEK).case
+    again = case.reopen("dark", now=NOON + WEEK, actor_id=AGENT, window=WEEK).case
     assert (again.state, again.reopenings, again.resolve_time) == (CaseState.REOPENED, 1, None)
-    with pytest.raises(FailedPrecondition, match="create a new one"):
-        case.reopen("dark", now=NOON + WEEK + timedelta(microseconds=1), actor_id="u1", window=WEEK)
+    with pytest.raises(FailedPrecondition, match="more than 7 days ago: create a new case"):
+        case.reopen("dark", now=NOON + WEEK + timedelta(microseconds=1), actor_id=AGENT, window=WEEK)
+
+
+@pytest.mark.parametrize("state", [CaseState.NEW, CaseState.REOPENED])
+def test_an_assignee_or_a_reply_opens_what_nobody_works_on(state: CaseState) -> None:
+    case = case_in(state)
+    assert case.assign(AGENT, None, now=NOON, actor_id=AGENT).case.state is CaseState.OPEN
+    assert case.assign(None, None, now=NOON, actor_id=AGENT).case.state is state
+    replied = case.reply("hello", medium=Medium.MESSAGE, now=NOON, actor_id=AGENT)
+    assert [each.kind for each in replied.events] == [K.PUBLIC_REPLY, K.OPENED]
+    waiting = case_in(CaseState.WAITING_CUSTOMER)
+    assert waiting.assign(AGENT, None, now=NOON, actor_id=AGENT).case.state is CaseState.WAITING_CUSTOMER
+
+
+# --- the customer's messages
+
+
+def waiting_case() -> tuple[Case, list[CaseEvent]]:
+    """A case that has waited for the customer since noon, and its log."""
+    opened = case_in(CaseState.OPEN, create_time=NOON - timedelta(hours=1))
+    move = opened.wait_for_customer("when?", now=NOON, actor_id=AGENT)
+    return move.case, list(move.events)
 
 
 def test_a_customers_message_brings_a_waiting_case_back_at_the_time_it_was_sent() -> None:
-    waiting = case_in(CaseState.WAITING_CUSTOMER)
-    sent = NOON - timedelta(minutes=5)
-    move = waiting.customer_message(sent=sent, contact_id="k1")
+    case, log = waiting_case()
+    sent, now = NOON + timedelta(minutes=5), NOON + timedelta(minutes=9)
+    move = case.record_customer_message("at home", log, send_time=sent, now=now, contact_id=CONTACT)
     assert move.case.state is CaseState.OPEN
-    assert [(e.at, e.kind) for e in move.events] == [
-        (sent, CaseEventKind.CUSTOMER_MESSAGE),
-        (sent, CaseEventKind.OPENED),
+    assert [(each.occur_time, each.record_time, each.kind) for each in move.events] == [
+        (sent, now, K.CUSTOMER_MESSAGE),
+        (sent, now, K.OPENED),
     ]
-    third = case_in(CaseState.WAITING_THIRD_PARTY)
-    assert third.customer_message(sent=sent, contact_id="k1").case.state is CaseState.WAITING_THIRD_PARTY
+
+
+def test_a_message_that_crossed_our_decision_to_wait_ends_the_waiting_where_it_began() -> None:
+    case, log = waiting_case()
+    sent, now = NOON - timedelta(minutes=5), NOON + timedelta(minutes=9)
+    move = case.record_customer_message("at home", log, send_time=sent, now=now, contact_id=None)
+    assert [(each.occur_time, each.kind) for each in move.events] == [
+        (sent, K.CUSTOMER_MESSAGE),
+        (NOON, K.RESUMED),
+        (NOON, K.OPENED),
+    ]
+
+
+def test_a_customers_message_does_not_end_waiting_for_others() -> None:
+    case = case_in(CaseState.WAITING_THIRD_PARTY)
+    move = case.record_customer_message("hello?", [], send_time=NOON, now=NOON, contact_id=CONTACT)
+    assert move.case.state is CaseState.WAITING_THIRD_PARTY
+    assert [each.actor_id for each in move.events] == [CONTACT]
+
+
+@pytest.mark.parametrize("minutes", [-1, 11])
+def test_a_message_is_neither_from_before_the_case_nor_from_the_future(minutes: int) -> None:
+    now, sent = NOON + timedelta(minutes=10), NOON + timedelta(minutes=minutes)
+    with pytest.raises(InvalidArgument, match="send_time"):
+        case_in(CaseState.OPEN).record_customer_message("?", [], send_time=sent, now=now, contact_id=None)
+
+
+# --- the log and its clocks
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(ACTS)), st.integers(1, 90)), max_size=20))
 def test_the_log_of_any_life_gives_the_clock_what_the_states_lasted(steps: list[tuple[CaseState, int]]) -> None:
-    """Oracle: the hours spent in states in which the ball is with us."""
-    move = create_case("c1", CaseKind.REPAIR, now=NOON)
+    """Oracle: the hours spent in states in which it is our turn."""
+    move = case_in(CaseState.NEW).created(now=NOON, actor_id=AGENT)
     case, log, now = move.case, list(move.events), NOON
     ours = timedelta()
     running = {CaseState.NEW, CaseState.OPEN, CaseState.REOPENED}
@@ -128,66 +180,92 @@ def test_the_log_of_any_life_gives_the_clock_what_the_states_lasted(steps: list[
         except FailedPrecondition:
             continue
         case, log = move.case, [*log, *move.events]
-    policy = ServiceLevelPolicy(targets={MilestoneKind.RESOLUTION: BusinessTime(10**7)})
-    (got,) = evaluate(ALWAYS, policy, log, now)
+    promised = policy({MilestoneKind.RESOLUTION: Target(business_minutes=10**6)})
+    (got,) = evaluate(ALWAYS, promised, facts_of(log), now)
     assert got.elapsed == ours
     assert got.reopenings == case.reopenings
     expected = {
         CaseState.RESOLVED: MilestoneState.MET,
         CaseState.CLOSED: MilestoneState.MET,
         CaseState.CANCELLED: MilestoneState.CANCELLED,
-        CaseState.MERGED: MilestoneState.CANCELLED,
         CaseState.WAITING_CUSTOMER: MilestoneState.PAUSED,
         CaseState.WAITING_THIRD_PARTY: MilestoneState.PAUSED,
     }
     assert got.state is expected.get(case.state, MilestoneState.RUNNING)
+    assert [each.position for each in log] == list(range(1, case.event_count + 1))
 
 
-def test_approval_holds_the_clock_without_moving_the_case() -> None:
+def test_notes_and_taking_into_work_move_no_clock() -> None:
+    move = case_in(CaseState.NEW).created(now=NOON, actor_id=AGENT)
+    move = move.then(lambda case: case.open(now=NOON, actor_id=AGENT))
+    move = move.then(lambda case: case.note("fuse F3", now=NOON, actor_id=AGENT))
+    assert [each.kind for each in move.events] == [K.CREATED, K.OPENED, K.INTERNAL_NOTE]
+    assert [each.kind for each in facts_of(move.events)] == ["CREATED"]
+
+
+def test_every_pause_of_the_log_says_what_it_is_for() -> None:
+    _, log = waiting_case()
+    assert [each.pause_reason for each in facts_of(log)] == [PauseReason.CUSTOMER]
+
+
+def counted_case(now: datetime) -> Case:
+    """A new case with an hour of business time to respond, counted at that time."""
+    promised = policy({MilestoneKind.FIRST_RESPONSE: Target(business_minutes=HOUR)})
+    move = case_in(CaseState.NEW, first_policy=promised).created(now=NOON, actor_id=AGENT)
+    return move.case.counted(move.events, default_calendar(UUID(int=5), now=NOON), now=now)
+
+
+def test_a_due_time_that_passes_breaks_the_promise_that_is_shown_and_leaves_what_is_stored() -> None:
+    case = counted_case(NOON)
+    due = case.first_response_due_time
+    assert due is not None
+    before = case.at(due - timedelta(microseconds=1))
+    assert (before, before.breached) == (case, False)
+    after = case.at(due)
+    assert (after.breached, after.milestones[0].state, after.milestones[0].breach_time) == (
+        True,
+        MilestoneState.MISSED,
+        due,
+    )
+    assert after == counted_case(due)
+
+
+def test_what_is_no_longer_owed_has_no_due_time() -> None:
+    case = counted_case(NOON)
+    assert case.resolution_due_time is None
+    move = case.reply("hello", medium=Medium.MESSAGE, now=NOON, actor_id=AGENT)
+    created = CaseEvent(1, K.CREATED, NOON, NOON)
+    after = move.case.counted([created, *move.events], default_calendar(UUID(int=5), now=NOON), now=NOON)
+    assert (after.milestones[0].state, after.first_response_due_time) == (MilestoneState.MET, None)
+
+
+# --- what is known of it
+
+
+def test_another_promise_comes_into_the_log_and_the_same_one_does_not() -> None:
     case = case_in(CaseState.OPEN)
-    paused = case.pause(PauseReason.APPROVAL, now=NOON, actor_id="u1")
-    resumed = paused.case.resume(PauseReason.APPROVAL, now=NOON + timedelta(hours=1), actor_id="u2")
-    log = [CaseEvent(NOON, CaseEventKind.CREATED), *paused.events, *resumed.events]
-    policy = ServiceLevelPolicy(targets={MilestoneKind.RESOLUTION: BusinessTime(3600)})
-    (got,) = evaluate(ALWAYS, policy, log, NOON + timedelta(hours=1))
-    assert (resumed.case.state, got.elapsed) == (CaseState.OPEN, timedelta())
-    for reason in (PauseReason.CUSTOMER, PauseReason.THIRD_PARTY, PauseReason.RESOLVED):
-        with pytest.raises(InvalidArgument):
-            case.pause(reason, now=NOON, actor_id="u1")
+    promised = policy({MilestoneKind.RESOLUTION: Target(working_days=1)})
+    move = case.promise(promised, [], now=NOON, actor_id=AGENT)
+    assert [(each.kind, each.policy) for each in move.events] == [(K.POLICY_CHANGED, promised)]
+    assert case.promise(promised, move.events, now=NOON, actor_id=AGENT).events == ()
+    assert case.promise(NOTHING_PROMISED, [], now=NOON, actor_id=AGENT).events == ()
 
 
-def test_a_new_plan_of_a_complaint_needs_a_new_approval() -> None:
-    case = case_in(CaseState.OPEN, CaseKind.COMPLAINT).judge(justified=True, responsible_department="Billing")
-    with pytest.raises(FailedPrecondition, match="no handling plan"):
-        case.approve_plan(now=NOON, actor_id="boss")
-    approved = case.plan_handling("refund").approve_plan(now=NOON, actor_id="boss")
-    assert approved.complaint is not None
-    assert (approved.complaint.plan_approved_by, approved.complaint.justified) == ("boss", True)
-    changed = approved.plan_handling("refund and flowers").complaint
-    assert changed is not None
-    assert (changed.plan_approved_by, changed.plan_approve_time) == ("", None)
-
-
-def test_only_a_complaint_is_judged() -> None:
-    with pytest.raises(FailedPrecondition, match="COMPLAINT"):
-        case_in(CaseState.OPEN).judge(justified=True, responsible_department="Billing")
-
-
-def test_a_change_of_priority_brings_its_policy_into_the_log() -> None:
-    policy = ServiceLevelPolicy(targets={})
-    case = case_in(CaseState.OPEN)
-    move = case.set_priority(Level.HIGH, Level.HIGH, policy, now=NOON, actor_id="u1")
-    assert move.case.priority is Priority.CRITICAL
-    assert [(e.kind, e.policy) for e in move.events] == [(CaseEventKind.POLICY_CHANGED, policy)]
-    assert case.set_priority(Level.LOW, Level.LOW, None, now=NOON, actor_id="u1").events == ()
+def test_a_change_of_impact_or_urgency_changes_the_priority_of_what_is_not_finished() -> None:
+    high = {"impact": Level.HIGH, "urgency": Level.HIGH}
+    assert case_in(CaseState.OPEN).update(high).priority is Priority.CRITICAL
+    closed = case_in(CaseState.CLOSED)
+    assert closed.update({"title": "no light"}) == replace(closed, title="no light")
+    with pytest.raises(FailedPrecondition, match="CLOSED"):
+        closed.update(high)
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        lambda case: case.resolve(" ", now=NOON, actor_id="u1"),
-        lambda case: case.cancel("", now=NOON, actor_id="u1"),
-        lambda case: case.merge_into("c1", now=NOON, actor_id="u1"),
+        lambda case: case.resolve(" ", now=NOON, actor_id=AGENT),
+        lambda case: case.cancel("", now=NOON, actor_id=AGENT),
+        lambda case: case.reopen("", now=NOON, actor_id=AGENT, window=WEEK),
     ],
 )
 def test_what_says_nothing_is_refused(act: Callable[[Case], CaseMove]) -> None:

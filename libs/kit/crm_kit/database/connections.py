@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -64,6 +65,8 @@ def json_bytes(value: object) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, frozenset | set | tuple):
         return list(value)
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     return str(value)
 
 
@@ -145,7 +148,8 @@ def reported() -> Iterator[None]:
     """Say what the database could not do, as what it means to a caller."""
     try:
         yield
-    except asyncpg.CharacterNotInRepertoireError as error:
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
+        # The one in text, the other in JSON.
         raise InvalidArgument("text must not contain the character U+0000") from error
     except TimeoutError as error:
         raise Unavailable("the database is too busy to answer in time") from error

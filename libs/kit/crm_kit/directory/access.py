@@ -176,3 +176,9 @@ async def owner_team(reader: Reader, owner_id: UUID, *, field: str) -> UUID | No
         raise invalid_field(field, "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
     team: UUID | None = row["team_id"]
     return team
+
+
+async def owned_by(reader: Reader, owner_id: UUID | None, *, field: str) -> dict[str, UUID | None]:
+    """`owner_id` and `owner_team_id` of a record of this owner, the caller when there is none; as `owner_team`."""
+    owner_id = owner_id or reader.actor.user_id
+    return {"owner_id": owner_id, "owner_team_id": await owner_team(reader, owner_id, field=field)}

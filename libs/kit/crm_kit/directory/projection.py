@@ -1,52 +1,25 @@
 """The directory as a service knows it, kept up to date by customer's events; older versions never win."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2, roles_pb2
-from sqlalchemy import Table, bindparam
-from sqlalchemy.dialects.postgresql import insert
 
-from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
-
-
-@statement
-def put(table: Table, columns: tuple[str, ...]) -> Any:
-    """Insert the row, or replace an older version of it."""
-    fresh = insert(table).values({name: bindparam(name) for name in ("tenant_id", *columns)})
-    changed = {name: fresh.excluded[name] for name in columns if name != "id"}
-    return fresh.on_conflict_do_update(
-        index_elements=[table.c.tenant_id, table.c.id],
-        set_=changed,
-        where=table.c.version < fresh.excluded.version,
-    )
-
-
-def _put(work: UnitOfWork, table: Table, **row: Any) -> None:
-    work.execute(put(table, tuple(row)), **row)
+from crm_kit.projections import put_newest
 
 
 def project_tenant(
     work: UnitOfWork, *, id: UUID, slug: str, active: bool, sandbox: bool, clock_offset: timedelta, version: int
 ) -> None:
     """A tenant's state and clock."""
-    _put(
-        work,
-        access_tenants,
-        id=id,
-        slug=slug,
-        active=active,
-        sandbox=sandbox,
-        clock_offset=clock_offset,
-        version=version,
-    )
+    row = {"id": id, "slug": slug, "active": active, "sandbox": sandbox, "clock_offset": clock_offset}
+    put_newest(work, access_tenants, row | {"version": version})
 
 
 def project_user(
@@ -61,32 +34,33 @@ def project_user(
     version: int,
 ) -> None:
     """A user's state, team and roles."""
-    _put(
-        work,
-        access_users,
-        id=id,
-        login=login,
-        display_name=display_name,
-        active=active,
-        team_id=team_id,
-        role_ids=list(role_ids),
-        version=version,
-    )
+    row = {"id": id, "login": login, "display_name": display_name, "active": active, "team_id": team_id}
+    put_newest(work, access_users, row | {"role_ids": list(role_ids), "version": version})
 
 
 def project_team(work: UnitOfWork, *, id: UUID, parent_id: UUID | None, version: int) -> None:
     """A team's place in the tree."""
-    _put(work, access_teams, id=id, parent_id=parent_id, version=version)
+    put_newest(work, access_teams, {"id": id, "parent_id": parent_id, "version": version})
 
 
 def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], version: int) -> None:
     """A role's grants."""
     named = {permission: scope.name for permission, scope in grants.items()}
-    _put(work, access_roles, id=id, grants=named, version=version)
+    put_newest(work, access_roles, {"id": id, "grants": named, "version": version})
 
 
-def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callable[[], None] | None = None) -> None:
-    """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed."""
+def follow_directory(
+    consumers: Consumers,
+    directory: Directory,
+    *,
+    wake: Callable[[], None] | None = None,
+    on_tenant: Callable[[UnitOfWork], Awaitable[None]] | None = None,
+) -> None:
+    """Subscribe a service to the directory; `wake` is called when a tenant, and so maybe its clock, has changed.
+
+    `on_tenant` is called in the unit of work that makes a tenant, or its change, known here: what it gathers is
+    there before anybody can sign in to the tenant.
+    """
 
     async def tenant_changed(work: UnitOfWork, event: Event, changed: events_pb2.TenantChanged) -> None:
         tenant = changed.tenant
@@ -99,11 +73,13 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
             clock_offset=tenant.clock_offset.ToTimedelta(),
             version=event.aggregate_version,
         )
+        if on_tenant is not None:
+            await on_tenant(work)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
         if wake is not None:
             work.after_commit.append(wake)
 
-    async def user_changed(work: UnitOfWork, event: Event, changed: events_pb2.UserChanged) -> None:
+    def user_changed(work: UnitOfWork, event: Event, changed: events_pb2.UserChanged) -> None:
         user = changed.user
         project_user(
             work,
@@ -117,21 +93,21 @@ def follow_directory(consumers: Consumers, directory: Directory, *, wake: Callab
         )
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def team_changed(work: UnitOfWork, event: Event, changed: events_pb2.TeamChanged) -> None:
+    def team_changed(work: UnitOfWork, event: Event, changed: events_pb2.TeamChanged) -> None:
         team = changed.team
         parent = UUID(team.parent_id) if team.parent_id else None
         project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
-    async def role_changed(work: UnitOfWork, event: Event, changed: events_pb2.RoleChanged) -> None:
+    def role_changed(work: UnitOfWork, event: Event, changed: events_pb2.RoleChanged) -> None:
         grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
         project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
         work.after_commit.append(lambda: directory.forget(work.tenant_id))
 
     consumers.on(events_pb2.TenantChanged, tenant_changed)
-    consumers.on(events_pb2.UserChanged, user_changed)
-    consumers.on(events_pb2.TeamChanged, team_changed)
-    consumers.on(events_pb2.RoleChanged, role_changed)
+    consumers.project(events_pb2.UserChanged, user_changed)
+    consumers.project(events_pb2.TeamChanged, team_changed)
+    consumers.project(events_pb2.RoleChanged, role_changed)
 
 
 def scope_from(value: "roles_pb2.Grant.Scope.ValueType") -> Scope:

@@ -1,54 +1,70 @@
 """Events in: the inbox row and the effect in one transaction, the acknowledgement after the commit.
 
-Events of one aggregate are handled in their order, different aggregates side by side. What fails again and again
-goes to the dead letters with its reason, and can be replayed by command.
+Events of one aggregate are handled in their order, different aggregates side by side; projections of one tenant
+together in one transaction. An event that fails is tried again after a growing wait, and only the events of its
+aggregate wait behind it. What fails again and again goes to the dead letters with its reason, and can be replayed
+by command.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import structlog
 from crm.event.v1 import event_pb2
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
-from sqlalchemy import bindparam, select
+from sqlalchemy import Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import CrmError, Unavailable
+from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
 from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import STREAM
-from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
+from crm_kit.events.waiting import Waiting
+from crm_kit.identity.access import Scope
 from crm_kit.plumbing import dead_letters, inbox
 from crm_kit.telemetry import RequestInfo, current
 
 log = structlog.get_logger()
-Payload = TypeVar("Payload", bound=Message)
 Event = event_pb2.Event
+Payload = TypeVar("Payload", bound=Message)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
-BATCH = 100
+Projection = Callable[[UnitOfWork, Event, Any], None]
+BATCH = 200
+SIDE_BY_SIDE = 8
+# Fewer are handled sooner one by one: a statement each, where a transaction of their own takes five.
+MIN_TOGETHER = 4
 # How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
 ACK_WAIT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
+UNAVAILABLE_SECONDS = 1.0
+# What waits behind an event comes back after it.
+BEHIND_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a service does when one kind of event becomes true."""
+    """What a service does when one kind of event becomes true; `projection` when that only gathers writes."""
 
     payload: type[Message]
     handler: Handler
+    projection: Projection | None = None
 
 
 class Consumers:
@@ -61,20 +77,42 @@ class Consumers:
         clock: TenantClock,
         *,
         backoff_seconds: Sequence[float] = BACKOFF_SECONDS,
+        ack_wait_seconds: float = ACK_WAIT_SECONDS,
     ) -> None:
         self.name = name
         self._database = database
         self._clock = clock
+        self._ack_wait_seconds = ack_wait_seconds
         # An event is tried once more than there are waits here, then it is a dead letter.
         self._backoff_seconds = backoff_seconds
         self._subscriptions: dict[str, Subscription] = {}
-        self._failures: dict[str, int] = {}
+        self._waiting = Waiting()
+        # Deliveries whose handler has run, whatever came of it.
+        self._answered = 0
 
     def on(self, payload: type[Payload], handler: Callable[[UnitOfWork, Event, Payload], Awaitable[None]]) -> None:
-        """Call `handler(work, event, payload)` for each event of this type, exactly once in effect."""
-        full_name = payload.DESCRIPTOR.full_name
+        """Call `handler(work, event, payload)` for each event of this type, exactly once in effect.
+
+        Each in a transaction of its own, so that it may read, lock and decide.
+        """
+        self._subscribe(Subscription(payload, handler))
+
+    def project(self, payload: type[Payload], projection: Callable[[UnitOfWork, Event, Payload], None]) -> None:
+        """Call `projection(work, event, payload)` for each event of this type, exactly once in effect.
+
+        It only gathers writes: many events of a tenant share a transaction, in which it would not see what those
+        before it gathered.
+        """
+
+        async def alone(work: UnitOfWork, event: Event, told: Payload) -> None:
+            projection(work, event, told)
+
+        self._subscribe(Subscription(payload, alone, projection))
+
+    def _subscribe(self, subscription: Subscription) -> None:
+        full_name = subscription.payload.DESCRIPTOR.full_name
         assert full_name not in self._subscriptions, f"{full_name} is handled already"
-        self._subscriptions[full_name] = Subscription(payload, handler)
+        self._subscriptions[full_name] = subscription
 
     async def run(self, nats: Client) -> None:
         """Consume until cancelled; without subscriptions there is nothing to do."""
@@ -86,15 +124,16 @@ class Consumers:
                 await self._consume(nats.jetstream(timeout=5))
             except (NatsError, Unavailable, OSError) as error:
                 log.warning("consumer.waiting", consumer=self.name, error=type(error).__name__)
-                await asyncio.sleep(1)
+                await asyncio.sleep(UNAVAILABLE_SECONDS)
 
     async def _consume(self, stream: JetStreamContext) -> None:
         config = ConsumerConfig(
             durable_name=self.name,
             filter_subjects=sorted(subject_of(name) for name in self._subscriptions),
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_SECONDS,
-            max_ack_pending=2 * BATCH,
+            ack_wait=self._ack_wait_seconds,
+            # Without a limit: events that wait for another try would use it up. What is under way is what was fetched.
+            max_ack_pending=-1,
         )
         await stream.add_consumer(STREAM, config)
         puller = await stream.pull_subscribe_bind(durable=self.name, stream=STREAM)
@@ -108,67 +147,137 @@ class Consumers:
         finally:
             await puller.unsubscribe()
 
+    # --- a batch ---
+
     async def _handle_batch(self, messages: list[Msg]) -> None:
-        """Aggregates side by side, each one's events in order."""
-        chains: dict[str, list[tuple[Msg, Event]]] = {}
-        for message in messages:
-            try:
-                event = Event.FromString(message.data)
-            except DecodeError:
-                log.warning("consumer.unreadable", subject=message.subject)
-                await message.term()
-                continue
-            chains.setdefault(event.aggregate_id, []).append((message, event))
-        limit = asyncio.Semaphore(8)
+        """Handle all that need not wait. Unavailable when none could be: then no more is fetched for a while."""
+        answered = self._answered
+        ready = await self._in_turn(await chains_of(messages))
+        groups, alone = self._apart(ready)
+        failed = await side_by_side(self._together, groups)
+        await side_by_side(self._follow, chain(alone, *failed))
+        if ready and self._answered == answered:
+            raise Unavailable("no event of a batch could be handled")
 
-        async def follow(chain: list[tuple[Msg, Event]]) -> None:
-            async with limit:
-                for message, event in chain:
-                    await self._handle(message, event)
+    async def _in_turn(self, chains: list[Chain]) -> list[Chain]:
+        """Those that need not wait; the others are sent again when it may be their turn."""
+        now, ready = asyncio.get_running_loop().time(), []
+        self._waiting.begin_batch(now)
+        for each in chains:
+            seconds = 0.0
+            if each[0].aggregate_id in self._waiting:
+                each.sort(key=lambda delivery: delivery.sequence)
+                seconds = self._waiting.seconds_to_wait(each[0].aggregate_id, each[0].sequence, now)
+            if seconds:
+                await self._postpone(each, seconds)
+            else:
+                ready.append(each)
+        return ready
 
-        await asyncio.gather(*(follow(chain) for chain in chains.values()))
+    def _apart(self, chains: list[Chain]) -> tuple[list[list[Chain]], list[Chain]]:
+        """The chains that are projected together, by tenant, and those that are followed one by one."""
+        by_tenant: dict[str, list[Chain]] = {}
+        alone: list[Chain] = []
+        for each in chains:
+            first = each[0]
+            if first.aggregate_id not in self._waiting and all(map(self._is_projected, each)):
+                by_tenant.setdefault(first.event.tenant_id, []).append(each)
+            else:
+                alone.append(each)
+        groups = []
+        for group in by_tenant.values():
+            if sum(map(len, group)) >= MIN_TOGETHER:
+                groups.append(group)
+            else:
+                alone += group
+        return groups, alone
 
-    async def _handle(self, message: Msg, event: Event) -> None:
-        """Have the effect once, then acknowledge; or say when to send it again."""
+    # --- many events in one transaction ---
+
+    async def _together(self, chains: list[Chain]) -> list[Chain]:
+        """Project a tenant's events in one transaction; what has to be followed one by one because that failed."""
         try:
-            await self.apply(event)
+            await self._project(chains)
         except Unavailable:
-            # Nothing wrong with the event: it waits, however often.
-            await message.nak(delay=1)
-        except Exception as error:
-            # Whatever a handler raises must not stop the events behind it.
-            log.warning("consumer.failed", event_type=event.payload.type_url, event_id=event.id, exc_info=True)
-            await self._failed(message, event, error)
-        else:
-            self._failures.pop(event.id, None)
-            await message.ack()
+            for each in chains:
+                await self._postpone(each, UNAVAILABLE_SECONDS)
+            return []
+        except Exception:
+            # Which of them it is shows one by one.
+            log.info("consumer.one_by_one", consumer=self.name, exc_info=True)
+            return chains
+        for delivery in chain.from_iterable(chains):
+            await self._done(delivery)
+        return []
 
-    async def _failed(self, message: Msg, event: Event, error: Exception) -> None:
-        """Have it sent again after a growing wait; after the last one it is a dead letter.
+    async def _project(self, chains: list[Chain]) -> None:
+        actor = chains[0][0].actor
+        ids = sorted(delivery.id for delivery in chain.from_iterable(chains))
+        now = await self._clock.now(actor.tenant_id)
+        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
+            await work.flush()
+            new = {row["event_id"] for row in await work.all(receive(), event_ids=ids, consumer=self.name)}
+            # Rows of one statement are sent together, so it goes in rounds: no event overtakes one of its aggregate.
+            # Aggregates in one order everywhere, so that two processes do not lock each other out.
+            for nth in zip_longest(*sorted(chains, key=lambda each: each[0].aggregate_id)):
+                for delivery in nth:
+                    if delivery is not None and delivery.id in new:
+                        self._gather(work, delivery)
+                await work.flush_many()
 
-        Counted here, since the broker also counts deliveries while the database was away.
-        """
-        failures = self._failures[event.id] = self._failures.get(event.id, 0) + 1
-        if failures <= len(self._backoff_seconds):
-            await message.nak(delay=self._backoff_seconds[failures - 1])
-            return
-        await self._dead_letter(event, error)
-        await message.term()
-        del self._failures[event.id]
-
-    async def apply(self, event: Event) -> None:
-        """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
-        subscription = self._subscriptions[event.payload.type_url.rpartition("/")[2]]
-        payload = subscription.payload()
-        event.payload.Unpack(payload)
-        actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
+    def _gather(self, work: UnitOfWork, delivery: Delivery) -> None:
+        event, subscription = delivery.event, self._subscription(delivery.event)
+        assert subscription.projection is not None
+        work.actor = delivery.actor
         token = current.set(RequestInfo(event.id, event.trace_parent))
         try:
-            await retried(lambda: self._once(actor, event, payload, subscription.handler))
+            subscription.projection(work, event, subscription.payload.FromString(event.payload.value))
         finally:
             current.reset(token)
 
-    async def _once(self, actor: Actor, event: Event, payload: Message, handler: Handler) -> None:
+    # --- one by one ---
+
+    async def _follow(self, deliveries: Chain) -> None:
+        """Handle an aggregate's events one after the other; those behind one that has to wait, wait too."""
+        for index, delivery in enumerate(deliveries):
+            try:
+                await self._handle(delivery)
+            except Unavailable:
+                # Nothing wrong with the event: it waits, however often.
+                await self._postpone(deliveries[index:], UNAVAILABLE_SECONDS)
+                return
+            except Exception:
+                # Whatever a handler raises must not stop the events of others.
+                log.warning("consumer.failed", event_type=delivery.event.payload.type_url, exc_info=True)
+                self._answered += 1
+                await self._postpone(deliveries[index:], self._backoff_of(delivery), failed=True)
+                return
+
+    async def _handle(self, delivery: Delivery) -> None:
+        """Have the effect once, and say so; what has failed often enough becomes a dead letter instead."""
+        try:
+            await self.apply(delivery.event)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if not self._has_failed_too_often(delivery):
+                raise
+            await self._give_up(delivery, error)
+        else:
+            await self._done(delivery)
+
+    async def apply(self, event: Event) -> None:
+        """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
+        subscription = self._subscription(event)
+        payload = subscription.payload.FromString(event.payload.value)
+        token = current.set(RequestInfo(event.id, event.trace_parent))
+        try:
+            await retried(lambda: self._once(event, payload, subscription.handler))
+        finally:
+            current.reset(token)
+
+    async def _once(self, event: Event, payload: Message, handler: Handler) -> None:
+        actor = actor_of(event)
         now = await self._clock.now(actor.tenant_id)
         try:
             async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
@@ -176,27 +285,86 @@ class Consumers:
                 await handler(work, event, payload)
         except (CrmError, asyncpg.IntegrityConstraintViolationError):
             # Which constraint refuses an event that has had its effect is chance: the inbox knows.
-            if not await self._seen(actor.tenant_id, UUID(event.id)):
+            values = {"tenant_id": actor.tenant_id, "event_id": UUID(event.id), "consumer": self.name}
+            if not await self._database.all(actor.tenant_id, seen(), values):
                 raise
 
-    async def _seen(self, tenant_id: UUID, event_id: UUID) -> bool:
-        values = {"tenant_id": tenant_id, "event_id": event_id, "consumer": self.name}
-        return bool(await self._database.all(tenant_id, seen(), values))
+    # --- what becomes of a delivery ---
 
-    async def _dead_letter(self, event: Event, error: Exception) -> None:
-        actor = Actor(UUID(event.tenant_id), UUID(event.actor_id), SERVICE_ACCESS)
-        now = await self._clock.now(actor.tenant_id)
-        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
-            work.insert(
-                dead_letters,
-                {
-                    "id": UUID(event.id),
-                    "consumer": self.name,
-                    "event": event.SerializeToString(),
-                    "reason": f"{type(error).__name__}: {error}"[:2000],
-                },
+    async def _done(self, delivery: Delivery) -> None:
+        """It has had its effect."""
+        self._answered += 1
+        if delivery.aggregate_id in self._waiting:
+            self._waiting.remove(delivery.aggregate_id, delivery.sequence)
+        await delivery.message.ack()
+
+    async def _postpone(self, deliveries: Chain, seconds: float, *, failed: bool = False) -> None:
+        """Have them sent again later; `failed` when the first of them was tried and could not be handled.
+
+        Counted here, since the broker also counts deliveries while the database was away.
+        """
+        due = asyncio.get_running_loop().time() + seconds
+        for index, delivery in enumerate(deliveries):
+            is_behind = index > 0
+            self._waiting.put(delivery.aggregate_id, delivery.sequence, due=due, failed=failed and not is_behind)
+            await delivery.message.nak(delay=seconds + is_behind * BEHIND_SECONDS)
+
+    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        """It has failed too often."""
+        self._answered += 1
+        event = delivery.event
+        now = await self._clock.now(delivery.actor.tenant_id)
+        async with unit_of_work(self._database, delivery.actor, scope=Scope.ALL, now=now) as work:
+            work.execute(
+                put_dead_letter(),
+                id=delivery.id,
+                consumer=self.name,
+                event=event.SerializeToString(),
+                reason=f"{type(error).__name__}: {error}"[:2000],
             )
-        log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url)
+        log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url, exc_info=error)
+        self._waiting.remove(delivery.aggregate_id, delivery.sequence)
+        await delivery.message.term()
+
+    # --- looking up ---
+
+    def _has_failed_too_often(self, delivery: Delivery) -> bool:
+        return self._waiting.failures(delivery.aggregate_id, delivery.sequence) >= len(self._backoff_seconds)
+
+    def _backoff_of(self, delivery: Delivery) -> float:
+        if self._has_failed_too_often(delivery):
+            # Not even its dead letter could be written.
+            return UNAVAILABLE_SECONDS
+        return self._backoff_seconds[self._waiting.failures(delivery.aggregate_id, delivery.sequence)]
+
+    def _subscription(self, event: Event) -> Subscription:
+        return self._subscriptions[type_of(event)]
+
+    def _is_projected(self, delivery: Delivery) -> bool:
+        subscription = self._subscriptions.get(type_of(delivery.event))
+        return subscription is not None and subscription.projection is not None
+
+
+async def side_by_side(handle: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
+    """Handle all of them, only so many at a time: requests need connections too."""
+    limit = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def limited(item: Item) -> Result:
+        async with limit:
+            return await handle(item)
+
+    return await asyncio.gather(*map(limited, items))
+
+
+@statement
+def receive() -> Any:
+    """Note that events have their effect with this transaction; those that had it before are not answered."""
+    event_id = func.unnest(bindparam("event_ids", type_=ARRAY(Uuid))).column_valued("event_id")
+    consumer = bindparam("consumer", type_=Text)
+    fresh = insert(inbox).from_select(
+        ["tenant_id", "event_id", "consumer"], select(bindparam("tenant_id", type_=Uuid), event_id, consumer)
+    )
+    return fresh.on_conflict_do_nothing().returning(inbox.c.event_id)
 
 
 @statement
@@ -206,3 +374,10 @@ def seen() -> Any:
         inbox.c.event_id == bindparam("event_id"),
         inbox.c.consumer == bindparam("consumer"),
     )
+
+
+@statement
+def put_dead_letter() -> Any:
+    """Whoever died before it could tell the broker does it again."""
+    names = ("tenant_id", "id", "consumer", "event", "reason")
+    return insert(dead_letters).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()

@@ -1,5 +1,8 @@
 """Work that only one process may do at a time: a row that its holder renews, and another takes over when it lapses."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +14,7 @@ from sqlalchemy.types import Interval, Text, Uuid
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
+from crm_kit.errors import Unavailable
 from crm_kit.ids import new_id
 from crm_kit.plumbing import leases
 
@@ -50,6 +54,22 @@ class Lease:
             "duration": timedelta(seconds=self._seconds),
         }
         return bool(await self._database.all(ALL_TENANTS, take(), values))
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew it for as long as the block takes."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds / 3)
+            with contextlib.suppress(Unavailable):
+                await self.hold()
 
     async def release(self) -> None:
         """Let another take it at once."""

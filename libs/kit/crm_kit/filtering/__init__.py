@@ -7,8 +7,14 @@ It is a subset of AIP-160 (https://google.aip.dev/160) with `IN`, dates and null
 
 As AIP-160 has it, OR binds tighter than AND: `a AND b OR c` means `a AND (b OR c)`. NOT binds tightest.
 `field:x` is "has": text contains x whatever its case, a list has the member x; `field:*` is "has any value".
-A comparison with a null field is unknown, NOT unknown is unknown, and a filter takes only what is true, as SQL.
+Every comparison is true or false. A null field equals nothing, is neither less nor greater, and has nothing: it is
+taken by `!=` and by NOT, so that a customer without industry is "not steel". AND, OR and NOT are those of plain logic.
+
+Words stand for what they mean to whoever asks, in their zone: `me` and `my_team`; `now`, `now-7d`, `now+2h` (m, h, d
+and w); `today`, `yesterday`, `tomorrow`, and `this_`, `last_` or `next_` with week, month, quarter or year. `=` a
+period is within it, `<` is before its start, `>` after its end.
 
 `schema` declares the fields, `parsing` makes a typed tree of a text, `sql` compiles it, `evaluation` decides it
-in memory. `tree` and `evaluation` import no SQL. This file imports nothing so that it stays that way.
+in memory, `words` says what words stand for. `tree`, `words` and `evaluation` import no SQL. This file imports nothing
+so that it stays that way.
 """

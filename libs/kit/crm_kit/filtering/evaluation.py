@@ -1,13 +1,14 @@
-"""A filter decided in memory, with the three values of SQL: true, false and unknown (None)."""
+"""A filter decided in memory."""
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.tree import (
     DATE_TEXT,
     LISTS,
@@ -24,8 +25,10 @@ from crm_kit.filtering.tree import (
     Operator,
     Or,
     Present,
+    Term,
     Value,
 )
+from crm_kit.filtering.words import FilterContext, value_of, values_of
 from crm_kit.money import Money
 
 _OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -60,56 +63,43 @@ _KINDS: dict[FieldType, tuple[type, ...]] = {
 _EMPTIABLE = LISTS | {FieldType.TEXT}
 
 
-def evaluate(tree: Filter, record: Mapping[str, object]) -> bool:
+def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext | None = None) -> bool:
     """Whether the filter takes the record, exactly as its SQL would take the row.
 
     `record` has the values under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or
     object under `a`, where it may be missing or of another type and then is null. Dates, instants and ids may
-    also be given as their ISO text. KeyError when the record lacks a field of the filter.
+    also be given as their ISO text. KeyError when the record lacks a field of the filter; ValueError when it has
+    words such as `me` or `today` and there is no `context` to say what they stand for.
     """
-    return _decide(tree, record) is True
-
-
-def _decide(tree: Filter, record: Mapping[str, object]) -> bool | None:
     match tree:
         case And(terms):
-            return _all(_decide(term, record) for term in terms)
+            return all(evaluate(term, record, context) for term in terms)
         case Or(terms):
-            return _negated(_all(_negated(_decide(term, record)) for term in terms))
+            return any(evaluate(term, record, context) for term in terms)
         case Not(term):
-            return _negated(_decide(term, record))
-        case IsNull(field):
-            return _read(field, record) is None
-        case Present(field):
-            value = _read(field, record)
-            return value is not None and not (field.type in _EMPTIABLE and len(value) == 0)
+            return not evaluate(term, record, context)
     value = _read(tree.field, record)
-    return None if value is None else _holds(tree, value)
+    return _holds_of_null(tree) if value is None else _holds(tree, value, context)
 
 
-def _holds(term: Comparison | OneOf | Has, value: Any) -> bool:
+def _holds_of_null(term: Term) -> bool:
+    return isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
+
+
+def _holds(term: Term, value: Any, context: FilterContext | None) -> bool:
     match term:
-        case Comparison(_, op, operand):
-            return _OPERATORS[op](value, _alike(operand, value))
-        case OneOf(_, operands):
-            return any(value == _alike(operand, value) for operand in operands)
+        case IsNull():
+            return False
+        case Present(field):
+            return not (field.type in _EMPTIABLE and len(value) == 0)
+        case Comparison(field, op, operand):
+            return _OPERATORS[op](value, _alike(field, value_of(field, operand, context), value))
+        case OneOf(field, operands):
+            return any(value == _alike(field, operand, value) for operand in values_of(field, operands, context))
         case Has(field, operand):
             if field.type in LISTS:
-                return operand in value
+                return value_of(field, operand, context) in value
             return fold(str(operand)) in fold(value)
-
-
-def _all(decisions: Iterable[bool | None]) -> bool | None:
-    unknown = False
-    for decision in decisions:
-        if decision is False:
-            return False
-        unknown = unknown or decision is None
-    return None if unknown else True
-
-
-def _negated(decision: bool | None) -> bool | None:
-    return None if decision is None else not decision
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:
@@ -120,8 +110,10 @@ def _read(field: Field, record: Mapping[str, object]) -> Any:
         value = _walk(field.path, record)
         if not _could_be(field.type, value):
             return None
-    if isinstance(value, str) and field.type in _FROM_TEXT:
-        return _FROM_TEXT[field.type](value)
+    if isinstance(value, str):
+        if field.type in _FROM_TEXT:
+            return _FROM_TEXT[field.type](value)
+        return fold(value) if field.folded else value
     return value.amount if isinstance(value, Money) else value
 
 
@@ -150,16 +142,8 @@ def _is_text_of(type: FieldType, text: str) -> bool:
     return True
 
 
-def _alike(operand: Value, value: object) -> Any:
-    """A float column compares as float, as in SQL."""
+def _alike(field: Field, operand: Value, value: object) -> Any:
+    """The operand as what it is compared with: a float column compares as float, as in SQL."""
+    if field.folded:
+        return fold(str(operand))
     return float(operand) if isinstance(value, float) and isinstance(operand, (Decimal, int)) else operand
-
-
-def fold(text: str) -> str:
-    """Lower case letter by letter, as PostgreSQL's ILIKE with the C.UTF-8 locale folds.
-
-    `str.lower` differs in two: a final Σ depends on its neighbours, and İ becomes two characters.
-    """
-    if text.isascii():
-        return text.lower()
-    return "".join("i" if character == "İ" else character.lower() for character in text)

@@ -20,10 +20,12 @@ from crm_kit.filtering.tree import (
     OneOf,
     Operator,
     Or,
+    Party,
     Present,
     Value,
 )
 from crm_kit.filtering.values import Unreadable, read_value
+from crm_kit.filtering.words import Period
 
 MAX_TERMS = 50
 MAX_DEPTH = 20
@@ -79,7 +81,6 @@ class _Reader:
                 return self._read_group(node, children[0], depth + 1)
             case "everything":
                 return EVERYTHING
-        self.terms += 1
         return self._read_term(str(node.data), [child for child in node.children if isinstance(child, Token)])
 
     def _read_group(self, node: Tree[Token], inner: Tree[Token], depth: int) -> Filter:
@@ -89,17 +90,35 @@ class _Reader:
 
     def _read_term(self, kind: str, tokens: list[Token]) -> Filter:
         name, *rest = tokens
-        if self.terms > MAX_TERMS:
-            raise self._refuse(name, f"a filter has at most {MAX_TERMS} comparisons")
+        self._count(name)
         declared = self.schema.fields.get(name)
         if declared is None:
             raise self._refuse(name, f"unknown field {shown(name)}; {self._known_fields()}")
-        field = Field(str(name), declared.type)
+        field = Field(str(name), declared.type, declared.folded)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
-            return OneOf(field, tuple(self._value(field, declared, token) for token in rest[1:]))
+            return self._read_membership(field, declared, rest[1:])
         operator, value = rest
         return self._read_comparison(field, declared, operator, value)
+
+    def _count(self, token: Token) -> None:
+        self.terms += 1
+        if self.terms > MAX_TERMS:
+            raise self._refuse(token, f"a filter has at most {MAX_TERMS} comparisons")
+
+    def _read_membership(self, field: Field, declared: FilterField, tokens: list[Token]) -> Filter:
+        values: list[Value] = []
+        terms: list[Filter] = []
+        for token in tokens:
+            value = self._value(field, declared, token)
+            if isinstance(value, Period):
+                self._count(token)
+                terms.append(_within(field, value))
+            else:
+                values.append(value)
+        if values:
+            terms.append(OneOf(field, tuple(values)))
+        return terms[0] if len(terms) == 1 else Or(tuple(terms))
 
     def _read_comparison(self, field: Field, declared: FilterField, operator: Token, value: Token) -> Filter:
         bare = value.type == "WORD"
@@ -109,6 +128,11 @@ class _Reader:
             return IsNull(field) if operator == "=" else Not(IsNull(field))
         self._check_operator(field, operator, str(operator))
         typed = self._value(field, declared, value)
+        if isinstance(typed, Period):
+            return _compared_with_period(field, Operator(operator), typed)
+        if typed is Party.MY_TEAM:
+            team = OneOf(field, (typed,))
+            return team if operator == "=" else Not(team)
         return Has(field, typed) if operator == ":" else Comparison(field, Operator(operator), typed)
 
     def _check_operator(self, field: Field, token: Token, operator: str) -> None:
@@ -118,7 +142,7 @@ class _Reader:
             detail = f"{field.path} is {field.type}: expected {expected}, :* or = null, found {operator}"
             raise self._refuse(token, detail)
 
-    def _value(self, field: Field, declared: FilterField, literal: Token) -> Value:
+    def _value(self, field: Field, declared: FilterField, literal: Token) -> Value | Period:
         if literal.type == "WORD" and literal == "null":
             raise self._refuse(literal, 'null goes with = and != only; the text is written "null"')
         try:
@@ -135,3 +159,23 @@ class _Reader:
     def _refuse(self, token: Token | Tree[Token], detail: str) -> InvalidArgument:
         assert isinstance(token, Token)
         return refuse(self.field, (token.start_pos or 0) + 1, detail)
+
+
+def _within(field: Field, period: Period) -> Filter:
+    since = Comparison(field, Operator.AT_LEAST, period.start)
+    return And((since, Comparison(field, Operator.LESS, period.end)))
+
+
+def _compared_with_period(field: Field, operator: Operator, period: Period) -> Filter:
+    """Less is before its start, greater is after its end."""
+    match operator:
+        case Operator.EQUAL:
+            return _within(field, period)
+        case Operator.NOT_EQUAL:
+            return Not(_within(field, period))
+        case Operator.LESS | Operator.AT_LEAST:
+            return Comparison(field, operator, period.start)
+        case Operator.AT_MOST:
+            return Comparison(field, Operator.LESS, period.end)
+        case Operator.GREATER:
+            return Comparison(field, Operator.AT_LEAST, period.end)

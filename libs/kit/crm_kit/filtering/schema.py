@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    Column,
     ColumnElement,
     Date,
     Numeric,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType
+from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType, Party
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +31,23 @@ class FilterField:
     """One field. `expression` is its SQL; None where filters are only decided in memory.
 
     `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
+    `word` is what may stand for an id of a user or team; `user_field` and `team_field` know it.
+    A TEXT that is `folded` is compared in lower case on both sides; an index on `lower(column)` serves it.
     """
 
     type: FieldType
     expression: ColumnElement[Any] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    folded: bool = False
+    word: Party | None = None
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it can be null: a column says so itself, of any other expression it is presumed.
+
+        A NOT NULL column that an outer join may leave without a row is not to be given as it is.
+        """
+        return not isinstance(self.expression, Column) or bool(self.expression.nullable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +76,16 @@ def enum_field(
         short = value.removeprefix(prefix)
         accepted |= {short: value, prefix + short: value}
     return FilterField(type, expression, MappingProxyType(accepted))
+
+
+def user_field(expression: ColumnElement[Any] | None, *, type: FieldType = FieldType.UUID) -> FilterField:
+    """A field of a user's id, which may be called `me`; `type` UUID_LIST is for lists of them."""
+    return FilterField(type, expression, word=Party.ME)
+
+
+def team_field(expression: ColumnElement[Any] | None) -> FilterField:
+    """A field of a team's id; `my_team` is the team of whoever asks and all below it."""
+    return FilterField(FieldType.UUID, expression, word=Party.MY_TEAM)
 
 
 def money_fields(

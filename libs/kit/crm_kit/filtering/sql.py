@@ -1,4 +1,9 @@
-"""A filter as SQL: an expression with bind parameters `f_0`, `f_1` ... and their values. No value becomes text."""
+"""A filter as SQL: an expression with bind parameters `f_0`, `f_1` ... and their values. No value becomes text.
+
+A comparison with NULL is neither true nor false to SQL, but false to a filter. WHERE treats both alike, so only
+negation differs: NOT is moved down to the terms, and the negated term of a nullable column also takes its nulls.
+What does not need that stays a plain comparison, which indexes serve.
+"""
 
 import operator
 from collections.abc import Callable, Iterator
@@ -19,6 +24,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    false,
     func,
     not_,
     or_,
@@ -26,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from crm_kit.filtering.folding import fold
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.filtering.tree import (
     LISTS,
@@ -42,6 +49,7 @@ from crm_kit.filtering.tree import (
     Or,
     Present,
 )
+from crm_kit.filtering.words import FilterContext, value_of, values_of
 
 # Types that an index on the column serves: an int column too is compared with a bigint, but not with a numeric.
 _BIND_TYPES: dict[FieldType, TypeEngine[Any]] = {
@@ -65,35 +73,46 @@ _OPERATORS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
     Operator.GREATER: operator.gt,
     Operator.AT_LEAST: operator.ge,
 }
+_OPPOSITES = {
+    Operator.EQUAL: Operator.NOT_EQUAL,
+    Operator.NOT_EQUAL: Operator.EQUAL,
+    Operator.LESS: Operator.AT_LEAST,
+    Operator.AT_MOST: Operator.GREATER,
+    Operator.GREATER: Operator.AT_MOST,
+    Operator.AT_LEAST: Operator.LESS,
+}
 
 
-def compile_sql(tree: Filter, schema: FilterSchema) -> tuple[ColumnElement[bool], dict[str, Any]]:
-    """The expression for WHERE and the values of its parameters.
+def compile_sql(tree: Filter, schema: FilterSchema) -> ColumnElement[bool]:
+    """The expression for WHERE; the values of its parameters are `filter_values`.
 
-    The expression depends on the filter's shape alone: compile it once per `shape`, and take the values of
-    later filters of that shape from `filter_values`.
+    It depends on the filter's shape alone: compile it once per `shape`.
     """
-    return _Compiler(schema).compile(tree), filter_values(tree)
+    return _Compiler(schema).compile(tree)
 
 
-def filter_values(tree: Filter) -> dict[str, Any]:
-    """The values of the parameters `f_0`, `f_1` ... of a filter."""
-    return {f"f_{index}": value for index, value in enumerate(_values(tree))}
+def filter_values(tree: Filter, context: FilterContext) -> dict[str, Any]:
+    """The values of the parameters `f_0`, `f_1` ... of a filter, words being what they stand for in the context."""
+    return {f"f_{index}": value for index, value in enumerate(_values(tree, context))}
 
 
-def _values(tree: Filter) -> Iterator[object]:
+def _values(tree: Filter, context: FilterContext) -> Iterator[object]:
     match tree:
-        case Comparison(_, _, value):
-            yield value
-        case OneOf(_, values):
-            yield list(values)
+        case Comparison(field, _, value):
+            yield _compared(field, value_of(field, value, context))
+        case OneOf(field, values):
+            yield [_compared(field, value) for value in values_of(field, values, context)]
         case Has(field, value):
-            yield [value] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
+            yield [value_of(field, value, context)] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
         case Not(term):
-            yield from _values(term)
+            yield from _values(term, context)
         case And(terms) | Or(terms):
             for term in terms:
-                yield from _values(term)
+                yield from _values(term, context)
+
+
+def _compared(field: Field, value: object) -> object:
+    return fold(str(value)) if field.folded else value
 
 
 def _escape_pattern(text: str) -> str:
@@ -108,24 +127,39 @@ class _Compiler:
         self.schema = schema
         self.numbers = count()
 
-    def compile(self, tree: Filter) -> ColumnElement[bool]:
+    def compile(self, tree: Filter, taken: bool = True) -> ColumnElement[bool]:
+        """True of the rows that the filter takes; with `taken` False, of those that it does not."""
         match tree:
             case Not(term):
-                return not_(self.compile(term).self_group())
-            case And(terms):
-                return and_(true(), *map(self.compile, terms))
-            case Or(terms):
-                return or_(*map(self.compile, terms))
+                return self.compile(term, not taken)
+            case And(terms) | Or(terms):
+                parts = [self.compile(term, taken) for term in terms]
+                # De Morgan: not all is any not.
+                return and_(true(), *parts) if isinstance(tree, And) is taken else or_(false(), *parts)
             case IsNull(field):
-                return self._expression(field).is_(None)
-            case Present(field):
-                return self._present(field)
+                expression = self._expression(field)
+                return expression.is_(None) if taken else expression.is_not(None)
             case Comparison(field, op, _):
-                return _OPERATORS[op](self._expression(field), self._bind(_BIND_TYPES[field.type]))
+                return self._comparison(field, op if taken else _OPPOSITES[op], taken)
             case OneOf(field, _):
-                return self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
+                clause = self._compared(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
             case Has(field, _):
-                return self._has(field)
+                clause = self._has(field)
+            case Present(field):
+                clause = self._present(field)
+        if taken:
+            return clause
+        return clause.is_not(true()) if self._nullable(field) else not_(clause)
+
+    def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:
+        expression, value = self._compared(field), self._bind(_BIND_TYPES[field.type])
+        clause = _OPERATORS[op](expression, value)
+        if not self._nullable(field):
+            return clause
+        if op is Operator.NOT_EQUAL:
+            return expression.is_distinct_from(value)
+        # Two conditions that an index serves; `(a < b) IS NOT TRUE` would be none.
+        return clause if taken or op is Operator.EQUAL else or_(clause, expression.is_(None))
 
     def _has(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
@@ -136,10 +170,15 @@ class _Compiler:
     def _present(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
         if field.type in LISTS:
-            return and_(expression.is_not(None), func.cardinality(expression) > 0)
-        if field.type is FieldType.TEXT:
-            return and_(expression.is_not(None), expression != "")
-        return expression.is_not(None)
+            return func.cardinality(expression) > 0
+        return expression != "" if field.type is FieldType.TEXT else expression.is_not(None)
+
+    def _nullable(self, field: Field) -> bool:
+        return self.schema.fields[field.path].nullable
+
+    def _compared(self, field: Field) -> ColumnElement[Any]:
+        expression = self._expression(field)
+        return func.lower(expression) if field.folded else expression
 
     def _expression(self, field: Field) -> ColumnElement[Any]:
         expression = self.schema.fields[field.path].expression

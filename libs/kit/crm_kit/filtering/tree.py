@@ -4,14 +4,50 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from uuid import UUID
 
 # How dates and ids are written, in filters and in custom fields.
 DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 UUID_TEXT = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-Value = str | int | Decimal | date | datetime | bool | UUID
+
+class Party(Enum):
+    """Whoever asks, and their team with all below it."""
+
+    ME = "me"
+    MY_TEAM = "my_team"
+
+
+class Unit(Enum):
+    """Periods of the reader's calendar."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time when it is asked, so many days of the reader's calendar or so many minutes later."""
+
+    days: int = 0
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When the period begins that is so many periods later than the reader's current one."""
+
+    unit: Unit
+    later: int
+
+
+# What words mean is settled when the filter is asked; see `words`.
+Word = Party | Now | Start
+Value = str | int | Decimal | date | datetime | bool | UUID | Word
 
 
 class FieldType(StrEnum):
@@ -44,15 +80,19 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field by its path, for example `display_name` or `custom.fleet_size`."""
+    """A field by its path, for example `display_name` or `custom.fleet_size`.
+
+    Text that is `folded` is compared whatever its case.
+    """
 
     path: str
     type: FieldType
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`field >= value`; unknown where the field is null."""
+    """`field >= value`; where the field is null `!=` is true and all others are false."""
 
     field: Field
     operator: Operator
@@ -61,7 +101,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """`field IN (a, b)`; unknown where the field is null."""
+    """`field IN (a, b)`; false where the field is null."""
 
     field: Field
     values: tuple[Value, ...]
@@ -69,7 +109,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """`field:value`: a text contains it, whatever the case; a list has this member. Unknown where it is null."""
+    """`field:value`: a text contains it, whatever the case; a list has this member. False where it is null."""
 
     field: Field
     value: Value
@@ -77,14 +117,14 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """`field:*`: neither null nor empty; true or false, never unknown."""
+    """`field:*`: neither null nor empty."""
 
     field: Field
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
-    """`field = null`; true or false, never unknown."""
+    """`field = null`."""
 
     field: Field
 
@@ -106,7 +146,8 @@ class Or:
     terms: tuple["Filter", ...]
 
 
-Filter = Comparison | OneOf | Has | Present | IsNull | Not | And | Or
+Term = Comparison | OneOf | Has | Present | IsNull
+Filter = Term | Not | And | Or
 EVERYTHING = And(())
 
 

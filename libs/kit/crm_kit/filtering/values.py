@@ -10,6 +10,7 @@ from lark import Token
 
 from crm_kit.filtering.schema import FilterField
 from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType, Value
+from crm_kit.filtering.words import Period, read_word
 
 
 class Unreadable(ValueError):
@@ -31,8 +32,8 @@ EXPECTED = {
     FieldType.NUMBER: "a number such as 12.5",
     FieldType.INTEGER: "a whole number such as 12",
     FieldType.MONEY: "an amount such as 1234.50",
-    FieldType.DATE: "a date such as 2026-01-31",
-    FieldType.INSTANT: "an instant such as 2026-01-31T08:00:00Z or 2026-01-31T16:00:00+08:00",
+    FieldType.DATE: "a date such as 2026-01-31, or a word such as today or next_month",
+    FieldType.INSTANT: "an instant such as 2026-01-31T08:00:00Z, or a word such as now-7d or this_week",
     FieldType.BOOL: "true or false",
     FieldType.UUID: "an id such as 0197c0de-0000-7000-8000-000000000000",
     FieldType.TEXT_LIST: "text",
@@ -40,9 +41,12 @@ EXPECTED = {
 }
 
 
-def read_value(token: Token, field: FilterField) -> Value:
+def read_value(token: Token, field: FilterField) -> Value | Period:
     """The value a token stands for in this field. Unreadable says what was expected instead."""
     quoted = token.type == "QUOTED"
+    word = None if quoted else _read_word(str(token), field)
+    if word is not None:
+        return word
     text = _ESCAPE.sub(r"\1", token[1:-1]) if quoted else str(token)
     if field.values:
         return _read_option(text, field)
@@ -51,7 +55,14 @@ def read_value(token: Token, field: FilterField) -> Value:
     try:
         return _READERS[field.type](text)
     except (ValueError, OverflowError):
-        raise Unreadable(EXPECTED[field.type]) from None
+        or_word = f", or {field.word.value}" if field.word else ""
+        raise Unreadable(EXPECTED[field.type] + or_word) from None
+
+
+def _read_word(text: str, field: FilterField) -> Value | Period | None:
+    if field.type in (FieldType.DATE, FieldType.INSTANT):
+        return read_word(text)
+    return field.word if field.word and text == field.word.value else None
 
 
 def _read_option(text: str, field: FilterField) -> str:

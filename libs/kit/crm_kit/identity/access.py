@@ -84,3 +84,10 @@ def visible(table: Table, scope: Scope) -> ColumnElement[bool]:
     if scope is Scope.OWN:
         return own
     return or_(own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
+
+
+def reaches(scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None) -> bool:
+    """Whether the actor may see a record of this owner: the rule of `visible`, for what is no row here."""
+    if scope is Scope.ALL or owner_id == actor.user_id:
+        return True
+    return scope is Scope.TEAM and owner_team_id in actor.access.team_ids

@@ -20,6 +20,8 @@ REMEMBERED = 10_000
 REFRESH_AT_MOST_EVERY_SECONDS = 5.0
 REFRESH_AT_LEAST_EVERY_SECONDS = 300.0
 ASK_AGAIN_AFTER_SECONDS = 1.0
+# Clocks of machines differ: a token may come from one that is ahead. When it ends is still ours to say.
+LEEWAY_SECONDS = 60.0
 
 # Gives the issuer's keys as a JWK set, for example {"keys": [{"kty": "OKP", "kid": "...", ...}]}.
 FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -128,6 +130,7 @@ class TokenVerifier:
                 algorithms=[name for name in ALGORITHMS if name == key.algorithm_name],
                 audience=ring.issuer.audience,
                 issuer=ring.issuer.name,
+                leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", ring.issuer.user_claim, ring.issuer.tenant_claim]},
             )
         except PyJWTError as error:

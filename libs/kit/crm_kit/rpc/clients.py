@@ -1,15 +1,14 @@
 """Calls to another service: the caller's token, request id and trace go along, and never more time than is left."""
 
-import json
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
 from crm_kit.errors import CrmError, NotFound, PermissionDenied, Unauthenticated, Unavailable
+from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.status import reason_of
 from crm_kit.telemetry import current
 
@@ -17,28 +16,13 @@ log = structlog.get_logger()
 Response = TypeVar("Response", bound=Message)
 # Without a caller's deadline: long enough for a slow write, short enough that nothing hangs.
 DEFAULT_SECONDS = 10.0
-SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
-OPTIONS = (
-    ("grpc.service_config", SERVICE_CONFIG),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
 
 
 class ServiceClient:
-    """A channel to one service, opened with the first call: it belongs to the event loop that it is opened in."""
+    """Calls one service as the user whose request this is."""
 
     def __init__(self, address: str) -> None:
-        self._address = address
-        self._opened: grpc.aio.Channel | None = None
-
-    @property
-    def _channel(self) -> grpc.aio.Channel:
-        if self._opened is None:
-            self._opened = grpc.aio.insecure_channel(self._address, options=OPTIONS)
-        return self._opened
+        self._channel = ServiceChannel(address)
 
     async def call(self, path: str, request: Message, response: type[Response], *, key: str = "") -> Response:
         """Call `/crm.scoring.v1.CreditService/CheckCredit` as the user whose request this is.
@@ -53,22 +37,16 @@ class ServiceClient:
             "traceparent": info.trace_parent,
             "idempotency-key": key,
         }
-        method = cast(
-            "Callable[..., Any]",
-            self._channel.unary_unary(
-                path, request_serializer=type(request).SerializeToString, response_deserializer=response.FromString
-            ),
-        )
+        metadata = {name: value for name, value in sent.items() if value}
         try:
-            metadata = tuple((name, value) for name, value in sent.items() if value)
-            return cast("Response", await method(request, metadata=metadata, timeout=seconds))
+            reply = await self._channel.call(path, request.SerializeToString(), metadata=metadata, seconds=seconds)
         except grpc.aio.AioRpcError as error:
             raise passed_on(error) from error
+        return response.FromString(reply.data)
 
     async def close(self) -> None:
         """Close the channel."""
-        if self._opened is not None:
-            await self._opened.close()
+        await self._channel.close()
 
 
 def passed_on(error: grpc.aio.AioRpcError) -> CrmError:

@@ -1,9 +1,12 @@
 """What the contract says about each rpc: its messages, who may call it, and what a repetition does."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from crm.options.v1 import options_pb2
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -25,6 +28,8 @@ class Method:
     keyed: bool
     request: type[Message]
     response: type[Message]
+    # Which permission a request needs, where that depends on what it asks for.
+    permission_of: Callable[[Any], str] | None = None
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
@@ -41,3 +46,17 @@ def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
             request=GetMessageClass(method.input_type),
             response=GetMessageClass(method.output_type),
         )
+
+
+def reads_only(path: str) -> bool:
+    """Whether the contract says that an rpc has no effect; not of one that no loaded contract has."""
+    try:
+        return _reads_only(path)
+    except KeyError:
+        return False
+
+
+@functools.cache
+def _reads_only(path: str) -> bool:
+    method = descriptor_pool.Default().FindMethodByName(path[1:].replace("/", "."))
+    return method.GetOptions().Extensions[options_pb2.idempotency] == READ

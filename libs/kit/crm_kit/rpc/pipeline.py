@@ -1,4 +1,4 @@
-"""What happens around every rpc, in one fixed order.
+"""What happens around every rpc, in one fixed order, whichever way the call came.
 
 telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> commit
 
@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import StatusCode
@@ -26,6 +25,7 @@ from crm_kit.errors import CrmError, InvalidArgument, Unauthenticated
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
+from crm_kit.rpc.calls import Call, Handler, Reply
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, PUBLIC, Method
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
@@ -34,8 +34,6 @@ from crm_kit.telemetry import RequestInfo
 
 log = structlog.get_logger()
 Run = Callable[[Any, Any], Awaitable[Message]]
-Context = grpc.aio.ServicerContext[Any, Any]
-Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
 ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
@@ -59,20 +57,20 @@ class Pipeline:
         self._now = now
         self._metrics = telemetry.CallMetrics(service)
 
-    def behaviour(self, method: Method, run: Run) -> Behaviour:
-        """The function that grpc calls with the request's bytes."""
+    def handler(self, method: Method, run: Run) -> Handler:
+        """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
 
-        async def behave(data: bytes, context: Context) -> bytes:
+        async def handle(call: Call) -> Reply:
             started = time.perf_counter()
-            metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-            request = request_info(metadata, context.time_remaining())
+            request = request_info(call)
             token = telemetry.current.set(request)
             code = "OK"
             try:
-                answer = await self._traced(method, run, data, metadata, request)
+                answer = await self._traced(method, run, call, request)
+                return Reply(answer.data, metadata=REPLAYED if answer.replayed else ())
             except CrmError as error:
                 code = error.code
-                await refuse(context, error, request.request_id)
+                return refusal(error, request.request_id)
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
@@ -80,33 +78,31 @@ class Pipeline:
                 # Whatever was not foreseen: the log knows it, the caller gets the request id and nothing else.
                 code = "INTERNAL"
                 log.exception("rpc.failed", method=method.path)
-                await refuse(context, CrmError("an internal error; the request id finds it"), request.request_id)
+                return refusal(CrmError("an internal error; the request id finds it"), request.request_id)
             finally:
                 telemetry.current.reset(token)
                 self._metrics.record(method.path, code, time.perf_counter() - started)
-            if answer.replayed:
-                context.set_trailing_metadata(REPLAYED)
-            return answer.data
 
-        return behave
+        return handle
 
-    async def _traced(
-        self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str], request: RequestInfo
-    ) -> Answer:
+    async def _traced(self, method: Method, run: Run, call: Call, request: RequestInfo) -> Answer:
         if not telemetry.sampled(request.trace_parent):
-            return await self._answer(method, run, data, metadata)
+            return await self._answer(method, run, call.data, call.metadata)
         with telemetry.span(method.path, request.trace_parent) as span:
             telemetry.current.set(request.below(telemetry.trace_parent_of(span)))
             try:
-                return await self._answer(method, run, data, metadata)
+                return await self._answer(method, run, call.data, call.metadata)
             except Exception as error:
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
 
     async def _answer(self, method: Method, run: Run, data: bytes, metadata: Mapping[str, str]) -> Answer:
         actor = await self._actor(method, metadata)
-        scope = scope_of(method, actor)
-        request = parsed(method, data)
+        if method.permission_of is None:
+            scope, request = scope_of(method.permission, actor), parsed(method, data)
+        else:
+            request = parsed(method, data)
+            scope = scope_of(method.permission_of(request), actor)
         check_message(request)
         now = self._now() + actor.access.clock_offset
         if method.reads_only:
@@ -144,11 +140,11 @@ class Pipeline:
             await work.close()
 
 
-def scope_of(method: Method, actor: Actor) -> Scope:
-    """Whose records the call may touch; PermissionDenied when none."""
-    if method.permission in {PUBLIC, AUTHENTICATED}:
+def scope_of(permission: str, actor: Actor) -> Scope:
+    """Whose records a call with this permission may touch; PermissionDenied when none."""
+    if permission in {PUBLIC, AUTHENTICATED}:
         return Scope.ALL
-    return actor.access.scope(method.permission)
+    return actor.access.scope(permission)
 
 
 def parsed(method: Method, data: bytes) -> Message:
@@ -161,18 +157,18 @@ def parsed(method: Method, data: bytes) -> Message:
         raise InvalidArgument(f"the request is not a {method.request.DESCRIPTOR.full_name}") from error
 
 
-def request_info(metadata: Mapping[str, str], seconds_left: float | None) -> RequestInfo:
+def request_info(call: Call) -> RequestInfo:
     """The ids of this request, made here when the caller sent none, and what calls to others pass on."""
+    metadata = call.metadata
     return RequestInfo(
         request_id=metadata.get("x-request-id") or str(new_id()),
         trace_parent=metadata.get("traceparent", ""),
         authorization=metadata.get("authorization", ""),
-        deadline=None if seconds_left is None else time.monotonic() + seconds_left,
+        deadline=None if call.seconds is None else time.monotonic() + call.seconds,
     )
 
 
-async def refuse(context: Context, error: CrmError, request_id: str) -> None:
-    """End the call with the error; nothing internal is in it."""
+def refusal(error: CrmError, request_id: str) -> Reply:
+    """The error as a reply; nothing internal is in it."""
     status = status_of(error, request_id)
-    metadata = ((DETAILS_KEY, status.SerializeToString()),)
-    await context.abort(grpc_code(error), error.detail, trailing_metadata=metadata)
+    return Reply(code=grpc_code(error), detail=error.detail, metadata=((DETAILS_KEY, status.SerializeToString()),))

@@ -16,10 +16,12 @@ from crm_customer.imports.row_values import changed_account, changed_contact, ne
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.commands import change_account_status, create_account, update_account
-from crm_customer.records.accounts.model import Account, Kind, Status
+from crm_customer.records.accounts.model import Account, Status
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.contacts.commands import create_contact, create_first_contact, update_contact
 from crm_customer.records.contacts.model import AccountLink
-from crm_customer.records.contacts.queries import get_contact, names_by_account
+from crm_customer.records.contacts.queries import names_by_account
+from crm_customer.records.contacts.resource import CONTACTS
 
 # Fields of the contract that columns know by another name.
 FIELDS = {
@@ -114,9 +116,7 @@ class Batch:
             )
         values = new_account(row) | await self._references(row)
         values.setdefault("owner_id", self.job.account_owner_id or self.work.actor.user_id)
-        account = await create_account(
-            self.work, kind=Kind(row.kind or Kind.ORGANIZATION), display_name=row.display_name, values=values
-        )
+        account = await create_account(self.work, values)
         if self.job.dry_run and self.source.column(Field.PARENT):
             self.lookups.imagined.update([row.display_name, *(value for _, value in row.external_ids)])
         if row.contact_name:
@@ -127,9 +127,10 @@ class Batch:
         if before.id in self.touched:
             # An earlier row of these is about the same account: this one goes on from what that one made of it.
             await self.work.flush_many()
+            before = await ACCOUNTS.get(self.work, before.id)
         self.touched.add(before.id)
         values = changed_account(before, row) | await self._references(row)
-        after = await update_account(self.work, before.id, values)
+        after = await update_account(self.work, before, values)
         if row.contact_name or (row.status and row.status != before.status):
             self.later.append(Later(index, row, after, is_new=False))
         return Outcome.UPDATED if after.version != before.version else Outcome.SKIPPED
@@ -148,12 +149,12 @@ class Batch:
         for each in self.later:
             changed = False
             if not each.is_new and each.row.status:
-                status = Status(each.row.status)
-                moved = await change_account_status(self.work, each.account.id, status)
-                changed = moved.version != each.account.version
+                account = await ACCOUNTS.get(self.work, each.account.id)
+                moved = change_account_status(self.work, account, Status(each.row.status))
+                changed = moved.version != account.version
             if each.row.contact_name and each.is_new:
                 values = new_contact(each.row) | {"owner_id": each.account.owner_id}
-                await create_first_contact(self.work, each.account, display_name=each.row.contact_name, values=values)
+                await create_first_contact(self.work, each.account, values)
             elif each.row.contact_name:
                 changed |= await self._contact(each, contacts.get((each.account.id, each.row.contact_name)))
             if changed and self.results[each.index] is Outcome.SKIPPED:
@@ -163,13 +164,12 @@ class Batch:
         """Whether there was something new in the row's contact."""
         row = each.row
         if id is None:
-            assert row.contact_name is not None
             at = (AccountLink(each.account.id),)
             values = new_contact(row) | {"owner_id": each.account.owner_id, "accounts": at}
-            await create_contact(self.work, display_name=row.contact_name, values=values)
+            await create_contact(self.work, values)
             return True
-        before = await get_contact(self.work, id)
-        after = await update_contact(self.work, id, changed_contact(before, row))
+        before = await CONTACTS.get(self.work, id)
+        after = await update_contact(self.work, before, changed_contact(before, row))
         return after.version != before.version
 
     async def _contact_ids(self, account_ids: list[UUID]) -> dict[tuple[UUID, str], UUID]:

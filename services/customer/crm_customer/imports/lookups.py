@@ -15,7 +15,8 @@ from sqlalchemy.types import Text
 
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.model import Account
-from crm_customer.records.accounts.queries import find_by_external_id, get_accounts
+from crm_customer.records.accounts.queries import find_by_external_id
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_external_ids, accounts
 
 Key = tuple[str, str]
@@ -95,7 +96,7 @@ async def known_accounts(reader: Reader, rows: Iterable[AccountRow]) -> Known:
     sources, values = zip(*keys, strict=True)
     found = await reader.all(accounts_by_keys(), sources=list(sources), values=list(values))
     ids = {(each["source"], each["value"]): each["account_id"] for each in found}
-    return Known(ids, await get_accounts(reader, set(ids.values())))
+    return Known(ids, await ACCOUNTS.get_many(reader, set(ids.values())))
 
 
 class Lookups:
@@ -127,7 +128,7 @@ class Lookups:
 
     async def _accounts(self, reader: Reader, name: str) -> Collection[UUID]:
         id = await find_by_external_id(reader, self._source, name)
-        if id is not None and await get_accounts(reader, [id]):
+        if id is not None and await ACCOUNTS.get_many(reader, [id]):
             return [id]
         return [row["id"] for row in await reader.all(accounts_by_name(reader.scope), name=name)]
 

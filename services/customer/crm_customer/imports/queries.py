@@ -8,7 +8,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -94,7 +94,7 @@ LISTING = Listing(
             "mode": enum_field(imports.c.mode, list(Mode), prefix="MODE_"),
             "dry_run": FilterField(FieldType.BOOL, imports.c.dry_run),
             "upload_id": FilterField(FieldType.UUID, imports.c.upload_id),
-            "owner_id": FilterField(FieldType.UUID, imports.c.owner_id),
+            "owner_id": user_field(imports.c.owner_id),
             "create_time": FilterField(FieldType.INSTANT, imports.c.create_time),
         }
     ),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from crm_kit.errors import invalid_field
 
 from crm_customer.imports.spreadsheets.rows import AccountRow
-from crm_customer.records.accounts.model import Account, Address, ExternalId, Kind, Role, Status
+from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
 from crm_customer.records.contacts.model import Contact
 
 Value = TypeVar("Value")
@@ -21,12 +21,10 @@ PLAIN = (
 MOST = {"phone_numbers": 20, "emails": 20, "tags": 50, "external_ids": 20, "addresses": 20}
 """Of each list, as the contract says."""
 
-OFFICE = "OFFICE"
-
 
 def new_account(row: AccountRow) -> dict[str, Any]:
-    """Fields of a new account beside kind and name."""
-    values = told(row)
+    """Fields of a new account."""
+    values = told(row) | {"kind": Kind(row.kind or Kind.ORGANIZATION), "display_name": row.display_name}
     values |= {name: tuple(several) for name, several in lists(row).items() if several}
     if row.status:
         values["status"] = Status(row.status)
@@ -47,7 +45,7 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
         values["display_name"] = row.display_name
     if row.kind:
         values["kind"] = Kind(row.kind)
-    office = next((each for each in before.addresses if each.kind == OFFICE), None)
+    office = next((each for each in before.addresses if each.kind is AddressKind.OFFICE), None)
     if place := address(row, office):
         others = tuple(each for each in before.addresses if each is not office)
         values["addresses"] = joined("addresses", (place,), others)
@@ -57,8 +55,9 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
 
 
 def new_contact(row: AccountRow) -> dict[str, Any]:
-    """Fields of a new contact beside its name and account."""
+    """Fields of a new contact beside its account."""
     values: dict[str, Any] = {
+        "display_name": row.contact_name,
         "phone_numbers": row.contact_phone,
         "emails": row.contact_email,
     }
@@ -111,12 +110,12 @@ def joined(name: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, 
 def address(row: AccountRow, before: Address | None) -> Address | None:
     """The office, with what the row tells; None when it tells nothing."""
     texts = {"city": row.city, "line": row.address, "postal_code": row.postal_code}
-    given = {name: text for name, text in texts.items() if text}
+    given: dict[str, Any] = {name: text for name, text in texts.items() if text}
     if not given:
         return None
     if row.region_code:
         given["region_code"] = row.region_code
-    return replace(before or Address(kind=OFFICE), **given)
+    return replace(before or Address(kind=AddressKind.OFFICE), **given)
 
 
 def notes_with(before: str | None, row: AccountRow) -> str | None:

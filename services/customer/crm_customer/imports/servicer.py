@@ -51,9 +51,9 @@ class ImportServicer:
         return import_to_pb(await get_import(reader, UUID(request.id)))
 
     async def ListImports(self, request: pb.ListImportsRequest, reader: Reader) -> pb.ListImportsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        imports = [import_to_pb(import_from(row)) for row in rows]
-        return pb.ListImportsResponse(imports=imports, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        imports = [import_to_pb(import_from(row)) for row in page.rows]
+        return pb.ListImportsResponse(imports=imports, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def CancelImport(self, request: pb.CancelImportRequest, work: UnitOfWork) -> pb.Import:
         return import_to_pb(await commands.cancel_import(work, UUID(request.id)))
@@ -62,8 +62,10 @@ class ImportServicer:
         self, request: pb.ListImportErrorsRequest, reader: Reader
     ) -> pb.ListImportErrorsResponse:
         job = await get_import(reader, UUID(request.id))
-        rows, next_token = await ERRORS.page(reader, request, self._tokens, import_id=job.id)
-        return pb.ListImportErrorsResponse(errors=map(error_to_pb, rows), next_page_token=next_token)
+        page = await ERRORS.page(reader, request, self._tokens, import_id=job.id)
+        return pb.ListImportErrorsResponse(
+            errors=map(error_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def GetImportReport(self, request: pb.GetImportReportRequest, reader: Reader) -> pb.ImportReport:
         job = await get_import(reader, UUID(request.id))

@@ -8,22 +8,37 @@ from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.queries import account_seen
 from crm_sales.accounts.tables import accounts
-from crm_sales.accounts.wire import Customer
 
 
-async def require_account(work: UnitOfWork, customer: Customer, id: str, *, field: str) -> None:
+async def require_account(work: UnitOfWork, customer: CustomerClient, id: UUID, *, field: str) -> None:
     """REFERENCE_NOT_FOUND unless the caller sees such an account. Events may lag: then the customer service says."""
     scope = work.actor.access.scope("accounts.read")
-    if await work.one(account_seen(scope), id=UUID(id)) is None:
+    if await work.one(account_seen(scope), id=id) is None:
         await work.release()
         await customer.require_account(id, field=field)
 
 
-def project_account(work: UnitOfWork, **row: Any) -> None:
+def project_account(
+    work: UnitOfWork,
+    *,
+    id: UUID,
+    display_name: str,
+    owner_id: UUID | None,
+    owner_team_id: UUID | None,
+    version: int,
+) -> None:
     """An account as an event says it is; an older version never wins."""
-    work.execute(put_account(), **row)
+    work.execute(
+        put_account(),
+        id=id,
+        display_name=display_name,
+        owner_id=owner_id,
+        owner_team_id=owner_team_id,
+        version=version,
+    )
 
 
 @statement

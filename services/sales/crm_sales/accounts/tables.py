@@ -10,7 +10,6 @@ accounts = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
-    Column("status", Text, nullable=False),
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
     Column("version", Integer, nullable=False),

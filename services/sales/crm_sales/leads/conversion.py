@@ -6,23 +6,31 @@ anywhere and be begun again, by whomever, and nothing is there twice.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import check_etag
 from crm_kit.money import Money
+from google.protobuf.message import Message
 
-from crm_sales.accounts.wire import Customer
-from crm_sales.leads.commands import action_of, save
-from crm_sales.leads.holdings import with_protection
-from crm_sales.leads.model import Conversion, ConversionStep, Lead, LeadMove, LeadState
+from crm_sales.accounts.client import CustomerClient
+from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.leads.commands import RECORDS, save
+from crm_sales.leads.model import ConversionStep, Lead, LeadState
+from crm_sales.leads.protection import with_protection
 from crm_sales.leads.queries import get_lead
-from crm_sales.leads.wire import lead_converted
+from crm_sales.leads.wire import (
+    lead_conversion_abandoned,
+    lead_conversion_advanced,
+    lead_conversion_started,
+    lead_converted,
+)
 from crm_sales.opportunities.commands import open_opportunity
-from crm_sales.opportunities.model import Pipeline
-from crm_sales.pipelines.queries import default_pipeline_id, get_pipeline
+from crm_sales.pipelines.queries import pipeline_or_default
+from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
 # Asking again would be answered the same way.
@@ -31,104 +39,109 @@ FINAL = (FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller says about account and opportunity; empty: found, created, or the default."""
+    """What the caller says about account and opportunity; None: found, created, or the default."""
 
-    account_id: str
-    opportunity_name: str
+    account_id: UUID | None
+    opportunity_name: str | None
     amount: Money
     pipeline_id: UUID | None
 
 
-async def convert_lead(work: UnitOfWork, customer: Customer, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
+async def convert_lead(work: UnitOfWork, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
     """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
     lead = await get_lead(work, id)
     if lead.state is LeadState.CONVERTED:
         return lead
-    if lead.conversion is None:
+    if not lead.is_converting:
         check_etag(etag, lead.version)
-    pipeline = await get_pipeline(work, wanted.pipeline_id or default_pipeline_id(work.tenant_id))
+    pipeline = await pipeline_or_default(work, wanted.pipeline_id)
     await work.release()
-    lead = await begin(work, id)
-    conversion = lead.conversion
-    if conversion is None or lead.state is LeadState.CONVERTED:
-        return lead
-    if not conversion.account_id:
-        account_id = await asked(work, id, lambda: account_of(customer, lead, wanted))
-        conversion = await record(work, id, ConversionStep.ACCOUNT, account_id)
-    if not conversion.contact_id:
-        account_id = conversion.account_id
-        contact_id = await asked(work, id, lambda: customer.find_or_create_contact(lead, account_id))
+    lead = await start(work, id)
+    if lead.next_step is ConversionStep.ACCOUNT:
+        account_id = await asked(work, id, partial(account_of, customer, lead, wanted))
+        lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
+    if lead.next_step is ConversionStep.CONTACT:
+        contact_id = await asked(work, id, partial(contact_of, customer, lead))
         await record(work, id, ConversionStep.CONTACT, contact_id)
-    return await finish(work, id, wanted, pipeline.pipeline)
+    return await finish(work, id, wanted, pipeline.id)
 
 
-async def account_of(customer: Customer, lead: Lead, wanted: Wanted) -> str:
-    """The account that was named, once it is known to exist, or the one found or created."""
-    if wanted.account_id:
+async def account_of(customer: CustomerClient, lead: Lead, wanted: Wanted) -> UUID:
+    """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
+    if wanted.account_id is not None:
         await customer.require_account(wanted.account_id, field="account_id")
         return wanted.account_id
-    return await customer.find_or_create_account(lead)
+    is_organization = lead.company_name is not None
+    account = NewAccount(
+        display_name=lead.company_name or lead.display_name,
+        is_organization=is_organization,
+        lead_id=lead.id,
+        owner_id=lead.owner_id,
+        phone_number=None if is_organization else lead.phone_number,
+        email=None if is_organization else lead.email,
+        region_code=lead.region_code,
+        source=lead.source,
+    )
+    return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
 
 
-async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[str]]) -> str:
-    """What the customer service answers. A final no ends the attempt, so that the lead is not held for nothing."""
+async def contact_of(customer: CustomerClient, lead: Lead) -> UUID:
+    """The lead's person at the account, found or created."""
+    assert lead.account_id is not None
+    contact = NewContact(
+        display_name=lead.display_name,
+        account_id=lead.account_id,
+        owner_id=lead.owner_id,
+        job_title=lead.job_title,
+        phone_number=lead.phone_number,
+        email=lead.email,
+    )
+    return await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+
+
+async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) -> UUID:
+    """What the customer service answers. A final no ends the attempt, so that the lead is not blocked for nothing."""
     try:
         return await ask()
     except FINAL as error:
-        detail = error.detail
-        await step(work, id, lambda lead: lead.abandon_conversion(detail, now=work.now, actor_id=_me(work)))
+        await step(work, id, Lead.abandon_conversion, partial(lead_conversion_abandoned, reason=error.detail))
         raise
 
 
-async def begin(work: UnitOfWork, id: UUID) -> Lead:
+async def start(work: UnitOfWork, id: UUID) -> Lead:
     """The lead with a conversion that is this caller's."""
-
-    def move(lead: Lead) -> LeadMove:
-        if lead.is_converting:
-            return lead.take_over_conversion(now=work.now, actor_id=_me(work))
-        return lead.begin_conversion(now=work.now, actor_id=_me(work))
-
-    return await step(work, id, move)
+    started = partial(Lead.start_conversion, now=work.now, user_id=work.actor.user_id)
+    return await step(work, id, started, lead_conversion_started)
 
 
-async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: str) -> Conversion:
+async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: UUID) -> Lead:
     """Note what a step found or created."""
-    lead = await step(work, id, lambda lead: lead.record_step(done, found, now=work.now, actor_id=_me(work)))
-    assert lead.conversion is not None
-    return lead.conversion
+    return await step(work, id, lambda lead: lead.record_step(done, found), lead_conversion_advanced)
 
 
-async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], LeadMove]) -> Lead:
+async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: Callable[[Lead], Message]) -> Lead:
     """One move of the lead, committed at once."""
     async with unit_of_work(work.database, work.actor, scope=work.scope, now=work.now) as own:
         before = await get_lead(own, id)
-        moved = move(before)
-        if not moved.events:
-            return before
-        pool = await get_pool(own)
-        return save(own, before, await with_protection(own, moved.lead, pool), action_of(moved), pool)
+        after = await with_protection(own, move(before), await get_pool(own))
+        return RECORDS.save(own, before, after, event)
 
 
-async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline: Pipeline) -> Lead:
+async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) -> Lead:
     """Opportunity and converted lead, in one transaction."""
     before = await get_lead(work, id)
-    if before.state is LeadState.CONVERTED or before.conversion is None:
+    if before.state is LeadState.CONVERTED or before.account_id is None:
         return before
     opportunity = open_opportunity(
         work,
-        pipeline,
-        account_id=before.conversion.account_id,
+        await PIPELINES.get(work, pipeline_id),
+        account_id=before.account_id,
         display_name=wanted.opportunity_name or before.company_name or before.display_name,
         amount=wanted.amount,
         owner_id=before.owner_id,
         owner_team_id=before.owner_team_id,
-        lead_id=str(id),
+        lead_id=id,
         source=before.source,
     )
-    moved = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id, now=work.now, actor_id=_me(work))
-    after = replace(moved.lead, safe_until_time=None)
-    return save(work, before, after, moved.events[-1].kind, await get_pool(work), lead_converted)
-
-
-def _me(work: UnitOfWork) -> str:
-    return str(work.actor.user_id)
+    after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
+    return save(work, before, after, await get_pool(work), lead_converted)

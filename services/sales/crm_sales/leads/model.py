@@ -1,13 +1,13 @@
-"""A lead: somebody who may become a customer, in somebody's hands or in a pool."""
+"""Leads: people and companies that may become customers, owned by a user or in the public pool."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid5
 
-from crm_kit.errors import FailedPrecondition, invalid_field
-
-from crm_sales.pools.model import FollowUp
+from crm_kit.errors import FailedPrecondition
 
 
 class LeadState(StrEnum):
@@ -28,7 +28,7 @@ MOVES: dict[LeadState, frozenset[LeadState]] = {
     LeadState.CONTACTED: frozenset({LeadState.QUALIFIED, LeadState.DISQUALIFIED}),
     LeadState.QUALIFIED: frozenset({LeadState.CONVERTED, LeadState.DISQUALIFIED}),
     LeadState.CONVERTED: frozenset(),
-    LeadState.DISQUALIFIED: frozenset({LeadState.NEW}),
+    LeadState.DISQUALIFIED: frozenset(),
 }
 
 
@@ -39,99 +39,57 @@ class ConversionStep(StrEnum):
     CONTACT = "CONTACT"
     OPPORTUNITY = "OPPORTUNITY"
 
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """How far a conversion has come; what has an id is done and is never done again."""
-
-    start_time: datetime
-    account_id: str = ""
-    contact_id: str = ""
-    opportunity_id: str = ""
-    # Whose attempt is under way, and since when.
-    actor_id: str = ""
-    attempt_time: datetime | None = None
-
     @property
-    def next_step(self) -> ConversionStep | None:
-        """The first step without an id; None when all are done."""
-        return next((step for step in ConversionStep if not self.id_of(step)), None)
-
-    def id_of(self, step: ConversionStep) -> str:
-        match step:
-            case ConversionStep.ACCOUNT:
-                return self.account_id
-            case ConversionStep.CONTACT:
-                return self.contact_id
-            case ConversionStep.OPPORTUNITY:
-                return self.opportunity_id
-
-
-class LeadEventKind(StrEnum):
-    """What happened to a lead."""
-
-    CLAIMED = "CLAIMED"
-    ASSIGNED = "ASSIGNED"
-    RETURNED = "RETURNED"
-    RECLAIMED = "RECLAIMED"
-    FOLLOWED_UP = "FOLLOWED_UP"
-    CONTACTED = "CONTACTED"
-    QUALIFIED = "QUALIFIED"
-    DISQUALIFIED = "DISQUALIFIED"
-    REVIVED = "REVIVED"
-    CONVERSION_BEGUN = "CONVERSION_BEGUN"
-    CONVERSION_ADVANCED = "CONVERSION_ADVANCED"
-    CONVERSION_ABANDONED = "CONVERSION_ABANDONED"
-    CONVERTED = "CONVERTED"
-
-
-@dataclass(frozen=True, slots=True)
-class LeadEvent:
-    """One line of a lead's history."""
-
-    at: datetime
-    kind: LeadEventKind
-    actor_id: str
-    detail: str = ""
+    def field(self) -> str:
+        """The lead's field that keeps its id."""
+        return f"{self.lower()}_id"
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A lead. Every method that changes it returns a LeadMove and leaves this one as it was.
+    """A lead. Methods return the changed one.
 
-    In hands: `owner_id` and `take_time` are set. In the pool: `owner_id` is empty, `pool_time` says since when
-    and `former_owner_id` who let it go. A wrong move raises FailedPrecondition ILLEGAL_STATE.
+    Owned: `owner_id` and `take_time` are set. In the pool: `owner_id` is None, `pool_time` says since when, and
+    `former_owner_id` who owned it. A wrong move raises FailedPrecondition ILLEGAL_STATE.
     """
 
     id: UUID
-    state: LeadState
+    display_name: str
     create_time: datetime
-    owner_id: str = ""
-    take_time: datetime | None = None
-    pool_id: str = ""
-    pool_time: datetime | None = None
-    former_owner_id: str = ""
-    last_follow_up_time: datetime | None = None
-    disqualify_reason: str = ""
-    conversion: Conversion | None = None
+    update_time: datetime
     version: int = 1
-    update_time: datetime | None = None
-    display_name: str = ""
-    company_name: str = ""
-    job_title: str = ""
-    phone_number: str = ""
-    email: str = ""
-    region_code: str = ""
-    source: str = ""
-    campaign: str = ""
-    description: str = ""
-    owner_team_id: str = ""
-    return_reason: str = ""
-    # It has lain in the pool, so everybody may know of it.
-    was_pooled: bool = False
-    # By the pool's rules of `rules_version`; None without a limit, and while nobody holds it.
-    safe_until_time: datetime | None = None
-    rules_version: int = 0
+    company_name: str | None = None
+    job_title: str | None = None
+    phone_number: str | None = None
+    email: str | None = None
+    region_code: str | None = None
+    source: str | None = None
+    campaign: str | None = None
+    description: str | None = None
+    state: LeadState = LeadState.NEW
+    owner_id: UUID | None = None
+    owner_team_id: UUID | None = None
+    take_time: datetime | None = None
+    pool_time: datetime | None = None
+    former_owner_id: UUID | None = None
+    return_reason: str | None = None
+    last_follow_up_time: datetime | None = None
+    disqualify_reason: str | None = None
+    account_id: UUID | None = None
+    contact_id: UUID | None = None
+    opportunity_id: UUID | None = None
+    # By the pool's rules of `rules_version`; None without a limit, in the pool, and while it is being converted.
+    safe_until_time: datetime | None = field(default=None, compare=False)
+    rules_version: int = field(default=0, compare=False)
+    # It has been in the pool, so everybody may know of it.
+    was_pooled: bool = field(default=False, compare=False)
+    # Whose attempt at a conversion is under way, and since when.
+    conversion_user_id: UUID | None = None
+    conversion_attempt_time: datetime | None = None
+
+    @property
+    def in_pool(self) -> bool:
+        return self.owner_id is None
 
     @property
     def is_open(self) -> bool:
@@ -139,167 +97,138 @@ class Lead:
         return self.state not in (LeadState.CONVERTED, LeadState.DISQUALIFIED)
 
     @property
-    def holder_id(self) -> str:
-        """Against whose capacity it counts; empty when against nobody's."""
-        return self.owner_id if self.is_open else ""
+    def holder_id(self) -> UUID | None:
+        """Against whose capacity it counts."""
+        return self.owner_id if self.is_open else None
 
     @property
     def is_converting(self) -> bool:
-        """A conversion has begun and is not done."""
-        return self.conversion is not None and self.state is not LeadState.CONVERTED
+        """A conversion was started and has not ended."""
+        return self.conversion_attempt_time is not None
 
-    def claim(self, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Takes it from the pool. LEAD_ALREADY_CLAIMED when somebody else was first.
+    def update(self, values: Mapping[str, Any]) -> "Lead":
+        """With new values of some fields."""
+        self._require_open("changed")
+        self._require_not_converting("changed")
+        return replace(self, **values)
 
-        Claiming what one holds already changes nothing, so a repeated claim is answered like the first.
+    def claim(self, user_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
+        """Take it from the pool. LEAD_ALREADY_CLAIMED when somebody else was first.
+
+        Claiming what one owns already changes nothing, so a repeated claim is answered like the first.
         """
-        if self.owner_id == actor_id:
-            return LeadMove(self, ())
-        if self.owner_id:
+        if self.owner_id == user_id:
+            return self
+        if self.owner_id is not None:
             raise FailedPrecondition("somebody else has claimed it", reason="LEAD_ALREADY_CLAIMED")
         self._require_open("claimed")
-        return self._give_to(actor_id, LeadEvent(now, LeadEventKind.CLAIMED, actor_id))
+        return self._given_to(user_id, team_id, now)
 
-    def assign(self, owner_id: str, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Puts it into somebody's hands, whoever had it; its protection counts from now."""
-        if not owner_id:
-            raise invalid_field("owner_id", "required", "say who takes it")
+    def assign(self, owner_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
+        """Give it to a user, whoever owned it; its protection counts from now."""
         self._require_open("assigned")
         if owner_id == self.owner_id:
-            return LeadMove(self, ())
-        return self._give_to(owner_id, LeadEvent(now, LeadEventKind.ASSIGNED, actor_id, owner_id))
+            return self
+        return self._given_to(owner_id, team_id, now)
 
-    def give_back(self, reason: str, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Returns it to its pool; says why."""
-        if not reason.strip():
-            raise invalid_field("reason", "required", "say why it is given back")
-        return self._to_pool(LeadEvent(now, LeadEventKind.RETURNED, actor_id, reason))
-
-    def reclaim(self, explanation: str, *, now: datetime) -> "LeadMove":
-        """The pool takes it back because its protection has lapsed."""
-        return self._to_pool(LeadEvent(now, LeadEventKind.RECLAIMED, "", explanation))
-
-    def follow_up(self, follow_up: FollowUp, *, actor_id: str) -> "LeadMove":
-        """A follow-up; the first one of a NEW lead makes it CONTACTED."""
-        self._require_open("followed up")
-        events = [LeadEvent(follow_up.recorded, LeadEventKind.FOLLOWED_UP, actor_id, follow_up.kind)]
-        latest = max(self.last_follow_up_time or follow_up.recorded, follow_up.recorded)
-        lead = replace(self, last_follow_up_time=latest)
-        if self.state is LeadState.NEW:
-            lead = replace(lead, state=LeadState.CONTACTED)
-            events.append(LeadEvent(follow_up.recorded, LeadEventKind.CONTACTED, actor_id))
-        return LeadMove(lead, tuple(events))
-
-    def qualify(self, *, now: datetime, actor_id: str) -> "LeadMove":
-        """There is something in it."""
-        self._require_move(LeadState.QUALIFIED)
-        self._require_owner("qualified")
-        return LeadMove(replace(self, state=LeadState.QUALIFIED), (LeadEvent(now, LeadEventKind.QUALIFIED, actor_id),))
-
-    def disqualify(self, reason: str, *, now: datetime, actor_id: str) -> "LeadMove":
-        """There is nothing in it; says why. Not while it is being converted."""
-        if not reason.strip():
-            raise invalid_field("reason", "required", "say why it is disqualified")
-        self._require_move(LeadState.DISQUALIFIED)
-        self._require_not_converting("disqualified")
-        lead = replace(self, state=LeadState.DISQUALIFIED, disqualify_reason=reason)
-        return LeadMove(lead, (LeadEvent(now, LeadEventKind.DISQUALIFIED, actor_id, reason),))
-
-    def revive(self, *, now: datetime, actor_id: str) -> "LeadMove":
-        """A disqualified lead shows life again."""
-        self._require_move(LeadState.NEW)
-        lead = replace(self, state=LeadState.NEW, disqualify_reason="")
-        return LeadMove(lead, (LeadEvent(now, LeadEventKind.REVIVED, actor_id),))
-
-    def begin_conversion(self, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Starts converting, or goes on where an earlier attempt stopped; a converted lead stays as it is.
-
-        The caller then does `conversion.next_step` under `step_key` until none is left, recording each id.
-        """
-        if self.conversion is not None:
-            return LeadMove(self, ())
-        self._require_move(LeadState.CONVERTED)
-        self._require_owner("converted")
-        return LeadMove(
-            replace(self, conversion=Conversion(now, actor_id=actor_id, attempt_time=now)),
-            (LeadEvent(now, LeadEventKind.CONVERSION_BEGUN, actor_id),),
+    def return_to_pool(self, reason: str, *, now: datetime) -> "Lead":
+        """Put it back into the pool: its owner returns it, or the pool takes it back."""
+        self._require_owner("returned")
+        self._require_open("returned")
+        self._require_not_converting("returned")
+        return replace(
+            self,
+            owner_id=None,
+            owner_team_id=None,
+            take_time=None,
+            safe_until_time=None,
+            pool_time=now,
+            was_pooled=True,
+            former_owner_id=self.owner_id,
+            return_reason=reason,
         )
 
-    def take_over_conversion(self, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Goes on with a conversion as this user. CONVERSION_UNDER_WAY while somebody else's attempt may still run."""
-        conversion = self.conversion
-        if conversion is None or not self.is_converting:
-            raise FailedPrecondition("no conversion is under way")
-        end = (conversion.attempt_time or conversion.start_time) + ATTEMPT_LASTS
-        if conversion.actor_id != actor_id and now < end:
+    def follow_up(self, *, now: datetime) -> "Lead":
+        """It was followed up; the first time makes a NEW lead CONTACTED."""
+        self._require_open("followed up")
+        state = LeadState.CONTACTED if self.state is LeadState.NEW else self.state
+        return replace(self, state=state, last_follow_up_time=now)
+
+    def qualify(self) -> "Lead":
+        """It is worth selling to."""
+        self._require_move(LeadState.QUALIFIED)
+        self._require_owner("qualified")
+        return replace(self, state=LeadState.QUALIFIED)
+
+    def disqualify(self, reason: str) -> "Lead":
+        """It will not buy. Not while it is being converted."""
+        self._require_move(LeadState.DISQUALIFIED)
+        self._require_not_converting("disqualified")
+        return replace(self, state=LeadState.DISQUALIFIED, disqualify_reason=reason, safe_until_time=None)
+
+    def start_conversion(self, *, now: datetime, user_id: UUID) -> "Lead":
+        """Start converting it, or go on where an earlier attempt stopped; a converted lead stays as it is.
+
+        The caller then does `next_step` under `step_key` until none is left, recording each id.
+        CONVERSION_UNDER_WAY while somebody else's attempt may still run.
+        """
+        if self.state is LeadState.CONVERTED:
+            return self
+        if self.conversion_attempt_time is None:
+            self._require_move(LeadState.CONVERTED)
+            self._require_owner("converted")
+        elif self.conversion_user_id != user_id and now < self.conversion_attempt_time + ATTEMPT_LASTS:
             raise FailedPrecondition(
                 "somebody else is converting it right now",
                 reason="CONVERSION_UNDER_WAY",
-                retry_after_seconds=(end - now).total_seconds(),
+                retry_after_seconds=(self.conversion_attempt_time + ATTEMPT_LASTS - now).total_seconds(),
             )
-        lead = replace(self, conversion=replace(conversion, actor_id=actor_id, attempt_time=now))
-        return LeadMove(lead, (LeadEvent(now, LeadEventKind.CONVERSION_ADVANCED, actor_id, "attempt"),))
+        return replace(self, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
 
-    def abandon_conversion(self, explanation: str, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Ends an attempt that cannot succeed as it stands; what it created is found again by the next one."""
-        if not self.is_converting:
-            raise FailedPrecondition("no conversion is under way")
-        event = LeadEvent(now, LeadEventKind.CONVERSION_ABANDONED, actor_id, explanation)
-        return LeadMove(replace(self, conversion=None), (event,))
+    def abandon_conversion(self) -> "Lead":
+        """End an attempt that cannot succeed as it stands; what it created is found again by the next one."""
+        self._require_converting()
+        return replace(self._without_attempt(), account_id=None, contact_id=None)
 
-    def record_step(self, step: ConversionStep, id: str, *, now: datetime, actor_id: str) -> "LeadMove":
-        """Notes what a step found or created; after the last one the lead is CONVERTED.
+    def record_step(self, step: ConversionStep, id: UUID) -> "Lead":
+        """Note what a step found or created; after the last one the lead is CONVERTED.
 
         Repeating a step with the same id changes nothing. Another id, or a step before its turn, is refused.
         """
-        if not id:
-            raise invalid_field("id", "required", f"say which {step} it is")
-        conversion = self.conversion
-        if conversion is None:
-            raise FailedPrecondition("no conversion has begun")
-        known = conversion.id_of(step)
+        known = self.id_of(step)
         if known == id:
-            return LeadMove(self, ())
-        if known:
+            return self
+        if known is not None:
             raise FailedPrecondition(f"the {step} of this conversion is {known} already")
-        if step is not conversion.next_step:
-            raise FailedPrecondition(f"{conversion.next_step} comes before {step}")
-        conversion = _with_id(conversion, step, id)
-        events = [LeadEvent(now, LeadEventKind.CONVERSION_ADVANCED, actor_id, f"{step} {id}")]
-        state = self.state
-        if conversion.next_step is None:
-            state = LeadState.CONVERTED
-            events.append(LeadEvent(now, LeadEventKind.CONVERTED, actor_id))
-        return LeadMove(replace(self, state=state, conversion=conversion), tuple(events))
+        self._require_converting()
+        if step is not self.next_step:
+            raise FailedPrecondition(f"{self.next_step} comes before {step}")
+        found: dict[str, Any] = {step.field: id}
+        lead = replace(self, **found)
+        return lead if lead.next_step else replace(lead._without_attempt(), state=LeadState.CONVERTED)
+
+    @property
+    def next_step(self) -> ConversionStep | None:
+        """The first step of a conversion without an id; None when all are done."""
+        return next((step for step in ConversionStep if self.id_of(step) is None), None)
+
+    def id_of(self, step: ConversionStep) -> UUID | None:
+        """What a step found or created."""
+        id: UUID | None = getattr(self, step.field)
+        return id
 
     def step_key(self, step: ConversionStep) -> UUID:
         """The idempotency key of a step: the same at every attempt, so that repeating creates nothing twice."""
         return uuid5(self.id, step)
 
-    def _give_to(self, owner_id: str, event: LeadEvent) -> "LeadMove":
+    def _given_to(self, owner_id: UUID, team_id: UUID | None, now: datetime) -> "Lead":
         self._require_not_converting("given to somebody else")
         former = self.owner_id or self.former_owner_id
-        lead = replace(self, owner_id=owner_id, take_time=event.at, pool_time=None, former_owner_id=former)
-        return LeadMove(lead, (event,))
+        owned = replace(self, owner_id=owner_id, owner_team_id=team_id, former_owner_id=former)
+        return replace(owned, take_time=now, pool_time=None)
 
-    def _to_pool(self, event: LeadEvent) -> "LeadMove":
-        self._require_owner("put into the pool")
-        self._require_open("put into the pool")
-        self._require_not_converting("put into the pool")
-        if not self.pool_id:
-            raise FailedPrecondition("it belongs to no pool")
-        lead = replace(
-            self,
-            owner_id="",
-            owner_team_id="",
-            take_time=None,
-            safe_until_time=None,
-            pool_time=event.at,
-            was_pooled=True,
-            former_owner_id=self.owner_id,
-            return_reason=event.detail,
-        )
-        return LeadMove(lead, (event,))
+    def _without_attempt(self) -> "Lead":
+        return replace(self, conversion_user_id=None, conversion_attempt_time=None)
 
     def _require_move(self, state: LeadState) -> None:
         if state not in MOVES[self.state]:
@@ -311,27 +240,13 @@ class Lead:
             raise FailedPrecondition(f"a lead that is {self.state} cannot be {done}")
 
     def _require_owner(self, done: str) -> None:
-        if not self.owner_id:
+        if self.owner_id is None:
             raise FailedPrecondition(f"a lead in the pool cannot be {done}; claim it first")
+
+    def _require_converting(self) -> None:
+        if not self.is_converting:
+            raise FailedPrecondition("no conversion is under way")
 
     def _require_not_converting(self, done: str) -> None:
         if self.is_converting:
             raise FailedPrecondition(f"a lead that is being converted cannot be {done}")
-
-
-@dataclass(frozen=True, slots=True)
-class LeadMove:
-    """The lead after a move and what happened; no events when nothing changed."""
-
-    lead: Lead
-    events: tuple[LeadEvent, ...]
-
-
-def _with_id(conversion: Conversion, step: ConversionStep, id: str) -> Conversion:
-    match step:
-        case ConversionStep.ACCOUNT:
-            return replace(conversion, account_id=id)
-        case ConversionStep.CONTACT:
-            return replace(conversion, contact_id=id)
-        case ConversionStep.OPPORTUNITY:
-            return replace(conversion, opportunity_id=id)

@@ -6,9 +6,10 @@ now, and it goes by a statement that fails if the lead has changed since: two pr
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,60 +19,30 @@ from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, NotFound, Unavailable
-from crm_kit.identity.access import SERVICE_USER, Scope, service_actor
+from crm_kit.identity.access import Scope, service_actor
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Integer, Select, bindparam, column, func, select, tuple_, update
+from sqlalchemy import DateTime, Integer, Select, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_sales.leads.commands import save
-from crm_sales.leads.holdings import CONVERSION_LASTS, protection_of, with_protection
+from crm_sales.leads.commands import RECORDS, save
 from crm_sales.leads.model import Lead
-from crm_sales.leads.queries import COLUMNS, get_lead, lead_from
-from crm_sales.leads.tables import HELD, leads
-from crm_sales.leads.wire import lead_reclaimed
+from crm_sales.leads.protection import protection_of, with_protection
+from crm_sales.leads.queries import due_leads, get_lead, lead_from, leads_of_older_rules, stale_conversions
+from crm_sales.leads.tables import leads
+from crm_sales.leads.wire import lead_conversion_abandoned, lead_reclaimed
 from crm_sales.pools.model import Pool
-from crm_sales.pools.queries import get_pool
+from crm_sales.pools.queries import find_pool, get_pool
 
 log = structlog.get_logger()
 BATCH = 200
+# A conversion that nobody has gone on with for so long is given up.
+CONVERSION_LASTS = timedelta(hours=1)
 
 
 @statement
 def active_tenants() -> Select[Any]:
     return select(access_tenants.c.tenant_id, access_tenants.c.clock_offset).where(access_tenants.c.active)
-
-
-@statement
-def due_leads() -> Select[Any]:
-    """Leads whose time has come, from a position on."""
-    instant = DateTime(timezone=True)
-    position = tuple_(bindparam("after_time", type_=instant), bindparam("after_id", type_=Uuid))
-    return (
-        select(leads.c.id, leads.c.safe_until_time)
-        .where(
-            leads.c.tenant_id == bindparam("tenant_id"),
-            leads.c.safe_until_time <= bindparam("due_time", type_=instant),
-            tuple_(leads.c.safe_until_time, leads.c.id) > position,
-        )
-        .order_by(leads.c.safe_until_time, leads.c.id)
-        .limit(bindparam("batch", type_=Integer))
-    )
-
-
-@statement
-def leads_of_older_rules() -> Select[Any]:
-    return (
-        select(*COLUMNS)
-        .where(
-            leads.c.tenant_id == bindparam("tenant_id"),
-            HELD,
-            leads.c.rules_version < bindparam("rules_version", type_=Integer),
-            leads.c.id > bindparam("after_id", type_=Uuid),
-        )
-        .order_by(leads.c.id)
-        .limit(bindparam("batch", type_=Integer))
-    )
 
 
 @statement
@@ -128,8 +99,8 @@ class Reclaim:
         for row in await self._database.all(ALL_TENANTS, active_tenants(), {}):
             try:
                 await self.reclaim(row["tenant_id"], self._now() + row["clock_offset"])
-            except (NotFound, Conflict):
-                # It has no pool yet, so nobody holds anything; or somebody was quicker, and the next run sees it.
+            except Conflict:
+                # Somebody was quicker, and the next run sees what they did.
                 continue
             except Unavailable:
                 raise
@@ -140,33 +111,46 @@ class Reclaim:
     async def reclaim(self, tenant_id: UUID, now: datetime) -> int:
         """Take back what one tenant's pool has to; how many leads moved."""
         async with self._unit(tenant_id, now) as work:
-            pool = await get_pool(work)
+            pool = await find_pool(work)
+        if pool is None:
+            return 0
         await self._follow_rules(tenant_id, now, pool)
+        await self._end_conversions(tenant_id, now)
         moved = 0
         position: dict[str, Any] = {"after_time": now - timedelta(days=36_500), "after_id": UUID(int=0)}
         while True:
             async with self._unit(tenant_id, now) as work:
-                rows = await work.all(due_leads(), due_time=now, batch=BATCH, **position)
+                rows = await work.all(due_leads(), end_time=now, batch=BATCH, **position)
             for row in rows:
-                moved += await self._one(tenant_id, row["id"], now)
+                moved += await self._each(tenant_id, row["id"], now, reclaim_lead)
             if len(rows) < BATCH:
                 return moved
             # On from the last one, whether it moved or not: a bad row holds up nothing behind it.
-            position = {"after_time": rows[-1]["safe_until_time"], "after_id": rows[-1]["id"]}
+            position = {"after_time": rows[-1]["due_time"], "after_id": rows[-1]["id"]}
 
-    async def _one(self, tenant_id: UUID, id: UUID, now: datetime) -> int:
+    async def _end_conversions(self, tenant_id: UUID, now: datetime) -> None:
+        """Give up conversions that nobody has gone on with."""
+        async with self._unit(tenant_id, now) as work:
+            rows = await work.all(stale_conversions(), end_time=now - CONVERSION_LASTS)
+        for row in rows:
+            await self._each(tenant_id, row["id"], now, abandon_conversion)
+
+    async def _each(
+        self, tenant_id: UUID, id: UUID, now: datetime, do: Callable[[UnitOfWork, UUID], Awaitable[bool]]
+    ) -> bool:
+        """Do it with one lead; whether it moved."""
         try:
             async with self._unit(tenant_id, now) as work:
-                return await take_back(work, id)
+                return await do(work, id)
         except (Conflict, NotFound):
             # Somebody did something with it just now: the next run sees what.
-            return 0
+            return False
         except Unavailable:
             raise
         except Exception:
             # Whatever is wrong with this one, the others go on.
             log.exception("reclaim.lead_failed", lead_id=str(id))
-            return 0
+            return False
 
     async def _follow_rules(self, tenant_id: UUID, now: datetime, pool: Pool) -> None:
         """Give the leads that older rules dated the time that the present rules say."""
@@ -185,28 +169,29 @@ class Reclaim:
         return unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
-async def take_back(work: UnitOfWork, id: UUID) -> int:
-    """Take one lead back if nothing protects it by now; 1 when it moved."""
+async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
+    """Take one lead back if nothing protects it by now; whether it moved."""
     before = await get_lead(work, id)
-    if not before.holder_id:
-        return 0
+    if before.holder_id is None:
+        return False
     pool = await get_pool(work)
-    conversion = before.conversion
-    if conversion is not None and before.is_converting:
-        if conversion.attempt_time and work.now < conversion.attempt_time + CONVERSION_LASTS:
-            return 0
-        move = before.abandon_conversion("nobody went on with it", now=work.now, actor_id=str(SERVICE_USER))
-        save(work, before, await with_protection(work, move.lead, pool), move.events[0].kind, pool)
-        return 0
     safe = await protection_of(work, before, pool)
-    if not safe.is_lapsed(work.now):
-        note_times(work, [replace(before, safe_until_time=safe.safe_until)], pool)
-        return 0
-    assert safe.safe_until is not None
-    explanation = f"{safe.reason}: it was safe until {safe.safe_until.isoformat(timespec='seconds')}"
-    move = before.reclaim(explanation, now=work.now)
-    save(work, before, move.lead, move.events[0].kind, pool, lead_reclaimed)
-    return 1
+    if safe.safe_until_time is None or not safe.is_lapsed(work.now):
+        note_times(work, [replace(before, safe_until_time=safe.safe_until_time)], pool)
+        return False
+    reason = f"{safe.reason}: it was safe until {safe.safe_until_time.isoformat(timespec='seconds')}"
+    save(work, before, before.return_to_pool(reason, now=work.now), pool, lead_reclaimed)
+    return True
+
+
+async def abandon_conversion(work: UnitOfWork, id: UUID) -> bool:
+    """End one conversion that nobody has gone on with; the lead stays where it is, with its protection again."""
+    before = await get_lead(work, id)
+    attempt = before.conversion_attempt_time
+    if attempt is not None and work.now >= attempt + CONVERSION_LASTS:
+        after = await with_protection(work, before.abandon_conversion(), await get_pool(work))
+        RECORDS.save(work, before, after, partial(lead_conversion_abandoned, reason="nobody went on with it"))
+    return False
 
 
 async def dated(work: UnitOfWork, row: Record, pool: Pool) -> Lead | None:

@@ -6,29 +6,26 @@ from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
-from crm_kit.wire import id_from, id_text, time_from
+from crm_kit.wire import id_from
 
-from crm_sales.accounts.wire import Customer
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.leads import commands
 from crm_sales.leads.conversion import Wanted, convert_lead
-from crm_sales.leads.holdings import protection_of
+from crm_sales.leads.protection import protection_of
 from crm_sales.leads.queries import LISTING, get_lead, lead_from
-from crm_sales.leads.wire import CHANGEABLE, FIELDS, KINDS, lead_to_pb, protection_to_pb
-from crm_sales.opportunities.wire import money_from
+from crm_sales.leads.wire import CHANGEABLE, FIELDS, follow_up_from, lead_to_pb, protection_to_pb
 from crm_sales.pools.queries import get_pool
-from crm_sales.tenants.provision import Provision
+from crm_sales.wire import money_or_nothing
 
 
 class LeadServicer:
     contract = pb.DESCRIPTOR.services_by_name["LeadService"]
 
-    def __init__(self, tokens: PageTokens, provision: Provision, customer: Customer) -> None:
+    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
         self._tokens = tokens
-        self._provision = provision
         self._customer = customer
 
     async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
-        await self._provision.ensure(work)
         lead = await commands.create_lead(work, FIELDS.all_of(request.lead), to_pool=request.to_pool)
         return lead_to_pb(lead)
 
@@ -36,17 +33,16 @@ class LeadServicer:
         return lead_to_pb(await get_lead(reader, UUID(request.id)))
 
     async def ListLeads(self, request: pb.ListLeadsRequest, reader: Reader) -> pb.ListLeadsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        leads = [lead_to_pb(lead_from(row)) for row in rows]
-        return pb.ListLeadsResponse(leads=leads, next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        leads = [lead_to_pb(lead_from(row)) for row in page.rows]
+        return pb.ListLeadsResponse(leads=leads, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def UpdateLead(self, request: pb.UpdateLeadRequest, work: UnitOfWork) -> pb.Lead:
         values = CHANGEABLE.masked(request.lead, request.update_mask)
         return lead_to_pb(await commands.update_lead(work, UUID(request.lead.id), values, etag=request.lead.etag))
 
     async def AssignLead(self, request: pb.AssignLeadRequest, work: UnitOfWork) -> pb.Lead:
-        # Ids are compared as text further on: in one spelling.
-        owner_id = str(UUID(request.owner_id))
+        owner_id = UUID(request.owner_id)
         return lead_to_pb(await commands.assign_lead(work, UUID(request.id), owner_id, etag=request.etag))
 
     async def ClaimLead(self, request: pb.ClaimLeadRequest, work: UnitOfWork) -> pb.Lead:
@@ -56,15 +52,9 @@ class LeadServicer:
         return lead_to_pb(await commands.return_lead(work, UUID(request.id), request.reason, etag=request.etag))
 
     async def RecordFollowUp(self, request: pb.RecordFollowUpRequest, work: UnitOfWork) -> pb.Lead:
-        given = request.follow_up
-        lead = await commands.record_follow_up(
-            work,
-            UUID(request.id),
-            KINDS.entity(given.kind),
-            happen_time=time_from(given.happen_time) if given.HasField("happen_time") else None,
-            note=given.note,
-        )
-        return lead_to_pb(lead)
+        follow_up = follow_up_from(request.follow_up, work.now)
+        note = request.follow_up.note or None
+        return lead_to_pb(await commands.record_follow_up(work, UUID(request.id), follow_up, note=note))
 
     async def QualifyLead(self, request: pb.QualifyLeadRequest, work: UnitOfWork) -> pb.Lead:
         return lead_to_pb(await commands.qualify_lead(work, UUID(request.id), etag=request.etag))
@@ -73,11 +63,10 @@ class LeadServicer:
         return lead_to_pb(await commands.disqualify_lead(work, UUID(request.id), request.reason, etag=request.etag))
 
     async def ConvertLead(self, request: pb.ConvertLeadRequest, work: UnitOfWork) -> pb.Lead:
-        await self._provision.ensure(work)
         wanted = Wanted(
-            account_id=id_text(id_from(request.account_id)),
-            opportunity_name=request.opportunity_name,
-            amount=money_from(request, "amount", field="amount"),
+            account_id=id_from(request.account_id),
+            opportunity_name=request.opportunity_name or None,
+            amount=money_or_nothing(request.amount, field="amount"),
             pipeline_id=id_from(request.pipeline_id),
         )
         lead = await convert_lead(work, self._customer, UUID(request.id), wanted, etag=request.etag)
@@ -86,11 +75,11 @@ class LeadServicer:
     async def ExplainProtection(self, request: pb.ExplainProtectionRequest, reader: Reader) -> pb.Protection:
         lead = await get_lead(reader, UUID(request.id))
         safe = await protection_of(reader, lead, await get_pool(reader))
-        return protection_to_pb(lead.id, safe, reader.now)
+        return protection_to_pb(lead, safe, reader.now)
 
     async def ListLeadChanges(self, request: pb.ListLeadChangesRequest, reader: Reader) -> pb.ListLeadChangesResponse:
         await get_lead(reader, UUID(request.id))
-        changes, next_token = await list_changes(
+        page = await list_changes(
             reader,
             "lead",
             UUID(request.id),
@@ -98,4 +87,6 @@ class LeadServicer:
             page_token=request.page_token,
             tokens=self._tokens,
         )
-        return pb.ListLeadChangesResponse(changes=changes, next_page_token=next_token)
+        return pb.ListLeadChangesResponse(
+            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

@@ -2,7 +2,6 @@
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
@@ -11,32 +10,36 @@ leads = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
-    Column("company_name", Text, nullable=False),
-    Column("job_title", Text, nullable=False),
-    Column("phone_number", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("region_code", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("campaign", Text, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("company_name", Text),
+    Column("job_title", Text),
+    Column("phone_number", Text),
+    Column("email", Text),
+    Column("region_code", Text),
+    Column("source", Text),
+    Column("campaign", Text),
+    Column("description", Text),
     Column("state", Text, nullable=False),
-    # NULL while it lies in the pool.
+    # NULL while it is in the pool.
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
     Column("take_time", DateTime(timezone=True)),
-    Column("pool_id", Uuid, nullable=False),
     Column("pool_time", DateTime(timezone=True)),
     Column("former_owner_id", Uuid),
-    Column("return_reason", Text, nullable=False),
+    Column("return_reason", Text),
     Column("was_pooled", Boolean, nullable=False),
     # What the reclaim run finds it by, and by which version of the pool's rules that was computed.
     Column("safe_until_time", DateTime(timezone=True)),
     Column("rules_version", Integer, nullable=False),
     Column("last_follow_up_time", DateTime(timezone=True)),
-    Column("disqualify_reason", Text, nullable=False),
-    Column("conversion", JSONB),
+    Column("disqualify_reason", Text),
+    Column("account_id", Uuid),
+    Column("contact_id", Uuid),
+    Column("opportunity_id", Uuid),
+    Column("conversion_user_id", Uuid),
+    Column("conversion_attempt_time", DateTime(timezone=True)),
     *versioned_columns(),
 )
+# Owned by somebody, and still open.
 HELD = leads.c.owner_id.is_not(None) & leads.c.state.in_(["NEW", "CONTACTED", "QUALIFIED"])
 Index("leads_create_time_index", leads.c.tenant_id, leads.c.create_time, leads.c.id)
 Index("leads_update_time_index", leads.c.tenant_id, leads.c.update_time, leads.c.id)
@@ -45,6 +48,12 @@ Index("leads_last_follow_up_time_index", leads.c.tenant_id, leads.c.last_follow_
 Index("leads_safe_until_time_index", leads.c.tenant_id, leads.c.safe_until_time, leads.c.id)
 Index("leads_owner_index", leads.c.tenant_id, leads.c.owner_id, leads.c.create_time, leads.c.id)
 Index("leads_owner_team_index", leads.c.tenant_id, leads.c.owner_team_id, leads.c.create_time)
+Index(
+    "leads_conversion_index",
+    leads.c.tenant_id,
+    leads.c.conversion_attempt_time,
+    postgresql_where=leads.c.conversion_attempt_time.is_not(None),
+)
 Index("leads_held_index", leads.c.tenant_id, leads.c.rules_version, leads.c.id, postgresql_where=HELD)
 
 lead_follow_ups = tenant_table(
@@ -57,12 +66,12 @@ lead_follow_ups = tenant_table(
     # When the server learned of it; what a client types is `happen_time`.
     Column("record_time", DateTime(timezone=True), nullable=False),
     Column("user_id", Uuid, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", Text),
     reference("lead_id", "leads", name="lead_follow_ups_lead_fkey", field="id"),
 )
 Index("lead_follow_ups_lead_index", *(lead_follow_ups.c[name] for name in ("tenant_id", "lead_id", "record_time")))
 
-# How many leads each user holds that are still open. Written with every change of hands, in the same statement.
+# How many open leads each user owns. Written with every change of owner, in the same statement.
 lead_holders = tenant_table(
     "lead_holders",
     metadata,

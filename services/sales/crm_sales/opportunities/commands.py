@@ -1,189 +1,135 @@
-"""Every write on opportunities. Each function is one transaction's work."""
+"""Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owner_team, require_users
-from crm_kit.etags import check_etag
-from crm_kit.events.outbox import emit
-from crm_kit.history import changed_fields, record_change
+from crm_kit.database.work import UnitOfWork, retried, unit_of_work
+from crm_kit.directory.access import owned_by, require_users
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.commands import require_account
-from crm_sales.accounts.wire import Customer
-from crm_sales.opportunities.model import Opportunity, Pipeline
-from crm_sales.opportunities.queries import get_opportunity
-from crm_sales.opportunities.tables import opportunities, stage_changes
-from crm_sales.opportunities.wire import (
-    opportunity_created,
-    opportunity_lost,
-    opportunity_stage_changed,
-    opportunity_won,
-)
-from crm_sales.pipelines.queries import default_pipeline_id, get_pipeline
+from crm_sales.opportunities.model import Opportunity, stage_change
+from crm_sales.opportunities.queries import outdated_opportunities
+from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.opportunities.tables import stage_changes
+from crm_sales.pipelines.commands import require_unchanged
+from crm_sales.pipelines.model import Pipeline
+from crm_sales.pipelines.queries import pipeline_or_default
+from crm_sales.pipelines.resource import PIPELINES
 
-# What the moves say themselves.
-COUNTED = frozenset({"history", "earlier_moves", "stage_entered"})
-ToEvent = Callable[[Opportunity, Pipeline], Message]
+# How many opportunities follow their pipeline in one transaction.
+BATCH = 200
 
 
-async def create_opportunity(
-    work: UnitOfWork, customer: Customer, values: dict[str, Any]
-) -> tuple[Opportunity, Pipeline]:
+async def create_opportunity(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Opportunity:
     """Create an opportunity; the caller becomes its owner unless one is named."""
     await require_account(work, customer, values["account_id"], field="opportunity.account_id")
-    pipeline_id = values.pop("pipeline_id") or default_pipeline_id(work.tenant_id)
-    pipeline = (await get_pipeline(work, UUID(str(pipeline_id)))).pipeline
-    if values["stage_id"]:
-        pipeline.position(values["stage_id"])
-    owner_id = values["owner_id"] or str(work.actor.user_id)
-    team_id = await owner_team(work, UUID(owner_id), field="opportunity.owner_id")
+    pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
+    values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
     await require_team(work, values)
-    owned = {"owner_id": owner_id, "owner_team_id": str(team_id or "")}
-    return open_opportunity(work, pipeline, **values | owned), pipeline
+    return open_opportunity(work, pipeline, **values)
 
 
 async def require_team(work: UnitOfWork, values: dict[str, Any]) -> None:
     """REFERENCE_NOT_FOUND unless everyone who has a share is an active user."""
-    users = [UUID(share.user_id) for share in values.get("team", ())]
+    users = [share.user_id for share in values.get("team", ())]
     await require_users(work, users, field="opportunity.team[{}].user_id")
 
 
-def open_opportunity(work: UnitOfWork, pipeline: Pipeline, **values: Any) -> Opportunity:
-    """Gather a new opportunity, in the first stage unless another is named."""
+def open_opportunity(
+    work: UnitOfWork, pipeline: Pipeline, *, stage_id: UUID | None = None, **values: Any
+) -> Opportunity:
+    """Gather a new opportunity, in the first stage unless another is named. STAGE_NOT_IN_PIPELINE."""
+    stage_id = stage_id or pipeline.first_stage_id
     opportunity = Opportunity(
-        id=str(new_id()),
+        id=new_id(),
         pipeline_id=pipeline.id,
+        stage_id=stage_id,
+        stage_time=work.now,
+        probability_percent=pipeline.stage(stage_id).probability_percent,
         create_time=work.now,
         update_time=work.now,
-        stage_entered=work.now,
-        **values | {"stage_id": values.get("stage_id") or pipeline.stages[0].id},
+        **values,
     )
-    work.insert(opportunities, stored(opportunity))
-    record_change(work, "opportunity", action="CREATED", before=None, after=opportunity)
-    announce(work, opportunity, opportunity_created(opportunity, pipeline))
-    return opportunity
+    require_unchanged(work, pipeline)
+    return OPPORTUNITIES.create(work, opportunity)
 
 
-async def update_opportunity(
-    work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = ""
-) -> tuple[Opportunity, Pipeline]:
+async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
-    before = await get_opportunity(work, id)
-    pipeline = await pipeline_of(work, before)
     if "owner_id" in values:
-        values["owner_id"] = values["owner_id"] or before.owner_id
-        team_id = await owner_team(work, UUID(values["owner_id"]), field="opportunity.owner_id")
-        values["owner_team_id"] = str(team_id or "")
+        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="opportunity.owner_id")
     await require_team(work, values)
-    after = before.update(values, now=work.now, etag=etag)
-    if after is not before:
-        save(work, before, after, "UPDATED")
-    return after, pipeline
+    return OPPORTUNITIES.save(work, before, before.update(values), events.OpportunityUpdated)
 
 
 async def move_opportunity(
-    work: UnitOfWork, id: UUID, stage_id: str, *, override_reason: str, etag: str = ""
-) -> tuple[Opportunity, Pipeline]:
-    """Move to another stage. Who overrides an exit criterion needs `opportunities.override`."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await pipeline_of(work, before)
-    target, current = pipeline.position(stage_id), pipeline.position(before.stage_id)
-    if override_reason.strip() and before.missing(pipeline.stages[current:target]):
-        work.actor.access.scope("opportunities.override")
-    moved = before.move(
-        pipeline, stage_id, now=work.now, actor_id=str(work.actor.user_id), override_reason=override_reason
-    )
-    if moved is before:
-        return before, pipeline
-    return save_moved(work, before, moved, "MOVED", pipeline, opportunity_stage_changed), pipeline
-
-
-async def win_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
-    """Say that the deal is made."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await pipeline_of(work, before)
-    moved = before.win(pipeline, reason, now=work.now, actor_id=str(work.actor.user_id))
-    return save_moved(work, before, moved, "WON", pipeline, opportunity_won), pipeline
-
-
-async def lose_opportunity(work: UnitOfWork, id: UUID, reason: str, *, etag: str = "") -> tuple[Opportunity, Pipeline]:
-    """Say that the deal went elsewhere or away."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await pipeline_of(work, before)
-    moved = before.lose(reason, now=work.now, actor_id=str(work.actor.user_id))
-    return save_moved(work, before, moved, "LOST", pipeline, opportunity_lost), pipeline
-
-
-async def reopen_opportunity(
-    work: UnitOfWork, id: UUID, reason: str, *, etag: str = ""
-) -> tuple[Opportunity, Pipeline]:
-    """Take a won or lost deal up again."""
-    before = await get_opportunity(work, id)
-    check_etag(etag, before.version)
-    pipeline = await pipeline_of(work, before)
-    moved = before.reopen(reason, now=work.now, actor_id=str(work.actor.user_id))
-    return save_moved(work, before, moved, "REOPENED", pipeline, opportunity_stage_changed), pipeline
-
-
-async def pipeline_of(work: UnitOfWork, opportunity: Opportunity) -> Pipeline:
-    """The pipeline that the opportunity moves through."""
-    return (await get_pipeline(work, UUID(opportunity.pipeline_id))).pipeline
-
-
-def save_moved(
-    work: UnitOfWork, before: Opportunity, moved: Opportunity, action: str, pipeline: Pipeline, event: ToEvent
+    work: UnitOfWork, before: Opportunity, stage_id: UUID, *, override_reason: str | None
 ) -> Opportunity:
-    """Write a move with its line of history and its event."""
-    after = save(work, before, moved.changed(work.now), action)
-    announce(work, after, event(after, pipeline))
-    return after
+    """Move to another stage. Overriding exit criteria that do not hold needs `opportunities.override`."""
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
+    if override_reason and before.missing(before.stages_to(pipeline, stage_id)):
+        work.actor.access.scope("opportunities.override")
+    after = before.move(pipeline, stage_id, now=work.now, override=override_reason is not None)
+    require_unchanged(work, pipeline)
+    return save_move(work, before, after, override_reason, events.OpportunityMoved)
 
 
-def save(work: UnitOfWork, before: Opportunity, after: Opportunity, action: str) -> Opportunity:
-    """Gather row, history and moves of a changed opportunity; it must still be what was read."""
-    work.save(opportunities, stored(after), version=before.version)
-    names = [name for name in changed_fields(before, after) if name not in COUNTED]
-    if names:
-        record_change(work, "opportunity", action=action, before=before, after=after, only=names)
-    for number, move in enumerate(after.history, after.earlier_moves + 1):
-        row = row_of(move)
-        amount = row.pop("amount")
-        money = {"amount": amount.amount, "currency_code": amount.currency_code}
-        at = {"opportunity_id": after.id, "number": number, "change_time": row.pop("at")}
-        work.insert(stage_changes, row | at | money)
-    return after
+async def win_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
+    """Win an opportunity: the deal is made."""
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
+    return save_move(work, before, before.win(pipeline, reason, now=work.now), reason, events.OpportunityWon)
 
 
-def announce(work: UnitOfWork, opportunity: Opportunity, event: Message) -> None:
-    """Gather the event of what became true of the opportunity."""
-    emit(work, event, aggregate_type="opportunity", id=UUID(opportunity.id), version=opportunity.version)
+def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
+    """Lose an opportunity: the deal will not be made."""
+    return save_move(work, before, before.lose(reason, now=work.now), reason, events.OpportunityLost)
 
 
-def stored(opportunity: Opportunity) -> dict[str, Any]:
-    """The opportunity's row."""
-    row = row_of(opportunity)
-    amount = row.pop("amount")
-    history, earlier = row.pop("history"), row.pop("earlier_moves")
-    del row["stage_entered"]
-    empty = {name: row[name] or None for name in ("owner_team_id", "lead_id")}
-    return (
-        row
-        | empty
-        | {
-            "amount": amount.amount,
-            "currency_code": amount.currency_code,
-            "stage_time": opportunity.stage_time,
-            "move_count": earlier + len(history),
-            "fields": dict(opportunity.fields),
-            "checked": sorted(opportunity.checked),
-            "team": [{"user_id": share.user_id, "percent": str(share.percent)} for share in opportunity.team],
-        }
-    )
+async def reopen_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
+    """Take a won or lost opportunity up again."""
+    pipeline = await PIPELINES.get(work, before.pipeline_id)
+    require_unchanged(work, pipeline)
+    return save_move(work, before, before.reopen(pipeline), reason, events.OpportunityReopened)
+
+
+def save_move(
+    work: UnitOfWork, before: Opportunity, after: Opportunity, reason: str | None, event: type[Message]
+) -> Opportunity:
+    """Gather a move with its line of the stage history and its event."""
+    if after == before:
+        return before
+    change = stage_change(before, after, now=work.now, actor_id=work.actor.user_id, reason=reason)
+    amount = {"amount": change.amount.amount, "currency_code": change.amount.currency_code}
+    work.insert(stage_changes, row_of(change) | {"opportunity_id": after.id} | amount)
+    return OPPORTUNITIES.save(work, before, after, event, stage_change=change)
+
+
+async def follow_pipeline(work: UnitOfWork, pipeline_id: UUID) -> None:
+    """Give open opportunities the probabilities that their pipeline's stages have now.
+
+    Batch by batch, each its own transaction: it may stop anywhere and be begun again.
+    """
+    after_id: UUID | None = UUID(int=0)
+    while after_id is not None:
+        after_id = await retried(partial(_follow_batch, work, pipeline_id, after_id))
+
+
+async def _follow_batch(work: UnitOfWork, pipeline_id: UUID, after_id: UUID) -> UUID | None:
+    """One batch; the id after which the next one begins, None after the last."""
+    async with unit_of_work(work.database, work.actor, scope=Scope.ALL, now=work.now) as own:
+        pipeline = await PIPELINES.get(own, pipeline_id)
+        found = await outdated_opportunities(own, pipeline, after_id=after_id, batch=BATCH)
+        if not found:
+            return None
+        require_unchanged(own, pipeline)
+        for before in found:
+            OPPORTUNITIES.save(own, before, before.follow(pipeline), events.OpportunityUpdated)
+        await own.flush_many()
+    return found[-1].id

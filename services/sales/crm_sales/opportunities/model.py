@@ -1,31 +1,24 @@
-"""Possible deals: pipelines of stages, and opportunities that move through them under their exit criteria."""
+"""Opportunities: possible deals that move through the stages of a pipeline under its exit criteria."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
-from crm_kit.etags import check_etag
-from crm_kit.money import Money
+from crm_kit.money import Money, check_minor_unit
+
+from crm_sales.pipelines.model import Pipeline, Stage
 
 WHOLE = Decimal(100)
-
-
-class ForecastCategory(StrEnum):
-    """How a deal enters the forecast."""
-
-    PIPELINE = "PIPELINE"
-    BEST_CASE = "BEST_CASE"
-    COMMIT = "COMMIT"
-    CLOSED = "CLOSED"
+NOTHING = Money(Decimal(0), "CNY")
 
 
 class OpportunityState(StrEnum):
-    """Where a deal stands."""
+    """Where an opportunity stands."""
 
     OPEN = "OPEN"
     WON = "WON"
@@ -33,203 +26,107 @@ class OpportunityState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage; `probability` in percent. It is left forwards only with its fields filled and its list checked."""
-
-    id: str
-    name: str
-    probability: Decimal
-    forecast_category: ForecastCategory = ForecastCategory.PIPELINE
-    required_fields: tuple[str, ...] = ()
-    checklist: tuple[str, ...] = ()
-    most_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Stages in their order. Raises InvalidArgument for none, a doubled id or name, or a number out of range."""
-
-    id: str
-    name: str
-    stages: tuple[Stage, ...]
-
-    def __post_init__(self) -> None:
-        if not self.stages:
-            raise invalid_field("pipeline.stages", "required", "a pipeline has at least one stage")
-        for number, stage in enumerate(self.stages):
-            where = f"pipeline.stages[{number}]"
-            earlier = self.stages[:number]
-            if stage.id in {other.id for other in earlier} or stage.name in {other.name for other in earlier}:
-                raise invalid_field(where, "unique", f"{stage.name!r} is there twice")
-            if not 0 <= stage.probability <= WHOLE:
-                raise invalid_field(f"{where}.probability", "percent", f"{stage.probability} is not 0 to 100")
-            if stage.most_days is not None and stage.most_days < 1:
-                raise invalid_field(f"{where}.most_days", "positive", f"{stage.most_days} is not at least 1")
-
-    def position(self, stage_id: str) -> int:
-        """The index of a stage. FailedPrecondition STAGE_NOT_IN_PIPELINE."""
-        for number, stage in enumerate(self.stages):
-            if stage.id == stage_id:
-                return number
-        raise FailedPrecondition(
-            f"stage {stage_id!r} is not one of pipeline {self.name!r}", reason="STAGE_NOT_IN_PIPELINE"
-        )
-
-    def stage(self, stage_id: str) -> Stage:
-        return self.stages[self.position(stage_id)]
-
-
-@dataclass(frozen=True, slots=True)
 class TeamShare:
-    """A user's share of a deal, in percent."""
+    """A user's share of an opportunity, in percent."""
 
-    user_id: str
+    user_id: UUID
     percent: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class StageChange:
-    """One move: from and to which stage and state, when, by whom, what the deal was worth then, and why."""
-
-    at: datetime
-    actor_id: str
-    from_stage_id: str
-    to_stage_id: str
-    from_state: OpportunityState
-    to_state: OpportunityState
-    amount: Money
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Opportunity:
-    """A possible deal. Methods return the changed one, its history one line longer.
+    """A possible deal. Methods return the changed one.
 
-    `fields` are those an exit criterion can require, by name, with text that is empty when unset.
+    `probability_percent` is that of its stage while it is OPEN, 100 when WON, 0 when LOST. `fields` are what
+    exit criteria can require, by key. Wrong states raise FailedPrecondition ILLEGAL_STATE.
     """
 
-    id: str
-    account_id: str
+    id: UUID
+    account_id: UUID
     display_name: str
-    pipeline_id: str
-    stage_id: str
-    amount: Money
+    pipeline_id: UUID
+    stage_id: UUID
+    stage_time: datetime
+    probability_percent: int
+    owner_id: UUID
     create_time: datetime
+    update_time: datetime
+    amount: Money = NOTHING
+    version: int = 1
     state: OpportunityState = OpportunityState.OPEN
     expected_close_date: date | None = None
-    owner_id: str = ""
-    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    checked: frozenset[str] = frozenset()
+    next_step: str | None = None
+    source: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    checked: tuple[str, ...] = ()
     team: tuple[TeamShare, ...] = ()
-    close_reason: str = ""
+    owner_team_id: UUID | None = None
+    lead_id: UUID | None = None
+    close_reason: str | None = None
     close_time: datetime | None = None
-    # The moves since it was read; the earlier ones are counted only.
-    history: tuple[StageChange, ...] = ()
-    earlier_moves: int = 0
-    # Since when it was in its stage when it was read.
-    stage_entered: datetime | None = None
-    version: int = 1
-    update_time: datetime | None = None
-    next_step: str = ""
-    source: str = ""
-    owner_team_id: str = ""
-    lead_id: str = ""
+    # How often it was moved, won, lost and reopened.
+    move_count: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if self.amount.amount < 0:
             raise invalid_field("opportunity.amount", "not_negative", f"{self.amount} is below zero")
+        check_minor_unit(self.amount, field="opportunity.amount")
         check_team(self.team)
 
-    @property
-    def stage_time(self) -> datetime:
-        """Since when it is in its stage."""
-        entered = (change.at for change in reversed(self.history) if change.from_stage_id != change.to_stage_id)
-        return next(entered, self.stage_entered or self.create_time)
+    def update(self, values: Mapping[str, Any]) -> "Opportunity":
+        """With new values of some fields; only while it is OPEN."""
+        self.require_open("changed")
+        return replace(self, **values)
 
-    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Opportunity":
-        """With new values of some fields. FailedPrecondition unless it is open."""
-        check_etag(etag, self.version)
-        self._require(OpportunityState.OPEN, "changed")
-        after = replace(self, **values)
-        return self if after == self else after.changed(now)
+    def move(self, pipeline: Pipeline, stage_id: UUID, *, now: datetime, override: bool = False) -> "Opportunity":
+        """Move to another stage; to the stage it is in changes nothing.
 
-    def changed(self, now: datetime) -> "Opportunity":
-        """The next version."""
-        return replace(self, version=self.version + 1, update_time=max(now, self.update_time or now))
-
-    def move(
-        self, pipeline: Pipeline, stage_id: str, *, now: datetime, actor_id: str, override_reason: str = ""
-    ) -> "Opportunity":
-        """Moves to another stage.
-
-        Forwards, the exit criteria of every stage left or passed must hold, unless `override_reason` says why
-        not; the caller has checked that the user may say so. Backwards is free. Moving to the stage it is in
-        changes nothing. Errors: STAGE_NOT_IN_PIPELINE; ILLEGAL_STATE when won or lost, or naming what is missing.
+        Forward, the exit criteria of every stage left or passed must hold unless `override`; backward is free.
+        Errors: STAGE_NOT_IN_PIPELINE; ILLEGAL_STATE when it is not OPEN, or naming what is missing.
         """
-        self._require(OpportunityState.OPEN, "moved")
-        target = pipeline.position(stage_id)
-        current = pipeline.position(self.stage_id)
-        if target == current:
+        self.require_open("moved")
+        if stage_id == self.stage_id:
             return self
-        if not override_reason.strip():
-            self._require_exit(pipeline.stages[current:target])
-        return replace(
-            self,
-            stage_id=stage_id,
-            history=(*self.history, self._change(now, actor_id, override_reason, stage_id=stage_id)),
-        )
+        if not override:
+            self._require_exit(self.stages_to(pipeline, stage_id))
+        probability = pipeline.stage(stage_id).probability_percent
+        moved = replace(self, stage_id=stage_id, stage_time=now, probability_percent=probability)
+        return moved._counted()
 
-    def win(self, pipeline: Pipeline, reason: str, *, now: datetime, actor_id: str) -> "Opportunity":
+    def win(self, pipeline: Pipeline, reason: str, *, now: datetime) -> "Opportunity":
         """The deal is made; the exit criteria of its stage must hold."""
-        self._require(OpportunityState.OPEN, "won")
+        self.require_open("won")
         self._require_exit((pipeline.stage(self.stage_id),))
-        return self._closed(OpportunityState.WON, reason, now, actor_id)
+        return self._closed(OpportunityState.WON, 100, reason, now)
 
-    def lose(self, reason: str, *, now: datetime, actor_id: str) -> "Opportunity":
-        """The deal went elsewhere or away."""
-        self._require(OpportunityState.OPEN, "lost")
-        return self._closed(OpportunityState.LOST, reason, now, actor_id)
+    def lose(self, reason: str, *, now: datetime) -> "Opportunity":
+        """The deal will not be made."""
+        self.require_open("lost")
+        return self._closed(OpportunityState.LOST, 0, reason, now)
 
-    def reopen(self, reason: str, *, now: datetime, actor_id: str) -> "Opportunity":
-        """Takes a won or lost deal up again in the stage it was in; the history stays."""
-        if self.state is OpportunityState.OPEN:
-            raise FailedPrecondition("an opportunity that is OPEN cannot be reopened; WON and LOST can")
-        change = self._change(now, actor_id, _said(reason), state=OpportunityState.OPEN)
-        return replace(
-            self,
-            state=OpportunityState.OPEN,
-            close_reason="",
-            close_time=None,
-            history=(*self.history, change),
-        )
+    def reopen(self, pipeline: Pipeline) -> "Opportunity":
+        """Take a WON or LOST opportunity up again, in the stage it was in."""
+        self.require_closed()
+        probability = pipeline.stage(self.stage_id).probability_percent
+        opened = replace(self, state=OpportunityState.OPEN, probability_percent=probability)
+        return replace(opened, close_reason=None, close_time=None)._counted()
+
+    def follow(self, pipeline: Pipeline) -> "Opportunity":
+        """With the probability that the pipeline gives its stage now; a closed one keeps its own."""
+        if self.state is not OpportunityState.OPEN:
+            return self
+        return replace(self, probability_percent=pipeline.stage(self.stage_id).probability_percent)
+
+    def stages_to(self, pipeline: Pipeline, stage_id: UUID) -> tuple[Stage, ...]:
+        """The stages that a move forward leaves and passes; none backward. STAGE_NOT_IN_PIPELINE."""
+        target, current = pipeline.position(stage_id), pipeline.position(self.stage_id)
+        return pipeline.stages[current:target]
 
     def missing(self, stages: tuple[Stage, ...]) -> tuple[str, ...]:
-        """The required fields without value and the items not checked, of these stages, each once."""
-        fields = [name for stage in stages for name in stage.required_fields if not self._value(name)]
+        """The required fields without a value and the items not checked, of these stages, each once."""
+        names = [name for stage in stages for name in stage.required_fields if not self._value(name)]
         items = [item for stage in stages for item in stage.checklist if item not in self.checked]
-        return tuple(dict.fromkeys((*fields, *items)))
-
-    def weighted_amount(self, pipeline: Pipeline) -> Money:
-        """Amount times probability (WON 100 %, LOST 0 %), rounded half up to the minor unit."""
-        return self.amount.portion(self.probability(pipeline), WHOLE)
-
-    def probability(self, pipeline: Pipeline) -> Decimal:
-        """In percent."""
-        match self.state:
-            case OpportunityState.WON:
-                return WHOLE
-            case OpportunityState.LOST:
-                return Decimal(0)
-            case OpportunityState.OPEN:
-                return pipeline.stage(self.stage_id).probability
-
-    def is_rotting(self, pipeline: Pipeline, now: datetime, last_activity: datetime | None, idle: timedelta) -> bool:
-        """Open, and longer in its stage than the stage allows, or without activity for `idle`."""
-        if self.state is not OpportunityState.OPEN:
-            return False
-        most = pipeline.stage(self.stage_id).most_days
-        too_long = most is not None and now - self.stage_time > timedelta(days=most)
-        return too_long or now - (last_activity or self.create_time) > idle
+        return tuple(dict.fromkeys((*names, *items)))
 
     def _value(self, name: str) -> str:
         match name:
@@ -238,44 +135,65 @@ class Opportunity:
             case "expected_close_date":
                 return str(self.expected_close_date or "")
             case "owner_id":
-                return self.owner_id
+                return str(self.owner_id)
             case "next_step":
-                return self.next_step.strip()
+                return (self.next_step or "").strip()
             case _:
                 return self.fields.get(name, "").strip()
 
-    def _require(self, state: OpportunityState, done: str) -> None:
-        if self.state is not state:
-            raise FailedPrecondition(f"an opportunity that is {self.state} cannot be {done}; it must be {state}")
+    def require_closed(self) -> None:
+        """Only a WON or LOST opportunity is reopened."""
+        if self.state is OpportunityState.OPEN:
+            raise FailedPrecondition("an opportunity that is OPEN cannot be reopened; it must be WON or LOST")
+
+    def require_open(self, done: str) -> None:
+        """Most of what can be `done` needs an OPEN one."""
+        if self.state is not OpportunityState.OPEN:
+            raise FailedPrecondition(f"an opportunity that is {self.state} cannot be {done}; it must be OPEN")
 
     def _require_exit(self, stages: tuple[Stage, ...]) -> None:
         missing = self.missing(stages)
         if missing:
             raise FailedPrecondition(f"the stage cannot be left yet; missing: {', '.join(missing)}")
 
-    def _closed(self, state: OpportunityState, reason: str, now: datetime, actor_id: str) -> "Opportunity":
-        change = self._change(now, actor_id, _said(reason), state=state)
-        return replace(self, state=state, close_reason=reason, close_time=now, history=(*self.history, change))
+    def _closed(self, state: OpportunityState, percent: int, reason: str, now: datetime) -> "Opportunity":
+        closed = replace(self, state=state, probability_percent=percent, close_reason=reason, close_time=now)
+        return closed._counted()
 
-    def _change(
-        self,
-        now: datetime,
-        actor_id: str,
-        reason: str,
-        *,
-        stage_id: str = "",
-        state: OpportunityState | None = None,
-    ) -> StageChange:
-        return StageChange(
-            at=now,
-            actor_id=actor_id,
-            from_stage_id=self.stage_id,
-            to_stage_id=stage_id or self.stage_id,
-            from_state=self.state,
-            to_state=state or self.state,
-            amount=self.amount,
-            reason=reason,
-        )
+    def _counted(self) -> "Opportunity":
+        return replace(self, move_count=self.move_count + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """One move of an opportunity: from and to which stage and state, when, by whom, its amount then, and why."""
+
+    number: int
+    change_time: datetime
+    actor_id: UUID
+    from_stage_id: UUID
+    to_stage_id: UUID
+    from_state: OpportunityState
+    to_state: OpportunityState
+    amount: Money
+    reason: str | None = None
+
+
+def stage_change(
+    before: Opportunity, after: Opportunity, *, now: datetime, actor_id: UUID, reason: str | None
+) -> StageChange:
+    """The move that made `after` of `before`."""
+    return StageChange(
+        number=after.move_count,
+        change_time=now,
+        actor_id=actor_id,
+        from_stage_id=before.stage_id,
+        to_stage_id=after.stage_id,
+        from_state=before.state,
+        to_state=after.state,
+        amount=before.amount,
+        reason=reason,
+    )
 
 
 def check_team(team: tuple[TeamShare, ...]) -> None:
@@ -286,7 +204,7 @@ def check_team(team: tuple[TeamShare, ...]) -> None:
     if len(set(users)) < len(users):
         raise _invalid_team("unique", "a user has two shares")
     if any(share.percent <= 0 for share in team):
-        raise _invalid_team("positive", "a share is above zero")
+        raise _invalid_team("positive", "a share must be above zero")
     together = sum((share.percent for share in team), Decimal(0))
     if together != WHOLE:
         raise _invalid_team("sum", f"the shares sum to {together} %, not to 100 %")
@@ -294,9 +212,3 @@ def check_team(team: tuple[TeamShare, ...]) -> None:
 
 def _invalid_team(rule: str, detail: str) -> InvalidArgument:
     return invalid_field("opportunity.team", rule, detail)
-
-
-def _said(reason: str) -> str:
-    if not reason.strip():
-        raise invalid_field("reason", "required", "say why")
-    return reason

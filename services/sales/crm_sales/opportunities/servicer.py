@@ -4,91 +4,71 @@ from uuid import UUID
 
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.history import list_changes
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
+from crm_kit.resource.codecs import build
 
-from crm_sales.accounts.wire import Customer
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.opportunities import commands
-from crm_sales.opportunities.queries import LISTING, MOVES, get_opportunity, move_from, opportunity_from
-from crm_sales.opportunities.wire import CHANGEABLE, FIELDS, id_as_text, move_to_pb, opportunity_to_pb
-from crm_sales.pipelines.queries import get_pipelines
-from crm_sales.tenants.provision import Provision
+from crm_sales.opportunities.queries import STAGE_CHANGES, stage_change_from
+from crm_sales.opportunities.resource import OPPORTUNITIES
 
 
 class OpportunityServicer:
     contract = pb.DESCRIPTOR.services_by_name["OpportunityService"]
 
-    def __init__(self, tokens: PageTokens, provision: Provision, customer: Customer) -> None:
+    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
         self._tokens = tokens
-        self._provision = provision
         self._customer = customer
 
     async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        await self._provision.ensure(work)
-        values = FIELDS.all_of(request.opportunity)
-        return opportunity_to_pb(*await commands.create_opportunity(work, self._customer, values))
+        values = OPPORTUNITIES.values_of(request.opportunity)
+        return OPPORTUNITIES.message(work, await commands.create_opportunity(work, self._customer, values))
 
     async def GetOpportunity(self, request: pb.GetOpportunityRequest, reader: Reader) -> pb.Opportunity:
-        opportunity = await get_opportunity(reader, UUID(request.id))
-        pipelines = await get_pipelines(reader, [UUID(opportunity.pipeline_id)])
-        return opportunity_to_pb(opportunity, pipelines[opportunity.pipeline_id])
+        return await OPPORTUNITIES.read(reader, request.id)
 
     async def ListOpportunities(
         self, request: pb.ListOpportunitiesRequest, reader: Reader
     ) -> pb.ListOpportunitiesResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        pipelines = await get_pipelines(reader, {row["pipeline_id"] for row in rows})
-        found = [opportunity_to_pb(opportunity_from(row), pipelines[str(row["pipeline_id"])]) for row in rows]
-        return pb.ListOpportunitiesResponse(opportunities=found, next_page_token=next_token)
+        return await OPPORTUNITIES.list(reader, request, pb.ListOpportunitiesResponse, self._tokens)
 
     async def UpdateOpportunity(self, request: pb.UpdateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        values = CHANGEABLE.masked(request.opportunity, request.update_mask)
-        id, etag = UUID(request.opportunity.id), request.opportunity.etag
-        return opportunity_to_pb(*await commands.update_opportunity(work, id, values, etag=etag))
+        before, values = await OPPORTUNITIES.to_update(work, request)
+        return OPPORTUNITIES.message(work, await commands.update_opportunity(work, before, values))
 
     async def MoveOpportunity(self, request: pb.MoveOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        moved = await commands.move_opportunity(
-            work,
-            UUID(request.id),
-            id_as_text(request.stage_id),
-            override_reason=request.override_reason,
-            etag=request.etag,
-        )
-        return opportunity_to_pb(*moved)
+        before = await OPPORTUNITIES.target(work, request)
+        stage_id, override_reason = UUID(request.stage_id), request.override_reason.strip() or None
+        moved = await commands.move_opportunity(work, before, stage_id, override_reason=override_reason)
+        return OPPORTUNITIES.message(work, moved)
 
     async def WinOpportunity(self, request: pb.WinOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        id = UUID(request.id)
-        return opportunity_to_pb(*await commands.win_opportunity(work, id, request.reason, etag=request.etag))
+        before = await OPPORTUNITIES.target(work, request)
+        return OPPORTUNITIES.message(work, await commands.win_opportunity(work, before, request.reason))
 
     async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        id = UUID(request.id)
-        return opportunity_to_pb(*await commands.lose_opportunity(work, id, request.reason, etag=request.etag))
+        before = await OPPORTUNITIES.target(work, request)
+        return OPPORTUNITIES.message(work, commands.lose_opportunity(work, before, request.reason))
 
     async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        id = UUID(request.id)
-        return opportunity_to_pb(*await commands.reopen_opportunity(work, id, request.reason, etag=request.etag))
+        before = await OPPORTUNITIES.target(work, request)
+        return OPPORTUNITIES.message(work, await commands.reopen_opportunity(work, before, request.reason))
 
     async def ListStageChanges(
         self, request: pb.ListStageChangesRequest, reader: Reader
     ) -> pb.ListStageChangesResponse:
-        id = UUID(request.id)
-        await get_opportunity(reader, id)
-        page = PageOf(request.page_size, request.page_token)
-        rows, next_token = await MOVES.page(reader, page, self._tokens, opportunity_id=id)
-        moves = [move_to_pb(row["number"], move_from(row)) for row in rows]
-        return pb.ListStageChangesResponse(stage_changes=moves, next_page_token=next_token)
+        opportunity = await OPPORTUNITIES.get(reader, UUID(request.id))
+        asked = PageOf(request.page_size, request.page_token)
+        page = await STAGE_CHANGES.page(reader, asked, self._tokens, opportunity_id=opportunity.id)
+        return build(
+            pb.ListStageChangesResponse,
+            stage_changes=[stage_change_from(row) for row in page.rows],
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
+        )
 
     async def ListOpportunityChanges(
         self, request: pb.ListOpportunityChangesRequest, reader: Reader
     ) -> pb.ListOpportunityChangesResponse:
-        await get_opportunity(reader, UUID(request.id))
-        changes, next_token = await list_changes(
-            reader,
-            "opportunity",
-            UUID(request.id),
-            page_size=request.page_size,
-            page_token=request.page_token,
-            tokens=self._tokens,
-        )
-        return pb.ListOpportunityChangesResponse(changes=changes, next_page_token=next_token)
+        return await OPPORTUNITIES.list_changes(reader, request, pb.ListOpportunityChangesResponse, self._tokens)

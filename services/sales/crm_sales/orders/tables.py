@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
-# The amounts are what the lines add up to; they are stored to be filtered and summed.
+# `gross_amount` and `due_date` follow from lines and days; they are stored to be filtered and summed.
 orders = tenant_table(
     "orders",
     metadata,
@@ -23,7 +23,7 @@ orders = tenant_table(
     Column("paid_amount", Numeric, nullable=False),
     Column("place_time", DateTime(timezone=True)),
     Column("due_date", Date),
-    Column("cancel_reason", Text, nullable=False),
+    Column("cancel_reason", Text),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     *versioned_columns(),

@@ -8,10 +8,10 @@ from crm_kit.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
+class PaymentAllocation:
     """What of a payment went to one order, and what stayed open on it."""
 
-    order_id: str
+    order_id: UUID
     amount: Money
     due_date: date
     open_amount: Money
@@ -19,16 +19,18 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money from an account, divided; `unallocated` is what no open order was there for."""
+    """Money from an account, allocated to orders; `unallocated_amount` is what was more than they had open."""
 
     id: UUID
-    account_id: str
+    account_id: UUID
     amount: Money
     receive_time: datetime
+    allocations: tuple[PaymentAllocation, ...]
+    unallocated_amount: Money
+    owner_id: UUID
     create_time: datetime
-    allocations: tuple[Paid, ...]
-    unallocated: Money
-    owner_id: str
-    owner_team_id: str = ""
-    order_id: str = ""
-    reference: str = ""
+    update_time: datetime
+    version: int = 1
+    owner_team_id: UUID | None = None
+    order_id: UUID | None = None
+    reference: str | None = None

@@ -3,36 +3,25 @@
 from crm.sales.v1 import payments_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
-from crm_kit.wire import time_from
 
-from crm_sales.accounts.wire import Customer
-from crm_sales.opportunities.wire import id_as_text, money_of
+from crm_sales.accounts.client import CustomerClient
 from crm_sales.payments.commands import record_payment
-from crm_sales.payments.queries import LISTING, payment_from
-from crm_sales.payments.wire import payment_to_pb
+from crm_sales.payments.resource import PAYMENTS
 
 
 class PaymentServicer:
     contract = pb.DESCRIPTOR.services_by_name["PaymentService"]
 
-    def __init__(self, tokens: PageTokens, customer: Customer) -> None:
+    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
         self._tokens = tokens
         self._customer = customer
 
     async def RecordPayment(self, request: pb.RecordPaymentRequest, work: UnitOfWork) -> pb.Payment:
-        given = request.payment
-        payment = await record_payment(
-            work,
-            self._customer,
-            account_id=id_as_text(given.account_id),
-            order_id=id_as_text(given.order_id),
-            amount=money_of(given.amount, field="payment.amount"),
-            receive_time=time_from(given.receive_time) if given.HasField("receive_time") else None,
-            reference=given.reference,
-        )
-        return payment_to_pb(payment)
+        values = PAYMENTS.values_of(request.payment)
+        return PAYMENTS.message(work, await record_payment(work, self._customer, values))
+
+    async def GetPayment(self, request: pb.GetPaymentRequest, reader: Reader) -> pb.Payment:
+        return await PAYMENTS.read(reader, request.id)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, reader: Reader) -> pb.ListPaymentsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        payments = [payment_to_pb(payment_from(row)) for row in rows]
-        return pb.ListPaymentsResponse(payments=payments, next_page_token=next_token)
+        return await PAYMENTS.list(reader, request, pb.ListPaymentsResponse, self._tokens)

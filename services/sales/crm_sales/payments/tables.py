@@ -1,6 +1,6 @@
 """Table of payments."""
 
-from crm_kit.database.tables import reference, tenant_table
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
 from sqlalchemy import Column, DateTime, Index, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -16,12 +16,12 @@ payments = tenant_table(
     Column("amount", Numeric, nullable=False),
     Column("currency_code", Text, nullable=False),
     Column("receive_time", DateTime(timezone=True), nullable=False),
-    Column("reference", Text, nullable=False),
+    Column("reference", Text),
     Column("allocations", JSONB, nullable=False),
     Column("unallocated_amount", Numeric, nullable=False),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
-    Column("create_time", DateTime(timezone=True), nullable=False),
+    *versioned_columns(),
     reference("order_id", "orders", name="payments_order_fkey", field="payment.order_id"),
 )
 Index("payments_create_time_index", payments.c.tenant_id, payments.c.create_time, payments.c.id)

@@ -1,39 +1,28 @@
 """PipelineService: from message to command or query and back, nothing else."""
 
-from uuid import UUID
-
 from crm.sales.v1 import pipelines_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_sales.pipelines import commands
-from crm_sales.pipelines.queries import LISTING, get_pipeline, pipeline_from
-from crm_sales.pipelines.wire import FIELDS, pipeline_to_pb
-from crm_sales.tenants.provision import Provision
+from crm_sales.pipelines.resource import PIPELINES
 
 
 class PipelineServicer:
     contract = pb.DESCRIPTOR.services_by_name["PipelineService"]
 
-    def __init__(self, tokens: PageTokens, provision: Provision) -> None:
+    def __init__(self, tokens: PageTokens) -> None:
         self._tokens = tokens
-        self._provision = provision
 
     async def CreatePipeline(self, request: pb.CreatePipelineRequest, work: UnitOfWork) -> pb.Pipeline:
-        return pipeline_to_pb(await commands.create_pipeline(work, **FIELDS.all_of(request.pipeline)))
+        return PIPELINES.message(work, commands.create_pipeline(work, **PIPELINES.values_of(request.pipeline)))
 
     async def GetPipeline(self, request: pb.GetPipelineRequest, reader: Reader) -> pb.Pipeline:
-        await self._provision.ensure(reader)
-        return pipeline_to_pb(await get_pipeline(reader, UUID(request.id)))
+        return await PIPELINES.read(reader, request.id)
 
     async def ListPipelines(self, request: pb.ListPipelinesRequest, reader: Reader) -> pb.ListPipelinesResponse:
-        await self._provision.ensure(reader)
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        pipelines = [pipeline_to_pb(pipeline_from(row)) for row in rows]
-        return pb.ListPipelinesResponse(pipelines=pipelines, next_page_token=next_token)
+        return await PIPELINES.list(reader, request, pb.ListPipelinesResponse, self._tokens)
 
     async def UpdatePipeline(self, request: pb.UpdatePipelineRequest, work: UnitOfWork) -> pb.Pipeline:
-        await self._provision.ensure(work)
-        values = FIELDS.masked(request.pipeline, request.update_mask)
-        id, etag = UUID(request.pipeline.id), request.pipeline.etag
-        return pipeline_to_pb(await commands.update_pipeline(work, id, values, etag=etag))
+        before, values = await PIPELINES.to_update(work, request)
+        return PIPELINES.message(work, await commands.update_pipeline(work, before, values))

@@ -8,24 +8,21 @@ from crm_kit.wire import goes_inside
 
 from crm_sales.pools import commands
 from crm_sales.pools.queries import get_pool
-from crm_sales.pools.simulation import simulate_rules
+from crm_sales.pools.simulation import Holdings, simulate_rules
 from crm_sales.pools.wire import FIELDS, pool_to_pb, rules_from, simulation_to_pb
-from crm_sales.tenants.provision import Provision
 
 
 class PoolServicer:
     contract = pb.DESCRIPTOR.services_by_name["PoolService"]
 
-    def __init__(self, provision: Provision, *, wake_reclaim: Callable[[], None]) -> None:
-        self._provision = provision
+    def __init__(self, *, holdings: Holdings, wake_reclaim: Callable[[], None]) -> None:
+        self._holdings = holdings
         self._wake_reclaim = wake_reclaim
 
     async def GetPool(self, request: pb.GetPoolRequest, reader: Reader) -> pb.Pool:
-        await self._provision.ensure(reader)
         return pool_to_pb(await get_pool(reader))
 
     async def UpdatePool(self, request: pb.UpdatePoolRequest, work: UnitOfWork) -> pb.Pool:
-        await self._provision.ensure(work)
         etag, current = request.pool.etag, None
         if goes_inside(request.update_mask):
             current = pool_to_pb(await get_pool(work))
@@ -36,5 +33,4 @@ class PoolServicer:
         return pool_to_pb(await commands.update_pool(work, values, etag=etag))
 
     async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:
-        await self._provision.ensure(reader)
-        return simulation_to_pb(await simulate_rules(reader, rules_from(request.rules)))
+        return simulation_to_pb(await simulate_rules(reader, self._holdings, rules_from(request.rules)))

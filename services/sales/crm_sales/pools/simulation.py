@@ -1,35 +1,57 @@
-"""What other rules would do to the leads that are held now; nothing is changed."""
+"""What other rules would do to the leads that are owned now; nothing is changed."""
 
-from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from crm_kit.database.work import Reader
 
-from crm_sales.leads.holdings import held_leads
-from crm_sales.pools.model import PoolRules, Return, simulate
+from crm_sales.pools.model import PoolRules
+from crm_sales.pools.protection import Holding, protection
 from crm_sales.pools.queries import get_pool
+
+# Everything that the pool could take back and the reader may see, in batches.
+Holdings = Callable[[Reader], AsyncIterator[list[Holding]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A lead that would go back, and until when it would have been safe."""
+
+    lead_id: UUID
+    owner_id: UUID
+    safe_until_time: datetime
+    # It goes back under the present rules too.
+    lapsed_anyway: bool
 
 
 @dataclass(slots=True)
-class Outcome:
-    """A simulation over all batches: see `crm_sales.pools.model.Simulation`."""
+class Simulation:
+    """What proposed rules would do at once, counted batch by batch."""
 
-    held: int = 0
-    newly_safe: int = 0
-    lapsed: list[Return] = field(default_factory=list)
-    newly_lapsed: list[Return] = field(default_factory=list)
-    by_owner: Counter[str] = field(default_factory=Counter)
+    current: PoolRules
+    proposed: PoolRules
+    now: datetime
+    held_count: int = 0
+    newly_safe_count: int = 0
+    returns: list[Return] = field(default_factory=list)
+
+    def add(self, holdings: Iterable[Holding]) -> None:
+        """Count these too."""
+        for holding in holdings:
+            self.held_count += 1
+            lapsed = protection(holding, self.current, self.now).is_lapsed(self.now)
+            then = protection(holding, self.proposed, self.now)
+            if then.safe_until_time is not None and then.is_lapsed(self.now):
+                self.returns.append(Return(holding.id, holding.owner_id, then.safe_until_time, lapsed))
+            elif lapsed:
+                self.newly_safe_count += 1
 
 
-async def simulate_rules(reader: Reader, proposed: PoolRules) -> Outcome:
-    """Try rules on every lead that somebody holds, batch by batch."""
-    current = (await get_pool(reader)).rules
-    outcome = Outcome()
-    async for holdings in held_leads(reader):
-        found = simulate(holdings, current, proposed, reader.now)
-        outcome.held += len(holdings)
-        outcome.newly_safe += len(found.newly_safe)
-        outcome.lapsed += found.lapsed
-        outcome.newly_lapsed += found.newly_lapsed
-        outcome.by_owner.update(found.by_owner)
-    return outcome
+async def simulate_rules(reader: Reader, holdings: Holdings, proposed: PoolRules) -> Simulation:
+    """Try rules on everything that the pool could take back."""
+    simulation = Simulation((await get_pool(reader)).rules, proposed, reader.now)
+    async for batch in holdings(reader):
+        simulation.add(batch)
+    return simulation

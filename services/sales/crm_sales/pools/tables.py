@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
-# `rules` holds durations in seconds.
+# `rules` holds durations as text, in seconds.
 pools = tenant_table(
     "pools",
     metadata,

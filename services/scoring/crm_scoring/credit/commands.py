@@ -1,5 +1,6 @@
 """Every write on credit."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,34 +10,56 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
+from crm_kit.etags import check_etag
 from crm_kit.events.outbox import emit
 from crm_kit.history import record_change
 from crm_kit.money import Money
 from sqlalchemy import DateTime, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_scoring.credit.model import CreditLimit, OrderCredit, Usage, decide
+from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
 from crm_scoring.credit.queries import NO_ORDER, get_credit_limit, get_usage
+from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
 from crm_scoring.credit.tables import credit_limits, credit_orders
-from crm_scoring.credit.wire import credit_limit_changed
+from crm_scoring.credit.wire import credit_limit_set
 from crm_scoring.facts.model import day_of
-from crm_scoring.scores.credit import CreditDecision, CreditRules
 
 
-async def set_credit_limit(work: UnitOfWork, account_id: UUID, limit: Money, reason: str, *, etag: str) -> CreditLimit:
-    """Set an account's limit; a limit that is set again to the same is news too: somebody has looked at it."""
+async def set_credit_limit(
+    work: UnitOfWork, account_id: UUID, amount: Money, reason: str, *, etag: str = ""
+) -> CreditLimit:
+    """Set an account's limit; one that is as it was is not written."""
     await advisory_lock(work, name_of(account_id))
     before = await get_credit_limit(work, account_id)
-    after = before.set(limit, reason, by=work.actor.user_id, now=work.now, etag=etag)
+    check_etag(etag, before.version)
+    after = before.set(amount, reason, by=work.actor.user_id)
+    usage = await get_usage(work, account_id, amount.currency_code)
+    return after.with_usage(usage) if after == before else save(work, before, after, usage)
+
+
+def save(work: UnitOfWork, before: CreditLimit, after: CreditLimit, usage: Usage) -> CreditLimit:
+    """Gather the limit in its next version, with its history and its event."""
+    after = replace(
+        after,
+        version=before.version + 1,
+        create_time=before.create_time or work.now,
+        update_time=max(work.now, before.update_time or work.now),
+    )
     if before.version:
-        work.save(credit_limits, row_of(after), version=before.version)
+        work.save(credit_limits, limit_row(after), version=before.version)
     else:
-        work.insert(credit_limits, row_of(after))
+        work.insert(credit_limits, limit_row(after))
     record_change(work, "credit_limit", action="SET", before=before, after=after)
-    usage = await get_usage(work, account_id, limit.currency_code)
-    event = credit_limit_changed(after, usage)
-    emit(work, event, aggregate_type="credit_limit", id=account_id, version=after.version)
+    after = after.with_usage(usage)
+    emit(work, credit_limit_set(after), aggregate_type="credit_limit", id=after.id, version=after.version)
     return after
+
+
+def limit_row(limit: CreditLimit) -> dict[str, Any]:
+    """The row of a limit that somebody has set."""
+    assert limit.amount is not None
+    row = row_of(limit) | {"amount": limit.amount.amount, "currency_code": limit.amount.currency_code}
+    return {name: value for name, value in row.items() if name in credit_limits.c}
 
 
 async def check_order(
@@ -56,8 +79,8 @@ async def check_order(
     await advisory_lock(work, name_of(account_id))
     limit = await get_credit_limit(work, account_id)
     usage = await get_usage(work, account_id, amount.currency_code, without=order_id or NO_ORDER)
-    decision = decide(limit, usage, amount, day_of(work.now), rules)
-    if order_id is not None and decision.released:
+    decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(day_of(work.now)), rules)
+    if order_id is not None and decision.approved:
         work.execute(
             reserve(),
             id=order_id,
@@ -94,7 +117,7 @@ def reserve() -> Any:
         tenant_id=bindparam("tenant_id"),
         id=bindparam("id"),
         account_id=bindparam("account_id"),
-        state="RESERVED",
+        state=OrderState.RESERVED,
         version=0,
         amount=bindparam("amount"),
         paid=Decimal(0),
@@ -105,7 +128,7 @@ def reserve() -> Any:
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
         set_={name: fresh.excluded[name] for name in changed},
-        where=credit_orders.c.state.not_in(["RELEASED", "CANCELLED"]),
+        where=credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED]),
     )
 
 
@@ -116,9 +139,9 @@ def give_up() -> Any:
         .where(
             credit_orders.c.tenant_id == bindparam("tenant_id"),
             credit_orders.c.id == bindparam("id"),
-            credit_orders.c.state == "RESERVED",
+            credit_orders.c.state == OrderState.RESERVED,
         )
-        .values(state="HELD", expire_time=None)
+        .values(state=OrderState.HELD, expire_time=None)
     )
 
 
@@ -141,7 +164,7 @@ def put_paid() -> Any:
         tenant_id=bindparam("tenant_id"),
         id=bindparam("id"),
         account_id=bindparam("account_id"),
-        state="EXPECTED",
+        state=OrderState.EXPECTED,
         version=0,
         amount=Decimal(0),
         paid=bindparam("paid"),

@@ -1,49 +1,12 @@
-"""Credit limits set by hand, how much of them is used, and what that means for a new order."""
+"""Credit limits set by hand, and how much of them is used."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from crm_kit.errors import invalid_field
-from crm_kit.etags import check_etag
 from crm_kit.money import Money
-
-from crm_scoring.scores.credit import CreditDecision, CreditRules, check_credit
-
-
-@dataclass(frozen=True, slots=True)
-class CreditLimit:
-    """The limit of the account `id`; version 0 and no amount while nobody has set one."""
-
-    id: UUID
-    amount: Decimal | None = None
-    currency_code: str = ""
-    reason: str = ""
-    set_by_id: UUID | None = None
-    version: int = 0
-    create_time: datetime | None = None
-    update_time: datetime | None = None
-
-    @property
-    def money(self) -> Money | None:
-        return None if self.amount is None else Money(self.amount, self.currency_code)
-
-    def set(self, limit: Money, reason: str, *, by: UUID, now: datetime, etag: str = "") -> "CreditLimit":
-        """With another limit, set by somebody for a reason. InvalidArgument below zero."""
-        check_etag(etag, self.version)
-        if limit.amount < 0:
-            raise invalid_field("limit.amount", "not_negative", f"{limit} is below zero")
-        return replace(
-            self,
-            amount=limit.amount,
-            currency_code=limit.currency_code,
-            reason=reason.strip(),
-            set_by_id=by,
-            version=self.version + 1,
-            create_time=self.create_time or now,
-            update_time=max(now, self.update_time or now),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +26,52 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditLimit:
+    """The limit of the account `id`; version 0 and no amount while nobody has set one."""
+
+    id: UUID
+    amount: Money | None = None
+    reason: str | None = None
+    set_by_id: UUID | None = None
+    version: int = 0
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    # Read beside it, from the account's orders.
+    used: Money | None = field(default=None, compare=False)
+    reserved: Money | None = field(default=None, compare=False)
+
+    @property
+    def account_id(self) -> UUID:
+        return self.id
+
+    def set(self, amount: Money, reason: str, *, by: UUID) -> "CreditLimit":
+        """With another amount, set by somebody for a reason. InvalidArgument below zero."""
+        if amount.amount < 0:
+            raise invalid_field("amount.amount", "not_negative", "must not be negative")
+        return replace(self, amount=amount, reason=reason.strip(), set_by_id=by)
+
+    def with_usage(self, usage: Usage) -> "CreditLimit":
+        """With how much of it is used."""
+        return replace(self, used=usage.used, reserved=usage.reserved)
+
+
+class OrderState(StrEnum):
+    """What became of an order as far as credit minds it. EXPECTED is paid before it was heard of."""
+
+    EXPECTED = "EXPECTED"
+    RESERVED = "RESERVED"
+    RELEASED = "RELEASED"
+    HELD = "HELD"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
 class OrderCredit:
-    """An order as far as credit minds it, in one of its versions. `state` is RELEASED, HELD or CANCELLED."""
+    """An order as far as credit minds it, in one of its versions."""
 
     id: UUID
     account_id: UUID
-    state: str
+    state: OrderState
     version: int
     amount: Money
     due_date: date | None
-
-
-def decide(limit: CreditLimit, usage: Usage, new: Money, today: date, rules: CreditRules) -> CreditDecision:
-    """Whether an order may go out."""
-    return check_credit(limit.money, usage.used, new, usage.overdue_days(today), rules)

@@ -8,14 +8,14 @@ from crm_kit.database.work import Reader
 from crm_kit.money import Money
 from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, func, or_, select
 
-from crm_scoring.credit.model import CreditLimit, Usage
+from crm_scoring.credit.model import CreditLimit, OrderState, Usage
 from crm_scoring.credit.tables import credit_limits, credit_orders
 
 NO_ORDER = UUID(int=0)
 
 
 @statement
-def limit_by_account() -> Select[Any]:
+def limit_by_id() -> Select[Any]:
     columns = [column for column in credit_limits.c if column.name != "tenant_id"]
     return select(*columns).where(
         credit_limits.c.tenant_id == bindparam("tenant_id"), credit_limits.c.id == bindparam("id")
@@ -26,8 +26,8 @@ def limit_by_account() -> Select[Any]:
 def usage_of_account() -> Select[Any]:
     """What is open in a currency, and the oldest due date in any; one order is left out of it."""
     orders = credit_orders.c
-    released: ColumnElement[bool] = orders.state == "RELEASED"
-    reserved = and_(orders.state == "RESERVED", orders.expire_time > bindparam("now"))
+    released: ColumnElement[bool] = orders.state == OrderState.RELEASED
+    reserved = and_(orders.state == OrderState.RESERVED, orders.expire_time > bindparam("now"))
     in_currency: ColumnElement[bool] = orders.currency_code == bindparam("currency_code")
     open_amount = orders.amount - orders.paid
     return select(
@@ -38,7 +38,7 @@ def usage_of_account() -> Select[Any]:
         orders.tenant_id == bindparam("tenant_id"),
         orders.account_id == bindparam("account_id"),
         # Spelled as the index has it.
-        orders.state.in_(["RESERVED", "RELEASED"]),
+        orders.state.in_([OrderState.RESERVED, OrderState.RELEASED]),
         orders.amount > orders.paid,
         or_(released, reserved),
         orders.id != bindparam("without", type_=Uuid),
@@ -47,8 +47,12 @@ def usage_of_account() -> Select[Any]:
 
 async def get_credit_limit(reader: Reader, account_id: UUID) -> CreditLimit:
     """The account's limit; one without an amount when nobody has set any."""
-    row = await reader.one(limit_by_account(), id=account_id)
-    return CreditLimit(**dict(row)) if row else CreditLimit(account_id)
+    row = await reader.one(limit_by_id(), id=account_id)
+    if row is None:
+        return CreditLimit(account_id)
+    values = dict(row)
+    amount = Money(values.pop("amount"), values.pop("currency_code"))
+    return CreditLimit(amount=amount, **values)
 
 
 async def get_usage(reader: Reader, account_id: UUID, currency_code: str, *, without: UUID = NO_ORDER) -> Usage:
@@ -59,3 +63,10 @@ async def get_usage(reader: Reader, account_id: UUID, currency_code: str, *, wit
     assert row is not None, "an aggregate has a row"
     used, reserved = Money(row["used"], currency_code), Money(row["reserved"], currency_code)
     return Usage(used, reserved, row["oldest_due_date"])
+
+
+async def with_usage(reader: Reader, limit: CreditLimit) -> CreditLimit:
+    """The limit with how much of it is used; as it is when nobody has set one."""
+    if limit.amount is None:
+        return limit
+    return limit.with_usage(await get_usage(reader, limit.account_id, limit.amount.currency_code))

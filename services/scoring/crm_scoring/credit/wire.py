@@ -11,10 +11,12 @@ from crm.scoring.v1 import events_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.etags import etag_of
 from crm_kit.money import Money, parse_money
-from crm_kit.wire import id_text, timestamp
+from crm_kit.wire import EnumNames, id_text, timestamp
 
-from crm_scoring.credit.model import CreditLimit, OrderCredit, Usage
-from crm_scoring.scores.credit import CreditDecision
+from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
+from crm_scoring.credit.rules import CreditDecision, CreditReasonCode
+
+REASONS = EnumNames(pb.CheckCreditResponse.Reason, "REASON_", CreditReasonCode)
 
 
 def money_from_pb(value: money_pb2.Money, *, field: str) -> Money:
@@ -25,13 +27,14 @@ def money_to_pb(value: Money | None) -> money_pb2.Money | None:
     return None if value is None else money_pb2.Money(amount=value.text(), currency_code=value.currency_code)
 
 
-def credit_limit_to_pb(limit: CreditLimit, usage: Usage | None) -> pb.CreditLimit:
+def credit_limit_to_pb(limit: CreditLimit) -> pb.CreditLimit:
     return pb.CreditLimit(
-        account_id=str(limit.id),
-        limit=money_to_pb(limit.money),
-        used=money_to_pb(usage.used if usage else None),
-        reserved=money_to_pb(usage.reserved if usage else None),
-        reason=limit.reason,
+        id=str(limit.id),
+        account_id=str(limit.account_id),
+        amount=money_to_pb(limit.amount),
+        used=money_to_pb(limit.used),
+        reserved=money_to_pb(limit.reserved),
+        reason=limit.reason or "",
         set_by_id=id_text(limit.set_by_id),
         etag=etag_of(limit.version),
         create_time=timestamp(limit.create_time),
@@ -40,22 +43,20 @@ def credit_limit_to_pb(limit: CreditLimit, usage: Usage | None) -> pb.CreditLimi
 
 
 def decision_to_pb(decision: CreditDecision, limit: CreditLimit, usage: Usage) -> pb.CheckCreditResponse:
-    """What decided: of a refusal what holds, of an approval all that was looked at."""
-    reasons = [each for each in decision.reasons if decision.released or each.holds]
     return pb.CheckCreditResponse(
-        approved=decision.released,
-        reasons=[each.code for each in reasons],
-        limit=money_to_pb(limit.money),
+        approved=decision.approved,
+        reasons=[REASONS.wire(each.code) for each in decision.decisive],
+        limit=money_to_pb(limit.amount),
         used=money_to_pb(usage.used),
-        explanation="; ".join(each.explanation for each in reasons),
+        explanation="; ".join(each.explanation for each in decision.decisive),
     )
 
 
-def credit_limit_changed(limit: CreditLimit, usage: Usage) -> events_pb2.CreditLimitChanged:
-    return events_pb2.CreditLimitChanged(credit_limit=credit_limit_to_pb(limit, usage))
+def credit_limit_set(limit: CreditLimit) -> events_pb2.CreditLimitSet:
+    return events_pb2.CreditLimitSet(credit_limit=credit_limit_to_pb(limit))
 
 
-def order_credit(event: event_pb2.Event, order: orders_pb2.Order, state: str) -> OrderCredit:
+def order_credit(event: event_pb2.Event, order: orders_pb2.Order, state: OrderState) -> OrderCredit:
     return OrderCredit(
         id=UUID(order.id),
         account_id=UUID(order.account_id),

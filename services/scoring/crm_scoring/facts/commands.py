@@ -1,7 +1,6 @@
-"""Every write on facts: what an event told, and the aggregates of the one account that it is about."""
+"""Every write on facts: what an event told, and the days of the account that it is about."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,113 +8,130 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from sqlalchemy import Table, bindparam
-from sqlalchemy.dialects.postgresql import insert
+from crm_kit.projections import put_newest
+from sqlalchemy import Date, Text, Uuid, and_, bindparam, column, delete, exists, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.selectable import TableValuedAlias
 
-from crm_scoring.facts.model import Fact, Totals, day_of, fold, fold_by_currency, order_statistics
-from crm_scoring.facts.queries import event_from, facts_by_id, facts_of_account, facts_of_day, order_days
-from crm_scoring.facts.tables import account_days, account_statistics, facts
-
-Bucket = tuple[UUID, date, str]
-ROWS_AT_ONCE = 200
+from crm_scoring.facts.model import Bucket, Fact, FactKind
+from crm_scoring.facts.queries import facts_by_id, get_buckets
+from crm_scoring.facts.tables import account_days, facts
 
 
 async def put_facts(work: UnitOfWork, told: Sequence[Fact]) -> bool:
-    """Take in what one event tells of one thing of one account; whether that was news.
+    """Take in all that an event tells of one order, payment or case; whether that was news.
 
-    An aggregate is folded anew from the facts of its day: whatever came late, twice or was taken back, it is what
-    a rebuild would make of it.
+    Days are added up anew from their facts: whatever came late, twice or was taken back, they are what a rebuild
+    would make of them.
     """
     if not told:
         return False
-    await advisory_lock(work, name_of(UUID(told[0].event.account_id)))
-    known = {row["kind"]: row for row in await work.all(facts_by_id(), id=UUID(told[0].event.id))}
-    news = [one for one in told if one.event.kind not in known or known[one.event.kind]["version"] < one.version]
-    touched: set[Bucket] = set()
-    for one in news:
-        row = fact_row(one)
-        work.execute(put_row(facts, tuple(row)), **row)
-        touched.add(bucket_of(row))
-        if one.event.kind in known:
-            touched.add(bucket_of(known[one.event.kind]))
-    await work.flush()
-    for bucket in touched:
-        await put_day(work, *bucket)
-    await work.flush()
-    for account_id, currency_code in {(account_id, currency_code) for account_id, _, currency_code in touched}:
-        await put_statistics(work, account_id, currency_code)
-    return bool(news)
+    id, version = told[0].id, told[0].version
+    await advisory_lock(work, f"fact {id}")
+    known = {FactKind(row["kind"]): row for row in await work.all(facts_by_id(), id=id)}
+    if any(row["version"] >= version for row in known.values()):
+        return False
+    touched = {Bucket(row["account_id"], row["day"], row["currency_code"]) for row in known.values()}
+    touched.update(fact.bucket for fact in told)
+    await advisory_lock(work, *{name_of(bucket.account_id) for bucket in touched})
+    for fact in told:
+        put_newest(work, facts, fact_row(fact))
+    for kind in known.keys() - {fact.kind for fact in told}:
+        # Told of before and no more: a request that turned out to be a complaint, for example.
+        work.delete(facts, id=id, kind=kind)
+    await add_up(work, touched)
+    return True
 
 
 async def rebuild_account(work: UnitOfWork, account_id: UUID) -> None:
-    """Aggregate an account anew from all its facts."""
+    """Add up all days of an account anew."""
     await advisory_lock(work, name_of(account_id))
-    work.delete(account_days, account_id=account_id)
-    work.delete(account_statistics, account_id=account_id)
+    await add_up(work, await get_buckets(work, account_id))
+
+
+async def add_up(work: UnitOfWork, buckets: Collection[Bucket]) -> None:
+    """Gather what the facts of these buckets come to now; those without any are gone. Needs the accounts' locks."""
     await work.flush()
-    events = [event_from(row) for row in await work.all(facts_of_account(), account_id=account_id)]
-    apart = fold_by_currency(str(account_id), events)
-    for currency_code, folded in apart.items():
-        for day, day_facts in folded.days.items():
-            work.insert(account_days, day_row(account_id, day, currency_code, day_facts.totals))
-            if len(work.pending) >= ROWS_AT_ONCE:
-                await work.flush()
-    await work.flush()
-    for currency_code in apart:
-        await put_statistics(work, account_id, currency_code)
-
-
-async def put_day(work: UnitOfWork, account_id: UUID, day: date, currency_code: str) -> None:
-    """Gather one day's totals as its facts have them now."""
-    key: dict[str, Any] = {"account_id": account_id, "day": day, "currency_code": currency_code}
-    events = [event_from(row) for row in await work.all(facts_of_day(), **key)]
-    folded = fold(str(account_id), events)
-    if day not in folded.days:
-        work.delete(account_days, **key)
-        return
-    row = day_row(account_id, day, currency_code, folded.days[day].totals)
-    work.execute(put_row(account_days, tuple(row)), **row)
-
-
-async def put_statistics(work: UnitOfWork, account_id: UUID, currency_code: str) -> None:
-    """Gather the statistics of an account's orders in a currency as its days have them now."""
-    key: dict[str, Any] = {"account_id": account_id, "currency_code": currency_code}
-    rows = await work.all(order_days(), **key)
-    statistics = order_statistics({row["day"]: row["revenue"] for row in rows})
-    if statistics is None:
-        work.delete(account_statistics, **key)
-        return
-    row = key | row_of(statistics)
-    work.execute(put_row(account_statistics, tuple(row)), **row)
+    account_ids, days, currency_codes = (list(values) for values in zip(*buckets, strict=True))
+    for query in (put_days(), delete_empty_days()):
+        work.execute(query, account_ids=account_ids, days=days, currency_codes=currency_codes)
 
 
 def name_of(account_id: UUID) -> str:
-    """The lock under which an account's facts are written."""
+    """The lock under which the days of an account are added up."""
     return f"facts {account_id}"
-
-
-def bucket_of(row: Any) -> Bucket:
-    """Which aggregate a fact belongs to."""
-    return row["account_id"], row["day"], row["currency_code"]
 
 
 def fact_row(fact: Fact) -> dict[str, Any]:
     """The row of a fact."""
-    ids = {"id": UUID(fact.event.id), "account_id": UUID(fact.event.account_id)}
-    return row_of(fact.event) | ids | {"day": day_of(fact.event.at), "version": fact.version, "holds": fact.holds}
+    amount = fact.amount.amount if fact.amount else None
+    bucket = fact.bucket
+    return row_of(fact) | {"amount": amount, "day": bucket.day, "currency_code": bucket.currency_code}
 
 
-def day_row(account_id: UUID, day: date, currency_code: str, totals: Totals) -> dict[str, Any]:
-    """The row of a day's totals."""
-    key = {"account_id": account_id, "day": day, "currency_code": currency_code}
-    return key | row_of(totals) | {"interactions": dict(totals.interactions)}
+def given_buckets() -> TableValuedAlias:
+    """The buckets that a statement is about, as rows."""
+    return (
+        func.unnest(
+            bindparam("account_ids", type_=ARRAY(Uuid)),
+            bindparam("days", type_=ARRAY(Date)),
+            bindparam("currency_codes", type_=ARRAY(Text)),
+        )
+        .table_valued(column("account_id", Uuid), column("day", Date), column("currency_code", Text))
+        .render_derived(name="bucket")
+    )
+
+
+def holds_in(bucket: Any) -> Any:
+    """The facts that hold in a bucket."""
+    return and_(
+        facts.c.tenant_id == bindparam("tenant_id"),
+        facts.c.account_id == bucket.account_id,
+        facts.c.day == bucket.day,
+        facts.c.currency_code == bucket.currency_code,
+        facts.c.holds,
+    )
 
 
 @statement
-def put_row(table: Table, columns: tuple[str, ...]) -> Any:
-    """Insert the row, or put it in the place of the one with its key."""
-    fresh = insert(table).values({name: bindparam(name) for name in ("tenant_id", *columns)})
-    key = [column.name for column in table.primary_key]
-    return fresh.on_conflict_do_update(
-        index_elements=key, set_={name: fresh.excluded[name] for name in columns if name not in key}
+def put_days() -> Any:
+    def count(*conditions: Any) -> Any:
+        return func.count().filter(*conditions)
+
+    def amount(kind: FactKind) -> Any:
+        return func.coalesce(func.sum(facts.c.amount).filter(facts.c.kind == kind), 0)
+
+    bucket, kind = given_buckets(), facts.c.kind
+    late = and_(kind == FactKind.PAYMENT, facts.c.overdue_days > 0)
+    totals = {
+        "orders": count(kind == FactKind.ORDER),
+        "ordered": amount(FactKind.ORDER),
+        "returns": count(kind == FactKind.RETURN),
+        "returned": amount(FactKind.RETURN),
+        "payments": count(kind == FactKind.PAYMENT),
+        "paid": amount(FactKind.PAYMENT),
+        "late_payments": count(late),
+        "overdue_days": func.coalesce(func.sum(facts.c.overdue_days).filter(late), 0),
+        "cases": count(kind == FactKind.CASE),
+        "complaints": count(kind == FactKind.COMPLAINT),
+    }
+    key = ("tenant_id", *Bucket._fields)
+    rows = (
+        select(bindparam("tenant_id", type_=Uuid), *bucket.c, *totals.values())
+        .join_from(bucket, facts, holds_in(bucket.c))
+        .group_by(*bucket.c)
+    )
+    fresh = insert(account_days).from_select([*key, *totals], rows)
+    return fresh.on_conflict_do_update(index_elements=key, set_={name: fresh.excluded[name] for name in totals})
+
+
+@statement
+def delete_empty_days() -> Any:
+    bucket, days = given_buckets(), account_days.c
+    return delete(account_days).where(
+        days.tenant_id == bindparam("tenant_id"),
+        days.account_id == bucket.c.account_id,
+        days.day == bucket.c.day,
+        days.currency_code == bucket.c.currency_code,
+        ~exists().where(holds_in(days)),
     )

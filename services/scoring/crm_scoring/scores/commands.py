@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,15 +11,23 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
+from crm_kit.history import record_change
 from sqlalchemy import Column, Interval, Text, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from crm_scoring.facts.model import day_of
-from crm_scoring.scores.model import Scores, ScoringRules, score_tenant
-from crm_scoring.scores.queries import all_scores, business_from, business_in_window, get_main_currency, scores_from
+from crm_scoring.scores.model import AccountScores
+from crm_scoring.scores.queries import (
+    COLUMNS,
+    all_scores,
+    business_from,
+    business_in_window,
+    get_main_currency,
+    scores_from,
+)
+from crm_scoring.scores.scoring import ScoringRules, score_tenant
 from crm_scoring.scores.tables import rescorings, scores
-from crm_scoring.scores.value_tier import ValueTier
-from crm_scoring.scores.wire import value_tier_changed
+from crm_scoring.scores.wire import scores_changed
 
 ROWS_AT_ONCE = 200
 
@@ -36,23 +45,19 @@ async def rescore(work: UnitOfWork, rules: ScoringRules) -> int | None:
     asked = await take_turn(work)
     if asked is None:
         return None
-    today = day_of(work.now)
     currency_code = await get_main_currency(work)
-    since, until = rules.window(today)
+    since, until = rules.window(day_of(work.now))
     business = await work.all(business_in_window(), currency_code=currency_code, since=since, until=until)
     stored = await work.all(all_scores())
 
-    def compute() -> tuple[dict[UUID, Scores], list[Scores]]:
-        before = {row["account_id"]: scores_from(row) for row in stored}
-        return before, score_tenant([business_from(each) for each in business], before, currency_code, today, rules)
+    def compute() -> tuple[dict[UUID, AccountScores], list[AccountScores]]:
+        before = {row["id"]: scores_from(row) for row in stored}
+        return before, score_tenant([business_from(each, currency_code) for each in business], before, rules)
 
     # Beside the event loop: a large tenant takes seconds.
     before, changed = await asyncio.to_thread(compute)
     for start in range(0, len(changed), ROWS_AT_ONCE):
-        some = changed[start : start + ROWS_AT_ONCE]
-        work.execute(put_scores(), rows=[score_row(one) for one in some])
-        announce_tiers(work, some, before)
-        await work.flush()
+        await save(work, before, changed[start : start + ROWS_AT_ONCE])
     work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now))
     return len(changed)
 
@@ -68,40 +73,56 @@ async def take_turn(work: UnitOfWork) -> int | None:
     return None if row is None else row["asked"]
 
 
-def announce_tiers(work: UnitOfWork, changed: Sequence[Scores], before: Mapping[UUID, Scores]) -> None:
-    """Gather an event for each account that came to another tier."""
-    for one in changed:
-        old = before[one.account_id].tier if one.account_id in before else ValueTier.UNKNOWN
-        if one.tier is not old:
-            event = value_tier_changed(one, old)
-            emit(work, event, aggregate_type="account_scores", id=one.account_id, version=one.version)
+async def save(work: UnitOfWork, before: Mapping[UUID, AccountScores], changed: Sequence[AccountScores]) -> None:
+    """Write scores with their history and events, in their next versions."""
+    saved = [next_version(each, work.now) for each in changed]
+    work.execute(put_scores(), rows=[score_row(each) for each in saved])
+    for after in saved:
+        was = before.get(after.id)
+        action, fields, event = scores_changed(was, after)
+        record_change(work, "account_scores", action=action, before=was, after=after, only=fields)
+        emit(work, event, aggregate_type="account_scores", id=after.id, version=after.version)
+    await work.flush_many()
 
 
-def score_row(one: Scores) -> dict[str, Any]:
+def next_version(changed: AccountScores, now: datetime) -> AccountScores:
+    """As they are written."""
+    return replace(
+        changed,
+        version=changed.version + 1,
+        create_time=changed.create_time or now,
+        update_time=max(now, changed.update_time or now),
+        compute_time=now,
+    )
+
+
+def score_row(each: AccountScores) -> dict[str, Any]:
     """The row as JSON; numbers as text, so that they stay exact."""
-    parts = [{"name": part.name, "amount": str(part.amount)} for part in one.parts]
-    return row_of(one) | {"rfm": one.rfm, "parts": parts}
+    row = row_of(each)
+    for name in ("ordered", "returned"):
+        row[name] = None if row[name] is None else row[name].amount
+    row["currency_code"] = each.ordered.currency_code if each.ordered is not None else None
+    return {name: value for name, value in row.items() if name in scores.c}
 
 
 def next_day(now: datetime) -> datetime:
-    """When the days since the last order are others."""
+    """When the window that is looked at is another."""
     return datetime.combine(day_of(now) + timedelta(days=1), time(), UTC)
 
 
 @statement
 def put_scores() -> Any:
-    columns = [column for column in scores.c if column.name != "tenant_id"]
     given = (
         func.jsonb_to_recordset(bindparam("rows", type_=JSONB))
-        .table_valued(*(Column(column.name, column.type) for column in columns))
+        .table_valued(*(Column(column.name, column.type) for column in COLUMNS))
         .render_derived(name="given", with_types=True)
     )
-    names = [column.name for column in columns]
+    names = [column.name for column in COLUMNS]
     tenant_id = bindparam("tenant_id", type_=Uuid)
     fresh = insert(scores).from_select(["tenant_id", *names], select(tenant_id, *(given.c[name] for name in names)))
     return fresh.on_conflict_do_update(
-        index_elements=[scores.c.tenant_id, scores.c.account_id],
-        set_={name: fresh.excluded[name] for name in names if name != "account_id"},
+        index_elements=[scores.c.tenant_id, scores.c.id],
+        set_={name: fresh.excluded[name] for name in names if name not in {"id", "create_time"}},
     )
 
 

@@ -1,20 +1,15 @@
 """Keeps every tenant's scores as its facts and its day have them."""
 
-import asyncio
 import time
 from uuid import UUID
 
-import asyncpg
 import structlog
-from crm_kit.clock import TenantClock
-from crm_kit.database.connections import ALL_TENANTS, Database
-from crm_kit.database.work import unit_of_work
-from crm_kit.errors import CrmError
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.background import PeriodicJob, Tenants, each
+from crm_kit.database.connections import ALL_TENANTS
 
 from crm_scoring.scores.commands import rescore
-from crm_scoring.scores.model import ScoringRules
 from crm_scoring.scores.queries import due_tenants
+from crm_scoring.scores.scoring import ScoringRules
 
 log = structlog.get_logger()
 LOOK_EVERY_SECONDS = 0.3
@@ -25,41 +20,33 @@ REST_FACTOR = 4
 class Rescoring:
     """Looks for tenants that are due and rescores each; of several processes one takes a tenant."""
 
-    def __init__(self, database: Database, clock: TenantClock, rules: ScoringRules) -> None:
-        self._database = database
-        self._clock = clock
+    def __init__(self, tenants: Tenants, rules: ScoringRules) -> None:
+        self._tenants = tenants
         self._rules = rules
         # Until when a tenant is let rest, in monotonic seconds.
         self._rests: dict[UUID, float] = {}
+        # Without a lease: a process that is at a large tenant leaves the others to the next.
+        self.job = PeriodicJob("rescoring", self.rescore_due, every_seconds=LOOK_EVERY_SECONDS)
 
-    async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            try:
-                await self.rescore_due()
-            except (CrmError, asyncpg.PostgresError, TimeoutError) as error:
-                log.warning("rescoring.waiting", error=type(error).__name__)
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-    async def rescore_due(self) -> None:
-        """Rescore all tenants that are due. One that fails is tried again later and does not stop the others."""
+    async def rescore_due(self) -> bool:
+        """Rescore all tenants that are due and not at rest."""
         self._rests = {tenant_id: until for tenant_id, until in self._rests.items() if until > time.monotonic()}
-        for row in await self._database.all(ALL_TENANTS, due_tenants(), {}):
-            tenant_id: UUID = row["tenant_id"]
-            if tenant_id in self._rests:
-                continue
-            started = time.monotonic()
-            try:
-                await self.rescore(tenant_id)
-            except Exception:
-                log.exception("rescoring.failed", tenant_id=str(tenant_id))
+        found = await self._tenants.database.all(ALL_TENANTS, due_tenants(), {"now": self._tenants.now()})
+        due = [row["tenant_id"] for row in found]
+        await each([id for id in due if id not in self._rests], self._rescore_and_rest, name="rescoring")
+        return False
+
+    async def _rescore_and_rest(self, tenant_id: UUID) -> None:
+        started = time.monotonic()
+        try:
+            await self.rescore(tenant_id)
+        finally:
             ended = time.monotonic()
             self._rests[tenant_id] = ended + REST_FACTOR * (ended - started)
 
     async def rescore(self, tenant_id: UUID) -> bool:
         """Rescore a tenant; False when somebody else is at it."""
-        now = await self._clock.now(tenant_id)
-        async with unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        async with self._tenants.unit(tenant_id) as work:
             changed = await rescore(work, self._rules)
         if changed is not None:
             log.info("rescoring.done", tenant_id=str(tenant_id), changed=changed)

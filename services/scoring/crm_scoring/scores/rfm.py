@@ -7,14 +7,13 @@ places on the grid of recency against frequency-and-value are those in common us
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from crm_scoring.facts.model import AccountFacts
-
 QUINTILES = 5
+MIN_BUYERS = 20
 
 
 class RfmSegment(StrEnum):
@@ -34,6 +33,13 @@ class RfmSegment(StrEnum):
     LOST = "LOST"
 
 
+class RfmUnknown(StrEnum):
+    """Why there is too little to say."""
+
+    NO_ORDER = "NO_ORDER"
+    TOO_FEW_BUYERS = "TOO_FEW_BUYERS"
+
+
 _S = RfmSegment
 # A row for each recency from 1 to 5, in it a segment for each mean of frequency and monetary from 1 to 5.
 SEGMENTS: tuple[tuple[RfmSegment, ...], ...] = (
@@ -47,71 +53,42 @@ SEGMENTS: tuple[tuple[RfmSegment, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """What an account bought in the window: days since the last order (None: no order), orders, revenue."""
+    """What an account bought in the window: the day of the last order, None without any, and `spent` after returns."""
 
-    account_id: str
-    recency_days: int | None
-    frequency: int
-    monetary: Decimal
+    last_order_date: date | None = None
+    orders: int = 0
+    spent: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class RfmScore:
-    """Quintiles from 1 (worst) to 5 (best), 0 when UNKNOWN; `unknown_reason` says why it is."""
+class Quintiles:
+    """From 1, least, to 5, best."""
 
-    purchases: Purchases
     recency: int
     frequency: int
     monetary: int
-    segment: RfmSegment
-    unknown_reason: str = ""
 
     @property
-    def account_id(self) -> str:
-        return self.purchases.account_id
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """In words, with the numbers. Made when asked for: a batch of a million scores reads few of them."""
-        if self.unknown_reason:
-            return (self.unknown_reason,)
-        return (
-            f"last order {self.purchases.recency_days} days ago: {self.recency} of {QUINTILES}",
-            f"{self.purchases.frequency} orders: {self.frequency} of {QUINTILES}",
-            f"{self.purchases.monetary} spent: {self.monetary} of {QUINTILES}",
-        )
+    def segment(self) -> RfmSegment:
+        """What they name; frequency and monetary count by their mean, a half rounded up."""
+        return SEGMENTS[self.recency - 1][(self.frequency + self.monetary + 1) // 2 - 1]
 
 
-def purchases_of(facts: AccountFacts, as_of: date, window_days: int) -> Purchases:
-    """An account's purchases on the `window_days` days up to and including `as_of`; monetary after returns."""
-    until = as_of + timedelta(days=1)
-    since = until - timedelta(days=window_days)
-    totals = facts.totals(since, until)
-    last = max((day for day in facts.purchase_days(until) if day >= since), default=None)
-    return Purchases(
-        facts.account_id,
-        None if last is None else (as_of - last).days,
-        totals.orders,
-        totals.revenue - totals.returned,
-    )
+def score_rfm(purchases: Sequence[Purchases], min_buyers: int = MIN_BUYERS) -> list[Quintiles | RfmUnknown]:
+    """The quintiles of all accounts of a tenant against each other, in the order given, or why they are unknown.
 
-
-def score_rfm(purchases: Sequence[Purchases], least_buyers: int = 20) -> list[RfmScore]:
-    """Scores all accounts of a tenant against each other, in the order given.
-
-    Fewer than `least_buyers` accounts with an order, or an account without one, is UNKNOWN.
+    With fewer than `min_buyers` accounts that have an order nothing is said of any.
     """
-    buyers = [one for one in purchases if one.recency_days is not None]
-    if len(buyers) < least_buyers:
-        few = f"{len(buyers)} accounts bought in the window; quintiles need {least_buyers}"
-        return [_unknown(one, few) for one in purchases]
-    recency = quintiles(-(one.recency_days or 0) for one in buyers)
-    frequency = quintiles(one.frequency for one in buyers)
-    monetary = quintiles(one.monetary for one in buyers)
+    buyers = [one for one in purchases if one.last_order_date is not None]
+    if len(buyers) < min_buyers:
+        return [RfmUnknown.TOO_FEW_BUYERS if one.last_order_date else RfmUnknown.NO_ORDER for one in purchases]
+    recency = quintiles(one.last_order_date.toordinal() for one in buyers if one.last_order_date)
+    frequency = quintiles(one.orders for one in buyers)
+    monetary = quintiles(one.spent for one in buyers)
     return [
-        _unknown(one, "no order in the window")
-        if one.recency_days is None
-        else _scored(one, recency[-one.recency_days], frequency[one.frequency], monetary[one.monetary])
+        Quintiles(recency[one.last_order_date.toordinal()], frequency[one.orders], monetary[one.spent])
+        if one.last_order_date
+        else RfmUnknown.NO_ORDER
         for one in purchases
     ]
 
@@ -132,16 +109,3 @@ def quintiles(values: Iterable[_Value]) -> dict[_Value, int]:
         scores[value] = 1 + QUINTILES * (2 * below + ties) // (2 * places)
         below += ties
     return scores
-
-
-def segment_of(recency: int, frequency: int, monetary: int) -> RfmSegment:
-    """The segment of three quintiles; frequency and monetary count by their mean, a half rounded up."""
-    return SEGMENTS[recency - 1][(frequency + monetary + 1) // 2 - 1]
-
-
-def _scored(one: Purchases, recency: int, frequency: int, monetary: int) -> RfmScore:
-    return RfmScore(one, recency, frequency, monetary, segment_of(recency, frequency, monetary))
-
-
-def _unknown(one: Purchases, why: str) -> RfmScore:
-    return RfmScore(one, 0, 0, 0, RfmSegment.UNKNOWN, why)

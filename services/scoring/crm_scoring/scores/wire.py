@@ -1,69 +1,77 @@
 """Scores between protobuf and entity."""
 
-from datetime import datetime
-from decimal import Decimal
-from uuid import UUID
+from collections.abc import Sequence
 
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1 import scores_pb2 as pb
+from crm.type.v1 import money_pb2
 from crm_kit.etags import etag_of
-from crm_kit.money import format_amount
+from crm_kit.money import Money
 from crm_kit.wire import EnumNames, id_text, timestamp
+from google.protobuf.message import Message
 
-from crm_scoring.facts.model import day_of
-from crm_scoring.scores.model import Scores
+from crm_scoring.scores.model import AccountScores, ReasonCode, RfmScore, ScoreReason, ValueTierScore
 from crm_scoring.scores.rfm import RfmSegment
 from crm_scoring.scores.value_tier import ValueTier
 
 SEGMENTS = EnumNames(pb.RfmScore.Segment, "SEGMENT_", RfmSegment)
+RFM_UNKNOWN = EnumNames(pb.RfmScore.UnknownReason, "UNKNOWN_REASON_", str)
 TIERS = EnumNames(pb.ValueTierScore.Tier, "TIER_", ValueTier)
+TIER_UNKNOWN = EnumNames(pb.ValueTierScore.UnknownReason, "UNKNOWN_REASON_", str)
+REASON_CODES = EnumNames(pb.ScoreReason.Code, "CODE_", ReasonCode)
+UNSET = "UNSPECIFIED"
+SCORES = ("rfm", "value_tier")
 
 
-def scores_to_pb(
-    scores: Scores, compute_time: datetime | None, *, display_name: str, owner_id: UUID | None
-) -> pb.AccountScores:
+def scores_to_pb(scores: AccountScores) -> pb.AccountScores:
     return pb.AccountScores(
+        id=str(scores.id),
         account_id=str(scores.account_id),
-        account_display_name=display_name,
-        account_owner_id=id_text(owner_id),
-        rfm=rfm_to_pb(scores, compute_time),
-        value_tier=pb.ValueTierScore(
-            value=amount_text(scores.contribution, scores.currency_code),
-            currency_code=scores.currency_code,
-            band=TIERS.wire(scores.tier),
-            reasons=part_reasons(scores),
-            unknown_reason=scores.tier_unknown_reason,
-        ),
-        compute_time=timestamp(compute_time),
+        account_display_name=scores.account_display_name or "",
+        account_owner_id=id_text(scores.account_owner_id),
+        rfm=rfm_to_pb(scores.rfm),
+        value_tier=value_tier_to_pb(scores.value_tier),
+        compute_time=timestamp(scores.compute_time),
         etag=etag_of(scores.version),
+        create_time=timestamp(scores.create_time),
+        update_time=timestamp(scores.update_time),
     )
 
 
-def rfm_to_pb(scores: Scores, compute_time: datetime | None) -> pb.RfmScore:
-    reasons = scores.rfm_reasons(day_of(compute_time)) if compute_time else ()
+def rfm_to_pb(score: RfmScore) -> pb.RfmScore:
     return pb.RfmScore(
-        value=scores.rfm,
-        band=SEGMENTS.wire(scores.segment),
-        reasons=[pb.ScoreReason(label=label, contribution=str(quintile)) for label, quintile in reasons],
-        unknown_reason=scores.rfm_unknown_reason,
+        value=score.value,
+        band=SEGMENTS.wire(score.band),
+        reasons=map(reason_to_pb, score.reasons),
+        unknown_reason=RFM_UNKNOWN.wire(score.unknown_reason or UNSET),
     )
 
 
-def part_reasons(scores: Scores) -> list[pb.ScoreReason]:
-    return [
-        pb.ScoreReason(label=part.name, contribution=amount_text(part.amount, scores.currency_code))
-        for part in scores.parts
-    ]
-
-
-def amount_text(amount: Decimal, currency_code: str) -> str:
-    return format_amount(amount, currency_code) if currency_code else "0"
-
-
-def value_tier_changed(scores: Scores, old: ValueTier) -> events_pb2.ValueTierChanged:
-    return events_pb2.ValueTierChanged(
-        account_id=str(scores.account_id),
-        old_tier=TIERS.wire(old),
-        new_tier=TIERS.wire(scores.tier),
-        reasons=part_reasons(scores),
+def value_tier_to_pb(score: ValueTierScore) -> pb.ValueTierScore:
+    return pb.ValueTierScore(
+        value=money_to_pb(score.value),
+        band=TIERS.wire(score.band),
+        reasons=map(reason_to_pb, score.reasons),
+        unknown_reason=TIER_UNKNOWN.wire(score.unknown_reason or UNSET),
     )
+
+
+def money_to_pb(value: Money | None) -> money_pb2.Money | None:
+    return None if value is None else money_pb2.Money(amount=value.text(), currency_code=value.currency_code)
+
+
+def reason_to_pb(reason: ScoreReason) -> pb.ScoreReason:
+    return pb.ScoreReason(code=REASON_CODES.wire(reason.code), label=reason.label, contribution=reason.contribution)
+
+
+def scores_changed(before: AccountScores | None, after: AccountScores) -> tuple[str, Sequence[str], Message]:
+    """What is told of a change: its action, the scores that changed, and its event."""
+    known = before or AccountScores(after.id)
+    changed = [name for name in SCORES if getattr(known, name) != getattr(after, name)]
+    message = scores_to_pb(after)
+    if after.tier is not known.tier:
+        event = events_pb2.ValueTierChanged(account_scores=message, old_tier=TIERS.wire(known.tier))
+        return "VALUE_TIER_CHANGED", changed, event
+    if before is None:
+        return "CREATED", changed, events_pb2.AccountScoresCreated(account_scores=message)
+    return "UPDATED", changed, events_pb2.AccountScoresUpdated(account_scores=message, changed_fields=changed)

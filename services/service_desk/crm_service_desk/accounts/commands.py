@@ -1,14 +1,20 @@
 """Every write on accounts as they are known here."""
 
+from uuid import UUID
+
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.projection import put
+from crm_kit.projections import put_newest
 
-from crm_service_desk.accounts.reference import AccountReference
-from crm_service_desk.accounts.tables import accounts
+from crm_service_desk.accounts.model import Account, ValueTier
+from crm_service_desk.accounts.tables import account_tiers, accounts
 
 
-def put_account(work: UnitOfWork, account: AccountReference) -> None:
+def put_account(work: UnitOfWork, account: Account) -> None:
     """Gather what is known of an account now; an older version changes nothing."""
-    row = row_of(account)
-    work.execute(put(accounts, tuple(row)), **row)
+    put_newest(work, accounts, row_of(account))
+
+
+def put_value_tier(work: UnitOfWork, account_id: UUID, value_tier: ValueTier | None, *, version: int) -> None:
+    """Gather what an account is worth by a version of its scores; an older one changes nothing."""
+    put_newest(work, account_tiers, {"id": account_id, "value_tier": value_tier, "version": version})

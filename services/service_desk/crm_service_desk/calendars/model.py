@@ -1,153 +1,159 @@
-"""When we work: a calendar of local business hours with dated exceptions, checked when it is made."""
+"""A calendar: when we work, with a name and a version."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from itertools import pairwise
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crm_kit.errors import InvalidArgument, invalid_field
 
-MINUTES_A_DAY = 24 * 60
-DAYS_A_WEEK = 7
+from crm_service_desk.calendars.business_hours import MINUTES_A_DAY, BusinessHours, DayIntervals, LocalInterval
+
+# With at least this a week, 500 closed dates and fifty years, every target that the contract allows falls due.
+MIN_MINUTES_A_WEEK = 60
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LocalInterval:
-    """Half-open hours of one local day, in minutes from its midnight: 0 <= opens < closes <= 1440 (24:00)."""
+class Weekday(StrEnum):
+    """A day of the week."""
 
-    opens: int
-    closes: int
+    MONDAY = "MONDAY"
+    TUESDAY = "TUESDAY"
+    WEDNESDAY = "WEDNESDAY"
+    THURSDAY = "THURSDAY"
+    FRIDAY = "FRIDAY"
+    SATURDAY = "SATURDAY"
+    SUNDAY = "SUNDAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Local time from opening up to, and without, closing: `HH:MM`, up to 24:00."""
+
+    opens: str
+    closes: str
 
     def __str__(self) -> str:
-        return f"{_text_of(self.opens)}-{_text_of(self.closes)}"
+        return f"{self.opens}-{self.closes}"
+
+
+@dataclass(frozen=True, slots=True)
+class DayHours:
+    """The hours of one weekday; closed without any."""
+
+    weekday: Weekday
+    hours: tuple[Hours, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DatedException:
-    """One local date whose hours replace its weekday's: none when closed, some on a short or make-up day."""
+    """One local date whose hours replace its weekday's: none on a holiday, some on a short or make-up day."""
 
-    date: date
-    hours: tuple[LocalInterval, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BusinessInterval:
-    """Half-open business time between two instants."""
-
-    start: datetime
-    end: datetime
+    local_date: date
+    hours: tuple[Hours, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Business hours in one IANA time zone.
+    """Fields as in the contract; a weekday not listed is closed."""
 
-    `weekly` has seven entries, Monday first. Raises InvalidArgument CALENDAR_INVALID, naming field and
-    value, for an unknown zone, hours that are empty, outside the day or overlapping, or a date given twice.
-    """
-
+    id: UUID
+    display_name: str
     time_zone: str
-    weekly: tuple[tuple[LocalInterval, ...], ...]
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    weekly: tuple[DayHours, ...] = ()
     exceptions: tuple[DatedException, ...] = ()
-    _by_date: Mapping[date, tuple[LocalInterval, ...]] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        zone_of(self.time_zone)
-        if len(self.weekly) != DAYS_A_WEEK:
-            raise _invalid("weekly", "seven_days", f"has {len(self.weekly)} days, must have 7, Monday first")
-        for number, hours in enumerate(self.weekly):
-            _check_hours(f"weekly[{number}]", hours)
-        by_date: dict[date, tuple[LocalInterval, ...]] = {}
-        for number, exception in enumerate(self.exceptions):
-            if exception.date in by_date:
-                raise _invalid(f"exceptions[{number}].date", "unique", f"{exception.date} is given twice")
-            _check_hours(f"exceptions[{number}].hours", exception.hours)
-            by_date[exception.date] = tuple(sorted(exception.hours))
-        object.__setattr__(self, "_by_date", by_date)
-
-    def hours_on(self, day: date) -> tuple[LocalInterval, ...]:
-        """The local hours of one date; empty when closed."""
-        exceptional = self._by_date.get(day)
-        return self.weekly[day.weekday()] if exceptional is None else exceptional
+    is_default: bool = False
 
     @property
-    def last_exception(self) -> date | None:
-        """The last date with hours of its own, if any."""
-        return max(self._by_date, default=None)
+    def business_hours(self) -> BusinessHours:
+        """As the clock reads it; InvalidArgument as of `business_hours`."""
+        return business_hours(self.time_zone, self.weekly, self.exceptions)
 
-    @property
-    def opens_weekly(self) -> bool:
-        """Whether some weekday has hours."""
-        return any(self.weekly)
-
-
-def weekly_calendar(
-    time_zone: str,
-    hours: Mapping[int, Sequence[LocalInterval]],
-    exceptions: Iterable[DatedException] = (),
-) -> Calendar:
-    """A calendar from hours by weekday (0 Monday ... 6 Sunday); a weekday not given is closed."""
-    for weekday in hours:
-        if weekday not in range(DAYS_A_WEEK):
-            raise _invalid("weekly", "weekday", f"{weekday} is not a weekday, 0 (Monday) to 6 (Sunday)")
-    return Calendar(
-        time_zone=time_zone,
-        weekly=tuple(tuple(hours.get(weekday, ())) for weekday in range(DAYS_A_WEEK)),
-        exceptions=tuple(exceptions),
-    )
+    def check(self) -> None:
+        """Raise InvalidArgument CALENDAR_INVALID for impossible hours, or less than an hour of them a week."""
+        if self.business_hours.minutes_a_week < MIN_MINUTES_A_WEEK:
+            raise _invalid("weekly", "open", "must be open for at least an hour a week")
 
 
-def parse_hours(text: str, name: str = "hours") -> tuple[LocalInterval, ...]:
-    """Hours from text such as `09:00-12:00, 13:00-24:00`; empty text is closed.
+def business_hours(
+    time_zone: str, weekly: Iterable[DayHours], exceptions: Iterable[DatedException] = ()
+) -> BusinessHours:
+    """The hours as the clock reads them.
 
-    Raises InvalidArgument CALENDAR_INVALID naming `name` and the part that cannot be read.
+    Raises InvalidArgument CALENDAR_INVALID, naming field and value, for an unknown zone, hours that are empty,
+    outside the day or overlapping, or a weekday or date given twice.
     """
-    hours = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        opens, dash, closes = part.partition("-")
-        if not dash:
-            raise _invalid(name, "hours", f"{part!r} is not of the form HH:MM-HH:MM")
-        hours.append(LocalInterval(parse_time_of_day(opens, name), parse_time_of_day(closes, name)))
-    _check_hours(name, hours)
-    return tuple(sorted(hours))
+    check_zone(time_zone)
+    days: dict[Weekday, DayIntervals] = {}
+    for number, day in enumerate(weekly):
+        if day.weekday in days:
+            raise _invalid(f"weekly[{number}].weekday", "unique", f"{day.weekday} is given twice")
+        days[day.weekday] = _intervals(f"weekly[{number}].hours", day.hours)
+    dates: dict[date, DayIntervals] = {}
+    for number, exception in enumerate(exceptions):
+        if exception.local_date in dates:
+            raise _invalid(f"exceptions[{number}].local_date", "unique", f"{exception.local_date} is given twice")
+        dates[exception.local_date] = _intervals(f"exceptions[{number}].hours", exception.hours)
+    return BusinessHours(time_zone, tuple(days.get(weekday, ()) for weekday in Weekday), tuple(dates.items()))
 
 
-def parse_time_of_day(text: str, name: str = "time") -> int:
-    """Minutes from midnight of `HH:MM`, 00:00 to 24:00. Raises InvalidArgument CALENDAR_INVALID."""
-    match = _TIME_OF_DAY.fullmatch(text.strip())
-    minutes = int(match[1]) * 60 + int(match[2]) if match else MINUTES_A_DAY + 1
-    if minutes > MINUTES_A_DAY:
-        raise _invalid(name, "time_of_day", f"{text!r} is not a time from 00:00 to 24:00")
-    return minutes
-
-
-def zone_of(time_zone: str) -> ZoneInfo:
-    """The IANA zone of that name. Raises InvalidArgument CALENDAR_INVALID."""
+def check_zone(time_zone: str) -> None:
+    """Raise InvalidArgument CALENDAR_INVALID unless the IANA knows the zone."""
     try:
-        return ZoneInfo(time_zone)
+        ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise _invalid("time_zone", "iana", f"{time_zone!r} is not an IANA time zone") from error
 
 
-def _check_hours(name: str, hours: Sequence[LocalInterval]) -> None:
-    for number, interval in enumerate(hours):
-        if not 0 <= interval.opens < interval.closes <= MINUTES_A_DAY:
-            raise _invalid(
-                f"{name}[{number}]",
-                "half_open",
-                f"{interval} must open before it closes, within 00:00 to 24:00",
-            )
-    in_order = sorted(hours)
-    for earlier, later in pairwise(in_order):
+def default_calendar_id(tenant_id: UUID) -> UUID:
+    """The same whoever asks."""
+    return uuid5(tenant_id, "default calendar")
+
+
+def default_calendar(tenant_id: UUID, *, now: datetime) -> Calendar:
+    """Monday to Friday, 09:00-12:00 and 13:30-18:00 in China."""
+    hours = (Hours("09:00", "12:00"), Hours("13:30", "18:00"))
+    return Calendar(
+        id=default_calendar_id(tenant_id),
+        display_name="标准工作时间",
+        time_zone="Asia/Shanghai",
+        weekly=tuple(DayHours(weekday, hours) for weekday in list(Weekday)[:5]),
+        create_time=now,
+        update_time=now,
+        is_default=True,
+    )
+
+
+def _intervals(name: str, hours: tuple[Hours, ...]) -> DayIntervals:
+    """The hours of one day in minutes, in their order."""
+    found = []
+    for number, each in enumerate(hours):
+        field = f"{name}[{number}]"
+        interval = LocalInterval(_minutes(f"{field}.opens", each.opens), _minutes(f"{field}.closes", each.closes))
+        if interval.opens >= interval.closes:
+            raise _invalid(field, "half_open", f"{each} must open before it closes")
+        found.append((interval, field, each))
+    found.sort(key=lambda one: one[0])
+    for (earlier, _, first), (later, field, second) in pairwise(found):
         if later.opens < earlier.closes:
-            raise _invalid(f"{name}[{hours.index(later)}]", "no_overlap", f"{later} overlaps {earlier}")
+            raise _invalid(field, "no_overlap", f"{second} overlaps {first}")
+    return tuple(interval for interval, _, _ in found)
 
 
-def _text_of(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def _minutes(name: str, text: str) -> int:
+    """Minutes from midnight of `HH:MM`, 00:00 to 24:00."""
+    match = _TIME_OF_DAY.fullmatch(text)
+    minutes = int(match[1]) * 60 + int(match[2]) if match else MINUTES_A_DAY + 1
+    if minutes > MINUTES_A_DAY:
+        raise _invalid(name, "time_of_day", f"{text!r} is not a time from 00:00 to 24:00")
+    return minutes
 
 
 def _invalid(name: str, rule: str, detail: str) -> InvalidArgument:

@@ -1,6 +1,7 @@
 """Every SELECT on calendars. They serve everybody, so every scope sees them all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,10 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import Integer, Select, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, bindparam, select
 
-from crm_service_desk.calendars.model import Calendar
+from crm_service_desk.calendars.model import Calendar, DatedException, DayHours, Hours, Weekday
 from crm_service_desk.calendars.tables import calendar_versions, calendars
-from crm_service_desk.calendars.tenant_calendar import TenantCalendar, hours_from
 
 COLUMNS = [column for column in calendars.c if column.name != "tenant_id"]
 
@@ -29,12 +28,12 @@ def calendar_by_id() -> Select[Any]:
 
 
 @statement
-def versions_of_calendar() -> Select[Any]:
+def calendar_in_version() -> Select[Any]:
     table = calendar_versions
     return select(*(column for column in table.c if column.name != "tenant_id")).where(
         table.c.tenant_id == bindparam("tenant_id"),
         table.c.id == bindparam("id"),
-        table.c.version == any_(bindparam("versions", type_=ARRAY(Integer))),
+        table.c.version == bindparam("version"),
     )
 
 
@@ -64,25 +63,32 @@ LISTING = Listing(
 )
 
 
-async def get_calendar(reader: Reader, id: UUID, version: int = 0) -> TenantCalendar:
+async def find_calendar(reader: Reader, id: UUID) -> Calendar | None:
+    """The calendar as it is now, if there is one."""
+    row = await reader.one(calendar_by_id(), id=id)
+    return None if row is None else calendar_from(row)
+
+
+async def get_calendar(reader: Reader, id: UUID, version: int = 0) -> Calendar:
     """The calendar as it is now, or as it was in a version; NotFound when there is none."""
     if version:
-        rows = await reader.all(versions_of_calendar(), id=id, versions=[version])
+        row = await reader.one(calendar_in_version(), id=id, version=version)
     else:
-        rows = await reader.all(calendar_by_id(), id=id)
-    if not rows:
+        row = await reader.one(calendar_by_id(), id=id)
+    if row is None:
         raise NotFound("the calendar, or this version of it, does not exist", reason="CALENDAR_NOT_FOUND")
-    return calendar_from(rows[0])
+    return calendar_from(row)
 
 
-async def get_versions(reader: Reader, id: UUID, versions: Iterable[int]) -> dict[int, Calendar]:
-    """The hours that some versions of a calendar had, by version."""
-    rows = await reader.all(versions_of_calendar(), id=id, versions=list(set(versions)))
-    return {row["version"]: calendar_from(row).calendar for row in rows}
-
-
-def calendar_from(row: Record) -> TenantCalendar:
+def calendar_from(row: Record) -> Calendar:
     """The entity that a row of `COLUMNS` holds."""
-    values = dict(row)
-    hours = hours_from(values.pop("time_zone"), values.pop("weekly"), values.pop("exceptions"))
-    return TenantCalendar(calendar=hours, **values)
+    weekly = tuple(DayHours(Weekday(each["weekday"]), hours_from(each["hours"])) for each in row["weekly"])
+    exceptions = tuple(
+        DatedException(date.fromisoformat(each["local_date"]), hours_from(each["hours"])) for each in row["exceptions"]
+    )
+    return Calendar(**dict(row) | {"weekly": weekly, "exceptions": exceptions})
+
+
+def hours_from(stored: Iterable[Mapping[str, str]]) -> tuple[Hours, ...]:
+    """Hours back from their JSON."""
+    return tuple(Hours(**each) for each in stored)

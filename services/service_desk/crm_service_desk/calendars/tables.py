@@ -14,9 +14,9 @@ def _columns() -> list[Column[Any]]:
         Column("id", Uuid, nullable=False),
         Column("display_name", Text, nullable=False),
         Column("time_zone", Text, nullable=False),
-        # Seven lists of [opens, closes] in minutes from midnight, Monday first.
+        # A list of {weekday, hours: [{opens, closes}]}.
         Column("weekly", JSONB, nullable=False),
-        # A list of [ISO date, list of [opens, closes]].
+        # A list of {local_date, hours: [{opens, closes}]}.
         Column("exceptions", JSONB, nullable=False),
         Column("is_default", Boolean, nullable=False),
         *versioned_columns(),

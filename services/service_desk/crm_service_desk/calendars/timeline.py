@@ -1,4 +1,4 @@
-"""A calendar laid out on the line of instants, so that years are measured by adding up months.
+"""Business hours laid out on the line of instants, so that years are measured by adding up months.
 
 Instants are whole microseconds since 1970-01-01T00:00Z. The line is cut into blocks of 28 days; a block
 knows its business intervals and their sum, so a due time ten years ahead adds 130 numbers.
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from crm_kit.errors import InvalidArgument, invalid_field
 
-from crm_service_desk.calendars.model import MINUTES_A_DAY, Calendar, zone_of
+from crm_service_desk.calendars.business_hours import MINUTES_A_DAY, BusinessHours
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -65,13 +65,13 @@ class _Block:
 
 
 class Timeline:
-    """Measures business time of one calendar. Blocks are made when first needed."""
+    """Measures business time. Blocks are made when first needed."""
 
-    __slots__ = ("_blocks", "_calendar", "_totals", "_zone")
+    __slots__ = ("_blocks", "_hours", "_totals", "_zone")
 
-    def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
-        self._zone = zone_of(calendar.time_zone)
+    def __init__(self, hours: BusinessHours) -> None:
+        self._hours = hours
+        self._zone = hours.zone
         self._blocks: dict[int, _Block] = {}
         self._totals: dict[int, int] = {}
 
@@ -142,7 +142,7 @@ class Timeline:
     def day_spans(self, day: date) -> list[tuple[int, int]]:
         """One local date's hours as instants; those emptied by a shift of the clock drop out."""
         spans = []
-        for interval in self._calendar.hours_on(day):
+        for interval in self._hours.hours_on(day):
             span = (self.instant_of(day, interval.opens), self.instant_of(day, interval.closes))
             if span[0] < span[1]:
                 spans.append(span)
@@ -184,9 +184,9 @@ class Timeline:
     def _ended(self, number: int) -> bool:
         """Whether no business time can follow the start of the block."""
         first = _EPOCH_ORDINAL + number * _BLOCK_DAYS - _MARGIN_DAYS
-        last_exception = self._calendar.last_exception
+        last_exception = self._hours.last_exception
         more_exceptions = last_exception is not None and last_exception.toordinal() >= first
-        return first > _LAST_ORDINAL or not (self._calendar.opens_weekly or more_exceptions)
+        return first > _LAST_ORDINAL or not (self._hours.opens_weekly or more_exceptions)
 
     def _too_little(self, start: int) -> InvalidArgument:
         return invalid_field(
@@ -210,6 +210,6 @@ def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=64)
-def timeline_of(calendar: Calendar) -> Timeline:
-    """The timeline of a calendar, kept while the calendar is in use."""
-    return Timeline(calendar)
+def timeline_of(hours: BusinessHours) -> Timeline:
+    """The timeline of some business hours, kept while they are in use."""
+    return Timeline(hours)

@@ -2,32 +2,25 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 from crm.service_desk.v1 import calendars_pb2 as pb
+from crm.service_desk.v1 import events_pb2
 from crm_kit.errors import invalid_field
 from crm_kit.etags import etag_of
-from crm_kit.wire import Fields, same, timestamp
-from google.protobuf.field_mask_pb2 import FieldMask
+from crm_kit.wire import EnumNames, Fields, same, timestamp
 
-from crm_service_desk.calendars.model import Calendar, DatedException, LocalInterval, parse_time_of_day
-from crm_service_desk.calendars.tenant_calendar import TenantCalendar
+from crm_service_desk.calendars.business_hours import BusinessHours
+from crm_service_desk.calendars.model import Calendar, DatedException, DayHours, Hours, Weekday, business_hours
 
-
-def hours_from(values: Iterable[pb.Hours]) -> tuple[LocalInterval, ...]:
-    return tuple(LocalInterval(parse_time_of_day(each.opens), parse_time_of_day(each.closes)) for each in values)
+WEEKDAYS = EnumNames(pb.DayHours.Weekday, "WEEKDAY_", Weekday)
 
 
-def weekly_from(values: Iterable[pb.DayHours]) -> tuple[tuple[LocalInterval, ...], ...]:
-    days: dict[int, tuple[LocalInterval, ...]] = {}
-    for number, each in enumerate(values):
-        if each.weekday in days:
-            name = pb.DayHours.Weekday.Name(each.weekday).removeprefix("WEEKDAY_")
-            raise invalid_field(
-                f"calendar.weekly[{number}].weekday", "unique", f"{name} is given twice", reason="CALENDAR_INVALID"
-            )
-        days[each.weekday] = hours_from(each.hours)
-    return tuple(days.get(weekday, ()) for weekday in range(1, 8))
+def hours_from(values: Iterable[pb.Hours]) -> tuple[Hours, ...]:
+    return tuple(Hours(each.opens, each.closes) for each in values)
+
+
+def weekly_from(values: Iterable[pb.DayHours]) -> tuple[DayHours, ...]:
+    return tuple(DayHours(WEEKDAYS.entity(each.weekday), hours_from(each.hours)) for each in values)
 
 
 def exceptions_from(values: Iterable[pb.DatedException]) -> tuple[DatedException, ...]:
@@ -41,43 +34,29 @@ def date_from(text: str, field: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise invalid_field(field, "date", f"{text} is no date", reason="CALENDAR_INVALID") from None
+        raise invalid_field(field, "date", f"{text} is not a date", reason="CALENDAR_INVALID") from None
 
 
-# What a caller may set; the last three make the hours, which are checked together.
-CHANGEABLE = Fields(display_name=same, time_zone=same, weekly=weekly_from, exceptions=exceptions_from)
+# What a caller may set.
+FIELDS = Fields(display_name=same, time_zone=same, weekly=weekly_from, exceptions=exceptions_from)
 
 
-def calendar_from(message: pb.Calendar) -> Calendar:
+def business_hours_from(message: pb.Calendar) -> BusinessHours:
     """The hours of a calendar given whole; InvalidArgument CALENDAR_INVALID naming what is wrong."""
-    return Calendar(message.time_zone, weekly_from(message.weekly), exceptions_from(message.exceptions))
+    return business_hours(message.time_zone, weekly_from(message.weekly), exceptions_from(message.exceptions))
 
 
-def changes_from(message: pb.Calendar, mask: FieldMask, now: Calendar) -> dict[str, Any]:
-    """The new values of an entity's fields, where `now` gives those of the hours that are not changed."""
-    values = CHANGEABLE.masked(message, mask)
-    hours = Calendar(
-        values.pop("time_zone", now.time_zone),
-        values.pop("weekly", now.weekly),
-        values.pop("exceptions", now.exceptions),
-    )
-    return values | {"calendar": hours}
-
-
-def calendar_to_pb(calendar: TenantCalendar) -> pb.Calendar:
-    hours = calendar.calendar
+def calendar_to_pb(calendar: Calendar) -> pb.Calendar:
     return pb.Calendar(
         id=str(calendar.id),
         display_name=calendar.display_name,
-        time_zone=hours.time_zone,
+        time_zone=calendar.time_zone,
         weekly=[
-            pb.DayHours(weekday=pb.DayHours.Weekday.values()[number], hours=hours_to_pb(day))
-            for number, day in enumerate(hours.weekly, 1)
-            if day
+            pb.DayHours(weekday=WEEKDAYS.wire(each.weekday), hours=hours_to_pb(each.hours)) for each in calendar.weekly
         ],
         exceptions=[
-            pb.DatedException(local_date=each.date.isoformat(), hours=hours_to_pb(each.hours))
-            for each in hours.exceptions
+            pb.DatedException(local_date=each.local_date.isoformat(), hours=hours_to_pb(each.hours))
+            for each in calendar.exceptions
         ],
         is_default=calendar.is_default,
         version=calendar.version,
@@ -87,6 +66,13 @@ def calendar_to_pb(calendar: TenantCalendar) -> pb.Calendar:
     )
 
 
-def hours_to_pb(hours: Iterable[LocalInterval]) -> list[pb.Hours]:
-    pairs = (str(each).split("-") for each in hours)
-    return [pb.Hours(opens=opens, closes=closes) for opens, closes in pairs]
+def hours_to_pb(hours: Iterable[Hours]) -> list[pb.Hours]:
+    return [pb.Hours(opens=each.opens, closes=each.closes) for each in hours]
+
+
+def calendar_created(calendar: Calendar) -> events_pb2.CalendarCreated:
+    return events_pb2.CalendarCreated(calendar=calendar_to_pb(calendar))
+
+
+def calendar_updated(calendar: Calendar, changed_fields: Iterable[str]) -> events_pb2.CalendarUpdated:
+    return events_pb2.CalendarUpdated(calendar=calendar_to_pb(calendar), changed_fields=changed_fields)

@@ -1,339 +1,201 @@
 """Every command on cases. Each function is one transaction's work."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
-from crm_kit.errors import invalid_field
 from crm_kit.etags import check_etag
 from crm_kit.ids import new_id
-from google.protobuf.message import Message
 
-from crm_service_desk.accounts.queries import find_account
-from crm_service_desk.accounts.reference import AccountReference
-from crm_service_desk.accounts.wire import AccountBook
-from crm_service_desk.calendars.model import zone_of
+from crm_service_desk.accounts.client import CustomerClient
+from crm_service_desk.accounts.queries import find_value_tier
+from crm_service_desk.calendars.model import default_calendar_id
 from crm_service_desk.calendars.queries import get_calendar
-from crm_service_desk.calendars.tenant_calendar import default_calendar_id
-from crm_service_desk.cases.case_file import DECISIVE, FINISHED, CaseFile, policy_in_force
-from crm_service_desk.cases.model import (
-    Case,
-    CaseKind,
-    CaseMove,
-    CaseState,
-    Channel,
-    case_number,
-    create_case,
-    priority_of,
-)
+from crm_service_desk.cases import wire
+from crm_service_desk.cases.log import CaseEvent
+from crm_service_desk.cases.model import Case, CaseMove, Medium, case_number
 from crm_service_desk.cases.queries import get_case, get_log
-from crm_service_desk.cases.wire import (
-    case_changed,
-    case_closed,
-    case_opened,
-    case_reopened,
-    case_replied,
-    case_resolved,
-)
-from crm_service_desk.cases.writing import next_number, told_fields, write, write_new
-from crm_service_desk.service_levels.model import CaseEvent, CaseEventKind, PauseReason
+from crm_service_desk.cases.wire import Announce
+from crm_service_desk.cases.writing import insert_case, next_number, save, told_fields
+from crm_service_desk.classification import priority_of
+from crm_service_desk.service_levels.conditions import choose
+from crm_service_desk.service_levels.model import NOTHING_PROMISED, ServiceLevel, ServiceLevelPolicy
 from crm_service_desk.service_levels.queries import get_service_levels
-from crm_service_desk.service_levels.service_level import NOTHING_PROMISED, ServiceLevel, choose, stored_policy
-
-UNWORKED = (CaseState.NEW, CaseState.REOPENED)
-Act = Callable[[Case], CaseMove]
-Announce = Callable[[CaseFile, datetime], Message]
 
 
-async def open_case(
-    work: UnitOfWork, accounts: AccountBook, *, kind: CaseKind, title: str, values: dict[str, Any]
-) -> CaseFile:
-    """Create a case from the values of its other fields; what is promised for it starts now."""
-    tier, account_id, assignee_id = None, values["account_id"], values["assignee_id"]
-    if account_id is not None:
-        tier = (await accounts.account(work, account_id, field="case.account_id")).value_tier
+class Act(Protocol):
+    """A move of a case, made by somebody at some time."""
+
+    def __call__(self, case: Case, /, *, now: datetime, actor_id: UUID) -> CaseMove: ...
+
+
+async def create_case(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Case:
+    """Create a case from the values of its fields; its clocks start now."""
+    if values["account_id"]:
+        await customer.require_account(work, values["account_id"], field="case.account_id")
+    assignee_id = values["assignee_id"]
     team_id = await owner_team(work, assignee_id, field="case.assignee_id") if assignee_id else None
-    draft = CaseFile(
+    draft = Case(
         id=new_id(),
         number="",
-        kind=kind,
-        title=title,
-        state=CaseState.NEW,
         creator_id=work.actor.user_id,
         calendar_id=default_calendar_id(work.tenant_id),
-        calendar_version=0,
-        first_policy={},
         create_time=work.now,
         update_time=work.now,
         priority=priority_of(values["impact"], values["urgency"]),
         assignee_team_id=team_id,
         **values,
     )
-    draft = promised(draft, await level_for(work, draft, tier))
+    level = await level_for(work, draft)
+    draft = replace(on_level(work, draft, level), first_policy=policy_of(level))
     calendar = await get_calendar(work, draft.calendar_id)
-    year = work.now.astimezone(zone_of(calendar.calendar.time_zone)).year
+    year = work.now.astimezone(calendar.business_hours.zone).year
     draft = replace(draft, number=case_number(year, await next_number(work, year)))
-    me = actor(work)
-    move = create_case(str(draft.id), kind, now=work.now, impact=draft.impact, urgency=draft.urgency, actor_id=me)
-    if assignee_id:
-        move = then(move, lambda case: case.open(now=work.now, actor_id=me))
-    case = draft.after(move).counted(move.events, calendar.calendar, calendar_version=calendar.version, now=work.now)
-    write_new(work, case, move.events, case_opened(case, work.now))
-    return case
+    move = draft.created(now=work.now, actor_id=work.actor.user_id)
+    return insert_case(work, move.case.counted(move.events, calendar, now=work.now), move.events)
 
 
 async def update_case(
-    work: UnitOfWork, accounts: AccountBook, id: UUID, values: dict[str, Any], *, etag: str = ""
-) -> CaseFile:
+    work: UnitOfWork, customer: CustomerClient, id: UUID, values: dict[str, Any], *, etag: str = ""
+) -> Case:
     """Change some fields of a case; what decides its service level may change what is promised."""
-    account = None
-    if values.get("account_id") is not None:
-        account = await accounts.account(work, values["account_id"], field="case.account_id")
+    if values.get("account_id"):
+        await customer.require_account(work, values["account_id"], field="case.account_id")
     before = await get_case(work, id)
     check_etag(etag, before.version)
-    impact, urgency = values.pop("impact", before.impact), values.pop("urgency", before.urgency)
-    changed = replace(before, **values)
-    move = CaseMove(changed.case, ())
-    if (impact, urgency) != (before.impact, before.urgency):
-        move = changed.case.set_priority(impact, urgency, None, now=work.now, actor_id=actor(work))
-    after = changed.after(move)
-    if after == before:
-        return before
-    events: list[CaseEvent] = []
-    if before.state not in FINISHED and any(getattr(before, name) != getattr(after, name) for name in DECISIVE):
-        after, events = await promise_anew(work, before, after, account)
-    return await finish(work, before, after, events, "UPDATED", changed_from(before))
+    after = before.update(values)
+    if not after.may_change_level(before):
+        return await save_move(work, before, CaseMove(after), updated(before))
+    log = await get_log(work, id)
+    level = await level_for(work, after)
+    after = on_level(work, after, level)
+    move = after.promise(policy_of(level), log, now=work.now, actor_id=work.actor.user_id)
+    return await save_move(work, before, move, updated(before), log=log)
 
 
-async def assign_case(work: UnitOfWork, id: UUID, assignee_id: UUID | None, *, etag: str = "") -> CaseFile:
-    """Give a case to a user, or to nobody."""
+async def assign_case(work: UnitOfWork, id: UUID, assignee_id: UUID | None, *, etag: str = "") -> Case:
+    """Assign a case to a user, or to nobody."""
     team_id = await owner_team(work, assignee_id, field="assignee_id") if assignee_id else None
-    before = await get_case(work, id)
-    check_etag(etag, before.version)
-    case = replace(before, assignee_id=assignee_id, assignee_team_id=team_id)
-    move = opened_if_unworked(case.case, work) if assignee_id else CaseMove(case.case, ())
-    after = case.after(move)
-    if after == before:
-        return before
-    return await finish(work, before, after, move.events, "ASSIGNED", changed_from(before))
+    assign = partial(Case.assign, assignee_id=assignee_id, team_id=team_id)
+    return await move_case(work, id, assign, wire.assigned, etag=etag)
 
 
-async def take_into_work(work: UnitOfWork, id: UUID, *, etag: str = "") -> CaseFile:
+async def open_case(work: UnitOfWork, id: UUID, *, etag: str = "") -> Case:
     """Take a case into work, or back from waiting."""
-    return await move_case(work, id, lambda case: case.open(now=work.now, actor_id=actor(work)), "OPENED", etag=etag)
+    return await move_case(work, id, Case.open, wire.opened, etag=etag)
 
 
 async def reply_to_customer(
-    work: UnitOfWork, id: UUID, text: str, *, channel: Channel, reached: bool, etag: str = ""
-) -> CaseFile:
-    """Record what was said to the customer; only what reached them is a reply."""
-
-    def reply(case: Case) -> CaseMove:
-        said = case.reply(now=work.now, actor_id=actor(work), channel=channel, reached=reached)
-        said = worded(said, text if reached else f"({said.events[0].detail}) {text}")
-        return then(said, lambda spoken: opened_if_unworked(spoken, work)) if reached else said
-
+    work: UnitOfWork, id: UUID, text: str, *, medium: Medium, reached: bool, etag: str = ""
+) -> Case:
+    """Record what was said to the customer; what did not reach them is not a reply but a note."""
     if not reached:
-        return await move_case(work, id, reply, "NOTED", etag=etag)
-    return await move_case(
-        work, id, reply, "REPLIED", etag=etag, announce=lambda case, now: case_replied(case, now, text)
-    )
+        return await add_note(work, id, f"(not delivered) {text}", etag=etag)
+    reply = partial(Case.reply, text=text, medium=medium)
+    return await move_case(work, id, reply, wire.replied(text), etag=etag)
 
 
 async def record_customer_message(
-    work: UnitOfWork, id: UUID, text: str, *, sent: datetime, contact_id: UUID | None, etag: str = ""
-) -> CaseFile:
+    work: UnitOfWork, id: UUID, text: str, *, send_time: datetime, contact_id: UUID | None, etag: str = ""
+) -> Case:
     """Record a message of the customer at the time they sent it."""
     before = await get_case(work, id)
-    if not before.create_time <= sent <= work.now:
-        raise invalid_field("send_time", "range", "must not be before the case was created nor in the future")
-    waits_since = await waiting_since(work, before)
-    speaker = contact_id or before.contact_id
-
-    def receive(case: Case) -> CaseMove:
-        told = case.customer_message(sent=sent, contact_id=str(speaker or ""))
-        if waits_since is not None and sent < waits_since:
-            # It crossed our decision to wait, and so ends the waiting where it began.
-            message, opened = told.events
-            resumed = CaseEvent(waits_since, CaseEventKind.RESUMED, PauseReason.CUSTOMER, actor_id=message.actor_id)
-            told = CaseMove(told.case, (message, resumed, replace(opened, at=waits_since)))
-        return worded(told, text)
-
-    return await move_case(work, id, receive, "CUSTOMER_MESSAGE_RECORDED", etag=etag)
+    check_etag(etag, before.version)
+    log = await get_log(work, id)
+    move = before.record_customer_message(text, log, send_time=send_time, now=work.now, contact_id=contact_id)
+    return await save_move(work, before, move, wire.customer_message_recorded(text), log=log)
 
 
-async def add_note(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
+async def add_note(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> Case:
     """Add an internal note."""
-    return await move_case(
-        work, id, lambda case: worded(case.note(now=work.now, actor_id=actor(work)), text), "NOTED", etag=etag
-    )
+    return await move_case(work, id, partial(Case.note, text=text), wire.note_added, etag=etag)
 
 
-async def wait_for_customer(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
-    """Give the ball to the customer."""
-    return await move_case(
-        work,
-        id,
-        lambda case: worded(case.wait_for_customer(now=work.now, actor_id=actor(work)), text, last=True),
-        "WAITING",
-        etag=etag,
-    )
+async def wait_for_customer(work: UnitOfWork, id: UUID, text: str | None, *, etag: str = "") -> Case:
+    """Wait for the customer; `text` says what for."""
+    wait = partial(Case.wait_for_customer, text=text)
+    return await move_case(work, id, wait, wire.waiting_for_customer, etag=etag)
 
 
-async def wait_for_third_party(work: UnitOfWork, id: UUID, text: str, *, etag: str = "") -> CaseFile:
-    """Give the ball to a third party."""
-    return await move_case(
-        work,
-        id,
-        lambda case: worded(case.wait_for_third_party(now=work.now, actor_id=actor(work)), text, last=True),
-        "WAITING",
-        etag=etag,
-    )
+async def wait_for_third_party(work: UnitOfWork, id: UUID, text: str | None, *, etag: str = "") -> Case:
+    """Wait for a third party; `text` says whom and what for."""
+    wait = partial(Case.wait_for_third_party, text=text)
+    return await move_case(work, id, wait, wire.waiting_for_third_party, etag=etag)
 
 
-async def resolve_case(work: UnitOfWork, id: UUID, resolution: str, *, etag: str = "") -> CaseFile:
-    """Say that the work is done."""
-    return await move_case(
-        work,
-        id,
-        lambda case: case.resolve(resolution, now=work.now, actor_id=actor(work)),
-        "RESOLVED",
-        etag=etag,
-        announce=case_resolved,
-    )
+async def resolve_case(work: UnitOfWork, id: UUID, resolution: str, *, etag: str = "") -> Case:
+    """Resolve a case: the work is done."""
+    return await move_case(work, id, partial(Case.resolve, resolution=resolution), wire.resolved, etag=etag)
 
 
-async def close_case(work: UnitOfWork, id: UUID, *, etag: str = "") -> CaseFile:
+async def close_case(work: UnitOfWork, id: UUID, *, etag: str = "") -> Case:
     """Close a resolved case."""
-    return await move_case(
-        work,
-        id,
-        lambda case: case.close(now=work.now, actor_id=actor(work)),
-        "CLOSED",
-        etag=etag,
-        announce=case_closed,
-    )
+    return await move_case(work, id, Case.close, wire.closed, etag=etag)
 
 
-async def reopen_case(work: UnitOfWork, id: UUID, cause: str, *, window: timedelta, etag: str = "") -> CaseFile:
-    """Take a resolved or closed case up again, within the window."""
-    return await move_case(
-        work,
-        id,
-        lambda case: case.reopen(cause, now=work.now, actor_id=actor(work), window=window),
-        "REOPENED",
-        etag=etag,
-        announce=case_reopened,
-    )
+async def reopen_case(work: UnitOfWork, id: UUID, cause: str, *, window: timedelta, etag: str = "") -> Case:
+    """Reopen a resolved or closed case, within the window."""
+    reopen = partial(Case.reopen, cause=cause, window=window)
+    return await move_case(work, id, reopen, wire.reopened, etag=etag)
 
 
-async def cancel_case(work: UnitOfWork, id: UUID, cause: str, *, etag: str = "") -> CaseFile:
+async def cancel_case(work: UnitOfWork, id: UUID, cause: str, *, etag: str = "") -> Case:
     """Cancel a case."""
-    return await move_case(
-        work, id, lambda case: case.cancel(cause, now=work.now, actor_id=actor(work)), "CANCELLED", etag=etag
-    )
+    return await move_case(work, id, partial(Case.cancel, cause=cause), wire.cancelled, etag=etag)
 
 
 # --- what they share
 
 
-async def move_case(
-    work: UnitOfWork, id: UUID, act: Act, action: str, *, etag: str = "", announce: Announce | None = None
-) -> CaseFile:
+async def move_case(work: UnitOfWork, id: UUID, act: Act, announce: Announce, *, etag: str = "") -> Case:
     """Let a rule move the case, and write what came of it."""
     before = await get_case(work, id)
     check_etag(etag, before.version)
-    move = act(before.case)
-    return await finish(work, before, before.after(move), move.events, action, announce or changed_from(before))
+    return await save_move(work, before, act(before, now=work.now, actor_id=work.actor.user_id), announce)
 
 
-async def finish(
-    work: UnitOfWork,
-    before: CaseFile,
-    after: CaseFile,
-    events: list[CaseEvent] | tuple[CaseEvent, ...],
-    action: str,
-    announce: Announce,
-) -> CaseFile:
-    """Count the clocks anew and write the changed case."""
-    log = [*await get_log(work, before.id), *events]
-    calendar = await get_calendar(work, after.calendar_id)
-    after = after.counted(log, calendar.calendar, calendar_version=calendar.version, now=work.now)
-    after = replace(after, version=before.version + 1, update_time=work.now)
-    write(work, before, after, announce(after, work.now), action=action, events=events)
-    return after
+async def save_move(
+    work: UnitOfWork, before: Case, move: CaseMove, announce: Announce, *, log: Sequence[CaseEvent] | None = None
+) -> Case:
+    """Count the clocks anew and write the moved case; nothing is written when nothing moved.
+
+    `log` is the case's log before the move, where it has been read already.
+    """
+    if move.case == before:
+        return before
+    if log is None:
+        log = await get_log(work, before.id)
+    after = await counted(work, move.case, [*log, *move.events])
+    return save(work, before, after, announce, events=move.events)
 
 
-def changed_from(before: CaseFile) -> Announce:
-    """The event of a change that has none of its own."""
-    return lambda case, now: case_changed(case, now, told_fields(before, case))
+async def counted(work: UnitOfWork, case: Case, log: Sequence[CaseEvent]) -> Case:
+    """The case with its clocks counted anew by its calendar as it is now."""
+    calendar = await get_calendar(work, case.calendar_id)
+    return case.counted(log, calendar, now=work.now)
 
 
-async def level_for(work: UnitOfWork, case: CaseFile, value_tier: str | None) -> ServiceLevel | None:
+def updated(before: Case) -> Announce:
+    """The event of changed fields, which are named as `before` had others."""
+    return lambda after: wire.updated(after, told_fields(before, after))
+
+
+async def level_for(work: UnitOfWork, case: Case) -> ServiceLevel | None:
     """The service level that takes the case."""
-    return choose(await get_service_levels(work), case.decisive_facts(value_tier))
+    tier = await find_value_tier(work, case.account_id) if case.account_id else None
+    return choose(await get_service_levels(work), case.conditions(tier))
 
 
-def promised(case: CaseFile, level: ServiceLevel | None) -> CaseFile:
-    """A new case with what the service level promises."""
-    policy = NOTHING_PROMISED if level is None else level.policy
-    return replace(on_level(case, level), first_policy=stored_policy(policy))
+def on_level(work: UnitOfWork, case: Case, level: ServiceLevel | None) -> Case:
+    """The case under the service level that applies."""
+    return case.on_level(level, default_calendar_id=default_calendar_id(work.tenant_id))
 
 
-def on_level(case: CaseFile, level: ServiceLevel | None) -> CaseFile:
-    if level is None:
-        return replace(case, service_level_id=None)
-    return replace(case, service_level_id=level.id, calendar_id=level.calendar_id or case.calendar_id)
-
-
-async def promise_anew(
-    work: UnitOfWork, before: CaseFile, after: CaseFile, account: AccountReference | None
-) -> tuple[CaseFile, list[CaseEvent]]:
-    """What is promised after a change of what decides it, and the line of the log that says so."""
-    if account is None and after.account_id:
-        account = await find_account(work, after.account_id)
-    level = await level_for(work, after, account.value_tier if account else None)
-    policy = NOTHING_PROMISED if level is None else level.policy
-    after = on_level(replace(after, calendar_id=default_calendar_id(work.tenant_id)), level)
-    if policy == policy_in_force(before.first_policy, await get_log(work, before.id)):
-        return after, []
-    event = CaseEvent(
-        work.now, CaseEventKind.POLICY_CHANGED, policy=policy, actor_id=actor(work), detail=after.priority
-    )
-    return replace(after, event_count=after.event_count + 1), [event]
-
-
-async def waiting_since(work: UnitOfWork, case: CaseFile) -> datetime | None:
-    """When waiting for the customer began, if the case does."""
-    if case.state is not CaseState.WAITING_CUSTOMER:
-        return None
-    log = await get_log(work, case.id)
-    return max(each.at for each in log if each.pause_reason is PauseReason.CUSTOMER)
-
-
-def then(move: CaseMove, act: Act) -> CaseMove:
-    """One move after another, as one."""
-    further = act(move.case)
-    return CaseMove(further.case, (*move.events, *further.events))
-
-
-def worded(move: CaseMove, text: str, *, last: bool = False) -> CaseMove:
-    """The move with the words that belong to its first event, or its last."""
-    events = list(move.events)
-    index = len(events) - 1 if last else 0
-    events[index] = replace(events[index], detail=text)
-    return CaseMove(move.case, tuple(events))
-
-
-def opened_if_unworked(case: Case, work: UnitOfWork) -> CaseMove:
-    if case.state not in UNWORKED:
-        return CaseMove(case, ())
-    return case.open(now=work.now, actor_id=actor(work))
-
-
-def actor(work: UnitOfWork) -> str:
-    return str(work.actor.user_id)
+def policy_of(level: ServiceLevel | None) -> ServiceLevelPolicy:
+    """What is promised; nothing when no service level applies."""
+    return level.policy if level else NOTHING_PROMISED

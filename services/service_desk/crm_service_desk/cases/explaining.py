@@ -2,22 +2,21 @@
 
 from crm_kit.database.work import Reader
 
-from crm_service_desk.calendars.queries import get_versions
-from crm_service_desk.cases.case_file import CaseFile
-from crm_service_desk.cases.milestones import KeptMilestone
+from crm_service_desk.calendars.queries import get_calendar
+from crm_service_desk.cases.log import facts_of
+from crm_service_desk.cases.model import Case
 from crm_service_desk.cases.queries import get_log
 from crm_service_desk.service_levels.clock import evaluate
-from crm_service_desk.service_levels.model import Milestone
-from crm_service_desk.service_levels.service_level import policy_from
+from crm_service_desk.service_levels.milestones import CountedMilestone, Milestone
 
 
-async def explain(reader: Reader, case: CaseFile) -> list[tuple[KeptMilestone, Milestone]]:
-    """Each milestone as it is kept, and as the replay at the reader's time counts it."""
-    log = await get_log(reader, case.id)
-    policy = policy_from(case.first_policy)
+async def explain(reader: Reader, case: Case) -> list[tuple[Milestone, CountedMilestone]]:
+    """Each milestone as it is shown, and as the replay counts it, both at the reader's time."""
+    facts = facts_of(await get_log(reader, case.id))
     explained = []
-    for kept in case.milestones:
-        calendars = await get_versions(reader, kept.calendar_id, [kept.calendar_version])
-        counted = evaluate(calendars[kept.calendar_version], policy, log, reader.now)
-        explained += [(kept, each) for each in counted if each.kind is kept.kind]
+    for shown in case.at(reader.now).milestones:
+        assert shown.calendar_id is not None
+        calendar = await get_calendar(reader, shown.calendar_id, shown.calendar_version)
+        counted = evaluate(calendar.business_hours, case.first_policy, facts, reader.now)
+        explained += [(shown, each) for each in counted if each.kind is shown.kind]
     return explained

@@ -1,25 +1,27 @@
 """A case: what a customer asks of us, from NEW to an answer that reached them."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any
+from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
 
-from crm_service_desk.service_levels.model import CaseEvent, CaseEventKind, PauseReason, ServiceLevelPolicy
-
-
-class CaseKind(StrEnum):
-    """What sort of request it is."""
-
-    INQUIRY = "INQUIRY"
-    COMPLAINT = "COMPLAINT"
-    REPAIR = "REPAIR"
-    RETURN_EXCHANGE = "RETURN_EXCHANGE"
-    SERVICE_REQUEST = "SERVICE_REQUEST"
-    SUGGESTION = "SUGGESTION"
-    PROCESS = "PROCESS"
+from crm_service_desk.calendars.model import Calendar
+from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
+from crm_service_desk.cases.milestones import keep
+from crm_service_desk.classification import CaseKind, Channel, Level, Priority, priority_of
+from crm_service_desk.service_levels.clock import evaluate
+from crm_service_desk.service_levels.milestones import Milestone
+from crm_service_desk.service_levels.model import (
+    NOTHING_PROMISED,
+    MilestoneKind,
+    PauseReason,
+    ServiceLevel,
+    ServiceLevelPolicy,
+)
 
 
 class CaseState(StrEnum):
@@ -33,27 +35,9 @@ class CaseState(StrEnum):
     CLOSED = "CLOSED"
     REOPENED = "REOPENED"
     CANCELLED = "CANCELLED"
-    MERGED = "MERGED"
 
 
-class Level(StrEnum):
-    """How much is hit (impact), or how soon it hurts (urgency)."""
-
-    HIGH = "HIGH"
-    MEDIUM = "MEDIUM"
-    LOW = "LOW"
-
-
-class Priority(StrEnum):
-    """From impact and urgency."""
-
-    CRITICAL = "CRITICAL"
-    HIGH = "HIGH"
-    MEDIUM = "MEDIUM"
-    LOW = "LOW"
-
-
-class Channel(StrEnum):
+class Medium(StrEnum):
     """How an agent's words reach the customer."""
 
     MESSAGE = "MESSAGE"
@@ -61,10 +45,10 @@ class Channel(StrEnum):
 
 
 _S = CaseState
-_IN_WORK = frozenset({_S.WAITING_CUSTOMER, _S.WAITING_THIRD_PARTY, _S.RESOLVED, _S.CANCELLED, _S.MERGED})
+_IN_WORK = frozenset({_S.WAITING_CUSTOMER, _S.WAITING_THIRD_PARTY, _S.RESOLVED, _S.CANCELLED})
 
-MOVES: dict[CaseState, frozenset[CaseState]] = {
-    _S.NEW: frozenset({_S.OPEN, _S.CANCELLED, _S.MERGED}),
+MOVES: Mapping[CaseState, frozenset[CaseState]] = {
+    _S.NEW: frozenset({_S.OPEN, _S.CANCELLED}),
     _S.OPEN: _IN_WORK,
     _S.WAITING_CUSTOMER: _IN_WORK - {_S.WAITING_CUSTOMER} | {_S.OPEN},
     _S.WAITING_THIRD_PARTY: _IN_WORK - {_S.WAITING_THIRD_PARTY} | {_S.OPEN},
@@ -72,8 +56,9 @@ MOVES: dict[CaseState, frozenset[CaseState]] = {
     _S.CLOSED: frozenset({_S.REOPENED}),
     _S.REOPENED: _IN_WORK | {_S.OPEN},
     _S.CANCELLED: frozenset(),
-    _S.MERGED: frozenset(),
 }
+UNWORKED = frozenset({_S.NEW, _S.REOPENED})
+FINISHED = frozenset({_S.RESOLVED, _S.CLOSED, _S.CANCELLED})
 
 _WAITS_FOR = {
     _S.WAITING_CUSTOMER: PauseReason.CUSTOMER,
@@ -82,231 +67,274 @@ _WAITS_FOR = {
 
 _ARRIVALS = {
     _S.OPEN: CaseEventKind.OPENED,
+    _S.WAITING_CUSTOMER: CaseEventKind.PAUSED,
+    _S.WAITING_THIRD_PARTY: CaseEventKind.PAUSED,
     _S.RESOLVED: CaseEventKind.RESOLVED,
     _S.CLOSED: CaseEventKind.CLOSED,
     _S.REOPENED: CaseEventKind.REOPENED,
     _S.CANCELLED: CaseEventKind.CANCELLED,
-    _S.MERGED: CaseEventKind.MERGED,
 }
 
-
-@dataclass(frozen=True, slots=True)
-class ComplaintHandling:
-    """What a complaint carries besides: the judgement, who answers for it, what will be done, who agreed."""
-
-    justified: bool | None = None
-    responsible_department: str = ""
-    handling_plan: str = ""
-    plan_approved_by: str = ""
-    plan_approve_time: datetime | None = None
+# What conditions of service levels can test.
+TESTED = ("kind", "priority", "impact", "urgency", "channel", "category")
+# What may bring a case to another service level when it changes.
+DECISIVE = ("impact", "urgency", "channel", "category", "account_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case. Every method that changes it returns a CaseMove and leaves this one as it was.
+    """Fields as in the contract. Every move returns a CaseMove and leaves this one as it was.
 
     A wrong move raises FailedPrecondition ILLEGAL_STATE naming the legal ones.
     """
 
-    id: str
+    id: UUID
+    number: str
     kind: CaseKind
-    state: CaseState
+    title: str
+    creator_id: UUID
+    calendar_id: UUID
     create_time: datetime
+    update_time: datetime
+    version: int = 1
+    state: CaseState = CaseState.NEW
+    description: str | None = None
+    account_id: UUID | None = None
+    contact_id: UUID | None = None
+    channel: Channel | None = None
+    category: str | None = None
     impact: Level = Level.MEDIUM
     urgency: Level = Level.MEDIUM
-    complaint: ComplaintHandling | None = None
-    resolution: str = ""
+    priority: Priority = Priority.MEDIUM
+    assignee_id: UUID | None = None
+    assignee_team_id: UUID | None = None
+    resolution: str | None = None
+    reply_time: datetime | None = None
     resolve_time: datetime | None = None
     close_time: datetime | None = None
     reopenings: int = 0
-    reply_time: datetime | None = None
-    merged_into_id: str = ""
+    service_level_id: UUID | None = None
+    milestones: tuple[Milestone, ...] = ()
+    tags: tuple[str, ...] = ()
+    first_response_due_time: datetime | None = None
+    resolution_due_time: datetime | None = None
+    breached: bool = False
+    # By which version of the calendar the running clocks were counted.
+    calendar_version: int = 0
+    # What was promised when it was created; what was promised since stands in its log.
+    first_policy: ServiceLevelPolicy = NOTHING_PROMISED
+    # How many lines its log has.
+    event_count: int = 0
 
-    @property
-    def priority(self) -> Priority:
-        return priority_of(self.impact, self.urgency)
+    # --- what is promised
 
-    def open(self, *, now: datetime, actor_id: str) -> "CaseMove":
+    def at(self, now: datetime) -> "Case":
+        """As it is shown at `now`: promises that have fallen due since it was written are broken."""
+        shown = tuple(each.at(now) for each in self.milestones)
+        return self if shown == self.milestones else replace(self, milestones=shown, breached=_is_breached(shown))
+
+    def counted(self, log: Iterable[CaseEvent], calendar: Calendar, *, now: datetime) -> "Case":
+        """With its milestones replayed from the whole log, as they stand at `now`."""
+        counted = evaluate(calendar.business_hours, self.first_policy, facts_of(log), now)
+        after = replace(self, milestones=keep(self.milestones, counted, calendar), calendar_version=calendar.version)
+        first_response, resolution = map(after.milestone, (MilestoneKind.FIRST_RESPONSE, MilestoneKind.RESOLUTION))
+        return replace(
+            after,
+            first_response_due_time=first_response.open_due_time if first_response else None,
+            resolution_due_time=resolution.open_due_time if resolution else None,
+            breached=_is_breached(after.milestones),
+        )
+
+    def milestone(self, kind: MilestoneKind) -> Milestone | None:
+        """The milestone of that kind, if one was promised."""
+        return next((each for each in self.milestones if each.kind is kind), None)
+
+    def warned(self, kind: MilestoneKind) -> "Case":
+        """With the warning of a milestone sent."""
+        milestones = tuple(replace(each, warned=True) if each.kind is kind else each for each in self.milestones)
+        return replace(self, milestones=milestones)
+
+    def conditions(self, value_tier: str | None) -> dict[str, object]:
+        """What conditions of service levels test; `value_tier` is that of its account."""
+        return {name: getattr(self, name) for name in TESTED} | {"value_tier": value_tier}
+
+    def on_level(self, level: ServiceLevel | None, *, default_calendar_id: UUID) -> "Case":
+        """With the service level that applies, and the calendar that this one counts by."""
+        return replace(
+            self,
+            service_level_id=level.id if level else None,
+            calendar_id=(level and level.calendar_id) or default_calendar_id,
+        )
+
+    def promise(
+        self, policy: ServiceLevelPolicy, log: Iterable[CaseEvent], *, now: datetime, actor_id: UUID
+    ) -> "CaseMove":
+        """Another promise than that of the log; none when it is the same."""
+        if policy == policy_in_force(self.first_policy, log):
+            return CaseMove(self)
+        return CaseMove(self).logged(
+            CaseEventKind.POLICY_CHANGED, now=now, actor_id=actor_id, policy=policy, text=self.priority
+        )
+
+    # --- what is known of it
+
+    def update(self, values: Mapping[str, Any]) -> "Case":
+        """With new values of some fields; a finished case keeps its impact and urgency: FailedPrecondition."""
+        after = replace(self, **values)
+        if (after.impact, after.urgency) == (self.impact, self.urgency):
+            return after
+        if self.state in FINISHED:
+            raise FailedPrecondition(f"the priority of a case that is {self.state} cannot be changed")
+        return replace(after, priority=priority_of(after.impact, after.urgency))
+
+    def may_change_level(self, before: "Case") -> bool:
+        """Whether it may have come to another service level by what has changed since `before`."""
+        changed = any(getattr(before, name) != getattr(self, name) for name in DECISIVE)
+        return changed and self.state not in FINISHED
+
+    # --- moves
+
+    def created(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """The first line of its log; one that has an assignee is OPEN at once."""
+        move = CaseMove(self).logged(CaseEventKind.CREATED, now=now, actor_id=actor_id)
+        return move.then(lambda case: case.open(now=now, actor_id=actor_id)) if self.assignee_id else move
+
+    def assign(self, assignee_id: UUID | None, team_id: UUID | None, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """Assigns it to a user, or to nobody. With an assignee, one that nobody works on is OPEN."""
+        case = replace(self, assignee_id=assignee_id, assignee_team_id=team_id)
+        return case.open_if_unworked(now=now, actor_id=actor_id) if assignee_id else CaseMove(case)
+
+    def open(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """Somebody works on it: from NEW, REOPENED, or back from waiting."""
-        return self._to(CaseState.OPEN, now, actor_id)
+        return self._to(CaseState.OPEN, now=now, actor_id=actor_id)
 
-    def wait_for_customer(self, *, now: datetime, actor_id: str) -> "CaseMove":
-        """The ball is with the customer until their message or `open`."""
-        return self._to(CaseState.WAITING_CUSTOMER, now, actor_id)
+    def open_if_unworked(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """OPEN if nobody works on it yet; nothing else changes."""
+        return self.open(now=now, actor_id=actor_id) if self.state in UNWORKED else CaseMove(self)
 
-    def wait_for_third_party(self, *, now: datetime, actor_id: str) -> "CaseMove":
-        """The ball is with a third party until `open`."""
-        return self._to(CaseState.WAITING_THIRD_PARTY, now, actor_id)
+    def wait_for_customer(self, text: str | None, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """Waits for the customer until their message or `open`; `text` says what for."""
+        return self._to(CaseState.WAITING_CUSTOMER, now=now, actor_id=actor_id, text=text)
 
-    def resolve(self, resolution: str, *, now: datetime, actor_id: str) -> "CaseMove":
+    def wait_for_third_party(self, text: str | None, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """Waits for a third party until `open`; `text` says whom and what for."""
+        return self._to(CaseState.WAITING_THIRD_PARTY, now=now, actor_id=actor_id, text=text)
+
+    def resolve(self, resolution: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """The work is done. InvalidArgument without a resolution."""
-        if not resolution.strip():
-            raise invalid_field("resolution", "required", "say how it was resolved")
-        move = self._to(CaseState.RESOLVED, now, actor_id, resolution)
-        return CaseMove(replace(move.case, resolution=resolution, resolve_time=now), move.events)
+        _check_said("resolution", resolution, "say how it was resolved")
+        move = self._to(CaseState.RESOLVED, now=now, actor_id=actor_id, text=resolution)
+        return move.changed(resolution=resolution, resolve_time=now)
 
-    def close(self, *, now: datetime, actor_id: str) -> "CaseMove":
+    def close(self, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """Nothing is left to do. A complaint needs a reply that reached the customer: COMPLAINT_WITHOUT_REPLY."""
-        move = self._to(CaseState.CLOSED, now, actor_id)
+        move = self._to(CaseState.CLOSED, now=now, actor_id=actor_id)
         if self.kind is CaseKind.COMPLAINT and self.reply_time is None:
             raise FailedPrecondition(
-                "a complaint closes only after a reply that reached the customer",
+                "a complaint can be closed only after a reply that reached the customer",
                 reason="COMPLAINT_WITHOUT_REPLY",
             )
-        return CaseMove(replace(move.case, close_time=now), move.events)
+        return move.changed(close_time=now)
 
-    def reopen(self, reason: str, *, now: datetime, actor_id: str, window: timedelta) -> "CaseMove":
+    def reopen(self, cause: str, *, now: datetime, actor_id: UUID, window: timedelta) -> "CaseMove":
         """Takes a resolved or closed case up again, within `window` of its resolution."""
-        if not reason.strip():
-            raise invalid_field("reason", "required", "say why it is taken up again")
-        move = self._to(CaseState.REOPENED, now, actor_id, reason)
+        _check_said("cause", cause, "say why it is reopened")
+        move = self._to(CaseState.REOPENED, now=now, actor_id=actor_id, text=cause)
         assert self.resolve_time is not None
         if now - self.resolve_time > window:
             raise FailedPrecondition(
-                f"a case can be reopened for {window} after its resolution at {self.resolve_time.isoformat()}; "
-                "create a new one that follows it"
+                f"it was resolved at {self.resolve_time.isoformat()}, more than {window.days} days ago: "
+                "create a new case instead"
             )
-        case = replace(move.case, resolve_time=None, close_time=None, reopenings=self.reopenings + 1)
-        return CaseMove(case, move.events)
+        return move.changed(resolve_time=None, close_time=None, reopenings=self.reopenings + 1)
 
-    def cancel(self, reason: str, *, now: datetime, actor_id: str) -> "CaseMove":
-        """It was not a request after all, or the customer took it back."""
-        if not reason.strip():
-            raise invalid_field("reason", "required", "say why it is cancelled")
-        return self._to(CaseState.CANCELLED, now, actor_id, reason)
+    def cancel(self, cause: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """It was not a request after all, or the customer withdrew it."""
+        _check_said("cause", cause, "say why it is cancelled")
+        return self._to(CaseState.CANCELLED, now=now, actor_id=actor_id, text=cause)
 
-    def merge_into(self, other_id: str, *, now: datetime, actor_id: str) -> "CaseMove":
-        """Another case carries on for this one."""
-        if other_id == self.id:
-            raise invalid_field("into_id", "other", "a case cannot be merged into itself")
-        move = self._to(CaseState.MERGED, now, actor_id, other_id)
-        return CaseMove(replace(move.case, merged_into_id=other_id), move.events)
+    def reply(self, text: str, *, medium: Medium, now: datetime, actor_id: UUID) -> "CaseMove":
+        """A message or a call that reached the customer; one that nobody works on is OPEN then."""
+        kind = CaseEventKind.CALL if medium is Medium.CALL else CaseEventKind.PUBLIC_REPLY
+        said = CaseMove(self).logged(kind, now=now, actor_id=actor_id, text=text).changed(reply_time=now)
+        return said.then(lambda case: case.open_if_unworked(now=now, actor_id=actor_id))
 
-    def customer_message(self, *, sent: datetime, contact_id: str) -> "CaseMove":
-        """A message of the customer, at the time it was sent; ends waiting for them at that time."""
-        message = CaseEvent(sent, CaseEventKind.CUSTOMER_MESSAGE, actor_id=contact_id)
-        if self.state is not CaseState.WAITING_CUSTOMER:
-            return CaseMove(self, (message,))
-        opened = CaseEvent(sent, CaseEventKind.OPENED, actor_id=contact_id)
-        return CaseMove(replace(self, state=CaseState.OPEN), (message, opened))
+    def note(self, text: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
+        """An internal note: part of the story, no reply to anybody."""
+        return CaseMove(self).logged(CaseEventKind.INTERNAL_NOTE, now=now, actor_id=actor_id, text=text)
 
-    def reply(
-        self, *, now: datetime, actor_id: str, channel: Channel = Channel.MESSAGE, reached: bool = True
+    def record_customer_message(
+        self, text: str, log: Iterable[CaseEvent], *, send_time: datetime, now: datetime, contact_id: UUID | None
     ) -> "CaseMove":
-        """A public message or a call of an agent; `reached` False when it came back or nobody answered."""
-        spoken = CaseEventKind.CALL if channel is Channel.CALL else CaseEventKind.PUBLIC_REPLY
-        if not reached:
-            return CaseMove(
-                self, (CaseEvent(now, CaseEventKind.INTERNAL_NOTE, actor_id=actor_id, detail="not reached"),)
-            )
-        return CaseMove(replace(self, reply_time=now), (CaseEvent(now, spoken, actor_id=actor_id),))
+        """A message of the customer, at the time it was sent; it ends waiting for them at that time.
 
-    def note(self, *, now: datetime, actor_id: str) -> "CaseMove":
-        """An internal note: part of the story, no answer to anybody."""
-        return CaseMove(self, (CaseEvent(now, CaseEventKind.INTERNAL_NOTE, actor_id=actor_id),))
-
-    def pause(self, reason: PauseReason, *, now: datetime, actor_id: str) -> "CaseMove":
-        """Approval or force majeure holds the case up, whatever its state; waiting has moves of its own."""
-        if reason not in (PauseReason.APPROVAL, PauseReason.FORCE_MAJEURE):
-            raise invalid_field("reason", "pause_reason", f"{reason} is a state of its own: wait for it")
-        self._require_unfinished("paused")
-        return CaseMove(self, (CaseEvent(now, CaseEventKind.PAUSED, reason, actor_id=actor_id),))
-
-    def resume(self, reason: PauseReason, *, now: datetime, actor_id: str) -> "CaseMove":
-        """Ends what `pause` began."""
-        if reason not in (PauseReason.APPROVAL, PauseReason.FORCE_MAJEURE):
-            raise invalid_field("reason", "pause_reason", f"{reason} ends when the case is opened")
-        self._require_unfinished("resumed")
-        return CaseMove(self, (CaseEvent(now, CaseEventKind.RESUMED, reason, actor_id=actor_id),))
-
-    def set_priority(
-        self, impact: Level, urgency: Level, policy: ServiceLevelPolicy | None, *, now: datetime, actor_id: str
-    ) -> "CaseMove":
-        """Changes impact and urgency; `policy` is what then applies, None when it stays the same."""
-        self._require_unfinished("prioritised")
-        changed = replace(self, impact=impact, urgency=urgency)
-        if policy is None:
-            return CaseMove(changed, ())
-        event = CaseEvent(now, CaseEventKind.POLICY_CHANGED, policy=policy, actor_id=actor_id, detail=changed.priority)
-        return CaseMove(changed, (event,))
-
-    def judge(self, *, justified: bool, responsible_department: str) -> Self:
-        """Whether the complaint is justified, and which department answers for it."""
-        if not responsible_department.strip():
-            raise invalid_field("responsible_department", "required", "say which department answers for it")
-        handling = self._handling()
-        return replace(
-            self,
-            complaint=replace(handling, justified=justified, responsible_department=responsible_department),
+        InvalidArgument for a time before the creation or after `now`.
+        """
+        if not self.create_time <= send_time <= now:
+            raise invalid_field("send_time", "range", "must not be before the case was created nor in the future")
+        speaker = contact_id or self.contact_id
+        move = CaseMove(self).logged(
+            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, actor_id=speaker, text=text
         )
+        if self.state is not CaseState.WAITING_CUSTOMER:
+            return move
+        back = max(send_time, waiting_since(log))
+        if back > send_time:
+            # It crossed our decision to wait, and so ends the waiting where it began.
+            move = move.logged(
+                CaseEventKind.RESUMED, now=now, occur_time=back, actor_id=speaker, pause_reason=PauseReason.CUSTOMER
+            )
+        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, actor_id=speaker)
+        return opened.changed(state=CaseState.OPEN)
 
-    def plan_handling(self, handling_plan: str) -> Self:
-        """What will be done. A new plan needs a new approval."""
-        if not handling_plan.strip():
-            raise invalid_field("handling_plan", "required", "say what will be done")
-        plan = replace(self._handling(), handling_plan=handling_plan, plan_approved_by="", plan_approve_time=None)
-        return replace(self, complaint=plan)
-
-    def approve_plan(self, *, now: datetime, actor_id: str) -> Self:
-        """Agrees to the handling plan."""
-        handling = self._handling()
-        if not handling.handling_plan:
-            raise FailedPrecondition("there is no handling plan to approve")
-        return replace(self, complaint=replace(handling, plan_approved_by=actor_id, plan_approve_time=now))
-
-    def _handling(self) -> ComplaintHandling:
-        if self.kind is not CaseKind.COMPLAINT:
-            raise FailedPrecondition(f"only a COMPLAINT has this, the case is of kind {self.kind}")
-        self._require_unfinished("handled as a complaint")
-        return self.complaint or ComplaintHandling()
-
-    def _require_unfinished(self, done: str) -> None:
-        if self.state in (CaseState.CLOSED, CaseState.CANCELLED, CaseState.MERGED, CaseState.RESOLVED):
-            raise FailedPrecondition(f"a case that is {self.state} cannot be {done}")
-
-    def _to(self, state: CaseState, now: datetime, actor_id: str, detail: str = "") -> "CaseMove":
+    def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
         legal = MOVES[self.state]
         if state not in legal:
             named = ", ".join(sorted(legal)) or "none"
             raise FailedPrecondition(f"a case that is {self.state} cannot become {state}; it can become: {named}")
-        events = []
+        move = CaseMove(self)
         if self.state in _WAITS_FOR:
-            events.append(CaseEvent(now, CaseEventKind.RESUMED, _WAITS_FOR[self.state], actor_id=actor_id))
-        if state in _WAITS_FOR:
-            events.append(CaseEvent(now, CaseEventKind.PAUSED, _WAITS_FOR[state], actor_id=actor_id, detail=detail))
-        else:
-            events.append(CaseEvent(now, _ARRIVALS[state], actor_id=actor_id, detail=detail))
-        return CaseMove(replace(self, state=state), tuple(events))
+            reason = _WAITS_FOR[self.state]
+            move = move.logged(CaseEventKind.RESUMED, now=now, actor_id=actor_id, pause_reason=reason)
+        arrival, reason_or_none = _ARRIVALS[state], _WAITS_FOR.get(state)
+        move = move.logged(arrival, now=now, actor_id=actor_id, text=text, pause_reason=reason_or_none)
+        return move.changed(state=state)
 
 
 @dataclass(frozen=True, slots=True)
 class CaseMove:
-    """The case after a move, and the lines to append to its log."""
+    """A case after a move, and the lines that the move adds to its log."""
 
     case: Case
-    events: tuple[CaseEvent, ...]
+    events: tuple[CaseEvent, ...] = ()
 
+    def logged(
+        self, kind: CaseEventKind, *, now: datetime, occur_time: datetime | None = None, **fields: Any
+    ) -> "CaseMove":
+        """With one more line, recorded `now`; it happened then, too, unless another time is given."""
+        case = replace(self.case, event_count=self.case.event_count + 1)
+        event = CaseEvent(case.event_count, kind, occur_time=occur_time or now, record_time=now, **fields)
+        return CaseMove(case, (*self.events, event))
 
-def create_case(
-    id: str,
-    kind: CaseKind,
-    *,
-    now: datetime,
-    impact: Level = Level.MEDIUM,
-    urgency: Level = Level.MEDIUM,
-    actor_id: str = "",
-) -> CaseMove:
-    """A NEW case and the first line of its log."""
-    case = Case(id=id, kind=kind, state=CaseState.NEW, create_time=now, impact=impact, urgency=urgency)
-    return CaseMove(case, (CaseEvent(now, CaseEventKind.CREATED, actor_id=actor_id),))
+    def changed(self, **values: Any) -> "CaseMove":
+        """With new values of some fields of the case."""
+        return CaseMove(replace(self.case, **values), self.events)
 
-
-def priority_of(impact: Level, urgency: Level) -> Priority:
-    """ITIL's matrix: both HIGH is CRITICAL, one step less on either side is one priority less, down to LOW."""
-    steps = list(Level).index(impact) + list(Level).index(urgency)
-    return list(Priority)[min(steps, len(Priority) - 1)]
+    def then(self, act: Callable[[Case], "CaseMove"]) -> "CaseMove":
+        """With what another move adds."""
+        further = act(self.case)
+        return CaseMove(further.case, (*self.events, *further.events))
 
 
 def case_number(year: int, sequence: int) -> str:
     """`C-2026-000123`; numbers over a million get longer. `sequence` counts per tenant and year from 1."""
     return f"C-{year}-{sequence:06d}"
+
+
+def _is_breached(milestones: Iterable[Milestone]) -> bool:
+    return any(each.breach_time is not None for each in milestones)
+
+
+def _check_said(field: str, text: str, missing: str) -> None:
+    if not text.strip():
+        raise invalid_field(field, "required", missing)

@@ -8,7 +8,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
@@ -18,16 +18,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_service_desk.accounts.tables import accounts
-from crm_service_desk.cases.case_file import CaseFile
-from crm_service_desk.cases.milestones import KeptMilestone
-from crm_service_desk.cases.model import CaseKind, CaseState, ComplaintHandling, Level, Priority
+from crm_service_desk.cases.log import CaseEvent, CaseEventKind
+from crm_service_desk.cases.model import Case, CaseState
 from crm_service_desk.cases.tables import case_events, cases, milestone_timers
-from crm_service_desk.service_levels.model import CaseEvent, CaseEventKind, MilestoneKind, MilestoneState, PauseReason
-from crm_service_desk.service_levels.service_level import policy_from
+from crm_service_desk.classification import CaseKind, Channel, Level, Priority
+from crm_service_desk.service_levels.milestones import Milestone, MilestoneState
+from crm_service_desk.service_levels.model import MilestoneKind, PauseReason
+from crm_service_desk.service_levels.queries import policy_from
 
 COLUMNS = [column for column in cases.c if column.name != "tenant_id"]
 EVENT_COLUMNS = [column for column in case_events.c if column.name not in {"tenant_id", "case_id"}]
-CHANNELS = ("PHONE", "EMAIL", "CHAT", "WECHAT", "WEB", "VISIT", "OTHER")
 
 
 def reached(scope: Scope) -> ColumnElement[bool]:
@@ -90,15 +90,15 @@ LISTING = Listing(
             "state": enum_field(cases.c.state, list(CaseState), prefix="STATE_"),
             "account_id": FilterField(FieldType.UUID, cases.c.account_id),
             "contact_id": FilterField(FieldType.UUID, cases.c.contact_id),
-            "channel": enum_field(cases.c.channel, CHANNELS, prefix="CHANNEL_"),
+            "channel": enum_field(cases.c.channel, list(Channel), prefix="CHANNEL_"),
             "category": FilterField(FieldType.TEXT, cases.c.category),
             "impact": enum_field(cases.c.impact, list(Level), prefix="LEVEL_"),
             "urgency": enum_field(cases.c.urgency, list(Level), prefix="LEVEL_"),
             "priority": enum_field(cases.c.priority, list(Priority), prefix="PRIORITY_"),
             "tags": FilterField(FieldType.TEXT_LIST, cases.c.tags),
-            "assignee_id": FilterField(FieldType.UUID, cases.c.assignee_id),
-            "assignee_team_id": FilterField(FieldType.UUID, cases.c.assignee_team_id),
-            "creator_id": FilterField(FieldType.UUID, cases.c.creator_id),
+            "assignee_id": user_field(cases.c.assignee_id),
+            "assignee_team_id": team_field(cases.c.assignee_team_id),
+            "creator_id": user_field(cases.c.creator_id),
             "service_level_id": FilterField(FieldType.UUID, cases.c.service_level_id),
             "reopenings": FilterField(FieldType.INTEGER, cases.c.reopenings),
             "first_response_due_time": FilterField(FieldType.INSTANT, cases.c.first_response_due_time),
@@ -137,7 +137,7 @@ EVENT_LISTING = Listing(
 )
 
 
-async def get_case(reader: Reader, id: UUID) -> CaseFile:
+async def get_case(reader: Reader, id: UUID) -> Case:
     """The case; NotFound when there is none or the reader may not see it."""
     row = await reader.one(case_by_id(reader.scope), id=id)
     if row is None:
@@ -155,31 +155,30 @@ async def is_due(reader: Reader, id: UUID, kind: str, level: str) -> bool:
     return await reader.one(pending_timer(), case_id=id, kind=kind, level=level, now=reader.now) is not None
 
 
-def case_from(row: Record) -> CaseFile:
+def case_from(row: Record) -> Case:
     """The entity that a row of `COLUMNS` holds."""
-    values = dict(row)
-    for name, kind in (
-        ("kind", CaseKind),
-        ("state", CaseState),
-        ("impact", Level),
-        ("urgency", Level),
-        ("priority", Priority),
-    ):
-        values[name] = kind(values[name])
-    values["tags"] = tuple(values["tags"])
-    complaint = values["complaint"]
-    values["complaint"] = complaint and ComplaintHandling(
-        **complaint | {"plan_approve_time": time_or_none(complaint["plan_approve_time"])}
+    channel = row["channel"]
+    return Case(
+        **dict(row)
+        | {
+            "kind": CaseKind(row["kind"]),
+            "state": CaseState(row["state"]),
+            "channel": Channel(channel) if channel else None,
+            "impact": Level(row["impact"]),
+            "urgency": Level(row["urgency"]),
+            "priority": Priority(row["priority"]),
+            "tags": tuple(row["tags"]),
+            "milestones": tuple(map(milestone_from, row["milestones"])),
+            "first_policy": policy_from(row["first_policy"]),
+        }
     )
-    values["milestones"] = tuple(milestone_from(each) for each in values["milestones"])
-    return CaseFile(**values)
 
 
-def milestone_from(stored: dict[str, Any]) -> KeptMilestone:
+def milestone_from(stored: dict[str, Any]) -> Milestone:
     """A milestone as JSON keeps it: its instants as text."""
     times = {name: time_or_none(value) for name, value in stored.items() if name.endswith("_time")}
     names = {"kind": MilestoneKind(stored["kind"]), "state": MilestoneState(stored["state"])}
-    return KeptMilestone(**stored | times | names | {"calendar_id": UUID(stored["calendar_id"])})
+    return Milestone(**stored | times | names | {"calendar_id": UUID(stored["calendar_id"])})
 
 
 def time_or_none(text: str | None) -> datetime | None:
@@ -190,10 +189,12 @@ def event_from(row: Record) -> CaseEvent:
     """The event that a row of `EVENT_COLUMNS` holds."""
     reason, policy = row["pause_reason"], row["policy"]
     return CaseEvent(
-        at=row["occur_time"],
+        position=row["position"],
         kind=CaseEventKind(row["kind"]),
+        occur_time=row["occur_time"],
+        record_time=row["record_time"],
+        actor_id=row["actor_id"],
+        text=row["text"],
         pause_reason=PauseReason(reason) if reason else None,
         policy=policy_from(policy) if policy else None,
-        actor_id=row["actor_id"],
-        detail=row["text"],
     )

@@ -26,13 +26,11 @@ cases = tenant_table(
     Column("assignee_id", Uuid),
     Column("assignee_team_id", Uuid),
     Column("creator_id", Uuid, nullable=False),
-    Column("complaint", JSONB),
-    Column("resolution", Text, nullable=False),
+    Column("resolution", Text),
     Column("reply_time", DateTime(timezone=True)),
     Column("resolve_time", DateTime(timezone=True)),
     Column("close_time", DateTime(timezone=True)),
     Column("reopenings", Integer, nullable=False),
-    Column("merged_into_id", Text, nullable=False),
     Column("service_level_id", Uuid),
     Column("calendar_id", Uuid, nullable=False),
     # By which version of the calendar the running clocks are counted.
@@ -67,7 +65,7 @@ Index("cases_first_response_due_index", cases.c.tenant_id, cases.c.first_respons
 Index("cases_resolution_due_index", cases.c.tenant_id, cases.c.resolution_due_time, cases.c.id)
 Index("cases_service_level_index", cases.c.tenant_id, cases.c.service_level_id)
 # Cases whose clocks may still run: those that are counted anew when their calendar changes.
-OPEN_TO_RECOUNTS = text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')")
+OPEN_TO_RECOUNTS = text("state NOT IN ('CLOSED', 'CANCELLED')")
 Index(
     "cases_calendar_index",
     cases.c.tenant_id,
@@ -85,8 +83,8 @@ case_events = tenant_table(
     Column("kind", Text, nullable=False),
     Column("occur_time", DateTime(timezone=True), nullable=False),
     Column("record_time", DateTime(timezone=True), nullable=False),
-    Column("actor_id", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("actor_id", Uuid),
+    Column("text", Text),
     Column("pause_reason", Text),
     # Of a POLICY_CHANGED: what is promised from then on.
     Column("policy", JSONB),

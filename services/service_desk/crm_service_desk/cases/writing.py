@@ -1,6 +1,8 @@
-"""How a changed case is written: row, log, timers, history and event together, in one statement."""
+"""How a case is written: row, log, timers, history and event together, in one statement."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,11 +18,11 @@ from sqlalchemy import DateTime, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Text
 
-from crm_service_desk.cases.case_file import CaseFile
+from crm_service_desk.cases.log import CaseEvent
 from crm_service_desk.cases.milestones import Timer, moved_timers, timers_of
+from crm_service_desk.cases.model import Case
 from crm_service_desk.cases.tables import case_events, case_numbers, cases, milestone_timers
-from crm_service_desk.service_levels.model import CaseEvent
-from crm_service_desk.service_levels.service_level import stored_policy
+from crm_service_desk.cases.wire import Announce, created
 
 # What history does not tell field by field: the log and the milestones say it better.
 UNTOLD = frozenset(
@@ -35,60 +37,58 @@ UNTOLD = frozenset(
 )
 
 
-def write_new(work: UnitOfWork, case: CaseFile, events: Sequence[CaseEvent], event: Message) -> None:
-    """Gather a new case."""
+def insert_case(work: UnitOfWork, case: Case, events: Sequence[CaseEvent]) -> Case:
+    """Gather a new case with the first lines of its log."""
     work.insert(cases, row_of(case))
     write_events(work, case, events)
     write_timers(work, None, case)
     record_change(work, "case", action="CREATED", before=None, after=case)
-    emit(work, event, aggregate_type="case", id=case.id, version=case.version)
+    emit(work, created(case), aggregate_type="case", id=case.id, version=case.version)
+    return case
 
 
-def write(
+def save(
     work: UnitOfWork,
-    before: CaseFile,
-    after: CaseFile,
-    event: Message,
+    before: Case,
+    changed: Case,
+    announce: Announce,
     *,
-    action: str,
     events: Sequence[CaseEvent] = (),
     fired: Timer | None = None,
-) -> None:
-    """Gather a changed case; it must still be what was read. The row of a timer that `fired` is written elsewhere."""
+) -> Case:
+    """Gather a changed case with the lines to append to its log; it must still be what was read.
+
+    The row of a timer that `fired` is written elsewhere.
+    """
+    after = replace(changed, version=before.version + 1, update_time=work.now)
     work.save(cases, row_of(after), version=before.version)
     write_events(work, after, events)
     write_timers(work, before, after, fired=fired)
+    event = announce(after)
     told = told_fields(before, after)
     if told:
-        record_change(work, "case", action=action, before=before, after=after, only=told)
+        record_change(work, "case", action=action_of(event), before=before, after=after, only=told)
     emit(work, event, aggregate_type="case", id=after.id, version=after.version)
+    return after
 
 
-def told_fields(before: CaseFile, after: CaseFile) -> list[str]:
+def action_of(event: Message) -> str:
+    """What history calls it: CaseClosed is CLOSED, MilestoneBreached is MILESTONE_BREACHED."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.DESCRIPTOR.name.removeprefix("Case")).upper()
+
+
+def told_fields(before: Case, after: Case) -> list[str]:
     """The fields that history and events name as changed."""
     return [name for name in changed_fields(before, after) if name not in UNTOLD]
 
 
-def write_events(work: UnitOfWork, case: CaseFile, events: Sequence[CaseEvent]) -> None:
+def write_events(work: UnitOfWork, case: Case, events: Sequence[CaseEvent]) -> None:
     """Gather the last lines of the case's log."""
-    for position, event in enumerate(events, case.event_count - len(events) + 1):
-        work.insert(
-            case_events,
-            {
-                "case_id": case.id,
-                "position": position,
-                "kind": event.kind,
-                "occur_time": event.at,
-                "record_time": work.now,
-                "actor_id": event.actor_id,
-                "text": event.detail,
-                "pause_reason": event.pause_reason,
-                "policy": None if event.policy is None else stored_policy(event.policy),
-            },
-        )
+    for event in events:
+        work.insert(case_events, row_of(event) | {"case_id": case.id})
 
 
-def write_timers(work: UnitOfWork, before: CaseFile | None, after: CaseFile, *, fired: Timer | None = None) -> None:
+def write_timers(work: UnitOfWork, before: Case | None, after: Case, *, fired: Timer | None = None) -> None:
     """Gather when the case's timers are due now; those that have fired stay as they are."""
     was, due = timers_of(before.milestones if before else ()), timers_of(after.milestones)
     moved = [timer for timer in moved_timers(was, due) if timer != fired]

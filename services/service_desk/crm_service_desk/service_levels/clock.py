@@ -1,4 +1,4 @@
-"""The clock of service levels: pure functions of calendar, policy, a case's log and now.
+"""The clock of service levels: a pure function of business hours, policy, a case's log and now.
 
 A stored hold is never added to a stored due time: every answer replays the log. The set B of business time
 is the calendar's; `elapsed(t)` is the part of B in [start, t) outside pauses; a target is due at the
@@ -6,31 +6,24 @@ smallest t at which elapsed(t) is the target, so one used up at closing is due a
 time keeps the promise; without one the promise is broken from that instant on.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from crm_service_desk.calendars.model import BusinessInterval, Calendar
+from crm_service_desk.calendars.business_hours import BusinessHours
 from crm_service_desk.calendars.timeline import Timeline, timeline_of, to_instant, to_micros
-from crm_service_desk.service_levels.model import (
-    BusinessTime,
-    CaseEvent,
-    CaseEventKind,
-    Milestone,
-    MilestoneKind,
+from crm_service_desk.service_levels.facts import Fact
+from crm_service_desk.service_levels.milestones import (
+    CountedInterval,
+    CountedMilestone,
     MilestoneState,
-    Pause,
     PausedInterval,
-    PauseReason,
-    ServiceLevelPolicy,
-    Target,
-    WorkingDayEnd,
 )
-from crm_service_desk.service_levels.replay import ClockRun, Replay, replay
+from crm_service_desk.service_levels.model import MilestoneKind, PauseReason, ServiceLevelPolicy, Target, TargetEnd
+from crm_service_desk.service_levels.replay import ClockRun, Pause, Replay, replay
 
 _SECOND = 1_000_000
+_MINUTE = 60 * _SECOND
 _FOREVER = 1 << 62
 
 
@@ -57,99 +50,33 @@ class _Term(NamedTuple):
     policy: ServiceLevelPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """How past cases would have fared, by kind of milestone."""
-
-    met: Counter[MilestoneKind]
-    missed: Counter[MilestoneKind]
-    open: Counter[MilestoneKind]
-
-
-def business_intervals(calendar: Calendar, start: datetime, end: datetime) -> list[BusinessInterval]:
-    """The calendar's business time in [start, end), in order, touching intervals as one."""
-    return [
-        BusinessInterval(to_instant(opens), to_instant(closes))
-        for opens, closes in timeline_of(calendar).spans(to_micros(start), to_micros(end))
-    ]
-
-
-def elapsed(calendar: Calendar, start: datetime, end: datetime, pauses: Sequence[Pause] = ()) -> timedelta:
-    """Business time in [start, end) outside the pauses; zero when end is not after start."""
-    timeline, until = timeline_of(calendar), to_micros(end)
-    running = _running(to_micros(start), _flat(map(_stretch, pauses)))
-    return timedelta(microseconds=sum(timeline.measure(a, min(b, until)) for a, b in running))
-
-
-def due_time(calendar: Calendar, start: datetime, target: Target, pauses: Sequence[Pause] = ()) -> datetime | None:
-    """When the target is due; None while a pause without an end keeps it from falling due.
-
-    A pause gives back exactly the business time it took. Raises InvalidArgument CALENDAR_INVALID when the
-    calendar does not open enough within fifty years.
-    """
-    timeline, began = timeline_of(calendar), to_micros(start)
-    running = _running(began, _flat(map(_stretch, pauses)))
-    return _instant_or_none(_due(timeline, list(running), _budget(timeline, began, target)))
-
-
 def evaluate(
-    calendar: Calendar, policy: ServiceLevelPolicy, log: Iterable[CaseEvent], now: datetime
-) -> list[Milestone]:
+    hours: BusinessHours, policy: ServiceLevelPolicy, log: Iterable[Fact], now: datetime
+) -> list[CountedMilestone]:
     """The milestones of a case as they stand at `now`: first response, resolution, then each next response.
 
     `policy` is in force from the creation until a POLICY_CHANGED of the log. Such a change keeps start and
     pauses and takes the new target; a breach stays the first one. A kind without a target has no milestone.
-    Raises InvalidArgument for a log without CREATED, CALENDAR_INVALID when a target is never due.
+    A target is due when so much business time has run; while a pause without an end stands in the way, it is not
+    due. Raises InvalidArgument for a log without CREATED, CALENDAR_INVALID when a target is not due within fifty
+    years.
     """
     state = replay(policy, log, now)
     if state is None:
         return []
-    timeline = timeline_of(calendar)
+    timeline = timeline_of(hours)
     milestones = (_milestone(timeline, state, run, to_micros(now)) for run in state.clocks)
     return [milestone for milestone in milestones if milestone]
 
 
-def preview(
-    calendar: Calendar,
-    target: Target,
-    start: datetime,
-    facts: Iterable[CaseEvent],
-    now: datetime,
-    *,
-    kind: MilestoneKind = MilestoneKind.RESOLUTION,
-) -> list[Milestone]:
-    """What a target would mean for a case created at `start` with these facts (CREATED is added)."""
-    created = CaseEvent(at=start, kind=CaseEventKind.CREATED)
-    return evaluate(calendar, ServiceLevelPolicy(targets={kind: target}), [created, *facts], now)
-
-
-def simulate(
-    calendar: Calendar, policy: ServiceLevelPolicy, logs: Iterable[Iterable[CaseEvent]], now: datetime
-) -> Simulation:
-    """Past cases under another policy or calendar; the policy changes in their logs are left out."""
-    simulation = Simulation(met=Counter(), missed=Counter(), open=Counter())
-    counters = {
-        MilestoneState.MET: simulation.met,
-        MilestoneState.MISSED: simulation.missed,
-        MilestoneState.RUNNING: simulation.open,
-        MilestoneState.PAUSED: simulation.open,
-    }
-    for log in logs:
-        facts = [event for event in log if event.kind is not CaseEventKind.POLICY_CHANGED]
-        for milestone in evaluate(calendar, policy, facts, now):
-            if milestone.state in counters:
-                counters[milestone.state][milestone.kind] += 1
-    return simulation
-
-
-def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Milestone | None:
+def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> CountedMilestone | None:
     start = to_micros(run.start)
     ended = None if run.ended is None else to_micros(run.ended)
     terms = _terms(state, start, _FOREVER if ended is None else ended)
     pauses = _pauses(state, run, terms, ended)
     running = list(_running(start, pauses))
     breach = _breach(timeline, state, run, terms, running, now)
-    target = terms[-1].policy.targets.get(run.kind)
+    target = terms[-1].policy.target(run.kind)
     if target is None and breach:
         target = breach[1]
     if target is None:
@@ -158,7 +85,7 @@ def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Mi
     until = now if ended is None else ended
     counted = [span for a, b in running for span in timeline.spans(a, min(b, until))]
     warned = _share(budget.amount, terms[-1].policy.warning_percent)
-    return Milestone(
+    return CountedMilestone(
         kind=run.kind,
         cycle=run.cycle,
         state=_state(run, breach is not None, any(a <= now < b for a, b, _ in pauses)),
@@ -167,10 +94,10 @@ def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Mi
         due_time=_instant_or_none(_due(timeline, running, budget)),
         warning_time=_instant_or_none(_reach(timeline, running, warned)),
         breach_time=to_instant(breach[0]) if breach else None,
-        completed_time=run.done,
+        complete_time=run.done,
         budget=timedelta(microseconds=budget.amount),
         elapsed=timedelta(microseconds=sum(closes - opens for opens, closes in counted)),
-        counted=tuple(BusinessInterval(to_instant(a), to_instant(b)) for a, b in counted),
+        counted=tuple(CountedInterval(to_instant(a), to_instant(b)) for a, b in counted),
         paused=tuple(_paused_intervals(timeline, pauses, until)),
         reopenings=state.reopenings if run.kind is MilestoneKind.RESOLUTION else 0,
     )
@@ -197,7 +124,7 @@ def _breach(
     """The first instant at which a target then in force was overdrawn, and that target."""
     ended = None if run.ended is None else to_micros(run.ended)
     for term in terms:
-        target = term.policy.targets.get(run.kind)
+        target = term.policy.target(run.kind)
         if target is None:
             continue
         due = _due(timeline, running, _budget(timeline, to_micros(run.start), target))
@@ -275,16 +202,16 @@ def _running(start: int, pauses: list[_Stretch]) -> Iterator[tuple[int, int]]:
 
 
 def _budget(timeline: Timeline, start: int, target: Target) -> _Budget:
-    if isinstance(target, BusinessTime):
-        return _Budget(target.seconds * _SECOND, start)
-    if target.end is WorkingDayEnd.CLOSE_OF_DAY:
-        day = timeline.working_day_after(timeline.local(start).date(), target.days)
-        end = max(closes for _, closes in timeline.day_spans(day))
-    else:
+    if target.business_minutes:
+        return _Budget(target.business_minutes * _MINUTE, start)
+    if target.end is TargetEnd.SAME_TIME:
         local = timeline.local(timeline.next_business(start))
-        day = timeline.working_day_after(local.date(), target.days)
+        day = timeline.working_day_after(local.date(), target.working_days)
         rest = local.second * _SECOND + local.microsecond
         end = timeline.instant_of(day, local.hour * 60 + local.minute) + rest
+    else:
+        day = timeline.working_day_after(timeline.local(start).date(), target.working_days)
+        end = max(closes for _, closes in timeline.day_spans(day))
     return _Budget(timeline.measure(start, end), end)
 
 

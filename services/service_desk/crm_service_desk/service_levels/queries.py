@@ -1,5 +1,6 @@
 """Every SELECT on service levels. They serve everybody, so every scope sees them all."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,15 @@ from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, select
 
-from crm_service_desk.service_levels.service_level import ServiceLevel, targets_from
+from crm_service_desk.service_levels.model import (
+    MilestoneKind,
+    MilestoneTarget,
+    PauseReason,
+    ServiceLevel,
+    ServiceLevelPolicy,
+    Target,
+    TargetEnd,
+)
 from crm_service_desk.service_levels.tables import service_levels
 
 COLUMNS = [column for column in service_levels.c if column.name != "tenant_id"]
@@ -61,12 +70,18 @@ LISTING = Listing(
 )
 
 
+async def find_service_level(reader: Reader, id: UUID) -> ServiceLevel | None:
+    """The service level, if there is one."""
+    row = await reader.one(service_level_by_id(), id=id)
+    return None if row is None else service_level_from(row)
+
+
 async def get_service_level(reader: Reader, id: UUID) -> ServiceLevel:
     """The service level; NotFound when there is none."""
-    row = await reader.one(service_level_by_id(), id=id)
-    if row is None:
+    level = await find_service_level(reader, id)
+    if level is None:
         raise NotFound("the service level does not exist", reason="SERVICE_LEVEL_NOT_FOUND")
-    return service_level_from(row)
+    return level
 
 
 async def get_service_levels(reader: Reader) -> list[ServiceLevel]:
@@ -77,3 +92,24 @@ async def get_service_levels(reader: Reader) -> list[ServiceLevel]:
 def service_level_from(row: Record) -> ServiceLevel:
     """The entity that a row of `COLUMNS` holds."""
     return ServiceLevel(**dict(row) | {"targets": targets_from(row["targets"])})
+
+
+def targets_from(stored: Iterable[Mapping[str, Any]]) -> tuple[MilestoneTarget, ...]:
+    """Targets back from their JSON."""
+    return tuple(
+        MilestoneTarget(
+            MilestoneKind(each["kind"]), target_from(each["target"]), tuple(map(PauseReason, each["pauses"]))
+        )
+        for each in stored
+    )
+
+
+def target_from(stored: Mapping[str, Any]) -> Target:
+    """A target back from its JSON."""
+    end = TargetEnd(stored["end"]) if stored["end"] else None
+    return Target(stored["business_minutes"], stored["working_days"], end)
+
+
+def policy_from(stored: Mapping[str, Any]) -> ServiceLevelPolicy:
+    """A policy back from its JSON."""
+    return ServiceLevelPolicy(targets_from(stored["targets"]), stored["warning_percent"])

@@ -6,19 +6,22 @@ from datetime import datetime
 
 from crm_kit.errors import invalid_field
 
-from crm_service_desk.service_levels.model import (
-    CaseEvent,
-    CaseEventKind,
-    MilestoneKind,
-    Pause,
-    PauseReason,
-    ServiceLevelPolicy,
-)
+from crm_service_desk.service_levels.facts import Fact, FactKind
+from crm_service_desk.service_levels.model import MilestoneKind, PauseReason, ServiceLevelPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stretch in which a clock may be paused; `end` None while it lasts."""
+
+    start: datetime
+    end: datetime | None
+    reason: PauseReason
 
 
 @dataclass(slots=True)
 class ClockRun:
-    """One clock: `done` when the promise was kept or broken by an act, `dropped` when it fell away."""
+    """One clock: `done` when what was promised was done, `dropped` when it was no longer owed."""
 
     kind: MilestoneKind
     cycle: int
@@ -57,16 +60,16 @@ class Replay:
         return last if last.kind is MilestoneKind.NEXT_RESPONSE and last.ended is None else None
 
 
-def replay(policy: ServiceLevelPolicy, log: Iterable[CaseEvent], now: datetime) -> Replay | None:
+def replay(policy: ServiceLevelPolicy, log: Iterable[Fact], now: datetime) -> Replay | None:
     """Replays what happened up to `now`; None when the case did not exist then.
 
-    `policy` is in force from the creation. Events are taken by their time, those of one instant in the
+    `policy` is in force from the creation. Facts are taken by their time, those of one instant in the
     order given. Raises InvalidArgument for a log without CREATED.
     """
-    events = sorted(log, key=_time_of)
-    created = next((event.at for event in events if event.kind is CaseEventKind.CREATED), None)
+    facts = sorted(log, key=_time_of)
+    created = next((fact.occur_time for fact in facts if fact.kind is FactKind.CREATED), None)
     if created is None:
-        raise invalid_field("log", "created", "the log of a case begins with CREATED")
+        raise invalid_field("facts", "created", "the log of a case begins with CREATED")
     if created > now:
         return None
     state = Replay(
@@ -77,41 +80,41 @@ def replay(policy: ServiceLevelPolicy, log: Iterable[CaseEvent], now: datetime) 
             ClockRun(MilestoneKind.RESOLUTION, 1, created),
         ],
     )
-    for event in events:
-        step = _STEPS.get(event.kind)
-        if step is not None and created <= event.at <= now:
-            step(state, event)
+    for fact in facts:
+        step = _STEPS.get(fact.kind)
+        if step is not None and created <= fact.occur_time <= now:
+            step(state, fact)
     return state
 
 
-def _time_of(event: CaseEvent) -> datetime:
-    return event.at
+def _time_of(fact: Fact) -> datetime:
+    return fact.occur_time
 
 
-def _customer_message(state: Replay, event: CaseEvent) -> None:
-    _end_pauses(state, event.at, PauseReason.CUSTOMER)
+def _customer_message(state: Replay, fact: Fact) -> None:
+    _end_pauses(state, fact.occur_time, PauseReason.CUSTOMER)
     # The message that created the case is what the first response answers.
-    answerable = event.at > state.created and state.resolution.dropped is None
+    answerable = fact.occur_time > state.created and state.resolution.dropped is None
     if answerable and state.open_cycle is None:
         cycle = sum(clock.kind is MilestoneKind.NEXT_RESPONSE for clock in state.clocks) + 1
-        state.clocks.append(ClockRun(MilestoneKind.NEXT_RESPONSE, cycle, event.at))
+        state.clocks.append(ClockRun(MilestoneKind.NEXT_RESPONSE, cycle, fact.occur_time))
 
 
-def _reply(state: Replay, event: CaseEvent) -> None:
+def _reply(state: Replay, fact: Fact) -> None:
     if state.first_response.ended is None:
-        state.first_response.done = event.at
+        state.first_response.done = fact.occur_time
     if state.open_cycle:
-        state.open_cycle.done = event.at
+        state.open_cycle.done = fact.occur_time
 
 
-def _pause(state: Replay, event: CaseEvent) -> None:
-    assert event.pause_reason is not None
-    if all(pause.end or pause.reason is not event.pause_reason for pause in state.pauses):
-        state.pauses.append(Pause(event.at, None, event.pause_reason))
+def _pause(state: Replay, fact: Fact) -> None:
+    assert fact.pause_reason is not None
+    if all(pause.end or pause.reason is not fact.pause_reason for pause in state.pauses):
+        state.pauses.append(Pause(fact.occur_time, None, fact.pause_reason))
 
 
-def _resume(state: Replay, event: CaseEvent) -> None:
-    _end_pauses(state, event.at, event.pause_reason)
+def _resume(state: Replay, fact: Fact) -> None:
+    _end_pauses(state, fact.occur_time, fact.pause_reason)
 
 
 def _end_pauses(state: Replay, at: datetime, reason: PauseReason | None = None) -> None:
@@ -121,29 +124,29 @@ def _end_pauses(state: Replay, at: datetime, reason: PauseReason | None = None) 
     ]
 
 
-def _resolve(state: Replay, event: CaseEvent) -> None:
+def _resolve(state: Replay, fact: Fact) -> None:
     if state.resolution.ended is None:
-        _end_pauses(state, event.at)
-        state.resolution.done = event.at
-        state.resolved.append(Pause(event.at, None, PauseReason.RESOLVED))
+        _end_pauses(state, fact.occur_time)
+        state.resolution.done = fact.occur_time
+        state.resolved.append(Pause(fact.occur_time, None, PauseReason.RESOLVED))
 
 
-def _reopen(state: Replay, event: CaseEvent) -> None:
+def _reopen(state: Replay, fact: Fact) -> None:
     if state.resolution.done is not None:
         state.resolution.done = None
-        state.resolved[-1] = Pause(state.resolved[-1].start, event.at, PauseReason.RESOLVED)
+        state.resolved[-1] = Pause(state.resolved[-1].start, fact.occur_time, PauseReason.RESOLVED)
         state.reopenings += 1
 
 
-def _close(state: Replay, event: CaseEvent) -> None:
-    _resolve(state, event)
-    _drop_unanswered(state, event.at)
+def _close(state: Replay, fact: Fact) -> None:
+    _resolve(state, fact)
+    _drop_unanswered(state, fact.occur_time)
 
 
-def _give_up(state: Replay, event: CaseEvent) -> None:
-    _drop_unanswered(state, event.at)
+def _give_up(state: Replay, fact: Fact) -> None:
+    _drop_unanswered(state, fact.occur_time)
     if state.resolution.ended is None:
-        state.resolution.dropped = event.at
+        state.resolution.dropped = fact.occur_time
 
 
 def _drop_unanswered(state: Replay, at: datetime) -> None:
@@ -152,21 +155,20 @@ def _drop_unanswered(state: Replay, at: datetime) -> None:
             clock.dropped = at
 
 
-def _change_policy(state: Replay, event: CaseEvent) -> None:
-    assert event.policy is not None
-    state.policies.append((event.at, event.policy))
+def _change_policy(state: Replay, fact: Fact) -> None:
+    assert fact.policy is not None
+    state.policies.append((fact.occur_time, fact.policy))
 
 
-_STEPS: dict[CaseEventKind, Callable[[Replay, CaseEvent], None]] = {
-    CaseEventKind.CUSTOMER_MESSAGE: _customer_message,
-    CaseEventKind.PUBLIC_REPLY: _reply,
-    CaseEventKind.CALL: _reply,
-    CaseEventKind.PAUSED: _pause,
-    CaseEventKind.RESUMED: _resume,
-    CaseEventKind.RESOLVED: _resolve,
-    CaseEventKind.REOPENED: _reopen,
-    CaseEventKind.CLOSED: _close,
-    CaseEventKind.CANCELLED: _give_up,
-    CaseEventKind.MERGED: _give_up,
-    CaseEventKind.POLICY_CHANGED: _change_policy,
+_STEPS: dict[FactKind, Callable[[Replay, Fact], None]] = {
+    FactKind.CUSTOMER_MESSAGE: _customer_message,
+    FactKind.PUBLIC_REPLY: _reply,
+    FactKind.CALL: _reply,
+    FactKind.PAUSED: _pause,
+    FactKind.RESUMED: _resume,
+    FactKind.RESOLVED: _resolve,
+    FactKind.REOPENED: _reopen,
+    FactKind.CLOSED: _close,
+    FactKind.CANCELLED: _give_up,
+    FactKind.POLICY_CHANGED: _change_policy,
 }

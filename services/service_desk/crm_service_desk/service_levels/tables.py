@@ -11,10 +11,10 @@ service_levels = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
-    Column("condition", Text, nullable=False),
+    Column("condition", Text),
     Column("position", Integer, nullable=False),
     Column("calendar_id", Uuid),
-    # A list of {kind, target: {seconds} or {days, end}, pauses}.
+    # A list of {kind, target: {business_minutes, working_days, end}, pauses}.
     Column("targets", JSONB, nullable=False),
     Column("warning_percent", Integer, nullable=False),
     Column("is_default", Boolean, nullable=False),

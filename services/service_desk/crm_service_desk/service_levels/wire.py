@@ -3,75 +3,69 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from crm.service_desk.v1 import events_pb2
 from crm.service_desk.v1 import service_levels_pb2 as pb
 from crm_kit.etags import etag_of
-from crm_kit.wire import EnumNames, Fields, id_from, id_text, same, time_from, timestamp
+from crm_kit.wire import EnumNames, Fields, id_from, id_text, same, text_or_none, time_from, timestamp
 
-from crm_service_desk.service_levels.model import (
-    DEFAULT_PAUSES,
-    WARNING_PERCENT,
-    BusinessTime,
-    CaseEvent,
-    CaseEventKind,
+from crm_service_desk.service_levels.facts import Fact, FactKind
+from crm_service_desk.service_levels.milestones import (
+    CountedInterval,
+    CountedMilestone,
     Milestone,
-    MilestoneKind,
     MilestoneState,
     PausedInterval,
+)
+from crm_service_desk.service_levels.model import (
+    ASKED_PAUSES,
+    WARNING_PERCENT,
+    MilestoneKind,
+    MilestoneTarget,
     PauseReason,
+    ServiceLevel,
     ServiceLevelPolicy,
     Target,
-    WorkingDayEnd,
-    WorkingDays,
+    TargetEnd,
 )
-from crm_service_desk.service_levels.service_level import MilestoneTarget, ServiceLevel
 
 KINDS = EnumNames(pb.Milestone.Kind, "KIND_", MilestoneKind)
 STATES = EnumNames(pb.Milestone.State, "STATE_", MilestoneState)
 REASONS = EnumNames(pb.PausedInterval.Reason, "REASON_", PauseReason)
-FACTS = EnumNames(pb.PreviewFact.Kind, "KIND_", CaseEventKind)
-ENDS = EnumNames(pb.Target.End, "END_", WorkingDayEnd)
+FACTS = EnumNames(pb.PreviewFact.Kind, "KIND_", FactKind)
+ENDS = EnumNames(pb.Target.End, "END_", TargetEnd)
 
 
 def target_from(message: pb.Target) -> Target:
-    if message.business_minutes:
-        return BusinessTime(message.business_minutes * 60)
-    end = ENDS.entity(message.end) if message.end else WorkingDayEnd.CLOSE_OF_DAY
-    return WorkingDays(message.working_days, end)
+    end = ENDS.entity(message.end) if message.end else None
+    return Target(message.business_minutes, message.working_days, end)
 
 
 def targets_from(targets: Iterable[pb.MilestoneTarget]) -> tuple[MilestoneTarget, ...]:
     return tuple(
-        MilestoneTarget(KINDS.entity(each.kind), target_from(each.target), tuple(sorted(REASONS.entities(each.pauses))))
+        MilestoneTarget(KINDS.entity(each.kind), target_from(each.target), REASONS.entities(each.pauses))
         for each in targets
     )
 
 
-# What a caller may set beside display_name.
+# What a caller may set.
 FIELDS = Fields(
-    condition=same,
+    display_name=same,
+    condition=text_or_none,
     position=same,
     calendar_id=id_from,
     targets=targets_from,
     warning_percent=lambda percent: percent or WARNING_PERCENT,
 )
-CHANGEABLE = FIELDS.with_more(display_name=same)
 
 
 def service_level_to_pb(level: ServiceLevel) -> pb.ServiceLevel:
     return pb.ServiceLevel(
         id=str(level.id),
         display_name=level.display_name,
-        condition=level.condition,
+        condition=level.condition or "",
         position=level.position,
         calendar_id=id_text(level.calendar_id),
-        targets=[
-            pb.MilestoneTarget(
-                kind=KINDS.wire(each.kind),
-                target=target_to_pb(each.target),
-                pauses=map(REASONS.wire, each.pauses),
-            )
-            for each in level.targets
-        ],
+        targets=map(milestone_target_to_pb, level.targets),
         warning_percent=level.warning_percent,
         is_default=level.is_default,
         etag=etag_of(level.version),
@@ -80,34 +74,55 @@ def service_level_to_pb(level: ServiceLevel) -> pb.ServiceLevel:
     )
 
 
+def milestone_target_to_pb(promised: MilestoneTarget) -> pb.MilestoneTarget:
+    return pb.MilestoneTarget(
+        kind=KINDS.wire(promised.kind),
+        target=target_to_pb(promised.target),
+        pauses=map(REASONS.wire, promised.pauses),
+    )
+
+
 def target_to_pb(target: Target) -> pb.Target:
-    if isinstance(target, BusinessTime):
-        return pb.Target(business_minutes=target.seconds // 60)
-    return pb.Target(working_days=target.days, end=ENDS.wire(target.end))
+    return pb.Target(
+        business_minutes=target.business_minutes,
+        working_days=target.working_days,
+        end=ENDS.wire(target.end) if target.end else pb.Target.END_UNSPECIFIED,
+    )
 
 
 # --- previews and explanations
 
 
-def facts_from(facts: Iterable[pb.PreviewFact]) -> list[CaseEvent]:
+def facts_from(request: pb.PreviewServiceLevelRequest) -> list[Fact]:
+    """What happens to the previewed case, from its creation on."""
     return [
-        CaseEvent(
-            at=time_from(each.occur_time),
-            kind=FACTS.entity(each.kind),
-            pause_reason=REASONS.entity(each.pause_reason) if each.pause_reason else None,
-        )
-        for each in facts
+        Fact(time_from(request.start_time), FactKind.CREATED),
+        *(
+            Fact(
+                occur_time=time_from(each.occur_time),
+                kind=FACTS.entity(each.kind),
+                pause_reason=REASONS.entity(each.pause_reason) if each.pause_reason else None,
+            )
+            for each in request.facts
+        ),
     ]
 
 
-def previewed_policy(request: pb.PreviewServiceLevelRequest) -> tuple[MilestoneKind, ServiceLevelPolicy]:
-    """The promise that a preview is about."""
+def preview_policy_from(request: pb.PreviewServiceLevelRequest) -> ServiceLevelPolicy:
+    """The one promise that a preview is about."""
     kind = KINDS.entity(request.kind) if request.kind else MilestoneKind.RESOLUTION
-    pauses = {kind: frozenset(REASONS.entities(request.pauses))} if request.pauses_given else DEFAULT_PAUSES
-    return kind, ServiceLevelPolicy({kind: target_from(request.target)}, pauses)
+    pauses = ASKED_PAUSES if kind is MilestoneKind.RESOLUTION else ()
+    if request.pauses_given:
+        pauses = REASONS.entities(request.pauses)
+    return ServiceLevelPolicy((MilestoneTarget(kind, target_from(request.target), pauses),))
 
 
-def milestone_to_pb(milestone: Milestone, *, warned: bool = False) -> pb.Milestone:
+def preview_time(request: pb.PreviewServiceLevelRequest, now: datetime) -> datetime:
+    """The instant at which a preview is looked at."""
+    return time_from(request.at_time) if request.HasField("at_time") else now
+
+
+def milestone_to_pb(milestone: Milestone) -> pb.Milestone:
     return pb.Milestone(
         kind=KINDS.wire(milestone.kind),
         state=STATES.wire(milestone.state),
@@ -115,39 +130,45 @@ def milestone_to_pb(milestone: Milestone, *, warned: bool = False) -> pb.Milesto
         due_time=timestamp(milestone.due_time),
         warning_time=timestamp(milestone.warning_time),
         breach_time=timestamp(milestone.breach_time),
-        complete_time=timestamp(milestone.completed_time),
-        warned=warned,
+        complete_time=timestamp(milestone.complete_time),
+        warned=milestone.warned,
     )
 
 
-def explanation_to_pb(
-    milestone: Milestone, shown: pb.Milestone, *, calendar_id: str = "", calendar_version: int = 0
-) -> pb.MilestoneExplanation:
+def explanation_to_pb(counted: CountedMilestone, shown: Milestone) -> pb.MilestoneExplanation:
+    """A milestone as it is shown, with the time that the clock counted for it."""
     message = pb.MilestoneExplanation(
-        milestone=shown,
-        target=target_to_pb(milestone.target),
-        counted=[
-            pb.CountedInterval(start_time=timestamp(each.start), end_time=timestamp(each.end))
-            for each in milestone.counted
-        ],
-        paused=[paused_to_pb(each) for each in milestone.paused],
-        calendar_id=calendar_id,
-        calendar_version=calendar_version,
-        reopenings=milestone.reopenings,
+        milestone=milestone_to_pb(shown),
+        target=target_to_pb(counted.target),
+        counted=map(counted_to_pb, counted.counted),
+        paused=map(paused_to_pb, counted.paused),
+        calendar_id=id_text(shown.calendar_id),
+        calendar_version=shown.calendar_version,
+        reopenings=counted.reopenings,
     )
-    message.budget.FromTimedelta(milestone.budget)
-    message.elapsed.FromTimedelta(milestone.elapsed)
+    message.budget.FromTimedelta(counted.budget)
+    message.elapsed.FromTimedelta(counted.elapsed)
     return message
+
+
+def counted_to_pb(interval: CountedInterval) -> pb.CountedInterval:
+    return pb.CountedInterval(start_time=timestamp(interval.start_time), end_time=timestamp(interval.end_time))
 
 
 def paused_to_pb(interval: PausedInterval) -> pb.PausedInterval:
     return pb.PausedInterval(
-        start_time=timestamp(interval.start),
-        end_time=timestamp(interval.end),
+        start_time=timestamp(interval.start_time),
+        end_time=timestamp(interval.end_time),
         reason=REASONS.wire(interval.reason),
     )
 
 
-def preview_time(request: pb.PreviewServiceLevelRequest, now: datetime) -> datetime:
-    """The instant at which a preview is looked at."""
-    return time_from(request.at_time) if request.HasField("at_time") else now
+# --- events
+
+
+def service_level_created(level: ServiceLevel) -> events_pb2.ServiceLevelCreated:
+    return events_pb2.ServiceLevelCreated(service_level=service_level_to_pb(level))
+
+
+def service_level_updated(level: ServiceLevel, changed_fields: Iterable[str]) -> events_pb2.ServiceLevelUpdated:
+    return events_pb2.ServiceLevelUpdated(service_level=service_level_to_pb(level), changed_fields=changed_fields)

@@ -71,9 +71,7 @@ def upload(imports: "ImportServiceAsyncStub", user: User) -> Upload:
 def run(imports: "ImportServiceAsyncStub", upload: Upload, user: User) -> Run:
     """Imports bytes (or rows, as CSV) as `user`, and answers the import once it has ended."""
 
-    async def run_import(
-        content: bytes | Sequence[Sequence[str]], *, by: User = user, seconds: float = 30, **fields: Any
-    ) -> pb.Import:
+    async def run_import(content: bytes | Sequence[Sequence[str]], *, by: User = user, **fields: Any) -> pb.Import:
         data = content if isinstance(content, bytes) else as_csv(content)
         job = pb.Import(upload_id=await upload(data, by=by), **{"mode": pb.Import.MODE_CREATE} | fields)
         made = await imports.CreateImport(pb.CreateImportRequest(job=job), metadata=by.metadata)
@@ -82,7 +80,7 @@ def run(imports: "ImportServiceAsyncStub", upload: Upload, user: User) -> Run:
             now = await imports.GetImport(pb.GetImportRequest(id=made.id), metadata=by.metadata)
             return now if now.state in ENDED else None
 
-        done = await eventually(ended, seconds=seconds)
+        done = await eventually(ended)
         assert done is not None
         return done
 

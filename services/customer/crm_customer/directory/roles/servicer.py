@@ -29,8 +29,12 @@ class RoleServicer:
         return role_to_pb(await get_role(reader, UUID(request.id)))
 
     async def ListRoles(self, request: pb.ListRolesRequest, reader: Reader) -> pb.ListRolesResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        return pb.ListRolesResponse(roles=[role_to_pb(role_from(row)) for row in rows], next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        return pb.ListRolesResponse(
+            roles=[role_to_pb(role_from(row)) for row in page.rows],
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
+        )
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, work: UnitOfWork) -> pb.Role:
         self._changes_directory(work)

@@ -7,7 +7,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema
+from crm_kit.filtering.schema import FilterField, FilterSchema, team_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
@@ -48,9 +48,9 @@ LISTING = Listing(
     rows=_listed,
     fields=FilterSchema(
         {
-            "id": FilterField(FieldType.UUID, teams.c.id),
+            "id": team_field(teams.c.id),
             "display_name": FilterField(FieldType.TEXT, teams.c.display_name),
-            "parent_id": FilterField(FieldType.UUID, teams.c.parent_id),
+            "parent_id": team_field(teams.c.parent_id),
             "create_time": FilterField(FieldType.INSTANT, teams.c.create_time),
             "update_time": FilterField(FieldType.INSTANT, teams.c.update_time),
         }

@@ -28,8 +28,12 @@ class TeamServicer:
         return team_to_pb(await get_team(reader, UUID(request.id)))
 
     async def ListTeams(self, request: pb.ListTeamsRequest, reader: Reader) -> pb.ListTeamsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        return pb.ListTeamsResponse(teams=[team_to_pb(team_from(row)) for row in rows], next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        return pb.ListTeamsResponse(
+            teams=[team_to_pb(team_from(row)) for row in page.rows],
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
+        )
 
     async def UpdateTeam(self, request: pb.UpdateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)

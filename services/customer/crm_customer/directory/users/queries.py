@@ -7,7 +7,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import FailedPrecondition, NotFound
-from crm_kit.filtering.schema import FilterField, FilterSchema
+from crm_kit.filtering.schema import FilterField, FilterSchema, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
@@ -75,11 +75,11 @@ LISTING = Listing(
     rows=_listed,
     fields=FilterSchema(
         {
-            "id": FilterField(FieldType.UUID, users.c.id),
+            "id": user_field(users.c.id),
             "display_name": FilterField(FieldType.TEXT, users.c.display_name),
             "login": FilterField(FieldType.TEXT, users.c.login),
             "active": FilterField(FieldType.BOOL, users.c.active),
-            "team_id": FilterField(FieldType.UUID, users.c.team_id),
+            "team_id": team_field(users.c.team_id),
             "role_ids": FilterField(FieldType.UUID_LIST, users.c.role_ids),
             "create_time": FilterField(FieldType.INSTANT, users.c.create_time),
             "update_time": FilterField(FieldType.INSTANT, users.c.update_time),

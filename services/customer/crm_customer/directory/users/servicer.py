@@ -30,8 +30,12 @@ class UserServicer:
         return user_to_pb(await get_user(reader, UUID(request.id)))
 
     async def ListUsers(self, request: pb.ListUsersRequest, reader: Reader) -> pb.ListUsersResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        return pb.ListUsersResponse(users=[user_to_pb(user_from(row)) for row in rows], next_page_token=next_token)
+        page = await LISTING.page(reader, request, self._tokens)
+        return pb.ListUsersResponse(
+            users=[user_to_pb(user_from(row)) for row in page.rows],
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
+        )
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)

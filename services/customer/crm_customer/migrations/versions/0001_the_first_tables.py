@@ -411,12 +411,16 @@ def upgrade() -> None:
         sa.Column("next_step", sa.Text(), nullable=True),
         sa.Column("next_step_due_date", sa.Date(), nullable=True),
         sa.Column("recorder_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"], name="interactions_account_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="interactions_pkey"),
     )
+    op.create_index("interactions_time_index", "interactions", ["tenant_id", "interaction_time", "id"], unique=False)
+    op.create_index("interactions_create_time_index", "interactions", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index(
         "interactions_account_time_index",
         "interactions",

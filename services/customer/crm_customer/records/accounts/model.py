@@ -1,13 +1,13 @@
 """An account: a company or a person we have, want or had business with."""
 
 import enum
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
-from crm_kit.etags import check_etag
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
 
@@ -34,19 +34,40 @@ class Status(enum.StrEnum):
     MERGED = "MERGED"
 
 
+class AddressKind(enum.StrEnum):
+    REGISTERED = "REGISTERED"
+    OFFICE = "OFFICE"
+    DELIVERY = "DELIVERY"
+    BILLING = "BILLING"
+    HOME = "HOME"
+
+
+class ConsentState(enum.StrEnum):
+    GRANTED = "GRANTED"
+    DENIED = "DENIED"
+
+
+class ValueTier(enum.StrEnum):
+    KEY = "KEY"
+    MAJOR = "MAJOR"
+    STANDARD = "STANDARD"
+    SMALL = "SMALL"
+    NEGATIVE = "NEGATIVE"
+
+
 # Business may pause and resume at any point; what is put away or merged is left alone.
 IN_BUSINESS = (Status.POTENTIAL, Status.ACTIVE, Status.DORMANT, Status.LOST)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place; `kind` is REGISTERED, OFFICE, DELIVERY, BILLING, HOME or empty, `region_code` ISO 3166."""
+    """A place; `region_code` is ISO 3166."""
 
-    kind: str = ""
-    region_code: str = ""
-    city: str = ""
-    line: str = ""
-    postal_code: str = ""
+    kind: AddressKind | None = None
+    region_code: str | None = None
+    city: str | None = None
+    line: str | None = None
+    postal_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +83,18 @@ class Consent:
     """Whether we may approach them over a channel, since when, and how we know."""
 
     channel: str
-    granted: bool
-    change_time: datetime
-    evidence: str = ""
+    state: ConsentState
+    change_time: datetime | None = None
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CompetitorProfile:
     """What we know of a rival."""
 
-    main_products: str = ""
-    strengths: str = ""
-    weaknesses: str = ""
+    main_products: str | None = None
+    strengths: str | None = None
+    weaknesses: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,56 +134,43 @@ class Account:
     merged_into_id: UUID | None = None
     # Filled from events, never by a caller.
     last_contact_time: datetime | None = field(default=None, compare=False)
-    value_tier: str | None = field(default=None, compare=False)
+    value_tier: ValueTier | None = field(default=None, compare=False)
 
-    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Account":
+    def update(self, values: dict[str, Any], *, now: datetime) -> "Account":
         """With new values of some fields. FailedPrecondition when it is archived or merged."""
-        check_etag(etag, self.version)
         self._check_status("changed", *IN_BUSINESS)
-        after = replace(self, **values)
-        if after == self:
-            return self
-        after = after._changed(now)
-        after.check()
-        return after
+        return replace(self, **values).checked(now=now)
 
-    def change_status(self, status: Status, *, now: datetime, etag: str = "") -> "Account":
+    def change_status(self, status: Status) -> "Account":
         """Move to another status of business. FailedPrecondition when it is archived or merged."""
-        check_etag(etag, self.version)
         self._check_status("moved to another status", *IN_BUSINESS)
-        return self if status == self.status else replace(self, status=status)._changed(now)
+        return replace(self, status=status)
 
-    def archive(self, *, now: datetime, etag: str = "") -> "Account":
+    def archive(self) -> "Account":
         """Put it away; it keeps its history."""
-        check_etag(etag, self.version)
         self._check_status("archived", *IN_BUSINESS)
-        return replace(self, status=Status.ARCHIVED, status_before_archive=self.status)._changed(now)
+        return replace(self, status=Status.ARCHIVED, status_before_archive=self.status)
 
-    def restore(self, *, now: datetime, etag: str = "") -> "Account":
+    def restore(self) -> "Account":
         """Bring it back with the status it had."""
-        check_etag(etag, self.version)
         self._check_status("restored", Status.ARCHIVED)
-        before = self.status_before_archive or Status.POTENTIAL
-        return replace(self, status=before, status_before_archive=None)._changed(now)
+        return replace(self, status=self.status_before_archive or Status.POTENTIAL, status_before_archive=None)
 
-    def check(self) -> None:
-        """Rules over more than one field; those of single fields are in the contract."""
-        violations = []
+    def checked(self, *, now: datetime) -> "Account":
+        """The account with its consents dated. InvalidArgument for what breaks a rule over more than one field."""
         if self.credit_code:
             parse_credit_code(self.credit_code, field="account.credit_code")
-        if self.parent_id == self.id:
-            violations.append(FieldViolation("account.parent_id", "cycle", "an account is not below itself"))
-        for name, keys in (
-            ("external_ids", [each.source for each in self.external_ids]),
-            ("consents", [each.channel for each in self.consents]),
-        ):
-            for index, key in enumerate(keys):
-                if key in keys[:index]:
-                    violations.append(FieldViolation(f"account.{name}[{index}]", "unique", f"{key} is there twice"))
+        violations = list(self._violations())
         if violations:
-            raise InvalidArgument(
-                "; ".join(f"{each.field}: {each.detail}" for each in violations), violations=violations
-            )
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
+            raise InvalidArgument(detail, violations=violations)
+        return replace(self, consents=dated(self.consents, now=now))
+
+    def _violations(self) -> Iterator[FieldViolation]:
+        if self.parent_id == self.id:
+            yield FieldViolation("account.parent_id", "cycle", "an account cannot be its own parent")
+        yield from repeated("account.external_ids", [each.source for each in self.external_ids])
+        yield from repeated("account.consents", [each.channel for each in self.consents])
 
     def _check_status(self, verb: str, *legal: Status) -> None:
         if self.status not in legal:
@@ -170,5 +178,14 @@ class Account:
                 f"an account that is {self.status} cannot be {verb}; it must be {' or '.join(legal)}"
             )
 
-    def _changed(self, now: datetime) -> "Account":
-        return replace(self, version=self.version + 1, update_time=max(now, self.update_time))
+
+def repeated(field: str, keys: Sequence[str]) -> Iterator[FieldViolation]:
+    """A violation for each key of a list that is there before."""
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            yield FieldViolation(f"{field}[{index}]", "unique", f"{key} is there twice")
+
+
+def dated(consents: tuple[Consent, ...], *, now: datetime) -> tuple[Consent, ...]:
+    """Consents of which each says since when: now, where that was not told."""
+    return tuple(each if each.change_time else replace(each, change_time=now) for each in consents)

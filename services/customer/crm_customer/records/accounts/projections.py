@@ -11,6 +11,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam, or_, update
 
+from crm_customer.records.accounts.model import ValueTier
 from crm_customer.records.accounts.tables import accounts
 
 
@@ -19,9 +20,9 @@ def project_last_contact(work: UnitOfWork, account_id: UUID, time: datetime) -> 
     work.execute(move_last_contact(), id=account_id, last_contact_time=time)
 
 
-def project_value_tier(work: UnitOfWork, account_id: UUID, tier: str, *, version: int) -> None:
+def project_value_tier(work: UnitOfWork, account_id: UUID, tier: ValueTier | None, *, version: int) -> None:
     """Set an account's tier to that of a version of its scores, unless a newer one is known."""
-    work.execute(set_value_tier(), id=account_id, value_tier=tier or None, value_tier_version=version)
+    work.execute(set_value_tier(), id=account_id, value_tier=tier, value_tier_version=version)
 
 
 @statement

@@ -1,18 +1,40 @@
 """Finding accounts by text: exact look-ups of tokens give candidates, the ranking decides."""
 
-from crm_kit.database.statements import Statement
-from crm_kit.database.work import Reader
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.locks import advisory_lock
+from crm_kit.database.statements import Statement, statement
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.identity.access import Scope
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.records.accounts.model import Account, Status
-from crm_customer.records.accounts.queries import get_accounts
-from crm_customer.records.search.candidates import FIND_CANDIDATES, lookup, owner_token, team_token
+from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.tables import account_search
+from crm_customer.records.search.candidates import FIND_CANDIDATES, lookup, owner_token, stored_tokens, team_token
 from crm_customer.records.search.ranking import best_matches
-from crm_customer.records.search.terms import AccountTexts, query_terms
+from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
 
 find_candidates = Statement(FIND_CANDIDATES, ("required", "any_1", "any_2", "any_3", "most"))
 # Candidates for each account that is asked for: enough for the ranking to choose from.
 CHOICE = 3
+# What an account is found by, and by whom.
+SEARCHED = frozenset(
+    {
+        "display_name",
+        "legal_name",
+        "short_name",
+        "credit_code",
+        "phone_numbers",
+        "emails",
+        "external_ids",
+        "owner_id",
+        "owner_team_id",
+    }
+)
 HIDDEN = {Status.ARCHIVED, Status.MERGED}
 
 
@@ -40,7 +62,7 @@ async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Acco
         for row in rows
     ]
     best = [id for id, _ in best_matches(query, candidates, CHOICE * limit)]
-    found = await get_accounts(reader, best)
+    found = await ACCOUNTS.get_many(reader, best)
     return [found[id] for id in best if id in found and found[id].status not in HIDDEN][:limit]
 
 
@@ -51,3 +73,60 @@ def seen_by(reader: Reader) -> frozenset[str]:
     own = {owner_token(reader.actor.user_id)}
     teams = reader.actor.access.team_ids if reader.scope is Scope.TEAM else ()
     return frozenset(own | {team_token(team) for team in teams})
+
+
+async def follow_account(work: UnitOfWork, before: Account, after: Account) -> None:
+    """Make a changed account findable by what it is called now; its contacts stay as they were."""
+    if SEARCHED.isdisjoint(ACCOUNTS.changed_fields(before, after)):
+        return
+    # A contact of the account that changes at this moment writes the same row.
+    await lock_search_rows(work, after.id)
+    row = await work.one(contact_names(), account_id=after.id)
+    put_search_row(work, after, contact_names=tuple(row["contact_names"]) if row else ())
+
+
+async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
+    """Let nobody else write what these accounts are found by until this unit ends: a row has several writers."""
+    await advisory_lock(work, *(f"account_search {id}" for id in account_ids))
+
+
+def put_search_row(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
+    """Make the account findable by what it is called now, for those who may see it."""
+    texts = texts_of(account, contact_names)
+    tokens = set(index_tokens(texts))
+    tokens |= {owner_token(account.owner_id)} if account.owner_id else set()
+    tokens |= {team_token(account.owner_team_id)} if account.owner_team_id else set()
+    row = row_of(texts) | {
+        "account_id": account.id,
+        "tokens": stored_tokens(work.tenant_id, account.id, tokens),
+    }
+    work.execute(put_row(tuple(row)), **row)
+
+
+def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:
+    """Everything the account is found by."""
+    names = (account.display_name, account.legal_name, account.short_name)
+    keys = tuple(each.value for each in account.external_ids)
+    return AccountTexts(
+        names=tuple(name for name in names if name),
+        contact_names=contact_names,
+        phone_numbers=account.phone_numbers,
+        emails=account.emails,
+        external_ids=(*keys, account.credit_code) if account.credit_code else keys,
+    )
+
+
+@statement
+def contact_names() -> Select[Any]:
+    return select(account_search.c.contact_names).where(
+        account_search.c.tenant_id == bindparam("tenant_id"), account_search.c.account_id == bindparam("account_id")
+    )
+
+
+@statement
+def put_row(columns: tuple[str, ...]) -> Any:
+    fresh = insert(account_search).values({name: bindparam(name) for name in ("tenant_id", *columns)})
+    return fresh.on_conflict_do_update(
+        index_elements=[account_search.c.tenant_id, account_search.c.account_id],
+        set_={name: fresh.excluded[name] for name in columns if name != "account_id"},
+    )

@@ -1,17 +1,14 @@
 """AccountService: from message to command or query and back, nothing else."""
 
-from uuid import UUID
-
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
-from crm_kit.wire import goes_inside
+from crm_kit.resource.codecs import enum_in
 
 from crm_customer.records.accounts import commands
-from crm_customer.records.accounts.queries import LISTING, account_from, get_account
+from crm_customer.records.accounts.model import Status
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import search_accounts
-from crm_customer.records.accounts.wire import CHANGEABLE, FIELDS, KINDS, STATUSES, account_to_pb
 
 
 class AccountServicer:
@@ -21,56 +18,34 @@ class AccountServicer:
         self._tokens = tokens
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
-        account = await commands.create_account(
-            work,
-            kind=KINDS.entity(request.account.kind),
-            display_name=request.account.display_name,
-            values=FIELDS.all_of(request.account),
-        )
-        return account_to_pb(account)
+        values = ACCOUNTS.values_of(request.account)
+        return ACCOUNTS.message(work, await commands.create_account(work, values))
 
     async def GetAccount(self, request: pb.GetAccountRequest, reader: Reader) -> pb.Account:
-        return account_to_pb(await get_account(reader, UUID(request.id)))
+        return await ACCOUNTS.read(reader, request.id)
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, reader: Reader) -> pb.ListAccountsResponse:
-        rows, next_token = await LISTING.page(reader, request, self._tokens)
-        accounts = [account_to_pb(account_from(row)) for row in rows]
-        return pb.ListAccountsResponse(accounts=accounts, next_page_token=next_token)
+        return await ACCOUNTS.list(reader, request, pb.ListAccountsResponse, self._tokens)
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
-        id, etag, current = UUID(request.account.id), request.account.etag, None
-        if goes_inside(request.update_mask):
-            current = account_to_pb(await get_account(work, id))
-            # What was not sent stays as it was read: nobody may change it in between.
-            etag = etag or current.etag
-        values = CHANGEABLE.masked(request.account, request.update_mask, current)
-        account = await commands.update_account(work, id, values, etag=etag)
-        return account_to_pb(account)
+        before, values = await ACCOUNTS.to_update(work, request)
+        return ACCOUNTS.message(work, await commands.update_account(work, before, values))
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
-        status = STATUSES.entity(request.status)
-        return account_to_pb(await commands.change_account_status(work, UUID(request.id), status, etag=request.etag))
+        before, status = await ACCOUNTS.target(work, request), enum_in(request, "status", Status)
+        return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
-        return account_to_pb(await commands.archive_account(work, UUID(request.id), etag=request.etag))
+        return ACCOUNTS.message(work, commands.archive_account(work, await ACCOUNTS.target(work, request)))
 
     async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: UnitOfWork) -> pb.Account:
-        return account_to_pb(await commands.restore_account(work, UUID(request.id), etag=request.etag))
+        return ACCOUNTS.message(work, commands.restore_account(work, await ACCOUNTS.target(work, request)))
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         found = await search_accounts(reader, request.query, limit=request.page_size or 20)
-        return pb.SearchAccountsResponse(accounts=map(account_to_pb, found))
+        return pb.SearchAccountsResponse(accounts=[ACCOUNTS.message(reader, each) for each in found])
 
     async def ListAccountChanges(
         self, request: pb.ListAccountChangesRequest, reader: Reader
     ) -> pb.ListAccountChangesResponse:
-        await get_account(reader, UUID(request.id))
-        changes, next_token = await list_changes(
-            reader,
-            "account",
-            UUID(request.id),
-            page_size=request.page_size,
-            page_token=request.page_token,
-            tokens=self._tokens,
-        )
-        return pb.ListAccountChangesResponse(changes=changes, next_page_token=next_token)
+        return await ACCOUNTS.list_changes(reader, request, pb.ListAccountChangesResponse, self._tokens)

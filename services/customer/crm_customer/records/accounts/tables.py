@@ -44,7 +44,6 @@ accounts = tenant_table(
     *versioned_columns(),
     reference("parent_id", "accounts", name="accounts_parent_fkey", field="account.parent_id"),
 )
-PROJECTIONS = frozenset({"last_contact_time", "value_tier"})
 Index("accounts_create_time_index", accounts.c.tenant_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_update_time_index", accounts.c.tenant_id, accounts.c.update_time, accounts.c.id)
 Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_name, accounts.c.id)

@@ -4,117 +4,97 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import row_of
+from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owner_team
+from crm_kit.directory.access import owned_by
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.events.outbox import emit
-from crm_kit.history import changed_fields, record_change
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_customer.records.accounts.commands import put_search_tokens
 from crm_customer.records.accounts.model import IN_BUSINESS, Account
-from crm_customer.records.accounts.queries import account_from, accounts_by_ids, get_accounts
+from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.search import lock_search_rows, put_search_row
 from crm_customer.records.contacts.model import AccountLink, Contact, Status
-from crm_customer.records.contacts.queries import get_contact, names_at_accounts, seen_contact_ids, superiors
-from crm_customer.records.contacts.tables import contact_accounts, contacts
-from crm_customer.records.contacts.wire import contact_created, contact_updated
+from crm_customer.records.contacts.queries import names_at_accounts, seen_contact_ids, superiors
+from crm_customer.records.contacts.resource import CONTACTS
+from crm_customer.records.contacts.tables import contact_accounts
 
 # What accounts are found by of a contact.
 SEARCHED = frozenset({"display_name", "accounts", "status"})
 
 
-async def create_contact(work: UnitOfWork, *, display_name: str, values: dict[str, Any]) -> Contact:
-    """Create a contact from the values of its other fields; the caller becomes its owner unless one is named."""
-    contact = await drafted(work, display_name, values)
+async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
+    """Create a contact from the values of its fields; the caller becomes its owner unless one is named."""
+    contact = await drafted(work, values)
     await check_accounts(work, contact, old_ids=())
     if contact.reports_to_id:
         await check_superior_exists(work, contact.reports_to_id)
     await put_names(work, contact, account_ids=contact.account_ids)
-    put_new(work, contact)
-    return contact
+    return put_new(work, contact)
 
 
-async def create_first_contact(
-    work: UnitOfWork, account: Account, *, display_name: str, values: dict[str, Any]
-) -> Contact:
+async def create_first_contact(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
     """Create the first contact of an account that this unit has created, and flushed.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = await drafted(work, display_name, values | {"accounts": (AccountLink(account.id),)})
-    put_search_tokens(work, account, contact_names=(display_name,))
-    put_new(work, contact)
-    return contact
+    contact = await drafted(work, values | {"accounts": (AccountLink(account.id),)})
+    put_search_row(work, account, contact_names=(contact.display_name,))
+    return put_new(work, contact)
 
 
-async def drafted(work: UnitOfWork, display_name: str, values: dict[str, Any]) -> Contact:
+async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """A contact by the rules, not yet written."""
-    owner_id = values.get("owner_id") or work.actor.user_id
-    team_id = await owner_team(work, owner_id, field="contact.owner_id")
-    contact = Contact(
+    owner = await owned_by(work, values.get("owner_id"), field="contact.owner_id")
+    return Contact(
         id=new_id(),
-        display_name=display_name,
         create_time=work.now,
         update_time=work.now,
-        **values | {"owner_id": owner_id, "owner_team_id": team_id},
-    )
-    contact.check(now=work.now)
+        **values | owner,
+    ).checked(now=work.now)
+
+
+def put_new(work: UnitOfWork, contact: Contact) -> Contact:
+    """Gather everything of a new contact but what its accounts are found by."""
+    CONTACTS.create(work, contact)
+    put_links(work, None, contact)
     return contact
 
 
-def put_new(work: UnitOfWork, contact: Contact) -> None:
-    """Gather everything of a new contact but what its accounts are found by."""
-    work.insert(contacts, stored(contact))
-    put_links(work, None, contact)
-    record_change(work, "contact", action="CREATED", before=None, after=contact)
-    announce(work, contact, contact_created(contact))
-
-
-async def update_contact(work: UnitOfWork, id: UUID, values: dict[str, Any], *, etag: str = "") -> Contact:
+async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, Any]) -> Contact:
     """Change some fields of a contact; nothing is written when nothing changes."""
-    before = await get_contact(work, id)
     if "owner_id" in values:
-        values["owner_id"] = values["owner_id"] or before.owner_id
-        values["owner_team_id"] = await owner_team(work, values["owner_id"], field="contact.owner_id")
-    after = before.update(values, now=work.now, etag=etag)
-    if after is before:
-        return before
+        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="contact.owner_id")
+    after = before.update(values, now=work.now)
     await check_accounts(work, after, old_ids=before.account_ids)
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
         await check_superior_exists(work, after.reports_to_id)
         await check_no_cycle(work, after.id, after.reports_to_id)
-    return await save(work, before, after, "UPDATED")
+    return await save(work, before, after, events.ContactUpdated)
 
 
-async def archive_contact(work: UnitOfWork, id: UUID, *, etag: str = "") -> Contact:
+async def archive_contact(work: UnitOfWork, before: Contact) -> Contact:
     """Put a contact away."""
-    before = await get_contact(work, id)
-    return await save(work, before, before.archive(now=work.now, etag=etag), "ARCHIVED")
+    return await save(work, before, before.archive(), events.ContactArchived)
 
 
-async def restore_contact(work: UnitOfWork, id: UUID, *, etag: str = "") -> Contact:
+async def restore_contact(work: UnitOfWork, before: Contact) -> Contact:
     """Bring an archived contact back."""
-    before = await get_contact(work, id)
-    return await save(work, before, before.restore(now=work.now, etag=etag), "RESTORED")
+    return await save(work, before, before.restore(), events.ContactRestored)
 
 
-async def save(work: UnitOfWork, before: Contact, after: Contact, action: str) -> Contact:
+async def save(work: UnitOfWork, before: Contact, after: Contact, event: type[Message]) -> Contact:
     """Gather everything of a changed contact; it must still be what was read."""
-    names = changed_fields(before, after)
-    if not SEARCHED.isdisjoint(names):
+    if not SEARCHED.isdisjoint(CONTACTS.changed_fields(before, after)):
         await put_names(work, after, account_ids={*before.account_ids, *after.account_ids})
-    work.save(contacts, stored(after), version=before.version)
+    saved = CONTACTS.save(work, before, after, event)
     put_links(work, before, after)
-    record_change(work, "contact", action=action, before=before, after=after)
-    announce(work, after, contact_updated(after, names))
-    return after
+    return saved
 
 
 async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collection[UUID]) -> None:
@@ -122,7 +102,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
     added = [(index, id) for index, id in enumerate(contact.account_ids) if id not in old_ids]
     if not added:
         return
-    found = await get_accounts(work, [id for _, id in added])
+    found = await ACCOUNTS.get_many(work, [id for _, id in added])
     for index, id in added:
         if id not in found:
             field = f"contact.accounts[{index}].account_id"
@@ -155,14 +135,14 @@ async def put_names(work: UnitOfWork, contact: Contact, *, account_ids: Collecti
     The tokens of an account come from several rows: whoever writes them holds its name first, or one of two
     contacts that come at the same time would not be found.
     """
-    await advisory_lock(work, *(f"account_search {id}" for id in account_ids))
-    rows = await work.all(accounts_by_ids(Scope.ALL), ids=list(account_ids))
+    await lock_search_rows(work, *account_ids)
+    found = await ACCOUNTS.get_many(work, account_ids, scope=Scope.ALL)
     others = await names_at_accounts(work, account_ids, without=contact.id)
-    for account in sorted(map(account_from, rows), key=lambda account: account.id):
+    for account in sorted(found.values(), key=lambda account: account.id):
         names = others.get(account.id, ())
         if contact.status is Status.ACTIVE and account.id in contact.account_ids:
             names = (*names, contact.display_name)
-        put_search_tokens(work, account, contact_names=names)
+        put_search_row(work, account, contact_names=names)
 
 
 def put_links(work: UnitOfWork, before: Contact | None, after: Contact) -> None:
@@ -173,16 +153,6 @@ def put_links(work: UnitOfWork, before: Contact | None, after: Contact) -> None:
     for index, link in enumerate(after.accounts):
         if old.get(link.account_id) != (index, link):
             work.execute(put_link(), contact_id=after.id, account_id=link.account_id, position=index, role=link.role)
-
-
-def announce(work: UnitOfWork, contact: Contact, event: Message) -> None:
-    """Gather the event of what became true of the contact."""
-    emit(work, event, aggregate_type="contact", id=contact.id, version=contact.version)
-
-
-def stored(contact: Contact) -> dict[str, Any]:
-    """The contact's row. Its accounts are rows of their own."""
-    return {name: value for name, value in row_of(contact).items() if name != "accounts"}
 
 
 @statement

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
-from crm_kit.etags import check_etag
 
-from crm_customer.records.accounts.model import Consent
+from crm_customer.records.accounts.model import Consent, dated, repeated
 
 
 class Role(enum.StrEnum):
@@ -61,34 +60,28 @@ class Contact:
     def account_ids(self) -> tuple[UUID, ...]:
         return tuple(link.account_id for link in self.accounts)
 
-    def update(self, values: dict[str, Any], *, now: datetime, etag: str = "") -> "Contact":
+    def update(self, values: dict[str, Any], *, now: datetime) -> "Contact":
         """With new values of some fields. FailedPrecondition when it is archived."""
-        check_etag(etag, self.version)
         self._check_status("changed", Status.ACTIVE)
-        after = replace(self, **values)
-        if after == self:
-            return self
-        after.check(now=now)
-        return after._changed(now)
+        return replace(self, **values).checked(now=now)
 
-    def archive(self, *, now: datetime, etag: str = "") -> "Contact":
+    def archive(self) -> "Contact":
         """Put it away; it keeps its history."""
-        check_etag(etag, self.version)
         self._check_status("archived", Status.ACTIVE)
-        return replace(self, status=Status.ARCHIVED)._changed(now)
+        return replace(self, status=Status.ARCHIVED)
 
-    def restore(self, *, now: datetime, etag: str = "") -> "Contact":
+    def restore(self) -> "Contact":
         """Bring it back."""
-        check_etag(etag, self.version)
         self._check_status("restored", Status.ARCHIVED)
-        return replace(self, status=Status.ACTIVE)._changed(now)
+        return replace(self, status=Status.ACTIVE)
 
-    def check(self, *, now: datetime) -> None:
-        """Rules over more than one field; those of single fields are in the contract."""
+    def checked(self, *, now: datetime) -> "Contact":
+        """The contact with its consents dated. InvalidArgument for what breaks a rule over more than one field."""
         violations = list(self._violations(now))
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
+        return replace(self, consents=dated(self.consents, now=now))
 
     def _violations(self, now: datetime) -> Iterator[FieldViolation]:
         if not self.accounts:
@@ -96,17 +89,9 @@ class Contact:
         # Somewhere on earth it is a day later than here.
         if self.birth_date is not None and self.birth_date > (now + timedelta(days=1)).date():
             yield FieldViolation("contact.birth_date", "past", "lies in the future")
-        for name, keys in (
-            ("accounts", [str(each.account_id) for each in self.accounts]),
-            ("consents", [each.channel for each in self.consents]),
-        ):
-            for index, key in enumerate(keys):
-                if key in keys[:index]:
-                    yield FieldViolation(f"contact.{name}[{index}]", "unique", f"{key} is there twice")
+        yield from repeated("contact.accounts", [str(each.account_id) for each in self.accounts])
+        yield from repeated("contact.consents", [each.channel for each in self.consents])
 
     def _check_status(self, verb: str, legal: Status) -> None:
         if self.status is not legal:
             raise FailedPrecondition(f"a contact that is {self.status} cannot be {verb}; it must be {legal}")
-
-    def _changed(self, now: datetime) -> "Contact":
-        return replace(self, version=self.version + 1, update_time=max(now, self.update_time))

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import row_of
 from crm_kit.database.statements import Statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
-from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
 
 from crm_customer.records.accounts.model import IN_BUSINESS
 from crm_customer.records.accounts.projections import project_last_contact
-from crm_customer.records.accounts.queries import get_account
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.contacts.queries import seen_contact_ids
 from crm_customer.records.interactions.model import Interaction
 from crm_customer.records.interactions.queries import users_by_ids
-from crm_customer.records.interactions.tables import interactions
-from crm_customer.records.interactions.wire import interaction_recorded
+from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.model import Detail, Entry
 
@@ -32,29 +29,24 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
         id=new_id(),
         recorder_id=work.actor.user_id,
         create_time=work.now,
-        **values
-        | {
-            "interaction_time": values["interaction_time"] or work.now,
-            "user_ids": values["user_ids"] or (work.actor.user_id,),
-        },
+        update_time=work.now,
+        **{"interaction_time": work.now} | values | {"user_ids": values["user_ids"] or (work.actor.user_id,)},
     )
     interaction.check(now=work.now)
     await check_account(work, interaction.account_id)
     await check_there(work, seen_contact_ids(work.scope), "contact_ids", interaction.contact_ids)
     if interaction.user_ids != (work.actor.user_id,):
         await check_there(work, users_by_ids(), "user_ids", interaction.user_ids)
-    work.insert(interactions, row_of(interaction))
+    INTERACTIONS.create(work, interaction)
     project_last_contact(work, interaction.account_id, interaction.interaction_time)
     put_entry(work, entry_of(interaction))
-    event = interaction_recorded(interaction)
-    emit(work, event, aggregate_type="interaction", id=interaction.id, version=1)
     return interaction
 
 
 async def check_account(work: UnitOfWork, id: UUID) -> None:
     """The account must be there for the caller, and in business."""
     try:
-        account = await get_account(work, id)
+        account = await ACCOUNTS.get(work, id)
     except NotFound:
         field = "interaction.account_id"
         raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from None

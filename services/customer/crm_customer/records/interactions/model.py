@@ -43,6 +43,8 @@ class Interaction:
     interaction_time: datetime
     recorder_id: UUID
     create_time: datetime
+    update_time: datetime
+    version: int = 1
     body: str | None = None
     contact_ids: tuple[UUID, ...] = ()
     user_ids: tuple[UUID, ...] = ()

@@ -6,10 +6,9 @@ from crm.customer.v1 import interactions_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
-from crm_customer.records.accounts.queries import get_account
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.interactions.commands import record_interaction
-from crm_customer.records.interactions.queries import LISTING, get_interaction, interaction_from
-from crm_customer.records.interactions.wire import interaction_to_pb, values_from
+from crm_customer.records.interactions.resource import INTERACTIONS, OF_ACCOUNT
 
 
 class InteractionServicer:
@@ -19,15 +18,15 @@ class InteractionServicer:
         self._tokens = tokens
 
     async def CreateInteraction(self, request: pb.CreateInteractionRequest, work: UnitOfWork) -> pb.Interaction:
-        return interaction_to_pb(await record_interaction(work, values_from(request.interaction)))
+        values = INTERACTIONS.values_of(request.interaction)
+        return INTERACTIONS.message(work, await record_interaction(work, values))
 
     async def GetInteraction(self, request: pb.GetInteractionRequest, reader: Reader) -> pb.Interaction:
-        return interaction_to_pb(await get_interaction(reader, UUID(request.id)))
+        return await INTERACTIONS.read(reader, request.id)
 
     async def ListInteractions(
         self, request: pb.ListInteractionsRequest, reader: Reader
     ) -> pb.ListInteractionsResponse:
-        account = await get_account(reader, UUID(request.account_id))
-        rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        interactions = [interaction_to_pb(interaction_from(row)) for row in rows]
-        return pb.ListInteractionsResponse(interactions=interactions, next_page_token=next_token)
+        account = await ACCOUNTS.get(reader, UUID(request.account_id))
+        response, of = pb.ListInteractionsResponse, {"account_id": account.id}
+        return await INTERACTIONS.list(reader, request, response, self._tokens, listing=OF_ACCOUNT, binds=of)

@@ -1,6 +1,6 @@
 """Tables of interactions."""
 
-from crm_kit.database.tables import reference, tenant_table
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
 from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -21,7 +21,7 @@ interactions = tenant_table(
     Column("next_step", Text),
     Column("next_step_due_date", Date),
     Column("recorder_id", Uuid, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False),
+    *versioned_columns(),
     reference("account_id", "accounts", name="interactions_account_fkey", field="interaction.account_id"),
 )
 Index(
@@ -31,3 +31,5 @@ Index(
     interactions.c.interaction_time,
     interactions.c.id,
 )
+Index("interactions_time_index", interactions.c.tenant_id, interactions.c.interaction_time, interactions.c.id)
+Index("interactions_create_time_index", interactions.c.tenant_id, interactions.c.create_time, interactions.c.id)

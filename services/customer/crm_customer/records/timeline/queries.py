@@ -3,7 +3,7 @@
 from typing import Any
 
 from crm_kit.database.connections import Record
-from crm_kit.filtering.schema import FilterField, FilterSchema
+from crm_kit.filtering.schema import FilterField, FilterSchema, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
@@ -34,7 +34,7 @@ LISTING = Listing(
             "service": FilterField(FieldType.TEXT, timeline_entries.c.service),
             "reference_type": FilterField(FieldType.TEXT, timeline_entries.c.reference_type),
             "reference_id": FilterField(FieldType.UUID, timeline_entries.c.reference_id),
-            "actor_id": FilterField(FieldType.UUID, timeline_entries.c.actor_id),
+            "actor_id": user_field(timeline_entries.c.actor_id),
         }
     ),
     orders={

@@ -6,7 +6,7 @@ from crm.customer.v1 import timeline_pb2 as pb
 from crm_kit.database.work import Reader
 from crm_kit.paging import PageTokens
 
-from crm_customer.records.accounts.queries import get_account
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.timeline.queries import LISTING, entry_from
 from crm_customer.records.timeline.wire import entry_to_pb
 
@@ -18,7 +18,9 @@ class TimelineServicer:
         self._tokens = tokens
 
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
-        account = await get_account(reader, UUID(request.account_id))
-        rows, next_token = await LISTING.page(reader, request, self._tokens, account_id=account.id)
-        entries = [entry_to_pb(entry_from(row)) for row in rows]
-        return pb.ListTimelineResponse(entries=entries, next_page_token=next_token)
+        account = await ACCOUNTS.get(reader, UUID(request.account_id))
+        page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
+        entries = [entry_to_pb(entry_from(row)) for row in page.rows]
+        return pb.ListTimelineResponse(
+            entries=entries, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )

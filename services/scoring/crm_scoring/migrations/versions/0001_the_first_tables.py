@@ -59,35 +59,18 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("orders", sa.Integer(), nullable=False),
-        sa.Column("revenue", sa.Numeric(), nullable=False),
+        sa.Column("ordered", sa.Numeric(), nullable=False),
         sa.Column("returns", sa.Integer(), nullable=False),
         sa.Column("returned", sa.Numeric(), nullable=False),
-        sa.Column("margin", sa.Numeric(), nullable=False),
         sa.Column("payments", sa.Integer(), nullable=False),
         sa.Column("paid", sa.Numeric(), nullable=False),
         sa.Column("late_payments", sa.Integer(), nullable=False),
         sa.Column("overdue_days", sa.Integer(), nullable=False),
-        sa.Column("most_overdue_days", sa.Integer(), nullable=False),
         sa.Column("cases", sa.Integer(), nullable=False),
         sa.Column("complaints", sa.Integer(), nullable=False),
-        sa.Column("marks", sa.Integer(), nullable=False),
-        sa.Column("mark_sum", sa.Numeric(), nullable=False),
-        sa.Column("logins", sa.Integer(), nullable=False),
-        sa.Column("interactions", postgresql.JSONB(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "day", "currency_code", name="account_days_pkey"),
     )
     op.create_index("account_days_day_index", "account_days", ["tenant_id", "day"], unique=False)
-    op.create_table(
-        "account_statistics",
-        sa.Column("tenant_id", sa.Uuid(), nullable=False),
-        sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.Column("first_order_date", sa.Date(), nullable=False),
-        sa.Column("last_order_date", sa.Date(), nullable=False),
-        sa.Column("repeat_days", sa.Integer(), nullable=False),
-        sa.Column("repeat_revenue", sa.Numeric(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "account_id", "currency_code", name="account_statistics_pkey"),
-    )
     op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -164,14 +147,11 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("holds", sa.Boolean(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("occur_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("amount", sa.Numeric(), nullable=True),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.Column("amount", sa.Numeric(), nullable=False),
-        sa.Column("margin", sa.Numeric(), nullable=False),
         sa.Column("overdue_days", sa.Integer(), nullable=False),
-        sa.Column("mark", sa.Numeric(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", "kind", name="facts_pkey"),
     )
     op.create_index("facts_account_index", "facts", ["tenant_id", "account_id", "day", "currency_code"], unique=False)
@@ -234,33 +214,38 @@ def upgrade() -> None:
     op.create_table(
         "scores",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
-        sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("last_order_date", sa.Date(), nullable=True),
         sa.Column("orders", sa.Integer(), nullable=False),
-        sa.Column("spent", sa.Numeric(), nullable=False),
+        sa.Column("ordered", sa.Numeric(), nullable=True),
+        sa.Column("returned", sa.Numeric(), nullable=True),
+        sa.Column("currency_code", sa.Text(), nullable=True),
         sa.Column("recency", sa.Integer(), nullable=False),
         sa.Column("frequency", sa.Integer(), nullable=False),
         sa.Column("monetary", sa.Integer(), nullable=False),
-        sa.Column("rfm", sa.Integer(), nullable=False),
         sa.Column("segment", sa.Text(), nullable=False),
-        sa.Column("rfm_unknown_reason", sa.Text(), nullable=False),
+        sa.Column("rfm_unknown_reason", sa.Text(), nullable=True),
         sa.Column("tier", sa.Text(), nullable=False),
-        sa.Column("contribution", sa.Numeric(), nullable=False),
-        sa.Column("parts", postgresql.JSONB(), nullable=False),
-        sa.Column("tier_unknown_reason", sa.Text(), nullable=False),
-        sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "account_id", name="scores_pkey"),
+        sa.Column("tier_unknown_reason", sa.Text(), nullable=True),
+        sa.Column(
+            "rfm_value", sa.Integer(), sa.Computed("recency + frequency + monetary", persisted=True), nullable=False
+        ),
+        sa.Column(
+            "contribution", sa.Numeric(), sa.Computed("COALESCE(ordered - returned, 0)", persisted=True), nullable=False
+        ),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="scores_pkey"),
     )
-    op.create_index("scores_contribution_index", "scores", ["tenant_id", "contribution", "account_id"], unique=False)
-    op.create_index("scores_rfm_index", "scores", ["tenant_id", "rfm", "account_id"], unique=False)
-    op.create_index("scores_tier_index", "scores", ["tenant_id", "tier", "contribution", "account_id"], unique=False)
+    op.create_index("scores_contribution_index", "scores", ["tenant_id", "contribution", "id"], unique=False)
+    op.create_index("scores_rfm_index", "scores", ["tenant_id", "rfm_value", "id"], unique=False)
+    op.create_index("scores_tier_index", "scores", ["tenant_id", "tier", "contribution", "id"], unique=False)
     protected(
         "access_roles",
         "access_teams",
         "access_users",
         "account_days",
-        "account_statistics",
         "accounts",
         "changes",
         "credit_limits",
@@ -296,7 +281,6 @@ def downgrade() -> None:
     op.drop_index("accounts_owner_team_index", table_name="accounts")
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_table("accounts")
-    op.drop_table("account_statistics")
     op.drop_index("account_days_day_index", table_name="account_days")
     op.drop_table("account_days")
     op.drop_index("access_users_login_index", table_name="access_users")

@@ -53,13 +53,20 @@ def upgrade() -> None:
     )
     op.create_index("access_users_login_index", "access_users", ["tenant_id", "login"], unique=False)
     op.create_table(
+        "account_tiers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("value_tier", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="account_tiers_pkey"),
+    )
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
-        sa.Column("value_tier", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )
@@ -182,7 +189,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
-        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("condition", sa.Text(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("calendar_id", sa.Uuid(), nullable=True),
         sa.Column("targets", postgresql.JSONB(), nullable=False),
@@ -218,13 +225,11 @@ def upgrade() -> None:
         sa.Column("assignee_id", sa.Uuid(), nullable=True),
         sa.Column("assignee_team_id", sa.Uuid(), nullable=True),
         sa.Column("creator_id", sa.Uuid(), nullable=False),
-        sa.Column("complaint", postgresql.JSONB(), nullable=True),
-        sa.Column("resolution", sa.Text(), nullable=False),
+        sa.Column("resolution", sa.Text(), nullable=True),
         sa.Column("reply_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolve_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("close_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reopenings", sa.Integer(), nullable=False),
-        sa.Column("merged_into_id", sa.Text(), nullable=False),
         sa.Column("service_level_id", sa.Uuid(), nullable=True),
         sa.Column("calendar_id", sa.Uuid(), nullable=False),
         sa.Column("calendar_version", sa.Integer(), nullable=False),
@@ -261,7 +266,7 @@ def upgrade() -> None:
         "cases",
         ["tenant_id", "calendar_id", "calendar_version"],
         unique=False,
-        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')"),
+        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
     op.create_index("cases_create_time_index", "cases", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("cases_creator_index", "cases", ["tenant_id", "creator_id", "create_time", "id"], unique=False)
@@ -279,8 +284,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("occur_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("record_time", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor_id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
         sa.Column("pause_reason", sa.Text(), nullable=True),
         sa.Column("policy", postgresql.JSONB(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -312,6 +317,7 @@ def upgrade() -> None:
         "access_roles",
         "access_teams",
         "access_users",
+        "account_tiers",
         "accounts",
         "calendar_versions",
         "calendars",
@@ -350,7 +356,7 @@ def downgrade() -> None:
     op.drop_index(
         "cases_calendar_index",
         table_name="cases",
-        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED', 'MERGED')"),
+        postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
     op.drop_index("cases_assignee_team_index", table_name="cases")
     op.drop_index("cases_assignee_index", table_name="cases")
@@ -374,6 +380,7 @@ def downgrade() -> None:
     op.drop_index("accounts_owner_team_index", table_name="accounts")
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_table("accounts")
+    op.drop_table("account_tiers")
     op.drop_index("access_users_login_index", table_name="access_users")
     op.drop_table("access_users")
     op.drop_table("access_tenants")

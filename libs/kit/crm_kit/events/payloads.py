@@ -1,0 +1,16 @@
+"""Which events a contract has, found in its descriptors, so that a new one is never forgotten by those who follow."""
+
+from types import ModuleType
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+
+def events_carrying(events: ModuleType, resource: type[Message]) -> dict[type[Message], str]:
+    """The events of an `events_pb2` that carry a resource as it is then -> the field that it is in."""
+    found: dict[type[Message], str] = {}
+    for descriptor in events.DESCRIPTOR.message_types_by_name.values():
+        for field in descriptor.fields:
+            if field.message_type is not None and field.message_type.full_name == resource.DESCRIPTOR.full_name:
+                found[GetMessageClass(descriptor)] = field.name
+    return found

@@ -1,0 +1,74 @@
+"""What can be done with a record now: its verbs, each tried on the record without being done."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crm.options.v1 import options_pb2
+from google.api import annotations_pb2
+from google.protobuf.message import Message
+
+from crm_kit.errors import CrmError
+from crm_kit.resource.codecs import DeclarationError
+
+# A rule, tried: raises as the command would, and its answer is thrown away.
+Try = Callable[[Any, datetime], object]
+_HTTP: Any = annotations_pb2.http
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb of the contract: its rpc, its name in paths and the permission it needs."""
+
+    rpc: str
+    name: str
+    permission: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Whether a verb is possible, and if not, why."""
+
+    verb: Verb
+    reason: str = ""
+    detail: str = ""
+
+
+def verbs_of(message: type[Message], collection: str) -> Iterator[Verb]:
+    """The verbs on one record that the resource's contract has, in its order."""
+    beginning = f"/v1/{collection}/{{id}}:"
+    for service in message.DESCRIPTOR.file.services_by_name.values():
+        for method in service.methods:
+            options = method.GetOptions()
+            path = options.Extensions[_HTTP].post
+            if path.startswith(beginning):
+                permission = options.Extensions[options_pb2.permission]
+                yield Verb(method.name, path.removeprefix(beginning), permission)
+
+
+def read_permission(message: type[Message]) -> str:
+    """The permission that reading the resource needs: that of its Get rpc."""
+    wanted = f"Get{message.DESCRIPTOR.name}"
+    for service in message.DESCRIPTOR.file.services_by_name.values():
+        if wanted in service.methods_by_name:
+            permission: str = service.methods_by_name[wanted].GetOptions().Extensions[options_pb2.permission]
+            return permission
+    raise DeclarationError(f"{message.DESCRIPTOR.full_name} has no rpc {wanted} beside it; a resource can be read")
+
+
+def check_tries(noun: str, verbs: Mapping[str, Verb], tries: Mapping[str, Try]) -> None:
+    """DeclarationError for a verb without a rule to try, or a rule without a verb."""
+    for name in verbs.keys() - tries.keys():
+        raise DeclarationError(f"{noun}: the verb {name} is not in `verbs`; say how it is tried on a record")
+    for name in tries.keys() - verbs.keys():
+        raise DeclarationError(f"{noun}: `verbs` has {name}, the contract has no such verb on one record")
+
+
+def tried(verb: Verb, rule: Try, record: Any, now: datetime) -> Action:
+    """Whether a verb is legal for the record as it is."""
+    try:
+        rule(record, now)
+    except CrmError as error:
+        return Action(verb, error.reason, error.detail)
+    return Action(verb)

@@ -1,0 +1,78 @@
+"""What the contract says of a resource's fields, read from the options beside them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from crm.options.v1 import options_pb2
+from google.api import field_behavior_pb2
+from google.protobuf.message import Message
+
+from crm_kit.resource.codecs import DeclarationError
+
+# Sent along with an update to say which record is meant, in which version; never changed by it.
+ADDRESSING = frozenset({"id", "etag"})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldContract:
+    """One field: who sets it, and what lists may do with it.
+
+    `given`: a caller may send it. `settable`: a create sets it. `changeable`: an update changes it, too.
+    `changed_by`: the rpcs that change it where updates do not. The descriptor is the contract's own.
+    """
+
+    name: str
+    descriptor: Any
+    given: bool
+    settable: bool
+    changeable: bool
+    changed_by: tuple[str, ...]
+    filter: bool
+    order: bool
+    group: bool
+    sum: bool
+    refers_to: str
+
+
+def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
+    """The fields of a resource by name, in the contract's order."""
+    return MappingProxyType({each.name: _read(each) for each in message.DESCRIPTOR.fields})
+
+
+def _read(field: Any) -> FieldContract:
+    options = field.GetOptions()
+    behavior = set(options.Extensions[field_behavior_pb2.field_behavior])
+    listed = options.Extensions[options_pb2.listed]
+    changed_by = tuple(options.Extensions[options_pb2.changed_by])
+    given = field.name not in ADDRESSING and field_behavior_pb2.OUTPUT_ONLY not in behavior
+    set_once = field_behavior_pb2.IMMUTABLE in behavior
+    return FieldContract(
+        name=field.name,
+        descriptor=field,
+        given=given,
+        settable=given and (set_once or not changed_by),
+        changeable=given and not set_once and not changed_by,
+        changed_by=changed_by,
+        filter=listed.filter,
+        order=listed.order,
+        group=listed.group,
+        sum=listed.sum,
+        refers_to=options.Extensions[options_pb2.refers_to],
+    )
+
+
+def collection_of(message: type[Message]) -> str:
+    """The collection of a resource: `accounts`."""
+    collection: str = message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].collection
+    if not collection:
+        name = message.DESCRIPTOR.full_name
+        raise DeclarationError(f"{name} is no resource: give it option (crm.options.v1.resource) = {{collection: ...}}")
+    return collection
+
+
+def snake(name: str) -> str:
+    """`StatusChanged` is `status_changed`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,101 @@
+"""Who changed which field of what from what to what. Written with the change itself, in the same statement."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm.type.v1 import change_pb2
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Value
+from sqlalchemy import Select, bindparam, select
+
+from crm_kit.database.connections import Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.etags import etag_of
+from crm_kit.filtering.schema import FilterSchema
+from crm_kit.identity.access import Scope
+from crm_kit.listing import Listing, Page, PageOf
+from crm_kit.paging import OrderColumn, PageTokens
+from crm_kit.plumbing import changes
+
+
+def record(
+    work: UnitOfWork, noun: str, after: Any, *, action: str, before: Any = None, changed: Collection[str] = ()
+) -> None:
+    """Gather the history row of a change; there is no `before` of a creation."""
+    work.insert(
+        changes,
+        {
+            "resource_type": noun,
+            "resource_id": after.id,
+            "version": after.version,
+            "change_time": work.now,
+            "actor_id": work.actor.user_id,
+            "action": action,
+            "fields": [{"field": name, "old": getattr(before, name), "new": getattr(after, name)} for name in changed],
+        },
+    )
+
+
+def _of_record() -> Select[Any]:
+    return select(changes, changes.c.version.label("id")).where(
+        changes.c.tenant_id == bindparam("tenant_id"),
+        changes.c.resource_type == bindparam("resource_type"),
+        changes.c.resource_id == bindparam("resource_id"),
+    )
+
+
+def _rows(_scope: Scope, _fields: frozenset[str]) -> Select[Any]:
+    return _of_record()
+
+
+HISTORY = Listing(
+    name="changes",
+    rows=_rows,
+    fields=FilterSchema({}),
+    orders={"id": OrderColumn(changes.c.version)},
+    default_order="id desc",
+)
+
+
+@statement
+def changes_after() -> Select[Any]:
+    return _of_record().where(changes.c.change_time > bindparam("time")).order_by(changes.c.version.desc())
+
+
+@statement
+def change_of_version() -> Select[Any]:
+    return _of_record().where(changes.c.version == bindparam("version"))
+
+
+async def later_changes(reader: Reader, noun: str, id: UUID, time: datetime) -> list[Record]:
+    """The changes of a record after an instant, the newest first."""
+    return await reader.all(changes_after(), resource_type=noun, resource_id=id, time=time)
+
+
+async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[str, Any]:
+    """The bookkeeping of a version: its number and when it was made."""
+    row = await reader.one(change_of_version(), resource_type=noun, resource_id=id, version=version)
+    return {} if row is None else {"version": version, "update_time": row["change_time"]}
+
+
+async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> Page[Record]:
+    """A page of the changes of the record `request.id`, which the caller has been found to see."""
+    asked = PageOf(request.page_size, request.page_token)
+    return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=request.id)
+
+
+def change_to_pb(row: Record, shown: Collection[str]) -> change_pb2.Change:
+    """A change as the contract has it: of the fields that are shown."""
+    change = change_pb2.Change(etag=etag_of(row["version"]), actor_id=str(row["actor_id"]), action=row["action"])
+    change.change_time.FromDatetime(row["change_time"])
+    for field in row["fields"]:
+        if field["field"] in shown:
+            change.fields.add(
+                field=field["field"],
+                old_value=ParseDict(field["old"], Value()),
+                new_value=ParseDict(field["new"], Value()),
+            )
+    return change

@@ -1,0 +1,90 @@
+"""What a list of a resource can be filtered and ordered by, from the contract's options."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Index, Table
+
+from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
+from crm_kit.filtering.tree import FieldType
+from crm_kit.money import Money
+from crm_kit.paging import OrderColumn
+from crm_kit.resource.codecs import DeclarationError, annotation_of, enum_prefix
+from crm_kit.resource.shape import CURRENCY, ResourceShape
+
+TYPES: dict[Any, FieldType] = {
+    str: FieldType.TEXT,
+    UUID: FieldType.UUID,
+    int: FieldType.INTEGER,
+    Decimal: FieldType.NUMBER,
+    bool: FieldType.BOOL,
+    date: FieldType.DATE,
+    datetime: FieldType.INSTANT,
+}
+LIST_TYPES: dict[Any, FieldType] = {str: FieldType.TEXT_LIST, UUID: FieldType.UUID_LIST}
+
+
+def filter_schema(shape: ResourceShape[Any, Any]) -> FilterSchema:
+    """The fields that the contract lets a filter compare."""
+    found: dict[str, FilterField] = {}
+    for name, each in shape.contract.items():
+        if each.filter:
+            found |= _filter_fields(shape, name)
+    return FilterSchema(found)
+
+
+def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, FilterField]:
+    annotation = annotation_of(shape.hints[name])
+    column = column_of(shape, name)
+    kind = annotation.kind
+    if kind is Money:
+        return money_fields(name, column, shape.table.c[CURRENCY])
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        prefix = enum_prefix(shape.contract[name].descriptor.enum_type.name)
+        field_type = FieldType.TEXT_LIST if annotation.repeated else FieldType.ENUM
+        return {name: enum_field(column, list(kind), prefix=prefix, type=field_type)}
+    types = LIST_TYPES if annotation.repeated else TYPES
+    if kind not in types:
+        remedy = "a filter cannot compare it; take `filter` off in the contract"
+        raise DeclarationError(f"{shape.noun}.{name}: {kind}: {remedy}")
+    refers_to = shape.contract[name].refers_to
+    if refers_to == "users":
+        return {name: user_field(column, type=types[kind])}
+    return {name: team_field(column) if refers_to == "teams" else FilterField(types[kind], column)}
+
+
+def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
+    """The column that lists and summaries go by."""
+    if name not in shape.table.c:
+        raise DeclarationError(f"{shape.noun}.{name}: lists go by it; store it in a column of {shape.table.name}")
+    return shape.table.c[name]
+
+
+def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
+    """The fields that the contract lets a list be ordered by, each with an index that serves it."""
+    found = {"id": OrderColumn(shape.table.c.id)}
+    for name, each in shape.contract.items():
+        if each.order and name != "id":
+            column = column_of(shape, name)
+            if not any(_serves(index, name) for index in _indexes(shape.table)):
+                remedy = f"lists are ordered by it; add an index on tenant_id, {name}, id"
+                raise DeclarationError(f"{shape.noun}.{name}: {remedy}")
+            found[name] = OrderColumn(column, nullable=bool(shape.table.c[name].nullable))
+    return found
+
+
+def _indexes(table: Table) -> Iterator[tuple[str, ...]]:
+    for index in table.indexes:
+        yield tuple(column.name for column in index.columns) if _is_whole(index) else ()
+
+
+def _is_whole(index: Index) -> bool:
+    return index.dialect_options["postgresql"]["where"] is None
+
+
+def _serves(columns: tuple[str, ...], name: str) -> bool:
+    return columns[:2] == ("tenant_id", name)

@@ -1,0 +1,122 @@
+"""Reading records: one, several, a page. What the reader may not see is not found."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+from sqlalchemy import ColumnElement, Select, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from crm_kit.database.connections import Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.errors import NotFound
+from crm_kit.etags import check_etag
+from crm_kit.identity.access import Scope
+from crm_kit.listing import Asked, Listing
+from crm_kit.paging import PageTokens
+from crm_kit.resource.listed import filter_schema, orders
+from crm_kit.resource.shape import Entity, ResourceShape, Shown
+
+Response = TypeVar("Response", bound=Message)
+NO_BINDS: Mapping[str, Any] = MappingProxyType({})
+
+
+class ReadableResource(ResourceShape[Entity, Shown]):
+    """A resource that can be read."""
+
+    def _compile_lists(self) -> None:
+        self.filter_schema = filter_schema(self)
+        self.listing = self.list_of(self.collection)
+
+    def rows(self, scope: Scope) -> Select[Any]:
+        """The base of every SELECT: the tenant's rows that the scope reaches."""
+        return select(*self.columns).where(self.table.c.tenant_id == bindparam("tenant_id"), self.visible(scope))
+
+    def list_of(self, name: str, *, of: ColumnElement[bool] | None = None) -> Listing:
+        """A list; `of` narrows it, with bind parameters that `list` is given."""
+
+        def rows(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
+            found = self.rows(scope) if of is None else self.rows(scope).where(of)
+            unasked = {field: values for field, values in self.hidden.items() if field not in filtered_by}
+            return found.where(*(self.table.c[field].not_in(sorted(values)) for field, values in unasked.items()))
+
+        return Listing(
+            name=name, rows=rows, fields=self.filter_schema, orders=orders(self), default_order=self.default_order
+        )
+
+    # --- entities
+
+    async def get(self, reader: Reader, id: UUID, *, etag: str = "", scope: Scope | None = None) -> Entity:
+        """The record. NotFound when there is none or the reader may not see it; EtagMismatch for another version."""
+        row = await self._row(reader, id, scope)
+        check_etag(etag, row["version"])
+        return self.entity_from(row)
+
+    async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
+        """The record, if there is one that the reader may see."""
+        return (await self.get_many(reader, [id], scope=scope)).get(id)
+
+    async def target(self, reader: Reader, request: Any) -> Entity:
+        """The record that a verb's request names by `id` and, if it has to be a certain version, `etag`."""
+        return await self.get(reader, UUID(request.id), etag=request.etag)
+
+    async def get_many(
+        self, reader: Reader, ids: Collection[UUID], *, scope: Scope | None = None
+    ) -> dict[UUID, Entity]:
+        """Those of the records that exist and the reader may see, by id."""
+        rows = await reader.all(rows_by_ids(self, reader.scope if scope is None else scope), ids=list(ids))
+        return {row["id"]: self.entity_from(row) for row in rows}
+
+    async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
+        row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)
+        if row is None:
+            raise NotFound(f"the {self.noun.replace('_', ' ')} does not exist", reason=self.not_found)
+        return row
+
+    # --- messages
+
+    def message(self, reader: Reader, entity: Entity) -> Shown:
+        """The message that shows a record at the reader's time."""
+        return self.message_of(entity if self.at is None else self.at(entity, reader.now))
+
+    def message_of_row(self, reader: Reader, row: Record) -> Shown:
+        """The message that shows the record of a row."""
+        return self.message_from(row) if self.at is None else self.message(reader, self.entity_from(row))
+
+    async def read(self, reader: Reader, id: str) -> Shown:
+        """The record with this id, as callers see it."""
+        return self.message_of_row(reader, await self._row(reader, UUID(id)))
+
+    async def read_many(self, reader: Reader, ids: Collection[str]) -> dict[str, Shown]:
+        """Those of the records that exist and the reader may see, as callers see them, by id."""
+        rows = await reader.all(rows_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
+        return {str(row["id"]): self.message_of_row(reader, row) for row in rows}
+
+    async def list(
+        self,
+        reader: Reader,
+        request: Asked,
+        response: type[Response],
+        tokens: PageTokens,
+        *,
+        listing: Listing | None = None,
+        binds: Mapping[str, Any] = NO_BINDS,
+    ) -> Response:
+        """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
+        page = await (listing or self.listing).page(reader, request, tokens, **binds)
+        records = {self.collection: [self.message_of_row(reader, row) for row in page.rows]}
+        return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
+
+
+@statement
+def row_by_id(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    return resource.rows(scope).where(resource.table.c.id == bindparam("id"))
+
+
+@statement
+def rows_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    return resource.rows(scope).where(resource.table.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))

@@ -1,0 +1,108 @@
+"""ResourceService: what every declared resource offers, by the name of its collection."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from crm.resource.v1 import resources_pb2 as pb
+from crm.type.v1 import money_pb2
+from google.protobuf.message import Message
+
+from crm_kit.database.work import Reader
+from crm_kit.errors import NotFound, PermissionDenied
+from crm_kit.identity.access import Scope
+from crm_kit.money import format_amount
+from crm_kit.resource.actions import Action, Verb, tried
+from crm_kit.resource.reading import row_by_id
+from crm_kit.resource.summaries import MAX_GROUPS, Group, summarize
+from crm_kit.resource.writing import Resource
+from crm_kit.wire import time_from
+
+AnyResource = Resource[Any, Any]
+
+
+class ResourceServicer:
+    # The pipeline gives each reader the scope of the collection's own permission.
+    contract = pb.DESCRIPTOR.services_by_name["ResourceService"]
+
+    def __init__(self, resources: Iterable[AnyResource]) -> None:
+        self._resources = {each.collection: each for each in resources}
+
+    async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
+        resource = self._asked(request)
+        ids = [str(UUID(id)) for id in request.ids]
+        found = await resource.read_many(reader, ids)
+        return pb.BatchGetRecordsResponse(
+            records=[as_record(found[id]) for id in ids if id in found],
+            missing_ids=[id for id in ids if id not in found],
+        )
+
+    async def GetRecordAsOf(self, request: pb.GetRecordAsOfRequest, reader: Reader) -> Message:
+        resource = self._asked(request)
+        shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
+        return shown
+
+    async def SummarizeRecords(
+        self, request: pb.SummarizeRecordsRequest, reader: Reader
+    ) -> pb.SummarizeRecordsResponse:
+        resource = self._asked(request)
+        groups = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
+        return pb.SummarizeRecordsResponse(
+            groups=[group_to_pb(group) for group in groups[:MAX_GROUPS]],
+            total_count=sum(group.count for group in groups),
+            truncated=len(groups) > MAX_GROUPS,
+        )
+
+    async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
+        resource = self._asked(request)
+        record = await resource.get(reader, UUID(request.id))
+        actions = [await action_on(resource, record, verb, reader) for verb in resource.verbs.values()]
+        return pb.RecordActions(actions=[action_to_pb(each) for each in actions])
+
+    def permission_of(self, request: Any) -> str:
+        """What a request needs: the permission to read the collection that it names."""
+        return self._asked(request).permission
+
+    def _asked(self, request: Any) -> AnyResource:
+        """The resource of the collection that a request names; NotFound when it is not served here."""
+        resource = self._resources.get(request.collection)
+        if resource is None:
+            raise NotFound(f"there is no collection {request.collection!r} here", reason="COLLECTION_NOT_FOUND")
+        return resource
+
+
+async def action_on(resource: AnyResource, record: Any, verb: Verb, reader: Reader) -> Action:
+    """Whether the caller may do this with the record, and whether it can be done."""
+    try:
+        scope = reader.actor.access.scope(verb.permission)
+    except PermissionDenied as error:
+        return Action(verb, error.reason, error.detail)
+    if scope is not Scope.ALL and await reader.one(row_by_id(resource, scope), id=record.id) is None:
+        return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
+    return tried(verb, resource.tries[verb.rpc], record, reader.now)
+
+
+def as_record(message: Message) -> pb.Record:
+    """A resource's message in place of a Record: the same bytes."""
+    return pb.Record.FromString(message.SerializeToString())
+
+
+def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
+    sums = []
+    for (name, currency_code), value in group.sums.items():
+        if currency_code:
+            amount = money_pb2.Money(amount=format_amount(value, currency_code), currency_code=currency_code)
+            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, amount=amount))
+        else:
+            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, number=f"{value:f}"))
+    return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)
+
+
+def action_to_pb(action: Action) -> pb.RecordActions.Action:
+    return pb.RecordActions.Action(
+        rpc=action.verb.rpc,
+        verb=action.verb.name,
+        allowed=not action.reason,
+        reason=action.reason,
+        detail=action.detail,
+    )

@@ -1,0 +1,278 @@
+"""What a resource is in the contract, as an entity and as a table, and the conversions between the three.
+
+Everything is checked and compiled once, when the declaration is imported.
+"""
+
+import dataclasses
+import operator
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+from crm.error.v1.error_reason_pb2 import ErrorReason
+from crm.type.v1 import money_pb2
+from google.protobuf.message import Message
+from sqlalchemy import ColumnElement, Table, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_kit.etags import etag_of
+from crm_kit.identity.access import Scope, visible
+from crm_kit.money import Money, format_amount
+from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
+from crm_kit.resource.codecs import (
+    Convert,
+    DeclarationError,
+    Reading,
+    annotation_of,
+    around,
+    codec_of,
+    from_json_of,
+    hints_of,
+    property_hints,
+    writer_of,
+)
+from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
+
+Entity = TypeVar("Entity")
+Shown = TypeVar("Shown", bound=Message)
+Visible = Callable[[Scope], ColumnElement[bool]]
+
+CURRENCY = "currency_code"
+EVERY_ENTITY_HAS = ("id", "version", "create_time", "update_time")
+
+
+class ResourceShape(Generic[Entity, Shown]):
+    """The conversions of one kind of record; see `Resource` for the parameters."""
+
+    def __init__(
+        self,
+        noun: str,
+        *,
+        entity: type[Entity],
+        table: Table,
+        message: type[Shown],
+        created: type[Message],
+        updated: type[Message] | None = None,
+        beside: Collection[str] = (),
+        computed: Mapping[str, ColumnElement[Any]] | None = None,
+        visible: Visible | None = None,
+        hidden: Mapping[str, Collection[str]] | None = None,
+        at: Callable[[Entity, datetime], Entity] | None = None,
+        default_order: str = "create_time desc",
+        verbs: Mapping[str, Try] | None = None,
+    ) -> None:
+        self.noun = noun
+        self.entity = entity
+        self.table = table
+        self.message_type = message
+        self.created, self.updated = created, updated
+        self.beside = frozenset(beside)
+        self.computed = dict(computed or {})
+        self.visible = visible or _by_owner(table)
+        self.hidden = dict(hidden or {})
+        self.at = at
+        self.default_order = default_order
+        self.tries = dict(verbs or {})
+        self.not_found = f"{noun.upper()}_NOT_FOUND"
+        self.collection = collection_of(message)
+        self.permission = read_permission(message)
+        self.verbs = {verb.rpc: verb for verb in verbs_of(message, self.collection)}
+        self.contract = field_contracts(message)
+        self.own_hints = hints_of(entity)
+        self.hints = property_hints(entity) | self.own_hints
+        self._json_readers: dict[str, Convert | None] = {}
+        self._check()
+        self._compile_rows()
+        self._compile_messages()
+        self._compile_lists()
+
+    def __repr__(self) -> str:
+        return f"Resource({self.noun!r})"
+
+    # --- rows
+
+    def entity_from(self, row: Any) -> Entity:
+        """The entity that a row of `columns` holds."""
+        values = dict(zip(self._selected, row.values(), strict=False))
+        for name in self._not_the_entitys:
+            del values[name]
+        for name, convert in self._from_row:
+            values[name] = convert(values[name])
+        for name in self._moneys:
+            if values[name] is not None:
+                values[name] = Money(values[name], row[CURRENCY])
+        return self.entity(**values)
+
+    def row_of(self, entity: Entity) -> dict[str, Any]:
+        """The columns of the entity's row, those beside it left out."""
+        values = dict(zip(self._written, self._read_written(entity), strict=True))
+        for name in self._money_columns:
+            money = values[name]
+            values[name] = None if money is None else money.amount
+            if self._writes_currency and money is not None:
+                values[CURRENCY] = money.currency_code
+        if self._writes_currency:
+            values.setdefault(CURRENCY, None)
+        return values
+
+    def message_from(self, row: Any) -> Shown:
+        """The message that a row of `columns` shows, without an entity in between where no rule is needed."""
+        if not self.is_direct:
+            return self.message_of(self.entity_from(row))
+        values = dict(zip(self._selected_and_shown, row.values(), strict=False))
+        for name, write in self._row_to_message:
+            values[name] = write(values[name])
+        for name in self._shown_moneys:
+            values[name] = _money_message(values[name], row[CURRENCY])
+        return self.message_type(etag=etag_of(row["version"]), **values)
+
+    def from_json(self, name: str, stored: Any) -> Any:
+        """A field's value as the history keeps it."""
+        if name not in self._json_readers:
+            self._json_readers[name] = from_json_of(self.hints[name], self._where(name))
+        read = self._json_readers[name]
+        return stored if read is None else read(stored)
+
+    # --- messages
+
+    def message_of(self, entity: Entity) -> Shown:
+        """The message that shows an entity."""
+        values = dict(zip(self._shown, self._read_shown(entity), strict=True))
+        for name, write in self._to_message:
+            values[name] = write(values[name])
+        return self.message_type(etag=etag_of(cast("Any", entity).version), **values)
+
+    # --- checks
+
+    def _check(self) -> None:
+        fields, shown = self.own_hints, self.contract.keys() - {"etag"}
+        columns = {column.name for column in self.table.c} - {"tenant_id"}
+        entity, table = self.entity.__name__, self.table.name
+        self._require(snake(self.message_type.DESCRIPTOR.name) == self.noun, "noun", "name it as the contract does")
+        for name in EVERY_ENTITY_HAS:
+            self._require(name in fields, name, f"every entity has it; add it to {entity}")
+        for name in shown:
+            self._require(name in self.hints, name, f"the contract has it; add it to {entity} as a field or a property")
+            if self.contract[name].given:
+                self._require(name in fields, name, f"callers may set it; make it a field of {entity}")
+        for name in fields:
+            self._require(
+                name in columns or name in self.computed,
+                name,
+                f"{entity} has it; add the column to {table} and draft a migration",
+            )
+        for name in columns - fields.keys():
+            placed = name in self.hints or name in self.beside or name == CURRENCY
+            self._require(placed, name, f"{table} has it; add it to {entity}, or to `beside` when consumers write it")
+        for name in self.beside:
+            self._require(name in columns, name, f"it is beside the entity; add the column to {table}")
+        known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
+        self._require(known, self.not_found, "add it to error_reason.proto")
+        check_tries(self.noun, self.verbs, self.tries)
+        for event in (self.created, self.updated):
+            if event is not None:
+                self.place_in(event)
+
+    def _require(self, fits: bool, name: str, remedy: str) -> None:
+        if not fits:
+            raise DeclarationError(f"{self.noun}.{name}: {remedy}")
+
+    def default_of(self, name: str) -> Any:
+        """The value that a new record has in a field; dataclasses.MISSING where it must be given."""
+        field = cast("Any", self.entity).__dataclass_fields__[name]
+        return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+    def place_in(self, event: type[Message]) -> str:
+        """The field of an event that carries the resource."""
+        wanted = self.message_type.DESCRIPTOR
+        for field in event.DESCRIPTOR.fields:
+            if field.message_type is not None and field.message_type.full_name == wanted.full_name:
+                return str(field.name)
+        raise DeclarationError(f"{event.DESCRIPTOR.full_name} carries no {wanted.name}; give it a field of that type")
+
+    # --- compiling
+
+    def _compile_rows(self) -> None:
+        fields = tuple(self.own_hints)
+        columns = self.table.c
+        derived = tuple(column.name for column in columns if column.name not in fields and column.name in self.hints)
+        shown = [name for name in self.contract if name != "etag"]
+        self.is_direct = self.at is None and all(name in fields or name in derived for name in shown)
+        taken = [name for name in (*fields, *derived) if name in fields or self.is_direct]
+        # What is shown comes first, so that it can be taken off a row without looking at the rest.
+        self._selected = (*(n for n in taken if n in self.contract), *(n for n in taken if n not in self.contract))
+        self._selected_and_shown = tuple(name for name in self._selected if name in self.contract)
+        self._not_the_entitys = tuple(name for name in self._selected if name not in fields)
+        self._written = tuple(
+            name for name in (*fields, *derived) if name not in self.computed and name not in self.beside
+        )
+        # What a version consists of: what is kept of it, wherever.
+        self.versioned = tuple(name for name in fields if name not in self.beside)
+        self._read_written = operator.attrgetter(*self._written)
+        self._from_row = [(name, convert) for name in fields if (convert := self._from_column(name))]
+        self._moneys = tuple(name for name in fields if self._is_amount(name))
+        self._money_columns = tuple(name for name in self._written if self._is_amount(name))
+        self._writes_currency = bool(self._money_columns) and CURRENCY not in self._written
+        extra = [columns[CURRENCY]] if self._writes_currency else []
+        self.columns = [*(self._column(name) for name in self._selected), *extra]
+
+    def _column(self, name: str) -> ColumnElement[Any]:
+        return self.computed[name].label(name) if name in self.computed else self.table.c[name]
+
+    def is_json(self, name: str) -> bool:
+        """Whether a field is kept as JSON."""
+        return isinstance(self._column(name).type, JSONB)
+
+    def _is_amount(self, name: str) -> bool:
+        """Whether it is money kept as a number, its currency in a column of its own."""
+        return annotation_of(self.hints[name]).kind is Money and not self.is_json(name)
+
+    def _from_column(self, name: str) -> Convert | None:
+        if self._is_amount(name):
+            return None
+        annotation = annotation_of(self.hints[name])
+        codec = codec_of(annotation.kind, None, self._where(name))
+        return around(annotation, codec.from_json if self.is_json(name) else codec.from_column)
+
+    def _compile_messages(self) -> None:
+        self._shown = tuple(name for name in self.contract if name != "etag")
+        self._read_shown = operator.attrgetter(*self._shown)
+        writers = {
+            name: writer_of(self.hints[name], self.contract[name].descriptor, self._where(name)) for name in self._shown
+        }
+        self._to_message = [(name, write) for name, write in writers.items() if write]
+        self.readings = {
+            name: Reading.of(self.entity, name, each.descriptor, self._where(name))
+            for name, each in self.contract.items()
+            if name not in ADDRESSING and name in self.own_hints
+        }
+        if self.is_direct:
+            amounts = [name for name in self._shown if self._is_amount(name)]
+            self._shown_moneys = tuple(amounts)
+            direct = [(name, self._direct(name, write)) for name, write in writers.items() if name not in amounts]
+            self._row_to_message = [(name, write) for name, write in direct if write]
+
+    def _compile_lists(self) -> None:
+        """What lists need is compiled where they are."""
+
+    def _direct(self, name: str, write: Convert | None) -> Convert | None:
+        """From a column to a message. An enum's number is found by its text, so only JSON is read first."""
+        read = self._from_column(name) if self.is_json(name) else None
+        if read is None or write is None:
+            return read or write
+        return lambda value: write(read(value))
+
+    def _where(self, name: str) -> str:
+        return f"{self.noun}.{name}"
+
+
+def _money_message(amount: Any, currency_code: str) -> money_pb2.Money | None:
+    if amount is None:
+        return None
+    return money_pb2.Money(amount=format_amount(amount, currency_code), currency_code=currency_code)
+
+
+def _by_owner(table: Table) -> Visible:
+    if "owner_id" not in table.c:
+        return lambda _scope: true()
+    return lambda scope: visible(table, scope)

@@ -1,0 +1,108 @@
+"""Counts and sums of records by group, with the reader's scope and the list's filter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Select, func
+
+from crm_kit.database.connections import Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.errors import invalid_field
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.sql import compile_sql, filter_values
+from crm_kit.filtering.tree import EVERYTHING, Shaped, fields_of
+from crm_kit.identity.access import Scope
+from crm_kit.listing import context_of
+from crm_kit.money import Money
+from crm_kit.resource.listed import column_of
+from crm_kit.resource.reading import ReadableResource
+from crm_kit.resource.shape import CURRENCY
+
+MAX_GROUPS = 1000
+# A group of amounts is one row for each currency.
+MAX_ROWS = 4 * MAX_GROUPS
+
+AnyResource = ReadableResource[Any, Any]
+
+
+@dataclass(slots=True)
+class Group:
+    """Records with the same values of the fields: how many, and the sum of each field, amounts per currency."""
+
+    key: Mapping[str, str]
+    count: int = 0
+    sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+
+
+async def summarize(
+    resource: AnyResource, reader: Reader, *, filter: str, group_by: Sequence[str], sum: Sequence[str]
+) -> list[Group]:
+    """The groups, the largest first. InvalidArgument for a field that cannot be grouped by or added up."""
+    _check(resource, "group_by", group_by, [name for name, each in resource.contract.items() if each.group])
+    _check(resource, "sum", sum, [name for name, each in resource.contract.items() if each.sum])
+    tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
+    query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
+    groups: dict[tuple[str | None, ...], Group] = {}
+    for row in await reader.all(query, **filter_values(tree, context_of(reader))):
+        _add(groups, resource, row, group_by, sum)
+    return sorted(groups.values(), key=lambda group: -group.count)
+
+
+def _check(resource: AnyResource, parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for index, name in enumerate(names):
+        if name not in known:
+            detail = f"{name} is not possible for {resource.collection}; possible: {', '.join(known) or 'nothing'}"
+            raise invalid_field(f"{parameter}[{index}]", parameter, detail)
+
+
+def _add(
+    groups: dict[tuple[str | None, ...], Group],
+    resource: AnyResource,
+    row: Record,
+    group_by: Sequence[str],
+    sum: Sequence[str],
+) -> None:
+    values = tuple(_text(row[f"key_{index}"]) for index, _ in enumerate(group_by))
+    told = {name: value for name, value in zip(group_by, values, strict=True) if value is not None}
+    group = groups.setdefault(values, Group(told))
+    group.count += row["count"]
+    for index, name in enumerate(sum):
+        if row[f"sum_{index}"] is not None:
+            currency = row[CURRENCY] if _is_money(resource, name) else ""
+            place = name, currency or ""
+            group.sums[place] = group.sums.get(place, Decimal(0)) + row[f"sum_{index}"]
+
+
+def _text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case datetime() | date():
+            return value.isoformat()
+    return str(value)
+
+
+def _is_money(resource: AnyResource, name: str) -> bool:
+    return resource.hints[name] in (Money, Money | None)
+
+
+@statement
+def grouped(
+    resource: AnyResource, scope: Scope, filtered: Shaped, group_by: tuple[str, ...], sum: tuple[str, ...]
+) -> Select[Any]:
+    rows = resource.listing.rows(scope, fields_of(filtered.tree))
+    if filtered.tree is not EVERYTHING:
+        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
+    keys = [column_of(resource, name).label(f"key_{index}") for index, name in enumerate(group_by)]
+    if any(_is_money(resource, name) for name in sum):
+        keys.append(resource.table.c[CURRENCY].label(CURRENCY))
+    sums = [func.sum(column_of(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
+    count = func.count().label("count")
+    chosen = rows.with_only_columns(*keys, count, *sums).order_by(count.desc()).limit(MAX_ROWS + 1)
+    return chosen.group_by(*(key.element for key in keys)) if keys else chosen

@@ -1,0 +1,126 @@
+"""The one write path: row, version, history and event become true together, or nothing does."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from crm.type.v1 import change_pb2
+from google.protobuf.message import Message
+
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.errors import NotFound
+from crm_kit.events.outbox import emit
+from crm_kit.paging import PageTokens
+from crm_kit.resource import history, updates
+from crm_kit.resource.codecs import build
+from crm_kit.resource.contract import snake
+from crm_kit.resource.reading import ReadableResource, Response
+from crm_kit.resource.shape import Entity, Shown
+
+# Fields whose change is no news: they change with every change.
+BOOKKEEPING = ("version", "update_time")
+
+
+class Resource(ReadableResource[Entity, Shown]):
+    """One kind of record of a service, declared once; docs/resources.md says what follows from it.
+
+    `entity`: a frozen dataclass with `id`, `version`, `create_time` and `update_time`; `message`: the contract's.
+    `created`, `updated`: the events that every resource has; verbs bring their own to `save`.
+    `beside`: columns that consumers write alone; they are shown, but belong to no version.
+    `computed`: expressions for fields that are no columns, such as links kept in another table.
+    `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
+    `hidden`: rows that lists leave out unless the filter speaks of the field.
+    `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
+    `default_order`: that of lists.
+    `at`: how a record stands at an instant, where that is more than what is stored.
+
+    DeclarationError at import where contract, entity and table do not fit each other.
+    """
+
+    def values_of(self, message: Shown) -> dict[str, Any]:
+        """What a create gives: values of the entity's fields."""
+        return updates.values_of(self, message)
+
+    async def to_update(self, reader: Reader, update: Any) -> tuple[Entity, dict[str, Any]]:
+        """The record that an Update request means, and the values of the fields that it changes.
+
+        NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says.
+        """
+        sent = getattr(update, self.noun)
+        before = await self.get(reader, UUID(sent.id), etag=sent.etag)
+        return before, updates.changes(self, before, update)
+
+    def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
+        """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
+        work.insert(self.table, self.row_of(entity))
+        history.record(work, self.noun, entity, action="CREATED")
+        self._announce(work, entity, self.created, told)
+        return entity
+
+    def save(self, work: UnitOfWork, before: Entity, after: Entity, event: type[Message], **told: Any) -> Entity:
+        """Gather a changed record: row, history and an event, one version further. It must still be what was read.
+
+        Nothing is gathered where nothing changed. The event carries the resource, `changed_fields` where it has them,
+        and what is `told` besides; the history calls the change as the event is called, without the noun.
+        """
+        changed = self.changed_fields(before, after)
+        if not changed:
+            return before
+        # Not typed: every entity has these, which `_check` has seen to.
+        old: Any = before
+        update_time = max(work.now, old.update_time)
+        after = cast(
+            "Entity", dataclasses.replace(cast("Any", after), version=old.version + 1, update_time=update_time)
+        )
+        work.save(self.table, self.row_of(after), version=old.version)
+        history.record(work, self.noun, after, action=self._action_of(event), before=before, changed=changed)
+        if "changed_fields" in event.DESCRIPTOR.fields_by_name:
+            told["changed_fields"] = tuple(name for name in changed if name in self.contract)
+        self._announce(work, after, event, told)
+        return after
+
+    def changed_fields(self, before: Entity, after: Entity) -> list[str]:
+        """The stored fields in which two states of a record differ."""
+        return [
+            name for name in self.versioned if name not in BOOKKEEPING and getattr(before, name) != getattr(after, name)
+        ]
+
+    def _action_of(self, event: type[Message]) -> str:
+        """`AccountStatusChanged` of an account is STATUS_CHANGED."""
+        return snake(event.DESCRIPTOR.name).removeprefix(f"{self.noun}_").upper()
+
+    def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
+        record: Any = entity
+        message = build(event, **{self.place_in(event): self.message(work, entity)}, **told)
+        emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
+
+    # --- history
+
+    async def list_changes(
+        self, reader: Reader, request: Any, response: type[Response], tokens: PageTokens
+    ) -> Response:
+        """A page of the changes of the record that the request names, newest first."""
+        await self._row(reader, UUID(request.id))
+        page = await history.page(reader, self.noun, request, tokens)
+        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in page.rows]
+        return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
+
+    async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
+        """The record as it was at an instant: as it is now, with every later change undone, the newest first.
+
+        What is kept beside the record has no history and is not set. NotFound before its creation.
+        """
+        row = await self._row(reader, UUID(id))
+        now: Any = self.entity_from(row)
+        later = await history.later_changes(reader, self.noun, now.id, time)
+        if now.create_time > time:
+            raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
+        values = {name: self.default_of(name) for name in self.beside if name in self.own_hints}
+        for change in later:
+            values |= {each["field"]: self.from_json(each["field"], each["old"]) for each in change["fields"]}
+        if later:
+            values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
+        then = dataclasses.replace(now, **values)
+        return self.message_of(then if self.at is None else self.at(then, time))

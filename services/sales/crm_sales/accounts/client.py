@@ -1,0 +1,110 @@
+"""Calls to the customer service, as the user whose request this is."""
+
+from uuid import UUID
+
+from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm_kit.errors import AlreadyExists, NotFound, invalid_field
+from crm_kit.rpc.clients import ServiceClient
+from crm_kit.wire import id_text
+
+from crm_sales.accounts.model import NewAccount, NewContact
+
+ACCOUNTS = "/crm.customer.v1.AccountService/"
+CONTACTS = "/crm.customer.v1.ContactService/"
+# The source under which an account keeps the id of the lead it came from: no second account can have it.
+LEAD_SOURCE = "lead"
+
+
+class CustomerClient:
+    """What sales needs of the customer service."""
+
+    def __init__(self, peer: ServiceClient) -> None:
+        self._peer = peer
+
+    async def require_account(self, id: UUID, *, field: str) -> None:
+        """REFERENCE_NOT_FOUND when there is no such account for the caller."""
+        request = accounts_pb2.GetAccountRequest(id=str(id))
+        try:
+            await self._peer.call(ACCOUNTS + "GetAccount", request, accounts_pb2.Account)
+        except NotFound as error:
+            raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from error
+
+    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
+        """The id of the account. With the same `key`, or for the same lead, it is created once."""
+        found = await self._named_account(wanted)
+        if found is not None:
+            return found
+        request = accounts_pb2.CreateAccountRequest(account=account_to_pb(wanted))
+        try:
+            created = await self._peer.call(ACCOUNTS + "CreateAccount", request, accounts_pb2.Account, key=str(key))
+        except AlreadyExists:
+            # Another attempt created it: the lead's id is among its keys.
+            found = await self._account_of_lead(wanted.lead_id)
+            if found is None:
+                raise
+            return found
+        return UUID(created.id)
+
+    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
+        """The id of the contact of this name at the account. With the same `key` it is created once."""
+        found = await self._named_contact(wanted)
+        if found is not None:
+            return found
+        request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
+        created = await self._peer.call(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key=str(key))
+        return UUID(created.id)
+
+    async def _named_account(self, wanted: NewAccount) -> UUID | None:
+        """An organization of exactly this name; private persons share names, so their phone must agree too."""
+        for account in await self._search(wanted.display_name):
+            same_name = account.display_name == wanted.display_name and account.kind == kind_of(wanted)
+            if same_name and (wanted.is_organization or wanted.phone_number in account.phone_numbers):
+                return UUID(account.id)
+        return None
+
+    async def _account_of_lead(self, lead_id: UUID) -> UUID | None:
+        key = accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(lead_id))
+        found = await self._search(str(lead_id))
+        return next((UUID(each.id) for each in found if key in each.external_ids), None)
+
+    async def _search(self, query: str) -> list[accounts_pb2.Account]:
+        request = accounts_pb2.SearchAccountsRequest(query=query, page_size=20)
+        found = await self._peer.call(ACCOUNTS + "SearchAccounts", request, accounts_pb2.SearchAccountsResponse)
+        return list(found.accounts)
+
+    async def _named_contact(self, wanted: NewContact) -> UUID | None:
+        quoted = wanted.display_name.replace("\\", "\\\\").replace('"', '\\"')
+        request = contacts_pb2.ListContactsRequest(filter=f'display_name = "{quoted}"', page_size=200)
+        found = await self._peer.call(CONTACTS + "ListContacts", request, contacts_pb2.ListContactsResponse)
+        account_id = str(wanted.account_id)
+        there = (UUID(each.id) for each in found.contacts if account_id in {at.account_id for at in each.accounts})
+        return next(there, None)
+
+
+def kind_of(wanted: NewAccount) -> "accounts_pb2.Account.Kind.ValueType":
+    return accounts_pb2.Account.KIND_ORGANIZATION if wanted.is_organization else accounts_pb2.Account.KIND_PERSON
+
+
+def account_to_pb(wanted: NewAccount) -> accounts_pb2.Account:
+    return accounts_pb2.Account(
+        kind=kind_of(wanted),
+        display_name=wanted.display_name,
+        roles=[accounts_pb2.Account.ROLE_PROSPECT],
+        region_code=wanted.region_code or "",
+        source=wanted.source or "",
+        owner_id=id_text(wanted.owner_id),
+        phone_numbers=[wanted.phone_number] if wanted.phone_number else [],
+        emails=[wanted.email] if wanted.email else [],
+        external_ids=[accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(wanted.lead_id))],
+    )
+
+
+def contact_to_pb(wanted: NewContact) -> contacts_pb2.Contact:
+    return contacts_pb2.Contact(
+        display_name=wanted.display_name,
+        accounts=[contacts_pb2.Contact.AccountLink(account_id=str(wanted.account_id))],
+        job_title=wanted.job_title or "",
+        phone_numbers=[wanted.phone_number] if wanted.phone_number else [],
+        emails=[wanted.email] if wanted.email else [],
+        owner_id=id_text(wanted.owner_id),
+    )

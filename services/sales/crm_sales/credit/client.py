@@ -1,0 +1,43 @@
+"""Calls to the scoring service for credit."""
+
+import time
+from dataclasses import replace
+from uuid import UUID
+
+import structlog
+from crm.scoring.v1 import credit_pb2 as pb
+from crm_kit.errors import CrmError
+from crm_kit.money import Money
+from crm_kit.rpc.clients import ServiceClient
+from crm_kit.telemetry import current
+
+from crm_sales.credit.model import CreditDecision
+from crm_sales.wire import money_to_pb
+
+log = structlog.get_logger()
+CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
+REASON = pb.CheckCreditResponse.Reason
+
+
+class CreditClient:
+    """Asks whether an account may owe an amount, and waits for the answer at most `seconds`."""
+
+    def __init__(self, peer: ServiceClient, *, seconds: float) -> None:
+        self._peer = peer
+        self._seconds = seconds
+
+    async def check(self, *, account_id: UUID, order_id: UUID, amount: Money) -> CreditDecision | None:
+        """The decision on an order; None when there was no answer, whatever the cause."""
+        request = pb.CheckCreditRequest(account_id=str(account_id), amount=money_to_pb(amount), order_id=str(order_id))
+        info = current.get()
+        end = time.monotonic() + self._seconds
+        token = current.set(replace(info, deadline=end if info.deadline is None else min(end, info.deadline)))
+        try:
+            answer = await self._peer.call(CHECK, request, pb.CheckCreditResponse)
+        except CrmError as error:
+            log.warning("credit.unavailable", reason=error.reason)
+            return None
+        finally:
+            current.reset(token)
+        reasons = tuple(REASON.Name(each).removeprefix("REASON_") for each in answer.reasons)
+        return CreditDecision(answer.approved, reasons, answer.explanation)

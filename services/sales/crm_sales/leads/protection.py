@@ -1,0 +1,47 @@
+"""Leads as the pool's rules see them: the facts that protect them, and until when they are safe."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID
+
+from crm_kit.database.work import Reader
+from crm_kit.errors import FailedPrecondition
+
+from crm_sales.leads.model import Lead
+from crm_sales.leads.queries import follow_ups_of, held_after, lead_from
+from crm_sales.pools.model import Pool
+from crm_sales.pools.protection import FollowUp, Holding, Protection, protection
+
+BATCH = 500
+
+
+async def held_leads(reader: Reader) -> AsyncIterator[list[Holding]]:
+    """All owned and open leads that the reader may see, in batches."""
+    after_id = UUID(int=0)
+    while rows := await reader.all(held_after(reader.scope), after_id=after_id, batch=BATCH):
+        after_id = rows[-1]["id"]
+        follow_ups = await follow_ups_of(reader, [row["id"] for row in rows])
+        yield [holding_of(lead_from(row), follow_ups.get(row["id"], ())) for row in rows]
+
+
+def holding_of(lead: Lead, follow_ups: tuple[FollowUp, ...]) -> Holding:
+    """The facts of a lead that somebody owns."""
+    assert lead.owner_id is not None
+    assert lead.take_time is not None
+    return Holding(lead.id, lead.owner_id, lead.take_time, follow_ups, is_converting=lead.is_converting)
+
+
+async def protection_of(reader: Reader, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Protection:
+    """Until when an owned lead is safe; `more` are follow-ups that are not written yet."""
+    if lead.holder_id is None:
+        raise FailedPrecondition("only an open lead with an owner is protected")
+    known = (await follow_ups_of(reader, [lead.id])).get(lead.id, ())
+    return protection(holding_of(lead, (*known, *more)), pool.rules, reader.now)
+
+
+async def with_protection(reader: Reader, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Lead:
+    """The lead with the time until which it is safe by the pool's present rules."""
+    safe_until = None
+    if lead.holder_id is not None:
+        safe_until = (await protection_of(reader, lead, pool, more)).safe_until_time
+    return replace(lead, safe_until_time=safe_until, rules_version=pool.version)

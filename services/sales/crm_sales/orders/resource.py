@@ -1,0 +1,21 @@
+"""Orders, declared."""
+
+from crm.sales.v1 import events_pb2 as events
+from crm.sales.v1 import orders_pb2 as pb
+from crm_kit.resource.writing import Resource
+
+from crm_sales.orders.model import Order
+from crm_sales.orders.tables import orders
+
+ORDERS = Resource(
+    "order",
+    entity=Order,
+    table=orders,
+    message=pb.Order,
+    created=events.OrderCreated,
+    verbs={
+        "PlaceOrder": lambda order, _now: order.require_draft(),
+        "ReleaseOrder": lambda order, _now: order.require_on_hold(),
+        "CancelOrder": lambda order, _now: order.cancel(""),
+    },
+)

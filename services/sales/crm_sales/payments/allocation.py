@@ -1,0 +1,27 @@
+"""Which orders a payment pays, and how much of each."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from crm_kit.errors import invalid_field
+from crm_kit.money import Money
+
+from crm_sales.orders.model import Order
+
+
+def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money]]:
+    """Divide a payment over orders with open amounts: the oldest due date first, ties by id.
+
+    What is more than is open is in no share. All are in the payment's currency. InvalidArgument for a payment
+    that is not above zero.
+    """
+    if payment.amount <= 0:
+        raise invalid_field("payment.amount", "positive", f"{payment} is not above zero")
+    shares = []
+    left = payment
+    for order in sorted(orders, key=lambda order: (order.due_date or date.max, order.id)):
+        share = min(left, order.open_amount)
+        if share:
+            shares.append((order, share))
+            left -= share
+    return shares

@@ -1,0 +1,207 @@
+"""What every resource offers, through `crm.resource.v1`, on accounts."""
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from crm.customer.v1 import accounts_pb2 as pb
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.resource.v1 import resources_pb2 as generic
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.service.customer.customers import new_account, new_interaction
+from tests.service.running import Running, User, refused
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.resource.v1.resources_pb2_grpc import ResourceServiceAsyncStub
+
+CONSENTS = (pb.Consent.STATE_GRANTED, pb.Consent.STATE_DENIED)
+
+
+@pytest.fixture
+async def user(customer: Running) -> User:
+    return await customer.user()
+
+
+@pytest.fixture
+def accounts(customer: Running) -> "AccountServiceAsyncStub":
+    return AccountServiceStub(customer.channel)
+
+
+@pytest.fixture
+def resources(customer: Running) -> "ResourceServiceAsyncStub":
+    return ResourceServiceStub(customer.channel)
+
+
+def account_of(record: generic.Record) -> pb.Account:
+    """A record is on the wire what the resource's own message is."""
+    return pb.Account.FromString(record.SerializeToString())
+
+
+# --- several at once
+
+
+async def test_several_are_read_in_the_order_they_are_asked_for_and_the_missing_are_named(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    made = [await new_account(customer, user) for _ in range(3)]
+    stranger, absent = await new_account(customer, await customer.user()), str(new_id())
+    ids = [made[2].id, stranger.id, made[0].id, absent, made[1].id]
+    request = generic.BatchGetRecordsRequest(collection="accounts", ids=ids)
+    told = await resources.BatchGetRecords(request, metadata=user.metadata)
+    assert [account_of(each) for each in told.records] == [made[2], made[0], made[1]]
+    assert list(told.missing_ids) == [stranger.id, absent]
+
+
+async def test_several_are_read_with_the_scope_of_the_collection(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    theirs = await new_account(customer, user)
+    narrow = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN, "accounts.write": Scope.OWN})
+    mine = await new_account(customer, narrow)
+    request = generic.BatchGetRecordsRequest(collection="accounts", ids=[theirs.id, mine.id])
+    told = await resources.BatchGetRecords(request, metadata=narrow.metadata)
+    assert [account_of(each).id for each in told.records] == [mine.id]
+    assert list(told.missing_ids) == [theirs.id]
+
+
+async def test_a_collection_that_is_not_there_is_said(user: User, resources: "ResourceServiceAsyncStub") -> None:
+    request = generic.BatchGetRecordsRequest(collection="orders", ids=[str(new_id())])
+    with refused("NOT_FOUND", "COLLECTION_NOT_FOUND"):
+        await resources.BatchGetRecords(request, metadata=user.metadata)
+
+
+# --- counts and sums
+
+
+async def test_a_summary_counts_and_adds_up_what_the_caller_sees(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    for industry, employees in (("steel", 10), ("steel", 20), ("power", 5), ("", 1)):
+        await new_account(customer, user, industry=industry, employee_count=employees)
+    await new_account(customer, await customer.user(), industry="steel")
+    request = generic.SummarizeRecordsRequest(collection="accounts", group_by=["industry"], sum=["employee_count"])
+    told = await resources.SummarizeRecords(request, metadata=user.metadata)
+    assert (told.total_count, told.truncated) == (4, False)
+    assert told.groups[0].key == {"industry": "steel"}
+    found = {each.key.get("industry"): (each.count, each.sums[0].number) for each in told.groups}
+    assert found == {"steel": (2, "30"), "power": (1, "5"), None: (1, "1")}
+
+
+async def test_a_summary_filters_as_the_list_does(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    kept, archived = await new_account(customer, user), await new_account(customer, user)
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=archived.id), metadata=user.metadata)
+
+    async def count(filter: str) -> int:
+        request = generic.SummarizeRecordsRequest(collection="accounts", filter=filter)
+        return (await resources.SummarizeRecords(request, metadata=user.metadata)).total_count
+
+    assert await count("") == 1
+    assert await count("status IN (POTENTIAL, ARCHIVED)") == 2
+    assert await count(f'id = "{kept.id}"') == 1
+
+
+@pytest.mark.parametrize("field", ["display_name", "nothing"])
+async def test_what_cannot_be_grouped_by_is_refused_with_what_can(
+    user: User, resources: "ResourceServiceAsyncStub", field: str
+) -> None:
+    request = generic.SummarizeRecordsRequest(collection="accounts", group_by=[field])
+    with pytest.raises(grpc.aio.AioRpcError, match="possible: kind, ") as told:
+        await resources.SummarizeRecords(request, metadata=user.metadata)
+    assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+# --- as it was
+
+
+async def test_a_record_reads_as_of_an_instant_as_it_read_then(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    chance = random.Random(str(user.id))
+    account = await new_account(customer, user)
+    read: list[pb.Account] = [account]
+    for _ in range(25):
+        account = await changed(accounts, user, account, chance)
+        read.append(account)
+    await new_interaction(customer, user, account.id)
+    for then in read:
+        assert await as_of(resources, user, then.id, then.update_time) == then
+    before = Timestamp(seconds=read[0].create_time.seconds - 1)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await as_of(resources, user, account.id, before)
+
+
+async def as_of(resources: "ResourceServiceAsyncStub", user: User, id: str, time: Timestamp) -> pb.Account:
+    request = generic.GetRecordAsOfRequest(collection="accounts", id=id, read_time=time)
+    return account_of(await resources.GetRecordAsOf(request, metadata=user.metadata))
+
+
+async def changed(
+    accounts: "AccountServiceAsyncStub", user: User, account: pb.Account, chance: random.Random
+) -> pb.Account:
+    """The account after one change of some kind."""
+    if account.status == pb.Account.STATUS_ARCHIVED:
+        return await accounts.RestoreAccount(pb.RestoreAccountRequest(id=account.id), metadata=user.metadata)
+    if chance.random() < 0.2:
+        return await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
+    if chance.random() < 0.3:
+        status = chance.choice((pb.Account.STATUS_POTENTIAL, pb.Account.STATUS_ACTIVE, pb.Account.STATUS_LOST))
+        move = pb.ChangeAccountStatusRequest(id=account.id, status=status)
+        return await accounts.ChangeAccountStatus(move, metadata=user.metadata)
+    values: dict[str, Any] = {
+        "industry": chance.choice(("", "steel", "power")),
+        "tags": chance.sample(("vip", "old", "north"), chance.randrange(3)),
+        "addresses": [pb.Address(kind=pb.Address.KIND_OFFICE, city=f"城{chance.randrange(9)}")],
+        "consents": [pb.Consent(channel="SMS", state=chance.choice(CONSENTS))],
+        "competitor_profile": pb.CompetitorProfile(strengths=f"{chance.randrange(9)}"),
+        "external_ids": [pb.ExternalId(source="sap", value=f"{account.id}-{chance.randrange(9)}")],
+    }
+    names = chance.sample(sorted(values), 2)
+    sent = pb.Account(id=account.id, **{name: values[name] for name in names})
+    request = pb.UpdateAccountRequest(account=sent, update_mask=FieldMask(paths=names))
+    return await accounts.UpdateAccount(request, metadata=user.metadata)
+
+
+# --- what can be done
+
+
+async def actions(resources: "ResourceServiceAsyncStub", user: User, id: str) -> dict[str, str]:
+    request = generic.GetRecordActionsRequest(collection="accounts", id=id)
+    told = await resources.GetRecordActions(request, metadata=user.metadata)
+    assert all(each.allowed == (not each.reason) for each in told.actions)
+    return {each.verb: each.reason for each in told.actions}
+
+
+async def test_the_actions_of_a_record_are_those_that_would_succeed(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    account = await new_account(customer, user)
+    assert await actions(resources, user, account.id) == {
+        "changeStatus": "",
+        "archive": "",
+        "restore": "ILLEGAL_STATE",
+    }
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
+    assert await actions(resources, user, account.id) == {
+        "changeStatus": "ILLEGAL_STATE",
+        "archive": "ILLEGAL_STATE",
+        "restore": "",
+    }
+
+
+async def test_an_action_needs_a_permission_that_reaches_the_record(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    account = await new_account(customer, user)
+    reader = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL})
+    assert set((await actions(resources, reader, account.id)).values()) == {"PERMISSION_DENIED"}
+    writer = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL, "accounts.write": Scope.OWN})
+    assert set((await actions(resources, writer, account.id)).values()) == {"PERMISSION_DENIED"}

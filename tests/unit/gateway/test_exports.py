@@ -1,0 +1,117 @@
+"""Exported files: what people type comes back as they typed it, nothing is computed, nothing is kept."""
+
+import csv
+import io
+import tracemalloc
+import zipfile
+
+import openpyxl
+import pytest
+from crm.customer.v1 import accounts_pb2
+from crm.sales.v1 import orders_pb2
+from crm_gateway.exports.columns import columns_of, text_of
+from crm_gateway.exports.csv_file import CsvFile, neutral
+from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
+from crm_gateway.transcode.encoder import Encoders
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROWS = st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=3, max_size=3), max_size=5)
+
+
+def csv_of(rows: list[list[str]]) -> bytes:
+    file = CsvFile()
+    for row in rows:
+        file.write(row)
+    return file.take() + file.end()
+
+
+def xlsx_of(rows: list[list[str]]) -> bytes:
+    file = XlsxFile()
+    parts = []
+    for row in rows:
+        file.write(row)
+        parts.append(file.take())
+    return b"".join([*parts, file.end()])
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_spreadsheet_computes_a_cell_of_a_csv_file(formula: str) -> None:
+    assert neutral(formula) == f"'{formula}"
+
+
+@pytest.mark.parametrize("plain", ["+8613800138000", "-12.50", "0", "华信电力", "a=b", ""])
+def test_numbers_telephone_numbers_and_words_stay_as_they_are(plain: str) -> None:
+    assert neutral(plain) == plain
+
+
+@given(ROWS)
+def test_a_csv_file_is_read_back_as_it_was_written(rows: list[list[str]]) -> None:
+    text = csv_of(rows).decode("utf-8-sig")
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert read == [[neutral(cell) for cell in row] for row in rows]
+
+
+@given(ROWS.filter(lambda rows: bool(rows)))
+def test_a_workbook_is_read_back_as_text_cell_by_cell(rows: list[list[str]]) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(xlsx_of(rows)), read_only=True).worksheets[0]
+    read = [[cell.value or "" for cell in row] for row in sheet.iter_rows(max_col=3)]
+    # XML reads a line break as one character, whatever it was.
+    wanted = [
+        [UNWRITABLE.sub("\ufffd", cell).replace("\r\n", "\n").replace("\r", "\n") for cell in row] for row in rows
+    ]
+    assert [[str(cell) for cell in row] + [""] * (3 - len(row)) for row in read] == wanted
+
+
+def as_xml_reads(cell: str) -> str:
+    return UNWRITABLE.sub("\ufffd", cell).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_long_numbers_and_leading_zeros_keep_their_digits() -> None:
+    rows = [["001234", "12345678901234567890", "2E05"]]
+    sheet = openpyxl.load_workbook(io.BytesIO(xlsx_of(rows))).worksheets[0]
+    assert [[cell.value for cell in row] for row in sheet.iter_rows()] == rows
+
+
+def test_what_was_sent_is_not_kept() -> None:
+    file = XlsxFile()
+    row = [f"cell {number}" for number in range(30)]
+    tracemalloc.start()
+    for _ in range(5000):
+        file.write(row)
+        file.take()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert file.end()
+
+
+def test_a_workbook_is_a_whole_archive() -> None:
+    archive = zipfile.ZipFile(io.BytesIO(xlsx_of([["a", "b", "c"]])))
+    assert archive.testzip() is None
+
+
+def test_columns_are_the_fields_with_nested_ones_under_their_path() -> None:
+    headings = [column.heading for column in columns_of(orders_pb2.Order.DESCRIPTOR)]
+    assert headings[:3] == ["id", "account_id", "opportunity_id"]
+    assert "gross_amount.amount" in headings
+    assert "gross_amount.currency_code" in headings
+    assert "lines" in headings
+
+
+def test_a_record_fills_its_columns() -> None:
+    account = accounts_pb2.Account(
+        id="x", display_name="华信", tags=["vip", "old"], addresses=[accounts_pb2.Address(city="深圳")]
+    )
+    account.competitor_profile.strengths = "price"
+    values = Encoders().of(accounts_pb2.Account.DESCRIPTOR)(account)
+    row = {column.heading: column.read(values) for column in columns_of(accounts_pb2.Account.DESCRIPTOR)}
+    assert (row["display_name"], row["tags"], row["industry"]) == ("华信", "vip; old", "")
+    assert row["competitor_profile.strengths"] == "price"
+    assert '"city":"深圳"' in row["addresses"]
+    assert row["employee_count"] == "0"
+
+
+def test_plain_values_are_written_plainly() -> None:
+    values: list[object] = [True, None, 3, [], {}, ["a", 1]]
+    assert [text_of(value) for value in values] == ["true", "", "3", "", "", "a; 1"]
