@@ -68,6 +68,9 @@ chaos: build ## Kill every kind of process under load and count what is missing 
 fuzz: build ## Odd and hostile requests over the whole REST and gRPC contract
 	@$(BIN)/python -m tests.fuzz
 
+sdk-check: build ## Make TypeScript and Python clients of docs/openapi.json, and compile them; needs npm
+	@$(BIN)/python -m tests.sdk
+
 openapi: build ## Write docs/openapi.json, whose change is reviewed
 	@$(BIN)/python -m crm_gateway openapi > docs/openapi.json
 
@@ -92,4 +95,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help test-any-day migration routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help sdk-check test-any-day migration routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

@@ -70,9 +70,9 @@ class Admission:
                 Problem(
                     429,
                     "RATE_LIMITED",
-                    f"Too many requests; come back in {decision.retry_after} s.",
                     retry_after=decision.retry_after,
                     headers=decision.headers(),
+                    values={"seconds": str(decision.retry_after)},
                 )
             )
         return decision.headers()

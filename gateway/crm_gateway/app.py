@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
-from crm_kit.errors import CrmError, FieldViolation
+from crm_kit.errors import CrmError
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -14,14 +14,14 @@ from crm_gateway.admission import Admission, TokenVerifier
 from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
-from crm_gateway.exchange import App
+from crm_gateway.exchange import EXCHANGE_KEY, App
 from crm_gateway.expansion import load_contract
-from crm_gateway.front import REQUEST_ID_KEY, Front
+from crm_gateway.front import Front, problem_answer
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
-from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, export, health, reference, uploads
+from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable
+from crm_gateway.routes import account_360, export, health, reference, sessions, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
@@ -32,6 +32,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     account_360.router,
     uploads.router,
     export.router,
+    sessions.router,
 )
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
@@ -67,6 +68,7 @@ def create_app(
     pages.state.settings = settings
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
+    pages.state.sessions = sessions.Sessions(served, channels, settings)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
 
 
@@ -106,16 +108,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = _REASONS.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
-    detail = "There is no such route." if error.status_code == 404 else str(error.detail)
-    return _response(request, Problem(error.status_code, reason, detail), dict(error.headers or {}))
+    return _response(request, Problem(error.status_code, reason), dict(error.headers or {}))
 
 
 async def _unreadable_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The first part says where (path, query, body); the rest is the path of the field.
-    violations = [
-        FieldViolation(".".join(map(str, each["loc"][1:])), each["type"], each["msg"]) for each in error.errors()
-    ]
+    violations = [Violation(".".join(map(str, each["loc"][1:])), each["type"], each["msg"]) for each in error.errors()]
     return _response(request, unreadable(violations))
 
 
@@ -132,8 +131,6 @@ async def _internal_problem(request: Request, _error: Exception) -> Response:
 
 
 def _response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    own = {name.decode(): value.decode() for name, value in problem.all_headers()}
-    body = problem.body(instance=request.url.path, request_id=request.scope.get(REQUEST_ID_KEY, ""))
-    return Response(
-        body, problem.status, {**own, **(headers or {}), "cache-control": "no-store"}, media_type=MEDIA_TYPE.decode()
-    )
+    answer = problem_answer(problem, request.scope[EXCHANGE_KEY])
+    own = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, {**own, **(headers or {})})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.texts.catalogue import Language, preferred_language
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -52,6 +53,11 @@ class Exchange:
         return bytes(self.scope.get("query_string", b""))
 
     @property
+    def language(self) -> Language:
+        """The language that texts are told in."""
+        return preferred_language(self.headers.get(b"accept-language"))
+
+    @property
     def client(self) -> str:
         """The peer's address."""
         peer = self.scope.get("client")
@@ -85,14 +91,12 @@ async def read_body(exchange: Exchange, limit: int, seconds: float) -> bytes:
     """The whole body. It is counted as it comes: `Content-Length` is only believed when it is too large."""
     declared = exchange.headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise ProblemError(body_too_large(limit))
     try:
         async with asyncio.timeout(seconds):
             return await _receive_all(exchange.receive, limit)
     except TimeoutError:
-        raise ProblemError(
-            Problem(408, "DEADLINE_EXCEEDED", f"The body did not arrive within {seconds:g} s.", headers=_CLOSE)
-        ) from None
+        raise ProblemError(body_timeout(seconds)) from None
 
 
 async def _receive_all(receive: Receive, limit: int) -> bytes:
@@ -105,7 +109,7 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
         chunk = event.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise ProblemError(body_too_large(limit))
         chunks.append(chunk)
         if not event.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -115,5 +119,12 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
 _CLOSE = ((b"connection", b"close"),)
 
 
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(Problem(413, "BODY_TOO_LARGE", f"The body is larger than {limit} bytes.", headers=_CLOSE))
+def body_too_large(limit: int) -> Problem:
+    """413: the body has more than `limit` bytes."""
+    return Problem(413, "BODY_TOO_LARGE", headers=_CLOSE, values={"max_bytes": str(limit)})
+
+
+def body_timeout(seconds: float) -> Problem:
+    """408: the body has not arrived, or stopped, for `seconds`."""
+    values = {"seconds": f"{seconds:g}"}
+    return Problem(408, "DEADLINE_EXCEEDED", headers=_CLOSE, text="DEADLINE_EXCEEDED.body", values=values)

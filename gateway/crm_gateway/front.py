@@ -6,6 +6,7 @@ Every answer, whoever gives it, leaves with request id, security headers and COR
 import structlog
 from crm_kit.errors import CrmError
 
+from crm_gateway.compression import accepts_gzip, coded, gzipped, is_worth_it
 from crm_gateway.exchange import (
     EXCHANGE_KEY,
     Answer,
@@ -22,8 +23,6 @@ from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_err
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 
-REQUEST_ID_KEY = "crm.request_id"
-
 logger = structlog.get_logger(__name__)
 _SECURITY: Headers = [
     (b"x-content-type-options", b"nosniff"),
@@ -31,14 +30,13 @@ _SECURITY: Headers = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _ALLOWED_HEADERS = (
-    b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, "
-    b"x-request-id, x-request-timeout"
+    b"accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
+    b"traceparent, x-request-id, x-request-timeout"
 )
 _EXPOSED_HEADERS = (
     b"etag, idempotent-replayed, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, "
     b"x-request-id"
 )
-_VARY = (b"vary", b"Origin")
 
 
 class Front:
@@ -48,6 +46,7 @@ class Front:
         self._dispatcher = dispatcher
         self._fallback = fallback
         self._origins = frozenset(origin.encode() for origin in settings.cors_allowed_origins)
+        self._vary = (b"vary", b"Accept-Encoding, Origin" if self._origins else b"Accept-Encoding")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +58,7 @@ class Front:
         except Disconnected:
             return
         if answer is None:
-            inner = {**scope, REQUEST_ID_KEY: exchange.request_id, EXCHANGE_KEY: exchange}
+            inner = {**scope, EXCHANGE_KEY: exchange}
             if exchange.verb == "HEAD":
                 inner["method"] = "GET"
             await self._fallback(inner, receive, self._decorated(exchange, send))
@@ -100,38 +99,65 @@ class Front:
         return origin is not None and (origin in self._origins or b"*" in self._origins)
 
     def _common(self, exchange: Exchange) -> Headers:
-        headers = [*_SECURITY, (b"x-request-id", exchange.request_id.encode()), *exchange.answer_headers]
+        headers = [*_SECURITY, (b"x-request-id", exchange.request_id.encode()), self._vary, *exchange.answer_headers]
         if self._origins:
-            headers.append(_VARY)
             origin = exchange.headers.get(b"origin")
             if origin is not None and self._is_allowed(origin):
                 headers.append((b"access-control-allow-origin", origin))
+                if origin in self._origins:
+                    # For the cookie of a session; an origin that is allowed by * alone gets none.
+                    headers.append((b"access-control-allow-credentials", b"true"))
                 headers.append((b"access-control-expose-headers", _EXPOSED_HEADERS))
         return headers
 
     async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
-        headers = [*answer.headers, *self._common(exchange)]
+        headers, body = [*answer.headers, *self._common(exchange)], answer.body
         if answer.status not in (204, 304):
-            headers.append((b"content-length", b"%d" % len(answer.body)))
+            headers.append((b"content-length", b"%d" % len(body)))
+            headers, body = await _coded_if_wanted(exchange, headers, body)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = b"" if exchange.verb == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": b"" if exchange.verb == "HEAD" else body})
 
     def _decorated(self, exchange: Exchange, send: Send) -> Send:
+        """Passes an application's events on, with our headers; a body that comes in one piece may be coded."""
+        waiting: Scope = {}
+
         async def decorated(event: Scope) -> None:
             if event["type"] == "http.response.start":
-                event["headers"] = [*event.get("headers", ()), *self._common(exchange)]
-            elif exchange.verb == "HEAD":
-                event["body"] = b""
-            await send(event)
+                start = {**event, "headers": [*event.get("headers", ()), *self._common(exchange)]}
+                if b"content-length" in dict(start["headers"]):
+                    waiting.update(start)
+                else:
+                    await send(start)
+                return
+            body: bytes = event.get("body", b"")
+            if waiting:
+                start = dict(waiting)
+                waiting.clear()
+                if not event.get("more_body"):
+                    start["headers"], body = await _coded_if_wanted(exchange, start["headers"], body)
+                await send(start)
+            await send({**event, "body": b"" if exchange.verb == "HEAD" else body})
 
         return decorated
 
 
+async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    if not is_worth_it(headers, len(body)) or not accepts_gzip(exchange.headers.get(b"accept-encoding")):
+        return headers, body
+    body = await gzipped(body)
+    return coded(headers, len(body)), body
+
+
 def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
-    """A problem as an answer."""
-    return Answer(
-        problem.status,
-        [(b"content-type", MEDIA_TYPE), (b"cache-control", b"no-store"), *problem.all_headers()],
-        problem.body(instance=exchange.raw_path, request_id=exchange.request_id),
-    )
+    """A problem as an answer, in the caller's language."""
+    language = exchange.language
+    headers = [
+        (b"content-type", MEDIA_TYPE),
+        (b"content-language", language.encode()),
+        (b"vary", b"Accept-Language"),
+        (b"cache-control", b"no-store"),
+        *problem.all_headers(),
+    ]
+    body = problem.body(instance=exchange.raw_path, request_id=exchange.request_id, language=language)
+    return Answer(problem.status, headers, body)

@@ -4,6 +4,8 @@ import re
 
 from crm_gateway.problems import Problem, ProblemError, malformed
 
+# Ends the etag of an answer in gzip.
+CODED = "-gzip"
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _ENTITY_TAGS = re.compile(rf"{_ENTITY_TAG.pattern}(?:\s*,\s*{_ENTITY_TAG.pattern})*")
 
@@ -15,21 +17,22 @@ def etag_required(if_match: bytes) -> str | None:
         return None
     match = _ENTITY_TAG.fullmatch(header)
     if match is None:
-        raise ProblemError(malformed("If-Match", "format", "expected one etag in double quotes, or *"))
+        raise ProblemError(malformed("If-Match", "format", "entity_tag"))
     if match[1]:
         # A weak etag never matches strongly: the precondition is false whatever the resource.
-        raise ProblemError(Problem(412, "ETAG_MISMATCH", "If-Match compares strongly; a weak etag matches nothing."))
-    return match[2]
+        raise ProblemError(Problem(412, "ETAG_MISMATCH", text="ETAG_MISMATCH.weak"))
+    return match[2].removesuffix(CODED)
 
 
-def is_none_match(if_none_match: bytes, etag: str) -> bool:
-    """Whether the caller has this etag already, compared weakly; a header that cannot be read has none."""
+def known_tag(if_none_match: bytes, etag: str) -> str | None:
+    """The etag as the caller has it already, coded or not, compared weakly; a header that cannot be read has none."""
     header = if_none_match.decode("latin-1").strip()
     if header == "*":
-        return True
+        return etag
     if not _ENTITY_TAGS.fullmatch(header):
-        return False
-    return etag in (match[2] for match in _ENTITY_TAG.finditer(header))
+        return None
+    tags = (match[2] for match in _ENTITY_TAG.finditer(header))
+    return next((tag for tag in tags if tag.removesuffix(CODED) == etag), None)
 
 
 def entity_tag(etag: str) -> bytes | None:

@@ -2,49 +2,98 @@
 
 Nothing a caller must not see gets through: a message of gRPC itself may hold addresses, so a detail is passed on only
 when the error carries our own ErrorInfo, and a failure of ours has a request id and nothing else.
+Texts come from the catalogue of the caller's language, by reason and rule; English that a service wrote says more than
+the catalogue and is kept, in another language it stands in where the catalogue has nothing.
 """
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import grpc
 import orjson
-from crm_kit.errors import CrmError, FieldViolation
+from crm_kit.errors import CrmError
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from crm_gateway.texts.catalogue import Language, catalogue
+
 DOMAIN = "guanxi"
+_MAX_TOLD = 5
+# What the validator says of every field that is missing.
+_REQUIRED = "value is required"
 DETAILS_KEY = "grpc-status-details-bin"
 MEDIA_TYPE = b"application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
+class Violation:
+    """One field that breaks one rule. `detail` is what a service wrote of it, in English.
+
+    `text` and `values` are the key of the catalogue and what its text names; without a key it is the rule.
+    """
+
+    field: str
+    rule: str
+    detail: str = ""
+    text: str = ""
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def told(self, language: Language) -> str:
+        """What the field should have been."""
+        if self.detail and language == "en":
+            return self.detail
+        key = self.text or self.rule
+        ours = catalogue(language).rule(key, self.values)
+        return ours or self.detail or catalogue("en").rule(key, self.values) or self.rule
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem, without what only the request knows (instance, request id). `retry_after` is in seconds."""
+    """One problem, without what only the request knows (instance, request id, language). `retry_after` is in seconds.
+
+    `detail` is what a service wrote, in English; `text` and `values` are as in Violation, the reason being the key.
+    """
 
     status: int
     reason: str
     detail: str = ""
-    errors: Sequence[FieldViolation] = ()
+    errors: Sequence[Violation] = ()
     retry_after: int | None = None
-    headers: Sequence[tuple[bytes, bytes]] = field(default=())
+    headers: Sequence[tuple[bytes, bytes]] = dataclasses.field(default=())
+    text: str = ""
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def body(self, *, instance: str, request_id: str) -> bytes:
+    def body(self, *, instance: str, request_id: str, language: Language = "en") -> bytes:
         """The problem document."""
         document: dict[str, Any] = {
             "type": f"/docs/errors#{anchor(self.reason)}",
-            "title": title(self.reason),
+            "title": title(self.reason, language),
             "status": self.status,
-            "detail": self.detail or HTTPStatus(self.status).description or title(self.reason),
+            "detail": self.told(language),
             "instance": instance,
             "reason": self.reason,
-            "errors": [{"field": e.field, "rule": e.rule, "detail": e.detail} for e in self.errors],
+            "metadata": dict(self.values),
+            "errors": [
+                {"field": each.field, "rule": each.rule, "detail": each.told(language), "metadata": dict(each.values)}
+                for each in self.errors
+            ],
             "request_id": request_id,
         }
         return orjson.dumps(document)
+
+    def told(self, language: Language) -> str:
+        """What went wrong, in words: what the service wrote, the fields that are wrong, or what the reason means."""
+        if self.errors and (not self.detail or language != "en"):
+            return _joined((each.field, each.told(language)) for each in self.errors[:_MAX_TOLD])
+        if self.detail and language == "en":
+            return self.detail
+        key = self.text or self.reason
+        ours = catalogue(language).detail(key, self.values)
+        return ours or self.detail or catalogue("en").detail(key, self.values) or title(self.reason, language)
 
     def all_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers the standards ask for with this status."""
@@ -66,26 +115,25 @@ class ProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a gRPC code means over HTTP, and what is said when the error does not explain itself."""
+    """What a gRPC code means over HTTP when the error does not explain itself."""
 
     status: int
     reason: str
-    detail: str
     retry_after: int | None = None
 
 
-_INTERNAL = _Meaning(500, "INTERNAL", "A failure of ours. The request id finds it in the logs.")
-_UNAVAILABLE = _Meaning(503, "UNAVAILABLE", "A part of the platform does not answer; try again.", 1)
+_INTERNAL = _Meaning(500, "INTERNAL")
+_UNAVAILABLE = _Meaning(503, "UNAVAILABLE", 1)
 _MEANINGS: Mapping[str, _Meaning] = {
-    "INVALID_ARGUMENT": _Meaning(422, "INVALID_ARGUMENT", "The request breaks a rule."),
-    "NOT_FOUND": _Meaning(404, "NOT_FOUND", "It does not exist, or you may not know that it does."),
-    "ALREADY_EXISTS": _Meaning(409, "ALREADY_EXISTS", "It is already there."),
-    "FAILED_PRECONDITION": _Meaning(409, "ILLEGAL_STATE", "Its state does not allow this."),
-    "ABORTED": _Meaning(409, "CONFLICT", "Others changed the same thing at the same time; try again."),
-    "UNAUTHENTICATED": _Meaning(401, "UNAUTHENTICATED", "A valid bearer token is needed."),
-    "PERMISSION_DENIED": _Meaning(403, "PERMISSION_DENIED", "You may not do this."),
-    "RESOURCE_EXHAUSTED": _Meaning(429, "RATE_LIMITED", "Too much at once; come back later.", 1),
-    "DEADLINE_EXCEEDED": _Meaning(504, "DEADLINE_EXCEEDED", "The answer was not ready in time."),
+    "INVALID_ARGUMENT": _Meaning(422, "INVALID_ARGUMENT"),
+    "NOT_FOUND": _Meaning(404, "NOT_FOUND"),
+    "ALREADY_EXISTS": _Meaning(409, "ALREADY_EXISTS"),
+    "FAILED_PRECONDITION": _Meaning(409, "ILLEGAL_STATE"),
+    "ABORTED": _Meaning(409, "CONFLICT"),
+    "UNAUTHENTICATED": _Meaning(401, "UNAUTHENTICATED"),
+    "PERMISSION_DENIED": _Meaning(403, "PERMISSION_DENIED"),
+    "RESOURCE_EXHAUSTED": _Meaning(429, "RATE_LIMITED", 1),
+    "DEADLINE_EXCEEDED": _Meaning(504, "DEADLINE_EXCEEDED"),
     "UNAVAILABLE": _UNAVAILABLE,
     "UNIMPLEMENTED": _UNAVAILABLE,
     "CANCELLED": _UNAVAILABLE,
@@ -100,26 +148,30 @@ def anchor(reason: str) -> str:
     return reason.lower().replace("_", "-")
 
 
-def title(reason: str) -> str:
-    """A reason as a short sentence without end: ACCOUNT_NOT_FOUND -> Account not found."""
-    return reason.replace("_", " ").capitalize()
+def title(reason: str, language: Language = "en") -> str:
+    """A reason as a short sentence without its full stop; one that is not in the catalogue, by its name."""
+    return catalogue(language).title(reason) or reason.replace("_", " ").capitalize()
 
 
-def malformed(field_path: str, rule: str, detail: str) -> Problem:
-    """A request the gateway cannot read, because of one field, header or parameter."""
-    return unreadable([FieldViolation(field_path, rule, detail)])
+def malformed(field_path: str, rule: str, variant: str = "", **values: object) -> Problem:
+    """A request the gateway cannot read, because of one field, header or parameter; see `violation`."""
+    return unreadable([violation(field_path, rule, variant, **values)])
 
 
-def unreadable(errors: Sequence[FieldViolation]) -> Problem:
+def violation(field_path: str, rule: str, variant: str = "", **values: object) -> Violation:
+    """A field that breaks a rule of the gateway; the catalogue has the text under the rule or this variant of it."""
+    text = f"{rule}.{variant}" if variant else rule
+    return Violation(field_path, rule, text=text, values={name: str(value) for name, value in values.items()})
+
+
+def unreadable(errors: Sequence[Violation]) -> Problem:
     """A request the gateway cannot read, with everything that is wrong with it."""
-    first = errors[0]
-    detail = f"{first.field}: {first.detail}" if first.field else first.detail
-    return Problem(400, "INVALID_ARGUMENT", detail, errors)
+    return Problem(400, "INVALID_ARGUMENT", errors=errors)
 
 
 def internal() -> Problem:
     """A failure of ours: the request id finds it in the logs, and nothing else is told."""
-    return Problem(_INTERNAL.status, _INTERNAL.reason, _INTERNAL.detail)
+    return Problem(_INTERNAL.status, _INTERNAL.reason)
 
 
 def from_crm_error(error: CrmError) -> Problem:
@@ -131,12 +183,22 @@ def from_crm_error(error: CrmError) -> Problem:
         _status(meaning, error.reason),
         error.reason,
         error.detail,
-        error.violations,
+        [Violation(each.field, each.rule, each.detail) for each in error.violations],
         meaning.retry_after if error.retry_after_seconds is None else _whole(error.retry_after_seconds),
+        values=error.metadata,
     )
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "") -> Problem:
+# Path of a field in the request and the rule it breaks -> key in the catalogue, and values.
+Explain = Callable[[str, str], tuple[str, Mapping[str, str]]]
+
+
+def unexplained(_path: str, rule: str) -> tuple[str, Mapping[str, str]]:
+    """A rule of which nothing more is known."""
+    return rule, {}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "", explain: Explain = unexplained) -> Problem:
     """The problem of a failed call. Paths below the field that the body fills are told as the body has them."""
     meaning = _MEANINGS.get(error.code().name, _INTERNAL)
     if meaning is _INTERNAL:
@@ -144,14 +206,16 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "") -> Prob
     details = _details(error)
     info = details.get("ErrorInfo")
     if info is None or info.domain != DOMAIN or error.code().name in _SILENT:
-        return Problem(meaning.status, meaning.reason, meaning.detail, retry_after=meaning.retry_after)
+        return Problem(meaning.status, meaning.reason, retry_after=meaning.retry_after)
     retry = details.get("RetryInfo")
+    found = details["BadRequest"].field_violations if "BadRequest" in details else ()
     return Problem(
         _status(meaning, info.reason),
         info.reason,
-        _detail(error.details() or meaning.detail, details.get("BadRequest"), body_field),
-        _violations(details.get("BadRequest"), body_field),
+        _detail(error.details() or "", found, body_field),
+        [_explained(each, body_field, explain) for each in found],
         meaning.retry_after if retry is None else _whole(retry.retry_delay.ToTimedelta().total_seconds()),
+        values=dict(info.metadata),
     )
 
 
@@ -186,20 +250,27 @@ _DETAILS: Mapping[str, Any] = {
 }
 
 
-def _violations(bad_request: Any, body_field: str) -> list[FieldViolation]:
-    if bad_request is None:
-        return []
-    return [
-        FieldViolation(_as_sent(each.field, body_field), each.reason, each.description)
-        for each in bad_request.field_violations
-    ]
+def _explained(found: Any, body_field: str, explain: Explain) -> Violation:
+    """A violation under its catalogue key: what the validator wrote is left out, what a service wrote is kept."""
+    key, values = explain(found.field, found.reason)
+    is_of_contract = "." in key or found.description == _REQUIRED
+    ours = is_of_contract and catalogue("en").rule(key, values) is not None
+    detail = "" if ours else found.description
+    return Violation(_as_sent(found.field, body_field), found.reason, detail, key, values)
 
 
-def _detail(text: str, bad_request: Any, body_field: str) -> str:
-    """The text with the paths of its fields as they were sent."""
-    for each in () if bad_request is None else bad_request.field_violations:
+def _detail(text: str, found: Sequence[Any], body_field: str) -> str:
+    """What the service wrote, with paths as they were sent; nothing when it only lists the fields."""
+    fields = [(each.field, each.description) for each in found]
+    if fields and text in (_joined(fields), _joined(fields[:_MAX_TOLD])):
+        return ""
+    for each in found:
         text = text.replace(f"{each.field}:", f"{_as_sent(each.field, body_field)}:")
     return text
+
+
+def _joined(fields: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{name}: {text}" if name else text for name, text in fields)
 
 
 def _as_sent(path: str, body_field: str) -> str:

@@ -109,7 +109,7 @@ class Writer:
 
     async def _create(self) -> Account:
         marker = uuid4().hex
-        body = {"kind": "KIND_ORGANIZATION", "display_name": f"混沌 {marker[:8]}", "source": marker}
+        body = {"kind": "ORGANIZATION", "display_name": f"混沌 {marker[:8]}", "source": marker}
         created = await self._acknowledged("account", "/v1/accounts", body)
         account = Account(created["id"], marker, created["etag"])
         self._ledger.accounts.append(account)
@@ -137,7 +137,7 @@ class Writer:
         account.industry = value
 
     async def _change_status(self, account: Account) -> None:
-        body = {"status": "STATUS_ACTIVE"}
+        body = {"status": "ACTIVE"}
         changed = await self._acknowledged("status", f"/v1/accounts/{account.id}:changeStatus", body)
         self._changed(account, changed["etag"])
 
@@ -148,8 +148,8 @@ class Writer:
     async def _interact(self, account: Account) -> None:
         body = {
             "account_id": account.id,
-            "channel": "CHANNEL_CALL",
-            "direction": "DIRECTION_OUTBOUND",
+            "channel": "CALL",
+            "direction": "OUTBOUND",
             "subject": "混沌",
         }
         account.interactions.append((await self._acknowledged("interaction", "/v1/interactions", body))["id"])
@@ -159,7 +159,7 @@ class Writer:
         account.opportunities.append((await self._acknowledged("opportunity", "/v1/opportunities", body))["id"])
 
     async def _open_case(self, account: Account) -> None:
-        body = {"account_id": account.id, "kind": "KIND_COMPLAINT", "title": "混沌"}
+        body = {"account_id": account.id, "kind": "COMPLAINT", "title": "混沌"}
         account.cases.append((await self._acknowledged("case", "/v1/cases", body))["id"])
 
     async def _pay(self, account: Account) -> None:

@@ -35,6 +35,8 @@ TAKEN_AS_GIVEN = {
     ("RecordCustomerMessage", "contact_id"),
     ("UpdateCase", "case.assignee_id"),
     ("UpdateCase", "case.contact_id"),
+    ("UpdateCurrentUser", "user.role_ids"),
+    ("UpdateCurrentUser", "user.team_id"),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

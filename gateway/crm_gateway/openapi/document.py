@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of a contract. Nothing is written per RPC."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,17 +8,19 @@ from crm.error.v1 import error_reason_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
-from crm_gateway.openapi.examples import NoExample, example
-from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, PARAMETERS, PROBLEM, SECURITY_SCHEMES, STATUSES
+from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, LICENSE, PARAMETERS, PROBLEM, SECURITY_SCHEMES
 from crm_gateway.openapi.other_routes import OtherRoute
-from crm_gateway.openapi.rules import Schema, must_be_given
+from crm_gateway.openapi.responses import Responses
+from crm_gateway.openapi.rules import Schema
 from crm_gateway.openapi.schemas import Form, Schemas
-from crm_gateway.transcode.fields import message_of
+from crm_gateway.openapi.sharing import share_bodies, share_parameters
+from crm_gateway.transcode.fields import message_of, must_be_given
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Template
 
 Document = dict[str, Any]
 _JSON = "application/json"
+_SENTENCE_END = re.compile(r"\.\s+(?=[A-Z`])")
 # What it offers is under every collection; what is left is under a tag of its own.
 RESOURCES = "crm.resource.v1.ResourceService"
 
@@ -29,6 +32,30 @@ def openapi_document(
     served = list(operations)
     schemas = Schemas(contract)
     schemas.components["Problem"] = _problem_schema(contract)
+    responses = Responses(schemas, served)
+    paths = _paths(served, schemas, responses)
+    routes = list(others)
+    for other in routes:
+        schemas.components |= other.schemas
+        paths.setdefault(other.path, {})[other.verb.lower()] = other.entry
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION, "license": LICENSE},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "tags": _tags(contract, served, routes),
+        "paths": paths,
+        "components": {
+            "parameters": PARAMETERS | share_parameters(paths),
+            "schemas": dict(sorted((schemas.components | share_bodies(paths)).items())),
+            "headers": HEADERS,
+            "responses": responses.components,
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
+
+
+def _paths(served: Iterable[Operation], schemas: Schemas, responses: Responses) -> dict[str, dict[str, Any]]:
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, int] = {}
     # OpenAPI takes templates that differ in names alone for the same path: the first names stay.
@@ -37,26 +64,10 @@ def openapi_document(
         number = seen[each.rpc.name] = seen.get(each.rpc.name, 0) + 1
         name = each.rpc.name if number == 1 else f"{each.rpc.name}_{number}"
         variables = named.setdefault(each.template.shape, variable_names(each.template))
-        path = each.template.with_names(variables)
-        paths.setdefault(path, {})[each.binding.verb.lower()] = _operation(each, name, variables, schemas)
-    routes = list(others)
-    for other in routes:
-        paths.setdefault(other.path, {})[other.verb.lower()] = _with_example(other.entry, schemas)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Guanxi", "version": "1", "description": INTRODUCTION},
-        "servers": [{"url": "/"}],
-        "security": [{"bearer": []}],
-        "tags": _tags(contract, served, routes),
-        "paths": paths,
-        "components": {
-            "schemas": dict(sorted(schemas.components.items())),
-            "parameters": PARAMETERS,
-            "headers": HEADERS,
-            "responses": {name: _problem_response(text) for name, text in STATUSES.values()},
-            "securitySchemes": SECURITY_SCHEMES,
-        },
-    }
+        entry = _operation(each, name, variables, schemas)
+        entry["responses"] = responses.of(each)
+        paths.setdefault(each.template.with_names(variables), {})[each.binding.verb.lower()] = entry
+    return paths
 
 
 def _tags(contract: Contract, served: list[Operation], others: list[OtherRoute]) -> list[Schema]:
@@ -80,21 +91,32 @@ def variable_names(template: Template) -> tuple[str, ...]:
 
 def _operation(operation: Operation, name: str, variables: tuple[str, ...], schemas: Schemas) -> Schema:
     rpc = operation.rpc
-    summary, _, rest = rpc.comment.partition("\n")
+    summary, description = summarized(rpc.comment)
     entry: Schema = {
         "operationId": name,
         "tags": [_tag(rpc.service)],
-        "summary": summary.rstrip("."),
-        "description": f"{summary}\n{rest}".strip(),
+        "summary": summary,
+        "description": description,
         "x-permission": rpc.permission,
         "parameters": _parameters(operation, variables, schemas),
     }
+    if not description:
+        del entry["description"]
     if operation.public:
         entry["security"] = []
     if operation.reader.takes_body:
         entry["requestBody"] = _request_body(operation, schemas)
-    entry["responses"] = _responses(operation, schemas)
     return entry
+
+
+def summarized(comment: str) -> tuple[str, str]:
+    """A comment's first sentence, and the rest; the lines of a paragraph are joined."""
+    first, *others = re.split(r"\n(?=\n|- |Reasons:)", comment)
+    first = " ".join(first.split())
+    end = _SENTENCE_END.search(first)
+    summary, rest = (first, "") if end is None else (first[: end.start() + 1], first[end.end() :])
+    told = (" ".join(other.split()) if other.startswith("Reasons:") else other.strip("\n") for other in others)
+    return summary, "\n".join(filter(None, [rest, *told]))
 
 
 def _parameters(operation: Operation, variables: tuple[str, ...], schemas: Schemas) -> list[Schema]:
@@ -142,79 +164,11 @@ def _request_body(operation: Operation, schemas: Schemas) -> Schema:
         resource = message_of(request.fields_by_name[binding.body])
         schema = schemas.ref(resource, Form.PATCH if binding.verb == "PATCH" else Form.INPUT)
         required = True
-    return {"required": required, "content": {_JSON: _media(schema, schemas)}}
+    return {"required": required, "content": {_JSON: {"schema": schema}}}
 
 
 def _resolved(schema: Schema, schemas: Schemas) -> Schema:
     return schemas.components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-
-
-def _media(schema: Schema, schemas: Schemas) -> Schema:
-    try:
-        return {"schema": schema, "example": example(schema, schemas.components)}
-    except NoExample:
-        return {"schema": schema}
-
-
-def _with_example(entry: Schema, schemas: Schemas) -> Schema:
-    """An operation written by hand, with the example of its answer."""
-    responses = dict(entry["responses"])
-    for status, answer in responses.items():
-        if schema := answer.get("content", {}).get(_JSON, {}).get("schema"):
-            responses[status] = answer | {"content": {_JSON: _media(schema, schemas)}}
-    return entry | {"responses": responses}
-
-
-def _responses(operation: Operation, schemas: Schemas) -> Schema:
-    headers = ["XRequestId"] + ([] if operation.public else ["RateLimitLimit", "RateLimitRemaining", "RateLimitReset"])
-    if operation.tagged:
-        headers.append("ETag")
-    if operation.creates and operation.located is not None:
-        headers.append("Location")
-    if operation.rpc.is_keyed:
-        headers.append("IdempotentReplayed")
-    good: Schema = {"headers": {HEADER_NAMES[name]: _header_ref(name) for name in headers}}
-    if operation.empty:
-        good["description"] = "Done."
-    else:
-        good["description"] = "Created." if operation.creates else "The answer."
-        schema = schemas.ref(operation.rpc.response, Form.ANSWER)
-        good["content"] = {_JSON: _media(schema, schemas)}
-    status = "204" if operation.empty else "201" if operation.creates else "200"
-    responses = {status: good}
-    if operation.binding.verb == "GET" and operation.tagged:
-        responses["304"] = {"description": "Not changed since the etag of If-None-Match."}
-    for code in _problem_statuses(operation):
-        responses[code] = {"$ref": f"#/components/responses/{STATUSES[code][0]}"}
-    return responses
-
-
-def _problem_statuses(operation: Operation) -> list[str]:
-    codes = {"400", "404", "422", "429", "500", "503", "504"}
-    if not operation.public:
-        codes |= {"401", "403"}
-    if not operation.rpc.is_read:
-        codes |= {"409"}
-    if operation.guarded:
-        codes |= {"412"}
-    if operation.reader.takes_body:
-        codes |= {"408", "413", "415"}
-    return sorted(codes)
-
-
-HEADER_NAMES = {
-    "XRequestId": "X-Request-Id",
-    "RateLimitLimit": "RateLimit-Limit",
-    "RateLimitRemaining": "RateLimit-Remaining",
-    "RateLimitReset": "RateLimit-Reset",
-    "ETag": "ETag",
-    "Location": "Location",
-    "IdempotentReplayed": "Idempotent-Replayed",
-}
-
-
-def _header_ref(name: str) -> Schema:
-    return {"$ref": f"#/components/headers/{name}"}
 
 
 def error_reasons(contract: Contract) -> dict[str, str]:
@@ -237,13 +191,3 @@ def _problem_schema(contract: Contract) -> Schema:
         "examples": list(reasons),
     }
     return schema
-
-
-def _problem_response(description: str) -> Schema:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        "description": description,
-        "headers": {"X-Request-Id": _header_ref("XRequestId")}
-        | ({"Retry-After": _header_ref("RetryAfter")} if "Retry-After" in description else {}),
-        "content": content,
-    }

@@ -5,9 +5,9 @@ from crm_gateway.openapi.rules import Schema
 INTRODUCTION = """\
 An open, API-first CRM platform.
 
-**Names.** JSON keys are snake_case. Every field is in every answer; what is not set is null. Enum values are accepted
-with and without their type's prefix (`KIND_PERSON`, `PERSON`) and returned in full. 64-bit integers are text, instants
-are RFC 3339 in UTC. A key or parameter that does not exist is an error.
+**Names.** JSON keys are snake_case. Every field is in every answer; what is not set is null. Enum values have no
+prefix (`PERSON`); the contract's `KIND_PERSON` is accepted too. 64-bit integers are text, instants are RFC 3339 in UTC.
+A key or parameter that does not exist is an error.
 
 **Changes.** PATCH changes the keys that are in the body and leaves all others; `null` clears. An `update_mask`
 parameter wins over the keys. Read-only keys in a body are ignored, so an answer may be sent back as it came.
@@ -20,7 +20,11 @@ parameter wins over the keys. Read-only keys in a body are ignored, so an answer
 **Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order; `prev_page_token`
 leads back.
 
+**Headers.** Every answer has `X-Request-Id`, which finds the request in the logs, and `RateLimit-Limit`,
+`RateLimit-Remaining` and `RateLimit-Reset`.
+
 **Errors.** RFC 9457 problem documents; `reason` is for programs, `detail` for people, `errors` names each field.
+`title` and `detail` are in the language of `Accept-Language`, English or Chinese.
 """
 
 _TEXT: Schema = {"type": "string"}
@@ -67,6 +71,7 @@ HEADERS: dict[str, Schema] = {
     "XRequestId": {"description": "Finds the request in the logs.", "schema": _TEXT},
     "ETag": {"description": "The version of the resource, for If-Match and If-None-Match.", "schema": _TEXT},
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "SetCookie": {"description": "The session's cookie, which no script can read.", "schema": _TEXT},
     "IdempotentReplayed": {
         "description": "`true` when this is the first answer again.",
         "schema": {"type": "string", "const": "true"},
@@ -83,31 +88,60 @@ SECURITY_SCHEMES: dict[str, Schema] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "An access token of the built-in issuer or of the tenant's OIDC provider.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "guanxi_session",
+        "description": "The cookie of a browser's session, which begins with BeginSession.",
+    },
+}
+
+# What each status means, for all operations alike.
+STATUSES: dict[int, str] = {
+    400: "The request cannot be read: malformed JSON, unknown or wrongly typed fields.",
+    401: "There is no token, or one that does not hold.",
+    403: "The caller may not do this.",
+    404: "It does not exist, or the caller may not know that it does.",
+    408: "The body did not arrive in time.",
+    409: "The state of things does not allow it.",
+    412: "The resource has changed since the etag was read.",
+    413: "The body is larger than allowed.",
+    415: "The body has a media type that is not taken here.",
+    422: "A field breaks its rule; `errors` names it.",
+    429: "Too many requests; `Retry-After` says when to come back.",
+    500: "A failure of ours; the request id finds it in the logs.",
+    503: "A part of the platform does not answer; `Retry-After` says when to try again.",
+    504: "The answer was not ready in time.",
+}
+
+
+_ON_FAILURE = ("X-Request-Id", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def _failure(description: str, hundred: int) -> Schema:
+    lines = [f"- {status}: {text}" for status, text in STATUSES.items() if status // 100 == hundred]
+    return {
+        "description": "\n".join([description, "", *lines]),
+        "headers": {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in _ON_FAILURE},
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+
+
+FAILURES: dict[str, Schema] = {
+    "Refused": _failure("The request is refused; `reason` and `detail` say why.", 4),
+    "Failed": _failure("The request could not be answered; trying again may help.", 5),
+}
+NOT_MODIFIED: Schema = {
+    "description": "Not changed since the etag of If-None-Match.",
+    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
-# HTTP status -> component name, description
-STATUSES: dict[str, tuple[str, str]] = {
-    "400": ("Unreadable", "The request cannot be read: malformed JSON, unknown or wrongly typed fields."),
-    "401": ("Unauthenticated", "No token, or one that does not hold."),
-    "403": ("Forbidden", "The caller may not do this."),
-    "404": ("NotFound", "It does not exist, or the caller may not know that it does."),
-    "408": ("BodyTimeout", "The body did not arrive in time."),
-    "409": ("Conflict", "The state of things does not allow it."),
-    "412": ("EtagMismatch", "The resource has changed since the etag was read."),
-    "413": ("BodyTooLarge", "The body is larger than allowed."),
-    "415": ("UnsupportedMediaType", "The body is not application/json."),
-    "422": ("Invalid", "A field breaks its rule; `errors` names it."),
-    "429": ("TooManyRequests", "Too many requests; `Retry-After` says when to come back."),
-    "500": ("Internal", "A failure of ours; the request id finds it in the logs."),
-    "503": ("Unavailable", "A part of the platform does not answer; `Retry-After` says when to try again."),
-    "504": ("DeadlineExceeded", "The answer was not ready in time."),
-}
-
+_VALUES: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 PROBLEM: Schema = {
     "type": "object",
     "description": "What went wrong, as RFC 9457 wants it.",
-    "required": ["type", "title", "status", "detail", "instance", "reason", "errors", "request_id"],
+    "required": ["type", "title", "status", "detail", "instance", "reason", "metadata", "errors", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference", "description": "Where the reason is explained."},
         "title": {"type": "string", "description": "The reason in words."},
@@ -115,16 +149,18 @@ PROBLEM: Schema = {
         "detail": {"type": "string", "description": "What went wrong this time, for people."},
         "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
         "reason": {"type": "string"},
+        "metadata": _VALUES | {"description": "The values that `detail` names."},
         "errors": {
             "type": "array",
             "description": "Each field that breaks a rule.",
             "items": {
                 "type": "object",
-                "required": ["field", "rule", "detail"],
+                "required": ["field", "rule", "detail", "metadata"],
                 "properties": {
                     "field": {"type": "string", "description": "Its path in the body, or the parameter or header."},
                     "rule": {"type": "string", "description": "The rule it breaks."},
                     "detail": {"type": "string", "description": "What was expected."},
+                    "metadata": _VALUES | {"description": "The values that `detail` names, such as a limit."},
                 },
             },
         },
@@ -138,8 +174,10 @@ PROBLEM: Schema = {
             "detail": "The account does not exist, or you may not know that it does.",
             "instance": "/v1/accounts/01920f3c-8d2a-7c41-9b1e-5a2f6c7d8e90",
             "reason": "ACCOUNT_NOT_FOUND",
+            "metadata": {},
             "errors": [],
             "request_id": "7c0b8a9e-5f7e-4a57-9d3a-6f1f4a0e9f55",
         }
     ],
 }
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}

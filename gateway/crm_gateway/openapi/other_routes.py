@@ -1,29 +1,25 @@
 """Routes of `routes/` in the document: each brings its operation, written by hand, as its `openapi_extra`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from crm_gateway.openapi.fixed import STATUSES
+from crm_gateway.openapi.responses import failures, good
 from crm_gateway.openapi.rules import Schema
 
-_HEADERS = {
-    "X-Request-Id": "XRequestId",
-    "RateLimit-Limit": "RateLimitLimit",
-    "RateLimit-Remaining": "RateLimitRemaining",
-    "RateLimit-Reset": "RateLimitReset",
-}
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class OtherRoute:
-    """A route that is not one RPC, and its OpenAPI operation."""
+    """A route that is not one RPC, its OpenAPI operation, and the schemas that only it has, by name."""
 
     verb: str
     path: str
     entry: Schema
+    schemas: Mapping[str, Schema]
 
 
 def other_routes(routers: Iterable[APIRouter]) -> Iterator[OtherRoute]:
@@ -31,7 +27,20 @@ def other_routes(routers: Iterable[APIRouter]) -> Iterator[OtherRoute]:
     for router in routers:
         for route in router.routes:
             if isinstance(route, APIRoute) and route.openapi_extra:
-                yield from (OtherRoute(verb, route.path, route.openapi_extra) for verb in sorted(route.methods or ()))
+                entry, schemas = _titled_apart(route.openapi_extra)
+                yield from (OtherRoute(verb, route.path, entry, schemas) for verb in sorted(route.methods or ()))
+
+
+def _titled_apart(entry: Schema) -> tuple[Schema, dict[str, Schema]]:
+    """An operation with references to the schemas that it brings under a title, and these."""
+    schemas: dict[str, Schema] = {}
+    responses = dict(entry["responses"])
+    for status, answer in responses.items():
+        schema = answer.get("content", {}).get(_JSON, {}).get("schema", {})
+        if title := schema.get("title"):
+            schemas[title] = {key: value for key, value in schema.items() if key != "title"}
+            responses[status] = answer | {"content": {_JSON: {"schema": reference(title)}}}
+    return entry | {"responses": responses}, schemas
 
 
 def reference(name: str) -> Schema:
@@ -39,16 +48,7 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def answer_of(schema: Schema, problems: Iterable[str]) -> Schema:
-    """The responses of a route with a token: 200 with this JSON, and problems by status."""
-    good = {
-        "description": "The answer.",
-        "headers": {name: {"$ref": f"#/components/headers/{component}"} for name, component in _HEADERS.items()},
-        "content": {"application/json": {"schema": schema}},
-    }
-    return {"200": good} | problems_of(problems)
-
-
-def problems_of(statuses: Iterable[str]) -> Schema:
-    """The responses of a route that are problems, by status."""
-    return {code: {"$ref": f"#/components/responses/{STATUSES[code][0]}"} for code in statuses}
+def answer_of(content: Schema, status: str = "200", *, headers: Iterable[str] = ()) -> Schema:
+    """The responses of a route: what it gives by media type when all goes well, and how it can fail."""
+    created = status == "201"
+    return {status: good(content, [*headers, *(["Location"] if created else [])], created=created)} | failures()

@@ -8,9 +8,11 @@ from typing import Any
 
 import orjson
 
+from crm_gateway.openapi.examples import NoExample, example, flattened
 from crm_gateway.openapi.rules import Schema
 from crm_gateway.problems import anchor
 
+_JSON = "application/json"
 _VERBS = ("get", "post", "put", "patch", "delete")
 _CODE = re.compile(r"`([^`]+)`")
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
@@ -38,9 +40,9 @@ def reference_page(document: Mapping[str, Any]) -> str:
             if verb in entries:
                 by_tag[entries[verb]["tags"][0]].append((verb, path, entries[verb]))
     comments = {tag["name"]: tag["description"] for tag in document["tags"]}
-    parameters = document["components"]["parameters"]
-    groups = "".join(_group(tag, comments[tag], found, parameters) for tag, found in by_tag.items())
-    schemas = "".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())
+    components = document["components"]
+    groups = "".join(_group(tag, comments[tag], found, components) for tag, found in by_tag.items())
+    schemas = "".join(_schema(name, schema, components) for name, schema in components["schemas"].items())
     introduction = _prose(document["info"]["description"])
     return _page(
         "Guanxi API",
@@ -89,14 +91,14 @@ def _navigation(by_tag: Mapping[str, Iterable[tuple[str, str, Schema]]]) -> str:
     return "".join(parts)
 
 
-def _group(tag: str, comment: str, found: Iterable[tuple[str, str, Schema]], parameters: Mapping[str, Schema]) -> str:
-    entries = "".join(_operation(verb, path, entry, parameters) for verb, path, entry in found)
+def _group(tag: str, comment: str, found: Iterable[tuple[str, str, Schema]], components: Mapping[str, Any]) -> str:
+    entries = "".join(_operation(verb, path, entry, components) for verb, path, entry in found)
     return f'<section><h2 id="tag-{escape(tag)}">{escape(_spaced(tag))}</h2>{_prose(comment)}{entries}</section>'
 
 
-def _operation(verb: str, path: str, entry: Schema, parameters: Mapping[str, Schema]) -> str:
+def _operation(verb: str, path: str, entry: Schema, components: Mapping[str, Any]) -> str:
     name = entry["operationId"]
-    resolved = [parameters[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in entry["parameters"]]
+    resolved = [_resolved(each, components) for each in entry["parameters"]]
     rows = "".join(
         _row(each["name"], each["schema"], each.get("description", ""), each.get("required", False), each["in"])
         for each in resolved
@@ -105,12 +107,20 @@ def _operation(verb: str, path: str, entry: Schema, parameters: Mapping[str, Sch
     return (
         f'<article id="{name}"><h3><a href="#{name}">{name}</a></h3>'
         f'<p class="route">{_badge(verb)}<code>{_broken(path)}</code><small>{access}</small></p>'
-        f"{_with_reasons(entry['description'])}"
+        f"{_with_reasons(entry['summary'] + chr(10) + entry.get('description', ''))}"
         f"{_table('Parameters', rows)}"
-        f"{_media('Body', entry.get('requestBody'))}"
-        f"{''.join(_response(status, answer) for status, answer in entry['responses'].items())}"
-        f"{_statuses(entry['responses'])}</article>"
+        f"{_media('Body', entry.get('requestBody'), components)}"
+        f"{''.join(_response(status, answer, components) for status, answer in entry['responses'].items())}</article>"
     )
+
+
+def _resolved(value: Schema, components: Mapping[str, Any]) -> Schema:
+    """What a reference such as `#/components/parameters/Id` leads to; anything else as it is."""
+    if "$ref" not in value:
+        return value
+    _, _, kind, name = value["$ref"].split("/")
+    found: Schema = components[kind][name]
+    return found
 
 
 def _with_reasons(description: str) -> str:
@@ -122,36 +132,37 @@ def _with_reasons(description: str) -> str:
     return f'{_prose(text)}<p class="limits">Reasons:{links}</p>'
 
 
-def _response(status: str, answer: Schema) -> str:
+def _response(status: str, answer: Schema, components: Mapping[str, Any]) -> str:
     if not status.startswith("2"):
         return ""
-    return _media(f"Answer {status}", answer) or f"<p><b>Answer {status}</b> without a body</p>"
+    resolved = _resolved(answer, components)
+    return _media(f"Answer {status}", resolved, components) or f"<p><b>Answer {status}</b> without a body</p>"
 
 
-def _statuses(responses: Mapping[str, Schema]) -> str:
-    others = ", ".join(status for status in responses if not status.startswith("2"))
-    return f'<p class="others">Also: {others}. See <a href="/docs/errors">errors</a>.</p>'
-
-
-def _media(title: str, holder: Schema | None) -> str:
+def _media(title: str, holder: Schema | None, components: Mapping[str, Any]) -> str:
     if not holder or "content" not in holder:
         return ""
-    if "application/json" not in holder["content"]:
+    if _JSON not in holder["content"]:
         return f"<p><b>{title}</b> a file: {', '.join(map(escape, holder['content']))}</p>"
-    media = holder["content"]["application/json"]
-    shown = ""
-    if "example" in media:
-        text = orjson.dumps(media["example"], option=orjson.OPT_INDENT_2).decode()
-        shown = f"<details><summary>Example</summary><pre>{escape(text)}</pre></details>"
-    schema = media["schema"]
+    schema = holder["content"][_JSON]["schema"]
+    shown = _example(schema, components)
     if "$ref" in schema:
         return f"<p><b>{title}</b> {_type(schema)}</p>{shown}"
     rows = "".join(_property_rows(schema))
     return _table(title, rows) + shown if rows else f"<p><b>{title}</b> an empty object, or nothing</p>"
 
 
-def _schema(name: str, schema: Schema) -> str:
-    rows = "".join(_property_rows(schema))
+def _example(schema: Schema, components: Mapping[str, Any]) -> str:
+    try:
+        shown = example(schema, components["schemas"])
+    except NoExample:
+        return ""
+    text = orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode()
+    return f"<details><summary>Example</summary><pre>{escape(text)}</pre></details>"
+
+
+def _schema(name: str, schema: Schema, components: Mapping[str, Any]) -> str:
+    rows = "".join(_property_rows(flattened(schema, components["schemas"])))
     values = "" if rows or "enum" not in schema else f"<p>{_type(schema)}</p>"
     return (
         f'<article class="schema" id="schema-{escape(name)}"><h3><a href="#schema-{escape(name)}">{escape(name)}</a>'
@@ -162,7 +173,7 @@ def _schema(name: str, schema: Schema) -> str:
 def _property_rows(schema: Schema) -> Iterable[str]:
     required = schema.get("required", ())
     # In an answer everything is there, so saying it of each field tells nothing.
-    is_answer = "additionalProperties" not in schema
+    is_answer = "additionalProperties" not in schema and "allOf" not in schema
     for name, inner in schema.get("properties", {}).items():
         given = name in required and not is_answer
         yield _row(name, inner, inner.get("description", ""), given, "read-only" if inner.get("readOnly") else "")

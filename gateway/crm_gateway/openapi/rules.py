@@ -1,12 +1,9 @@
 """`buf.validate` rules of a field as JSON Schema keywords."""
 
-import re
 from typing import Any
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import FieldDescriptor
-
-from crm_gateway.transcode.fields import is_required
 
 Schema = dict[str, Any]
 
@@ -60,34 +57,6 @@ def enum_numbers_allowed(field: FieldDescriptor) -> list[int]:
         return [chosen.const]
     only = list(getattr(chosen, "in"))
     return [number for number in numbers if number not in chosen.not_in and (not only or number in only)]
-
-
-def must_be_given(field: FieldDescriptor) -> bool:
-    """Whether leaving the field out breaks a rule: it is REQUIRED, or its zero value is refused."""
-    rules = rules_of(field)
-    if is_required(field) or rules.required:
-        return True
-    if field.has_presence or rules.ignore != validate_pb2.IGNORE_UNSPECIFIED:
-        return False
-    return _zero_is_refused(field, rules)
-
-
-def _zero_is_refused(field: FieldDescriptor, rules: Any) -> bool:
-    kind = rules.WhichOneof("type")
-    if kind == "enum":
-        return 0 not in enum_numbers_allowed(field)
-    if kind == "repeated":
-        return bool(rules.repeated.min_items)
-    if kind == "map":
-        return bool(rules.map.min_pairs)
-    schema = _scalar_keywords(rules)
-    if kind == "string":
-        return "format" in schema or schema.get("minLength", 0) > 0 or not _matches_empty(schema.get("pattern"))
-    return bool(schema.get("minimum", 0) > 0 or schema.get("exclusiveMinimum", -1) >= 0)
-
-
-def _matches_empty(pattern: str | None) -> bool:
-    return pattern is None or re.search(pattern, "") is not None
 
 
 def _scalar_keywords(rules: Any) -> Schema:

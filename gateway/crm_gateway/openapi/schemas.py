@@ -1,18 +1,33 @@
-"""JSON Schemas of messages, in the three forms a message takes on REST.
+"""JSON Schemas of messages, in the forms a message takes on REST.
 
-An answer has every field, null where there is nothing; an input has what may be sent; a patch is an input in which
-nothing must be given.
+An answer has every field, null where there is nothing. A patch has every field too, so that an answer may be sent
+back as it came, but needs none; an input is a patch in which some must be given. A message whose fields must all be
+given, such as Money, has one form for all.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
-from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keywords, keywords, must_be_given
-from crm_gateway.transcode.fields import is_map, is_output_only, is_required, is_well_known, message_of, value_field
+from crm_gateway.openapi.examples import told_example
+from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keywords, keywords
+from crm_gateway.transcode.fields import (
+    UNSPECIFIED,
+    enum_names,
+    is_map,
+    is_never_null,
+    is_output_only,
+    is_plain_message,
+    is_value,
+    is_well_known,
+    message_of,
+    must_be_given,
+    value_field,
+)
 
 
 class Form(Enum):
@@ -67,16 +82,18 @@ class Schemas:
     def __init__(self, contract: Contract) -> None:
         self._comments = contract.comments
         self._names = component_names(contract)
+        self._answered = answered(contract)
+        self._patched = patched(contract)
         self.components: dict[str, Schema] = {}
 
     def ref(self, message: Descriptor, form: Form) -> Schema:
         """A reference to a message's schema; a type with a JSON form of its own is written out."""
         if is_well_known(message):
             return dict(_WELL_KNOWN[message.name])
-        name = self._names[message.full_name] + form.value
+        name = self._component_name(message, form)
         if name not in self.components:
             self.components[name] = {}
-            self.components[name] |= self._message(message, form)
+            self.components[name] |= self._component(message, form)
         return {"$ref": f"#/components/schemas/{name}"}
 
     def parameter(self, field: FieldDescriptor) -> Schema:
@@ -89,36 +106,79 @@ class Schemas:
 
     def without(self, message: Descriptor, names: frozenset[str]) -> Schema:
         """An input schema of a body that lacks the fields given elsewhere."""
-        return self._message(message, Form.INPUT, names)
+        return self._object(message, Form.INPUT, names)
 
-    def _message(self, message: Descriptor, form: Form, left_out: frozenset[str] = frozenset()) -> Schema:
-        fields = [field for field in message.fields if field.name not in left_out]
-        if form is not Form.ANSWER:
-            fields = [field for field in fields if not is_output_only(field)]
-        schema: Schema = {"type": "object"}
+    def _component_name(self, message: Descriptor, form: Form) -> str:
+        name = self._names[message.full_name]
+        if form is Form.PATCH and needs_nothing(message):
+            form = Form.INPUT
+        if has_one_form(message) or (form is Form.INPUT and message.full_name not in self._answered):
+            return name
+        return name + form.value
+
+    def _component(self, message: Descriptor, form: Form) -> Schema:
+        if form is Form.INPUT and self._says_all_in_patch(message):
+            return self._input_by_patch(message)
+        schema = self._object(message, form)
         if comment := self.description(message.full_name):
-            schema["description"] = comment
-        schema["properties"] = {field.name: self._property(field, form) for field in fields}
-        required = [field.name for field in fields if form is Form.ANSWER or must_be_given(field)]
+            schema = {"description": comment} | schema
+        return schema
+
+    def _says_all_in_patch(self, message: Descriptor) -> bool:
+        """Whether the input of a message is its patch, and that some fields must be given."""
+        if message.full_name not in self._patched or needs_nothing(message):
+            return False
+        # A map that is inherited becomes two classes of one name in clients made by openapi-python-client.
+        return not any(
+            is_map(field) or (is_plain_message(field) and not is_value(field) and not needs_nothing(message_of(field)))
+            for field in message.fields
+            if not is_output_only(field)
+        )
+
+    def _input_by_patch(self, message: Descriptor) -> Schema:
+        given = [field for field in message.fields if _must_be_sent(field)]
+        # Said once more with their types: not every generator understands `required` of an inherited property.
+        properties = {field.name: self._values(field, Form.INPUT) for field in given}
+        needed = {"type": "object", "properties": properties, "required": list(properties)}
+        return {
+            "description": self.description(message.full_name),
+            "allOf": [self.ref(message, Form.PATCH), needed],
+        }
+
+    def _object(self, message: Descriptor, form: Form, left_out: frozenset[str] = frozenset()) -> Schema:
+        fields = [field for field in message.fields if field.name not in left_out]
+        schema: Schema = {
+            "type": "object",
+            "properties": {field.name: self._property(field, form) for field in fields},
+        }
+        required = [field.name for field in fields if form is Form.ANSWER or _must_be_sent(field)]
         if required and form is not Form.PATCH:
             schema["required"] = required
-        if form is not Form.ANSWER:
+        if form is not Form.ANSWER and not has_one_form(message):
             schema["additionalProperties"] = False
         return schema
 
     def _property(self, field: FieldDescriptor, form: Form) -> Schema:
-        schema = self._values(field, form)
-        if _is_nullable(field, form):
+        # What only the service writes is the same on both sides: it comes back as it went out.
+        read_only = is_output_only(field)
+        schema = self._values(field, Form.ANSWER if read_only else form)
+        if not (is_never_null(field) if read_only or form is Form.ANSWER else must_be_given(field)):
             schema = _or_null(schema)
+        if read_only:
+            schema["readOnly"] = True
+        if read_only and form is not Form.ANSWER:
+            return schema
         if comment := self.description(field.full_name):
             schema["description"] = comment
-        if form is Form.ANSWER and is_output_only(field):
-            schema["readOnly"] = True
+        if (example := told_example(_owner(field), field.name, schema, comment)) is not None:
+            schema["examples"] = [example]
         return schema
 
     def _values(self, field: FieldDescriptor, form: Form) -> Schema:
-        rules = keywords(field) if form is not Form.ANSWER else {}
-        items = item_keywords(field) if form is not Form.ANSWER else {}
+        rules, items = keywords(field), item_keywords(field)
+        if form is Form.ANSWER and not has_one_form(field.containing_type):
+            # Limits are for those who write.
+            rules, items = _format_alone(rules), _format_alone(items)
         if is_map(field):
             values = self._single(value_field(field), form) | items
             return {"type": "object", "additionalProperties": values} | rules
@@ -128,27 +188,79 @@ class Schemas:
 
     def _single(self, field: FieldDescriptor, form: Form) -> Schema:
         if field.message_type is not None:
-            # Inside a patch a nested object is patched too, but what is in a list is there as a whole.
-            nested = Form.INPUT if form is Form.PATCH and field.is_repeated else form
-            return self.ref(message_of(field), nested)
-        if field.enum_type is None:
-            return dict(_SCALARS[field.type])
-        if form is Form.ANSWER:
-            return self._enum_ref(field.enum_type)
-        allowed = set(enum_numbers_allowed(field))
-        names = [value.name for value in field.enum_type.values if value.number in allowed]
-        return {"type": "string", "enum": names}
+            # Inside a patch a nested object is patched too, but what is in a list, or a value, is there as a whole.
+            whole = field.is_repeated or is_value(field)
+            return self.ref(message_of(field), Form.INPUT if form is Form.PATCH and whole else form)
+        if field.enum_type is not None:
+            return self._enum(field, field.enum_type, form)
+        schema = dict(_SCALARS[field.type])
+        if field.type == FieldDescriptor.TYPE_STRING and (named := _named_format(field.name)):
+            schema["format"] = named
+        return schema
+
+    def _enum(self, field: FieldDescriptor, enum: EnumDescriptor, form: Form) -> Schema:
+        names = enum_names(enum)
+        said = [number for number, name in names.items() if name != UNSPECIFIED]
+        allowed = said if form is Form.ANSWER else [each for each in enum_numbers_allowed(field) if each in said]
+        if len(allowed) < len(said):
+            return {"type": "string", "enum": [names[number] for number in sorted(allowed)]}
+        return self._enum_ref(enum)
 
     def _enum_ref(self, enum: EnumDescriptor) -> Schema:
         name = self._names[enum.full_name]
         if name not in self.components:
-            lines = [f"- `{v.name}`: {self.description(f'{enum.full_name}.{v.name}')}" for v in enum.values]
+            short = enum_names(enum)
+            told = {
+                short[value.number]: self.description(f"{enum.full_name}.{value.name}")
+                for value in enum.values
+                if short[value.number] != UNSPECIFIED
+            }
+            lines = [f"- `{value}`: {comment}" for value, comment in told.items()]
             self.components[name] = {
                 "type": "string",
                 "description": "\n".join([self.description(enum.full_name), "", *lines]).strip(),
-                "enum": [value.name for value in enum.values],
+                "enum": list(told),
             }
         return {"$ref": f"#/components/schemas/{name}"}
+
+
+@cache
+def has_one_form(message: Descriptor) -> bool:
+    """Whether answers and requests have the same fields of a message: all must be given, and none is read-only."""
+    return bool(message.fields) and all(
+        must_be_given(field)
+        and not is_output_only(field)
+        and (field.message_type is None or is_well_known(field.message_type) or has_one_form(field.message_type))
+        for field in message.fields
+    )
+
+
+@cache
+def needs_nothing(message: Descriptor) -> bool:
+    """Whether a request may leave out every field of a message, at any depth."""
+    return not is_well_known(message) and not any(
+        _must_be_sent(field)
+        or (is_plain_message(field) and not is_value(field) and not needs_nothing(message_of(field)))
+        for field in message.fields
+    )
+
+
+def patched(contract: Contract) -> frozenset[str]:
+    """Full names of the messages that a PATCH takes as its body."""
+    bodies = ((rpc, each.body) for rpc in contract.rpcs for each in rpc.bindings if each.verb == "PATCH")
+    return frozenset(message_of(rpc.request.fields_by_name[body]).full_name for rpc, body in bodies if body != "*")
+
+
+def answered(contract: Contract) -> frozenset[str]:
+    """Full names of the messages that answers have, at any depth."""
+    found: set[str] = set()
+    waiting = [rpc.response for rpc in contract.rpcs]
+    while waiting:
+        message = waiting.pop()
+        if message.full_name not in found:
+            found.add(message.full_name)
+            waiting += [field.message_type for field in message.fields if field.message_type is not None]
+    return frozenset(found)
 
 
 def component_names(contract: Contract) -> dict[str, str]:
@@ -179,12 +291,24 @@ def _local_name(full_name: str) -> str:
     return ".".join(full_name.split(".")[3:])
 
 
-def _is_nullable(field: FieldDescriptor, form: Form) -> bool:
-    if form is not Form.ANSWER:
-        return not must_be_given(field)
-    if field.has_presence:
-        return True
-    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_required(field)
+def _owner(field: FieldDescriptor) -> str:
+    """The name of the message that has the field."""
+    return field.full_name.split(".")[-2]
+
+
+def _named_format(name: str) -> str:
+    """The format that a name promises: `owner_id` is a UUID, `birth_date` a date."""
+    if name == "id" or name.endswith(("_id", "_ids")):
+        return "uuid"
+    return "date" if name.endswith("_date") else ""
+
+
+def _format_alone(rules: Schema) -> Schema:
+    return {"format": rules["format"]} if "format" in rules else {}
+
+
+def _must_be_sent(field: FieldDescriptor) -> bool:
+    return must_be_given(field) and not is_output_only(field)
 
 
 def _or_null(schema: Schema) -> Schema:

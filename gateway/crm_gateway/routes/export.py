@@ -18,7 +18,7 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, columns_of
-from crm_gateway.openapi.other_routes import problems_of
+from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode
@@ -99,11 +99,10 @@ async def rows_of(
     openapi_extra={
         "operationId": "ExportRecords",
         "tags": ["Resource"],
-        "summary": "Exports any list with its filter and order as CSV or XLSX",
-        "description": "Exports any list with its filter and order as CSV or XLSX: every record that the caller may "
-        "see, a column for each field. It is sent while it is read; when it cannot be finished, the connection "
-        "breaks off. In CSV a cell that a spreadsheet would compute begins with an apostrophe; in XLSX every cell is "
-        "text.\n"
+        "summary": "Exports any list with its filter and order as CSV or XLSX.",
+        "description": "It has every record that the caller may see, and a column for each field. It is sent while it "
+        "is read; when it cannot be finished, the connection breaks off. In CSV a cell that a spreadsheet would "
+        "compute begins with an apostrophe; in XLSX every cell is text.\n"
         "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
@@ -134,15 +133,9 @@ async def rows_of(
             },
             {"$ref": "#/components/parameters/XRequestId"},
         ],
-        "responses": {
-            "200": {
-                "description": "The file.",
-                "content": {
-                    media: {"schema": {"type": "string", "contentMediaType": media}} for _, media in FILES.values()
-                },
-            }
-        }
-        | problems_of(("400", "401", "403", "404", "422", "429", "500", "503", "504")),
+        "responses": answer_of(
+            {media: {"schema": {"type": "string", "format": "binary"}} for _, media in FILES.values()}
+        ),
     },
 )
 async def export(collection: str, request: Request) -> Response:
@@ -154,13 +147,13 @@ async def export(collection: str, request: Request) -> Response:
     )
     listed: ListedCollection | None = request.app.state.listed_collections.get(collection)
     if listed is None:
-        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND", f"There is no list {collection} to export."))
+        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
     asked = dict(request.query_params)
     for name in asked.keys() - set(PARAMETERS):
-        raise ProblemError(malformed(name, "unknown_field", "there is no such parameter"))
+        raise ProblemError(malformed(name, "unknown_field", "parameter"))
     format = asked.pop("format", "csv")
     if format not in FILES:
-        raise ProblemError(malformed("format", "enum", f"must be one of {', '.join(FILES)}"))
+        raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
     make, media = FILES[format]
     metadata = metadata_of(exchange)
     # Whatever is wrong with the request is said before the answer begins.

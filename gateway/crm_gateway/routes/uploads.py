@@ -13,7 +13,7 @@ from crm_kit.rpc.methods import methods_of
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_timeout, body_too_large
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.settings import Settings
@@ -36,61 +36,51 @@ _MAX_NAME = 255
 _FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
 _METHODS = {each.name: each for each in methods_of(pb.DESCRIPTOR.services_by_name["ImportService"])}
 _encode = Encoders().of(pb.Upload.DESCRIPTOR)
-# The rest of the body was not read, so the connection cannot be used again.
-_CLOSE = ((b"connection", b"close"),)
-
-
-_PROBLEMS = ("400", "401", "403", "413", "415", "422", "429", "500", "503", "504")
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD = {
     "operationId": "UploadFile",
     "tags": ["Import"],
-    "summary": "Uploads a spreadsheet",
-    "description": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.\n"
+    "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
+    "description": f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
     "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED.",
     "x-permission": "imports.write",
     "parameters": [
         {
             "name": "file_name",
             "in": "query",
-            "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
             "schema": {"type": "string", "maxLength": _MAX_NAME},
+            "description": "What the file is called; may be sent as the header X-File-Name instead, percent-encoded.",
         },
         {"$ref": "#/components/parameters/XRequestId"},
         {"$ref": "#/components/parameters/IdempotencyKey"},
     ],
-    "requestBody": {"required": True, "content": dict.fromkeys(_NAMES, _FILE)},
-    "responses": {
-        ("201" if code == "200" else code): response
-        for code, response in answer_of(reference("Upload"), ("408", *_PROBLEMS)).items()
-    },
+    "requestBody": {"required": True, "content": {"application/octet-stream": _FILE}},
+    "responses": answer_of({"application/json": {"schema": reference("Upload")}}, "201"),
 }
 _REPORT = {
     "operationId": "DownloadImportReport",
     "tags": ["Import"],
-    "summary": "Reads the rows that an import could not take as a file",
-    "description": "Reads the rows that an import could not take as a file to correct and import again: the same as "
-    "GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
+    "summary": "Reads the rows that an import could not take as a file to correct and import again.",
+    "description": "It is the same as GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
     "x-permission": "imports.read",
     "parameters": [
         {
             "name": "id",
             "in": "path",
-            "required": True,
-            "description": "The import.",
             "schema": {"type": "string", "format": "uuid"},
+            "description": "The import.",
+            "required": True,
         },
         {
             "name": "ending",
             "in": "path",
-            "required": True,
-            "description": "What the file shall be.",
             "schema": {"type": "string", "enum": sorted(_FORMATS)},
+            "description": "What the file shall be.",
+            "required": True,
         },
         {"$ref": "#/components/parameters/XRequestId"},
     ],
-    "responses": answer_of({}, ("404", *_PROBLEMS))
-    | {"200": {"description": "The file.", "content": {"text/csv": _FILE, _XLSX: _FILE}}},
+    "responses": answer_of({"text/csv": _FILE, _XLSX: _FILE}),
 }
 
 
@@ -100,12 +90,11 @@ async def upload(request: Request, file_name: str = "") -> Response:
     settings: Settings = request.app.state.settings
     media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     if media_type not in _NAMES:
-        accepted = ", ".join(_NAMES)
-        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", f"The body must be one of {accepted}."))
+        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", values={"media_types": ", ".join(_NAMES)}))
     exchange = await _admitted(request)
     name = file_name or unquote(request.headers.get("x-file-name", "")) or _NAMES[media_type]
     if len(name) > _MAX_NAME:
-        raise ProblemError(malformed("file_name", "max_len", f"has more than {_MAX_NAME} characters"))
+        raise ProblemError(malformed("file_name", "string.max_len", max_len=_MAX_NAME))
     begin = pb.CreateUploadRequest(
         file_name=name, content_type=media_type, total_bytes=_declared(exchange, settings.max_upload_bytes)
     )
@@ -125,7 +114,7 @@ async def upload(request: Request, file_name: str = "") -> Response:
 async def report(request: Request, id: UUID, ending: str) -> Response:
     """The rows that an import could not take, as a file to save."""
     if ending not in _FORMATS:
-        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND", "There is no such route."))
+        raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
     exchange = await _admitted(request)
     asked = pb.GetImportReportRequest(id=str(id), format=_FORMATS[ending])
     found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
@@ -154,7 +143,7 @@ async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Excha
         made = await _call(request, "AppendUpload", append, exchange)
         offset += len(part)
     if not offset:
-        raise ProblemError(malformed("", "required", "the body is empty"))
+        raise ProblemError(malformed("", "required", "body"))
     return made
 
 
@@ -171,10 +160,9 @@ async def _parts(request: Request, settings: Settings) -> AsyncIterator[bytes]:
                     gathered += chunk
                     size += len(chunk)
                     if size > settings.max_upload_bytes:
-                        raise _too_large(settings.max_upload_bytes)
+                        raise ProblemError(body_too_large(settings.max_upload_bytes))
         except TimeoutError:
-            detail = f"The body stopped for {settings.request_timeout:g} s."
-            raise ProblemError(Problem(408, "DEADLINE_EXCEEDED", detail, headers=_CLOSE)) from None
+            raise ProblemError(body_timeout(settings.request_timeout)) from None
         while len(gathered) >= _PART or (ended and gathered):
             yield bytes(gathered[:_PART])
             del gathered[:_PART]
@@ -185,12 +173,8 @@ def _declared(exchange: Exchange, limit: int) -> int:
     declared = exchange.headers.get(b"content-length", b"0")
     size = int(declared) if declared.isdigit() else 0
     if size > limit:
-        raise _too_large(limit)
+        raise ProblemError(body_too_large(limit))
     return size
-
-
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(Problem(413, "BODY_TOO_LARGE", f"The file is larger than {limit} bytes.", headers=_CLOSE))
 
 
 async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Any:

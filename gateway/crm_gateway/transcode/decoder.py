@@ -7,15 +7,24 @@ once; paths are built only for nested values and for refusals.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crm_kit.errors import FieldViolation
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from crm_gateway.problems import Violation, violation
 from crm_gateway.transcode import scalars
-from crm_gateway.transcode.fields import enum_numbers, is_map, is_output_only, key_field, message_of, value_field
+from crm_gateway.transcode.fields import (
+    UNSPECIFIED,
+    enum_names,
+    enum_numbers,
+    is_map,
+    is_output_only,
+    key_field,
+    message_of,
+    value_field,
+)
 from crm_gateway.transcode.scalars import Convert, Refused, expected
 from crm_gateway.transcode.wellknown import FILLERS, Fill
 
-Violations = list[FieldViolation]
+Violations = list[Violation]
 # message to fill, JSON value, path of the message with a dot at its end (or empty), where refusals go
 Decode = Callable[[Any, Any, str, Violations], None]
 
@@ -118,7 +127,7 @@ class Decoders:
                 child.SetInParent()
                 decode(child, value, f"{path}{name}.", violations)
             elif value is not None:
-                add(path + name, expected("an object", value), violations)
+                add(path + name, expected("object", value), violations)
 
         return message
 
@@ -131,7 +140,7 @@ class Decoders:
         def messages(target: Any, value: Any, path: str, violations: Violations) -> None:
             if type(value) is not list:
                 if value is not None:
-                    add(path + name, expected("an array", value), violations)
+                    add(path + name, expected("array", value), violations)
                 return
             new = getattr(target, name).add
             for index, each in enumerate(value):
@@ -142,7 +151,7 @@ class Decoders:
                 elif type(each) is dict:
                     decode(new(), each, f"{path}{name}[{index}].", violations)
                 else:
-                    add(f"{path}{name}[{index}]", expected("an object", each), violations)
+                    add(f"{path}{name}[{index}]", expected("object", each), violations)
 
         return messages
 
@@ -155,7 +164,7 @@ class Decoders:
         def mapping(target: Any, value: Any, path: str, violations: Violations) -> None:
             if type(value) is not dict:
                 if value is not None:
-                    add(path + name, expected("an object", value), violations)
+                    add(path + name, expected("object", value), violations)
                 return
             entries = getattr(target, name)
             for raw, each in value.items():
@@ -177,7 +186,7 @@ class Decoders:
             elif type(value) is dict:
                 decode(entries[key], value, path + ".", violations)
             else:
-                raise expected("an object", value)
+                raise expected("object", value)
 
         return put
 
@@ -193,20 +202,19 @@ def converter(field: FieldDescriptor) -> Convert:
     """The converter of one value of a field that is no message."""
     if field.enum_type is None:
         return _SCALARS[field.type]
-    names = [value.name for value in field.enum_type.values]
-    listed = ", ".join(names if len(names) == 1 else names[1:])
-    return scalars.enum_number(enum_numbers(field.enum_type), listed)
+    choices = [name for name in enum_names(field.enum_type).values() if name != UNSPECIFIED]
+    return scalars.enum_number(enum_numbers(field.enum_type), ", ".join(choices))
 
 
 def add(path: str, refused: Refused, violations: Violations) -> None:
     """Note a refusal, up to a number nobody reads on from."""
     if len(violations) < MAX_VIOLATIONS:
-        violations.append(FieldViolation(path, refused.rule, refused.detail))
+        violations.append(violation(path, refused.rule, refused.variant, **refused.values))
 
 
 def add_unknown(path: str, violations: Violations) -> None:
     """Note a name the contract does not have."""
-    add(path, Refused("unknown_field", "there is no such field"), violations)
+    add(path, Refused("unknown_field"), violations)
 
 
 def _text(name: str) -> Decode:
@@ -234,7 +242,7 @@ def _repeated(name: str, convert: Convert) -> Decode:
     def decode(target: Any, value: Any, path: str, violations: Violations) -> None:
         if type(value) is not list:
             if value is not None:
-                add(path + name, expected("an array", value), violations)
+                add(path + name, expected("array", value), violations)
             return
         try:
             getattr(target, name).extend([convert(each) for each in value])
@@ -298,4 +306,4 @@ def _check_oneof(
 ) -> None:
     given = sorted(name for name in members if value.get(name) is not None)
     if len(given) > 1:
-        add(path + oneof, Refused("oneof", f"expected at most one of {', '.join(given)}"), violations)
+        add(path + oneof, Refused("oneof", choices=", ".join(given)), violations)

@@ -12,7 +12,7 @@ from crm_gateway.call_telemetry import CallTelemetry
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.preconditions import etag_required
-from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.problems import Problem, ProblemError, malformed
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
@@ -48,11 +48,12 @@ class Dispatcher:
     async def answer(self, exchange: Exchange) -> Answer | None:
         """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""
         raw_path = exchange.raw_path
-        match = self._match(raw_path)
+        verb = exchange.verb
+        served_as = "GET" if verb == "HEAD" else verb
+        match = self._match(raw_path, served_as)
         if match is None:
             return None
-        verb = exchange.verb
-        operation = match.targets.get("GET" if verb == "HEAD" else verb)
+        operation = match.targets.get(served_as)
         if operation is None:
             return self._without_operation(verb, _verbs(match))
         exchange.answer_headers += await self._admission.admit(
@@ -65,20 +66,19 @@ class Dispatcher:
             answer.headers.append(_REPLAYED)
         return answer
 
-    def _match(self, raw_path: str) -> Match[Operation] | None:
+    def _match(self, raw_path: str, verb: str = "") -> Match[Operation] | None:
         try:
-            return self._routes.match(raw_path)
+            return self._routes.match(raw_path, verb)
         except Undecodable:
-            raise ProblemError(malformed("", "encoding", "the path is not UTF-8")) from None
+            raise ProblemError(malformed("", "encoding", "path")) from None
 
     @staticmethod
     def _without_operation(verb: str, verbs: tuple[str, ...]) -> Answer:
         allow = (b"allow", ", ".join(verbs).encode())
         if verb == "OPTIONS":
             return Answer(204, [allow])
-        raise ProblemError(
-            Problem(405, "METHOD_NOT_ALLOWED", f"Here only {', '.join(verbs)} can be used.", headers=[allow])
-        )
+        values = {"verbs": ", ".join(verbs)}
+        raise ProblemError(Problem(405, "METHOD_NOT_ALLOWED", headers=[allow], values=values))
 
     async def _request(self, operation: Operation, values: tuple[str, ...], exchange: Exchange) -> Any:
         reader = operation.reader
@@ -86,7 +86,7 @@ class Dispatcher:
         if reader.takes_body:
             body = await read_body(exchange, self._max_body, self._timeout)
             if body:
-                _check_content_type(exchange.headers.get(b"content-type"))
+                check_content_type(exchange.headers.get(b"content-type"))
             elif reader.body_optional:
                 body = b"{}"
         request = reader.read(values, exchange.query, body)
@@ -109,7 +109,7 @@ class Dispatcher:
         try:
             message, replayed = await self._calls[operation](request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            raise ProblemError(from_rpc_error(error, body_field=operation.binding.body)) from error
+            raise ProblemError(operation.problem_of(error)) from error
         except asyncio.CancelledError:
             watch.raise_if_gone()
             raise
@@ -165,7 +165,7 @@ def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata
         metadata["authorization"] = authorization.decode()
     if (key := headers.get(b"idempotency-key")) is not None:
         if not _IDEMPOTENCY_KEY.fullmatch(key):
-            raise ProblemError(malformed("Idempotency-Key", "format", "expected 1 to 255 visible ASCII characters"))
+            raise ProblemError(malformed("Idempotency-Key", "format", "idempotency_key"))
         metadata["idempotency-key"] = key.decode()
     trace = trace_parent_of(exchange) if trace_parent is None else trace_parent
     if trace:
@@ -178,16 +178,17 @@ def _verbs(match: Match[Operation]) -> tuple[str, ...]:
     return tuple(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
 
-def _check_content_type(content_type: bytes | None) -> None:
+def check_content_type(content_type: bytes | None) -> None:
+    """Raise a 415 unless it says JSON."""
     if content_type is None or not _JSON_TYPE.fullmatch(content_type.strip()):
-        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json in UTF-8."))
+        raise ProblemError(Problem(415, "UNSUPPORTED_MEDIA_TYPE", values={"media_types": "application/json"}))
 
 
 def _apply_if_match(operation: Operation, request: Any, if_match: bytes) -> None:
     etag = etag_required(if_match)
     if not operation.guarded:
         # Doing it without looking at the condition is what the header is there to prevent.
-        raise ProblemError(malformed("If-Match", "unknown_field", "this request takes no etag"))
+        raise ProblemError(malformed("If-Match", "unknown_field", "etag"))
     if etag is not None:
         operation.reader.put_etag(request, etag)
 
@@ -197,5 +198,5 @@ def timeout_of(header: bytes | None, longest: float) -> float:
     if header is None:
         return longest
     if not _TIMEOUT.fullmatch(header) or float(header) <= 0:
-        raise ProblemError(malformed("X-Request-Timeout", "format", "expected seconds such as 2.5"))
+        raise ProblemError(malformed("X-Request-Timeout", "format", "timeout"))
     return min(longest, float(header))

@@ -5,7 +5,8 @@ All plain fields of a message are read by one `attrgetter` and zipped with their
 for the fields that need a conversion. Differences from the proto3 JSON mapping, all wanted:
 
 - keys are proto names and every field is there; unset messages, `optional` fields and members of a oneof are null;
-- an empty plain string is null unless the field is REQUIRED.
+- an empty plain string is null unless the contract says that the field always has a value;
+- an enum value goes without its type's prefix, and UNSPECIFIED is null.
 """
 
 from base64 import b64encode
@@ -17,7 +18,7 @@ import orjson
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from crm_gateway.transcode.fields import is_map, is_required, key_field, value_field
+from crm_gateway.transcode.fields import UNSPECIFIED, enum_names, is_map, is_never_null, key_field, value_field
 from crm_gateway.transcode.scalars import shortest
 from crm_gateway.transcode.wellknown import ENCODERS as WELL_KNOWN
 
@@ -84,6 +85,8 @@ class Encoders:
         """How a field's value is written; None when orjson writes it as it is."""
         if is_map(field):
             return self._map(field)
+        if field.enum_type is not None and not field.is_repeated:
+            return _enum_or_null(field.enum_type)
         single = self._single(field)
         if not field.is_repeated:
             return single
@@ -114,7 +117,7 @@ class Encoders:
 
 
 def _blank_is_null(field: FieldDescriptor) -> bool:
-    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_required(field)
+    return field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated and not is_never_null(field)
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[Any], Any]:
@@ -129,8 +132,15 @@ def _reader(names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def _enum(enum: EnumDescriptor) -> Encode:
-    names = {value.number: value.name for value in reversed(enum.values)}
+    names = enum_names(enum)
     # A number this build does not know comes from a newer service; it is passed on as it is.
+    return lambda number: names.get(number, number)
+
+
+def _enum_or_null(enum: EnumDescriptor) -> Encode:
+    names: dict[int, str | None] = {**enum_names(enum)}
+    if names.get(0) == UNSPECIFIED:
+        names[0] = None
     return lambda number: names.get(number, number)
 
 

@@ -4,11 +4,16 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from protovalidate import collect_violations
 
 WELL_KNOWN_PACKAGE = "google.protobuf."
 VALUE_PACKAGE = "crm.type."
+UNSPECIFIED = "UNSPECIFIED"
+_ALWAYS_SET = frozenset({"id", "etag", "create_time", "update_time"})
 
 _FIELD_BEHAVIOR: Any = field_behavior_pb2.field_behavior
 
@@ -25,6 +30,30 @@ def is_required(field: FieldDescriptor) -> bool:
 
 def is_output_only(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.OUTPUT_ONLY in behaviors(field)
+
+
+def must_be_given(field: FieldDescriptor) -> bool:
+    """Whether a request without the field breaks a rule."""
+    return is_required(field) or field.name in _refused_when_empty(field.containing_type)
+
+
+@cache
+def _refused_when_empty(message: Descriptor) -> frozenset[str]:
+    """The fields that the rules of a message miss in an empty one, as the validator itself says."""
+    paths = [each.proto.field for each in collect_violations(GetMessageClass(message)())]
+    return frozenset(path.elements[0].field_name for path in paths if path is not None and len(path.elements) == 1)
+
+
+@cache
+def is_never_null(field: FieldDescriptor) -> bool:
+    """Whether every answer has a value in the field: numbers, booleans and lists do, texts and messages by contract."""
+    options = field.GetOptions()
+    if options.HasExtension(options_pb2.always_set):
+        return options.Extensions[options_pb2.always_set]
+    if field.name in _ALWAYS_SET or must_be_given(field):
+        return True
+    is_text = field.type == FieldDescriptor.TYPE_STRING
+    return field.is_repeated or not (field.has_presence or is_text or field.enum_type is not None)
 
 
 def message_of(field: FieldDescriptor) -> Descriptor:
@@ -72,8 +101,18 @@ def short_prefix(enum: EnumDescriptor) -> str:
 
 
 @cache
+def enum_names(enum: EnumDescriptor) -> dict[int, str]:
+    """The name of every value on REST, without the type's prefix; of two for one number the first."""
+    prefix = short_prefix(enum)
+    names: dict[int, str] = {}
+    for value in enum.values:
+        names.setdefault(value.number, value.name.removeprefix(prefix))
+    return names
+
+
+@cache
 def enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
-    """Every accepted name of every value: the full one and the one without the type's prefix."""
+    """Every accepted name of every value: with the type's prefix and without."""
     prefix = short_prefix(enum)
     short = {value.name.removeprefix(prefix): value.number for value in enum.values}
     return short | {value.name: value.number for value in enum.values}

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import grpc
+
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
-from crm_gateway.preconditions import entity_tag, is_none_match
+from crm_gateway.preconditions import entity_tag, known_tag
+from crm_gateway.problems import Explain, Problem, from_rpc_error
+from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
 from crm_gateway.transcode.requests import RequestReader
@@ -37,6 +42,11 @@ class Operation:
     tagged: bool
     guarded: bool
     located: str | None
+    explain: Explain
+
+    def problem_of(self, error: grpc.aio.AioRpcError) -> Problem:
+        """The problem of a call that failed."""
+        return from_rpc_error(error, body_field=self.binding.body, explain=self.explain)
 
     def answer(self, message: Any, raw_path: str, if_none_match: bytes | None) -> Answer:
         """The answer of a call that went well."""
@@ -45,9 +55,9 @@ class Operation:
         tag = entity_tag(message.etag) if self.tagged else None
         headers: Headers = [_JSON]
         if self.binding.verb == "GET" and tag is not None:
+            if if_none_match is not None and (known := known_tag(if_none_match, message.etag)) is not None:
+                return Answer(304, [_REVALIDATE, (b"etag", entity_tag(known) or tag)])
             headers = [_JSON, _REVALIDATE, (b"etag", tag)]
-            if if_none_match is not None and is_none_match(if_none_match, message.etag):
-                return Answer(304, headers[1:])
         else:
             headers.append(_NO_STORE)
             if tag is not None:
@@ -67,6 +77,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
     encoders = Encoders()
     decoders = Decoders()
     batch_decoders = Decoders(keep_ids=True)
+    rule_values = RuleValues(contract)
     for rpc in contract.rpcs:
         if rpc.permission == INTERNAL:
             continue
@@ -87,6 +98,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 tagged="etag" in rpc.response.fields_by_name,
                 guarded=reader.takes_etag and not creates and not rpc.is_read,
                 located=_located(contract, rpc) if creates else None,
+                explain=partial(rule_values.of, rpc.request),
             )
 
 

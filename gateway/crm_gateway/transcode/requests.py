@@ -19,7 +19,7 @@ from crm_gateway.transcode.routes import Template
 from crm_gateway.transcode.scalars import Refused
 
 # protobuf gives up below 100 nested messages, and one level of a Struct takes three of them.
-DEEPEST_JSON = 24
+MAX_JSON_DEPTH = 24
 _MASK = "update_mask"
 _QUERY_DEPTH = 3
 
@@ -90,7 +90,7 @@ class RequestReader:
         for name, values in given.items():
             parameter = self._query.get(name)
             if parameter is None:
-                add(name, Refused("unknown_field", "there is no such parameter"), violations)
+                add(name, Refused("unknown_field", "parameter"), violations)
             else:
                 if name == _MASK and self._masked is not None:
                     message.update_mask.Clear()
@@ -119,12 +119,13 @@ def parse_json(body: bytes) -> dict[str, Any]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ProblemError(malformed("", "json", f"{error.msg} at {where}")) from None
+        raise ProblemError(malformed("", "json", error=error.msg, line=error.lineno, column=error.colno)) from None
     if type(content) is not dict:
-        raise ProblemError(malformed("", "type", scalars.expected("an object", content).detail))
-    if body.count(b"{") + body.count(b"[") > DEEPEST_JSON and _depth(content) > DEEPEST_JSON:
-        raise ProblemError(malformed("", "depth", f"nested deeper than {DEEPEST_JSON} levels"))
+        refused: Violations = []
+        add("", scalars.expected("object", content), refused)
+        raise ProblemError(unreadable(refused))
+    if body.count(b"{") + body.count(b"[") > MAX_JSON_DEPTH and _depth(content) > MAX_JSON_DEPTH:
+        raise ProblemError(malformed("", "depth", max_depth=MAX_JSON_DEPTH))
     # Written back the same, byte for byte, it had no doubled key; anything else is looked at closely.
     if orjson.dumps(content) != body:
         json.loads(body.decode(), object_pairs_hook=_distinct, parse_int=str)
@@ -164,7 +165,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         doubled = next(name for name in names if names.count(name) > 1)
-        raise ProblemError(malformed(doubled, "duplicate_key", "the key is there twice"))
+        raise ProblemError(malformed(doubled, "duplicate_key"))
     return found
 
 
@@ -187,7 +188,7 @@ def _decoded(part: bytes) -> str:
             part = unquote_to_bytes(part.replace(b"+", b" "))
         return part.decode()
     except UnicodeDecodeError:
-        raise ProblemError(malformed("", "encoding", "the query is not UTF-8")) from None
+        raise ProblemError(malformed("", "encoding", "query")) from None
 
 
 def _bound(binding: Binding, template: Template) -> frozenset[str]:
@@ -255,7 +256,7 @@ def _parameter(field: FieldDescriptor, prefix: str, decoders: Decoders) -> Param
         if repeated:
             decode(owner(message), [from_text(value) for value in values], prefix, violations)
         elif len(values) > 1:
-            add(prefix + field.name, Refused("duplicate_key", "the parameter is there twice"), violations)
+            add(prefix + field.name, Refused("duplicate_key"), violations)
         else:
             decode(owner(message), from_text(values[0]), prefix, violations)
 

@@ -1,7 +1,8 @@
 """Path templates of `google.api.http` and the matcher from verb and raw path to route.
 
 A template is segments of literals and `{variable}`s, optionally ended by a custom `:verb`. Literals win over
-variables. Segments are split before they are percent-decoded, so `%2F` and `%3A` inside an id stay part of it.
+variables. Segments are split before they are percent-decoded, so that `%2F` inside an id stays part of it. Clients that
+encode whole segments send `:archive` as `%3Aarchive`: that is the verb where there is one, else part of the id.
 """
 
 import re
@@ -14,6 +15,9 @@ Target = TypeVar("Target")
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\}")
 _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+# An encoded character that needs no encoding means the character itself (RFC 3986, 6.2.2.2).
+_UNRESERVED = re.compile(r"%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
+_ENCODED_VERB = re.compile(r"(.*)%3A([A-Za-z0-9._~-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,22 @@ class Routes(Generic[Target]):
                 node = node.literals.setdefault(segment, _Node())
         node.ends.setdefault(template.custom_verb, {})[verb] = target
 
-    def match(self, raw_path: str) -> Match[Target] | None:
-        """Everything served at a raw path (still percent-encoded), or None."""
-        first, *segments = raw_path.split("/")
+    def match(self, raw_path: str, verb: str = "") -> Match[Target] | None:
+        """Everything served at a raw path (still percent-encoded), or None.
+
+        Of two readings of a path the one is taken that serves the HTTP verb.
+        """
+        if "%" not in raw_path:
+            return self._match(raw_path)
+        path = _UNRESERVED.sub(lambda encoded: chr(int(encoded[0][1:], 16)), raw_path)
+        readings = [path]
+        if encoded := _ENCODED_VERB.fullmatch(path):
+            readings.insert(0, f"{encoded[1]}:{encoded[2]}")
+        found = [match for reading in readings if (match := self._match(reading)) is not None]
+        return next((match for match in found if verb in match.targets), found[0] if found else None)
+
+    def _match(self, path: str) -> Match[Target] | None:
+        first, *segments = path.split("/")
         if first or not segments:
             return None
         last, colon, verb = segments[-1].rpartition(":")

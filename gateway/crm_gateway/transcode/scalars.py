@@ -17,29 +17,31 @@ _INTEGER_TEXT = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _URL_SAFE = str.maketrans("-_", "+/")
 _LARGEST_FLOAT = 3.4028234663852886e38
+# Words of the catalogue.
 _JSON_NAMES = {
     str: "text",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    list: "an array",
-    dict: "an object",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
     type(None): "null",
 }
 
 
 class Refused(Exception):
-    """A value its field cannot take. `rule` is the rule it breaks, `detail` says what was expected."""
+    """A value its field cannot take. `rule` is the rule it breaks; for variant and values see `problems.violation`."""
 
-    def __init__(self, rule: str, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, rule: str, variant: str = "", **values: object) -> None:
+        super().__init__(rule, variant, values)
         self.rule = rule
-        self.detail = detail
+        self.variant = variant
+        self.values = values
 
 
 def expected(what: str, got: object) -> Refused:
-    """A value of the wrong JSON type."""
-    return Refused("type", f"expected {what}, got {_JSON_NAMES.get(type(got), 'something else')}")
+    """A value of the wrong JSON type; `what` is a word of the catalogue."""
+    return Refused("type", expected=what, got=_JSON_NAMES.get(type(got), "other"))
 
 
 def text(value: object) -> str:
@@ -51,7 +53,7 @@ def text(value: object) -> str:
 def boolean(value: object) -> bool:
     if type(value) is bool:
         return value
-    raise expected("a boolean", value)
+    raise expected("boolean", value)
 
 
 def _bounded(low: int, high: int) -> Convert:
@@ -60,9 +62,9 @@ def _bounded(low: int, high: int) -> Convert:
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int:
-            raise expected("an integer", value)
+            raise expected("integer", value)
         if not low <= value <= high:
-            raise Refused("range", f"expected an integer from {low} to {high}")
+            raise Refused("range", min=low, max=high)
         return value
 
     return convert
@@ -74,7 +76,7 @@ def _bounded_text(low: int, high: int) -> Convert:
     def convert(value: object) -> int:
         if type(value) is str:
             if not _INTEGER_TEXT.fullmatch(value):
-                raise Refused("format", "expected an integer as text of decimal digits")
+                raise Refused("format", "integer")
             value = int(value)
         return int(bounded(value))
 
@@ -90,7 +92,7 @@ uint64 = _bounded_text(0, 2**64 - 1)
 def double(value: object) -> float:
     if type(value) is int or type(value) is float:
         return float(value)
-    raise expected("a number", value)
+    raise expected("number", value)
 
 
 def single(value: object) -> float:
@@ -99,7 +101,7 @@ def single(value: object) -> float:
         # The largest float, not `inf`: packing refuses what does not fit.
         struct.pack("<f", number)
     except OverflowError:
-        raise Refused("range", "expected a number that fits 32 bits") from None
+        raise Refused("range", "float") from None
     return number
 
 
@@ -121,16 +123,16 @@ def from_base64(value: object) -> bytes:
         standard = raw.translate(_URL_SAFE).rstrip("=")
         return b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Refused("format", "expected base64") from None
+        raise Refused("format", "base64") from None
 
 
-def enum_number(numbers: Mapping[str, int], listed: str) -> Convert:
-    """A converter from names to numbers; `listed` names the choices in the refusal."""
+def enum_number(numbers: Mapping[str, int], choices: str) -> Convert:
+    """A converter from names to numbers; the refusal names the choices."""
 
     def convert(value: object) -> int:
         number = numbers.get(value) if type(value) is str else None
         if number is None:
-            raise Refused("enum", f"expected one of {listed}") if type(value) is str else expected("text", value)
+            raise Refused("enum", choices=choices) if type(value) is str else expected("text", value)
         return number
 
     return convert

@@ -4,7 +4,7 @@
 it names field, rule and position, never anything internal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -18,7 +18,10 @@ class FieldViolation:
 
 
 class CrmError(Exception):
-    """Base of all errors that a caller may see. `code` is the name of a gRPC status code."""
+    """Base of all errors that a caller may see. `code` is the name of a gRPC status code.
+
+    `metadata` are the values that the detail names, for who tells it in another language.
+    """
 
     code = "INTERNAL"
     default_reason = "INTERNAL"
@@ -30,12 +33,14 @@ class CrmError(Exception):
         reason: str = "",
         violations: Sequence[FieldViolation] = (),
         retry_after_seconds: float | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.reason = reason or self.default_reason
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
+        self.metadata = dict(metadata or {})
 
 
 class InvalidArgument(CrmError):

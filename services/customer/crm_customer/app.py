@@ -16,7 +16,7 @@ from crm_customer.directory.teams.servicer import TeamServicer
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
 from crm_customer.directory.tokens.servicer import TokenServicer
-from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.tokens.signing_keys import SigningKeys, derived_key
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.resource import USERS
 from crm_customer.directory.users.servicer import UserServicer
@@ -74,6 +74,7 @@ def build_issuer(service: Service, settings: CustomerSettings) -> Issuer:
         audience=settings.audience,
         access_token_seconds=settings.access_token_seconds,
         refresh_token_time=timedelta(days=settings.refresh_token_days),
+        successor_key=derived_key(settings.signing_key_secret.get_secret_value(), b"guanxi refresh tokens"),
     )
 
 

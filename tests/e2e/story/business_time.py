@@ -26,7 +26,7 @@ def _open(day: date, calendar: Json) -> Iterator[tuple[datetime, datetime]]:
     """The open hours of a civil day; a dated exception stands before the week."""
     weekly = {each["weekday"]: each["hours"] for each in calendar["weekly"]}
     dated = {each["local_date"]: each["hours"] for each in calendar["exceptions"]}
-    for hours in dated.get(day.isoformat(), weekly.get(f"WEEKDAY_{WEEKDAYS[day.weekday()]}", [])):
+    for hours in dated.get(day.isoformat(), weekly.get(WEEKDAYS[day.weekday()], [])):
         yield _instant(day, hours["opens"], calendar), _instant(day, hours["closes"], calendar)
 
 

@@ -7,7 +7,7 @@ from tests.e2e.story.business_time import after_open_minutes
 from tests.e2e.story.people import Json, hold
 from tests.e2e.story.scene import Scene, beijing
 
-FIRST_RESPONSE, RESOLUTION = "KIND_FIRST_RESPONSE", "KIND_RESOLUTION"
+FIRST_RESPONSE, RESOLUTION = "FIRST_RESPONSE", "RESOLUTION"
 
 
 async def complaint(scene: Scene) -> None:
@@ -38,7 +38,7 @@ async def _opened(scene: Scene) -> Json:
         "assignee_id": agent.id,
     }
     case = await agent.post("/v1/cases", body)
-    hold(case["priority"] == "PRIORITY_CRITICAL" and case["state"] == "STATE_OPEN", f"it is {case}")
+    hold(case["priority"] == "CRITICAL" and case["state"] == "OPEN", f"it is {case}")
     first, solution = milestone(case, FIRST_RESPONSE), milestone(case, RESOLUTION)
     created = datetime.fromisoformat(case["create_time"])
     tell.found(f"{case['number']}, critical, created {beijing(created)} in Beijing")
@@ -73,12 +73,12 @@ async def _warned_and_missed(scene: Scene, case: Json) -> None:
     await scene.advance_to(datetime.fromisoformat(first["due_time"]))
     late, seconds = await agent.until(
         path,
-        lambda case: milestone(case, FIRST_RESPONSE)["state"] == "STATE_MISSED",
+        lambda case: milestone(case, FIRST_RESPONSE)["state"] == "MISSED",
         "the first response is missed",
     )
     missed = milestone(late, FIRST_RESPONSE)
     hold(missed["due_time"] == first["due_time"], f"due moved from {first['due_time']} to {missed['due_time']}")
-    hold(milestone(late, RESOLUTION)["state"] == "STATE_RUNNING", "the solution's clock does not run")
+    hold(milestone(late, RESOLUTION)["state"] == "RUNNING", "the solution's clock does not run")
     tell.found(f"the promise is broken since {beijing(missed['breach_time'])}, and stays so")
     await agent.until(
         f"/v1/accounts/{scene.account_id}/timeline",
@@ -95,7 +95,7 @@ async def _not_closed_unanswered(scene: Scene, case: Json) -> None:
     tried = await agent.post(f"{path}:reply", {"text": "We are on our way.", "medium": "CALL", "undelivered": True})
     hold(tried["reply_time"] is None, "a call that nobody answered counts as a reply")
     resolved = await agent.post(f"{path}:resolve", {"resolution": "Tightened the core."})
-    hold(resolved["state"] == "STATE_RESOLVED", f"it is {resolved['state']}")
+    hold(resolved["state"] == "RESOLVED", f"it is {resolved['state']}")
     await agent.refused(f"{path}:close", status=409, reason="COMPLAINT_WITHOUT_REPLY")
     tell.found("refused: COMPLAINT_WITHOUT_REPLY, the customer has heard nothing")
 
@@ -107,8 +107,8 @@ async def _answered_and_closed(scene: Scene, case: Json) -> None:
     answered = await agent.post(f"{path}:reply", {"text": "It is quiet again. We are sorry.", "medium": "MESSAGE"})
     hold(answered["reply_time"], "the reply is not noted")
     closed = await agent.post(f"{path}:close")
-    hold(closed["state"] == "STATE_CLOSED", f"it is {closed['state']}")
-    hold(milestone(closed, FIRST_RESPONSE)["state"] == "STATE_MISSED", "the late answer mended the promise")
-    hold(milestone(closed, RESOLUTION)["state"] == "STATE_MET", f"the solution is {milestone(closed, RESOLUTION)}")
+    hold(closed["state"] == "CLOSED", f"it is {closed['state']}")
+    hold(milestone(closed, FIRST_RESPONSE)["state"] == "MISSED", "the late answer mended the promise")
+    hold(milestone(closed, RESOLUTION)["state"] == "MET", f"the solution is {milestone(closed, RESOLUTION)}")
     events = await agent.all(f"{path}/events", "events")
     tell.found(f"closed; answer late, solution in time, {len(events)} events on record")

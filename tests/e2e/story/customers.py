@@ -9,7 +9,7 @@ from tests.factories.spreadsheet import KIND, NAME, NUMBER, ExpectedError, MadeS
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 IMPORT_SECONDS = 180.0
-ENDED = ("STATE_SUCCEEDED", "STATE_FAILED", "STATE_CANCELLED")
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 async def import_customers(scene: Scene) -> None:
@@ -31,7 +31,7 @@ async def import_customers(scene: Scene) -> None:
     job = await admin.post("/v1/imports", {"upload_id": upload["id"], "mode": "CREATE", "external_source": source})
     job, _ = await admin.until(f"/v1/imports/{job['id']}", _ended(scene), "the import ends", seconds=IMPORT_SECONDS)
     seconds = time.monotonic() - began
-    hold(job["state"] == "STATE_SUCCEEDED", f"the import ended {job['state']}: {job['failure']}")
+    hold(job["state"] == "SUCCEEDED", f"the import ended {job['state']}: {job['failure']}")
     good = scene.rows - scene.bad_rows
     counts = (job["rows_total"], job["created_count"], job["failed_count"])
     hold(counts == (scene.rows, good, scene.bad_rows), f"rows, created, failed: {counts}")

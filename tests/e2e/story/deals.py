@@ -39,7 +39,7 @@ async def _won(scene: Scene) -> None:
         hold(deal["stage_id"] == stage["id"], f"it did not come to {stage['display_name']}")
         tell.detail(f"{stage['display_name']}: {deal['probability_percent']} %")
     deal = await seller.post(f"{path}:win", {"reason": "The only ones who deliver before the winter."})
-    hold(deal["state"] == "STATE_WON" and deal["probability_percent"] == 100, f"it is {deal['state']}")
+    hold(deal["state"] == "WON" and deal["probability_percent"] == 100, f"it is {deal['state']}")
     await seller.refused(f"{path}:win", {"reason": "again"}, status=409, reason="ILLEGAL_STATE")
     moves = (await seller.get(f"{path}/stage_changes"))["stage_changes"]
     hold(len(moves) >= len(pipeline["stages"]) - at, f"only {len(moves)} moves are on record")
@@ -81,7 +81,7 @@ async def _within_the_limit(scene: Scene) -> Json:
     tell, seller = scene.teller, scene.owner
     tell.step(seller.name, "places an order for 60,000 CNY and tax")
     order = await _order(seller, scene.account_id, "60000", scene.opportunity_id)
-    hold(order["state"] == "STATE_RELEASED", f"it is {order['state']}: {order['hold_reasons']}")
+    hold(order["state"] == "RELEASED", f"it is {order['state']}: {order['hold_reasons']}")
     hold(Decimal(order["gross_amount"]["amount"]) == 67800, f"it comes to {order['gross_amount']}")
     credit, seconds = await scene.people.manager.until(
         f"/v1/accounts/{scene.account_id}/credit",
@@ -98,7 +98,7 @@ async def _over_the_limit(scene: Scene) -> None:
     tell.step(seller.name, "places another for 50,000 CNY and tax")
     order = await _order(seller, scene.account_id, "50000")
     codes = [reason["code"] for reason in order["hold_reasons"]]
-    hold(order["state"] == "STATE_ON_HOLD", f"it is {order['state']}")
+    hold(order["state"] == "ON_HOLD", f"it is {order['state']}")
     hold(codes == ["CREDIT_LIMIT_EXCEEDED"], f"the reasons are {order['hold_reasons']}")
     tell.found("on hold: CREDIT_LIMIT_EXCEEDED")
     tell.detail(order["hold_reasons"][0]["explanation"])
@@ -108,7 +108,7 @@ async def _over_the_limit(scene: Scene) -> None:
     tell.found(f"{seller.name} may not release it")
     tell.step(manager.name, "releases it, with a reason")
     order = await manager.post(path, body)
-    hold(order["state"] == "STATE_RELEASED", f"it is {order['state']}")
+    hold(order["state"] == "RELEASED", f"it is {order['state']}")
     hold(order["release"]["actor_id"] == manager.id, f"released by {order['release']}")
     tell.found("released; who did it and why stays on record")
 
@@ -126,7 +126,7 @@ async def _paid(scene: Scene, order: Json) -> None:
     paid = {each["order_id"]: each["amount"]["amount"] for each in payment["allocations"]}
     hold(list(paid) == [order["id"]], f"it paid {payment['allocations']}")
     order = await manager.get(f"/v1/orders/{order['id']}")
-    hold(order["state"] == "STATE_PAID" and Decimal(order["open_amount"]["amount"]) == 0, f"it is {order['state']}")
+    hold(order["state"] == "PAID" and Decimal(order["open_amount"]["amount"]) == 0, f"it is {order['state']}")
     tell.found("one payment; it went to the oldest open order, which is paid")
 
 
@@ -159,5 +159,5 @@ async def _others_buy_too(scene: Scene) -> None:
 
     orders = await asyncio.gather(*(buy(position, account) for position, account in enumerate(buyers)))
     states = {order["state"] for order in orders}
-    hold(states == {"STATE_RELEASED"}, f"they are {states}")
+    hold(states == {"RELEASED"}, f"they are {states}")
     tell.found("all released: nobody has set them a limit")

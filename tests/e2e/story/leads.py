@@ -36,7 +36,7 @@ async def _created_once(scene: Scene) -> None:
     hold(first["id"] == again["id"], "the repetition made a second lead")
     known = await admin.get("/v1/leads", filter=f'email = "{body["email"]}"')
     hold(len(known["leads"]) == 1, f"there are {len(known['leads'])} leads of this form")
-    hold(first["in_pool"] and first["state"] == "STATE_NEW", f"it is {first['state']}, in pool: {first['in_pool']}")
+    hold(first["in_pool"] and first["state"] == "NEW", f"it is {first['state']}, in pool: {first['in_pool']}")
     tell.found("one lead, in the public pool")
 
     manager, rep = scene.people.manager, scene.people.north
@@ -104,12 +104,12 @@ async def _worked_on(scene: Scene) -> None:
     lead = await seller.post(
         f"{path}:recordFollowUp", {"follow_up": {"kind": "CALL", "note": "Want two transformers this year."}}
     )
-    hold(lead["state"] == "STATE_CONTACTED", f"it is {lead['state']}")
+    hold(lead["state"] == "CONTACTED", f"it is {lead['state']}")
     hold(lead["safe_until_time"] > before, f"protection did not grow from {before}")
     tell.found(f"contacted; safe until {beijing(lead['safe_until_time'])}")
     tell.step(seller.name, "qualifies it")
     lead = await seller.post(f"{path}:qualify")
-    hold(lead["state"] == "STATE_QUALIFIED", f"it is {lead['state']}")
+    hold(lead["state"] == "QUALIFIED", f"it is {lead['state']}")
     tell.found("qualified")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 import httpx
 
@@ -23,6 +24,9 @@ CAST = {
 }
 REQUEST_SECONDS = 30.0
 
+# Is shown an answer whose body is not read yet.
+Look = Callable[[httpx.Response], Awaitable[None]]
+
 
 async def play(
     url: str,
@@ -32,14 +36,16 @@ async def play(
     bad_rows: int = 37,
     teller: Teller | None = None,
     kill: Kill | None = None,
+    look: Look | None = None,
     rights_seconds: float = RIGHTS_SECONDS,
 ) -> Scene:
     """Play the story on a running platform with the demo tenant; NotAsTold when a step does not hold.
 
-    `kill` ends a process of the platform by its name; without it nothing is killed.
+    `kill` ends a process of the platform by its name; without it nothing is killed. `look` is shown every answer.
     """
     teller = teller or Teller()
-    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS) as http:
+    hooks = {"response": [look] if look else []}
+    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, event_hooks=hooks) as http:
         signed_in = await asyncio.gather(*(sign_in(http, name, login, password) for name, login in CAST.values()))
         people = People(**dict(zip(CAST, signed_in, strict=True)))
         scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill, rights_seconds)

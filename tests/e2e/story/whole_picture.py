@@ -25,14 +25,14 @@ async def _scores(scene: Scene) -> None:
     tell.step(manager.name, "looks at the customer's scores")
     scores, seconds = await manager.until(f"/v1/accounts/{scene.account_id}/scores", _are_known, "the scores are known")
     rfm, tier = scores["rfm"], scores["value_tier"]
-    tell.found(f"RFM {rfm['value']} of 15, {rfm['band'].removeprefix('SEGMENT_')}, after {seconds:.1f} s")
+    tell.found(f"RFM {rfm['value']} of 15, {rfm['band']}, after {seconds:.1f} s")
     for reason in rfm["reasons"]:
         tell.detail(f"{reason['contribution']}: {reason['label']}")
-    name = tier["band"].removeprefix("TIER_")
+    name = tier["band"]
     tell.found(f"value tier {name}: {tier['value']['amount']} {tier['value']['currency_code']}")
     _, seconds = await manager.until(
         f"/v1/accounts/{scene.account_id}",
-        lambda account: (account["value_tier"] or "").removeprefix("VALUE_TIER_") == name,
+        lambda account: account["value_tier"] == name,
         f"the account shows the tier {name}",
     )
     tell.found(f"the account itself shows {name}")
@@ -40,8 +40,8 @@ async def _scores(scene: Scene) -> None:
 
 def _are_known(scores: Json) -> bool:
     rfm, tier = scores["rfm"], scores["value_tier"]
-    known = rfm is not None and rfm["band"] not in ("SEGMENT_UNKNOWN", "SEGMENT_UNSPECIFIED")
-    return known and tier is not None and tier["band"] not in ("TIER_UNKNOWN", "TIER_UNSPECIFIED")
+    known = rfm is not None and rfm["band"] not in ("UNKNOWN", None)
+    return known and tier is not None and tier["band"] not in ("UNKNOWN", None)
 
 
 async def _page(person: Person, account_id: str) -> tuple[Json, float]:

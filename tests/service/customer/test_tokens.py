@@ -16,7 +16,7 @@ from crm.customer.v1 import users_pb2
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm_customer.app import build, built_in_keys, signing_keys
-from crm_customer.directory.tokens.model import FREE_FAILURES, RefreshToken, parse_refresh_token
+from crm_customer.directory.tokens.model import FREE_FAILURES, REUSE_WINDOW, RefreshToken, parse_refresh_token
 from crm_customer.directory.tokens.signing_keys import SigningKeys
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
 from crm_customer.directory.tokens.tables import signing_keys as signing_keys_table
@@ -215,25 +215,47 @@ async def test_a_refresh_gives_a_new_pair(issuer: "TokenServiceAsyncStub", compa
     assert (await replica.users.GetCurrentUser(ME, metadata=bearer(third))).user.login == ADMIN_LOGIN
 
 
-async def test_a_refresh_token_used_twice_ends_its_family_and_no_other(
+async def test_a_refresh_token_used_again_at_once_gives_the_same_next_one(
+    issuer: "TokenServiceAsyncStub", company: Company, replica: Replica
+) -> None:
+    first = await issuer.CreateToken(credentials(company))
+    lost, second = await issuer.RefreshToken(refresh(first)), await issuer.RefreshToken(refresh(first))
+    assert lost.refresh_token == second.refresh_token != first.refresh_token
+    assert (await replica.users.GetCurrentUser(ME, metadata=bearer(second))).user.login == ADMIN_LOGIN
+    assert (await issuer.RefreshToken(refresh(second))).access_token
+
+
+async def test_a_refresh_token_used_again_later_ends_its_family_and_no_other(
     issuer: "TokenServiceAsyncStub", company: Company
 ) -> None:
     other = await issuer.CreateToken(credentials(company))
     stolen = await issuer.CreateToken(credentials(company))
     kept = await issuer.RefreshToken(refresh(stolen))
+    await run(company, replaced_earlier(), earlier=REUSE_WINDOW + timedelta(seconds=1))
     for token in (stolen, kept, stolen):
         with refused(*INVALID):
             await issuer.RefreshToken(refresh(token))
     assert (await issuer.RefreshToken(refresh(other))).access_token
 
 
-async def test_of_refreshes_at_the_same_time_one_wins(issuer: "TokenServiceAsyncStub", company: Company) -> None:
+async def test_a_refresh_token_that_is_two_behind_ends_its_family_at_once(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    first = await issuer.CreateToken(credentials(company))
+    second = await issuer.RefreshToken(refresh(first))
+    third = await issuer.RefreshToken(refresh(second))
+    for token in (first, third):
+        with refused(*INVALID):
+            await issuer.RefreshToken(refresh(token))
+
+
+async def test_refreshes_at_the_same_time_all_get_the_same_next_token(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
     token = await issuer.CreateToken(credentials(company))
-    answers = await asyncio.gather(*(issuer.RefreshToken(refresh(token)) for _ in range(5)), return_exceptions=True)
-    won = [answer for answer in answers if isinstance(answer, pb.Token)]
-    assert len(won) == 1
-    with refused(*INVALID):
-        await issuer.RefreshToken(refresh(won[0]))
+    answers = await asyncio.gather(*(issuer.RefreshToken(refresh(token)) for _ in range(5)))
+    assert len({answer.refresh_token for answer in answers}) == 1
+    assert (await issuer.RefreshToken(refresh(answers[0]))).access_token
 
 
 async def test_a_refresh_token_is_not_stored(issuer: "TokenServiceAsyncStub", company: Company) -> None:
@@ -333,6 +355,52 @@ async def test_two_seconds_after_they_were_deactivated_a_user_is_out_everywhere(
     with refused(*INVALID):
         await issuer.RefreshToken(refresh(token))
     assert (await issuer.CreateToken(credentials(company, login=user.login))).access_token
+
+
+# --- one's own password
+
+OWN = "my own password, quite long"
+
+
+def change(*, current: str = PASSWORD, new: str = OWN) -> pb.ChangePasswordRequest:
+    return pb.ChangePasswordRequest(current_password=current, new_password=new)
+
+
+async def test_who_changes_their_password_signs_in_with_it_and_only_with_it(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    token = await issuer.CreateToken(credentials(company))
+    await issuer.ChangePassword(change(), metadata=company.admin.metadata)
+    for request in (issuer.RefreshToken(refresh(token)), issuer.CreateToken(credentials(company))):
+        with refused(*INVALID):
+            await request
+    assert (await issuer.CreateToken(credentials(company, password=OWN))).access_token
+
+
+async def test_a_wrong_current_password_changes_nothing_and_counts_as_a_failure(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    token = await issuer.CreateToken(credentials(company))
+    for _ in range(FREE_FAILURES):
+        with refused("INVALID_ARGUMENT", "INVALID_CREDENTIALS") as refusal:
+            await issuer.ChangePassword(change(current="wrong"), metadata=company.admin.metadata)
+        assert refusal.fields == ["current_password"]
+    for guess in ("wrong", PASSWORD):
+        with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+            await issuer.ChangePassword(change(current=guess), metadata=company.admin.metadata)
+    assert (await issuer.RefreshToken(refresh(token))).access_token
+
+
+async def test_a_new_password_of_ones_own_is_long_enough(issuer: "TokenServiceAsyncStub", company: Company) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await issuer.ChangePassword(change(new="short"), metadata=company.admin.metadata)
+    assert refusal.fields == ["new_password"]
+
+
+async def test_who_has_no_password_here_cannot_change_it(issuer: "TokenServiceAsyncStub", company: Company) -> None:
+    user = company.acting(await company.user())
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await issuer.ChangePassword(change(), metadata=user.metadata)
 
 
 # --- keys
@@ -454,6 +522,13 @@ def families() -> Select[tuple[object, ...]]:
 def families_expire() -> Update:
     table = refresh_tokens
     return update(table).where(table.c.tenant_id == bindparam("tenant_id")).values(expire_time=bindparam("expire_time"))
+
+
+@statement
+def replaced_earlier() -> Update:
+    table = refresh_tokens
+    earlier = table.c.replace_time - bindparam("earlier", type_=Interval)
+    return update(table).where(table.c.tenant_id == bindparam("tenant_id")).values(replace_time=earlier)
 
 
 @statement

@@ -49,10 +49,17 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
 
 def test_a_successor_is_of_the_same_family_with_another_secret() -> None:
     token = new_refresh_token(UUID(int=1), UUID(int=2))
-    successor = token.successor()
+    successor = token.successor(b"key")
     assert (successor.tenant_id, successor.family_id) == (token.tenant_id, token.family_id)
     assert successor.secret != token.secret
     assert successor.digest != token.digest
+
+
+def test_a_successor_is_always_the_same_and_depends_on_key_and_token() -> None:
+    token = new_refresh_token(UUID(int=1), UUID(int=2))
+    assert token.successor(b"key") == token.successor(b"key") != token.successor(b"another key")
+    assert new_refresh_token(UUID(int=1), UUID(int=2)).successor(b"key") != token.successor(b"key")
+    assert parse_refresh_token(token.successor(b"key").text) == token.successor(b"key")
 
 
 def test_failures_of_one_login_are_not_those_of_another_tenant() -> None:

@@ -14,8 +14,8 @@ from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 from crm_gateway.transcode.fields import (
     is_map,
+    is_never_null,
     is_output_only,
-    is_required,
     is_well_known,
     key_field,
     short_prefix,
@@ -41,6 +41,17 @@ from tests.unit.gateway.every_kind import EveryKind
 F = FieldDescriptor
 ENCODERS, DECODERS = Encoders(), Decoders()
 
+ENUM_PREFIXES = {
+    "crm.customer.v1.Account.Kind": "KIND_",
+    "crm.customer.v1.Account.Role": "ROLE_",
+    "crm.customer.v1.Account.Status": "STATUS_",
+    "crm.customer.v1.Address.Kind": "KIND_",
+    "crm.customer.v1.Consent.State": "STATE_",
+    "crm.type.v1.ValueTier": "VALUE_TIER_",
+    "buf.validate.Ignore": "IGNORE_",
+    "buf.validate.KnownRegex": "KNOWN_REGEX_",
+    "every_kind.v1.EveryKind.LineType": "LINE_TYPE_",
+}
 TYPES = [pb.Account, change_pb2.Change, validate_pb2.FieldRules, EveryKind]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -108,7 +119,9 @@ def put(draw: st.DrawFn, message: Any, field: FieldDescriptor, depth: int) -> No
         else:
             getattr(message, field.name).CopyFrom(draw(values))
     elif field.is_repeated:
-        getattr(message, field.name).extend(draw(st.lists(scalars(field), max_size=3)))
+        # Every rule of a list refuses UNSPECIFIED in it.
+        values = scalars(field).filter(bool) if field.enum_type is not None else scalars(field)
+        getattr(message, field.name).extend(draw(st.lists(values, max_size=3)))
     else:
         setattr(message, field.name, draw(scalars(field)))
 
@@ -161,7 +174,7 @@ def oracle(message: Any) -> Any:
 
 
 def as_documented(value: Any, descriptor: Descriptor) -> Any:
-    """The oracle's JSON with our documented differences: all fields there, blank text null, instants comparable."""
+    """The oracle's JSON with our documented differences: all fields there, blank text and enums null, no prefixes."""
     if descriptor.full_name == "google.protobuf.Timestamp":
         return normal_instant(value)
     if descriptor.full_name == "google.protobuf.Duration":
@@ -175,15 +188,20 @@ def field_as_documented(value: Any, field: FieldDescriptor) -> Any:
     if value is None:
         return None
     if is_map(field):
-        kind = value_field(field).message_type
-        return value if kind is None else {key: as_documented(each, kind) for key, each in value.items()}
-    if field.message_type is not None:
-        if field.is_repeated:
-            return [as_documented(each, field.message_type) for each in value]
-        return as_documented(value, field.message_type)
-    if value == "" and field.type == F.TYPE_STRING and not field.has_presence and not is_required(field):
+        return {key: one_as_documented(each, value_field(field)) for key, each in value.items()}
+    if field.is_repeated:
+        return [one_as_documented(each, field) for each in value]
+    if field.enum_type is not None and value == field.enum_type.values[0].name:
         return None
-    return value
+    if value == "" and field.type == F.TYPE_STRING and not field.has_presence and not is_never_null(field):
+        return None
+    return one_as_documented(value, field)
+
+
+def one_as_documented(value: Any, field: FieldDescriptor) -> Any:
+    if field.enum_type is not None:
+        return value.removeprefix(ENUM_PREFIXES[field.enum_type.full_name])
+    return value if field.message_type is None else as_documented(value, field.message_type)
 
 
 def normal_instant(text: str) -> tuple[str, int]:
@@ -305,7 +323,12 @@ def test_every_field_is_in_an_answer_and_what_is_unset_is_null() -> None:
     assert content["display_name"] == ""  # required text stays text
     assert content["employee_count"] == 0
     assert content["tags"] == []
-    assert content["kind"] == "KIND_UNSPECIFIED"
+    assert content["kind"] is None
+
+
+def test_an_enum_value_is_written_without_its_prefix() -> None:
+    content = encoded(pb.Account(kind=pb.Account.KIND_PERSON, roles=[pb.Account.ROLE_PARTNER]))
+    assert (content["kind"], content["roles"]) == ("PERSON", ["PARTNER"])
 
 
 def test_an_enum_value_unknown_to_this_build_is_passed_on() -> None:

@@ -10,6 +10,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.admission import Caller
 from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.texts.catalogue import catalogue
 from crm_kit.errors import NotFound, Unauthenticated
 from fastapi import APIRouter
 from grpc import StatusCode
@@ -147,11 +148,12 @@ async def test_a_failure_of_the_service_becomes_a_problem(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {
         "type": f"/docs/errors#{reason.lower().replace('_', '-')}",
-        "title": reason.replace("_", " ").capitalize(),
+        "title": catalogue("en").title(reason),
         "status": status,
         "detail": "What went wrong.",
         "instance": f"{URL}:archive",
         "reason": reason,
+        "metadata": {},
         "errors": [],
         "request_id": "r-1",
     }
@@ -163,9 +165,9 @@ async def test_violations_are_told_as_the_body_has_them(client: httpx.AsyncClien
     fields = {"account.phone_numbers[2]": "string.pattern", "update_mask": "unknown"}
     service.fail = failing(StatusCode.INVALID_ARGUMENT, "No.", reason="INVALID_ARGUMENT", fields=fields)
     errors = (await client.patch(URL, json={})).json()["errors"]
-    assert errors == [
-        {"field": "phone_numbers[2]", "rule": "string.pattern", "detail": "is wrong"},
-        {"field": "update_mask", "rule": "unknown", "detail": "is wrong"},
+    assert [(each["field"], each["rule"], each["detail"]) for each in errors] == [
+        ("phone_numbers[2]", "string.pattern", "must look like +8613800138000"),
+        ("update_mask", "unknown", "is wrong"),
     ]
 
 
@@ -358,7 +360,7 @@ async def test_another_origin_may_ask_only_when_it_is_allowed(service: AccountSe
     assert "access-control-allow-origin" not in denied.headers
     assert "etag" in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-origin" not in other.headers
-    assert other.headers["vary"] == "Origin"
+    assert other.headers["vary"] == "Accept-Encoding, Origin"
 
 
 async def test_health_tells_which_services_answer() -> None:

@@ -149,7 +149,7 @@ def test_a_body_that_is_no_proper_json_object_is_refused(body: bytes, where: tup
 def test_malformed_json_is_told_with_line_and_column() -> None:
     with pytest.raises(ProblemError) as caught:
         parse_json(b'{"a": 1,\n "b": }')
-    assert "line 2, column 7" in caught.value.problem.detail
+    assert "line 2, column 7" in caught.value.problem.told("en")
 
 
 def test_a_very_long_number_is_read_like_any_other() -> None:

@@ -32,12 +32,18 @@ TABLE = Routes(
         ("GET", "/v1/accounts/all/items", "/v1/{kind}/all/items", ("accounts",)),
         ("GET", "/v1/accounts/a%2Fb", "/v1/accounts/{id}", ("a/b",)),
         ("GET", "/v1/accounts/a%3Aarchive", "/v1/accounts/{id}", ("a:archive",)),
+        ("POST", "/v1/accounts/7%3Aarchive", "/v1/accounts/{id}:archive", ("7",)),
+        ("POST", "/v1/accounts/7%3aarchive", "/v1/accounts/{id}:archive", ("7",)),
+        ("GET", "/v1/accounts%3Asearch", "/v1/accounts:search", ()),
+        ("GET", "/v1/%61ccounts/7/%63hange%73", "/v1/accounts/{id}/changes", ("7",)),
+        ("GET", "/v1/accounts/sap%3A7", "/v1/accounts/{id}", ("sap:7",)),
+        ("POST", "/v1/accounts/sap%3A7%3Aarchive", "/v1/accounts/{id}:archive", ("sap:7",)),
         ("POST", "/v1/accounts/a%3Ab:archive", "/v1/accounts/{id}:archive", ("a:b",)),
         ("GET", "/v1/accounts/%E5%BC%A0+1", "/v1/accounts/{id}", ("张+1",)),
     ],
 )
 def test_a_path_finds_its_route_and_values(verb: str, path: str, template: str, values: tuple[str, ...]) -> None:
-    match = TABLE.match(path)
+    match = TABLE.match(path, verb)
     assert match is not None
     assert (match.targets[verb], match.values) == (f"{verb} {template}", values)
 
@@ -59,6 +65,8 @@ def test_a_path_finds_its_route_and_values(verb: str, path: str, template: str, 
             "/v1/accounts/7/changes/8",
             "/v1/accounts//changes",
             "/v2/accounts",
+            "/v1%2Faccounts",
+            "/v1/accounts%3A",
             "/v1",
         ],
     ],

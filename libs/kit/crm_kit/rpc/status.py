@@ -15,7 +15,7 @@ DOMAIN = "guanxi"
 def status_of(error: CrmError, request_id: str) -> status_pb2.Status:
     """The error as callers of every language can read it."""
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN),
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata),
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
     if error.violations:

@@ -39,7 +39,7 @@ async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
 
     async def succeeded() -> dict[str, Any] | None:
         now: dict[str, Any] = (await web.get(made.headers["location"])).json()
-        return now if now["state"] == "STATE_SUCCEEDED" else None
+        return now if now["state"] == "SUCCEEDED" else None
 
     done = await eventually(succeeded)
     assert done is not None

@@ -1,5 +1,7 @@
 """Tenants, declared. A reader knows one: their own."""
 
+from datetime import timedelta
+
 from crm.customer.v1 import events_pb2 as events
 from crm.customer.v1 import tenants_pb2 as pb
 from crm_kit.resource.writing import Resource
@@ -16,4 +18,5 @@ TENANTS = Resource(
     beside={"turn"},
     at=Tenant.at,
     momentary={"current_time"},
+    verbs={"AdvanceTestClock": lambda tenant, _now: tenant.advance(timedelta(0))},
 )

@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 
 import jwt
 import structlog
+from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated
+from crm_kit.errors import Conflict, FailedPrecondition, ResourceExhausted, Unauthenticated, invalid_field
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, case, delete, or_, update
@@ -23,11 +24,20 @@ from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.tenants.queries import find_tenant_id
 from crm_customer.directory.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
-from crm_customer.directory.tokens.queries import Credential, find_credential, find_failures, find_family
+from crm_customer.directory.tokens.queries import (
+    Credential,
+    Family,
+    find_credential,
+    find_failures,
+    find_family,
+    find_own_credential,
+)
 from crm_customer.directory.tokens.signing_keys import SigningKey, SigningKeys
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
+from crm_customer.directory.users.commands import set_password
 from crm_customer.directory.users.model import login_of
 from crm_customer.directory.users.passwords import Passwords, Verdict
+from crm_customer.directory.users.resource import USERS
 from crm_customer.directory.users.tables import user_passwords
 
 log = structlog.get_logger()
@@ -40,6 +50,7 @@ class Pair:
     access_token: str
     expires_in: int
     refresh_token: str
+    refresh_expires_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,9 @@ class Issuer:
     audience: str
     access_token_seconds: int
     refresh_token_time: timedelta
+    # Makes refresh tokens follow from one another.
+    successor_key: bytes
+    now: Now = system_now
 
     async def sign_in(self, slug: str, login: str, password: str, *, now: datetime) -> Pair:
         """A first pair. Unauthenticated without saying what was wrong; ResourceExhausted after many failures."""
@@ -80,28 +94,65 @@ class Issuer:
         return self._pair(token, credential.user_id, signing, now)
 
     async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
-        """The next pair. A token that was used before ends its family, for one of two users has stolen it."""
+        """The next pair; the same one again for a moment. Later the old token ends its family: it was stolen."""
+        successor = token.successor(self.successor_key)
+        family = await self._living_family(token, now)
+        # What can fail comes before the old token ends.
+        signing = await self.keys.current()
+        if family.digest == token.digest:
+            if await self._replaced(token, successor, now):
+                return self._pair(successor, family.user_id, signing, now)
+            # Another request with this token was faster.
+            family = await self._living_family(token, now)
+        if family.was_just_given(successor, now):
+            return self._pair(successor, family.user_id, signing, now)
+        log.warning("refresh_token.reused", tenant_id=str(token.tenant_id), user_id=str(family.user_id))
+        await self.revoke(token, now=now)
+        raise wrong_credentials()
+
+    async def _living_family(self, token: RefreshToken, now: datetime) -> Family:
         eyes = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
         family = await find_family(eyes, token.family_id)
         if family is None or not family.holds or family.expire_time <= now:
             raise wrong_credentials()
-        if family.digest != token.digest:
-            log.warning("refresh_token.reused", tenant_id=str(token.tenant_id), user_id=str(family.user_id))
-            await self.revoke(token, now=now)
-            raise wrong_credentials()
-        # What can fail comes before the old token ends.
-        signing = await self.keys.current()
-        successor = token.successor()
-        async with self._unit(token.tenant_id, now) as work:
-            work.execute(
-                replace_token(),
-                unmet=lambda: Conflict("the refresh token is being used at this moment"),
-                family_id=token.family_id,
-                seen_digest=token.digest,
-                new_digest=successor.digest,
-                expire_time=now + self.refresh_token_time,
-            )
-        return self._pair(successor, family.user_id, signing, now)
+        return family
+
+    async def _replaced(self, token: RefreshToken, successor: RefreshToken, now: datetime) -> bool:
+        """Put the successor in the token's place; False when another has done so."""
+        try:
+            async with self._unit(token.tenant_id, now) as work:
+                work.execute(
+                    replace_token(),
+                    unmet=lambda: Conflict("the refresh token is being used at this moment"),
+                    family_id=token.family_id,
+                    seen_digest=token.digest,
+                    new_digest=successor.digest,
+                    expire_time=now + self.refresh_token_time,
+                    replace_time=now,
+                )
+        except Conflict:
+            return False
+        return True
+
+    async def change_password(self, work: UnitOfWork, current: str, new: str) -> None:
+        """Give the caller a new password. InvalidArgument when the current one is wrong, which counts as a failure."""
+        now, tenant_id, user_id = self.now(), work.tenant_id, work.actor.user_id
+        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        credential = await find_own_credential(eyes, user_id)
+        if credential is None:
+            raise FailedPrecondition("you have no password here: you sign in by another provider")
+        key = login_key(credential.slug, credential.login)
+        async with self.passwords.turn():
+            await check_may_try(eyes, key)
+            verdict = await self.passwords.verify(credential.hash, current)
+            if not verdict.right:
+                async with self._unit(tenant_id, now) as counting:
+                    counting.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
+                raise invalid_field("current_password", "credentials", "is wrong", reason="INVALID_CREDENTIALS")
+        # Before the unit takes a connection: whoever waits for a hash must not hold one.
+        hashed = await self.passwords.hash(new)
+        work.delete(sign_in_failures, login_key=key)
+        await set_password(work, await USERS.get(work, user_id, scope=Scope.ALL), hashed)
 
     async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
         """End the token's family, if it is still there."""
@@ -136,7 +187,7 @@ class Issuer:
             "jti": str(uuid4()),
         }
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
-        return Pair(signed, self.access_token_seconds, token.text)
+        return Pair(signed, self.access_token_seconds, token.text, int(self.refresh_token_time.total_seconds()))
 
     def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
         return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
@@ -199,7 +250,9 @@ def replace_token() -> Any:
             refresh_tokens.c.family_id == bindparam("family_id"),
             refresh_tokens.c.digest == bindparam("seen_digest"),
         )
-        .values(digest=bindparam("new_digest"), expire_time=bindparam("expire_time"))
+        .values(
+            digest=bindparam("new_digest"), expire_time=bindparam("expire_time"), replace_time=bindparam("replace_time")
+        )
         .returning(refresh_tokens.c.family_id)
     )
 

@@ -1,6 +1,7 @@
 """Rules of signing in: what a refresh token looks like, and how long a login waits after failures."""
 
 import hashlib
+import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ LONGEST_WAIT = timedelta(minutes=15)
 # Failures as old as this are no sign of an attack.
 FORGOTTEN_AFTER = timedelta(days=1)
 SECRET_BYTES = 32
+# So long a refresh token gives its successor again: for a second tab, and for an answer that was lost.
+REUSE_WINDOW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,13 @@ class RefreshToken:
         """As it is stored. SHA-256 is enough: what has 256 random bits cannot be tried out."""
         return hashlib.sha256(self.secret).digest()
 
-    def successor(self) -> "RefreshToken":
-        """The next of its family."""
-        return new_refresh_token(self.tenant_id, self.family_id)
+    def successor(self, key: bytes) -> "RefreshToken":
+        """The next of its family: always the same, and nobody without the issuer's key can tell which.
+
+        So whoever sends a token again gets what the first answer had, although no token is stored.
+        """
+        text = self.tenant_id.bytes + self.family_id.bytes + self.secret
+        return RefreshToken(self.tenant_id, self.family_id, hmac.digest(key, text, "sha256"))
 
 
 def new_refresh_token(tenant_id: UUID, family_id: UUID) -> RefreshToken:

@@ -11,7 +11,7 @@ from crm_kit.database.work import Reader
 from sqlalchemy import Select, bindparam, or_, select
 
 from crm_customer.directory.tenants.tables import tenants
-from crm_customer.directory.tokens.model import Failures
+from crm_customer.directory.tokens.model import REUSE_WINDOW, Failures, RefreshToken
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures, signing_keys
 from crm_customer.directory.users.tables import user_passwords, users
 
@@ -26,13 +26,28 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCredential:
+    """What a user signs in with, and under which names."""
+
+    slug: str
+    login: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A sign-in that goes on: its newest token and whose it is. `holds` unless user, tenant or password ended it."""
 
     user_id: UUID
     digest: bytes
     expire_time: datetime
+    replace_time: datetime | None
     holds: bool
+
+    def was_just_given(self, token: RefreshToken, now: datetime) -> bool:
+        """Whether the token is the newest and took the place of the one before a moment ago."""
+        recent = self.replace_time is not None and now - self.replace_time <= REUSE_WINDOW
+        return recent and self.digest == token.digest
 
 
 @statement
@@ -54,6 +69,19 @@ def credential_by_login() -> Select[Any]:
 
 
 @statement
+def credential_by_user() -> Select[Any]:
+    return (
+        select(tenants.c.slug, users.c.login, user_passwords.c.hash)
+        .join(users, users.c.tenant_id == tenants.c.tenant_id)
+        .join(
+            user_passwords,
+            (user_passwords.c.tenant_id == users.c.tenant_id) & (user_passwords.c.user_id == users.c.id),
+        )
+        .where(users.c.tenant_id == bindparam("tenant_id"), users.c.id == bindparam("user_id"))
+    )
+
+
+@statement
 def failures_of_login() -> Select[Any]:
     return select(sign_in_failures.c["count"], sign_in_failures.c.last_time).where(
         sign_in_failures.c.tenant_id == bindparam("tenant_id"),
@@ -69,6 +97,7 @@ def family_by_id() -> Select[Any]:
             refresh_tokens.c.user_id,
             refresh_tokens.c.digest,
             refresh_tokens.c.expire_time,
+            refresh_tokens.c.replace_time,
             (users.c.active & tenants.c.active & same_password).label("holds"),
         )
         .join(users, (users.c.tenant_id == refresh_tokens.c.tenant_id) & (users.c.id == refresh_tokens.c.user_id))
@@ -100,6 +129,12 @@ async def find_credential(reader: Reader, login: str) -> Credential | None:
     """What the user of this login signs in with; None when nobody may."""
     row = await reader.one(credential_by_login(), login=login)
     return Credential(row["id"], row["hash"], row["version"]) if row else None
+
+
+async def find_own_credential(reader: Reader, user_id: UUID) -> OwnCredential | None:
+    """What a user signs in with; None when they have no password here."""
+    row = await reader.one(credential_by_user(), user_id=user_id)
+    return OwnCredential(**dict(row)) if row else None
 
 
 async def find_failures(reader: Reader, login_key: bytes) -> Failures | None:

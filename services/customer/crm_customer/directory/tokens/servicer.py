@@ -1,6 +1,6 @@
 """TokenService: from message to command or query and back, nothing else.
 
-Nobody is signed in here yet: the unit that comes with a request belongs to no tenant and stays empty.
+Mostly nobody is signed in here yet: then the unit that comes with a request belongs to no tenant and stays empty.
 """
 
 from crm.customer.v1 import tokens_pb2 as pb
@@ -32,6 +32,10 @@ class TokenServicer:
         if token is not None:
             await self._issuer.revoke(token, now=work.now)
         return pb.RevokeTokenResponse()
+
+    async def ChangePassword(self, request: pb.ChangePasswordRequest, work: UnitOfWork) -> pb.ChangePasswordResponse:
+        await self._issuer.change_password(work, request.current_password, request.new_password)
+        return pb.ChangePasswordResponse()
 
     async def GetSigningKeys(self, _request: pb.GetSigningKeysRequest, _reader: Reader) -> pb.SigningKeys:
         return keys_to_pb(await self._issuer.keys.jwks())

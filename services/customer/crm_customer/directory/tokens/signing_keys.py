@@ -51,8 +51,7 @@ class SigningKeys:
         self._database = database
         self._token_time = timedelta(seconds=token_seconds)
         self._now = now
-        key = HKDF(SHA256(), 32, salt=None, info=b"guanxi signing keys").derive(secret.encode())
-        self._cipher = AESGCM(key)
+        self._cipher = AESGCM(derived_key(secret, b"guanxi signing keys"))
 
     async def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK set (RFC 7517), the newest first."""
@@ -157,3 +156,8 @@ def end_keys() -> Any:
         )
         .values(expire_time=bindparam("ends"))
     )
+
+
+def derived_key(secret: str, purpose: bytes) -> bytes:
+    """32 bytes made of the secret, different for each purpose."""
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret.encode())

@@ -33,6 +33,8 @@ refresh_tokens = tenant_table(
     Column("password_version", Integer, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
+    # When the newest token took the place of the one before; none while the first one holds.
+    Column("replace_time", DateTime(timezone=True)),
     reference("user_id", "users", name="refresh_tokens_user_fkey", field="id"),
     key=("family_id",),
 )

@@ -16,6 +16,7 @@ def token_to_pb(pair: Pair) -> pb.Token:
         token_type=BEARER,
         expires_in=pair.expires_in,
         refresh_token=pair.refresh_token,
+        refresh_expires_in=pair.refresh_expires_in,
     )
 
 

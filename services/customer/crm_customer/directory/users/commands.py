@@ -53,6 +53,11 @@ async def update_user(work: UnitOfWork, before: User, values: dict[str, Any]) ->
     return await save(work, before, after, events.UserUpdated)
 
 
+async def update_own_user(work: UnitOfWork, before: User, values: dict[str, Any]) -> User:
+    """Change what a user may change of themselves; nothing is written when nothing changes."""
+    return await save(work, before, before.update_own(values), events.UserUpdated)
+
+
 async def deactivate_user(work: UnitOfWork, before: User) -> User:
     """Take away all access of a user; what they signed in with does not come back with them."""
     if before.active:

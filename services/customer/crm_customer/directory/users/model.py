@@ -5,6 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from crm_kit.errors import invalid_field
+
+# What users may change of themselves.
+OWN_FIELDS = frozenset({"display_name"})
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -24,6 +29,13 @@ class User:
     def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""
         return replace(self, **values).checked()
+
+    def update_own(self, values: dict[str, Any]) -> "User":
+        """With a new name, given by the user themselves; InvalidArgument when anything else would change."""
+        for name, value in values.items():
+            if name not in OWN_FIELDS and getattr(self, name) != value:
+                raise invalid_field(f"user.{name}", "field_mask", "cannot be changed by the user themselves")
+        return self.update(values)
 
     def activate(self) -> "User":
         """Let them in again."""

@@ -55,6 +55,12 @@ class UserServicer:
         user = await USERS.get(reader, reader.actor.user_id, scope=Scope.ALL)
         return current_user(USERS.message(reader, user), reader.actor.access)
 
+    async def UpdateCurrentUser(self, request: pb.UpdateCurrentUserRequest, work: UnitOfWork) -> pb.User:
+        self._changes_directory(work)
+        request.user.id = str(work.actor.user_id)
+        before, values = await USERS.to_update(work, request)
+        return USERS.message(work, await commands.update_own_user(work, before, values))
+
     def _changes_directory(self, work: UnitOfWork) -> None:
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
 

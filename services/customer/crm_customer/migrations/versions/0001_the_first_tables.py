@@ -512,6 +512,7 @@ def upgrade() -> None:
         sa.Column("password_version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replace_time", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="refresh_tokens_user_fkey"
         ),

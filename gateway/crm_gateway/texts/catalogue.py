@@ -1,0 +1,74 @@
+"""The texts of problems in the languages they are told in, looked up by reason and rule and filled with values."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+# Comes after a key whose values are not all known.
+_PLAIN = ".plain"
+
+
+class Catalogue:
+    """All texts of one language; whatever is not in it is None."""
+
+    def __init__(self, language: Language, tables: Mapping[str, Mapping[str, str]]) -> None:
+        self.language = language
+        self.tables = tables
+
+    def title(self, reason: str) -> str | None:
+        """A reason as a short sentence without its full stop."""
+        return self.tables["titles"].get(reason)
+
+    def detail(self, key: str, values: Mapping[str, str]) -> str | None:
+        """What went wrong, in whole sentences. The key is a reason, or one of its variants such as `X.body`."""
+        return self._filled("details", key, values)
+
+    def rule(self, key: str, values: Mapping[str, str]) -> str | None:
+        """What a field should have been, to be read after its name."""
+        words = self.tables["words"]
+        return self._filled("rules", key, {name: words.get(value, value) for name, value in values.items()})
+
+    def _filled(self, table: str, key: str, values: Mapping[str, str]) -> str | None:
+        for each in (key, key + _PLAIN):
+            template = self.tables[table].get(each)
+            if template is not None:
+                try:
+                    return template.format_map(values)
+                except KeyError:
+                    continue
+        return None
+
+
+@cache
+def catalogue(language: Language) -> Catalogue:
+    """The catalogue of a language."""
+    text = files("crm_gateway.texts").joinpath(f"{language}.toml").read_text(encoding="utf-8")
+    return Catalogue(language, tomllib.loads(text))
+
+
+def preferred_language(accept_language: bytes | None) -> Language:
+    """The language that `Accept-Language` asks for most among ours; English when it asks for none of them."""
+    best: Language = "en"
+    best_weight = 0.0
+    for part in (accept_language or b"").decode("latin-1").lower().split(","):
+        tag, _, parameter = part.partition(";")
+        language = tag.strip().partition("-")[0]
+        weight = _weight(parameter)
+        for ours in LANGUAGES:
+            if language == ours and weight > best_weight:
+                best, best_weight = ours, weight
+    return best
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

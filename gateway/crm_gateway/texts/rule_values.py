@@ -1,0 +1,81 @@
+"""A broken rule of the contract as data: its key in the catalogue, and the limits and choices that the text names.
+
+The services tell field and rule; what the rule demands stands in the contract, which the gateway has as well.
+"""
+
+import re
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+
+from crm_gateway.contract import Contract
+from crm_gateway.openapi.examples import told_example
+from crm_gateway.openapi.rules import enum_numbers_allowed, keywords, rules_of
+from crm_gateway.transcode.fields import UNSPECIFIED, enum_names
+from crm_gateway.transcode.wellknown import encode_duration
+
+_ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?\.?")
+_NUMBERS = re.compile(
+    r"(?:double|float|u?int32|u?int64|sint32|sint64|fixed32|fixed64|sfixed32|sfixed64|duration|timestamp)\."
+)
+# What the validator says of the value's emptiness is the rule itself.
+_EMPTY = "_empty"
+
+
+class RuleValues:
+    """Reads what the rules of a contract demand."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._comments = contract.comments
+
+    def of(self, request: Descriptor, path: str, rule: str) -> tuple[str, dict[str, str]]:
+        """The key of a rule in the catalogue and its values; none of these where the path leads to no field."""
+        key = _NUMBERS.sub("number.", rule).removesuffix(_EMPTY)
+        found = _field_at(request, path)
+        if found is None:
+            return key, {}
+        field, in_list = found
+        values = _limits(field, in_list)
+        if field.enum_type is not None:
+            names = enum_names(field.enum_type)
+            choices = [names[number] for number in enum_numbers_allowed(field)]
+            values["choices"] = ", ".join(name for name in choices if name != UNSPECIFIED)
+        elif key == "string.pattern" and (example := self._example(field)):
+            values["example"] = example
+        return f"{key}.one" if values.get("min_len") == "1" and key == "string.min_len" else key, values
+
+    def _example(self, field: FieldDescriptor) -> str:
+        kind = "array" if field.is_repeated else "string"
+        schema = {"type": kind, "items": {"type": "string"}} | keywords(field)
+        shown = told_example(
+            field.full_name.split(".")[-2], field.name, schema, self._comments.get(field.full_name, "")
+        )
+        return str(shown[0] if isinstance(shown, list) else shown or "")
+
+
+def _field_at(message: Descriptor | None, path: str) -> tuple[FieldDescriptor, bool] | None:
+    """The field that a path such as `account.phone_numbers[2]` leads to, and whether to one of its entries."""
+    field, in_list = None, False
+    for name, subscript in _ELEMENT.findall(path):
+        if message is None or (field := message.fields_by_name.get(name)) is None:
+            return None
+        message, in_list = field.message_type, bool(subscript)
+    return None if field is None else (field, in_list)
+
+
+def _limits(field: FieldDescriptor, in_list: bool) -> dict[str, str]:
+    """What the rules of a field, or of one of its entries, set as numbers and durations."""
+    rules: Any = rules_of(field)
+    if in_list and rules.WhichOneof("type") in ("repeated", "map"):
+        rules = rules.repeated.items if rules.WhichOneof("type") == "repeated" else rules.map.values
+    kind = rules.WhichOneof("type")
+    if kind is None:
+        return {}
+    limits: dict[str, str] = {}
+    for limit, value in getattr(rules, kind).ListFields():
+        if isinstance(value, Duration):
+            limits[limit.name] = encode_duration(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            limits[limit.name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return limits
