@@ -204,14 +204,14 @@ async def test_each_call_goes_to_the_least_busy_replica() -> None:
     held, free = Service(), Service()
     held.answer = Gate()
     async with replica(held) as one, replica(free) as two, channel(one, two) as open:
-        calls = []
-        while not held.running:
-            calls.append(asyncio.create_task(ask(open)))
-            await asyncio.wait(calls, timeout=0.05)
-        reached = len(held.calls)
+        async with open.plain(20):
+            await until(lambda: len(open._open) == 2)
+        # One each: the one that is answered leaves its replica idle.
+        calls = [asyncio.create_task(ask(open)) for _ in range(2)]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         for _ in range(20):
             await ask(open)
-        assert len(held.calls) == reached
+        assert len(held.calls) == 1
         for each in calls:
             each.cancel()
 

@@ -15,7 +15,7 @@ from crm_kit.rpc.link import calling
 from crm_kit.rpc.link.frames import METHOD
 from crm_kit.rpc.link.serving import TERMS, Terms
 
-from tests.unit.kit.replicas import READ, WRITE, Gate, Replica, Service, an_address, channel, echo, replica
+from tests.unit.kit.replicas import READ, WRITE, Gate, Replica, Service, an_address, channel, echo, replica, until
 
 METADATA = {"x-request-id": "r-1", "authorization": "Bearer " + "t" * 600}
 KIB = 1024
@@ -262,6 +262,8 @@ async def test_a_read_of_a_replica_that_dies_is_answered_by_another() -> None:
     dying, other = Service(), Service()
     dying.answer = Gate()
     async with replica(dying) as one, replica(other, ready=False) as two, channel(one, two) as open:
+        async with open.plain(20):
+            await until(lambda: [each.serving for each in open._open] == [True])
         read = asyncio.create_task(ask(open, path=READ))
         await dying.until(lambda: dying.running == 1)
         await one.stop(0)
