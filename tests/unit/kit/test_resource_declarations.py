@@ -63,6 +63,7 @@ def declared(**changes: Any) -> Resource[Tenant, tenants_pb2.Tenant]:
         "created": events.TenantCreated,
         "at": Tenant.at,
         "momentary": {"current_time"},
+        "verbs": {"AdvanceTestClock": lambda tenant, _now: tenant},
     }
     return Resource("tenant", **values | changes)
 
