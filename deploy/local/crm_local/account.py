@@ -2,12 +2,18 @@
 
 import os
 import pwd
+import signal
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 
 from crm_local.failure import LocalFailure
 
+TETHER = Path(__file__).with_name("tether.py")
+TRY_SECONDS = 60.0
 CANDIDATES = ("postgres", "nobody")
 HANDED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
@@ -53,45 +59,35 @@ def may_run(program: Path, account: Account | None) -> bool:
     return _succeeds(account, str(program), "--version")
 
 
+def tethered(command: Sequence[str], account: Account | None, orphan_signal: Signals = signal.SIGKILL) -> list[str]:
+    """The command that becomes `account` and then `command`, and gets `orphan_signal` when we end: see tether.py.
+
+    Not by the `user` of subprocess, which forks for it: beside gRPC's threads a fork can crash before it has become
+    the program.
+    """
+    who = f"{account.uid}:{account.gid}" if account else "-"
+    return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(orphan_signal)), who, *command]
+
+
 def _succeeds(account: Account | None, *command: str) -> bool:
-    try:
-        return (
-            subprocess.run(  # noqa: S603 -- fixed programs; the only argument is one of our own paths
-                command,
-                cwd="/",
-                env=plain_environment(),
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=30,
-                check=False,
-            ).returncode
-            == 0
+    if _ends_well(account, *command):
+        return True
+    if account and not _ends_well(account, "/bin/true"):
+        raise LocalFailure(
+            f"PostgreSQL does not run as root, and this root may not become {account.name}"
+            " (no CAP_SETUID): run this as another user"
         )
-    except PermissionError as error:
-        if account and not _may_change_user(account):
-            raise LocalFailure(
-                f"PostgreSQL does not run as root, and this root may not become {account.name}"
-                " (no CAP_SETUID): run this as another user"
-            ) from error
-        return False
-    except OSError:
-        return False
+    return False
 
 
-def _may_change_user(account: Account) -> bool:
-    try:
-        subprocess.run(
-            ["/bin/true"],
-            cwd="/",
-            env=plain_environment(),
-            user=account.uid,
-            group=account.gid,
-            extra_groups=[],
-            check=False,
-        )
-    except PermissionError:
-        return False
-    return True
+def _ends_well(account: Account | None, *command: str) -> bool:
+    ended = subprocess.run(  # noqa: S603 -- fixed programs; the only argument is one of our own paths
+        tethered(command, account),
+        cwd="/",
+        env=plain_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=TRY_SECONDS,
+        check=False,
+    )
+    return ended.returncode == 0

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from signal import Signals
 
 import psutil
 
-from crm_local.account import Account
+from crm_local.account import Account, tethered
 from crm_local.failure import LocalFailure
 from crm_local.probes import Probe
 
-TETHER = Path(__file__).with_name("tether.py")
 TAIL_LINES = 20
 TAIL_BYTES = 16_384
 LOG_LIMIT_BYTES = 50_000_000
@@ -74,14 +72,11 @@ class Child:
     @classmethod
     async def start(cls, program: Program) -> "Child":
         """Start `program` in a session of its own: a Ctrl-C at the terminal is ours to pass on, in order."""
-        account = f"{program.account.uid}:{program.account.gid}" if program.account else "-"
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(program.orphan_signal))]
+        command = tethered(program.command, program.account, program.orphan_signal)
         with _open_log(program.log) as log:
             offset = log.seek(0, os.SEEK_END)
             process = await asyncio.create_subprocess_exec(
-                *tether,
-                account,
-                *program.command,
+                *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crm_local.account import may_run, may_work_in, plain_environment, unprivileged_account
+from crm_local.account import may_run, may_work_in, plain_environment, tethered, unprivileged_account
 from crm_local.failure import LocalFailure
 from crm_local.place import delete_place, far_place, settle
 from crm_local.postgres_binaries import Binaries, copy_of_wheel, find_binaries, wheel_folder
@@ -80,10 +80,7 @@ def test_programs_out_of_reach_are_copied_and_the_copy_makes_a_data_folder(near:
     account = place.account
     assert account is not None
     made = subprocess.run(
-        [place.binaries.program("initdb"), "-D", near / "data", "--no-sync", "--locale=C"],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
+        tethered([str(place.binaries.program("initdb")), "-D", str(near / "data"), "--no-sync", "--locale=C"], account),
         cwd=near,
         env=plain_environment(),
         capture_output=True,
