@@ -131,6 +131,10 @@ async def test_a_record_reads_as_of_an_instant_as_it_read_then(
     for _ in range(25):
         account = await changed(accounts, user, account, chance)
         read.append(account)
+    # An archived account takes no interaction: go on until one is open.
+    while account.status == pb.Account.STATUS_ARCHIVED:
+        account = await changed(accounts, user, account, chance)
+        read.append(account)
     await new_interaction(customer, user, account.id)
     for then in read:
         assert await as_of(resources, user, then.id, then.update_time) == then
