@@ -28,8 +28,9 @@ from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.resource.actions import tried
-from crm_kit.resource.codecs import DeclarationError, build
+from crm_kit.resource.codecs import build
 from crm_kit.resource.updates import changes
+from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given

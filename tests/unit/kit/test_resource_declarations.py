@@ -13,7 +13,7 @@ from crm_customer.directory.roles.model import Role
 from crm_kit.database.tables import tenant_table, unique, versioned_columns
 from crm_kit.errors import InvalidArgument
 from crm_kit.ids import new_id
-from crm_kit.resource.codecs import DeclarationError
+from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool

@@ -9,11 +9,12 @@ from crm.customer.v1 import events_pb2, roles_pb2, teams_pb2, tenants_pb2, users
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
-from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.consumers import Consumers, Event, Projection
 from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
+from crm_kit.wire import id_from
 
 
 def project_tenant(
@@ -64,57 +65,65 @@ def follow_directory(
     there before anybody can sign in to the tenant.
     """
 
-    async def tenant_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        tenant = changed.tenant
-        project_tenant(
-            work,
-            id=UUID(tenant.id),
-            slug=tenant.slug,
-            active=tenant.active,
-            sandbox=tenant.sandbox,
-            clock_offset=tenant.clock_offset.ToTimedelta(),
-            version=event.aggregate_version,
-        )
+    def forgetting(project: Callable[[UnitOfWork, Any, int], None], place: str) -> Projection:
+        def changed(work: UnitOfWork, event: Event, payload: Any) -> None:
+            project(work, getattr(payload, place), event.aggregate_version)
+            work.after_commit.append(lambda: directory.forget(work.tenant_id))
+
+        return changed
+
+    take_tenant = forgetting(_take_tenant, "tenant")
+
+    async def tenant_changed(work: UnitOfWork, event: Event, payload: Any) -> None:
+        take_tenant(work, event, payload)
         if on_tenant is not None:
             await on_tenant(work)
-        work.after_commit.append(lambda: directory.forget(work.tenant_id))
         if wake is not None:
             work.after_commit.append(wake)
 
-    def user_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        user = changed.user
-        project_user(
-            work,
-            id=UUID(user.id),
-            login=user.login,
-            display_name=user.display_name,
-            active=user.active,
-            team_id=UUID(user.team_id) if user.team_id else None,
-            role_ids=[UUID(role) for role in user.role_ids],
-            version=event.aggregate_version,
-        )
-        work.after_commit.append(lambda: directory.forget(work.tenant_id))
-
-    def team_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        team = changed.team
-        parent = UUID(team.parent_id) if team.parent_id else None
-        project_team(work, id=UUID(team.id), parent_id=parent, version=event.aggregate_version)
-        work.after_commit.append(lambda: directory.forget(work.tenant_id))
-
-    def role_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        grants = {grant.permission: scope_from(grant.scope) for grant in changed.role.grants}
-        project_role(work, id=UUID(changed.role.id), grants=grants, version=event.aggregate_version)
-        work.after_commit.append(lambda: directory.forget(work.tenant_id))
-
     for payload in events_carrying(events_pb2, tenants_pb2.Tenant):
         consumers.on(payload, tenant_changed)
-    for resource, projection in (
-        (users_pb2.User, user_changed),
-        (teams_pb2.Team, team_changed),
-        (roles_pb2.Role, role_changed),
+    for resource, changed in (
+        (users_pb2.User, forgetting(_take_user, "user")),
+        (teams_pb2.Team, forgetting(_take_team, "team")),
+        (roles_pb2.Role, forgetting(_take_role, "role")),
     ):
         for payload in events_carrying(events_pb2, resource):
-            consumers.project(payload, projection)
+            consumers.project(payload, changed)
+
+
+def _take_tenant(work: UnitOfWork, tenant: tenants_pb2.Tenant, version: int) -> None:
+    project_tenant(
+        work,
+        id=UUID(tenant.id),
+        slug=tenant.slug,
+        active=tenant.active,
+        sandbox=tenant.sandbox,
+        clock_offset=tenant.clock_offset.ToTimedelta(),
+        version=version,
+    )
+
+
+def _take_user(work: UnitOfWork, user: users_pb2.User, version: int) -> None:
+    project_user(
+        work,
+        id=UUID(user.id),
+        login=user.login,
+        display_name=user.display_name,
+        active=user.active,
+        team_id=id_from(user.team_id),
+        role_ids=[UUID(role) for role in user.role_ids],
+        version=version,
+    )
+
+
+def _take_team(work: UnitOfWork, team: teams_pb2.Team, version: int) -> None:
+    project_team(work, id=UUID(team.id), parent_id=id_from(team.parent_id), version=version)
+
+
+def _take_role(work: UnitOfWork, role: roles_pb2.Role, version: int) -> None:
+    grants = {grant.permission: scope_from(grant.scope) for grant in role.grants}
+    project_role(work, id=UUID(role.id), grants=grants, version=version)
 
 
 def scope_from(value: "roles_pb2.Grant.Scope.ValueType") -> Scope:

@@ -52,12 +52,9 @@ class FilterField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterSchema:
-    """Fields by path. Make one per list, once; for a tenant's custom fields keep the extended one."""
+    """Fields by path. Make one per list, once."""
 
     fields: Mapping[str, FilterField]
-
-    def extended(self, fields: Mapping[str, FilterField]) -> "FilterSchema":
-        return FilterSchema({**self.fields, **fields})
 
 
 def enum_field(

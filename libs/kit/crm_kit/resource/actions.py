@@ -10,7 +10,7 @@ from google.api import annotations_pb2
 from google.protobuf.message import Message
 
 from crm_kit.errors import CrmError
-from crm_kit.resource.codecs import DeclarationError
+from crm_kit.resource.values import DeclarationError
 
 # A rule, tried: raises as the command would, and its answer is thrown away.
 Try = Callable[[Any, datetime], object]

@@ -21,46 +21,20 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from crm.type.v1 import money_pb2
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from crm_kit.durations import duration_from_text
-from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
-from crm_kit.money import Money, parse_money
-from crm_kit.wire import duration, duration_from, time_from, timestamp
+from crm_kit.errors import InvalidArgument
+from crm_kit.resource.values import PLAIN, Codec, Convert, DeclarationError, Field, enum_codec, expect
+from crm_kit.resource.violations import below
 
-Convert = Callable[[Any], Any]
 Built = TypeVar("Built", bound=Message)
 Value = TypeVar("Value")
-# Descriptors are of the C library or of Python, depending on the platform.
-Field = Any
-TIMESTAMP = "google.protobuf.Timestamp"
-DURATION = "google.protobuf.Duration"
-MONEY = "crm.type.v1.Money"
-
-
-class DeclarationError(TypeError):
-    """A declaration that does not fit its contract, entity or table; raised at import, naming field and remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """The conversions of one type of value that is there. None: the value goes over as it is."""
-
-    to_message: Convert | None = None
-    from_message: Convert | None = None
-    from_json: Convert | None = None
-    # From a column that PostgreSQL knows the type of.
-    from_column: Convert | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,117 +65,16 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
     DeclarationError where the contract's type is another.
     """
     if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
-        return _enum_codec(kind, field, where)
-    if kind is Money:
-        _expect(field, where, "Money", lambda each: _message_name(each) == MONEY)
-        return Codec(_money_to_message, _money_from_message, _money_from_json)
-    if kind is datetime:
-        _expect(field, where, TIMESTAMP, lambda each: _message_name(each) == TIMESTAMP)
-        return Codec(timestamp, time_from, datetime.fromisoformat)
-    if kind is timedelta:
-        _expect(field, where, DURATION, lambda each: _message_name(each) == DURATION)
-        return Codec(duration, duration_from, duration_from_text)
+        return enum_codec(kind, field, where)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _message_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):
         return Codec(dict, dict)
-    if kind in _PLAIN:
-        name, is_right, codec = _PLAIN[kind]
-        _expect(field, where, name, is_right)
+    if kind in PLAIN:
+        name, is_right, codec = PLAIN[kind]
+        expect(field, where, name, is_right)
         return codec
     raise DeclarationError(f"{where}: {kind!r} is no type that an entity's field can have; see crm_kit/resource/codecs")
-
-
-def _expect(field: Field | None, where: str, name: str, is_right: Callable[[Field], bool]) -> None:
-    if field is not None and not is_right(field):
-        raise DeclarationError(f"{where}: the contract's type must be {name}")
-
-
-def _message_name(field: Field) -> str:
-    return field.message_type.full_name if field.message_type else ""
-
-
-def _is_text(field: Field) -> bool:
-    return bool(field.type == FieldDescriptor.TYPE_STRING)
-
-
-def _is_number(field: Field) -> bool:
-    return bool(field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64))
-
-
-def _date_from(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise invalid_field("", "date", f"{text!r} is not a date; dates are written 2026-01-31") from None
-
-
-def _decimal_from(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise invalid_field("", "decimal", f"{text!r} is not a decimal number") from None
-
-
-def _uuid_from(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise invalid_field("", "uuid", f"{text!r} is not an id") from None
-
-
-_PLAIN: dict[Any, tuple[str, Callable[[Field], bool], Codec]] = {
-    str: ("string", _is_text, Codec()),
-    UUID: ("string", _is_text, Codec(str, _uuid_from, UUID)),
-    date: ("string", _is_text, Codec(date.isoformat, _date_from, date.fromisoformat)),
-    Decimal: ("string", _is_text, Codec("{:f}".format, _decimal_from, Decimal)),
-    int: ("int32", _is_number, Codec()),
-    bool: ("bool", lambda field: bool(field.type == FieldDescriptor.TYPE_BOOL), Codec()),
-}
-
-
-def _money_to_message(money: Money) -> money_pb2.Money:
-    return money_pb2.Money(amount=money.text(), currency_code=money.currency_code)
-
-
-def _money_from_message(message: money_pb2.Money) -> Money:
-    try:
-        return parse_money(message.amount, message.currency_code, field="")
-    except InvalidArgument as error:
-        raise below(error, "") from None
-
-
-def _money_from_json(stored: Mapping[str, str]) -> Money:
-    return Money(Decimal(stored["amount"]), stored["currency_code"])
-
-
-# --- enums
-
-
-def _enum_codec(kind: type[enum.StrEnum], field: Field | None, where: str) -> Codec:
-    if field is None:
-        return Codec(from_json=kind, from_column=kind)
-    _expect(field, where, "an enum", lambda each: each.enum_type is not None)
-    prefix = enum_prefix(field.enum_type.name)
-    numbers = {value.name.removeprefix(prefix): value.number for value in field.enum_type.values if value.number}
-    if set(numbers) != set(kind):
-        odd = ", ".join(sorted(set(numbers) ^ set(kind)))
-        raise DeclarationError(f"{where}: {kind.__name__} and the contract's enum differ in {odd}; make them equal")
-    values = {number: kind(name) for name, number in numbers.items()}
-
-    def from_message(number: int) -> enum.StrEnum:
-        if number not in values:
-            raise invalid_field("", "enum.defined_only", f"{number} is not a value of the enum")
-        return values[number]
-
-    # A StrEnum is found by its text too: columns need no conversion on their way to a message.
-    return Codec(numbers.__getitem__, from_message, kind, kind)
-
-
-def enum_prefix(name: str) -> str:
-    """What the values of an enum begin with: `KIND_` for `Kind`, `LINE_TYPE_` for `LineType`."""
-    parts = [letter if index == 0 or not letter.isupper() else f"_{letter}" for index, letter in enumerate(name)]
-    return "".join(parts).upper() + "_"
 
 
 def value_in(message: Message, name: str, kind: type[Value]) -> Value:
@@ -225,7 +98,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
 def _message_codec(kind: Any, field: Field | None, where: str) -> Codec:
     if field is None:
         return Codec(from_json=json_reader(kind, where))
-    _expect(field, where, "a message", lambda each: each.message_type is not None)
+    expect(field, where, "a message", lambda each: each.message_type is not None)
     shown = field.message_type.fields_by_name
     names = [each.name for each in dataclasses.fields(kind)]
     hints = hints_of(kind) | property_hints(kind)
@@ -407,19 +280,3 @@ def read_all(readers: Mapping[str, Reading], message: Any) -> dict[str, Any]:
         if value is not Unset.UNSET:
             found[name] = value
     return found
-
-
-def below(error: InvalidArgument, place: str) -> InvalidArgument:
-    """The error of a part, its fields told from `place` on."""
-    violations = [
-        FieldViolation(joined(place, each.field), each.rule, each.detail)
-        for each in error.violations or (FieldViolation("", "value", error.detail),)
-    ]
-    detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
-    return InvalidArgument(detail, reason=error.reason, violations=violations)
-
-
-def joined(place: str, path: str) -> str:
-    """`addresses` and `[1]` are `addresses[1]`, that and `city` are `addresses[1].city`."""
-    path = path.lstrip(".")
-    return place + path if not place or not path or path.startswith("[") else f"{place}.{path}"

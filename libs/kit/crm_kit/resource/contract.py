@@ -10,7 +10,7 @@ from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 
-from crm_kit.resource.codecs import DeclarationError
+from crm_kit.resource.values import DeclarationError
 
 # Sent along with an update to say which record is meant, in which version; never changed by it.
 ADDRESSING = frozenset({"id", "etag"})

@@ -13,8 +13,9 @@ from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, mone
 from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn
-from crm_kit.resource.codecs import DeclarationError, annotation_of, enum_prefix
+from crm_kit.resource.codecs import annotation_of
 from crm_kit.resource.shape import CURRENCY, ResourceShape
+from crm_kit.resource.values import DeclarationError, enum_prefix
 
 TYPES: dict[Any, FieldType] = {
     str: FieldType.TEXT,

@@ -20,8 +20,6 @@ from crm_kit.identity.access import Scope, visible
 from crm_kit.money import Money, format_amount
 from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
 from crm_kit.resource.codecs import (
-    Convert,
-    DeclarationError,
     Reading,
     annotation_of,
     around,
@@ -32,6 +30,7 @@ from crm_kit.resource.codecs import (
     writer_of,
 )
 from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
+from crm_kit.resource.values import Convert, DeclarationError
 
 Entity = TypeVar("Entity")
 Shown = TypeVar("Shown", bound=Message)

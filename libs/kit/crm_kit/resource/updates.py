@@ -12,9 +12,10 @@ from google.protobuf.message import Message
 
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.masks import changes_of
-from crm_kit.resource.codecs import Unset, below, joined, read_all
+from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
 from crm_kit.resource.shape import ResourceShape
+from crm_kit.resource.violations import below, joined
 
 
 def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 MINUTES_A_DAY = 24 * 60
-DAYS_A_WEEK = 7
 
 
 class LocalInterval(NamedTuple):

@@ -64,8 +64,3 @@ async def names_at_accounts(
         if row["contact_id"] != without:
             found[row["account_id"]] = (*found.get(row["account_id"], ()), row["display_name"])
     return found
-
-
-async def names_at_account(reader: Reader, account_id: UUID) -> tuple[str, ...]:
-    """The names of the contacts at one account."""
-    return (await names_at_accounts(reader, [account_id])).get(account_id, ())

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from crm.event.v1 import event_pb2
 from crm.type.v1 import money_pb2
-from crm_kit.resource.codecs import enum_prefix
 from crm_kit.resource.contract import snake
+from crm_kit.resource.values import enum_prefix
 from crm_kit.wire import time_from
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
