@@ -1,17 +1,15 @@
 """Rows as CSV (RFC 4180) in UTF-8 with a byte order mark, which spreadsheets need to read Chinese.
 
-A cell that a spreadsheet would take for a formula begins with an apostrophe (OWASP, "CSV Injection"); numbers and
-telephone numbers are no formulas and stay as they are.
+A cell that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
+from crm_kit.formulas import neutralized
+
 MEDIA_TYPE = "text/csv; charset=utf-8"
-FORMULA = re.compile(r"[=+\-@\t\r]")
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class CsvFile:
@@ -24,7 +22,7 @@ class CsvFile:
 
     def write(self, row: Sequence[str]) -> None:
         """Add a row."""
-        self._writer.writerow([neutral(cell) for cell in row])
+        self._writer.writerow([neutralized(cell) for cell in row])
 
     def take(self) -> bytes:
         """The bytes since the last time."""
@@ -36,8 +34,3 @@ class CsvFile:
     def end(self) -> bytes:
         """The last bytes."""
         return self.take()
-
-
-def neutral(cell: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell

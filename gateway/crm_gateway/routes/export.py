@@ -4,6 +4,8 @@ It reads the collection's own list page by page, with the caller's token: scope,
 list, a row that is inserted meanwhile is neither doubled nor skipped, and no more than a page is held.
 """
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,6 @@ from typing import Any
 import grpc
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from google.protobuf import message_factory
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels, Metadata
@@ -19,10 +20,12 @@ from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, columns_of
 from crm_gateway.openapi.other_routes import answer_of
-from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.transcode.dispatch import metadata_of
-from crm_gateway.transcode.encoder import Encode
+from crm_gateway.transcode.encoder import Encode, Encoders
+from crm_gateway.transcode.fields import message_of
 from crm_gateway.transcode.operations import Operation
+from crm_gateway.transcode.requests import RequestReader, parse_query
 
 PAGE_SIZE = 200
 PAGE_SECONDS = 30.0
@@ -30,8 +33,10 @@ FILES: Mapping[str, tuple[type[csv_file.CsvFile] | type[xlsx_file.XlsxFile], str
     "csv": (csv_file.CsvFile, csv_file.MEDIA_TYPE),
     "xlsx": (xlsx_file.XlsxFile, xlsx_file.MEDIA_TYPE),
 }
-PARAMETERS = ("filter", "order_by", "format")
+COLLECTION = re.compile("^[a-z][A-Za-z_-]{0,99}$")
+PAGE_FIELDS = ("page_size", "page_token")
 
+File = csv_file.CsvFile | xlsx_file.XlsxFile
 router = APIRouter()
 
 
@@ -39,58 +44,82 @@ router = APIRouter()
 class ListedCollection:
     """A collection that can be exported: its list, and the columns of its records."""
 
-    name: str
+    # The field of a page that holds its records.
+    field: str
     call: Call
-    request: Any
+    reader: RequestReader
     encode: Encode
     columns: tuple[Column, ...]
 
-    async def page(self, asked: Mapping[str, str], token: str, metadata: Metadata) -> tuple[list[list[str]], str]:
-        """The rows of one page, and the token of the next; ProblemError when it is refused."""
-        request = self.request(**asked, page_size=PAGE_SIZE, page_token=token)
-        try:
-            message, _ = await self.call(request, metadata, PAGE_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise ProblemError(from_rpc_error(error)) from error
-        records = self.encode(message)[self.name]
-        return [[column.read(record) for column in self.columns] for record in records], message.next_page_token
+    def write(self, file: File, page: Any) -> bytes:
+        """The file's bytes of a page. It takes a while: texts can be long."""
+        for record in getattr(page, self.field):
+            values = self.encode(record)
+            file.write([column.read(values) for column in self.columns])
+        return file.take()
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of one export, one after another; they get smaller when one is too large for a message."""
+
+    call: Call
+    request: Any
+    metadata: Metadata
+    size: int
+
+    async def next(self) -> Any:
+        """The next page; ProblemError when it is refused."""
+        while True:
+            self.request.page_size = self.size
+            try:
+                page, _ = await self.call(self.request, self.metadata, PAGE_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                if self.size == 1 or not is_too_large(error):
+                    raise ProblemError(from_rpc_error(error)) from error
+                self.size //= 2
+            else:
+                self.request.page_token = page.next_page_token
+                return page
+
+
+def is_too_large(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a message did not fit: so says the transport, which gives no details as services do."""
+    told = {name for name, _ in error.trailing_metadata() or ()}
+    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and DETAILS_KEY not in told
 
 
 def listed_collections(operations: Iterable[Operation], channels: Channels) -> dict[str, ListedCollection]:
     """Every collection that has a list of its own, by name."""
+    encoders = Encoders()
     found: dict[str, ListedCollection] = {}
     for each in operations:
-        collection = each.binding.template.removeprefix("/v1/")
-        repeated = each.rpc.response.fields_by_name.get(collection)
-        is_list = each.binding.verb == "GET" and each.rpc.name.startswith("List")
-        if is_list and repeated is not None and repeated.message_type is not None:
-            found[collection] = ListedCollection(
-                collection,
+        name = each.binding.template.removeprefix("/v1/")
+        records = [field for field in each.rpc.response.fields if field.is_repeated and field.message_type is not None]
+        is_list = (
+            each.binding.verb == "GET" and each.rpc.name.startswith("List") and "page_token" in each.reader.parameters
+        )
+        if is_list and len(records) == 1 and COLLECTION.fullmatch(name):
+            resource = message_of(records[0])
+            found[name] = ListedCollection(
+                records[0].name,
                 channels.call_of(each.rpc),
-                message_factory.GetMessageClass(each.rpc.request),
-                each.encode,
-                tuple(columns_of(repeated.message_type)),
+                each.reader,
+                encoders.of(resource),
+                tuple(columns_of(resource)),
             )
     return found
 
 
-async def rows_of(
-    collection: ListedCollection,
-    file: csv_file.CsvFile | xlsx_file.XlsxFile,
-    first: tuple[list[list[str]], str],
-    asked: Mapping[str, str],
-    metadata: Metadata,
-) -> AsyncIterator[bytes]:
+async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
     """The file's bytes, page by page. A page that fails breaks the connection off: half a file is no answer."""
-    rows, token = first
     file.write([column.heading for column in collection.columns])
+    page = first
     while True:
-        for row in rows:
-            file.write(row)
-        yield file.take()
-        if not token:
+        yield await asyncio.to_thread(collection.write, file, page)
+        if not page.next_page_token:
             break
-        rows, token = await collection.page(asked, token, metadata)
+        page = await pages.next()
     yield file.end()
 
 
@@ -111,7 +140,7 @@ async def rows_of(
                 "in": "path",
                 "required": True,
                 "description": "Any collection that has a list, for example accounts.",
-                "schema": {"type": "string", "pattern": "^[a-z][A-Za-z_]{0,99}$", "examples": ["accounts"]},
+                "schema": {"type": "string", "pattern": COLLECTION.pattern, "examples": ["accounts"]},
             },
             {
                 "name": "filter",
@@ -148,18 +177,34 @@ async def export(collection: str, request: Request) -> Response:
     listed: ListedCollection | None = request.app.state.listed_collections.get(collection)
     if listed is None:
         raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
-    asked = dict(request.query_params)
-    for name in asked.keys() - set(PARAMETERS):
-        raise ProblemError(malformed(name, "unknown_field", "parameter"))
-    format = asked.pop("format", "csv")
-    if format not in FILES:
-        raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
+    format, query = format_of(exchange.query)
+    asked = listed.reader.read((), query, None)
     make, media = FILES[format]
-    metadata = metadata_of(exchange)
+    pages = Pages(listed.call, asked, metadata_of(exchange), PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
-    first = await listed.page(asked, "", metadata)
+    first = await pages.next()
     headers = {
         "content-disposition": f'attachment; filename="{collection}.{format}"',
         "cache-control": "no-store",
     }
-    return StreamingResponse(rows_of(listed, make(), first, asked, metadata), media_type=media, headers=headers)
+    if exchange.verb == "HEAD":
+        return Response(media_type=media, headers=headers)
+    return StreamingResponse(content_of(listed, make(), first, pages), media_type=media, headers=headers)
+
+
+def format_of(query: bytes) -> tuple[str, bytes]:
+    """What kind of file is asked for, and the query of the list; ProblemError for what an export has no use for."""
+    formats, kept = [], []
+    for part in query.split(b"&"):
+        ((name, value),) = parse_query(part) or [("", "")]
+        if name in PAGE_FIELDS:
+            raise ProblemError(malformed(name, "unknown_field", "parameter"))
+        if name == "format":
+            formats.append(value)
+        else:
+            kept.append(part)
+    if len(formats) > 1:
+        raise ProblemError(malformed("format", "duplicate_key"))
+    if formats and formats[0] not in FILES:
+        raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
+    return (formats or ["csv"])[0], b"&".join(kept)

@@ -155,17 +155,12 @@ async def begin(request: Request) -> Response:
 
 @router.post("/v1/auth/session:refresh", openapi_extra=_REFRESH)
 async def refresh(request: Request) -> Response:
-    """Go on; the answer replaces the cookie. A cookie that does not hold is ended."""
+    """Go on; the answer replaces the cookie. One that does not hold is left: the browser may have a newer one."""
     sessions, exchange = await _admitted(request)
     asked = pb.RefreshTokenRequest(refresh_token=request.cookies.get(COOKIE, ""))
     if not asked.refresh_token:
         raise ProblemError(Problem(401, "INVALID_CREDENTIALS"))
-    try:
-        return sessions.answer(await sessions.call("RefreshToken", asked, exchange))
-    except ProblemError as error:
-        if error.problem.status == 401:
-            exchange.answer_headers.append((b"set-cookie", sessions.cookie("", 0).encode()))
-        raise
+    return sessions.answer(await sessions.call("RefreshToken", asked, exchange))
 
 
 @router.delete("/v1/auth/session", openapi_extra=_END)

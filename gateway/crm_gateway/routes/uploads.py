@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_timeout, body_too_large
+from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.settings import Settings
@@ -23,13 +24,12 @@ from crm_gateway.transcode.encoder import Encoders, json_bytes
 router = APIRouter()
 
 _PART = 1 << 20
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What browsers and programs call spreadsheets, with the name of a file that has none.
 _NAMES = {
     "text/csv": "upload.csv",
     "application/csv": "upload.csv",
     "application/vnd.ms-excel": "upload.csv",
-    _XLSX: "upload.xlsx",
+    XLSX: "upload.xlsx",
     "application/octet-stream": "upload",
 }
 _MAX_NAME = 255
@@ -80,7 +80,7 @@ _REPORT = {
         },
         {"$ref": "#/components/parameters/XRequestId"},
     ],
-    "responses": answer_of({"text/csv": _FILE, _XLSX: _FILE}),
+    "responses": answer_of({"text/csv": _FILE, XLSX: _FILE}),
 }
 
 

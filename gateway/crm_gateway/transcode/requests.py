@@ -161,11 +161,11 @@ def mask_of(content: Mapping[str, Any], resource: Descriptor, left_out: frozense
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise ProblemError(malformed(doubled, "duplicate_key"))
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ProblemError(malformed(name, "duplicate_key"))
+        found[name] = value
     return found
 
 

@@ -210,6 +210,7 @@ async def test_hashes_are_brought_to_the_present_parameters(issuer: "TokenServic
 async def test_a_refresh_gives_a_new_pair(issuer: "TokenServiceAsyncStub", company: Company, replica: Replica) -> None:
     first = await issuer.CreateToken(credentials(company))
     second = await issuer.RefreshToken(refresh(first))
+    await run(company, replaced_earlier(), earlier=REUSE_WINDOW + timedelta(seconds=1))
     third = await issuer.RefreshToken(refresh(second))
     assert len({each.refresh_token for each in (first, second, third)}) == 3
     assert (await replica.users.GetCurrentUser(ME, metadata=bearer(third))).user.login == ADMIN_LOGIN
@@ -238,11 +239,21 @@ async def test_a_refresh_token_used_again_later_ends_its_family_and_no_other(
     assert (await issuer.RefreshToken(refresh(other))).access_token
 
 
+async def test_any_number_of_tabs_may_go_on_with_the_old_token_and_the_new_one(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    first = await issuer.CreateToken(credentials(company))
+    second = await issuer.RefreshToken(refresh(first))
+    for token in (second, first, second, first):
+        assert (await issuer.RefreshToken(refresh(token))).refresh_token == second.refresh_token
+
+
 async def test_a_refresh_token_that_is_two_behind_ends_its_family_at_once(
     issuer: "TokenServiceAsyncStub", company: Company
 ) -> None:
     first = await issuer.CreateToken(credentials(company))
     second = await issuer.RefreshToken(refresh(first))
+    await run(company, replaced_earlier(), earlier=REUSE_WINDOW + timedelta(seconds=1))
     third = await issuer.RefreshToken(refresh(second))
     for token in (first, third):
         with refused(*INVALID):

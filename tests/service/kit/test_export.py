@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import openpyxl
@@ -14,7 +15,7 @@ from crm_gateway.routes import export
 from crm_gateway.settings import Settings
 from crm_kit.identity.access import Scope
 
-from tests.service.customer.customers import new_account
+from tests.service.customer.customers import new_account, new_contact
 from tests.service.running import Running, User
 
 
@@ -70,6 +71,53 @@ async def test_an_export_has_the_filter_and_the_scope_of_the_list(
     assert [row["display_name"] for row in rows_of(own)] == ["mine"]
 
 
+async def test_pages_get_smaller_until_they_fit_into_a_message(
+    customer: Running, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "长" * 4000
+    for number in range(6):
+        await new_account(customer, user, display_name=f"客户 {number}", preferences=note, taboos=note)
+    sizes: list[int] = []
+    sent = export.Pages.next
+
+    async def noted(pages: export.Pages) -> Any:
+        page = await sent(pages)
+        sizes.append(pages.size)
+        return page
+
+    monkeypatch.setattr(export.Pages, "next", noted)
+    limit = 100_000
+    gateway = create_app(Settings(customer_address=customer.service.settings.listen_address, max_message_bytes=limit))
+    transport = httpx.ASGITransport(app=gateway.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as web:
+        response = await web.get("/v1/accounts:export", params={"order_by": "display_name"}, headers=bearer(user))
+        assert [row["display_name"] for row in rows_of(response)] == [f"客户 {number}" for number in range(6)]
+    await gateway.close()
+    assert sizes[0] < export.PAGE_SIZE
+
+
+async def test_asking_for_the_head_of_an_export_reads_one_page(
+    web: httpx.AsyncClient, customer: Running, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await new_account(customer, user, display_name=f"客户 {number}")
+    monkeypatch.setattr(export, "PAGE_SIZE", 1)
+    monkeypatch.setattr(export, "content_of", None)
+    response = await web.head("/v1/accounts:export", headers=bearer(user))
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+async def test_a_list_with_parameters_of_its_own_is_exported_with_them(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    ours, theirs = await new_account(customer, user), await new_account(customer, user)
+    await new_contact(customer, user, ours.id, display_name="王芳")
+    await new_contact(customer, user, theirs.id, display_name="李雷")
+    response = await web.get("/v1/contacts:export", params={"account_id": ours.id}, headers=bearer(user))
+    assert [row["display_name"] for row in rows_of(response)] == ["王芳"]
+
+
 async def test_a_workbook_holds_what_the_list_shows(web: httpx.AsyncClient, customer: Running, user: User) -> None:
     await new_account(customer, user, display_name="=1+1", phone_numbers=["+8613800138000"])
     response = await web.get("/v1/accounts:export", params={"format": "xlsx"}, headers=bearer(user))
@@ -84,6 +132,9 @@ async def test_a_workbook_holds_what_the_list_shows(web: httpx.AsyncClient, cust
         ("/v1/nothing:export", 404, "ROUTE_NOT_FOUND"),
         ("/v1/accounts:export?format=pdf", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?page_size=1", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?filter=a&filter=b", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?format=csv&format=csv", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?filter=%FF", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?filter=colour+%3D+1", 422, "INVALID_FILTER"),
     ],
 )

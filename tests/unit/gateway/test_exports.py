@@ -10,9 +10,10 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.sales.v1 import orders_pb2
 from crm_gateway.exports.columns import columns_of, text_of
-from crm_gateway.exports.csv_file import CsvFile, neutral
+from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
 from crm_gateway.transcode.encoder import Encoders
+from crm_kit.formulas import neutralized, restored
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,21 +36,28 @@ def xlsx_of(rows: list[list[str]]) -> bytes:
     return b"".join([*parts, file.end()])
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＠SUM(A1)", "'=1"]
+)
 def test_no_spreadsheet_computes_a_cell_of_a_csv_file(formula: str) -> None:
-    assert neutral(formula) == f"'{formula}"
+    assert neutralized(formula) == f"'{formula}"
 
 
 @pytest.mark.parametrize("plain", ["+8613800138000", "-12.50", "0", "华信电力", "a=b", ""])
 def test_numbers_telephone_numbers_and_words_stay_as_they_are(plain: str) -> None:
-    assert neutral(plain) == plain
+    assert neutralized(plain) == plain
+
+
+@given(st.text(st.sampled_from("'=+-@\t\r\n＝＋－＠019.a"), max_size=6))
+def test_an_import_reads_what_an_export_wrote(text: str) -> None:
+    assert restored(neutralized(text)) == text
 
 
 @given(ROWS)
 def test_a_csv_file_is_read_back_as_it_was_written(rows: list[list[str]]) -> None:
     text = csv_of(rows).decode("utf-8-sig")
     read = list(csv.reader(io.StringIO(text, newline="")))
-    assert read == [[neutral(cell) for cell in row] for row in rows]
+    assert read == [[neutralized(cell) for cell in row] for row in rows]
 
 
 @given(ROWS.filter(lambda rows: bool(rows)))
@@ -57,9 +65,7 @@ def test_a_workbook_is_read_back_as_text_cell_by_cell(rows: list[list[str]]) -> 
     sheet = openpyxl.load_workbook(io.BytesIO(xlsx_of(rows)), read_only=True).worksheets[0]
     read = [[cell.value or "" for cell in row] for row in sheet.iter_rows(max_col=3)]
     # XML reads a line break as one character, whatever it was.
-    wanted = [
-        [UNWRITABLE.sub("\ufffd", cell).replace("\r\n", "\n").replace("\r", "\n") for cell in row] for row in rows
-    ]
+    wanted = [[as_xml_reads(cell) for cell in row] for row in rows]
     assert [[str(cell) for cell in row] + [""] * (3 - len(row)) for row in read] == wanted
 
 

@@ -1,5 +1,6 @@
 """From path, query and body to the request message, for the operations of the contracts."""
 
+import time
 from typing import Any
 
 import orjson
@@ -167,6 +168,13 @@ def test_a_doubled_key_is_found_however_the_json_is_written(pairs: list[tuple[st
     else:
         with pytest.raises(ProblemError):
             parse_json(text)
+
+
+def test_a_doubled_key_among_very_many_is_found_at_once() -> None:
+    keys = [f'"{number}":1' for number in range(60_000)]
+    began = time.thread_time()
+    assert refused("CreateAccount", body=f"{{{','.join([*keys, keys[-1]])}}}".encode()) == [("59999", "duplicate_key")]
+    assert time.thread_time() - began < 1.0
 
 
 def test_an_etag_goes_where_the_rpc_looks_for_it() -> None:

@@ -187,6 +187,25 @@ async def test_bytes_in_flight_are_bounded_on_both_ways() -> None:
         assert one.counts == Counter(link=6)
 
 
+@pytest.mark.parametrize(("many", "one_more"), [(64 * KIB + 1, 1), (1, 64 * KIB + 1)], ids=["long", "short"])
+async def test_long_calls_and_short_ones_do_not_wait_for_one_another(
+    monkeypatch: pytest.MonkeyPatch, many: int, one_more: int
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CALLS", 2)
+    service, gate = Service(), Gate()
+
+    async def answer(call: Call) -> Reply:
+        return await (gate(call) if len(call.data) == many else echo(call))
+
+    service.answer = answer
+    async with replica(service, terms=Terms(max_calls=2)) as one, channel(one) as open:
+        waiting = [asyncio.create_task(ask(open, b"x" * many, seconds=600)) for _ in range(4)]
+        await service.until(lambda: service.running == 2)
+        assert await ask(open, b"x" * one_more) == b"x" * one_more
+        gate.open()
+        await asyncio.gather(*waiting)
+
+
 # --- a peer without links
 
 

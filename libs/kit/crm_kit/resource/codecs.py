@@ -66,14 +66,15 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
     """
     if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
         return enum_codec(kind, field, where)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _message_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):
         return Codec(dict, dict)
+    # Before the other dataclasses: Money is one too.
     if kind in PLAIN:
         name, is_right, codec = PLAIN[kind]
         expect(field, where, name, is_right)
         return codec
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _message_codec(kind, field, where)
     raise DeclarationError(f"{where}: {kind!r} is no type that an entity's field can have; see crm_kit/resource/codecs")
 
 

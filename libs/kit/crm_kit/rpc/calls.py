@@ -19,6 +19,10 @@ class Call(NamedTuple):
     metadata: Mapping[str, str]
     seconds: float | None = None
 
+    def after(self, passed: float) -> "Call":
+        """The same call when so many seconds of its time have passed."""
+        return self if self.seconds is None else self._replace(seconds=max(0.0, self.seconds - passed))
+
 
 class Reply(NamedTuple):
     """How a call ended: the response's bytes, or a status that is not OK; trailing metadata with either."""

@@ -15,6 +15,7 @@ import structlog
 from crm_kit.rpc.calls import Call, Reply, failure
 from crm_kit.rpc.connections import Connection, Replica
 from crm_kit.rpc.link.calling import NotSentError
+from crm_kit.rpc.link.frames import MAX_FRAME_BYTES
 from crm_kit.rpc.methods import reads_only
 from crm_kit.rpc.names import Resolve, literal, look_up
 from crm_kit.rpc.retries import MAX_ATTEMPTS, RetryBudget, backoff
@@ -41,8 +42,10 @@ class ServiceChannel:
         self._look_up_seconds = look_up_seconds
         self._replicas: dict[str, Replica] = {}
         # Where calls go now; those who wait for a place there, the first of whom looks when something changes.
+        # Long calls go another way than short ones, and neither waits for the other.
         self._open: tuple[Connection, ...] = ()
-        self._line: deque[asyncio.Event] = deque()
+        self._short_line: deque[asyncio.Event] = deque()
+        self._long_line: deque[asyncio.Event] = deque()
         self._turn = 0
         self._following: asyncio.Task[None] | None = None
         self._leaving: dict[Replica, asyncio.Task[None]] = {}
@@ -99,7 +102,7 @@ class ServiceChannel:
 
     async def _call_once(self, path: str, data: bytes, metadata: Mapping[str, str], end: float | None) -> Reply:
         while True:
-            connection = None if self._line else self._free(len(data))
+            connection = None if self._line(len(data)) else self._free(len(data))
             if connection is None:
                 connection = await self._stand_in_line(len(data), end)
             try:
@@ -110,12 +113,12 @@ class ServiceChannel:
     async def _stand_in_line(self, size: int, end: float | None) -> Connection:
         """The first connection with room, once all who came earlier have theirs; AioRpcError when none will come."""
         self._start()
-        me = asyncio.Event()
-        self._line.append(me)
+        me, line = asyncio.Event(), self._line(size)
+        line.append(me)
         try:
             async with asyncio.timeout_at(end):
-                while self._line[0] is not me or (found := self._free(size)) is None:
-                    if self._line[0] is me and not self._hopeful:
+                while line[0] is not me or (found := self._free(size)) is None:
+                    if line[0] is me and not self._hopeful:
                         raise failure(grpc.StatusCode.UNAVAILABLE, "no replica of the service can be reached")
                     await me.wait()
                     me.clear()
@@ -123,8 +126,11 @@ class ServiceChannel:
         except TimeoutError:
             raise failure(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
         finally:
-            self._line.remove(me)
+            line.remove(me)
             self._wake_first()
+
+    def _line(self, size: int) -> deque[asyncio.Event]:
+        return self._short_line if size <= MAX_FRAME_BYTES else self._long_line
 
     def _free(self, size: int) -> Connection | None:
         """The least busy connection with room for so many bytes; of equally busy ones another each time."""
@@ -187,8 +193,9 @@ class ServiceChannel:
         self._wake_first()
 
     def _wake_first(self) -> None:
-        if self._line:
-            self._line[0].set()
+        for line in (self._short_line, self._long_line):
+            if line:
+                line[0].set()
 
 
 def seconds_until(end: float | None) -> float | None:

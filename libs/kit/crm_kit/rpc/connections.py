@@ -90,13 +90,14 @@ class Connection:
         link = self._link
         if link is None or call.path in self._unlinked or not fits(call):
             return await self._call_unary(call)
+        began = asyncio.get_running_loop().time()
         reply = await link.call(call)
         if reply.code is grpc.StatusCode.OK:
             return reply
         if reply.code is grpc.StatusCode.UNIMPLEMENTED:
             # Not on links, or nowhere: as a plain call it says which.
             self._unlinked.add(call.path)
-            return await self._call_unary(call)
+            return await self._call_unary(call.after(asyncio.get_running_loop().time() - began))
         raise failure(reply.code, reply.detail, reply.metadata)
 
     @contextlib.contextmanager

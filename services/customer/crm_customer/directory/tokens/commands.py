@@ -94,11 +94,17 @@ class Issuer:
         return self._pair(token, credential.user_id, signing, now)
 
     async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
-        """The next pair; the same one again for a moment. Later the old token ends its family: it was stolen."""
+        """The next pair; the same one again for a moment. Later the old token ends its family: it was stolen.
+
+        A token that was given a moment ago stays as it is, so however often the tabs of a browser ask, the one before
+        it still leads to it.
+        """
         successor = token.successor(self.successor_key)
         family = await self._living_family(token, now)
         # What can fail comes before the old token ends.
         signing = await self.keys.current()
+        if family.was_just_given(token, now):
+            return self._pair(token, family.user_id, signing, now)
         if family.digest == token.digest:
             if await self._replaced(token, successor, now):
                 return self._pair(successor, family.user_id, signing, now)

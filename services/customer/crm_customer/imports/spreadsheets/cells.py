@@ -1,16 +1,12 @@
-"""One cell: any value as the text a person would read, and texts that a spreadsheet must not run.
-
-A cell that starts with `=`, `+`, `-`, `@`, tab or carriage return is a formula to spreadsheet programs
-(OWASP, CSV injection). `neutralized` puts an apostrophe before it, `restored` takes it away again.
-"""
+"""One cell: any value as the text a person would read."""
 
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from crm_kit.formulas import restored
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
-_DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
-_NEUTRALIZED = re.compile(r"'+[=+\-@\t\r]")
 # What a number column leaves behind: 13800138000.0, 1.3800138000E+10.
 _WHOLE_NUMBER = re.compile(r"(\d{7,})\.0+")
 _SCIENTIFIC = re.compile(r"(\d)(?:\.(\d+))?[Ee]\+?(\d{1,2})")
@@ -52,13 +48,3 @@ def typed_text(text: str) -> str:
 def has_lost_digits(text: str) -> bool:
     """Whether a spreadsheet program shortened a long number to its first digits: 1.38E+10."""
     return bool(_SCIENTIFIC.fullmatch(text))
-
-
-def neutralized(text: str) -> str:
-    """The text with an apostrophe before it, if a spreadsheet program would take it for a formula."""
-    return f"'{text}" if _DANGEROUS.match(text) else text
-
-
-def restored(text: str) -> str:
-    """What `neutralized` was given."""
-    return text[1:] if _NEUTRALIZED.match(text) else text

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import openpyxl
+from crm_kit.formulas import neutralized
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from crm_customer.imports.spreadsheets.cells import neutralized
 from crm_customer.imports.spreadsheets.rows import BadRow
 
 ERRORS_COLUMN = "错误 / errors"
