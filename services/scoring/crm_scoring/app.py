@@ -16,6 +16,7 @@ from crm_scoring.accounts.client import CustomerClient
 from crm_scoring.accounts.model import Account
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.consumers import follow_accounts, follow_facts
+from crm_scoring.credit.resource import CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
 from crm_scoring.scores.rescoring import Rescoring
@@ -43,6 +44,7 @@ def build(settings: ScoringSettings) -> Service:
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
         ),
     ]
+    service.resources = [CREDIT_LIMITS]
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers)
     follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)

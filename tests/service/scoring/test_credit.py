@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
@@ -29,6 +31,7 @@ from tests.service.scoring.business import Order, also_known_to, money, new_acco
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.resource.v1.resources_pb2_grpc import ResourceServiceAsyncStub
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
 
 Reason = pb.CheckCreditResponse.Reason
@@ -130,11 +133,12 @@ async def test_history_says_who_set_it_from_what_to_what_and_why(
     await set_limit(500, reason="pays late")
     request = pb.ListCreditLimitChangesRequest(account_id=str(account_id))
     changes = (await stub.ListCreditLimitChanges(request, metadata=user.metadata)).changes
-    assert [(change.actor_id, change.action) for change in changes] == [(str(user.id), "SET")] * 2
-    told = [{field.field: field.new_value for field in change.fields} for change in changes]
-    amounts = [str(each["amount"].struct_value["amount"]) for each in told]
-    assert list(map(Decimal, amounts)) == [Decimal(500), Decimal(1000)]
-    assert [each["reason"].string_value for each in told] == ["pays late", "known for years"]
+    assert [(each.actor_id, each.action) for each in changes] == [(str(user.id), "SET"), (str(user.id), "CREATED")]
+    told = {field.field: (field.old_value, field.new_value) for field in changes[0].fields}
+    amounts = [str(each.struct_value["amount"]) for each in told.pop("amount")]
+    assert list(map(Decimal, amounts)) == [Decimal(1000), Decimal(500)]
+    assert [each.string_value for each in told.pop("reason")] == ["known for years", "pays late"]
+    assert not told
 
 
 async def test_a_stale_etag_is_refused(set_limit: SetLimit) -> None:
@@ -189,6 +193,37 @@ async def test_each_call_needs_its_permission_and_reaches_its_scope_only(
         await check(1, by=stranger)
     with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
         await read(stub, stranger, account_id)
+
+
+async def test_limits_are_read_several_at_once_by_those_who_may_see_the_accounts(
+    scoring: Running, user: User, account_id: UUID, set_limit: SetLimit, reserved: Order
+) -> None:
+    limit = await set_limit(2000)
+    assert limit.reserved.amount == "600.00"
+    request = resources_pb2.BatchGetRecordsRequest(
+        collection="credit_limits", ids=[str(account_id), str(unset := new_id())]
+    )
+    resources: ResourceServiceAsyncStub = ResourceServiceStub(scoring.channel)
+    found = await resources.BatchGetRecords(request, metadata=user.metadata)
+    assert [pb.CreditLimit.FromString(each.SerializeToString()) for each in found.records] == [limit]
+    assert found.missing_ids == [str(unset)]
+    stranger = await scoring.user(user.tenant_id, grants={"credit.read": Scope.OWN})
+    assert not (await resources.BatchGetRecords(request, metadata=stranger.metadata)).records
+
+
+async def test_a_limit_is_read_as_it_was_without_what_orders_used_of_it_then(
+    scoring: Running, user: User, account_id: UUID, set_limit: SetLimit
+) -> None:
+    first = await set_limit(1000)
+    await set_limit(500, "USD", reason="pays late")
+    request = resources_pb2.GetRecordAsOfRequest(
+        collection="credit_limits", id=str(account_id), read_time=first.update_time
+    )
+    resources: ResourceServiceAsyncStub = ResourceServiceStub(scoring.channel)
+    record = await resources.GetRecordAsOf(request, metadata=user.metadata)
+    first.ClearField("used")
+    first.ClearField("reserved")
+    assert pb.CreditLimit.FromString(record.SerializeToString()) == first
 
 
 # --- checking orders

@@ -37,7 +37,10 @@ OUTBOX_CHANNEL = "outbox"
 
 
 class Reader(Protocol):
-    """What a query needs: whose eyes it reads with, and the two ways to fetch."""
+    """What a query needs: whose eyes it reads with, and the two ways to fetch.
+
+    Statements may use `now` and what the actor binds, such as `tenant_id`, without being given them.
+    """
 
     actor: Actor
     now: datetime
@@ -90,7 +93,7 @@ class UnitOfWork:
         """All rows. What was gathered and not yet flushed is not seen."""
         connection = await self._connected()
         with translated(self.database.violations):
-            return await connection.fetch(query.sql, *query.arguments(self.actor.binds | values))
+            return await connection.fetch(query.sql, *query.arguments(self.actor.binds | {"now": self.now} | values))
 
     # --- gathering ---
 
@@ -222,7 +225,7 @@ class ReadSession:
     async def all(self, query: Statement, **values: Any) -> list[Record]:
         """All rows."""
         with translated(self.database.violations):
-            return await self.database.all(self.actor.tenant_id, query, self.actor.binds | values)
+            return await self.database.all(self.actor.tenant_id, query, self.actor.binds | {"now": self.now} | values)
 
 
 @contextlib.asynccontextmanager

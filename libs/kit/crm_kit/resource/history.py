@@ -81,10 +81,10 @@ async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[
     return {} if row is None else {"version": version, "update_time": row["change_time"]}
 
 
-async def page(reader: Reader, noun: str, request: Any, tokens: PageTokens) -> Page[Record]:
-    """A page of the changes of the record `request.id`, which the caller has been found to see."""
+async def page(reader: Reader, noun: str, id: UUID, request: Any, tokens: PageTokens) -> Page[Record]:
+    """A page of the changes of a record, which the caller has been found to see."""
     asked = PageOf(request.page_size, request.page_token)
-    return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=request.id)
+    return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=id)
 
 
 def change_to_pb(row: Record, shown: Collection[str]) -> change_pb2.Change:

@@ -116,7 +116,13 @@ class Resource(ReadableResource[Entity, Shown]):
     ) -> Response:
         """A page of the changes of the record that the request names, newest first."""
         await self._row(reader, UUID(request.id))
-        page = await history.page(reader, self.noun, request, tokens)
+        return await self.changes_of(reader, UUID(request.id), request, response, tokens)
+
+    async def changes_of(
+        self, reader: Reader, id: UUID, request: Any, response: type[Response], tokens: PageTokens
+    ) -> Response:
+        """A page of the changes of a record that the reader has been found to see; an empty one where it has none."""
+        page = await history.page(reader, self.noun, id, request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in page.rows]
         return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 

@@ -1,27 +1,25 @@
 """Every write on credit."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm.scoring.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.etags import check_etag
-from crm_kit.events.outbox import emit
-from crm_kit.history import record_change
 from crm_kit.money import Money
 from sqlalchemy import DateTime, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
-from crm_scoring.credit.queries import NO_ORDER, get_credit_limit, get_usage
+from crm_scoring.credit.queries import NO_ORDER, get_usage
+from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
-from crm_scoring.credit.tables import credit_limits, credit_orders
-from crm_scoring.credit.wire import credit_limit_set
+from crm_scoring.credit.tables import credit_orders
 from crm_scoring.facts.model import day_of
 
 
@@ -32,34 +30,11 @@ async def set_credit_limit(
     await advisory_lock(work, name_of(account_id))
     before = await get_credit_limit(work, account_id)
     check_etag(etag, before.version)
-    after = before.set(amount, reason, by=work.actor.user_id)
-    usage = await get_usage(work, account_id, amount.currency_code)
-    return after.with_usage(usage) if after == before else save(work, before, after, usage)
-
-
-def save(work: UnitOfWork, before: CreditLimit, after: CreditLimit, usage: Usage) -> CreditLimit:
-    """Gather the limit in its next version, with its history and its event."""
-    after = replace(
-        after,
-        version=before.version + 1,
-        create_time=before.create_time or work.now,
-        update_time=max(work.now, before.update_time or work.now),
-    )
-    if before.version:
-        work.save(credit_limits, limit_row(after), version=before.version)
-    else:
-        work.insert(credit_limits, limit_row(after))
-    record_change(work, "credit_limit", action="SET", before=before, after=after)
-    after = after.with_usage(usage)
-    emit(work, credit_limit_set(after), aggregate_type="credit_limit", id=after.id, version=after.version)
-    return after
-
-
-def limit_row(limit: CreditLimit) -> dict[str, Any]:
-    """The row of a limit that somebody has set."""
-    assert limit.amount is not None
-    row = row_of(limit) | {"amount": limit.amount.amount, "currency_code": limit.amount.currency_code}
-    return {name: value for name, value in row.items() if name in credit_limits.c}
+    after = before.set(amount, reason, by=work.actor.user_id, now=work.now)
+    after = after.with_usage(await get_usage(work, account_id, amount.currency_code))
+    if not before.version:
+        return CREDIT_LIMITS.create(work, after)
+    return CREDIT_LIMITS.save(work, before, after, events.CreditLimitSet)
 
 
 async def check_order(

@@ -1,6 +1,6 @@
 """Credit limits set by hand, and how much of them is used."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -36,19 +36,20 @@ class CreditLimit:
     version: int = 0
     create_time: datetime | None = None
     update_time: datetime | None = None
-    # Read beside it, from the account's orders.
-    used: Money | None = field(default=None, compare=False)
-    reserved: Money | None = field(default=None, compare=False)
+    # Computed from the account's orders.
+    used: Money | None = None
+    reserved: Money | None = None
 
     @property
     def account_id(self) -> UUID:
         return self.id
 
-    def set(self, amount: Money, reason: str, *, by: UUID) -> "CreditLimit":
-        """With another amount, set by somebody for a reason. InvalidArgument below zero."""
+    def set(self, amount: Money, reason: str, *, by: UUID, now: datetime) -> "CreditLimit":
+        """With another amount, set by somebody for a reason; in version 1 at first. InvalidArgument below zero."""
         if amount.amount < 0:
             raise invalid_field("amount.amount", "not_negative", "must not be negative")
-        return replace(self, amount=amount, reason=reason.strip(), set_by_id=by)
+        after = replace(self, amount=amount, reason=reason.strip(), set_by_id=by)
+        return after if self.version else replace(after, version=1, create_time=now, update_time=now)
 
     def with_usage(self, usage: Usage) -> "CreditLimit":
         """With how much of it is used."""

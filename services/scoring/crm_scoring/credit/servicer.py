@@ -5,15 +5,14 @@ from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.history import list_changes
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from
 
 from crm_scoring.accounts.queries import Accounts, get_account
 from crm_scoring.credit import commands
-from crm_scoring.credit.queries import get_credit_limit, with_usage
+from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditRules
-from crm_scoring.credit.wire import credit_limit_to_pb, decision_to_pb
+from crm_scoring.credit.wire import decision_to_pb
 from crm_scoring.wire import money_from_pb
 
 
@@ -28,13 +27,13 @@ class CreditServicer:
 
     async def GetCreditLimit(self, request: pb.GetCreditLimitRequest, reader: Reader) -> pb.CreditLimit:
         account = await get_account(reader, self._accounts, UUID(request.account_id))
-        return credit_limit_to_pb(await with_usage(reader, await get_credit_limit(reader, account.id)))
+        return CREDIT_LIMITS.message(reader, await get_credit_limit(reader, account.id))
 
     async def SetCreditLimit(self, request: pb.SetCreditLimitRequest, work: UnitOfWork) -> pb.CreditLimit:
         account = await get_account(work, self._accounts, UUID(request.account_id))
         amount = money_from_pb(request.amount, field="amount")
         limit = await commands.set_credit_limit(work, account.id, amount, request.reason, etag=request.etag)
-        return credit_limit_to_pb(limit)
+        return CREDIT_LIMITS.message(work, limit)
 
     async def CheckCredit(self, request: pb.CheckCreditRequest, work: UnitOfWork) -> pb.CheckCreditResponse:
         account = await get_account(work, self._accounts, UUID(request.account_id))
@@ -52,14 +51,6 @@ class CreditServicer:
         self, request: pb.ListCreditLimitChangesRequest, reader: Reader
     ) -> pb.ListCreditLimitChangesResponse:
         account = await get_account(reader, self._accounts, UUID(request.account_id))
-        page = await list_changes(
-            reader,
-            "credit_limit",
-            account.id,
-            page_size=request.page_size,
-            page_token=request.page_token,
-            tokens=self._tokens,
-        )
-        return pb.ListCreditLimitChangesResponse(
-            changes=page.rows, next_page_token=page.next_token, prev_page_token=page.prev_token
+        return await CREDIT_LIMITS.changes_of(
+            reader, account.id, request, pb.ListCreditLimitChangesResponse, self._tokens
         )

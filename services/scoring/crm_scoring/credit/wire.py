@@ -7,31 +7,14 @@ from uuid import UUID
 from crm.event.v1 import event_pb2
 from crm.sales.v1 import orders_pb2, payments_pb2
 from crm.scoring.v1 import credit_pb2 as pb
-from crm.scoring.v1 import events_pb2
-from crm_kit.etags import etag_of
 from crm_kit.money import Money
-from crm_kit.wire import EnumNames, id_text, timestamp
+from crm_kit.wire import EnumNames
 
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
 from crm_scoring.credit.rules import CreditDecision, CreditReasonCode
 from crm_scoring.wire import money_from_pb, money_to_pb
 
 REASONS = EnumNames(pb.CheckCreditResponse.Reason, "REASON_", CreditReasonCode)
-
-
-def credit_limit_to_pb(limit: CreditLimit) -> pb.CreditLimit:
-    return pb.CreditLimit(
-        id=str(limit.id),
-        account_id=str(limit.account_id),
-        amount=money_to_pb(limit.amount),
-        used=money_to_pb(limit.used),
-        reserved=money_to_pb(limit.reserved),
-        reason=limit.reason or "",
-        set_by_id=id_text(limit.set_by_id),
-        etag=etag_of(limit.version),
-        create_time=timestamp(limit.create_time),
-        update_time=timestamp(limit.update_time),
-    )
 
 
 def decision_to_pb(decision: CreditDecision, limit: CreditLimit, usage: Usage) -> pb.CheckCreditResponse:
@@ -42,10 +25,6 @@ def decision_to_pb(decision: CreditDecision, limit: CreditLimit, usage: Usage) -
         used=money_to_pb(usage.used),
         explanation="; ".join(each.explanation for each in decision.decisive),
     )
-
-
-def credit_limit_set(limit: CreditLimit) -> events_pb2.CreditLimitSet:
-    return events_pb2.CreditLimitSet(credit_limit=credit_limit_to_pb(limit))
 
 
 def order_credit(event: event_pb2.Event, order: orders_pb2.Order, state: OrderState) -> OrderCredit:

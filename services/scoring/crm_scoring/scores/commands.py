@@ -11,7 +11,7 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
-from crm_kit.history import record_change
+from crm_kit.resource import history
 from sqlalchemy import Column, Interval, Text, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
@@ -80,7 +80,8 @@ async def save(work: UnitOfWork, before: Mapping[UUID, AccountScores], changed: 
     for after in saved:
         was = before.get(after.id)
         action, fields, event = scores_changed(was, after)
-        record_change(work, "account_scores", action=action, before=was, after=after, only=fields)
+        told = fields if was else ()
+        history.record(work, "account_scores", after, action=action, before=was, changed=told)
         emit(work, event, aggregate_type="account_scores", id=after.id, version=after.version)
     await work.flush_many()
 
