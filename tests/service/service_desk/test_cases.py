@@ -334,6 +334,18 @@ async def test_history_says_who_changed_which_field(desk: Desk) -> None:
     assert changes[1].actor_id == str(desk.user.id)
 
 
+async def test_history_shows_of_a_promise_what_the_case_shows_of_it(desk: Desk) -> None:
+    await desk.promise(first_response=60, resolution=600)
+    case = await desk.create()
+    await desk.do("ReplyToCustomer", case, text="we are on our way")
+    request = pb.ListCaseChangesRequest(id=case.id)
+    newest = (await desk.cases.ListCaseChanges(request, metadata=desk.user.metadata)).changes[0]
+    told = next(each.new_value for each in newest.fields if each.field == "milestones")
+    parts = {name for each in told.list_value.values for name in each.struct_value.fields}
+    shown = pb.Case.DESCRIPTOR.fields_by_name["milestones"].message_type.fields_by_name
+    assert {"kind", "state", "complete_time"} < parts <= set(shown)
+
+
 async def test_an_update_refuses_by_name_what_verbs_change(desk: Desk) -> None:
     case = await desk.create()
     assert await desk.cases.UpdateCase(pb.UpdateCaseRequest(case=case), metadata=desk.user.metadata) == case

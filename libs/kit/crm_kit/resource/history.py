@@ -1,6 +1,6 @@
 """Who changed which field of what from what to what. Written with the change itself, in the same statement."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing, Page, PageOf
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
+from crm_kit.resource.contract import FieldContract
 
 
 def record(
@@ -87,15 +88,27 @@ async def page(reader: Reader, noun: str, id: UUID, request: Any, tokens: PageTo
     return await HISTORY.page(reader, asked, tokens, resource_type=noun, resource_id=id)
 
 
-def change_to_pb(row: Record, shown: Collection[str]) -> change_pb2.Change:
-    """A change as the contract has it: of the fields that are shown."""
+def change_to_pb(row: Record, contract: Mapping[str, FieldContract]) -> change_pb2.Change:
+    """A change as the contract has it: of the fields that are shown, and of their parts."""
     change = change_pb2.Change(etag=etag_of(row["version"]), actor_id=str(row["actor_id"]), action=row["action"])
     change.change_time.FromDatetime(row["change_time"])
     for field in row["fields"]:
-        if field["field"] in shown:
+        if field["field"] in contract:
+            descriptor = contract[field["field"]].descriptor
             change.fields.add(
                 field=field["field"],
-                old_value=ParseDict(field["old"], Value()),
-                new_value=ParseDict(field["new"], Value()),
+                old_value=ParseDict(shown_of(field["old"], descriptor), Value()),
+                new_value=ParseDict(shown_of(field["new"], descriptor), Value()),
             )
     return change
+
+
+def shown_of(stored: Any, field: Any) -> Any:
+    """Of a value as the history keeps it what the contract's field shows: an entity may keep more within it."""
+    if isinstance(stored, list):
+        return [shown_of(each, field) for each in stored]
+    message = field.message_type
+    if not isinstance(stored, dict) or message.file.package == "google.protobuf" or message.GetOptions().map_entry:
+        return stored
+    parts = message.fields_by_name
+    return {name: shown_of(value, parts[name]) for name, value in stored.items() if name in parts}

@@ -123,7 +123,7 @@ class Resource(ReadableResource[Entity, Shown]):
     ) -> Response:
         """A page of the changes of a record that the reader has been found to see; an empty one where it has none."""
         page = await history.page(reader, self.noun, id, request, tokens)
-        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract.keys()) for row in page.rows]
+        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract) for row in page.rows]
         return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
