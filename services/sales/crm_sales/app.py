@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from crm_kit.accounts import accounts_from
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
@@ -9,6 +10,7 @@ from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
 from crm_sales.accounts.client import CustomerClient
+from crm_sales.accounts.tables import accounts
 from crm_sales.consumers import follow_events
 from crm_sales.credit.client import CreditClient
 from crm_sales.leads.protection import held_leads
@@ -36,16 +38,16 @@ def build(settings: SalesSettings) -> Service:
     service = Service("sales", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     customer_peer, scoring_peer = ServiceClient(settings.customer_address), ServiceClient(settings.scoring_address)
-    customer = CustomerClient(customer_peer)
+    customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
     reclaim = Reclaim(service.database, every_seconds=settings.reclaim_seconds)
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.wake),
-        LeadServicer(tokens, customer),
+        LeadServicer(tokens, known, customer),
         PipelineServicer(tokens),
-        OpportunityServicer(tokens, customer),
-        OrderServicer(tokens, customer, credit),
-        PaymentServicer(tokens, customer),
+        OpportunityServicer(tokens, known),
+        OrderServicer(tokens, known, credit),
+        PaymentServicer(tokens, known),
     ]
     service.resources = [LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
     follow_events(service.consumers, service.directory, wake=reclaim.wake)

@@ -3,19 +3,17 @@
 from datetime import timedelta
 from pathlib import Path
 
+from crm_kit.accounts import accounts_from, follow_accounts
 from crm_kit.background import Tenants
 from crm_kit.directory.projection import follow_directory
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
-from crm_kit.projections import Projection
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
-from crm_scoring.accounts.client import CustomerClient
-from crm_scoring.accounts.model import Account
 from crm_scoring.accounts.tables import accounts
-from crm_scoring.consumers import follow_accounts, follow_facts
+from crm_scoring.consumers import follow_facts
 from crm_scoring.credit.resource import CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
@@ -34,7 +32,7 @@ def build(settings: ScoringSettings) -> Service:
     service = Service("scoring", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     peer = ServiceClient(settings.customer_address)
-    known = Projection(accounts, Account, CustomerClient(peer).get_account)
+    known = accounts_from(peer, accounts)
     service.servicers = [
         ScoreServicer(tokens, known),
         CreditServicer(
@@ -46,7 +44,7 @@ def build(settings: ScoringSettings) -> Service:
     ]
     service.resources = [CREDIT_LIMITS]
     follow_directory(service.consumers, service.directory)
-    follow_accounts(service.consumers)
+    follow_accounts(service.consumers, accounts)
     follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)
     rescoring = Rescoring(Tenants(service.database, service.clock), scoring_rules(settings))
     service.jobs.append(rescoring.job.run)

@@ -1,21 +1,13 @@
 """What the scoring service does on the events of the others."""
 
-from typing import Any
 from uuid import UUID
 
-from crm.customer.v1 import accounts_pb2
-from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.sales.v1 import orders_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
-from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
-from crm_kit.events.payloads import events_carrying
-from crm_kit.projections import put_newest
 
-from crm_scoring.accounts.tables import accounts
-from crm_scoring.accounts.wire import account_from_pb
 from crm_scoring.credit.commands import add_payment, put_order
 from crm_scoring.credit.model import OrderState
 from crm_scoring.credit.wire import allocations, order_credit
@@ -25,16 +17,6 @@ from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
 CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
-
-
-def follow_accounts(consumers: Consumers) -> None:
-    """Subscribe to who accounts are and who owns them."""
-
-    def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
-        put_newest(work, accounts, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
-
-    for payload in events_carrying(customer, accounts_pb2.Account):
-        consumers.project(payload, account_changed)
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:

@@ -3,13 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+from crm_kit.accounts import accounts_from
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
-from crm_service_desk.accounts.client import CustomerClient
+from crm_service_desk.accounts.tables import accounts
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.calendars.servicer import CalendarServicer
 from crm_service_desk.cases.resource import CASES
@@ -34,7 +35,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
-        CaseServicer(tokens, CustomerClient(customer), reopen_window=window),
+        CaseServicer(tokens, accounts_from(customer, accounts), reopen_window=window),
     ]
     service.resources = [
         CALENDARS,

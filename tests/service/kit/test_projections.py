@@ -4,12 +4,12 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from crm_kit.accounts import Account
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from crm_kit.identity.access import Access, Actor, Scope
 from crm_kit.ids import new_id
 from crm_kit.projections import Projection, put_newest
-from crm_scoring.accounts.model import Account
 from crm_scoring.accounts.tables import accounts
 
 from tests.service.running import Running

@@ -23,7 +23,8 @@ from crm_kit.directory.projection import project_role, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
-from crm_sales.accounts.commands import project_account
+from crm_kit.projections import put_newest
+from crm_sales.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy import Text, bindparam, cast, select
@@ -91,14 +92,8 @@ async def known_account(sales: Running, tenant_id: UUID, owner: User | None = No
     """An account that the sales service has heard of."""
     id = new_id()
     async with sales.unit_of_work(tenant_id) as work:
-        project_account(
-            work,
-            id=id,
-            display_name="华信电力",
-            owner_id=owner.id if owner else None,
-            owner_team_id=owner.team_id if owner else None,
-            version=1,
-        )
+        owned = {"owner_id": owner.id if owner else None, "owner_team_id": owner.team_id if owner else None}
+        put_newest(work, accounts, {"id": id, "display_name": "华信电力", "version": 1} | owned)
     return str(id)
 
 

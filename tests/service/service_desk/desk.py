@@ -18,9 +18,9 @@ from crm.service_desk.v1.service_levels_pb2_grpc import ServiceLevelServiceStub
 from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
+from crm_kit.projections import put_newest
 from crm_kit.wire import timestamp
-from crm_service_desk.accounts.commands import put_account
-from crm_service_desk.accounts.model import Account
+from crm_service_desk.accounts.tables import accounts
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
@@ -144,11 +144,11 @@ class Desk:
 
     async def account(self, **fields: Any) -> UUID:
         """An account that the service desk knows already."""
-        values: dict[str, Any] = {"owner_id": None, "owner_team_id": None, "display_name": "华信电力", "version": 1}
-        account = Account(id=new_id(), **values | fields)
+        id = new_id()
+        known = {"owner_id": None, "owner_team_id": None, "display_name": "华信电力", "version": 1}
         async with self.running.unit_of_work(self.user.tenant_id) as work:
-            put_account(work, account)
-        return account.id
+            put_newest(work, accounts, {"id": id} | known | fields)
+        return id
 
     async def key_account(self) -> UUID:
         """An account that the scoring service has found to be KEY."""

@@ -9,11 +9,13 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.scoring.v1 import events_pb2 as scoring_events
 from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import cases_pb2
+from crm_kit.accounts import Account
 from crm_kit.directory.projection import project_role, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_service_desk.accounts.model import Account, ValueTier
-from crm_service_desk.accounts.queries import find_account, find_value_tier
+from crm_kit.projections import record_by_id
+from crm_service_desk.accounts.model import ValueTier
+from crm_service_desk.accounts.queries import find_value_tier
 from crm_service_desk.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -42,7 +44,8 @@ async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> Non
 
 async def known(desk: Desk, id: UUID) -> Account | None:
     async with desk.running.unit_of_work(desk.user.tenant_id) as work:
-        return await find_account(work, id)
+        row = await work.one(record_by_id(accounts), id=id)
+        return Account(**row) if row else None
 
 
 async def create_account(customer: Running, user: User, **fields: Any) -> accounts_pb2.Account:

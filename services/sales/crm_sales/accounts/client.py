@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
-from crm_kit.errors import AlreadyExists, NotFound, invalid_field
+from crm_kit.errors import AlreadyExists
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_text
 
@@ -20,14 +20,6 @@ class CustomerClient:
 
     def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
-
-    async def require_account(self, id: UUID, *, field: str) -> None:
-        """REFERENCE_NOT_FOUND when there is no such account for the caller."""
-        request = accounts_pb2.GetAccountRequest(id=str(id))
-        try:
-            await self._peer.call(ACCOUNTS + "GetAccount", request, accounts_pb2.Account)
-        except NotFound as error:
-            raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from error
 
     async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
         """The id of the account. With the same `key`, or for the same lead, it is created once."""

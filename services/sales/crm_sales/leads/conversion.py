@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
+from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import check_etag
@@ -47,7 +48,9 @@ class Wanted:
         check_amount(self.amount, field="amount")
 
 
-async def convert_lead(work: UnitOfWork, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = "") -> Lead:
+async def convert_lead(
+    work: UnitOfWork, accounts: Accounts, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = ""
+) -> Lead:
     """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
     lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
@@ -58,7 +61,7 @@ async def convert_lead(work: UnitOfWork, customer: CustomerClient, id: UUID, wan
     await work.release()
     lead = await start(work, id)
     if lead.next_step is ConversionStep.ACCOUNT:
-        account_id = await asked(work, id, partial(account_of, customer, lead, wanted))
+        account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted))
         lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if lead.next_step is ConversionStep.CONTACT:
         contact_id = await asked(work, id, partial(contact_of, customer, lead))
@@ -66,10 +69,13 @@ async def convert_lead(work: UnitOfWork, customer: CustomerClient, id: UUID, wan
     return await finish(work, id, wanted, pipeline.id)
 
 
-async def account_of(customer: CustomerClient, lead: Lead, wanted: Wanted) -> UUID:
+async def account_of(
+    work: UnitOfWork, accounts: Accounts, customer: CustomerClient, lead: Lead, wanted: Wanted
+) -> UUID:
     """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
     if wanted.account_id is not None:
-        await customer.require_account(wanted.account_id, field="account_id")
+        await require_account(work, accounts, wanted.account_id, field="account_id")
+        await work.release()
         return wanted.account_id
     is_organization = lead.company_name is not None
     account = NewAccount(

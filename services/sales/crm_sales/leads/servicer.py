@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from crm.sales.v1 import leads_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.money import Money
 from crm_kit.paging import PageTokens
@@ -23,8 +24,9 @@ from crm_sales.pools.queries import get_pool
 class LeadServicer:
     contract = pb.DESCRIPTOR.services_by_name["LeadService"]
 
-    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts, customer: CustomerClient) -> None:
         self._tokens = tokens
+        self._accounts = accounts
         self._customer = customer
 
     async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
@@ -78,7 +80,7 @@ class LeadServicer:
             amount=value_in(request, "amount", Money) if request.HasField("amount") else NOTHING,
             pipeline_id=id_from(request.pipeline_id),
         )
-        lead = await convert_lead(work, self._customer, UUID(request.id), wanted, etag=request.etag)
+        lead = await convert_lead(work, self._accounts, self._customer, UUID(request.id), wanted, etag=request.etag)
         return LEADS.message(work, lead)
 
     async def ExplainProtection(self, request: pb.ExplainProtectionRequest, reader: Reader) -> pb.Protection:

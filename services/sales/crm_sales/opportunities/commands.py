@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
+from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import owned_by, require_users
@@ -12,8 +13,6 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
-from crm_sales.accounts.client import CustomerClient
-from crm_sales.accounts.commands import require_account
 from crm_sales.opportunities.model import Opportunity, stage_change
 from crm_sales.opportunities.queries import outdated_opportunities
 from crm_sales.opportunities.resource import OPPORTUNITIES
@@ -27,9 +26,9 @@ from crm_sales.pipelines.resource import PIPELINES
 BATCH = 200
 
 
-async def create_opportunity(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Opportunity:
+async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Opportunity:
     """Create an opportunity; the caller becomes its owner unless one is named."""
-    await require_account(work, customer, values["account_id"], field="opportunity.account_id")
+    await require_account(work, accounts, values["account_id"], field="opportunity.account_id")
     pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
     values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
     await require_team(work, values)

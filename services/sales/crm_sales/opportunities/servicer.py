@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from crm.sales.v1 import opportunities_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import build
 
-from crm_sales.accounts.client import CustomerClient
 from crm_sales.opportunities import commands
 from crm_sales.opportunities.queries import STAGE_CHANGES, stage_change_from
 from crm_sales.opportunities.resource import OPPORTUNITIES
@@ -17,13 +17,13 @@ from crm_sales.opportunities.resource import OPPORTUNITIES
 class OpportunityServicer:
     contract = pb.DESCRIPTOR.services_by_name["OpportunityService"]
 
-    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts) -> None:
         self._tokens = tokens
-        self._customer = customer
+        self._accounts = accounts
 
     async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         values = OPPORTUNITIES.values_of(request.opportunity)
-        return OPPORTUNITIES.message(work, await commands.create_opportunity(work, self._customer, values))
+        return OPPORTUNITIES.message(work, await commands.create_opportunity(work, self._accounts, values))
 
     async def GetOpportunity(self, request: pb.GetOpportunityRequest, reader: Reader) -> pb.Opportunity:
         return await OPPORTUNITIES.read(reader, request.id)

@@ -4,32 +4,29 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
+from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
 from crm_kit.money import Money
 
-from crm_sales.accounts.client import CustomerClient
-from crm_sales.accounts.commands import require_account
 from crm_sales.credit.client import CreditClient
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.orders.model import HoldReason, Order, hold_reasons
 from crm_sales.orders.resource import ORDERS
 
 
-async def create_order(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Order:
+async def create_order(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Order:
     """Draft an order for an account, or for the account of an opportunity."""
-    values["account_id"] = await buyer(work, customer, values.get("account_id"), values["opportunity_id"])
+    values["account_id"] = await buyer(work, accounts, values.get("account_id"), values["opportunity_id"])
     values |= await owned_by(work, values.get("owner_id"), field="order.owner_id")
     nothing_paid = Money.zero(values["currency_code"])
     order = Order(id=new_id(), paid_amount=nothing_paid, create_time=work.now, update_time=work.now, **values)
     return ORDERS.create(work, order)
 
 
-async def buyer(
-    work: UnitOfWork, customer: CustomerClient, account_id: UUID | None, opportunity_id: UUID | None
-) -> UUID:
+async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, opportunity_id: UUID | None) -> UUID:
     """The account that buys: the opportunity's, or the one named if it exists for the caller."""
     if opportunity_id is not None:
         scope = work.actor.access.scope("opportunities.read")
@@ -42,7 +39,7 @@ async def buyer(
         return of_opportunity
     if account_id is None:
         raise invalid_field("order.account_id", "required", "name an account or an opportunity")
-    await require_account(work, customer, account_id, field="order.account_id")
+    await require_account(work, accounts, account_id, field="order.account_id")
     return account_id
 
 

@@ -1,10 +1,10 @@
 """OrderService: from message to command or query and back, nothing else."""
 
 from crm.sales.v1 import orders_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
-from crm_sales.accounts.client import CustomerClient
 from crm_sales.credit.client import CreditClient
 from crm_sales.orders import commands
 from crm_sales.orders.resource import ORDERS
@@ -13,14 +13,14 @@ from crm_sales.orders.resource import ORDERS
 class OrderServicer:
     contract = pb.DESCRIPTOR.services_by_name["OrderService"]
 
-    def __init__(self, tokens: PageTokens, customer: CustomerClient, credit: CreditClient) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts, credit: CreditClient) -> None:
         self._tokens = tokens
-        self._customer = customer
+        self._accounts = accounts
         self._credit = credit
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, work: UnitOfWork) -> pb.Order:
         values = ORDERS.values_of(request.order)
-        return ORDERS.message(work, await commands.create_order(work, self._customer, values))
+        return ORDERS.message(work, await commands.create_order(work, self._accounts, values))
 
     async def GetOrder(self, request: pb.GetOrderRequest, reader: Reader) -> pb.Order:
         return await ORDERS.read(reader, request.id)

@@ -3,13 +3,12 @@
 from typing import Any
 from uuid import UUID
 
+from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
 from crm_kit.money import Money, check_minor_unit, total
 
-from crm_sales.accounts.client import CustomerClient
-from crm_sales.accounts.commands import require_account
 from crm_sales.orders.commands import pay_order
 from crm_sales.orders.model import Order
 from crm_sales.orders.queries import open_orders
@@ -19,12 +18,12 @@ from crm_sales.payments.model import Payment, PaymentAllocation
 from crm_sales.payments.resource import PAYMENTS
 
 
-async def record_payment(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Payment:
+async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Payment:
     """Record money that came in and allocate it to what is open, the oldest due date first."""
     amount: Money = values["amount"]
     check_minor_unit(amount, field="payment.amount")
     paying, named = values.get("account_id"), values["order_id"]
-    account_id, payable = await payer(work, customer, paying, named, amount.currency_code)
+    account_id, payable = await payer(work, accounts, paying, named, amount.currency_code)
     id = new_id()
     shares = allocate(amount, payable)
     payment = Payment(
@@ -41,7 +40,7 @@ async def record_payment(work: UnitOfWork, customer: CustomerClient, values: dic
 
 
 async def payer(
-    work: UnitOfWork, customer: CustomerClient, account_id: UUID | None, order_id: UUID | None, currency_code: str
+    work: UnitOfWork, accounts: Accounts, account_id: UUID | None, order_id: UUID | None, currency_code: str
 ) -> tuple[UUID, list[Order]]:
     """The account that pays, and its orders that can be paid: the one named, or all that are open."""
     if order_id is not None:
@@ -49,7 +48,7 @@ async def payer(
         return order.account_id, [order]
     if account_id is None:
         raise invalid_field("payment.account_id", "required", "name an account or an order")
-    await require_account(work, customer, account_id, field="payment.account_id")
+    await require_account(work, accounts, account_id, field="payment.account_id")
     return account_id, await open_orders(work, account_id, currency_code)
 
 

@@ -1,10 +1,10 @@
 """PaymentService: from message to command or query and back, nothing else."""
 
 from crm.sales.v1 import payments_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
-from crm_sales.accounts.client import CustomerClient
 from crm_sales.payments.commands import record_payment
 from crm_sales.payments.resource import PAYMENTS
 
@@ -12,13 +12,13 @@ from crm_sales.payments.resource import PAYMENTS
 class PaymentServicer:
     contract = pb.DESCRIPTOR.services_by_name["PaymentService"]
 
-    def __init__(self, tokens: PageTokens, customer: CustomerClient) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts) -> None:
         self._tokens = tokens
-        self._customer = customer
+        self._accounts = accounts
 
     async def RecordPayment(self, request: pb.RecordPaymentRequest, work: UnitOfWork) -> pb.Payment:
         values = PAYMENTS.values_of(request.payment)
-        return PAYMENTS.message(work, await record_payment(work, self._customer, values))
+        return PAYMENTS.message(work, await record_payment(work, self._accounts, values))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, reader: Reader) -> pb.Payment:
         return await PAYMENTS.read(reader, request.id)

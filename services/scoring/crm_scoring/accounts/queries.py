@@ -2,13 +2,9 @@
 
 from uuid import UUID
 
+from crm_kit.accounts import Account, Accounts
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.projections import Projection
-
-from crm_scoring.accounts.model import Account
-
-Accounts = Projection[Account]
 
 
 async def get_account(reader: Reader, accounts: Accounts, id: UUID) -> Account:

@@ -4,11 +4,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.wire import id_from
 
-from crm_scoring.accounts.queries import Accounts, get_account
+from crm_scoring.accounts.queries import get_account
 from crm_scoring.credit import commands
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditRules

@@ -4,10 +4,11 @@ from dataclasses import replace
 from uuid import UUID
 
 from crm.scoring.v1 import scores_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader
 from crm_kit.paging import PageTokens
 
-from crm_scoring.accounts.queries import Accounts, get_account
+from crm_scoring.accounts.queries import get_account
 from crm_scoring.scores.queries import LISTING, get_scores, scores_from
 from crm_scoring.scores.wire import scores_to_pb
 

@@ -2,17 +2,11 @@
 
 from uuid import UUID
 
-from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.projections import put_newest
 
-from crm_service_desk.accounts.model import Account, ValueTier
-from crm_service_desk.accounts.tables import account_tiers, accounts
-
-
-def put_account(work: UnitOfWork, account: Account) -> None:
-    """Gather what is known of an account now; an older version changes nothing."""
-    put_newest(work, accounts, row_of(account))
+from crm_service_desk.accounts.model import ValueTier
+from crm_service_desk.accounts.tables import account_tiers
 
 
 def put_value_tier(work: UnitOfWork, account_id: UUID, value_tier: ValueTier | None, *, version: int) -> None:

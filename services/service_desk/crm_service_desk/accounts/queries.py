@@ -5,20 +5,10 @@ from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import Scope, visible
 from sqlalchemy import Select, bindparam, select
 
-from crm_service_desk.accounts.model import Account, ValueTier
-from crm_service_desk.accounts.tables import account_tiers, accounts
-
-COLUMNS = [column for column in accounts.c if column.name != "tenant_id"]
-
-
-@statement
-def account_by_id(scope: Scope) -> Select[Any]:
-    return select(*COLUMNS).where(
-        accounts.c.tenant_id == bindparam("tenant_id"), accounts.c.id == bindparam("id"), visible(accounts, scope)
-    )
+from crm_service_desk.accounts.model import ValueTier
+from crm_service_desk.accounts.tables import account_tiers
 
 
 @statement
@@ -26,12 +16,6 @@ def tier_of_account() -> Select[Any]:
     return select(account_tiers.c.value_tier).where(
         account_tiers.c.tenant_id == bindparam("tenant_id"), account_tiers.c.id == bindparam("id")
     )
-
-
-async def find_account(reader: Reader, id: UUID, *, scope: Scope = Scope.ALL) -> Account | None:
-    """The account, if its event has come here already and it is in the scope."""
-    row = await reader.one(account_by_id(scope), id=id)
-    return None if row is None else Account(**row)
 
 
 async def find_value_tier(reader: Reader, account_id: UUID) -> ValueTier | None:

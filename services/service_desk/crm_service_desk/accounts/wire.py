@@ -1,22 +1,8 @@
-"""Accounts out of the messages of the customer and the scoring service."""
+"""What an account is worth out of the messages of the scoring service."""
 
-from uuid import UUID
-
-from crm.customer.v1 import accounts_pb2
 from crm.scoring.v1 import scores_pb2
-from crm_kit.wire import id_from
 
-from crm_service_desk.accounts.model import Account, ValueTier
-
-
-def account_from(message: accounts_pb2.Account, *, version: int) -> Account:
-    return Account(
-        id=UUID(message.id),
-        display_name=message.display_name,
-        owner_id=id_from(message.owner_id),
-        owner_team_id=id_from(message.owner_team_id),
-        version=version,
-    )
+from crm_service_desk.accounts.model import ValueTier
 
 
 def value_tier_from(tier: "scores_pb2.ValueTierScore.Tier.ValueType") -> ValueTier | None:

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from crm.service_desk.v1 import events_pb2 as events
+from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
-from crm_service_desk.accounts.client import CustomerClient
 from crm_service_desk.accounts.queries import find_value_tier
 from crm_service_desk.calendars.model import default_calendar_id
 from crm_service_desk.calendars.resource import CALENDARS
@@ -38,10 +38,10 @@ class Act(Protocol):
     def __call__(self, case: Case, /, *, now: datetime, actor_id: UUID) -> CaseMove: ...
 
 
-async def create_case(work: UnitOfWork, customer: CustomerClient, values: dict[str, Any]) -> Case:
+async def create_case(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Case:
     """Create a case from the values of its fields; its clocks start now."""
     if values["account_id"]:
-        await customer.require_account(work, values["account_id"], field="case.account_id")
+        await require_account(work, accounts, values["account_id"], field="case.account_id")
     draft = await drafted(work, values)
     level = await level_for(work, draft)
     draft = replace(on_level(work, draft, level), first_policy=policy_of(level))
@@ -68,10 +68,10 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
     return replace(case, priority=priority_of(case.impact, case.urgency))
 
 
-async def update_case(work: UnitOfWork, customer: CustomerClient, before: Case, values: dict[str, Any]) -> Case:
+async def update_case(work: UnitOfWork, accounts: Accounts, before: Case, values: dict[str, Any]) -> Case:
     """Change some fields of a case; what decides its service level may change what is promised."""
     if values.get("account_id"):
-        await customer.require_account(work, values["account_id"], field="case.account_id")
+        await require_account(work, accounts, values["account_id"], field="case.account_id")
     after = before.update(values)
     if not after.may_change_level(before):
         return await save_move(work, before, CaseMove(after), events.CaseUpdated)

@@ -4,13 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from crm.service_desk.v1 import cases_pb2 as pb
+from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import build, value_in
 from crm_kit.wire import id_from, time_from
 
-from crm_service_desk.accounts.client import CustomerClient
 from crm_service_desk.cases import commands
 from crm_service_desk.cases.explaining import explain
 from crm_service_desk.cases.model import Medium
@@ -21,14 +21,14 @@ from crm_service_desk.cases.resource import CASES
 class CaseServicer:
     contract = pb.DESCRIPTOR.services_by_name["CaseService"]
 
-    def __init__(self, tokens: PageTokens, customer: CustomerClient, *, reopen_window: timedelta) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts, *, reopen_window: timedelta) -> None:
         self._tokens = tokens
-        self._customer = customer
+        self._accounts = accounts
         self._reopen_window = reopen_window
 
     async def CreateCase(self, request: pb.CreateCaseRequest, work: UnitOfWork) -> pb.Case:
         values = CASES.values_of(request.case)
-        return CASES.message(work, await commands.create_case(work, self._customer, values))
+        return CASES.message(work, await commands.create_case(work, self._accounts, values))
 
     async def GetCase(self, request: pb.GetCaseRequest, reader: Reader) -> pb.Case:
         return await CASES.read(reader, request.id)
@@ -38,7 +38,7 @@ class CaseServicer:
 
     async def UpdateCase(self, request: pb.UpdateCaseRequest, work: UnitOfWork) -> pb.Case:
         before, values = await CASES.to_update(work, request)
-        return CASES.message(work, await commands.update_case(work, self._customer, before, values))
+        return CASES.message(work, await commands.update_case(work, self._accounts, before, values))
 
     async def AssignCase(self, request: pb.AssignCaseRequest, work: UnitOfWork) -> pb.Case:
         before = await CASES.target(work, request)

@@ -62,6 +62,8 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )
+    op.create_index("accounts_owner_index", "accounts", ["tenant_id", "owner_id"], unique=False)
+    op.create_index("accounts_owner_team_index", "accounts", ["tenant_id", "owner_team_id"], unique=False)
     op.create_table(
         "changes",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),

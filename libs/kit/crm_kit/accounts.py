@@ -1,0 +1,91 @@
+"""Accounts as the other services know them from the customer service: what they are called, and whose they are."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from crm.customer.v1 import accounts_pb2 as pb
+from crm.customer.v1 import events_pb2 as events
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid
+
+from crm_kit.database.connections import row_of
+from crm_kit.database.tables import tenant_table
+from crm_kit.database.work import UnitOfWork
+from crm_kit.etags import version_of
+from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
+from crm_kit.projections import Projection, put_newest
+from crm_kit.rpc.clients import ServiceClient
+from crm_kit.wire import id_from
+
+GET_ACCOUNT = "/crm.customer.v1.AccountService/GetAccount"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is kept of an account; `version` is that of the customer service."""
+
+    id: UUID
+    display_name: str
+    owner_id: UUID | None
+    owner_team_id: UUID | None
+    version: int
+
+
+Accounts = Projection[Account]
+
+
+def accounts_table(metadata: MetaData) -> Table:
+    """The table of a service's accounts."""
+    table = tenant_table(
+        "accounts",
+        metadata,
+        Column("id", Uuid, nullable=False),
+        Column("display_name", Text, nullable=False),
+        Column("owner_id", Uuid),
+        Column("owner_team_id", Uuid),
+        # Of the event that said so; an older one changes nothing.
+        Column("version", Integer, nullable=False),
+    )
+    Index("accounts_owner_index", table.c.tenant_id, table.c.owner_id)
+    Index("accounts_owner_team_index", table.c.tenant_id, table.c.owner_team_id)
+    return table
+
+
+def accounts_from(customer: ServiceClient, table: Table) -> Accounts:
+    """Accounts of the table, and of the customer service those whose event has not come yet."""
+
+    async def fetch(id: UUID) -> Account:
+        found = await customer.call(GET_ACCOUNT, pb.GetAccountRequest(id=str(id)), pb.Account)
+        return account_from_pb(found, version=version_of(found.etag) or 0)
+
+    return Projection(table, Account, fetch)
+
+
+def follow_accounts(consumers: Consumers, table: Table) -> None:
+    """Subscribe to every event that tells of an account."""
+
+    def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
+        put_newest(work, table, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
+
+    for payload in events_carrying(events, pb.Account):
+        consumers.project(payload, account_changed)
+
+
+async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:
+    """The account that a field of a request names; REFERENCE_NOT_FOUND unless the caller sees such an account.
+
+    Call it before anything is gathered: while the customer service is asked, no connection is held.
+    """
+    return await accounts.require(work, id, field=field, scope=work.actor.access.scope("accounts.read"))
+
+
+def account_from_pb(account: pb.Account, *, version: int) -> Account:
+    """What is kept of the customer service's message."""
+    return Account(
+        id=UUID(account.id),
+        display_name=account.display_name,
+        owner_id=id_from(account.owner_id),
+        owner_team_id=id_from(account.owner_team_id),
+        version=version,
+    )
