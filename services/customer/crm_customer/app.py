@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from crm_kit.background import Tenants
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
@@ -55,7 +56,7 @@ def build(settings: CustomerSettings) -> Service:
         RoleServicer(tokens, service.directory),
         TokenServicer(issuer),
     ]
-    service.jobs.append(RoleRenewal(service.database, service.clock, service.directory).run)
+    service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
     # Twice: a long import does not keep the short ones waiting.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from crm_kit.accounts import accounts_from
+from crm_kit.background import Tenants
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
@@ -40,9 +41,9 @@ def build(settings: SalesSettings) -> Service:
     customer_peer, scoring_peer = ServiceClient(settings.customer_address), ServiceClient(settings.scoring_address)
     customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
-    reclaim = Reclaim(service.database, every_seconds=settings.reclaim_seconds)
+    reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)
     service.servicers = [
-        PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.wake),
+        PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer),
         PipelineServicer(tokens),
         OpportunityServicer(tokens, known),
@@ -50,8 +51,8 @@ def build(settings: SalesSettings) -> Service:
         PaymentServicer(tokens, known),
     ]
     service.resources = [LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
-    follow_events(service.consumers, service.directory, wake=reclaim.wake)
-    service.jobs = [reclaim.run]
+    follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
+    service.jobs = [reclaim.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service
 

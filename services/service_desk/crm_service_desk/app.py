@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.accounts import accounts_from
+from crm_kit.background import Tenants
 from crm_kit.identity.tokens import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
@@ -30,7 +31,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     customer = ServiceClient(settings.customer_address)
-    timers = Timers(service.database)
+    timers = Timers(Tenants(service.database, service.clock))
     window = timedelta(days=settings.reopen_days)
     service.servicers = [
         CalendarServicer(tokens),
@@ -42,8 +43,8 @@ def build(settings: ServiceDeskSettings) -> Service:
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, now: case.require_reopenable(now=now, window=window)),
     ]
-    follow_events(service.consumers, service.directory, wake=timers.wake)
-    service.jobs.append(timers.run)
+    follow_events(service.consumers, service.directory, wake=timers.job.wake)
+    service.jobs.append(timers.job.run)
     service.closers.append(customer.close)
     return service
 

@@ -16,6 +16,7 @@ from crm_customer.directory.roles.built_in import BUILT_IN
 from crm_customer.directory.roles.model import granted
 from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.roles.renewal import RoleRenewal
+from crm_kit.background import Tenants
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -222,7 +223,7 @@ async def test_a_release_brings_its_roles_to_tenants_that_are_there(customer: Ru
     old = present["ANALYST"]
     async with customer.unit_of_work(company.tenant_id) as work:
         commands.renew_role(work, old, granted({"accounts.read": "OWN"}))
-    renewal = RoleRenewal(service.database, service.clock, service.directory)
+    renewal = RoleRenewal(Tenants(service.database, service.clock), service.directory)
     assert await renewal.renew_all() == 1
     renewed = await get_built_in_roles(company.eyes)
     assert renewed["ANALYST"].grants == old.grants

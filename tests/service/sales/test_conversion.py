@@ -13,6 +13,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.sales.v1 import leads_pb2 as pb
 from crm.sales.v1 import opportunities_pb2
+from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
@@ -274,7 +275,7 @@ async def test_a_conversion_that_nobody_goes_on_with_is_given_up_and_the_lead_pr
     stopped = await api.leads.GetLead(get, metadata=seller.metadata)
     assert (stopped.account_id != "", stopped.HasField("safe_until_time")) == (True, False)
     # Only the runs of this test see the time as passed.
-    run = Reclaim(sales.service.database, every_seconds=3600)
+    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
     now = system_now()
     await run.reclaim(seller.tenant_id, now + timedelta(minutes=50))
     assert await api.leads.GetLead(get, metadata=seller.metadata) == stopped

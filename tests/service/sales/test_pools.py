@@ -13,6 +13,7 @@ from crm.customer.v1.events_pb2 import TenantClockAdvanced
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
+from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_tenant
@@ -251,7 +252,8 @@ async def test_two_runs_at_once_move_each_lead_once_and_one_bad_row_stops_neithe
     )
     async with sales.unit_of_work(user.tenant_id) as work:
         work.execute(spoil, id=UUID(bad.id))
-    runs = [Reclaim(sales.service.database, every_seconds=3600) for _ in range(2)]
+    tenants = Tenants(sales.service.database, sales.service.clock)
+    runs = [Reclaim(tenants, every_seconds=3600) for _ in range(2)]
     later = system_now() + timedelta(days=8)
     moved = await asyncio.gather(*(run.reclaim(user.tenant_id, later) for run in runs))
     assert sum(moved) == len(held)
@@ -266,10 +268,10 @@ async def test_a_moved_clock_wakes_the_run_at_once(
 ) -> None:
     user, tenant = sandbox_user, sandbox_user.tenant_id
     lead = await create(by=user)
-    run = cast("MethodType", sales.service.jobs[0]).__self__
-    assert isinstance(run, Reclaim)
-    usual, run._every_seconds = run._every_seconds, 3600
-    run.wake()
+    job = cast("MethodType", sales.service.jobs[0]).__self__
+    assert isinstance(job, PeriodicJob)
+    usual, job._every_seconds = job._every_seconds, 3600
+    job.wake()
     try:
         moved = tenants_pb2.Tenant(id=str(tenant), slug=f"t{tenant.hex[-12:]}", sandbox=True, active=True)
         moved.clock_offset.FromTimedelta(timedelta(days=8))
@@ -277,5 +279,5 @@ async def test_a_moved_clock_wakes_the_run_at_once(
             emit(work, TenantClockAdvanced(tenant=moved), aggregate_type="tenant", id=tenant, version=2)
         await eventually(lambda: in_pool(api, user, lead.id))
     finally:
-        run._every_seconds = usual
-        run.wake()
+        job._every_seconds = usual
+        job.wake()

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from crm.service_desk.v1 import calendars_pb2, cases_pb2, events_pb2, service_levels_pb2
+from crm_kit.background import Tenants
 from crm_service_desk.cases.timers import Timers
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -46,12 +47,17 @@ async def test_a_warning_comes_at_three_quarters_and_the_breach_at_the_end(desk:
     assert await desk.versions(case.id) == list(enumerate(names, 1))
 
 
+def timers_of(desk: Desk) -> Timers:
+    """Timers of one more process."""
+    return Timers(Tenants(desk.running.service.database, desk.running.service.clock))
+
+
 async def test_each_fires_once_although_many_look_at_once(desk: Desk) -> None:
     await desk.promise(first_response=60, resolution=60)
     for _ in range(3):
         await desk.create()
     await desk.advance(61 * MINUTE)
-    lookers = [Timers(desk.running.service.database) for _ in range(4)]
+    lookers = [timers_of(desk) for _ in range(4)]
     await asyncio.gather(*(looker.fire_due() for looker in lookers))
 
     async def all_told() -> bool:
@@ -139,7 +145,7 @@ async def test_what_was_breached_is_not_breached_twice(desk: Desk) -> None:
     await desk.do("ResolveCase", case, resolution="new fuse")
     await desk.do("ReopenCase", case, cause="dark again")
     await desk.advance(100 * MINUTE)
-    await Timers(desk.running.service.database).fire_due()
+    await timers_of(desk).fire_due()
     assert await breached(desk) == [RESOLUTION]
     assert state_of(await desk.get(case), "RESOLUTION") == "MISSED"
 

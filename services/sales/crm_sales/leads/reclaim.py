@@ -4,8 +4,6 @@ Due leads are found by the time stored with them. Whether one goes is decided by
 now, and it goes by a statement that fails if the lead has changed since: two processes never move it twice.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,14 +12,11 @@ from uuid import UUID
 
 import structlog
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.clock import Now, system_now
-from crm_kit.database.connections import ALL_TENANTS, Database, Record
+from crm_kit.background import PeriodicJob, Tenant, Tenants, each
+from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict, NotFound, Unavailable
-from crm_kit.identity.access import Scope, service_actor
-from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Integer, Select, bindparam, column, func, select, update
+from crm_kit.database.work import UnitOfWork
+from sqlalchemy import DateTime, Integer, bindparam, column, func, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -38,11 +33,6 @@ log = structlog.get_logger()
 BATCH = 200
 # A conversion that nobody has gone on with for so long is given up.
 CONVERSION_LASTS = timedelta(hours=1)
-
-
-@statement
-def active_tenants() -> Select[Any]:
-    return select(access_tenants.c.tenant_id, access_tenants.c.clock_offset).where(access_tenants.c.active)
 
 
 @statement
@@ -69,48 +59,24 @@ def set_safe_until() -> Any:
 
 
 class Reclaim:
-    """Runs for the life of the process; `wake` makes it look at once."""
+    """Reclaims in all tenants, now and then and when a clock was moved or a rule changed; see `job`."""
 
-    def __init__(self, database: Database, *, every_seconds: float, now: Now = system_now) -> None:
-        self._database = database
-        self._every_seconds = every_seconds
-        self._now = now
-        self._woken = asyncio.Event()
+    def __init__(self, tenants: Tenants, *, every_seconds: float) -> None:
+        self._tenants = tenants
+        # Without a lease: leads are moved by statements that only the first can make.
+        self.job = PeriodicJob("reclaim", self._reclaim_all, every_seconds=every_seconds)
 
-    def wake(self) -> None:
-        """A clock was moved or a rule changed: look now."""
-        self._woken.set()
+    async def _reclaim_all(self) -> bool:
+        async def reclaim(tenant: Tenant) -> int:
+            return await self.reclaim(tenant.id, tenant.now)
 
-    async def run(self) -> None:
-        """Reclaim until cancelled; failures are logged, and tried again with the next run."""
-        while True:
-            self._woken.clear()
-            try:
-                await self.once()
-            except Unavailable:
-                log.warning("reclaim.waiting")
-            except Exception:
-                log.exception("reclaim.failed")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._every_seconds)
-
-    async def once(self) -> None:
-        """One run over all tenants."""
-        for row in await self._database.all(ALL_TENANTS, active_tenants(), {}):
-            try:
-                await self.reclaim(row["tenant_id"], self._now() + row["clock_offset"])
-            except Conflict:
-                # Somebody was quicker, and the next run sees what they did.
-                continue
-            except Unavailable:
-                raise
-            except Exception:
-                # Whatever is wrong with this tenant, the others go on.
-                log.exception("reclaim.tenant_failed", tenant_id=str(row["tenant_id"]))
+        active = [tenant for tenant in await self._tenants.known() if tenant.active]
+        await each(active, reclaim, name="reclaim")
+        return False
 
     async def reclaim(self, tenant_id: UUID, now: datetime) -> int:
         """Take back what one tenant's pool has to; how many leads moved."""
-        async with self._unit(tenant_id, now) as work:
+        async with self._tenants.unit(tenant_id, now) as work:
             pool = await find_pool(work)
         if pool is None:
             return 0
@@ -119,10 +85,9 @@ class Reclaim:
         moved = 0
         position: dict[str, Any] = {"after_time": now - timedelta(days=36_500), "after_id": UUID(int=0)}
         while True:
-            async with self._unit(tenant_id, now) as work:
+            async with self._tenants.unit(tenant_id, now) as work:
                 rows = await work.all(due_leads(), end_time=now, batch=BATCH, **position)
-            for row in rows:
-                moved += await self._each(tenant_id, row["id"], now, reclaim_lead)
+            moved += await self._each(tenant_id, rows, now, reclaim_lead)
             if len(rows) < BATCH:
                 return moved
             # On from the last one, whether it moved or not: a bad row holds up nothing behind it.
@@ -130,33 +95,30 @@ class Reclaim:
 
     async def _end_conversions(self, tenant_id: UUID, now: datetime) -> None:
         """Give up conversions that nobody has gone on with."""
-        async with self._unit(tenant_id, now) as work:
+        async with self._tenants.unit(tenant_id, now) as work:
             rows = await work.all(stale_conversions(), end_time=now - CONVERSION_LASTS)
-        for row in rows:
-            await self._each(tenant_id, row["id"], now, abandon_conversion)
+        await self._each(tenant_id, rows, now, abandon_conversion)
 
     async def _each(
-        self, tenant_id: UUID, id: UUID, now: datetime, do: Callable[[UnitOfWork, UUID], Awaitable[bool]]
-    ) -> bool:
-        """Do it with one lead; whether it moved."""
-        try:
-            async with self._unit(tenant_id, now) as work:
-                return await do(work, id)
-        except (Conflict, NotFound):
-            # Somebody did something with it just now: the next run sees what.
-            return False
-        except Unavailable:
-            raise
-        except Exception:
-            # Whatever is wrong with this one, the others go on.
-            log.exception("reclaim.lead_failed", lead_id=str(id))
-            return False
+        self,
+        tenant_id: UUID,
+        rows: Sequence[Record],
+        now: datetime,
+        move: Callable[[UnitOfWork, UUID], Awaitable[bool]],
+    ) -> int:
+        """Move each of the leads, in a transaction of its own; how many moved."""
+
+        async def one(id: UUID) -> bool:
+            async with self._tenants.unit(tenant_id, now) as work:
+                return await move(work, id)
+
+        return sum(await each([row["id"] for row in rows], one, name="reclaim"))
 
     async def _follow_rules(self, tenant_id: UUID, now: datetime, pool: Pool) -> None:
         """Give the leads that older rules dated the time that the present rules say."""
         after_id = UUID(int=0)
         while True:
-            async with self._unit(tenant_id, now) as work:
+            async with self._tenants.unit(tenant_id, now) as work:
                 rows = await work.all(
                     leads_of_older_rules(), rules_version=pool.version, after_id=after_id, batch=BATCH
                 )
@@ -165,14 +127,11 @@ class Reclaim:
                 return
             after_id = rows[-1]["id"]
 
-    def _unit(self, tenant_id: UUID, now: datetime) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
-        return unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
-
 
 async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
     """Take one lead back if nothing protects it by now; whether it moved."""
-    before = await LEADS.get(work, id)
-    if before.holder_id is None:
+    before = await LEADS.find(work, id)
+    if before is None or before.holder_id is None:
         return False
     pool = await get_pool(work)
     safe = await protection_of(work, before, pool)
@@ -186,9 +145,9 @@ async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
 
 async def abandon_conversion(work: UnitOfWork, id: UUID) -> bool:
     """End one conversion that nobody has gone on with; the lead stays where it is, with its protection again."""
-    before = await LEADS.get(work, id)
-    attempt = before.conversion_attempt_time
-    if attempt is not None and work.now >= attempt + CONVERSION_LASTS:
+    before = await LEADS.find(work, id)
+    attempt = before and before.conversion_attempt_time
+    if before and attempt and work.now >= attempt + CONVERSION_LASTS:
         after = await with_protection(work, before.abandon_conversion(), await get_pool(work))
         LEADS.save(work, before, after, events.LeadConversionAbandoned, reason="nobody went on with it")
     return False

@@ -4,21 +4,16 @@ A timer fires at most once, whatever restarts or runs twice: its row and its cas
 that only the first can meet.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
-from crm_kit.clock import Now, system_now
-from crm_kit.database.connections import ALL_TENANTS, Database, Record
+from crm_kit.background import PeriodicJob, Tenants, each
+from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.errors import Unavailable
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.database.work import UnitOfWork, retried
 from crm_kit.plumbing import access_tenants
 from sqlalchemy import DateTime, Select, and_, bindparam, delete, func, select, true
 from sqlalchemy.types import Interval
@@ -29,7 +24,6 @@ from crm_service_desk.cases.milestones import TimerLevel
 from crm_service_desk.cases.tables import OPEN_TO_RECOUNTS, cases, milestone_timers
 from crm_service_desk.service_levels.model import MilestoneKind
 
-log = structlog.get_logger()
 EVERY_SECONDS = 2.0
 BATCH = 500
 A_TENANTS_SHARE = 100
@@ -63,6 +57,7 @@ def due_timers() -> Select[Any]:
 
 @statement
 def asked_recounts() -> Select[Any]:
+    """Across tenants, so of the plumbing only."""
     table, tenant = calendar_recounts, access_tenants
     joined = table.join(tenant, tenant.c.tenant_id == table.c.tenant_id)
     return select(table.c.tenant_id, table.c.calendar_id, table.c.version, tenant.c.clock_offset).select_from(joined)
@@ -98,67 +93,47 @@ def end_recount() -> Any:
 
 
 class Timers:
-    """Runs for the life of the process; several processes may run it at once."""
+    """Fires and recounts in all tenants; several processes may do so at once. See `job`."""
 
-    def __init__(self, database: Database, now: Now = system_now) -> None:
-        self._database = database
-        self._now = now
-        self._woken = asyncio.Event()
+    def __init__(self, tenants: Tenants) -> None:
+        self._tenants = tenants
+        self.job = PeriodicJob("timers", self._look, every_seconds=EVERY_SECONDS)
 
-    def wake(self) -> None:
-        """Look now: a clock may have been moved."""
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Look every two seconds, and when woken; never ends."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.fire_due():
-                    pass
-                await self.recount_asked()
-            except Unavailable as error:
-                log.warning("timers.waiting", error=error.detail)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), EVERY_SECONDS)
+    async def _look(self) -> bool:
+        more = await self.fire_due()
+        await self.recount_asked()
+        return more
 
     async def fire_due(self) -> bool:
         """Fire what is due; True when there may be more."""
-        rows = await self._database.all(ALL_TENANTS, due_timers(), {"now": self._now()})
-        fired = 0
-        for row in rows:
-            timer = (MilestoneKind(row["kind"]), TimerLevel(row["level"]))
-            case_id: UUID = row["case_id"]
-            fired += await self._do(row, case_id, partial(fire, id=case_id, timer=timer))
+        rows = await self._tenants.database.all(ALL_TENANTS, due_timers(), {"now": self._tenants.now()})
+        fired = await each(rows, self._fire, name="timers")
         # Those that failed wait for the next look, or they would be tried without end.
-        return fired > 0 and len(rows) >= A_TENANTS_SHARE
+        return bool(fired) and len(rows) >= A_TENANTS_SHARE
+
+    async def _fire(self, row: Record) -> None:
+        timer = (MilestoneKind(row["kind"]), TimerLevel(row["level"]))
+        await self._act(row, partial(fire, id=row["case_id"], timer=timer))
 
     async def recount_asked(self) -> None:
         """Count anew what runs by a calendar that has changed."""
-        for asked in await self._database.all(ALL_TENANTS, asked_recounts(), {}):
+        database = self._tenants.database
+        for asked in await database.all(ALL_TENANTS, asked_recounts(), {}):
             values = dict(asked) | {"settling": SETTLING}
-            outdated = await self._database.all(asked["tenant_id"], outdated_cases(), values)
-            for row in outdated:
-                case_id: UUID = row["id"]
-                await self._do(asked, case_id, partial(recount, id=case_id))
+            outdated = [row["id"] for row in await database.all(asked["tenant_id"], outdated_cases(), values)]
+            await each(outdated, partial(self._recount, asked), name="timers")
             if not outdated:
-                await self._database.all(asked["tenant_id"], end_recount(), values)
+                await database.all(asked["tenant_id"], end_recount(), values)
 
-    async def _do(self, tenant: Record, case_id: UUID, act: Callable[[UnitOfWork], Awaitable[None]]) -> bool:
-        """One transaction on one case as the service itself; a failure is logged and stops no other case."""
-        actor = service_actor(tenant["tenant_id"])
+    async def _recount(self, asked: Record, case_id: UUID) -> None:
+        await self._act(asked, partial(recount, id=case_id))
+
+    async def _act(self, tenant: Record, act: Callable[[UnitOfWork], Awaitable[None]]) -> None:
+        """One transaction on one case as the service itself, by the clock that it was found by."""
 
         async def attempt() -> None:
-            now = self._now() + tenant["clock_offset"]
-            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
+            now = self._tenants.now() + tenant["clock_offset"]
+            async with self._tenants.unit(tenant["tenant_id"], now) as work:
                 await act(work)
 
-        try:
-            await retried(attempt)
-        except Unavailable:
-            raise
-        except Exception:
-            # Whatever is wrong with one case must not keep the others from being looked at.
-            log.exception("timers.failed", case_id=str(case_id))
-            return False
-        return True
+        await retried(attempt)
