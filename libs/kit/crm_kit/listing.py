@@ -95,7 +95,8 @@ class Listing:
         size = page_size_of(asked.page_size)
         tree = self._tree(asked.filter)
         order = parse_order_by(asked.order_by, self.orders, self.default_order)
-        request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text)
+        of = tuple(f"{name}={value}" for name, value in sorted(binds.items()))
+        request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text, of)
         cursor = tokens.read(asked.page_token, request, order)
         position = cursor.position
         nulls = None if position is None else null_pattern(position)

@@ -11,13 +11,15 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
-from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 
 # Descriptors are of the C library or of Python, depending on the platform.
 _Descriptor = Any
 _FieldDescriptor = Any
 
 EVERYTHING = "*"
+MAX_PATHS = 1000
+MAX_PATH_LENGTH = 200
 # Sent along with an update to say which resource is meant, in which version; never changed by it.
 ADDRESSING = frozenset({"id", "etag"})
 
@@ -49,8 +51,13 @@ def check_mask(paths: Iterable[str], allowed: Collection[str], output_only: Coll
     """The paths to change, each once, in their order, without those that lie within another one of them.
 
     `*` stands for all of `allowed`; paths into output-only fields are dropped. A path may go on below an
-    allowed field (`address.city`). InvalidArgument names `update_mask`, each unknown path and what is known.
+    allowed field (`address.city`). InvalidArgument names `update_mask`, each unknown path and what is known; there are
+    at most 1,000 paths of at most 200 characters.
     """
+    paths = list(paths)
+    if len(paths) > MAX_PATHS or any(len(path) > MAX_PATH_LENGTH for path in paths):
+        limits = f"must have at most {MAX_PATHS} paths of at most {MAX_PATH_LENGTH} characters"
+        raise invalid_field("update_mask", "max_len", limits)
     expanded: dict[str, None] = {}
     for path in paths:
         expanded |= dict.fromkeys(allowed if path == EVERYTHING else [path])
@@ -83,7 +90,8 @@ def changes_of(
     parts = [path for path in paths if "." in path]
     source = _with_parts(sent, current, parts) if parts else sent
     heads = dict.fromkeys(_head(path) for path in paths)
-    return {head: _value(source if _is_part(head, parts) else sent, head) for head in heads}
+    in_part = {_head(path) for path in parts}
+    return {head: _value(source if head in in_part else sent, head) for head in heads}
 
 
 def _with_parts(sent: Message, current: Message | None, parts: list[str]) -> Message:
@@ -148,10 +156,6 @@ def _value(message: Message, name: str) -> Any:
 
 def _head(path: str) -> str:
     return path.partition(".")[0]
-
-
-def _is_part(head: str, parts: list[str]) -> bool:
-    return any(_head(part) == head for part in parts)
 
 
 def _parents(path: str) -> list[str]:

@@ -304,6 +304,8 @@ class ListRequest:
     tenant_id: UUID
     filter: str
     order_by: str
+    # What narrows the list besides the filter, for example the account whose contacts it has.
+    of: tuple[str, ...] = ()
 
 
 class PageTokens:
@@ -345,7 +347,7 @@ class PageTokens:
         return Cursor(position or None, backward=body[:1] == _DIRECTIONS[True])
 
     def _mac(self, request: ListRequest, body: bytes) -> bytes:
-        parts = (request.list_name, str(request.tenant_id), request.filter, request.order_by)
+        parts = (request.list_name, str(request.tenant_id), request.filter, request.order_by, *request.of)
         texts = [part.encode() for part in parts]
         message = b"".join(len(text).to_bytes(4, "big") + text for text in texts) + body
         return hmac.digest(self._key, message, hashlib.sha256)[:_MAC_BYTES]

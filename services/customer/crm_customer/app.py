@@ -18,8 +18,8 @@ from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
 from crm_customer.directory.tokens.servicer import TokenServicer
 from crm_customer.directory.tokens.signing_keys import SigningKeys, derived_key
+from crm_customer.directory.users.attempts import TRIED_USERS
 from crm_customer.directory.users.passwords import Passwords
-from crm_customer.directory.users.resource import USERS
 from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
@@ -47,7 +47,7 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, USERS, TEAMS, ROLES, IMPORTS]
+    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, TRIED_USERS, TEAMS, ROLES, IMPORTS]
     issuer = build_issuer(service, settings)
     service.servicers += [
         TenantServicer(service.directory),

@@ -14,9 +14,9 @@ from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.tables import accounts
 from crm_sales.consumers import follow_events
 from crm_sales.credit.client import CreditClient
+from crm_sales.leads.attempts import TRIED_LEADS
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
-from crm_sales.leads.resource import LEADS
 from crm_sales.leads.servicer import LeadServicer
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.servicer import OpportunityServicer
@@ -50,7 +50,7 @@ def build(settings: SalesSettings) -> Service:
         OrderServicer(tokens, known, credit),
         PaymentServicer(tokens, known),
     ]
-    service.resources = [LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.resources = [TRIED_LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]

@@ -41,7 +41,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     service.resources = [
         CALENDARS,
         SERVICE_LEVELS,
-        CASES.trying(ReopenCase=lambda case, now: case.require_reopenable(now=now, window=window)),
+        CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
     ]
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
     service.jobs.append(timers.job.run)

@@ -1,5 +1,6 @@
 """What every resource offers, through `crm.resource.v1`, on accounts."""
 
+import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,54 @@ async def test_a_collection_that_is_not_there_is_said(user: User, resources: "Re
         await resources.BatchGetRecords(request, metadata=user.metadata)
 
 
+async def test_an_id_in_two_spellings_is_one_record(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    account, absent = await new_account(customer, user), str(new_id()).upper()
+    request = generic.BatchGetRecordsRequest(collection="accounts", ids=[account.id, account.id.upper(), absent])
+    told = await resources.BatchGetRecords(request, metadata=user.metadata)
+    assert [account_of(each) for each in told.records] == [account]
+    assert list(told.missing_ids) == [absent]
+
+
+async def test_a_page_token_of_one_record_is_none_of_another(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub"
+) -> None:
+    one, other = [
+        await accounts.ArchiveAccount(
+            pb.ArchiveAccountRequest(id=(await new_account(customer, user)).id), metadata=user.metadata
+        )
+        for _ in range(2)
+    ]
+    first = pb.ListAccountChangesRequest(id=one.id, page_size=1)
+    token = (await accounts.ListAccountChanges(first, metadata=user.metadata)).next_page_token
+    assert token
+    with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
+        request = pb.ListAccountChangesRequest(id=other.id, page_size=1, page_token=token)
+        await accounts.ListAccountChanges(request, metadata=user.metadata)
+
+
 # --- counts and sums
+
+
+async def test_a_count_is_of_what_the_list_would_show(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    for industry in ("steel", "steel", "power"):
+        await new_account(customer, user, industry=industry)
+    gone = await new_account(customer, user, industry="steel")
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=gone.id), metadata=user.metadata)
+    own = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN})
+
+    async def count(filter: str, by: User = user) -> tuple[int, bool]:
+        request = generic.CountRecordsRequest(collection="accounts", filter=filter)
+        told = await resources.CountRecords(request, metadata=by.metadata)
+        return told.count, told.exact
+
+    assert await count("") == (3, True)
+    assert await count("industry = steel") == (2, True)
+    assert await count("industry = steel AND status = ARCHIVED") == (1, True)
+    assert await count("", own) == (0, True)
 
 
 async def test_a_summary_counts_and_adds_up_what_the_caller_sees(
@@ -141,6 +189,32 @@ async def test_a_record_reads_as_of_an_instant_as_it_read_then(
     before = Timestamp(seconds=read[0].create_time.seconds - 1)
     with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
         await as_of(resources, user, account.id, before)
+
+
+async def test_changes_made_at_once_are_dated_in_their_order(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    account = await new_account(customer, user)
+
+    async def update(number: int) -> pb.Account:
+        name = "industry" if number % 2 else "source"
+        sent = pb.Account(id=account.id, industry=f"x{number}", source=f"x{number}")
+        request = pb.UpdateAccountRequest(account=sent, update_mask=FieldMask(paths=[name]))
+        return await accounts.UpdateAccount(request, metadata=user.metadata)
+
+    made = sorted(
+        [account, *await asyncio.gather(*map(update, range(16)))], key=lambda each: int(each.etag.removeprefix("v"))
+    )
+    newest = {(each.update_time.seconds, each.update_time.nanos): each for each in made}
+    for then in newest.values():
+        assert await as_of(resources, user, account.id, then.update_time) == then
+
+
+async def test_of_an_instant_to_come_a_record_reads_as_it_does_now(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    account = await new_account(customer, user)
+    assert await as_of(resources, user, account.id, Timestamp(seconds=253_402_300_799)) == account
 
 
 async def as_of(resources: "ResourceServiceAsyncStub", user: User, id: str, time: Timestamp) -> pb.Account:

@@ -174,3 +174,10 @@ def test_the_fields_may_be_narrowed_from_those_of_the_contract() -> None:
     assert changes_of(sent, FieldMask(paths=["size"]), fields=narrowed) == {}
     with pytest.raises(InvalidArgument, match="known: name"):
         changes_of(sent, FieldMask(paths=["phones"]), fields=narrowed)
+
+
+@pytest.mark.parametrize("paths", [["address" + ".a" * 100], ["tags"] * 1001])
+def test_a_mask_that_is_too_long_is_refused_before_anything_is_looked_for(paths: list[str]) -> None:
+    with pytest.raises(InvalidArgument, match="at most 1000 paths of at most 200 characters") as refusal:
+        check_mask(paths, ALLOWED)
+    assert [each.field for each in refusal.value.violations] == ["update_mask"]

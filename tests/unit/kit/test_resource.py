@@ -27,7 +27,7 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
 from crm_kit.errors import FailedPrecondition, InvalidArgument
-from crm_kit.resource.actions import tried
+from crm_kit.resource.actions import Action, Attempt, tried
 from crm_kit.resource.codecs import build
 from crm_kit.resource.updates import changes
 from crm_kit.resource.values import DeclarationError
@@ -36,6 +36,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Index, MetaData, Table, Text, UniqueConstraint
+
+from tests.unit.attempts import attempt_at
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 ID = UUID("0197c0de-0000-7000-8000-000000000000")
@@ -265,13 +267,15 @@ def test_what_is_unique_can_be_ordered_by() -> None:
     assert "display_name" in declared(table=copied(unique)).listing.orders
 
 
-def test_the_rule_of_a_verb_can_be_given_when_a_service_is_put_together() -> None:
-    def never(account: Account, now: datetime) -> None:
+async def test_the_rule_of_a_verb_can_be_given_when_a_service_is_put_together() -> None:
+    async def never(account: Account, attempt: Attempt) -> None:
         raise FailedPrecondition("not here")
 
-    other = ACCOUNTS.trying(ArchiveAccount=never)
-    assert tried(other.verbs["ArchiveAccount"], other.tries["ArchiveAccount"], PLAIN, NOW).detail == "not here"
-    assert not tried(ACCOUNTS.verbs["ArchiveAccount"], ACCOUNTS.tries["ArchiveAccount"], PLAIN, NOW).reason
+    async def archiving(resource: Resource[Account, pb.Account]) -> Action:
+        return await tried(resource.verbs["ArchiveAccount"], resource.tries["ArchiveAccount"], PLAIN, attempt_at(NOW))
+
+    assert (await archiving(ACCOUNTS.trying(ArchiveAccount=never))).detail == "not here"
+    assert not (await archiving(ACCOUNTS)).reason
     with pytest.raises(DeclarationError, match="has BurnAccount"):
         ACCOUNTS.trying(BurnAccount=never)
 

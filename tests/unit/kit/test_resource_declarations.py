@@ -63,7 +63,7 @@ def declared(**changes: Any) -> Resource[Tenant, tenants_pb2.Tenant]:
         "created": events.TenantCreated,
         "at": Tenant.at,
         "momentary": {"current_time"},
-        "verbs": {"AdvanceTestClock": lambda tenant, _now: tenant},
+        "verbs": {"AdvanceTestClock": lambda tenant, _: tenant},
     }
     return Resource("tenant", **values | changes)
 
@@ -142,7 +142,7 @@ def users_of(contract: DescriptorPool) -> Resource[Any, Any]:
     message, created = (
         GetMessageClass(contract.FindMessageTypeByName(f"crm.customer.v1.{name}")) for name in ("User", "UserCreated")
     )
-    verbs = dict.fromkeys(("DeactivateUser", "ActivateUser", "SetPassword"), lambda user, _now: user)
+    verbs = dict.fromkeys(("DeactivateUser", "ActivateUser", "SetPassword"), lambda user, _: user)
     return Resource("user", entity=User, table=table, message=message, created=created, verbs=verbs)
 
 

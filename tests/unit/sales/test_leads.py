@@ -11,6 +11,8 @@ from crm_sales.leads.resource import LEADS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.attempts import attempt_at
+
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 LI, WANG, TEAM = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -150,9 +152,9 @@ def test_what_is_being_converted_stays_where_it_is(act: Act) -> None:
         act(CONVERTING)
 
 
-def possible(lead: Lead) -> set[str]:
+async def possible(lead: Lead) -> set[str]:
     """What can be done with a lead."""
-    actions = [tried(verb, LEADS.tries[verb.rpc], lead, LATER) for verb in LEADS.verbs.values()]
+    actions = [await tried(verb, LEADS.tries[verb.rpc], lead, attempt_at(LATER)) for verb in LEADS.verbs.values()]
     return {action.verb.name for action in actions if not action.reason}
 
 
@@ -168,8 +170,8 @@ def possible(lead: Lead) -> set[str]:
         (QUALIFIED.disqualify("bankrupt"), set()),
     ],
 )
-def test_what_can_be_done_with_a_lead_follows_from_its_state(lead: Lead, verbs: set[str]) -> None:
-    assert possible(lead) == verbs
+async def test_what_can_be_done_with_a_lead_follows_from_its_state(lead: Lead, verbs: set[str]) -> None:
+    assert await possible(lead) == verbs
 
 
 def test_a_lead_in_the_pool_is_not_converted() -> None:

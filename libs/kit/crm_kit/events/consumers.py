@@ -222,6 +222,8 @@ class Consumers:
             for nth in zip_longest(*sorted(chains, key=lambda each: each[0].aggregate_id)):
                 for delivery in nth:
                     if delivery is not None and delivery.id in new:
+                        # It may have come twice.
+                        new.remove(delivery.id)
                         self._gather(work, delivery)
                 await work.flush_many()
 

@@ -1,6 +1,7 @@
 """What can be done with a record now: its verbs, each tried on the record without being done."""
 
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,12 +10,28 @@ from crm.options.v1 import options_pb2
 from google.api import annotations_pb2
 from google.protobuf.message import Message
 
+from crm_kit.database.work import Reader
 from crm_kit.errors import CrmError
+from crm_kit.identity.access import Scope
 from crm_kit.resource.values import DeclarationError
 
-# A rule, tried: raises as the command would, and its answer is thrown away.
-Try = Callable[[Any, datetime], object]
 _HTTP: Any = annotations_pb2.http
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who would do it now: the reader, with the scope that the verb's permission gives them."""
+
+    reader: Reader
+    scope: Scope
+
+    @property
+    def now(self) -> datetime:
+        return self.reader.now
+
+
+# A rule, tried: raises as the command would, and its answer is thrown away.
+Try = Callable[[Any, Attempt], object | Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +86,12 @@ def check_tries(noun: str, verbs: Mapping[str, Verb], tries: Mapping[str, Try]) 
         raise DeclarationError(f"{noun}: `verbs` has {name}, the contract has no such verb on one record")
 
 
-def tried(verb: Verb, rule: Try, record: Any, now: datetime) -> Action:
-    """Whether a verb is legal for the record as it is."""
+async def tried(verb: Verb, rule: Try, record: Any, attempt: Attempt) -> Action:
+    """Whether a verb is legal for the record as it is, and for who attempts it."""
     try:
-        rule(record, now)
+        answer = rule(record, attempt)
+        if inspect.isawaitable(answer):
+            await answer
     except CrmError as error:
         return Action(verb, error.reason, error.detail)
     return Action(verb)

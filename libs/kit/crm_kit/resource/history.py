@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +18,11 @@ from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing, Page, PageOf
+from crm_kit.money import format_amount
 from crm_kit.paging import OrderColumn, PageTokens
 from crm_kit.plumbing import changes
 from crm_kit.resource.contract import FieldContract
+from crm_kit.resource.values import MONEY
 
 
 def record(
@@ -32,7 +35,7 @@ def record(
             "resource_type": noun,
             "resource_id": after.id,
             "version": after.version,
-            "change_time": work.now,
+            "change_time": after.update_time,
             "actor_id": work.actor.user_id,
             "action": action,
             "fields": [{"field": name, "old": getattr(before, name), "new": getattr(after, name)} for name in changed],
@@ -110,5 +113,7 @@ def shown_of(stored: Any, field: Any) -> Any:
     message = field.message_type
     if not isinstance(stored, dict) or message.file.package == "google.protobuf" or message.GetOptions().map_entry:
         return stored
+    if message.full_name == MONEY:
+        return stored | {"amount": format_amount(Decimal(stored["amount"]), stored["currency_code"])}
     parts = message.fields_by_name
     return {name: shown_of(value, parts[name]) for name, value in stored.items() if name in parts}

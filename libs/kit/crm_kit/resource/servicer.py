@@ -12,9 +12,9 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.money import format_amount
-from crm_kit.resource.actions import Action, Verb, tried
+from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.reading import row_by_id
-from crm_kit.resource.summaries import MAX_GROUPS, Group, summarize
+from crm_kit.resource.summaries import Group, summarize
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
 
@@ -30,11 +30,12 @@ class ResourceServicer:
 
     async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
         resource = self._asked(request)
-        ids = [str(UUID(id)) for id in request.ids]
+        # One id in two spellings is one record.
+        ids = {str(UUID(id)): id for id in request.ids}
         found = await resource.read_many(reader, ids)
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
-            missing_ids=[id for id in ids if id not in found],
+            missing_ids=[asked for id, asked in ids.items() if id not in found],
         )
 
     async def GetRecordAsOf(self, request: pb.GetRecordAsOfRequest, reader: Reader) -> Message:
@@ -46,12 +47,15 @@ class ResourceServicer:
         self, request: pb.SummarizeRecordsRequest, reader: Reader
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
-        groups = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
+        summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
         return pb.SummarizeRecordsResponse(
-            groups=[group_to_pb(group) for group in groups[:MAX_GROUPS]],
-            total_count=sum(group.count for group in groups),
-            truncated=len(groups) > MAX_GROUPS,
+            groups=map(group_to_pb, summary.groups), total_count=summary.total, truncated=summary.left_out
         )
+
+    async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
+        resource = self._asked(request)
+        count = await resource.listing.count(reader, request.filter)
+        return pb.CountRecordsResponse(count=count.total, exact=count.exact)
 
     async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
         resource = self._asked(request)
@@ -79,7 +83,7 @@ async def action_on(resource: AnyResource, record: Any, verb: Verb, reader: Read
         return Action(verb, error.reason, error.detail)
     if scope is not Scope.ALL and await reader.one(row_by_id(resource, scope), id=record.id) is None:
         return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
-    return tried(verb, resource.tries[verb.rpc], record, reader.now)
+    return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope))
 
 
 def as_record(message: Message) -> pb.Record:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, func
+from sqlalchemy import Integer, Select, bindparam, func
 
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
@@ -38,18 +38,32 @@ class Group:
     sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Whole groups, the largest first; the total counts also the records of groups that are `left_out`."""
+
+    groups: Sequence[Group]
+    total: int
+    left_out: bool
+
+
 async def summarize(
     resource: AnyResource, reader: Reader, *, filter: str, group_by: Sequence[str], sum: Sequence[str]
-) -> list[Group]:
-    """The groups, the largest first. InvalidArgument for a field that cannot be grouped by or added up."""
+) -> Summary:
+    """At most 1,000 groups. InvalidArgument for a field that cannot be grouped by or added up."""
     _check(resource, "group_by", group_by, [name for name, each in resource.contract.items() if each.group])
     _check(resource, "sum", sum, [name for name, each in resource.contract.items() if each.sum])
     tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
     query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
-    for row in await reader.all(query, **filter_values(tree, context_of(reader))):
+    rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
+    for row in rows:
         _add(groups, resource, row, group_by, sum)
-    return sorted(groups.values(), key=lambda group: -group.count)
+    is_cut = len(rows) > MAX_ROWS
+    # The last group may have more currencies than were read.
+    whole = list(groups.values())[: -1 if is_cut else None]
+    total = int(rows[0]["total"]) if rows else 0
+    return Summary(whole[:MAX_GROUPS], total, left_out=is_cut or len(whole) > MAX_GROUPS)
 
 
 def _check(resource: AnyResource, parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -99,10 +113,18 @@ def grouped(
     rows = resource.listing.rows(scope, fields_of(filtered.tree))
     if filtered.tree is not EVERYTHING:
         rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
-    keys = [column_of(resource, name).label(f"key_{index}") for index, name in enumerate(group_by)]
-    if any(_is_money(resource, name) for name in sum):
-        keys.append(resource.table.c[CURRENCY].label(CURRENCY))
+    keys = [column_of(resource, name) for name in group_by]
+    apart = [*keys, resource.table.c[CURRENCY]] if any(_is_money(resource, name) for name in sum) else keys
     sums = [func.sum(column_of(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
-    count = func.count().label("count")
-    chosen = rows.with_only_columns(*keys, count, *sums).order_by(count.desc()).limit(MAX_ROWS + 1)
-    return chosen.group_by(*(key.element for key in keys)) if keys else chosen
+    count = func.count()
+    chosen = rows.with_only_columns(
+        *(key.label(f"key_{index}") for index, key in enumerate(keys)),
+        *(each.label(CURRENCY) for each in apart[len(keys) :]),
+        count.label("count"),
+        func.sum(count).over().label("total"),
+        *sums,
+    )
+    # The currencies of a group stay together.
+    in_group = func.sum(count).over(partition_by=keys) if keys else func.sum(count).over()
+    chosen = chosen.order_by(in_group.desc(), *apart).limit(bindparam("row_limit", type_=Integer))
+    return chosen.group_by(*apart) if apart else chosen

@@ -16,6 +16,7 @@ from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
 from crm_kit.resource.shape import ResourceShape
 from crm_kit.resource.violations import below, joined
+from crm_kit.rpc.validation import check_fields
 
 
 def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any]:
@@ -35,7 +36,11 @@ def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[st
     asked = changes_of(message, update.update_mask, current=current)
     changeable = [name for name in asked if shape.contract[name].changeable]
     _check_unchanged(shape, before, message, [name for name in asked if name not in changeable])
-    source = _with(shape, asked) if current is not None else message
+    source = message
+    if current is not None:
+        source = _with(shape, asked)
+        # What was sent has been checked, but not what becomes of it together with what was there.
+        check_fields(source, asked, place=shape.place)
     return _read(shape, source, changeable, cleared=True)
 
 

@@ -129,16 +129,20 @@ class Resource(ReadableResource[Entity, Shown]):
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
         """The record as it was at an instant: as it is now, with every later change undone, the newest first.
 
+        What is to come is not known: of a later instant it is the record as it is.
+
         What is kept beside the record or unversioned has no history and is not set. NotFound before its creation.
         """
+        time = min(time, reader.now)
         row = await self._row(reader, UUID(id))
         now: Any = self.entity_from(row)
         later = await history.later_changes(reader, self.noun, now.id, time)
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
         values = {name: self.default_of(name) for name in self.without_history if name in self.own_hints}
-        for change in later:
-            values |= {each["field"]: self.from_json(each["field"], each["old"]) for each in change["fields"]}
+        # Of each field what it was before the first of its later changes.
+        old = {each["field"]: each["old"] for change in later for each in change["fields"]}
+        values |= {name: self.from_json(name, stored) for name, stored in old.items()}
         if later:
             values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
         then = dataclasses.replace(now, **values)

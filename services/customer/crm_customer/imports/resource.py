@@ -13,5 +13,5 @@ IMPORTS = Resource(
     table=imports,
     message=pb.Import,
     created=events.ImportCreated,
-    verbs={"CancelImport": lambda job, now: job.cancel(now)},
+    verbs={"CancelImport": lambda job, attempt: job.cancel(attempt.now)},
 )

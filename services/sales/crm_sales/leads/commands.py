@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.identity.access import Scope
@@ -46,7 +46,7 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
 
 def update_lead(work: UnitOfWork, before: Lead, values: dict[str, Any]) -> Lead:
     """Change some fields of a lead; nothing is written when nothing changes."""
-    check_in_reach(work, before)
+    check_in_reach(work.scope, before)
     return LEADS.save(work, before, before.update(values), events.LeadUpdated)
 
 
@@ -57,20 +57,24 @@ async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
     after = before.claim(user_id, work.actor.access.team_id, now=work.now)
     if after is before:
         return before
-    pool = await get_pool(work)
-    day = work.now.astimezone(pool.rules.zone()).date()
-    claimant = Claimant(user_id, await held_by(work, user_id), await claims_on(work, user_id, day))
-    check_claim(
-        PoolEntry(before.pool_time or before.create_time, before.former_owner_id), claimant, pool.rules, work.now
-    )
+    pool = await check_claimable(work, before)
     count_claim(work, user_id, pool)
     return save(work, before, await with_protection(work, after, pool), pool, events.LeadClaimed)
 
 
+async def check_claimable(reader: Reader, lead: Lead) -> Pool:
+    """The pool of the lead; POOL_CAPACITY_REACHED and the like when its limits do not let the caller claim it now."""
+    pool, user_id = await get_pool(reader), reader.actor.user_id
+    day = reader.now.astimezone(pool.rules.zone()).date()
+    claimant = Claimant(user_id, await held_by(reader, user_id), await claims_on(reader, user_id, day))
+    entry = PoolEntry(lead.pool_time or lead.create_time, lead.former_owner_id)
+    check_claim(entry, claimant, pool.rules, reader.now)
+    return pool
+
+
 async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
     """Give a lead to a user."""
-    if before.in_pool and work.scope is Scope.OWN:
-        raise FailedPrecondition("you cannot assign a lead that is in the pool; claim it instead")
+    check_assignable(work.scope, before)
     after = before.assign(owner_id, await owner_team(work, owner_id, field="owner_id"), now=work.now)
     if after is before:
         return before
@@ -87,7 +91,7 @@ async def return_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
 
 async def record_follow_up(work: UnitOfWork, before: Lead, follow_up: FollowUp) -> Lead:
     """Record a follow-up, with what it does to state and protection."""
-    check_in_reach(work, before)
+    check_in_reach(work.scope, before)
     pool = await get_pool(work)
     work.insert(
         lead_follow_ups,
@@ -104,13 +108,19 @@ def qualify_lead(work: UnitOfWork, before: Lead) -> Lead:
 
 async def disqualify_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
     """Disqualify a lead: it will not buy."""
-    check_in_reach(work, before)
+    check_in_reach(work.scope, before)
     return save(work, before, before.disqualify(reason), await get_pool(work), events.LeadDisqualified)
 
 
-def check_in_reach(work: UnitOfWork, lead: Lead) -> None:
+def check_assignable(scope: Scope, lead: Lead) -> None:
+    """Who reaches only their own leads claims one from the pool; nobody is given it."""
+    if lead.in_pool and scope is Scope.OWN:
+        raise FailedPrecondition("you cannot assign a lead that is in the pool; claim it instead")
+
+
+def check_in_reach(scope: Scope, lead: Lead) -> None:
     """The pool is seen by all; what is in it is changed only by who may change all leads."""
-    if lead.in_pool and work.scope is not Scope.ALL:
+    if lead.in_pool and scope is not Scope.ALL:
         raise FailedPrecondition("the lead is in the pool; claim it first")
 
 

@@ -15,9 +15,9 @@ OPPORTUNITIES = Resource(
     created=events.OpportunityCreated,
     updated=events.OpportunityUpdated,
     verbs={
-        "MoveOpportunity": lambda opportunity, _now: opportunity.require_open("moved"),
-        "WinOpportunity": lambda opportunity, _now: opportunity.require_open("won"),
-        "LoseOpportunity": lambda opportunity, _now: opportunity.require_open("lost"),
-        "ReopenOpportunity": lambda opportunity, _now: opportunity.require_closed(),
+        "MoveOpportunity": lambda opportunity, _: opportunity.require_open("moved"),
+        "WinOpportunity": lambda opportunity, _: opportunity.require_open("won"),
+        "LoseOpportunity": lambda opportunity, _: opportunity.require_open("lost"),
+        "ReopenOpportunity": lambda opportunity, _: opportunity.require_closed(),
     },
 )

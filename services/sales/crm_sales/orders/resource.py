@@ -14,8 +14,8 @@ ORDERS = Resource(
     message=pb.Order,
     created=events.OrderCreated,
     verbs={
-        "PlaceOrder": lambda order, _now: order.require_draft(),
-        "ReleaseOrder": lambda order, _now: order.require_on_hold(),
-        "CancelOrder": lambda order, _now: order.cancel(""),
+        "PlaceOrder": lambda order, _: order.require_draft(),
+        "ReleaseOrder": lambda order, _: order.require_on_hold(),
+        "CancelOrder": lambda order, _: order.cancel(""),
     },
 )

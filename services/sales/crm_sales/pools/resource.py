@@ -16,5 +16,5 @@ POOLS = Resource(
     updated=events.PoolUpdated,
     default_order="create_time",
     # Any rules can be tried on any pool.
-    verbs={"SimulatePool": lambda pool, _now: pool},
+    verbs={"SimulatePool": lambda pool, _: pool},
 )

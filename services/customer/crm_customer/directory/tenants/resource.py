@@ -18,5 +18,5 @@ TENANTS = Resource(
     beside={"turn"},
     at=Tenant.at,
     momentary={"current_time"},
-    verbs={"AdvanceTestClock": lambda tenant, _now: tenant.advance(timedelta(0))},
+    verbs={"AdvanceTestClock": lambda tenant, _: tenant.advance(timedelta(0))},
 )

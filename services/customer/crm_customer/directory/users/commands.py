@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.projection import project_user
 from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Scope
@@ -89,11 +89,11 @@ async def save(work: UnitOfWork, before: User, after: User, event: type[Message]
     return saved
 
 
-async def manageable_roles(work: UnitOfWork, role_ids: Collection[UUID]) -> dict[UUID, Role]:
+async def manageable_roles(reader: Reader, role_ids: Collection[UUID]) -> dict[UUID, Role]:
     """The roles; PermissionDenied when one grants more than the caller has, for they would borrow it."""
-    found = await get_roles(work, role_ids, field="user.role_ids")
+    found = await get_roles(reader, role_ids, field="user.role_ids")
     for role in found.values():
-        check_holds(work.actor.access, role.grants)
+        check_holds(reader.actor.access, role.grants)
     return found
 
 

@@ -31,8 +31,8 @@ USERS = Resource(
     updated=events.UserUpdated,
     visible=seen,
     verbs={
-        "DeactivateUser": lambda user, _now: user.deactivate(),
-        "ActivateUser": lambda user, _now: user.activate(),
-        "SetPassword": lambda user, now: user.with_new_password(now=now),
+        "DeactivateUser": lambda user, _: user.deactivate(),
+        "ActivateUser": lambda user, _: user.activate(),
+        "SetPassword": lambda user, attempt: user.with_new_password(now=attempt.now),
     },
 )

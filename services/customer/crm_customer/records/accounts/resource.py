@@ -17,8 +17,8 @@ ACCOUNTS = Resource(
     beside={"last_contact_time", "value_tier", "value_tier_version"},
     hidden={"status": {Status.ARCHIVED, Status.MERGED}},
     verbs={
-        "ChangeAccountStatus": lambda account, _now: account.change_status(account.status),
-        "ArchiveAccount": lambda account, _now: account.archive(),
-        "RestoreAccount": lambda account, _now: account.restore(),
+        "ChangeAccountStatus": lambda account, _: account.change_status(account.status),
+        "ArchiveAccount": lambda account, _: account.archive(),
+        "RestoreAccount": lambda account, _: account.restore(),
     },
 )

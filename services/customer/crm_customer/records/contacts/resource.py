@@ -67,8 +67,8 @@ CONTACTS = Resource(
     visible=seen,
     hidden={"status": {Status.ARCHIVED}},
     verbs={
-        "ArchiveContact": lambda contact, _now: contact.archive(),
-        "RestoreContact": lambda contact, _now: contact.restore(),
+        "ArchiveContact": lambda contact, _: contact.archive(),
+        "RestoreContact": lambda contact, _: contact.restore(),
     },
 )
 

@@ -1,0 +1,36 @@
+"""The verbs of a lead, tried: what they need of the lead, of its pool, and of who attempts them."""
+
+from crm_kit.resource.actions import Attempt
+
+from crm_sales.leads.commands import check_assignable, check_claimable, check_in_reach
+from crm_sales.leads.model import Lead
+from crm_sales.leads.resource import LEADS
+
+
+async def claim(lead: Lead, attempt: Attempt) -> None:
+    """Only from the pool, and within its limits."""
+    lead.require_claimable()
+    await check_claimable(attempt.reader, lead)
+
+
+def assign(lead: Lead, attempt: Attempt) -> None:
+    """Out of the pool only by who may do more than claim it."""
+    lead.require_assignable()
+    check_assignable(attempt.scope, lead)
+
+
+def record_follow_up(lead: Lead, attempt: Attempt) -> None:
+    """Not in the pool."""
+    check_in_reach(attempt.scope, lead)
+    lead.follow_up(now=attempt.now)
+
+
+def disqualify(lead: Lead, attempt: Attempt) -> None:
+    """Not in the pool."""
+    check_in_reach(attempt.scope, lead)
+    lead.disqualify("")
+
+
+TRIED_LEADS = LEADS.trying(
+    ClaimLead=claim, AssignLead=assign, RecordFollowUp=record_follow_up, DisqualifyLead=disqualify
+)
