@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import grpc
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
@@ -103,6 +104,27 @@ async def test_a_parent_of_another_tenant_is_refused(create: Create, customer: R
     foreign = await create(by=await customer.user())
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await create(parent_id=foreign.id)
+
+
+async def test_accounts_are_never_below_themselves_also_when_two_are_moved_at_once(
+    create: Create, accounts: "AccountServiceAsyncStub", user: User
+) -> None:
+    async def put_below(account: pb.Account, parent: pb.Account) -> pb.Account:
+        moved = pb.UpdateAccountRequest(
+            account=pb.Account(id=account.id, parent_id=parent.id), update_mask=FieldMask(paths=["parent_id"])
+        )
+        return await accounts.UpdateAccount(moved, metadata=user.metadata)
+
+    group, company, branch = [await create() for _ in range(3)]
+    await put_below(company, group)
+    await put_below(branch, company)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await put_below(group, branch)
+    assert refusal.fields == ["account.parent_id"]
+    for _ in range(5):
+        left, right = await create(), await create()
+        moves = await asyncio.gather(put_below(left, right), put_below(right, left), return_exceptions=True)
+        assert sum(isinstance(each, grpc.aio.AioRpcError) for each in moves) == 1
 
 
 async def test_a_request_that_is_no_message_is_refused_and_not_an_internal_error(customer: Running, user: User) -> None:

@@ -180,3 +180,20 @@ async def test_an_account_of_somebody_else_or_none_is_refused(
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
         await create(account_id="0197c0de-0000-7000-8000-000000000000")
     assert refusal.fields == ["opportunity.account_id"]
+
+
+async def test_a_repetition_is_one_in_whatever_order_it_has_the_keys_of_a_map(
+    api: Sales, sales: Running, user: User
+) -> None:
+    account_id = await known_account(sales, user.tenant_id)
+    parts = [
+        pb.CreateOpportunityRequest(opportunity=pb.Opportunity(fields={key: "x"})).SerializeToString() for key in "ab"
+    ]
+    plain = pb.CreateOpportunityRequest(opportunity=pb.Opportunity(account_id=account_id, display_name="Boiler"))
+    call: Any = sales.channel.unary_unary(
+        "/crm.sales.v1.OpportunityService/CreateOpportunity", response_deserializer=pb.Opportunity.FromString
+    )
+    # Parts of a message that follow one another are one message.
+    first = await call(plain.SerializeToString() + parts[0] + parts[1], metadata=user.with_key("k"))
+    assert first.fields == {"a": "x", "b": "x"}
+    assert await call(plain.SerializeToString() + parts[1] + parts[0], metadata=user.with_key("k")) == first

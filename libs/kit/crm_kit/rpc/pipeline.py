@@ -113,7 +113,9 @@ class Pipeline:
             return await retried(
                 lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now))
             )
-        stored = StoredResponse(self._database, actor, key, method.path, data)
+        # Not as it came: whoever repeats it may send the keys of a map in another order.
+        canonical = request.SerializeToString(deterministic=True)
+        stored = StoredResponse(self._database, actor, key, method.path, canonical)
         return await stored.answer(
             lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now), stored)
         )

@@ -3,13 +3,14 @@
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_team
 from crm_kit.ids import new_id
 
 from crm_customer.directory.teams.model import Team
-from crm_customer.directory.teams.queries import ids_from_here_up
 from crm_customer.directory.teams.resource import TEAMS
+from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 
 
@@ -28,7 +29,7 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
     if after.parent_id != before.parent_id:
         # Two moves, each fine alone, can make a circle together.
         await take_turn(work)
-        after.check_place(await ids_from_here_up(work, after.parent_id))
+        after.check_place(await ids_from_here_up(work, teams, after.parent_id))
     saved = TEAMS.save(work, before, after, events.TeamUpdated)
     project(work, saved)
     return saved

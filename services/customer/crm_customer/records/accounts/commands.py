@@ -3,7 +3,9 @@
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
+from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import invalid_field
@@ -13,7 +15,7 @@ from sqlalchemy import bindparam, update
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
-from crm_customer.records.accounts.tables import account_external_ids
+from crm_customer.records.accounts.tables import account_external_ids, accounts
 
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
@@ -38,6 +40,9 @@ async def update_account(work: UnitOfWork, before: Account, values: dict[str, An
         values |= await owned_by(work, values["owner_id"] or before.owner_id, field="account.owner_id")
     await check_parent(work, values)
     after = before.update(values, now=work.now)
+    if after.parent_id != before.parent_id:
+        await advisory_lock(work, "account hierarchy")
+        after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
     await follow_account(work, before, after)
     return ACCOUNTS.save(work, before, after, events.AccountUpdated)

@@ -1,13 +1,13 @@
 """An account: a company or a person we have, want or had business with."""
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
 
@@ -165,6 +165,11 @@ class Account:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
         return replace(self, consents=dated(self.consents, now=now))
+
+    def check_place(self, above: Collection[UUID]) -> None:
+        """Raise InvalidArgument when the account is one of those that are, all the way up, `above` its place."""
+        if self.id in above:
+            raise invalid_field("account.parent_id", "cycle", "an account cannot be below itself")
 
     def _violations(self) -> Iterator[FieldViolation]:
         if self.parent_id == self.id:
