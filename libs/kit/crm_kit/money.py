@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, localcontext
-from fractions import Fraction
 from typing import Self
 
 from crm_kit.errors import invalid_field
@@ -19,12 +18,17 @@ MINOR_DIGITS = {
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
 USUAL_MINOR_DIGITS = 2
+# The first that `crm.type.v1.Money` cannot carry.
+MAX_AMOUNT = Decimal(10) ** 15
 
 # The pattern of `crm.type.v1.Money`.
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,4})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 # 19 digits times 19 digits fit several times over; what does not fit is refused, not rounded.
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+_ROUNDING = Context(prec=100)
+# The minor unit by its digits.
+_UNITS = [Decimal(1).scaleb(-digits) for digits in range(5)]
 
 
 def minor_digits(currency_code: str) -> int:
@@ -85,16 +89,13 @@ class Money:
         return self.amount >= self._amount_of(other)
 
     def rounded(self) -> "Money":
-        """To the currency's minor unit_of_work, half up: a tie goes away from zero, so a credit mirrors its invoice."""
+        """To the currency's minor unit, half up: a tie goes away from zero, so a credit mirrors its invoice."""
         return Money(_round(self.amount, minor_digits(self.currency_code)), self.currency_code)
 
-    def portion(self, part: Decimal | int, whole: Decimal | int) -> "Money":
-        """`amount * part / whole`, rounded once, half up, to the minor unit. ZeroDivisionError if whole is 0."""
-        exact = Fraction(self.amount) * Fraction(part) / Fraction(whole)
-        units = abs(exact) * 10 ** minor_digits(self.currency_code)
-        rounded = (2 * units.numerator + units.denominator) // (2 * units.denominator)
-        signed = Decimal(-rounded if exact < 0 else rounded)
-        return Money(signed.scaleb(-minor_digits(self.currency_code), _EXACT), self.currency_code)
+    def percent(self, percent: Decimal) -> "Money":
+        """So many hundredths of it, rounded once, half up, to the minor unit."""
+        exact = _EXACT.scaleb(_EXACT.multiply(self.amount, percent), -2)
+        return Money(_round(exact, minor_digits(self.currency_code)), self.currency_code)
 
     def text(self) -> str:
         """The amount as `crm.type.v1.Money.amount` carries it; see `format_amount`."""
@@ -115,6 +116,12 @@ def check_minor_unit(money: Money, *, field: str) -> None:
     """InvalidArgument naming `field` when an amount is finer than the currency's smallest unit."""
     if money.rounded() != money:
         raise invalid_field(f"{field}.amount", "minor_unit", f"{money} is finer than the currency's smallest unit")
+
+
+def check_range(money: Money, *, field: str) -> None:
+    """InvalidArgument naming `field` for an amount of more than 15 digits before the point: no message carries it."""
+    if abs(money.amount) >= MAX_AMOUNT:
+        raise invalid_field(f"{field}.amount", "range", f"{money} has more than 15 digits before the point")
 
 
 def total(amounts: Iterable[Money], currency_code: str) -> Money:
@@ -146,4 +153,4 @@ def format_amount(amount: Decimal, currency_code: str) -> str:
 
 
 def _round(amount: Decimal, digits: int) -> Decimal:
-    return amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=Context(prec=100))
+    return amount.quantize(_UNITS[digits], rounding=ROUND_HALF_UP, context=_ROUNDING)

@@ -97,6 +97,17 @@ async def read(api: Sales, user: User, order: pb.Order) -> pb.Order:
 # --- drafting
 
 
+async def test_totals_that_no_amount_can_carry_are_refused(draft: Draft) -> None:
+    line = pb.OrderLine(product="boiler", quantity="2", unit_price=cny("900000000000000"))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await draft(lines=[line])
+    assert refusal.fields == ["order.lines[0].net_amount.amount"]
+    line.quantity = "1"
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await draft(lines=[line, line])
+    assert refusal.fields == ["order.net_amount.amount"]
+
+
 async def test_a_draft_has_exact_totals_and_is_read_back(api: Sales, user: User, draft: Draft) -> None:
     lines = [
         pb.OrderLine(product="a", quantity="3", unit_price=cny("0.335"), discount_percent="10", tax_percent="13"),

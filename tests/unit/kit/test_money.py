@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from crm_kit.errors import InvalidArgument
-from crm_kit.money import Money, format_amount, minor_digits, parse_amount, parse_money, total
+from crm_kit.money import Money, check_range, format_amount, minor_digits, parse_amount, parse_money, total
 from hypothesis import given
 from hypothesis import strategies as st
 
 AMOUNTS = st.integers(-(10**19) + 1, 10**19 - 1).map(lambda units: Decimal(units).scaleb(-4))
+PERCENTS = st.integers(-9_999_999, 9_999_999).map(lambda units: Decimal(units).scaleb(-4))
 CURRENCIES = st.sampled_from(["CNY", "USD", "JPY", "BHD", "CLF"])
 
 
@@ -51,11 +52,23 @@ def test_rounding_goes_to_the_minor_unit_half_away_from_zero(amount: Decimal, cu
     assert Fraction(Money(amount, currency).rounded().amount) == expected
 
 
-@given(AMOUNTS, AMOUNTS, AMOUNTS.filter(bool), CURRENCIES)
-def test_a_portion_is_rounded_once(amount: Decimal, part: Decimal, whole: Decimal, currency: str) -> None:
-    exact = Fraction(amount) * Fraction(part) / Fraction(whole)
+@given(AMOUNTS, PERCENTS, CURRENCIES)
+def test_a_percentage_is_rounded_once(amount: Decimal, percent: Decimal, currency: str) -> None:
+    exact = Fraction(amount) * Fraction(percent) / 100
     expected = rounded_half_away_from_zero(exact, minor_digits(currency))
-    assert Fraction(Money(amount, currency).portion(part, whole).amount) == expected
+    assert Fraction(Money(amount, currency).percent(percent).amount) == expected
+
+
+@pytest.mark.parametrize("amount", ["999999999999999.99", "-999999999999999.99", "0"])
+def test_an_amount_that_a_message_can_carry_is_in_range(amount: str) -> None:
+    check_range(cny(amount), field="total")
+
+
+@pytest.mark.parametrize("amount", ["1000000000000000", "-1000000000000000", "1E+40"])
+def test_an_amount_that_no_message_can_carry_is_refused(amount: str) -> None:
+    with pytest.raises(InvalidArgument, match="15 digits") as refusal:
+        check_range(cny(amount), field="total")
+    assert [each.field for each in refusal.value.violations] == ["total.amount"]
 
 
 def test_a_half_cent_goes_up_and_its_credit_mirrors_it() -> None:
@@ -63,11 +76,6 @@ def test_a_half_cent_goes_up_and_its_credit_mirrors_it() -> None:
     assert cny("-1.005").rounded() == cny("-1.01")
     assert Money(Decimal("0.5"), "JPY").rounded() == Money(Decimal(1), "JPY")
     assert Money(Decimal("1.0005"), "BHD").rounded() == Money(Decimal("1.001"), "BHD")
-
-
-def test_the_tax_inside_a_price_is_its_portion() -> None:
-    assert cny("113.00").portion(13, 113) == cny("13.00")
-    assert cny("100.00").portion(1, 3) == cny("33.33")
 
 
 @given(st.lists(AMOUNTS), CURRENCIES)

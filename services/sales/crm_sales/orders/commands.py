@@ -23,7 +23,7 @@ async def create_order(work: UnitOfWork, accounts: Accounts, values: dict[str, A
     values |= await owned_by(work, values.get("owner_id"), field="order.owner_id")
     nothing_paid = Money.zero(values["currency_code"])
     order = Order(id=new_id(), paid_amount=nothing_paid, create_time=work.now, update_time=work.now, **values)
-    return ORDERS.create(work, order)
+    return ORDERS.create(work, order.checked())
 
 
 async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, opportunity_id: UUID | None) -> UUID:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.money import Money, total
+from crm_kit.money import Money, check_range, total
 
 from crm_sales.credit.model import CreditDecision
 
@@ -41,12 +41,12 @@ class OrderLine:
     @property
     def net_amount(self) -> Money:
         """Before tax, rounded once, half up, to the currency's minor unit."""
-        return (self.unit_price * self.quantity).portion(WHOLE - self.discount_percent, WHOLE)
+        return (self.unit_price * self.quantity).percent(WHOLE - self.discount_percent)
 
     @property
     def tax_amount(self) -> Money:
         """Of the rounded net amount, itself rounded half up."""
-        return self.net_amount.portion(self.tax_percent, WHOLE)
+        return self.net_amount.percent(self.tax_percent)
 
     def check(self, currency_code: str, *, field: str) -> None:
         """InvalidArgument for a quantity of zero, a negative price, another currency, or a discount over 100 %."""
@@ -107,6 +107,16 @@ class Order:
     def __post_init__(self) -> None:
         for number, line in enumerate(self.lines):
             line.check(self.currency_code, field=f"order.lines[{number}]")
+
+    def checked(self) -> "Order":
+        """The order, whose lines and total are amounts that messages can carry; InvalidArgument when not."""
+        for number, line in enumerate(self.lines):
+            check_range(line.net_amount, field=f"order.lines[{number}].net_amount")
+            check_range(line.tax_amount, field=f"order.lines[{number}].tax_amount")
+        check_range(self.net_amount, field="order.net_amount")
+        check_range(self.tax_amount, field="order.tax_amount")
+        check_range(self.gross_amount, field="order.gross_amount")
+        return self
 
     @property
     def net_amount(self) -> Money:
