@@ -50,6 +50,20 @@ proto: build ## Compile the contracts
 migration: build ## Draft a migration: make migration SERVICE=customer MESSAGE="add tiers"
 	@$(BIN)/python -m crm_local migration "$(SERVICE)" "$(MESSAGE)"
 
+# Only from the command line: an environment may have such names for something else.
+SERVICE :=
+NAME :=
+PLURAL :=
+CHINESE :=
+resource: build ## Write a new resource's scaffold: make resource SERVICE=sales NAME=service_contract CHINESE=服务合同
+	@$(BIN)/python -m crm_local resource "$(SERVICE)" "$(NAME)" --plural "$(PLURAL)" --chinese "$(CHINESE)"
+	@$(MAKE) -s format
+	@$(MAKE) -s migration SERVICE="$(SERVICE)" MESSAGE="add $(NAME)"
+	@$(MAKE) -s format openapi
+
+scaffold-check: build ## Write a resource into a copy of each service and run every check on it
+	@SCAFFOLD="$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))" $(BIN)/pytest tests/contract/test_scaffold.py
+
 story: build ## Play the platform's main job on a running platform (make run)
 	@$(BIN)/python -m tests.e2e.story
 
@@ -95,4 +109,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help sdk-check test-any-day migration routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

@@ -174,29 +174,30 @@ async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
 
+def created() -> dict[str, Example]:
+    """Of every collection whose records are made by an rpc of their own; those with an owner are somebody's."""
+    makers = [rpc for rpc in RPCS.values() if rpc.bindings and rpc.name == f"Create{rpc.response.name}"]
+    routes = {rpc.bindings[0].template.removeprefix("/v1/"): rpc for rpc in makers}
+    return {
+        route: Example(created_by(rpc.name), owned="owner_id" in rpc.response.fields_by_name)
+        for route, rpc in routes.items()
+        if ":" not in route
+    }
+
+
 EXAMPLES: Mapping[str, Example] = {
-    "accounts": Example(created_by("CreateAccount")),
-    "calendars": Example(created_by("CreateCalendar"), owned=False),
+    **created(),
+    # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
-    "contacts": Example(created_by("CreateContact")),
-    "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
-    "imports": Example(created_by("CreateImport")),
     "interactions": Example(created_by("CreateInteraction")),
-    "leads": Example(created_by("CreateLead")),
-    "opportunities": Example(created_by("CreateOpportunity")),
-    "orders": Example(created_by("CreateOrder")),
+    "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
-    "pipelines": Example(created_by("CreatePipeline"), owned=False),
     "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
-    "roles": Example(created_by("CreateRole"), owned=False),
-    "service-levels": Example(created_by("CreateServiceLevel"), owned=False),
     "stages": Example(stage, owned=False),
-    "teams": Example(created_by("CreateTeam"), owned=False),
     "uploads": Example(uploaded),
-    "users": Example(created_by("CreateUser"), owned=False),
 }
 
 

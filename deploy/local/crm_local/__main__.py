@@ -1,4 +1,4 @@
-"""Everything on this machine: `python -m crm_local run | reset | status | token`."""
+"""Everything on this machine: `python -m crm_local run | reset | status | token | migration | resource`."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -21,6 +22,8 @@ from crm_local.installation import BACKENDS, Installation, welcome
 from crm_local.place import delete_place
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT, GATEWAY
 from crm_local.run_folder import Holder, RunFolder
+from crm_local.scaffold.names import names_of
+from crm_local.scaffold.resource import plan_resource
 from crm_local.settings import Settings, load_settings
 from crm_local.terminal import Terminal
 
@@ -125,6 +128,18 @@ def token(settings: Settings) -> str:
     return str(json.loads(text)["access_token"])
 
 
+def new_resource(terminal: Terminal, service: str, noun: str, *, plural: str, chinese: str) -> None:
+    """Write the scaffold of a resource into the repository that is the current folder."""
+    plan = plan_resource(Path(), names_of(service, noun, plural=plural, chinese=chinese))
+    plan.write()
+    for path in plan.created:
+        terminal.say(f"new      {path}")
+    for path in plan.edited:
+        terminal.say(f"changed  {path}")
+    if not chinese:
+        terminal.say(f"Chinese texts say {plan.placeholders['chinese']!r}: put its Chinese name there")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m crm_local", description="Guanxi on this machine")
@@ -136,6 +151,11 @@ def main(arguments: list[str] | None = None) -> int:
     migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
     migration.add_argument("service", choices=SERVICES)
     migration.add_argument("message")
+    resource = commands.add_parser("resource", help="write the scaffold of a new resource of a service")
+    resource.add_argument("service", choices=SERVICES)
+    resource.add_argument("noun", help="in snake_case, for example service_contract")
+    resource.add_argument("--plural", default="", help="where the noun's is not a regular one")
+    resource.add_argument("--chinese", default="", help="what the Chinese texts call it")
     options = parser.parse_args(arguments)
     command = options.command
     terminal = Terminal()
@@ -149,6 +169,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0 if status(settings, terminal) else 3
         elif command == "migration":
             terminal.say(str(asyncio.run(draft_migration(options.service, options.message))))
+        elif command == "resource":
+            new_resource(terminal, options.service, options.noun, plural=options.plural, chinese=options.chinese)
         else:
             terminal.say(token(settings))
     except LocalFailure as failure:

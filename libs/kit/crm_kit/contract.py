@@ -164,19 +164,28 @@ def _name_problems(file: FileDescriptorProto) -> Iterator[str]:
     if not file.service and file.package not in VOCABULARY_PACKAGES and stem != "events":
         yield "a file without a service is `events.proto`; a resource's messages stand beside its service"
     for service in file.service:
-        resource = _snake(service.name.removesuffix("Service"))
-        if stem not in _plurals(resource):
-            yield f"{service.name} belongs in {_plurals(resource)[0]}.proto"
+        noun = service.name.removesuffix("Service")
+        names = (*_own_plural(file, noun), *plurals(_snake(noun)))
+        if stem not in names:
+            yield f"{service.name} belongs in {names[0]}.proto"
+
+
+def _own_plural(file: FileDescriptorProto, name: str) -> Iterator[str]:
+    """What a resource says of itself: people, where a person's messages stand beside the service."""
+    for message in file.message_type:
+        if message.name == name and (collection := message.options.Extensions[options_pb2.resource].collection):
+            yield collection
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _plurals(noun: str) -> tuple[str, ...]:
-    if noun.endswith("y"):
-        return (f"{noun[:-1]}ies", f"{noun}s", noun)
-    return (f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun}s", noun)
+def plurals(noun: str) -> tuple[str, ...]:
+    """The names of a collection that its noun allows: the regular plural first, the noun itself last."""
+    if re.search(r"[^aeiou]y$", noun):
+        return (f"{noun[:-1]}ies", noun)
+    return (f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s", noun)
 
 
 # Rpcs

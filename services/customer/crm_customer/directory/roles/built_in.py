@@ -14,6 +14,8 @@ ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
+SERVICE_DESK_RECORDS = ("cases",)
+SCORING_RECORDS = ("credit",)
 SHARED = ("users", "teams", "calendars", "service_levels", "pools", "pipelines")
 
 
@@ -31,26 +33,26 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
-        **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "payments", "credit"),
+        **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "credit.check": "ALL",
         **writes("ALL", "pools", "pipelines"),
-        **reads("TEAM", "cases", "scores"),
+        **reads("TEAM", *SERVICE_DESK_RECORDS, "scores"),
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
         **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
-        **reads("OWN", "cases", "scores", "credit", "payments"),
+        **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
         # An order checks its account's credit in the name of who enters it, whoever owns the account.
         "credit.check": "ALL",
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
-        **writes("ALL", "contacts", "interactions", "cases"),
+        **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
     },
     ANALYST: {
-        **reads("ALL", *SHARED, "roles", *CUSTOMER_RECORDS, *SALES_RECORDS),
-        **reads("ALL", "imports", "payments", "cases", "scores", "credit"),
+        **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
+        **reads("ALL", "roles", "imports", "payments", "scores"),
     },
 }
