@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
-MEMBERS := libs/protos libs/kit services/customer services/sales services/service_desk services/scoring gateway deploy/local
+SERVICES := $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
+MEMBERS := libs/protos libs/kit $(addprefix services/,$(SERVICES)) gateway deploy/local
 BIN := .venv/bin
 UV := .tools/bin/uv
 # The certificates that the machine trusts, also where a proxy stands in between.
@@ -38,8 +39,8 @@ types: build ## mypy --strict
 k8s-check: build ## Render and validate the Kubernetes manifests, offline and strictly
 	@$(BIN)/python deploy/check.py
 
-images: ## Build the five images with docker
-	@for p in customer sales service-desk scoring gateway; do \
+images: ## Build the image of each service and of the gateway with docker
+	@for p in $(subst _,-,$(SERVICES)) gateway; do \
 	  docker build -f deploy/images/Dockerfile --target $$p -t guanxi/$$p:0.1.0 . || exit; done
 
 format: build ## Write code and contracts in the house style
@@ -62,7 +63,7 @@ resource: build ## Write a new resource's scaffold: make resource SERVICE=sales 
 	@$(MAKE) -s format openapi
 
 scaffold-check: build ## Write a resource into a copy of each service and run every check on it
-	@SCAFFOLD="$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))" $(BIN)/pytest tests/contract/test_scaffold.py
+	@SCAFFOLD="$(SERVICES)" $(BIN)/pytest tests/contract/test_scaffold.py
 
 story: build ## Play the platform's main job on a running platform (make run)
 	@$(BIN)/python -m tests.e2e.story
@@ -93,7 +94,7 @@ routes: build ## Print verb, path, rpc and permission of every route
 
 lock: $(UV) ## Resolve all dependencies anew into requirements.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade \
-	  $(addprefix --no-emit-package ,crm-protos crm-kit crm-customer crm-sales crm-service-desk crm-scoring crm-gateway crm-local) \
+	  $(addprefix --no-emit-package ,$(subst _,-,$(addprefix crm-,$(notdir $(MEMBERS))))) \
 	  --group pyproject.toml:dev --group pyproject.toml:build $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
 build: .venv/.ready

@@ -52,13 +52,9 @@ class Settings(BaseSettings):
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Service -> host:port."""
-        return {
-            "customer": self.customer_address,
-            "sales": self.sales_address,
-            "service_desk": self.service_desk_address,
-            "scoring": self.scoring_address,
-        }
+        """Service -> host:port: of each the setting that ends in `_address`, beside our own."""
+        own = {name.removesuffix("_address"): str(value) for name, value in self if name.endswith("_address")}
+        return {service: address for service, address in own.items() if service != "listen"}
 
     @property
     def host_and_port(self) -> tuple[str, int]:

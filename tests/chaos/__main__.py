@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
+from crm_local.settings import PROCESSES
 
-from tests.chaos.killing import PROCESSES
 from tests.chaos.report import printed
 from tests.chaos.run import Plan, run_chaos
 

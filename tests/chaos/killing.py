@@ -11,8 +11,6 @@ from crm_local.testing import Platform
 
 from tests.chaos.writing import Client
 
-# Everything that can be killed; each turn takes all of them once, in another order.
-PROCESSES = ("gateway", "customer", "sales", "service_desk", "scoring", "postgres", "nats")
 # One read through each service, and what tells that its database and broker are there.
 READS = ("/v1/accounts?page_size=1", "/v1/leads?page_size=1", "/v1/cases?page_size=1", "/v1/scores?page_size=1")
 SERVING = "SERVING"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+from crm_local.settings import SERVICES
 from crm_local.testing import Platform
 
 from tests.chaos.writing import Ledger
 
-SERVICES = ("customer", "sales", "service_desk", "scoring")
-FOLLOWERS = ("sales", "service_desk", "scoring")
+FOLLOWERS = tuple(name for name in SERVICES if name != "customer")
 STEP_SECONDS = 0.25
 # What was acknowledged, and where its rows are.
 KEPT = {

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crm_local.credentials import SERVICES
-from crm_local.processes import GATEWAY
+from crm_local.settings import GATEWAY, PROCESSES, SERVICES
 from crm_local.testing import Platform, platform_for_tests
 
-from tests.chaos.killing import PROCESSES, cycles_of
+from tests.chaos.killing import cycles_of
 from tests.chaos.reckoning import reckon
 from tests.chaos.report import Report
 from tests.chaos.writing import Client, Ledger, Writer

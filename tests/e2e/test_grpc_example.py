@@ -8,8 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from crm_local.credentials import SERVICES
-from crm_local.settings import Settings
+from crm_local.settings import SERVICES, Ports
 from crm_local.testing import Platform
 
 pytestmark = pytest.mark.platform
@@ -42,4 +41,4 @@ async def test_the_example_does_what_the_page_says(platform: Platform) -> None:
 
 def test_the_page_names_the_port_of_every_service() -> None:
     told = {name: int(port) for name, port in PORT.findall(PAGE.read_text(encoding="utf-8"))}
-    assert told == {name: Settings.model_fields[f"{name}_port"].default for name in SERVICES}
+    assert told == {name: Ports().of(name) for name in SERVICES}

@@ -6,9 +6,9 @@ from tempfile import TemporaryDirectory
 
 import httpx
 from crm_local.child import Child, Program
-from crm_local.credentials import SERVICES
 from crm_local.port_check import free_ports
-from crm_local.processes import GATEWAY, gateway_program
+from crm_local.processes import gateway_program
+from crm_local.settings import GATEWAY, SERVICES
 from crm_local.testing import Platform, platform_for_tests
 
 from tests.fuzz.grpc_fuzzer import GrpcFindings, GrpcFuzzer

@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from crm_local.credentials import SERVICES, load_credentials
+from crm_local.credentials import load_credentials
 from crm_local.drafts import draft_migration
 from crm_local.failure import LocalFailure
-from crm_local.installation import BACKENDS, Installation, welcome
+from crm_local.installation import Installation, welcome
 from crm_local.place import delete_place
-from crm_local.processes import DEMO_LOGIN, DEMO_TENANT, GATEWAY
+from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 from crm_local.run_folder import Holder, RunFolder
 from crm_local.scaffold.names import names_of
 from crm_local.scaffold.resource import plan_resource
-from crm_local.settings import Settings, load_settings
+from crm_local.settings import BACKENDS, GATEWAY, SERVICES, Settings, load_settings
 from crm_local.terminal import Terminal
 
 EVERYTHING = (*BACKENDS, *SERVICES, GATEWAY)

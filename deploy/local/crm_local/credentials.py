@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from crm_local.failure import LocalFailure
-
-SERVICES = ("customer", "sales", "service_desk", "scoring")
+from crm_local.settings import SERVICES
 
 
 def _password() -> str:

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 
 from crm_local.child import run_to_end
-from crm_local.credentials import SERVICES, Credentials, load_credentials
+from crm_local.credentials import Credentials, load_credentials
 from crm_local.leftovers import end_sighted
 from crm_local.nats import NatsServer
 from crm_local.port_check import refuse_busy
@@ -12,7 +12,6 @@ from crm_local.postgres import PostgresServer
 from crm_local.processes import (
     DEMO_LOGIN,
     DEMO_TENANT,
-    GATEWAY,
     Surroundings,
     command_program,
     environment,
@@ -22,11 +21,9 @@ from crm_local.processes import (
     service_program,
 )
 from crm_local.run_folder import Holder, RunFolder
-from crm_local.settings import Ports, Settings
+from crm_local.settings import GATEWAY, SERVICES, Ports, Settings
 from crm_local.supervisor import Supervisor, together
 from crm_local.terminal import Terminal
-
-BACKENDS = ("postgres", "nats")
 
 
 class Installation:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import psutil
 
 from crm_local.failure import LocalFailure
-from crm_local.settings import HOST, Ports, port_setting
+from crm_local.settings import HOST, PROCESSES, Ports, port_setting
 
 # Below what the system hands out to outgoing connections, so that none of those comes in between.
 FREE_RANGE = range(15_000, 30_000)
@@ -41,7 +41,7 @@ def free_ports() -> Ports:
     """Ports that are free now, different for every caller by chance."""
     candidates = iter(random.SystemRandom().sample(FREE_RANGE, k=len(FREE_RANGE)))
     free = (port for port in candidates if is_free(port))
-    return Ports(*(next(free) for _ in Ports.__dataclass_fields__))
+    return Ports(*(next(free) for _ in PROCESSES))
 
 
 def _by_whom(port: int) -> str:

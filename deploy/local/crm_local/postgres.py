@@ -12,13 +12,13 @@ import psycopg
 
 from crm_local.account import plain_environment
 from crm_local.child import Program, run_to_end
-from crm_local.credentials import SERVICES, Credentials, write_private
+from crm_local.credentials import Credentials, write_private
 from crm_local.databases import close_shared_databases, database_of, ensure_database, owner_of
 from crm_local.failure import LocalFailure
 from crm_local.leftovers import end_postgres_in
 from crm_local.place import Place, settle
 from crm_local.postgres_binaries import find_binaries
-from crm_local.settings import HOST
+from crm_local.settings import HOST, SERVICES
 from crm_local.supervisor import together
 
 SUPERUSER = "postgres"

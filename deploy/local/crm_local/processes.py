@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crm_local.child import Program, inherited_environment
-from crm_local.credentials import SERVICES, Credentials
+from crm_local.credentials import Credentials
 from crm_local.postgres import PostgresServer
 from crm_local.probes import grpc_ready, http_ready
-from crm_local.settings import HOST, Ports
+from crm_local.settings import GATEWAY, HOST, SERVICES, Ports
 
-GATEWAY = "gateway"
 AUDIENCE = "guanxi"
 DEMO_TENANT = "demo"
 DEMO_LOGIN = "admin@demo.example"

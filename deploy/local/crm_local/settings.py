@@ -2,35 +2,45 @@
 
 import difflib
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crm_local.failure import LocalFailure
 
 PREFIX = "CRM_LOCAL_"
 HOST = "127.0.0.1"
+GATEWAY = "gateway"
+BACKENDS = ("postgres", "nats")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The port each process listens on, always at 127.0.0.1."""
+    """Every process, with the port it listens on at 127.0.0.1 unless `CRM_LOCAL_<PROCESS>_PORT` says otherwise."""
 
-    postgres: int
-    nats: int
-    customer: int
-    sales: int
-    service_desk: int
-    scoring: int
-    gateway: int
+    postgres: Port = 7432
+    nats: Port = 7422
+    customer: Port = 7001
+    sales: Port = 7002
+    service_desk: Port = 7003
+    scoring: Port = 7004
+    gateway: Port = 8080
+
+    def __post_init__(self) -> None:
+        wanted: dict[int, str] = {}
+        for process in PROCESSES:
+            other = wanted.setdefault(self.of(process), process)
+            if other != process:
+                raise ValueError(f"{other} and {process} cannot both have port {self.of(process)}")
 
     def of(self, process: str) -> int:
-        port: int = asdict(self)[process]
+        port: int = getattr(self, process)
         return port
 
     def address(self, process: str) -> str:
@@ -38,46 +48,23 @@ class Ports:
         return f"{HOST}:{self.of(process)}"
 
 
+PROCESSES = tuple(each.name for each in fields(Ports))
+SERVICES = tuple(name for name in PROCESSES if name not in (*BACKENDS, GATEWAY))
+
+
 class Settings(BaseSettings):
     """What can be changed from outside. A wrong value or an unknown name is an error, never ignored."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
+    ports: Ports = Ports()
     run_folder: Path = Path(".run")
-    postgres_port: Port = 7432
-    nats_port: Port = 7422
-    customer_port: Port = 7001
-    sales_port: Port = 7002
-    service_desk_port: Port = 7003
-    scoring_port: Port = 7004
-    gateway_port: Port = 8080
     # A folder with `postgres` and `initdb`, instead of the wheel's.
     postgres_bin: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     otlp_endpoint: str = ""
     start_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
-
-    @model_validator(mode="after")
-    def _no_port_twice(self) -> Self:
-        wanted: dict[int, str] = {}
-        for process, port in asdict(self.ports).items():
-            if port in wanted:
-                raise ValueError(f"{wanted[port]} and {process} cannot both have port {port}")
-            wanted[port] = process
-        return self
-
-    @property
-    def ports(self) -> Ports:
-        return Ports(
-            postgres=self.postgres_port,
-            nats=self.nats_port,
-            customer=self.customer_port,
-            sales=self.sales_port,
-            service_desk=self.service_desk_port,
-            scoring=self.scoring_port,
-            gateway=self.gateway_port,
-        )
 
 
 def port_setting(process: str) -> str:
@@ -87,18 +74,26 @@ def port_setting(process: str) -> str:
 
 def load_settings() -> Settings:
     """Settings of this process's environment. Raises LocalFailure of one line that names the setting."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            close = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f", did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
-            raise LocalFailure(f"{name} is no setting{hint}")
+    given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    refuse_unknown(given)
+    ports = {process: port for process in PROCESSES if (port := given.get(port_setting(process)))}
     try:
-        return Settings()
+        return Settings(ports=TypeAdapter(Ports).validate_python(ports))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:
             raise LocalFailure(f"{PREFIX}..._PORT: {message}") from error
-        setting = f"{PREFIX}{str(problem['loc'][0]).upper()}"
+        name = str(problem["loc"][0])
+        setting = port_setting(name) if name in PROCESSES else f"{PREFIX}{name.upper()}"
         raise LocalFailure(f"{setting}={problem['input']}: {message}") from error
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Raises LocalFailure for a name that is no setting, with the one that may be meant."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "ports"}
+    known |= {port_setting(process) for process in PROCESSES}
+    for name in sorted(set(names) - known):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
+        raise LocalFailure(f"{name} is no setting{hint}")

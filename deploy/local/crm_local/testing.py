@@ -18,29 +18,26 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import Signals
 
 from crm_local.account import may_work_in, unprivileged_account
 from crm_local.child import run_to_end
-from crm_local.credentials import SERVICES
 from crm_local.failure import LocalFailure
-from crm_local.installation import BACKENDS, Installation
+from crm_local.installation import Installation
 from crm_local.leftovers import end_postgres_in, end_sighted
 from crm_local.place import delete_place
 from crm_local.port_check import free_ports
 from crm_local.processes import (
     DEMO_LOGIN,
     DEMO_TENANT,
-    GATEWAY,
     command_program,
     environment,
     migration_environment,
 )
 from crm_local.run_folder import RunFolder
-from crm_local.settings import Settings
+from crm_local.settings import BACKENDS, GATEWAY, SERVICES, Settings
 from crm_local.supervisor import Sighting
 from crm_local.terminal import Terminal
 
@@ -153,8 +150,7 @@ async def platform_for_tests() -> AsyncIterator[Platform]:
 async def _throwaway(processes: tuple[str, ...]) -> AsyncIterator[tuple[Installation, io.StringIO]]:
     with throwaway_folder() as folder:
         told = io.StringIO()
-        ports = {f"{name}_port": port for name, port in asdict(free_ports()).items()}
-        settings = Settings.model_validate({"run_folder": folder, **ports})
+        settings = Settings.model_validate({"run_folder": folder, "ports": free_ports()})
         installation = Installation(settings, Terminal(told), durable=False)
         try:
             installation.begin(datetime.now(UTC), os.getpid(), processes)

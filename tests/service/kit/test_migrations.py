@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from crm_kit import plumbing
 from crm_kit.migrations import differences, migrate
-from crm_local.credentials import SERVICES
+from crm_local.settings import SERVICES
 from crm_local.testing import Servers, servers_for_tests
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 

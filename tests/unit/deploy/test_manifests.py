@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from crm_kit.settings import ServiceSettings
+from crm_local.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 # Read by one process each, beside what all of them read.
@@ -111,7 +112,7 @@ def test_a_service_never_holds_the_password_of_its_schemas_owner(manifests: Modu
             assert "CRM_MIGRATION_DATABASE_URL" not in {variable["name"] for variable in container["env"]}
 
 
-@pytest.mark.parametrize("name", ["customer", "sales", "service-desk", "scoring"])
+@pytest.mark.parametrize("name", [name.replace("_", "-") for name in SERVICES])
 def test_each_service_has_its_own_database_and_its_migration(
     manifests: ModuleType, production: list[Any], name: str
 ) -> None:

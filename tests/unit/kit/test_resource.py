@@ -205,8 +205,8 @@ def without(name: str) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class WithFax(Account):
-    fax_number: str | None = None
+class WithPager(Account):
+    pager_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,20 +228,20 @@ Poorer = make_dataclass(
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"entity": WithFax}, r"account\.fax_number: WithFax has it; add the column to accounts"),
+        ({"entity": WithPager}, r"account\.pager_number: WithPager has it; add the column to accounts"),
         ({"entity": Poorer}, r"account\.industry: the contract has it; add it to Poorer"),
         ({"entity": WrongTime}, r"account\.update_time: the contract's type must be string|update_time"),
         ({"table": without("industry")}, r"account\.industry: Account has it; add the column"),
         (
-            {"table": copied(lambda table: table.append_column(Column("fax_number", Text)))},
-            r"account\.fax_number: accounts has it; add it to Account, or to `beside`",
+            {"table": copied(lambda table: table.append_column(Column("pager_number", Text)))},
+            r"account\.pager_number: accounts has it; add it to Account, or to `beside`",
         ),
         (
             {"table": copied(lambda table: table.indexes.clear())},
             r"account\.display_name: lists are ordered by it; add an index",
         ),
         ({"beside": {"last_contact_time", "value_tier"}}, r"account\.value_tier_version: accounts has it"),
-        ({"unversioned": {"fax_number"}}, r"account\.fax_number: it is unversioned; make it a field of Account"),
+        ({"unversioned": {"pager_number"}}, r"account\.pager_number: it is unversioned; make it a field of Account"),
         ({"verbs": {}}, r"account: the verb \w+ is not in `verbs`"),
         ({"created": events.ContactCreated}, r"ContactCreated carries no Account"),
     ],

@@ -3,9 +3,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crm_local.settings import GATEWAY, SERVICES
 from crm_local.testing import throwaway_folder
 
-PROCESSES = ("customer", "sales", "service_desk", "scoring", "gateway")
+PROCESSES = (*SERVICES, GATEWAY)
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from crm_local.credentials import SERVICES, load_credentials
+from crm_local.credentials import load_credentials
 from crm_local.failure import LocalFailure
+from crm_local.settings import SERVICES
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:

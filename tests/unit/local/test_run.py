@@ -22,7 +22,7 @@ from crm_local.leftovers import wait_ended
 from crm_local.place import delete_place
 from crm_local.port_check import free_ports, is_free
 from crm_local.run_folder import RunFolder
-from crm_local.settings import Ports, port_setting
+from crm_local.settings import BACKENDS, PROCESSES, SERVICES, Ports, port_setting
 
 PATIENCE_SECONDS = 90
 
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 90
 class Runner:
     def __init__(self, folder: Path, ports: Ports) -> None:
         self.folder, self.ports = folder, ports
-        ports_set = {port_setting(name): str(ports.of(name)) for name in Ports.__dataclass_fields__}
+        ports_set = {port_setting(name): str(ports.of(name)) for name in PROCESSES}
         self.settings = ports_set | {"CRM_LOCAL_RUN_FOLDER": str(folder)}
         self.environment = os.environ | self.settings
 
@@ -151,7 +151,7 @@ def where_everything_is_was_told(runner: Runner, told: str) -> None:
     ports = runner.ports
     for text in (f"http://127.0.0.1:{ports.gateway}/docs", "/openapi.json", "secrets.json", "logs"):
         assert text in told
-    for name in ("customer", "sales", "service_desk", "scoring", "postgres", "nats"):
+    for name in (*SERVICES, *BACKENDS):
         assert f"127.0.0.1:{ports.of(name)}" in told
     curl = next(line for line in told.splitlines() if line.strip().startswith("curl "))
     answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)

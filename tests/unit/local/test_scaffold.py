@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crm_local.credentials import SERVICES
 from crm_local.failure import LocalFailure
 from crm_local.scaffold.insertion import (
     AnchorMissing,
@@ -17,6 +16,7 @@ from crm_local.scaffold.insertion import (
 )
 from crm_local.scaffold.names import names_of
 from crm_local.scaffold.resource import plan_resource
+from crm_local.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -12,8 +12,8 @@ import nats
 import psutil
 import psycopg
 import pytest
-from crm_local.credentials import SERVICES
 from crm_local.leftovers import wait_ended
+from crm_local.settings import SERVICES
 from crm_local.testing import FOLDER_PREFIX, Servers, servers_for_tests, sweep
 
 
