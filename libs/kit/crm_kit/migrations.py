@@ -86,6 +86,7 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
         upgrade = "    create_functions()\n" + upgrade
         downgrade += "\n    drop_functions()"
     target = folder / "versions" / f"{revision}_{re.sub(r'[^a-z0-9]+', '_', message.lower()).strip('_')}.py"
+    target.parent.mkdir(exist_ok=True)
     target.write_text(
         TEMPLATE.format(
             message=message,

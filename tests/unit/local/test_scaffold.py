@@ -99,7 +99,8 @@ def test_nothing_is_written_when_a_file_lacks_what_an_edit_goes_by(tmp_path: Pat
     ("before", "after"),
     [
         ('names = ["a"]\nother = []\n', 'names = ["a", "b"]\nother = []\n'),
-        ("names = []\n", 'names = [ "b"]\n'),
+        ("names = []\n", 'names = ["b"]\n'),
+        ("names = ()\n", 'names = ("b",)\n'),
         ('names = ("客户",)\n', 'names = ("客户", "b")\n'),
         ("names = [\n    f([1]),\n]\n", 'names = [\n    f([1]), "b"]\n'),
     ],

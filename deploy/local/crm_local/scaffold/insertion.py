@@ -35,8 +35,11 @@ def _before_bracket(code: str, collection: ast.List | ast.Tuple, element: str) -
     # Columns are counted in bytes.
     end = sum(len(line) for line in lines[: (collection.end_lineno or 0) - 1]) + (collection.end_col_offset or 0) - 1
     before, after = code.encode()[:end].decode().rstrip(), code.encode()[end:].decode()
-    separator = " " if before.endswith(("[", "(", ",")) else ", "
-    return f"{before}{separator}{element}{after}"
+    first = not collection.elts
+    separator = "" if first else " " if before.endswith(",") else ", "
+    # A tuple of one is made by its comma.
+    ending = "," if first and isinstance(collection, ast.Tuple) else ""
+    return f"{before}{separator}{element}{ending}{after}"
 
 
 def with_proto_import(contract: str, file: str) -> str:
