@@ -11,10 +11,7 @@ from crm.customer.v1 import events_pb2, teams_pb2
 from crm.customer.v1 import users_pb2 as pb
 from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
-from crm.resource.v1 import resources_pb2
-from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit.identity.access import Scope
-from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.companies import PASSWORD, Company, open_company
@@ -363,96 +360,3 @@ async def test_two_administrators_do_not_leave_at_the_same_time(
         )
         refusals = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
         assert refusals == [grpc.StatusCode.FAILED_PRECONDITION], answers
-
-
-# --- oneself
-
-
-async def test_the_caller_reads_who_they_are_and_what_they_may(users: "UserServiceAsyncStub", company: Company) -> None:
-    sales = await team(company)
-    north = await team(company, "North", sales)
-    user = await company.user(
-        await company.role(accounts_read=Scope.OWN, cases_read=Scope.TEAM),
-        await company.role(accounts_read=Scope.ALL),
-        team_id=sales,
-    )
-    me = await users.GetCurrentUser(pb.GetCurrentUserRequest(), metadata=company.acting(user).metadata)
-    assert me.user == user
-    assert {grant.permission: grant.scope for grant in me.grants} == {"accounts.read": 3, "cases.read": 2}
-    assert set(me.team_ids) == {sales, north}
-
-
-def own(*paths: str, **fields: Any) -> pb.UpdateCurrentUserRequest:
-    return pb.UpdateCurrentUserRequest(user=pb.User(**fields), update_mask=FieldMask(paths=paths))
-
-
-async def test_anybody_changes_their_own_name(users: "UserServiceAsyncStub", company: Company) -> None:
-    user = await company.user()
-    me = company.acting(user)
-    renamed = await users.UpdateCurrentUser(own("display_name", display_name="Li Wei"), metadata=me.metadata)
-    assert (renamed.id, renamed.display_name) == (user.id, "Li Wei")
-    again = await users.UpdateCurrentUser(own("display_name", display_name="Li Wei"), metadata=me.metadata)
-    assert again == renamed
-    assert len(await company.told(user.id)) == 2
-
-
-async def test_ones_own_user_may_be_sent_back_as_it_came(users: "UserServiceAsyncStub", company: Company) -> None:
-    user = await company.user()
-    sent = pb.UpdateCurrentUserRequest(user=user, update_mask=FieldMask(paths=["display_name", "login", "role_ids"]))
-    assert await users.UpdateCurrentUser(sent, metadata=company.acting(user).metadata) == user
-
-
-@pytest.mark.parametrize("field", ["login", "team_id", "role_ids"])
-async def test_nobody_changes_more_of_themselves_than_their_name(
-    users: "UserServiceAsyncStub", company: Company, field: str
-) -> None:
-    user = await company.user()
-    values: dict[str, Any] = {
-        "login": "other@company.test",
-        "team_id": str(new_id()),
-        "role_ids": [(await company.role(everything=Scope.ALL)).id],
-    }
-    request = own(field, "display_name", display_name="Li Wei", **{field: values[field]})
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-        await users.UpdateCurrentUser(request, metadata=company.acting(user).metadata)
-    assert refusal.fields == [f"user.{field}"]
-    read = await users.GetUser(pb.GetUserRequest(id=user.id), metadata=company.admin.metadata)
-    assert read == user
-
-
-async def test_a_stale_etag_of_ones_own_user_is_refused(users: "UserServiceAsyncStub", company: Company) -> None:
-    user = await company.user()
-    metadata = company.acting(user).metadata
-    await users.UpdateCurrentUser(own("display_name", display_name="Li Wei"), metadata=metadata)
-    with refused("ABORTED", "ETAG_MISMATCH"):
-        stale = own("display_name", display_name="Wang Fang", etag=user.etag)
-        await users.UpdateCurrentUser(stale, metadata=metadata)
-
-
-async def test_a_password_of_the_users_own_needs_length(users: "UserServiceAsyncStub", company: Company) -> None:
-    user = await company.user()
-    for password in ("", "x" * 11, "x" * 201):
-        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-            request = pb.SetPasswordRequest(id=user.id, password=password)
-            await users.SetPassword(request, metadata=company.admin.metadata)
-    with refused("NOT_FOUND", "USER_NOT_FOUND"):
-        request = pb.SetPasswordRequest(id=str(new_id()), password=PASSWORD)
-        await users.SetPassword(request, metadata=company.admin.metadata)
-
-
-async def test_the_actions_on_a_user_are_those_that_the_caller_may_take(
-    users: "UserServiceAsyncStub", company: Company
-) -> None:
-    customer = company.customer
-    manager = await customer.user(company.tenant_id, grants={"users.read": Scope.ALL, "users.write": Scope.ALL})
-    created = pb.CreateUserRequest(user=pb.User(display_name="New User", login="new.user@company.test"))
-    other = await users.CreateUser(created, metadata=company.admin.metadata)
-
-    async def refusals(of: str, by: User) -> dict[str, str]:
-        request = resources_pb2.GetRecordActionsRequest(collection="users", id=of)
-        told = await ResourceServiceStub(customer.channel).GetRecordActions(request, metadata=by.metadata)
-        return {each.verb: each.reason for each in told.actions if each.reason}
-
-    assert set((await refusals(str(company.admin.id), manager)).values()) == {"PERMISSION_DENIED"}
-    assert (await refusals(str(company.admin.id), company.admin))["deactivate"] == "LAST_ADMINISTRATOR"
-    assert not await refusals(other.id, manager)

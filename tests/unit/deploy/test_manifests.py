@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from crm_gateway.settings import Settings as GatewaySettings
 from crm_kit.settings import ServiceSettings
 from crm_local.settings import SERVICES
 
@@ -102,7 +103,8 @@ def test_every_setting_in_the_manifests_is_one_that_a_process_reads(
     for workload in manifests.of(production, "Deployment", "Job"):
         for container in manifests.containers(workload):
             written |= {variable["name"] for variable in container["env"]}
-    read = {f"CRM_{name.upper()}" for name in ServiceSettings.model_fields} | OWN_SETTINGS | {"OMP_NUM_THREADS"}
+    fields = ServiceSettings.model_fields.keys() | GatewaySettings.model_fields.keys()
+    read = {f"CRM_{name.upper()}" for name in fields} | OWN_SETTINGS | {"OMP_NUM_THREADS"}
     assert written <= read
 
 

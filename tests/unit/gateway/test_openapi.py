@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 from tests.conformity import Document
+from tests.unit.gateway.any_message import messages
 from tests.unit.gateway.served import served
-from tests.unit.gateway.test_codec import messages
 
 CONTRACT = load_contract()
 OPERATIONS = list(operations(CONTRACT))

@@ -51,6 +51,10 @@ def daily(zone: str, hours: str) -> BusinessHours:
     return weekly(zone, dict.fromkeys(range(7), hours))
 
 
+def within(minutes: int) -> Target:
+    return Target(business_minutes=minutes)
+
+
 def policy(
     targets: Mapping[MilestoneKind, Target],
     pauses: Mapping[MilestoneKind, Sequence[PauseReason]] | None = None,
