@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: build ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/python -m crm_local run

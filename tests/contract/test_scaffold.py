@@ -14,14 +14,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
 PACKAGES = ("libs/protos/generated", "libs/kit", *(f"services/{name}" for name in SERVICES), "gateway", "deploy/local")
-# A noun and its plural for each; of a service that has none here it is the last.
+# The noun for each, or noun and plural where that is not a regular one; and the plural that is expected.
 NOUNS = {
-    "customer": ("business_category", "business_categories"),
-    "sales": ("quote", "quotes"),
-    "scoring": ("risk_policy", "risk_policies"),
-    "service_desk": ("service_contract", "service_contracts"),
+    "customer": (("NAME=spokes_person", "PLURAL=spokes_people"), "spokes_people"),
+    "sales": (("NAME=quote",), "quotes"),
+    "scoring": (("NAME=risk_policy",), "risk_policies"),
+    "service_desk": (("NAME=service_contract", "CHINESE=服务合同"), "service_contracts"),
 }
-TRIED = {name: NOUNS.get(name, ("tax_box", "tax_boxes")) for name in os.environ.get("SCAFFOLD", "customer").split()}
+OTHERWISE = (("NAME=tax_box",), "tax_boxes")
+TRIED = {service: NOUNS.get(service, OTHERWISE) for service in os.environ.get("SCAFFOLD", "customer").split()}
 TESTS = [f"tests/service/{service}/test_{plural}.py" for service, (_, plural) in TRIED.items()]
 # Tests that know of every permission and reason in the contract.
 OF_ALL = ("tests/unit/customer/test_built_in_roles.py", "tests/unit/gateway/test_texts.py")
@@ -35,8 +36,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT, folder, ignore=left_out)
     for tools in (".venv", ".tools"):
         (folder / tools).symlink_to(ROOT / tools)
-    for service, (noun, _) in TRIED.items():
-        run(folder, "make", "resource", f"SERVICE={service}", f"NAME={noun}")
+    for service, (names, _) in TRIED.items():
+        run(folder, "make", "resource", f"SERVICE={service}", *names)
     return folder
 
 
@@ -74,8 +75,9 @@ def test_the_tests_that_are_written_pass_and_so_do_those_of_all_resources(copy: 
 
 def test_a_second_time_nothing_is_changed_and_that_is_said(copy: Path) -> None:
     before = written(copy)
-    for service, (noun, plural) in TRIED.items():
-        told = run(copy, "make", "resource", f"SERVICE={service}", f"NAME={noun}", code=2)
+    for service, (names, plural) in TRIED.items():
+        told = run(copy, "make", "resource", f"SERVICE={service}", *names, code=2)
+        noun = names[0].removeprefix("NAME=")
         found = f"there is proto/crm/{service}/v1/{plural}.proto; nothing was changed"
         assert f"{service} cannot have a new {noun}: {found}" in told
     assert written(copy) == before

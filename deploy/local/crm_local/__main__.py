@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     migration.add_argument("service", choices=SERVICES)
     migration.add_argument("message")
     resource = commands.add_parser("resource", help="write the scaffold of a new resource of a service")
-    resource.add_argument("service", choices=SERVICES)
+    resource.add_argument("service")
     resource.add_argument("noun", help="in snake_case, for example service_contract")
     resource.add_argument("--plural", default="", help="where the noun's is not a regular one")
     resource.add_argument("--chinese", default="", help="what the Chinese texts call it")

@@ -58,6 +58,18 @@ def test_a_name_that_code_could_not_use_is_refused_with_the_setting(noun: str, p
         names_of("sales", noun, plural=plural)
 
 
+@pytest.mark.parametrize("service", ["", "Sales", "gateway"])
+def test_a_service_that_is_not_there_is_refused_with_those_that_are(service: str) -> None:
+    with pytest.raises(LocalFailure, match=f"SERVICE={service} is no service: one of customer, sales, "):
+        names_of(service, "quote")
+
+
+@pytest.mark.parametrize("chinese", ['报"价', "报{价}", "报\\价", "报价 "])
+def test_a_chinese_name_that_no_text_could_hold_is_refused(chinese: str) -> None:
+    with pytest.raises(LocalFailure, match="CHINESE="):
+        names_of("sales", "quote", chinese=chinese)
+
+
 @pytest.mark.parametrize(
     ("noun", "found"),
     [

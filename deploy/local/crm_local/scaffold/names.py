@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from crm_kit.contract import plurals
 
 from crm_local.failure import LocalFailure
+from crm_local.settings import SERVICES
 
 NOUN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")
+UNQUOTABLE = re.compile(r'["\\{}\n]|^\s|\s$')
 # PostgreSQL cuts names at 63 characters, and an index adds up to 18 to the table's.
 MAX_LENGTH = 40
 # Names that the rooms import or use themselves.
-TAKEN = {"any", "command", "failed_precondition", "resource", "str_enum", "unit_of_work"}
+TAKEN = {"any", "columns", "command", "failed_precondition", "metadata", "resource", "str_enum", "unit_of_work"}
 # Where a service keeps its rooms when that is not its own folder.
 WINGS = {"customer": "records"}
 
@@ -71,8 +73,10 @@ class Names:
 
 
 def names_of(service: str, noun: str, *, plural: str = "", chinese: str = "") -> Names:
-    """The names of a new resource. Raises LocalFailure for a noun or plural that code could not use."""
+    """The names of a new resource. Raises LocalFailure for what code or texts could not use."""
     example = "for example `make resource SERVICE=sales NAME=service_contract`"
+    if service not in SERVICES:
+        raise LocalFailure(f"SERVICE={service} is no service: one of {', '.join(SERVICES)}")
     if not noun:
         raise LocalFailure(f"NAME is missing: a noun in snake_case, {example}")
     plural = plural or plurals(noun)[0]
@@ -85,6 +89,8 @@ def names_of(service: str, noun: str, *, plural: str = "", chinese: str = "") ->
             )
         if keyword.iskeyword(text) or text in TAKEN:
             raise LocalFailure(f"{setting}={text} is a word that the code of every resource uses: choose another")
+    if UNQUOTABLE.search(chinese):
+        raise LocalFailure(f"CHINESE={chinese} has quotes, braces or blanks at an end, which no text can have in it")
     if noun == plural:
         raise LocalFailure(f"NAME={noun} and its plural are the same: give the plural, for example PLURAL={noun}_list")
     return Names(service, noun, plural, chinese or noun.replace("_", " "))
