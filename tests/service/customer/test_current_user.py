@@ -104,21 +104,3 @@ async def test_a_password_of_the_users_own_needs_length(users: "UserServiceAsync
     with refused("NOT_FOUND", "USER_NOT_FOUND"):
         request = pb.SetPasswordRequest(id=str(new_id()), password=PASSWORD)
         await users.SetPassword(request, metadata=company.admin.metadata)
-
-
-async def test_the_actions_on_a_user_are_those_that_the_caller_may_take(
-    users: "UserServiceAsyncStub", company: Company
-) -> None:
-    customer = company.customer
-    manager = await customer.user(company.tenant_id, grants={"users.read": Scope.ALL, "users.write": Scope.ALL})
-    created = pb.CreateUserRequest(user=pb.User(display_name="New User", login="new.user@company.test"))
-    other = await users.CreateUser(created, metadata=company.admin.metadata)
-
-    async def refusals(of: str, by: User) -> dict[str, str]:
-        request = resources_pb2.GetRecordActionsRequest(collection="users", id=of)
-        told = await ResourceServiceStub(customer.channel).GetRecordActions(request, metadata=by.metadata)
-        return {each.verb: each.reason for each in told.actions if each.reason}
-
-    assert set((await refusals(str(company.admin.id), manager)).values()) == {"PERMISSION_DENIED"}
-    assert (await refusals(str(company.admin.id), company.admin))["deactivate"] == "LAST_ADMINISTRATOR"
-    assert not await refusals(other.id, manager)

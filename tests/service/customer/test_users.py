@@ -11,6 +11,8 @@ from crm.customer.v1 import events_pb2, teams_pb2
 from crm.customer.v1 import users_pb2 as pb
 from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -360,3 +362,21 @@ async def test_two_administrators_do_not_leave_at_the_same_time(
         )
         refusals = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
         assert refusals == [grpc.StatusCode.FAILED_PRECONDITION], answers
+
+
+async def test_the_actions_on_a_user_are_those_that_the_caller_may_take(
+    users: "UserServiceAsyncStub", company: Company
+) -> None:
+    customer = company.customer
+    manager = await customer.user(company.tenant_id, grants={"users.read": Scope.ALL, "users.write": Scope.ALL})
+    created = pb.CreateUserRequest(user=pb.User(display_name="New User", login="new.user@company.test"))
+    other = await users.CreateUser(created, metadata=company.admin.metadata)
+
+    async def refusals(of: str, by: User) -> dict[str, str]:
+        request = resources_pb2.GetRecordActionsRequest(collection="users", id=of)
+        told = await ResourceServiceStub(customer.channel).GetRecordActions(request, metadata=by.metadata)
+        return {each.verb: each.reason for each in told.actions if each.reason}
+
+    assert set((await refusals(str(company.admin.id), manager)).values()) == {"PERMISSION_DENIED"}
+    assert (await refusals(str(company.admin.id), company.admin))["deactivate"] == "LAST_ADMINISTRATOR"
+    assert not await refusals(other.id, manager)
