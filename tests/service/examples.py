@@ -194,6 +194,7 @@ EXAMPLES: Mapping[str, Example] = {
     "roles": Example(created_by("CreateRole"), owned=False),
     "service-levels": Example(created_by("CreateServiceLevel"), owned=False),
     "stages": Example(stage, owned=False),
+    "identity-providers": Example(created_by("CreateIdentityProvider"), owned=False),
     "teams": Example(created_by("CreateTeam"), owned=False),
     "uploads": Example(uploaded),
     "users": Example(created_by("CreateUser"), owned=False),

@@ -50,7 +50,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("ALL", "contacts", "interactions", "cases"),
     },
     ANALYST: {
-        **reads("ALL", *SHARED, "roles", *CUSTOMER_RECORDS, *SALES_RECORDS),
+        **reads("ALL", *SHARED, "roles", "identity_providers", *CUSTOMER_RECORDS, *SALES_RECORDS),
         **reads("ALL", "imports", "payments", "cases", "scores", "credit"),
     },
 }
