@@ -76,6 +76,8 @@ def make_unique(message: Message, text: str) -> None:
     for field, inner in message.ListFields():
         if field.name == "user":
             inner.login = f"{text}@example.com"
+        if field.name == "identity_provider":
+            inner.issuer = f"https://{text}.example.com"
 
 
 def open_on_mondays(calendar: Any) -> None:

@@ -87,13 +87,13 @@ SECURITY_SCHEMES: dict[str, Schema] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "An access token of the built-in issuer or of the tenant's OIDC provider.",
+        "description": "An access token of the built-in issuer, or of another one that the tenant trusts.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "guanxi_session",
-        "description": "The cookie of a browser's session, which begins with BeginSession.",
+        "description": "The cookie of a browser's session, which begins with BeginSession or BeginProviderSession.",
     },
 }
 

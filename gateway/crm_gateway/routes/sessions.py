@@ -25,7 +25,13 @@ from crm_gateway.transcode.operations import Operation
 COOKIE = "guanxi_session"
 # Covers the session's own path and its verbs; cookies know no finer paths.
 _PATH = "/v1/auth"
-_SERVICE = "crm.customer.v1.TokenService"
+_CALLS = (
+    "TokenService.CreateToken",
+    "TokenService.RefreshToken",
+    "TokenService.RevokeToken",
+    "SignInService.BeginSignIn",
+    "SignInService.FinishSignIn",
+)
 _TOLD = ("access_token", "token_type", "expires_in", "refresh_expires_in")
 
 router = APIRouter()
@@ -36,8 +42,7 @@ class Sessions:
 
     def __init__(self, operations: Iterable[Operation], channels: Channels, settings: Settings) -> None:
         by_rpc = {each.rpc.full_name: each for each in operations}
-        names = ("CreateToken", "RefreshToken", "RevokeToken")
-        self._operations = {name: by_rpc[f"{_SERVICE}.{name}"] for name in names}
+        self._operations = {name.partition(".")[2]: by_rpc[f"crm.customer.v1.{name}"] for name in _CALLS}
         self._calls = {name: channels.call_of(each.rpc) for name, each in self._operations.items()}
         self._settings = settings
         self._encode = self._operations["CreateToken"].encode

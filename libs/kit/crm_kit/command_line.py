@@ -22,7 +22,7 @@ from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import delete_rows
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.relay import mark_unpublished
-from crm_kit.identity.tokens import FetchKeys
+from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.service import Job, Service, serve
 
 log = structlog.get_logger()

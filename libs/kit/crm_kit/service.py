@@ -27,7 +27,7 @@ from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.identity.issuers import verifier_of
-from crm_kit.identity.tokens import FetchKeys
+from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.pipeline import Pipeline

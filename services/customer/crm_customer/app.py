@@ -4,20 +4,28 @@ from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.background import Tenants
-from crm_kit.identity.tokens import FetchKeys
+from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
 from crm_customer.consumers import follow_events
+from crm_customer.directory.identity_providers.client_secrets import ClientSecrets
+from crm_customer.directory.identity_providers.resource import IDENTITY_PROVIDERS
+from crm_customer.directory.identity_providers.servicer import IdentityProviderServicer
 from crm_customer.directory.roles.renewal import RoleRenewal
 from crm_customer.directory.roles.resource import ROLES
 from crm_customer.directory.roles.servicer import RoleServicer
+from crm_customer.directory.sealing import Sealer, derived_key
+from crm_customer.directory.sign_ins.commands import SignIns
+from crm_customer.directory.sign_ins.providers import Providers
+from crm_customer.directory.sign_ins.servicer import SignInServicer
 from crm_customer.directory.teams.resource import TEAMS
 from crm_customer.directory.teams.servicer import TeamServicer
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
 from crm_customer.directory.tokens.servicer import TokenServicer
-from crm_customer.directory.tokens.signing_keys import SigningKeys, derived_key
+from crm_customer.directory.tokens.signing_keys import SigningKeys
 from crm_customer.directory.users.attempts import TRIED_USERS
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
@@ -47,14 +55,17 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, TRIED_USERS, TEAMS, ROLES, IMPORTS]
+    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, IMPORTS]
     issuer = build_issuer(service, settings)
+    secrets = ClientSecrets(settings.signing_key_secret.get_secret_value())
     service.servicers += [
         TenantServicer(service.directory),
         UserServicer(tokens, service.directory, issuer.passwords),
         TeamServicer(tokens, service.directory),
         RoleServicer(tokens, service.directory),
+        IdentityProviderServicer(tokens, secrets, loopback=settings.is_development),
         TokenServicer(issuer),
+        SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
@@ -76,6 +87,17 @@ def build_issuer(service: Service, settings: CustomerSettings) -> Issuer:
         access_token_seconds=settings.access_token_seconds,
         refresh_token_time=timedelta(days=settings.refresh_token_days),
         successor_key=derived_key(settings.signing_key_secret.get_secret_value(), b"guanxi refresh tokens"),
+    )
+
+
+def build_sign_ins(issuer: Issuer, secrets: ClientSecrets, settings: CustomerSettings) -> SignIns:
+    """Signing in with the tenants' own providers."""
+    return SignIns(
+        issuer=issuer,
+        providers=Providers(ProviderHttp(), loopback=settings.is_development),
+        secrets=secrets,
+        sealer=Sealer(settings.signing_key_secret.get_secret_value(), b"guanxi sign-ins"),
+        address=settings.issuer,
     )
 
 

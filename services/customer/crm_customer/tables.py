@@ -1,6 +1,8 @@
 """All tables of this service: importing this fills the catalogue."""
 
+from crm_customer.directory.identity_providers import tables as identity_providers
 from crm_customer.directory.roles import tables as roles
+from crm_customer.directory.sign_ins import tables as sign_ins
 from crm_customer.directory.teams import tables as teams
 from crm_customer.directory.tenants import tables as tenants
 from crm_customer.directory.tokens import tables as tokens
@@ -15,10 +17,12 @@ from crm_customer.records.timeline import tables as timeline
 __all__ = [
     "accounts",
     "contacts",
+    "identity_providers",
     "imports",
     "interactions",
     "metadata",
     "roles",
+    "sign_ins",
     "teams",
     "tenants",
     "timeline",

@@ -6,7 +6,7 @@ from pathlib import Path
 from crm_kit.accounts import accounts_from, follow_accounts
 from crm_kit.background import Tenants
 from crm_kit.directory.projection import follow_directory
-from crm_kit.identity.tokens import FetchKeys
+from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer

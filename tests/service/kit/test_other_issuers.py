@@ -21,7 +21,7 @@ from crm_local.port_check import free_ports
 from crm_local.testing import Servers
 from sqlalchemy import select
 
-from tests.service.running import Running, Tokens, environment, refused
+from tests.service.running import Running, Tokens, User, environment, refused
 
 PROVIDER = "https://login.example"
 
@@ -51,15 +51,21 @@ async def provider() -> Tokens:
 
 
 @pytest.fixture
+async def user(customer: Running) -> User:
+    return await customer.user()
+
+
+@pytest.fixture
 async def channel(
-    servers: Servers, tokens: Tokens, provider: Tokens, customer: Running
+    servers: Servers, tokens: Tokens, provider: Tokens, customer: Running, user: User
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A second replica of customer that trusts the provider too."""
+    """A second replica of customer that trusts the provider too, for one tenant."""
     with environment(servers.environment("customer")):
         settings = read_settings(CustomerSettings)
     settings.listen_address, settings.drain_seconds = f"127.0.0.1:{free_ports().customer}", 0
     async with key_server(provider) as url:
-        settings.oidc_issuers = [OidcIssuer(issuer=PROVIDER, jwks_url=url, audience="crm")]
+        slug, _ = await names_of(customer, user.tenant_id, user.id)
+        settings.oidc_issuers = [OidcIssuer(issuer=PROVIDER, jwks_url=url, audience="crm", tenants=(slug,))]
         async with (
             service_running(build(settings), tokens.keys) as ready,
             grpc.aio.insecure_channel(settings.listen_address) as opened,
@@ -84,34 +90,56 @@ async def listed(channel: grpc.aio.Channel, token: str) -> pb.ListAccountsRespon
     return answer
 
 
+def token_of(provider: Tokens, user: User, slug: str, login: str, **claims: object) -> str:
+    """What the provider says of somebody."""
+    told = {"aud": "crm", "tenant": slug, "email": login, "email_verified": True}
+    return provider.token(PROVIDER, user.tenant_id, user.id, **told | claims)
+
+
 async def test_a_user_of_a_trusted_provider_is_let_in_by_login(
-    customer: Running, channel: grpc.aio.Channel, provider: Tokens
+    customer: Running, channel: grpc.aio.Channel, provider: Tokens, user: User
 ) -> None:
-    user = await customer.user()
     slug, login = await names_of(customer, user.tenant_id, user.id)
     account = pb.Account(kind=pb.Account.KIND_PERSON, display_name="someone")
     request = pb.CreateAccountRequest(account=account)
     created = await AccountServiceStub(customer.channel).CreateAccount(request, metadata=user.metadata)
-    token = provider.token(PROVIDER, user.tenant_id, user.id, aud="crm", tenant=slug, email=login)
+    token = token_of(provider, user, slug, login)
     assert [each.id for each in (await listed(channel, token)).accounts] == [created.id]
 
 
 async def test_a_login_that_is_not_in_the_tenant_is_refused(
-    customer: Running, channel: grpc.aio.Channel, provider: Tokens
+    customer: Running, channel: grpc.aio.Channel, provider: Tokens, user: User
 ) -> None:
-    user, stranger = await customer.user(), await customer.user()
+    stranger = await customer.user()
     slug, _ = await names_of(customer, user.tenant_id, user.id)
     _, foreign = await names_of(customer, stranger.tenant_id, stranger.id)
-    for tenant, login in ((slug, foreign), (slug, "nobody@example.test"), ("no-such-tenant", foreign)):
-        token = provider.token(PROVIDER, user.tenant_id, user.id, aud="crm", tenant=tenant, email=login)
+    for login in (foreign, "nobody@example.test"):
         with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
-            await listed(channel, token)
+            await listed(channel, token_of(provider, user, slug, login))
+
+
+async def test_a_provider_cannot_speak_for_a_tenant_that_does_not_trust_it(
+    customer: Running, channel: grpc.aio.Channel, provider: Tokens
+) -> None:
+    stranger = await customer.user()
+    slug, login = await names_of(customer, stranger.tenant_id, stranger.id)
+    for tenant in (slug, "no-such-tenant"):
+        with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+            await listed(channel, token_of(provider, stranger, tenant, login))
+
+
+async def test_an_address_that_the_provider_has_not_verified_lets_nobody_in(
+    customer: Running, channel: grpc.aio.Channel, provider: Tokens, user: User
+) -> None:
+    slug, login = await names_of(customer, user.tenant_id, user.id)
+    for verified in (False, "true"):
+        with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+            await listed(channel, token_of(provider, user, slug, login, email_verified=verified))
 
 
 async def test_the_provider_cannot_speak_for_the_built_in_issuer(
-    customer: Running, channel: grpc.aio.Channel, provider: Tokens
+    customer: Running, channel: grpc.aio.Channel, provider: Tokens, user: User
 ) -> None:
-    user = await customer.user()
     forged = provider.token(customer.service.settings.issuer, user.tenant_id, user.id)
     with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
         await listed(channel, forged)

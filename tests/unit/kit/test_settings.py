@@ -12,6 +12,9 @@ def good(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+OIDC_ISSUER = '[{"issuer": "https://x.example", "jwks_url": "https://x.example/keys", "audience": "crm", %s}]'
+
+
 def test_good_settings_are_read() -> None:
     assert read_settings(ServiceSettings).database_url == GOOD["CRM_DATABASE_URL"]
 
@@ -27,6 +30,12 @@ def test_good_settings_are_read() -> None:
         ("CRM_PAGE_TOKEN_KEY", "short"),
         ("CRM_TRACE_SAMPLE_RATIO", "1.5"),
         ("CRM_OIDC_ISSUERS", '[{"issuer": "https://x.example"}]'),
+        ("CRM_OIDC_ISSUERS", OIDC_ISSUER % '"tenants": []'),
+        ("CRM_OIDC_ISSUERS", OIDC_ISSUER % '"tenants": ["t"], "colour": 1'),
+        (
+            "CRM_OIDC_ISSUERS",
+            OIDC_ISSUER.replace("https://x.example/keys", "http://10.0.0.7/keys") % '"tenants": ["t"]',
+        ),
     ],
 )
 def test_one_that_makes_no_sense_is_named_in_one_line(
@@ -39,6 +48,12 @@ def test_one_that_makes_no_sense_is_named_in_one_line(
     assert stopped.value.code == 2
     assert said.count("\n") == 1
     assert name in said
+
+
+def test_an_issuer_is_trusted_by_the_tenants_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_OIDC_ISSUERS", OIDC_ISSUER % '"tenants": ["huaxin"]')
+    (issuer,) = read_settings(ServiceSettings).oidc_issuers
+    assert (issuer.tenants, issuer.login_claim, issuer.tenant_claim) == (("huaxin",), "email", "tenant")
 
 
 def test_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

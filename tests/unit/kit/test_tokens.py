@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from crm_kit.errors import Unauthenticated
-from crm_kit.identity.tokens import Issuer, TokenVerifier
+from crm_kit.identity.tokens import Issuer, TokenVerifier, login_from
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm
@@ -149,3 +149,75 @@ async def test_unknown_keys_do_not_make_us_ask_the_issuer_each_time(signer: Sign
         with pytest.raises(Unauthenticated):
             await verifier.verify(stranger.token("unknown", sub=str(number)))
     assert signer.fetched <= 2
+
+
+# --- issuers beside the built-in one
+
+
+def other(signer: Signer, *tenants: str, user_claim: str = "email") -> TokenVerifier:
+    return TokenVerifier([Issuer(NAME, "guanxi", signer.fetch, user_claim=user_claim, tenants=frozenset(tenants))])
+
+
+VERIFIED: dict[str, Any] = {"email": "li.wei@huaxin.example", "email_verified": True}
+
+
+async def test_an_issuer_speaks_for_the_tenants_that_are_told_and_for_no_other(signer: Signer) -> None:
+    verifier = other(signer, "huaxin", "hengda")
+    assert (await verifier.verify(signer.token(tenant="HuaXin", **VERIFIED))).tenant == "huaxin"
+    for tenant in ("another", "", None):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(signer.token(tenant=tenant, **VERIFIED))
+
+
+async def test_an_issuer_of_one_tenant_need_not_name_it(signer: Signer) -> None:
+    verifier = other(signer, "huaxin")
+    assert (await verifier.verify(signer.token(tenant=None, **VERIFIED))).tenant == "huaxin"
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(signer.token(tenant="another", **VERIFIED))
+
+
+@pytest.mark.parametrize("verified", [False, None, "true", 1])
+async def test_an_address_that_is_not_verified_is_nobodys(signer: Signer, verified: object) -> None:
+    with pytest.raises(Unauthenticated, match="not verified"):
+        await other(signer, "t").verify(signer.token(**VERIFIED | {"email_verified": verified}))
+
+
+async def test_a_name_need_not_be_verified(signer: Signer) -> None:
+    verifier = other(signer, "t", user_claim="preferred_username")
+    assert (await verifier.verify(signer.token(preferred_username="li.wei"))).user == "li.wei"
+
+
+@pytest.mark.parametrize(
+    ("claim", "login"),
+    [
+        ("Li.Wei@Huaxin.Example ", "li.wei@huaxin.example"),
+        # Python makes a k of the Kelvin sign: it would be somebody else's login.
+        ("\u212aim@x.example", "\u212aim@x.example"),
+        ("李伟@huaxin.example", "李伟@huaxin.example"),
+        ("a\u0000b", None),
+        ("\ud800", None),
+        ("  ", None),
+        (7, None),
+        (None, None),
+        (["a"], None),
+    ],
+)
+def test_a_claim_is_a_login_as_logins_are_kept(claim: object, login: str | None) -> None:
+    assert login_from(claim) == login
+
+
+async def test_a_token_that_names_no_login_is_nobodys(signer: Signer) -> None:
+    for email in ("", "a\u0000b", 7, ["a@x.example"]):
+        with pytest.raises(Unauthenticated):
+            await other(signer, "t").verify(signer.token(**VERIFIED | {"email": email}))
+
+
+async def test_another_machines_token_may_have_ended_a_moment_ago(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier, now = other(signer, "t"), time.time()
+    token = signer.token(exp=int(now) - 30, **VERIFIED)
+    assert (await verifier.verify(token)).user == VERIFIED["email"]
+    monkeypatch.setattr(time, "time", lambda: now + 31)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)

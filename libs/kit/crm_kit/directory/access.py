@@ -127,8 +127,7 @@ class Directory:
             return seen[1], seen[2]
         tenants = await self._database.all(ALL_TENANTS, tenant_by_slug(), {"slug": claims.tenant})
         tenant_id = tenants[0][0] if tenants else UUID(int=0)
-        # Logins are kept in lower case.
-        values = {"tenant_id": tenant_id, "login": claims.user.lower()}
+        values = {"tenant_id": tenant_id, "login": claims.user}
         users = await self._database.all(tenant_id, user_by_login(), values) if tenants else []
         if not users:
             raise Unauthenticated("the token's user is not in the directory")

@@ -3,39 +3,47 @@
 Only asymmetric signatures are accepted; algorithm, issuer, audience and expiry are all required to hold.
 """
 
-import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from jwt import PyJWK, PyJWTError
+from jwt import PyJWTError
 
-from crm_kit.errors import Unauthenticated, Unavailable
+from crm_kit.errors import Unauthenticated
+from crm_kit.identity.key_ring import ALGORITHMS, FetchKeys, KeyRing
 
-ALGORITHMS = ("EdDSA", "ES256", "RS256")
 REMEMBERED = 10_000
-REFRESH_AT_MOST_EVERY_SECONDS = 5.0
-REFRESH_AT_LEAST_EVERY_SECONDS = 300.0
-ASK_AGAIN_AFTER_SECONDS = 1.0
-# Clocks of machines differ: a token may come from one that is ahead. When it ends is still ours to say.
+# Clocks of machines differ: a token may come from one that is ahead or, where another issues them, behind.
 LEEWAY_SECONDS = 60.0
-
-# Gives the issuer's keys as a JWK set, for example {"keys": [{"kty": "OKP", "kid": "...", ...}]}.
-FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """One issuer that is trusted, where its keys are, and which claims say who and where."""
+    """One issuer that is trusted, where its keys are, and which claims say who and where.
+
+    `tenants` are the slugs it may speak for; None is the built-in issuer, whose word holds for all.
+    """
 
     name: str
     audience: str
     fetch_keys: FetchKeys
     tenant_claim: str = "tenant"
     user_claim: str = "sub"
+    tenants: frozenset[str] | None = None
+
+    @property
+    def required_claims(self) -> list[str]:
+        """What a token must say."""
+        needs_tenant = self.tenants is None or len(self.tenants) > 1
+        return ["exp", "iss", "aud", self.user_claim, *([self.tenant_claim] if needs_tenant else [])]
+
+    @property
+    def expiry_leeway(self) -> float:
+        """Seconds that a token holds longer than it says. When one of ours ends is ours to say."""
+        return 0.0 if self.tenants is None else LEEWAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +57,11 @@ class Claims:
     token_id: str
 
 
-class KeyRing:
-    """The keys of one issuer, fetched when first needed, and again when an unknown key id appears."""
-
-    def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
-        self.issuer = issuer
-        self._clock = clock
-        self._keys: dict[str, PyJWK] = {}
-        self._fetched = float("-inf")
-        self._failed = float("-inf")
-        self._fetching = asyncio.Lock()
-
-    async def key(self, key_id: str) -> PyJWK:
-        """The key of this id; Unauthenticated when the issuer has none, Unavailable when it cannot be asked."""
-        if self._is_due(key_id):
-            # Those who come meanwhile wait for the answer: it may hold their key.
-            async with self._fetching:
-                if self._is_due(key_id):
-                    await self._fetch(key_id)
-        if key_id not in self._keys:
-            raise Unauthenticated("the token is signed with a key that its issuer does not have")
-        return self._keys[key_id]
-
-    def _is_due(self, key_id: str) -> bool:
-        known = key_id in self._keys
-        age = self._clock() - self._fetched
-        return age > (REFRESH_AT_LEAST_EVERY_SECONDS if known else REFRESH_AT_MOST_EVERY_SECONDS)
-
-    async def _fetch(self, key_id: str) -> None:
-        """Ask the issuer. While it does not answer, the keys we have go on serving."""
-        known = key_id in self._keys
-        if self._clock() - self._failed < ASK_AGAIN_AFTER_SECONDS:
-            if known:
-                return
-            raise Unavailable("the token's issuer does not answer", retry_after_seconds=ASK_AGAIN_AFTER_SECONDS)
-        try:
-            found = await self.issuer.fetch_keys()
-        except Unavailable:
-            self._failed = self._clock()
-            if known:
-                return
-            raise
-        self._keys = {key["kid"]: PyJWK(dict(key)) for key in found["keys"] if "kid" in key}
-        self._fetched = self._clock()
-
-
 class TokenVerifier:
     """`await verifier.verify(token)` gives its claims or raises Unauthenticated."""
 
     def __init__(self, issuers: list[Issuer], clock: Callable[[], float] = time.monotonic) -> None:
-        self._rings = {issuer.name: KeyRing(issuer, clock) for issuer in issuers}
+        self._known = {issuer.name: (issuer, KeyRing(issuer.fetch_keys, clock)) for issuer in issuers}
         self._seen: dict[bytes, Claims] = {}
 
     async def verify(self, token: str) -> Claims:
@@ -119,26 +82,68 @@ class TokenVerifier:
         try:
             header = jwt.get_unverified_header(token)
             told = jwt.decode(token, options={"verify_signature": False})
-            ring = self._rings.get(str(told.get("iss")))
-            if ring is None:
+            known = self._known.get(str(told.get("iss")))
+            if known is None:
                 raise Unauthenticated("the token is of an issuer that is not trusted here")
-            key = await ring.key(str(header.get("kid")))
+            issuer, ring = known
+            key = await ring.key(str(header.get("kid") or ""))
             payload = jwt.decode(
                 token,
                 key.key,
                 # The key says which algorithm it is for; the token does not get to choose.
                 algorithms=[name for name in ALGORITHMS if name == key.algorithm_name],
-                audience=ring.issuer.audience,
-                issuer=ring.issuer.name,
+                audience=issuer.audience,
+                issuer=issuer.name,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud", ring.issuer.user_claim, ring.issuer.tenant_claim]},
+                options={"require": issuer.required_claims},
             )
         except PyJWTError as error:
             raise Unauthenticated(f"the token does not hold: {error}") from error
         return Claims(
-            issuer=ring.issuer.name,
-            tenant=str(payload[ring.issuer.tenant_claim]),
-            user=str(payload[ring.issuer.user_claim]),
-            expire_time=float(payload["exp"]),
+            issuer=issuer.name,
+            tenant=tenant_of(issuer, payload),
+            user=user_of(issuer, payload),
+            expire_time=float(payload["exp"]) + issuer.expiry_leeway,
             token_id=token_id,
         )
+
+
+def tenant_of(issuer: Issuer, payload: Mapping[str, Any]) -> str:
+    """The tenant that a token is for; Unauthenticated for one that its issuer may not speak for."""
+    told = payload.get(issuer.tenant_claim)
+    if issuer.tenants is None:
+        return str(told)
+    if told is None:
+        (tenant,) = issuer.tenants
+        return tenant
+    tenant = str(told).lower()
+    if tenant not in issuer.tenants:
+        raise Unauthenticated("the token's issuer may not speak for this tenant")
+    return tenant
+
+
+def user_of(issuer: Issuer, payload: Mapping[str, Any]) -> str:
+    """Whose token it is: an id from the built-in issuer, a login as logins are kept from others.
+
+    Unauthenticated for what is no login, and for an e-mail address that the issuer has not verified.
+    """
+    told = payload[issuer.user_claim]
+    if issuer.tenants is None:
+        return str(told)
+    if issuer.user_claim == "email" and payload.get("email_verified") is not True:
+        raise Unauthenticated("the token's e-mail address is not verified by its issuer")
+    login = login_from(told)
+    if login is None:
+        raise Unauthenticated("the token names no login")
+    return login
+
+
+def login_from(claim: object) -> str | None:
+    """The login that a claim of another issuer says, in lower case as logins are kept; None when it says none.
+
+    Only A to Z are made small: among the others are some, such as the Kelvin sign, that would become a letter of
+    somebody else's login.
+    """
+    if not isinstance(claim, str) or not claim.strip() or not claim.isprintable():
+        return None
+    return claim.strip().encode().lower().decode()

@@ -4,7 +4,7 @@ from crm.customer.v1 import tokens_pb2 as pb
 from google.protobuf.json_format import MessageToDict
 
 from crm_kit.errors import CrmError, Unavailable
-from crm_kit.identity.tokens import FetchKeys
+from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.telemetry import NO_REQUEST, current
 

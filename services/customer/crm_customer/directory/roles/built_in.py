@@ -53,6 +53,6 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
-        **reads("ALL", "roles", "imports", "payments", "scores"),
+        **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
     },
 }

@@ -1,4 +1,4 @@
-"""Who may give which rights: nobody more than they have."""
+"""Who may give which rights, nobody more than they have, and who may decide who is let in."""
 
 from collections.abc import Iterable
 
@@ -14,3 +14,9 @@ def check_holds(access: Access, grants: Iterable[Grant]) -> None:
     for each in grants:
         if max(access.grants.get(each.permission, 0), everything) < Scope[each.scope]:
             raise PermissionDenied(f"{each.permission} for {each.scope} records is more than you may do yourself")
+
+
+def check_administers(access: Access) -> None:
+    """Raise PermissionDenied unless the caller may do everything in the tenant."""
+    if access.grants.get(EVERYTHING) is not Scope.ALL:
+        raise PermissionDenied("this takes everything in the tenant: `*` with the scope ALL")

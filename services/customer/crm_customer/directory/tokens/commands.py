@@ -25,7 +25,6 @@ from sqlalchemy.dialects.postgresql import insert
 from crm_customer.directory.tenants.queries import find_tenant_id
 from crm_customer.directory.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
 from crm_customer.directory.tokens.queries import (
-    Credential,
     Family,
     find_credential,
     find_failures,
@@ -36,7 +35,7 @@ from crm_customer.directory.tokens.signing_keys import SigningKey, SigningKeys
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures
 from crm_customer.directory.users.commands import set_password
 from crm_customer.directory.users.model import login_of
-from crm_customer.directory.users.passwords import Passwords, Verdict
+from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.resource import USERS
 from crm_customer.directory.users.tables import user_passwords
 
@@ -80,7 +79,7 @@ class Issuer:
             await check_may_try(eyes, key)
             credential = await find_credential(eyes, login)
             verdict = await self.passwords.verify(credential.hash if credential else None, password)
-            async with self._unit(tenant_id, now) as work:
+            async with self.unit(tenant_id, now) as work:
                 if credential is None or not verdict.right:
                     work.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
                     work.execute(forget_failures(), forgotten=now - FORGOTTEN_AFTER, login_key=key)
@@ -88,10 +87,17 @@ class Issuer:
                 else:
                     token = new_refresh_token(tenant_id, new_id())
                     work.delete(sign_in_failures, login_key=key)
-                    self._begin_family(work, token, credential, verdict)
+                    self.begin_family(work, token, credential.user_id, credential.version)
+                    if verdict.new_hash:
+                        work.execute(
+                            replace_hash(),
+                            user_id=credential.user_id,
+                            seen=credential.hash,
+                            new_hash=verdict.new_hash,
+                        )
         if credential is None or token is None:
             raise wrong_credentials()
-        return self._pair(token, credential.user_id, signing, now)
+        return self.pair(token, credential.user_id, signing, now)
 
     async def refresh(self, token: RefreshToken, *, now: datetime) -> Pair:
         """The next pair; the same one again for a moment. Later the old token ends its family: it was stolen.
@@ -104,14 +110,14 @@ class Issuer:
         # What can fail comes before the old token ends.
         signing = await self.keys.current()
         if family.was_just_given(token, now):
-            return self._pair(token, family.user_id, signing, now)
+            return self.pair(token, family.user_id, signing, now)
         if family.digest == token.digest:
             if await self._replaced(token, successor, now):
-                return self._pair(successor, family.user_id, signing, now)
+                return self.pair(successor, family.user_id, signing, now)
             # Another request with this token was faster.
             family = await self._living_family(token, now)
         if family.was_just_given(successor, now):
-            return self._pair(successor, family.user_id, signing, now)
+            return self.pair(successor, family.user_id, signing, now)
         log.warning("refresh_token.reused", tenant_id=str(token.tenant_id), user_id=str(family.user_id))
         await self.revoke(token, now=now)
         raise wrong_credentials()
@@ -126,7 +132,7 @@ class Issuer:
     async def _replaced(self, token: RefreshToken, successor: RefreshToken, now: datetime) -> bool:
         """Put the successor in the token's place; False when another has done so."""
         try:
-            async with self._unit(token.tenant_id, now) as work:
+            async with self.unit(token.tenant_id, now) as work:
                 work.execute(
                     replace_token(),
                     unmet=lambda: Conflict("the refresh token is being used at this moment"),
@@ -152,7 +158,7 @@ class Issuer:
             await check_may_try(eyes, key)
             verdict = await self.passwords.verify(credential.hash, current)
             if not verdict.right:
-                async with self._unit(tenant_id, now) as counting:
+                async with self.unit(tenant_id, now) as counting:
                     counting.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
                 raise invalid_field("current_password", "credentials", "is wrong", reason="INVALID_CREDENTIALS")
         # Before the unit takes a connection: whoever waits for a hash must not hold one.
@@ -162,26 +168,32 @@ class Issuer:
 
     async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
         """End the token's family, if it is still there."""
-        async with self._unit(token.tenant_id, now) as work:
+        async with self.unit(token.tenant_id, now) as work:
             work.delete(refresh_tokens, family_id=token.family_id)
 
-    def _begin_family(self, work: UnitOfWork, token: RefreshToken, credential: Credential, verdict: Verdict) -> None:
-        work.execute(delete_ended(), user_id=credential.user_id, now=work.now, version=credential.version)
+    def begin_family(
+        self, work: UnitOfWork, token: RefreshToken, user_id: UUID, version: int, *, provider_id: UUID | None = None
+    ) -> None:
+        """Gather a sign-in that refresh tokens continue, by the user's password or at an identity provider.
+
+        `version` is that of the user's password, 0 for who has none.
+        """
+        work.execute(delete_ended(), user_id=user_id, now=work.now, version=version)
         work.insert(
             refresh_tokens,
             {
                 "family_id": token.family_id,
-                "user_id": credential.user_id,
+                "user_id": user_id,
                 "digest": token.digest,
-                "password_version": credential.version,
+                "password_version": version,
                 "create_time": work.now,
                 "expire_time": work.now + self.refresh_token_time,
+                "provider_id": provider_id,
             },
         )
-        if verdict.new_hash:
-            work.execute(replace_hash(), user_id=credential.user_id, seen=credential.hash, new_hash=verdict.new_hash)
 
-    def _pair(self, token: RefreshToken, user_id: UUID, key: SigningKey, now: datetime) -> Pair:
+    def pair(self, token: RefreshToken, user_id: UUID, key: SigningKey, now: datetime) -> Pair:
+        """The refresh token with a new access token."""
         issued = int(now.timestamp())
         claims = {
             "iss": self.name,
@@ -195,7 +207,8 @@ class Issuer:
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
         return Pair(signed, self.access_token_seconds, token.text, int(self.refresh_token_time.total_seconds()))
 
-    def _unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
+    def unit(self, tenant_id: UUID, now: datetime) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit of work in the tenant of somebody who is not yet known."""
         return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 

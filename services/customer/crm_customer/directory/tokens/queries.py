@@ -8,8 +8,9 @@ from uuid import UUID
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
+from crm_customer.directory.identity_providers.tables import identity_providers
 from crm_customer.directory.tenants.tables import tenants
 from crm_customer.directory.tokens.model import REUSE_WINDOW, Failures, RefreshToken
 from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures, signing_keys
@@ -36,7 +37,10 @@ class OwnCredential:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A sign-in that goes on: its newest token and whose it is. `holds` unless user, tenant or password ended it."""
+    """A sign-in that goes on: its newest token and whose it is.
+
+    `holds` unless user, tenant, password or identity provider ended it.
+    """
 
     user_id: UUID
     digest: bytes
@@ -62,6 +66,7 @@ def credential_by_login() -> Select[Any]:
         .where(
             users.c.tenant_id == bindparam("tenant_id"),
             users.c.login == bindparam("login"),
+            user_passwords.c.hash.is_not(None),
             users.c.active,
             tenants.c.active,
         )
@@ -77,7 +82,11 @@ def credential_by_user() -> Select[Any]:
             user_passwords,
             (user_passwords.c.tenant_id == users.c.tenant_id) & (user_passwords.c.user_id == users.c.id),
         )
-        .where(users.c.tenant_id == bindparam("tenant_id"), users.c.id == bindparam("user_id"))
+        .where(
+            users.c.tenant_id == bindparam("tenant_id"),
+            users.c.id == bindparam("user_id"),
+            user_passwords.c.hash.is_not(None),
+        )
     )
 
 
@@ -91,19 +100,25 @@ def failures_of_login() -> Select[Any]:
 
 @statement
 def family_by_id() -> Select[Any]:
-    same_password = refresh_tokens.c.password_version == user_passwords.c.version
+    same_password = refresh_tokens.c.password_version == func.coalesce(user_passwords.c.version, 0)
+    provider_serves = or_(refresh_tokens.c.provider_id.is_(None), identity_providers.c.active)
     return (
         select(
             refresh_tokens.c.user_id,
             refresh_tokens.c.digest,
             refresh_tokens.c.expire_time,
             refresh_tokens.c.replace_time,
-            (users.c.active & tenants.c.active & same_password).label("holds"),
+            (users.c.active & tenants.c.active & same_password & provider_serves).label("holds"),
         )
         .join(users, (users.c.tenant_id == refresh_tokens.c.tenant_id) & (users.c.id == refresh_tokens.c.user_id))
-        .join(
+        .outerjoin(
             user_passwords,
             (user_passwords.c.tenant_id == users.c.tenant_id) & (user_passwords.c.user_id == users.c.id),
+        )
+        .outerjoin(
+            identity_providers,
+            (identity_providers.c.tenant_id == refresh_tokens.c.tenant_id)
+            & (identity_providers.c.id == refresh_tokens.c.provider_id),
         )
         .join(tenants, tenants.c.tenant_id == refresh_tokens.c.tenant_id)
         .where(

@@ -1,7 +1,6 @@
 """The issuer's key pairs: made on first need, kept encrypted, changed by command."""
 
 import json
-import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,20 +15,16 @@ from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.identity.access import Scope, service_actor
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_customer.directory.sealing import Sealer
 from crm_customer.directory.tokens.queries import get_living_keys
 from crm_customer.directory.tokens.tables import signing_keys
 
 log = structlog.get_logger()
 ACTOR = service_actor(SYSTEM_TENANT)
-NONCE_BYTES = 12
 # Services ask for unknown keys at most every five seconds: by then all have the new one.
 SHOWN_BEFORE_SIGNING = timedelta(seconds=15)
 # Clocks of machines differ.
@@ -51,7 +46,7 @@ class SigningKeys:
         self._database = database
         self._token_time = timedelta(seconds=token_seconds)
         self._now = now
-        self._cipher = AESGCM(derived_key(secret, b"guanxi signing keys"))
+        self._sealer = Sealer(secret, b"guanxi signing keys")
 
     async def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK set (RFC 7517), the newest first."""
@@ -106,16 +101,14 @@ class SigningKeys:
         return key_id
 
     def _encrypt(self, private_key: Ed25519PrivateKey, key_id: str) -> bytes:
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, private_key.private_bytes_raw(), key_id.encode())
+        return self._sealer.seal(private_key.private_bytes_raw(), key_id.encode())
 
     def _decrypt(self, row: Record) -> Ed25519PrivateKey:
-        nonce, sealed = row["private_key"][:NONCE_BYTES], row["private_key"][NONCE_BYTES:]
-        try:
-            return Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(nonce, sealed, row["key_id"].encode()))
-        except InvalidTag as error:
+        private_key = self._sealer.open(row["private_key"], row["key_id"].encode())
+        if private_key is None:
             log.warning("signing_key.unreadable", key_id=row["key_id"], hint="was CRM_SIGNING_KEY_SECRET changed?")
-            raise Unavailable("nobody can sign in at this moment") from error
+            raise Unavailable("nobody can sign in at this moment")
+        return Ed25519PrivateKey.from_private_bytes(private_key)
 
 
 def jwk_of(public_key: bytes, key_id: str) -> dict[str, str]:
@@ -156,8 +149,3 @@ def end_keys() -> Any:
         )
         .values(expire_time=bindparam("ends"))
     )
-
-
-def derived_key(secret: str, purpose: bytes) -> bytes:
-    """32 bytes made of the secret, different for each purpose."""
-    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret.encode())

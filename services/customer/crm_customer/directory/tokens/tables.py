@@ -35,7 +35,10 @@ refresh_tokens = tenant_table(
     Column("expire_time", DateTime(timezone=True), nullable=False),
     # When the newest token took the place of the one before; none while the first one holds.
     Column("replace_time", DateTime(timezone=True)),
+    # What the user signed in with; none for a password.
+    Column("provider_id", Uuid),
     reference("user_id", "users", name="refresh_tokens_user_fkey", field="id"),
+    reference("provider_id", "identity_providers", name="refresh_tokens_provider_fkey", field="provider_id"),
     key=("family_id",),
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)

@@ -12,7 +12,7 @@ from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.roles.model import Role
@@ -21,7 +21,7 @@ from crm_customer.directory.roles.rights import check_holds
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.model import User
 from crm_customer.directory.users.resource import USERS
-from crm_customer.directory.users.tables import user_passwords
+from crm_customer.directory.users.tables import user_identities, user_passwords
 
 
 async def create_user(work: UnitOfWork, values: dict[str, Any]) -> User:
@@ -61,7 +61,8 @@ async def update_own_user(work: UnitOfWork, before: User, values: dict[str, Any]
 async def deactivate_user(work: UnitOfWork, before: User) -> User:
     """Take away all access of a user; what they signed in with does not come back with them."""
     if before.active:
-        work.execute(outdate_password(), user_id=before.id)
+        work.execute(end_sign_ins(), user_id=before.id)
+        work.delete(user_identities, user_id=before.id)
     return await save(work, before, before.deactivate(), events.UserDeactivated)
 
 
@@ -134,10 +135,12 @@ def put_password() -> Any:
 
 
 @statement
-def outdate_password() -> Any:
-    """The password stays, what was signed in with it ends."""
-    return (
-        update(user_passwords)
-        .where(user_passwords.c.tenant_id == bindparam("tenant_id"), user_passwords.c.user_id == bindparam("user_id"))
-        .values(version=user_passwords.c.version + 1)
+def end_sign_ins() -> Any:
+    """A password stays as it is; refresh tokens end, whatever they were signed in with."""
+    fresh = insert(user_passwords).values(
+        {"tenant_id": bindparam("tenant_id"), "user_id": bindparam("user_id"), "version": 1}
+    )
+    return fresh.on_conflict_do_update(
+        index_elements=[user_passwords.c.tenant_id, user_passwords.c.user_id],
+        set_={"version": user_passwords.c.version + 1},
     )

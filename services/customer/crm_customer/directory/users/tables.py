@@ -1,7 +1,7 @@
 """Tables of users."""
 
 from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_customer.metadata import metadata
@@ -36,10 +36,24 @@ user_passwords = tenant_table(
     "user_passwords",
     metadata,
     Column("user_id", Uuid, nullable=False),
-    # Argon2id, in the PHC string format.
-    Column("hash", Text, nullable=False),
+    # Argon2id, in the PHC string format; none for who signs in with an identity provider only.
+    Column("hash", Text),
     # Refresh tokens hold for one version only: another one ends them all.
     Column("version", Integer, nullable=False),
     reference("user_id", "users", name="user_passwords_user_fkey", field="id"),
     key=("user_id",),
+)
+
+# Whom the users are at identity providers: the subject stays the same person's, a login may pass to somebody else.
+user_identities = tenant_table(
+    "user_identities",
+    metadata,
+    Column("provider_id", Uuid, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    reference("user_id", "users", name="user_identities_user_fkey", field="user_id"),
+    reference("provider_id", "identity_providers", name="user_identities_provider_fkey", field="provider_id"),
+    UniqueConstraint("tenant_id", "user_id", "provider_id", name="user_identities_user_key"),
+    key=("provider_id", "subject"),
 )

@@ -504,6 +504,54 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "import_id", "row_number", name="import_rows_pkey"),
     )
     op.create_table(
+        "finished_sign_ins",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "digest", name="finished_sign_ins_pkey"),
+    )
+    op.create_index(
+        "finished_sign_ins_expire_time_index", "finished_sign_ins", ["tenant_id", "expire_time"], unique=False
+    )
+    op.create_table(
+        "identity_providers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("login_claim", sa.Text(), nullable=False),
+        sa.Column("domains", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("client_secret_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="identity_providers_pkey"),
+        sa.UniqueConstraint("tenant_id", "issuer", name="identity_providers_issuer_key"),
+    )
+    op.create_index(
+        "identity_providers_create_time_index", "identity_providers", ["tenant_id", "create_time", "id"], unique=False
+    )
+    op.create_index(
+        "identity_providers_display_name_index", "identity_providers", ["tenant_id", "display_name", "id"], unique=False
+    )
+    op.create_index(
+        "identity_providers_update_time_index", "identity_providers", ["tenant_id", "update_time", "id"], unique=False
+    )
+    op.create_table(
+        "client_secrets",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "provider_id"],
+            ["identity_providers.tenant_id", "identity_providers.id"],
+            name="client_secrets_provider_fkey",
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "provider_id", name="client_secrets_pkey"),
+    )
+    op.create_table(
         "refresh_tokens",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("family_id", sa.Uuid(), nullable=False),
@@ -513,6 +561,12 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("replace_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("provider_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "provider_id"],
+            ["identity_providers.tenant_id", "identity_providers.id"],
+            name="refresh_tokens_provider_fkey",
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="refresh_tokens_user_fkey"
         ),
@@ -523,12 +577,30 @@ def upgrade() -> None:
         "user_passwords",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="user_passwords_user_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", name="user_passwords_pkey"),
+    )
+    op.create_table(
+        "user_identities",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "provider_id"],
+            ["identity_providers.tenant_id", "identity_providers.id"],
+            name="user_identities_provider_fkey",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name="user_identities_user_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "provider_id", "subject", name="user_identities_pkey"),
+        sa.UniqueConstraint("tenant_id", "user_id", "provider_id", name="user_identities_user_key"),
     )
     protected(
         "access_roles",
@@ -556,6 +628,10 @@ def upgrade() -> None:
         "import_rows",
         "refresh_tokens",
         "user_passwords",
+        "finished_sign_ins",
+        "identity_providers",
+        "client_secrets",
+        "user_identities",
         plumbing=["access_tenants", "dead_letters", "idempotency_keys", "inbox", "leases", "outbox", "import_jobs"],
     )
     # The look-up runs with the rights of the schema's owner and compares the tenant itself: under row-level
@@ -566,9 +642,17 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(DROP_FUNCTION)
+    op.drop_table("user_identities")
     op.drop_table("user_passwords")
     op.drop_index("refresh_tokens_user_index", table_name="refresh_tokens")
     op.drop_table("refresh_tokens")
+    op.drop_table("client_secrets")
+    op.drop_index("identity_providers_update_time_index", table_name="identity_providers")
+    op.drop_index("identity_providers_display_name_index", table_name="identity_providers")
+    op.drop_index("identity_providers_create_time_index", table_name="identity_providers")
+    op.drop_table("identity_providers")
+    op.drop_index("finished_sign_ins_expire_time_index", table_name="finished_sign_ins")
+    op.drop_table("finished_sign_ins")
     op.drop_table("import_rows")
     op.drop_table("import_jobs")
     op.drop_table("import_errors")
