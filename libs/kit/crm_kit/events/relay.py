@@ -26,6 +26,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import OUTBOX_CHANNEL
 from crm_kit.errors import Unavailable
 from crm_kit.events.leases import Lease
+from crm_kit.events.publishing import Message, Publisher
 from crm_kit.plumbing import inbox, outbox
 
 log = structlog.get_logger()
@@ -65,7 +66,9 @@ def unpublished() -> Any:
 @statement
 def mark_published() -> Any:
     ids = bindparam("ids", type_=ARRAY(Uuid))
-    return update(outbox).where(outbox.c.id == any_(ids)).values(publish_time=func.now())
+    # The condition lets it use the index of those that are not published.
+    waiting = outbox.c.publish_time.is_(None)
+    return update(outbox).where(waiting, outbox.c.id == any_(ids)).values(publish_time=func.now())
 
 
 @statement
@@ -91,7 +94,7 @@ class Relay:
     def __init__(self, database: Database, url: str, nats: Client) -> None:
         self._database = database
         self._url = url
-        self._stream = nats.jetstream(timeout=5)
+        self._publisher = Publisher(nats)
         self._lease = Lease(database, "relay")
         self._woken = asyncio.Event()
 
@@ -123,7 +126,7 @@ class Relay:
         self._woken.clear()
 
     async def _drain(self) -> None:
-        """Publish batch after batch until nothing is left or another process is the relay."""
+        """Publish batch after batch until nothing is left, or another process is the relay."""
         while await self._lease.hold():
             rows = await self._database.all(ALL_TENANTS, unpublished(), {})
             if not rows:
@@ -133,17 +136,14 @@ class Relay:
                 await self._database.all(ALL_TENANTS, mark_published(), {"ids": done})
             if len(done) < len(rows):
                 raise NatsError
+            if len(rows) < BATCH:
+                # All that was there; who adds to it wakes us.
+                return
 
     async def _publish(self, rows: Sequence[Record]) -> list[UUID]:
         """Send in order, wait for all acknowledgements together; the ids that the broker has."""
-        sent = await asyncio.gather(
-            *(
-                self._stream.publish(row["subject"], row["event"], headers={"Nats-Msg-Id": str(row["id"])})
-                for row in rows
-            ),
-            return_exceptions=True,
-        )
-        return [row["id"] for row, answer in zip(rows, sent, strict=True) if not isinstance(answer, BaseException)]
+        stored = await self._publisher.publish([Message(row["subject"], row["event"], str(row["id"])) for row in rows])
+        return [row["id"] for row, has_it in zip(rows, stored, strict=True) if has_it]
 
     async def _purge(self) -> None:
         await self._database.all(ALL_TENANTS, purge_outbox(), {"age": KEEP_PUBLISHED})

@@ -197,7 +197,7 @@ def upgrade() -> None:
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
-        ["tenant_id", "id"],
+        ["id"],
         unique=False,
         postgresql_where=sa.text("publish_time IS NULL"),
     )
