@@ -26,6 +26,7 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay, ensure_stream
+from crm_kit.garbage import collect_seldom
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.resource.servicer import ResourceServicer
@@ -81,6 +82,7 @@ async def serve(service: Service, built_in_keys: FetchKeys) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
+    collect_seldom()
     async with running(service, built_in_keys):
         log.info("service.started", address=settings.listen_address)
         await stopping.wait()
