@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 
 from crm_kit import plumbing
+from crm_kit.database.statistics import CREATE_ANALYZE_GROWN, DROP_ANALYZE_GROWN
 from crm_kit.database.tables import protect
 from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
 
@@ -102,12 +103,14 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
 
 def create_functions() -> None:
     """What every service's first migration begins with."""
-    context_connection().execute(text(CREATE_REQUIRE))
+    for create in (CREATE_REQUIRE, CREATE_ANALYZE_GROWN):
+        context_connection().execute(text(create))
 
 
 def drop_functions() -> None:
     """The way back from `create_functions`."""
-    context_connection().execute(text(DROP_REQUIRE))
+    for drop in (DROP_ANALYZE_GROWN, DROP_REQUIRE):
+        context_connection().execute(text(drop))
 
 
 def protected(*tables: str, plumbing: Sequence[str] = ()) -> None:

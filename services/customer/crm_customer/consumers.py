@@ -1,6 +1,6 @@
 """What the customer service does on events: its own and those of the other services."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
 
 Tier = scores_pb2.ValueTierScore
-Effect = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
+Effect = Callable[[UnitOfWork, Event, Any], None]
 
 DEAL = ("opportunity.amount", "opportunity.close_reason")
 CASE = ("case.number", "case.kind", "case.priority")
@@ -50,7 +50,7 @@ TIMELINE: Sequence[EventKind] = (
 )
 
 
-async def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
+def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Accounts show their tier, and can be filtered by it."""
     scores = payload.account_scores
     is_unknown = scores.value_tier.band <= Tier.TIER_UNKNOWN
@@ -69,13 +69,13 @@ def follow_events(consumers: Consumers) -> None:
         effects = list(EFFECTS.get(payload, ()))
         if payload in kinds:
             effects.append(show(kinds[payload]))
-        consumers.on(payload, together(effects))
+        consumers.project(payload, together(effects))
 
 
 def show(kind: EventKind) -> Effect:
     """Put the event on the timeline of its account."""
 
-    async def put(work: UnitOfWork, event: Event, payload: Message) -> None:
+    def put(work: UnitOfWork, event: Event, payload: Message) -> None:
         entry = kind.entry(event, payload)
         if entry is not None:
             put_entry(work, entry)
@@ -84,10 +84,10 @@ def show(kind: EventKind) -> Effect:
 
 
 def together(effects: Sequence[Effect]) -> Effect:
-    """All effects of one event, in one transaction."""
+    """All effects of one event, in one transaction. They only gather writes."""
 
-    async def apply(work: UnitOfWork, event: Event, payload: Message) -> None:
+    def apply(work: UnitOfWork, event: Event, payload: Message) -> None:
         for effect in effects:
-            await effect(work, event, payload)
+            effect(work, event, payload)
 
     return apply

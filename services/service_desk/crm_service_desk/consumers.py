@@ -20,10 +20,10 @@ def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[
     """Subscribe to the directory and to accounts; `wake` is called when a tenant's clock may have moved."""
     follow_directory(consumers, directory, wake=wake, on_tenant=make_defaults)
     follow_accounts(consumers, accounts)
-    consumers.on(scoring.ValueTierChanged, project_value_tier)
+    consumers.project(scoring.ValueTierChanged, project_value_tier)
 
 
-async def project_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
+def project_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
     """Keep what an account is worth: conditions of service levels can test it."""
     scores = payload.account_scores
     tier = value_tier_from(scores.value_tier.band)

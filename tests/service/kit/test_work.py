@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.statements import compile_statement
+from crm_kit.database.statistics import analyze_grown
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes
@@ -30,12 +31,16 @@ async def test_rows_are_gathered_and_become_true_together(customer: Running) -> 
     assert await count(customer, tenant_id) == 3
 
 
-async def test_one_row_that_is_not_what_was_read_undoes_them_all(customer: Running) -> None:
+@pytest.mark.parametrize("many", [False, True])
+async def test_one_row_that_is_not_what_was_read_undoes_them_all(many: bool, customer: Running) -> None:
     tenant_id = await customer.tenant()
     with pytest.raises(Conflict):
         async with customer.unit_of_work(tenant_id) as work:
-            work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
-            work.save(accounts, {"id": new_id(), "display_name": "x", "version": 2}, version=1)
+            for _ in range(3):
+                work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+                work.save(accounts, {"id": new_id(), "display_name": "x", "version": 2}, version=1)
+            if many:
+                await work.flush_many()
     assert await count(customer, tenant_id) == 0
 
 
@@ -68,3 +73,25 @@ async def test_a_connection_that_dies_means_unavailable_and_nothing_written(
     finally:
         await operator.close()
     assert await count(customer, tenant_id) == 0
+
+
+async def test_a_table_that_has_just_got_its_first_rows_is_known_to_the_planner(
+    customer: Running, servers: Servers
+) -> None:
+    """By who may not analyze it: the service's role owns no table."""
+    tenant_id = await customer.tenant()
+    operator = await asyncpg.connect(servers.superuser_url("crm_customer"))
+    try:
+        # As a new database has it.
+        await operator.execute("TRUNCATE changes")
+        await operator.execute("ANALYZE changes")
+        async with customer.unit_of_work(tenant_id) as work:
+            for _ in range(500):
+                work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+            await work.flush_many()
+        assert await operator.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'changes'") == 0
+        assert await analyze_grown(customer.service.database) >= 1
+        assert await operator.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'changes'") == 500
+        assert await analyze_grown(customer.service.database) == 0
+    finally:
+        await operator.close()

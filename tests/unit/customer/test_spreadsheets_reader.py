@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 from crm_customer.imports.spreadsheets.cells import cell_text, has_lost_digits, typed_text
 from crm_customer.imports.spreadsheets.reader import MAX_COLUMNS, read_spreadsheet
+from crm_customer.imports.spreadsheets.unpacked import unpack
 from crm_customer.imports.spreadsheets.xlsx_file import MAX_UNPACKED_BYTES
 from crm_kit.errors import InvalidArgument
 from crm_kit.formulas import neutralized, restored
@@ -32,13 +33,20 @@ def xlsx(*rows: list[Any]) -> bytes:
 
 
 def read(content: bytes) -> tuple[tuple[str, ...], Rows]:
+    """What is in a file. Read at once and put by first, it is the same."""
     sheet = read_spreadsheet(io.BytesIO(content))
-    return sheet.header, list(sheet.rows)
+    rows = list(sheet.rows)
+    unpacked = unpack(io.BytesIO(content))
+    with unpacked.file:
+        assert (unpacked.header, unpacked.row_count) == (sheet.header, len(rows))
+        assert list(unpacked.spreadsheet().rows) == rows
+    return sheet.header, rows
 
 
 def refusal(content: bytes) -> str:
+    """Why a file cannot be read: known from unpacking it, before a row is taken."""
     with pytest.raises(InvalidArgument) as refused:
-        read(content)
+        unpack(io.BytesIO(content))
     assert refused.value.reason == "UPLOAD_UNREADABLE"
     return refused.value.detail
 

@@ -191,12 +191,19 @@ class UnitOfWork:
 
     async def _send_alike(self, connection: Connection, query: Statement, pending: list[PendingStatement]) -> None:
         unchecked = [query.arguments(each.values) for each in pending if each.unmet is None]
-        with translated(self.database.violations):
-            if unchecked:
-                await connection.executemany(query.sql, unchecked)
-            for each in pending:
-                if each.unmet is not None and not await connection.fetch(query.sql, *query.arguments(each.values)):
-                    raise each.unmet()
+        checked = [
+            [*query.arguments(each.values), index] for index, each in enumerate(pending) if each.unmet is not None
+        ]
+        try:
+            with translated(self.database.violations):
+                if unchecked:
+                    await connection.executemany(query.sql, unchecked)
+                if checked:
+                    await connection.executemany(checked_statement(query), checked)
+        except UnmetError as error:
+            unmet = pending[error.position].unmet
+            assert unmet is not None
+            raise unmet() from None
 
     async def _connected(self) -> Connection:
         if self._connection is None:
@@ -293,6 +300,12 @@ def join_statements(statements: tuple[Statement, ...], must: tuple[bool, ...], w
             checks.append(f"crm_require((SELECT count(*) FROM s{index}), {index})")
         offset += len(each.names)
     return f"WITH {', '.join(parts)} SELECT {', '.join(checks)}"
+
+
+@functools.lru_cache(maxsize=2048)
+def checked_statement(query: Statement) -> str:
+    """The statement, which fails when it touches no row. Its last parameter is the position to be told then."""
+    return f"WITH s AS ({query.sql}) SELECT crm_require((SELECT count(*) FROM s), ${len(query.names) + 1})"
 
 
 def renumbered(sql: str, offset: int) -> str:

@@ -1,12 +1,14 @@
 """One transaction's rows, through the same commands as everybody's."""
 
+import asyncio
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork
+from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 
 from crm_customer.imports.files import Fault, FileRow, Source
@@ -15,11 +17,12 @@ from crm_customer.imports.model import Import, Mode
 from crm_customer.imports.row_values import changed_account, changed_contact, new_account, new_contact
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
-from crm_customer.records.accounts.commands import change_account_status, create_account, update_account
+from crm_customer.records.accounts import commands as accounts
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.contacts.commands import create_contact, create_first_contact, update_contact
-from crm_customer.records.contacts.model import AccountLink
+from crm_customer.records.accounts.search import lock_search_rows
+from crm_customer.records.contacts import commands as contacts
+from crm_customer.records.contacts.model import Contact
 from crm_customer.records.contacts.queries import names_by_account
 from crm_customer.records.contacts.resource import CONTACTS
 
@@ -32,6 +35,10 @@ FIELDS = {
     "contact.phone_numbers": Field.CONTACT_PHONE,
     "contact.emails": Field.CONTACT_EMAIL,
 }
+
+
+GO_ON = 10
+"""Rows after which others have their turn."""
 
 
 class Outcome(enum.Enum):
@@ -47,16 +54,6 @@ Result = Outcome | tuple[Fault, ...]
 
 
 @dataclass(slots=True)
-class Later:
-    """What a row wants done once its account is there."""
-
-    index: int
-    row: AccountRow
-    account: Account
-    is_new: bool
-
-
-@dataclass(slots=True)
 class Batch:
     """Rows under way in one unit. An error that one row alone cannot answer for ends the whole unit."""
 
@@ -65,75 +62,89 @@ class Batch:
     source: Source
     lookups: Lookups
     results: list[Result] = field(default_factory=list)
-    later: list[Later] = field(default_factory=list)
     touched: set[UUID] = field(default_factory=set)
+    teams: dict[UUID, dict[str, UUID | None]] = field(default_factory=dict)
+    # Of the accounts that are there already: name to id, and those that rows speak of.
+    contact_ids: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
+    contacts: dict[UUID, Contact] = field(default_factory=dict)
 
     async def write(self, rows: Sequence[FileRow]) -> list[Result]:
         """Gather and send everything of the rows; a result for each."""
-        known = await known_accounts(self.work, [row.account for row in rows if row.account])
+        told = [row.account for row in rows if row.account]
+        known = await known_accounts(self.work, told)
+        if self.job.mode is not Mode.CREATE:
+            await self._look_up_contacts(known.account_ids, {row.contact_name for row in told})
         for index, row in enumerate(rows):
-            self.results.append(await self._result(index, row, known))
-        await self.work.flush_many()
-        await self._contacts()
+            self.results.append(await self._result(row, known))
+            if index % GO_ON == 0:
+                # A batch is longer than a request may wait.
+                await asyncio.sleep(0)
         await self.work.flush_many()
         return self.results
 
-    async def _result(self, index: int, row: FileRow, known: Known) -> Result:
+    async def _result(self, row: FileRow, known: Known) -> Result:
         if row.account is None:
             return row.faults
-        gathered = len(self.work.pending)
+        pending, gathered = self.work.pending, len(self.work.pending)
         try:
-            return await self._account(index, row.account, known)
+            return await self._account(row.account, known)
         except CrmError as error:
             if not answers_for_itself(error):
                 raise
-            # Its own statements, if there are any yet, are the last ones.
-            del self.work.pending[gathered:]
+            # Its own statements, if there are any yet, are the last ones; all, if it had those before it sent.
+            del self.work.pending[gathered if self.work.pending is pending else 0 :]
             return (fault_of(error, row, self.source, self.job.external_source),)
 
-    async def _account(self, index: int, row: AccountRow, known: Known) -> Outcome:
+    async def _account(self, row: AccountRow, known: Known) -> Outcome:
         if self.job.mode is Mode.CREATE:
             if known.taken(row):
                 raise invalid_field(
                     "account.external_ids", "unique", "another account has it already", reason="EXTERNAL_ID_TAKEN"
                 )
-            return await self._create(index, row)
+            return await self._create(row)
         before = known.account_of(row)
         if before is not None:
-            return await self._update(index, row, before)
+            return await self._update(row, before)
         if self.job.mode is Mode.UPSERT:
-            return await self._create(index, row)
+            return await self._create(row)
         if not row.external_ids:
             raise invalid_field(
                 "account.external_ids", "required", "the row has no external id", reason="EXTERNAL_ID_MISSING"
             )
         raise NotFound("account.external_ids: there is no account with this key", reason="ACCOUNT_NOT_FOUND")
 
-    async def _create(self, index: int, row: AccountRow) -> Outcome:
+    async def _create(self, row: AccountRow) -> Outcome:
         if not row.display_name:
             raise invalid_field(
                 "account.display_name", "required", "the customer's name is missing", reason="NAME_MISSING"
             )
         values = new_account(row) | await self._references(row)
-        values.setdefault("owner_id", self.job.account_owner_id or self.work.actor.user_id)
-        account = await create_account(self.work, values)
+        owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
+        account = accounts.drafted(values | owner, now=self.work.now)
+        if row.contact_name:
+            contacts.create_with_account(self.work, account, new_contact(row))
+        else:
+            accounts.put_new(self.work, account)
         if self.job.dry_run and self.source.column(Field.PARENT):
             self.lookups.imagined.update([row.display_name, *(value for _, value in row.external_ids)])
-        if row.contact_name:
-            self.later.append(Later(index, row, account, is_new=True))
         return Outcome.CREATED
 
-    async def _update(self, index: int, row: AccountRow, before: Account) -> Outcome:
+    async def _update(self, row: AccountRow, before: Account) -> Outcome:
         if before.id in self.touched:
             # An earlier row of these is about the same account: this one goes on from what that one made of it.
             await self.work.flush_many()
             before = await ACCOUNTS.get(self.work, before.id)
+            await self._look_up_contacts([before.id], {row.contact_name})
         self.touched.add(before.id)
         values = changed_account(before, row) | await self._references(row)
-        after = await update_account(self.work, before, values)
-        if row.contact_name or (row.status and row.status != before.status):
-            self.later.append(Later(index, row, after, is_new=False))
-        return Outcome.UPDATED if after.version != before.version else Outcome.SKIPPED
+        names = self._contact_names(before.id)
+        after = await accounts.update_account(self.work, before, values, contact_names=names)
+        if row.status:
+            after = accounts.change_account_status(self.work, after, Status(row.status))
+        changed = after.version != before.version
+        if row.contact_name:
+            changed |= await self._contact(row, after)
+        return Outcome.UPDATED if changed else Outcome.SKIPPED
 
     async def _references(self, row: AccountRow) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -143,41 +154,37 @@ class Batch:
             found["parent_id"] = parent_id
         return found
 
-    async def _contacts(self) -> None:
-        """Contacts and changes of status: they read accounts, which must be there."""
-        contacts = await self._contact_ids([each.account.id for each in self.later if not each.is_new])
-        for each in self.later:
-            changed = False
-            if not each.is_new and each.row.status:
-                account = await ACCOUNTS.get(self.work, each.account.id)
-                moved = change_account_status(self.work, account, Status(each.row.status))
-                changed = moved.version != account.version
-            if each.row.contact_name and each.is_new:
-                values = new_contact(each.row) | {"owner_id": each.account.owner_id}
-                await create_first_contact(self.work, each.account, values)
-            elif each.row.contact_name:
-                changed |= await self._contact(each, contacts.get((each.account.id, each.row.contact_name)))
-            if changed and self.results[each.index] is Outcome.SKIPPED:
-                self.results[each.index] = Outcome.UPDATED
+    async def _owned_by(self, owner_id: UUID) -> dict[str, UUID | None]:
+        """The owner with their team, looked up once for all rows."""
+        if owner_id not in self.teams:
+            self.teams[owner_id] = await owned_by(self.work, owner_id, field="account.owner_id")
+        return self.teams[owner_id]
 
-    async def _contact(self, each: Later, id: UUID | None) -> bool:
-        """Whether there was something new in the row's contact."""
-        row = each.row
+    async def _contact(self, row: AccountRow, account: Account) -> bool:
+        """Have the row's contact at a known account; whether there was something new in it."""
+        id = self.contact_ids.get(account.id, {}).get(row.contact_name or "")
         if id is None:
-            at = (AccountLink(each.account.id),)
-            values = new_contact(row) | {"owner_id": each.account.owner_id, "accounts": at}
-            await create_contact(self.work, values)
+            others = self._contact_names(account.id)
+            contacts.create_at_account(self.work, account, new_contact(row), others=others)
             return True
-        before = await CONTACTS.get(self.work, id)
-        after = await update_contact(self.work, before, changed_contact(before, row))
+        before = self.contacts.get(id) or await CONTACTS.get(self.work, id)
+        after = await contacts.update_contact(self.work, before, changed_contact(before, row))
         return after.version != before.version
 
-    async def _contact_ids(self, account_ids: list[UUID]) -> dict[tuple[UUID, str], UUID]:
-        """(account, name) to the contact that is there already."""
+    async def _look_up_contacts(self, account_ids: Collection[UUID], names: Collection[str | None]) -> None:
+        """Hold what accounts are found by until the unit ends, and read their contacts, in full those of `names`."""
         if not account_ids:
-            return {}
-        rows = await self.work.all(names_by_account(), account_ids=account_ids)
-        return {(row["account_id"], row["display_name"]): row["contact_id"] for row in rows}
+            return
+        await lock_search_rows(self.work, *account_ids)
+        self.contact_ids |= {id: {} for id in account_ids}
+        for row in await self.work.all(names_by_account(), account_ids=list(account_ids)):
+            self.contact_ids[row["account_id"]][row["display_name"]] = row["contact_id"]
+        known = (self.contact_ids[id].items() for id in account_ids)
+        wanted = [id for each in known for name, id in each if name in names]
+        self.contacts |= await CONTACTS.get_many(self.work, wanted)
+
+    def _contact_names(self, account_id: UUID) -> tuple[str, ...]:
+        return tuple(self.contact_ids.get(account_id, ()))
 
 
 def answers_for_itself(error: CrmError) -> bool:

@@ -13,8 +13,9 @@ from crm_kit.errors import InvalidArgument
 from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
-from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class FileRow:
 class Source:
     """The rows of one file in their order, each given once. Its methods read and parse: call them in a thread."""
 
-    def __init__(self, file: BinaryIO, job: Import) -> None:
-        self._sheet = read_spreadsheet(file)
+    def __init__(self, unpacked: UnpackedSheet, job: Import) -> None:
+        self._sheet = unpacked.spreadsheet()
         self.header = self._sheet.header
         known = fields_of(each for each in job.mapping if each.field)
         self.mapping = known or checked(job, self.header)
@@ -101,11 +102,6 @@ def checked(job: Import, header: tuple[str, ...]) -> dict[str, str]:
             reason="IMPORT_MAPPING_INCOMPLETE",
         )
     return mapping
-
-
-def count_rows(file: BinaryIO) -> int:
-    """How many rows the file has. Reads all of it, so what cannot be read is refused before anything is written."""
-    return sum(1 for _ in read_spreadsheet(file).rows)
 
 
 async def fetch_upload(reader: Reader, upload: Upload) -> BinaryIO:

@@ -68,6 +68,11 @@ class Known:
         self._ids = ids
         self._seen = seen
 
+    @property
+    def account_ids(self) -> Collection[UUID]:
+        """The accounts that the user may see."""
+        return self._seen.keys()
+
     def account_of(self, row: AccountRow) -> Account | None:
         """The one account that the row's external ids name; None for new ones.
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
+from crm_kit.database.statistics import analyze_grown
 from crm_kit.database.work import ReadSession, UnitOfWork, retried
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, Unavailable
@@ -25,7 +26,7 @@ from crm_kit.ids import new_id
 from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
-from crm_customer.imports.files import Fault, FileRow, Source, count_rows, fetch_upload
+from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
@@ -33,9 +34,10 @@ from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.mapping import Field
+from crm_customer.imports.spreadsheets.unpacked import unpack
 
 log = structlog.get_logger()
-BATCH = 100
+BATCH = 250
 """Rows of one transaction."""
 
 POLL_SECONDS = 2.0
@@ -130,14 +132,14 @@ class ImportWorker:
             found = await self._start(job.tenant_id, found)
         upload = await get_upload(reader, found.upload_id)
         with await fetch_upload(reader, upload) as file:
-            total = found.rows_total or await asyncio.to_thread(count_rows, file)
-            source = await asyncio.to_thread(Source, file, found)
+            unpacked = await asyncio.to_thread(unpack, file)
+        with unpacked.file:
+            source = Source(unpacked, found)
             run = Run(job.tenant_id, found, source, Lookups(found.external_source))
             if not found.mapping:
-                await self._begin(run, total)
+                await self._begin(run, unpacked.row_count)
             await asyncio.to_thread(run.source.skip, found.rows_read)
-            while rows := await asyncio.to_thread(run.source.take, BATCH):
-                await self._write(run, rows)
+            await self._write_all(run)
         async with self._unit(run.tenant_id, run.job) as work:
             succeed_import(work, run.job)
 
@@ -149,6 +151,22 @@ class ImportWorker:
         async with self._unit(run.tenant_id, run.job) as work:
             after = advance_import(work, run.job, run.job.begin(run.source.columns, total))
         run.job = after
+
+    async def _write_all(self, run: Run) -> None:
+        """Write what is left, and read on meanwhile."""
+        rows = await asyncio.to_thread(run.source.take, BATCH)
+        is_first = True
+        while rows:
+            following = asyncio.ensure_future(asyncio.to_thread(run.source.take, BATCH))
+            try:
+                await self._write(run, rows)
+                if is_first:
+                    # The rest of a large file would be written by plans for empty tables.
+                    await analyze_grown(self._database)
+            finally:
+                # However it ends: nobody may close the file while it is read.
+                rows = await following
+            is_first = False
 
     async def _write(self, run: Run, rows: Sequence[FileRow]) -> None:
         """Write rows in one transaction; in smaller ones where that is refused, so that the good rows are in."""

@@ -4,14 +4,17 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import imports_pb2 as pb
+from crm.event.v1 import event_pb2
 from crm_customer.imports import jobs
 from crm_customer.imports.tables import import_jobs
 from crm_customer.imports.worker import ImportWorker
-from crm_kit.database.statements import compile_statement
-from sqlalchemy import Uuid, bindparam, text, update
+from crm_kit.database.statements import compile_statement, statement
+from crm_kit.plumbing import changes, outbox
+from sqlalchemy import Uuid, bindparam, select, text, update
 
 from tests.factories.spreadsheet import NUMBER, MadeSpreadsheet
 from tests.service.running import Running, User
@@ -68,6 +71,25 @@ def good_numbers(made: MadeSpreadsheet) -> list[str]:
 
 def counts(job: pb.Import) -> tuple[int, int, int, int]:
     return job.created_count, job.updated_count, job.skipped_count, job.failed_count
+
+
+async def written_of(customer: Running, tenant_id: UUID, noun: str) -> dict[str, list[str]]:
+    """Of each record of a tenant what stands in its history and what was told of it: once each if all is well."""
+    made: dict[str, list[str]] = {}
+    async with customer.unit_of_work(tenant_id) as work:
+        for row in await work.all(changes_of(), noun=noun):
+            made.setdefault(str(row["resource_id"]), []).append(f"{row['version']} {row['action']}")
+        for row in await work.all(compile_statement(select(outbox).order_by(outbox.c.aggregate_version))):
+            event = event_pb2.Event.FromString(row["event"])
+            if event.aggregate_type == noun:
+                told = made.setdefault(event.aggregate_id, [])
+                told.append(f"{event.aggregate_version} {row['subject'].rpartition('.')[2]}")
+    return made
+
+
+@statement
+def changes_of() -> Any:
+    return select(changes).where(changes.c.resource_type == bindparam("noun")).order_by(changes.c.version)
 
 
 def claim_long() -> Any:

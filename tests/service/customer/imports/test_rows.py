@@ -9,7 +9,15 @@ from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 
 from tests.factories.spreadsheet import HEADER, make_customer_spreadsheet
-from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of, good_numbers, numbers_of
+from tests.service.customer.imports.calls import (
+    Run,
+    all_accounts,
+    counts,
+    errors_of,
+    good_numbers,
+    numbers_of,
+    written_of,
+)
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -134,6 +142,78 @@ async def test_two_rows_of_one_account_are_both_in(accounts: "AccountServiceAsyn
     assert counts(await run(rows, columns=columns, mode=pb.Import.MODE_UPSERT)) == (0, 2, 0, 0)
     (account,) = await all_accounts(accounts, user)
     assert (account.industry, account.source) == ("能源", "展会")
+
+
+async def test_two_rows_of_one_account_share_its_contact_and_each_is_told(
+    accounts: "AccountServiceAsyncStub",
+    contacts: "ContactServiceAsyncStub",
+    customer: Running,
+    user: User,
+    run: Run,
+) -> None:
+    columns = [
+        pb.ImportColumn(column="sap", field="external_ids.sap"),
+        pb.ImportColumn(column="crm", field="external_ids.crm"),
+    ]
+    header = ["客户名称", "sap", "crm", "状态", "联系人", "联系人电话"]
+    await run([header, ["甲", "1", "2", "", "", ""], ["乙", "3", "", "", "", ""]], columns=columns)
+    rows = [
+        header,
+        ["", "1", "", "活跃", "王伟", "13800138000"],
+        ["甲乙", "", "2", "流失", "王伟", "13900139000"],
+        ["", "3", "", "", "李娜", "13700137000"],
+    ]
+    assert counts(await run(rows, columns=columns, mode=pb.Import.MODE_UPSERT)) == (0, 3, 0, 0)
+    by_name = {each.display_name: each for each in await all_accounts(accounts, user)}
+    account, other = by_name["甲乙"], by_name["乙"]
+    assert account.status == accounts_pb2.Account.STATUS_LOST
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
+    assert len(page.contacts) == 2
+    first, second = (next(each for each in page.contacts if each.display_name == name) for name in ("王伟", "李娜"))
+    assert list(first.phone_numbers) == ["+8613900139000", "+8613800138000"]
+    assert second.owner_id == other.owner_id
+    for name, id in (("王伟", account.id), ("李娜", other.id), ("甲乙", account.id)):
+        found = await accounts.SearchAccounts(accounts_pb2.SearchAccountsRequest(query=name), metadata=user.metadata)
+        assert [each.id for each in found.accounts] == [id]
+    changes = ["1 CREATED", "2 STATUS_CHANGED", "3 UPDATED", "4 STATUS_CHANGED"]
+    told = ["1 AccountCreated", "2 AccountStatusChanged", "3 AccountUpdated", "4 AccountStatusChanged"]
+    written = await written_of(customer, user.tenant_id, "account")
+    assert written == {account.id: changes + told, other.id: ["1 CREATED", "1 AccountCreated"]}
+    written = await written_of(customer, user.tenant_id, "contact")
+    assert written[first.id] == ["1 CREATED", "2 UPDATED", "1 ContactCreated", "2 ContactUpdated"]
+
+
+async def test_of_a_row_with_a_bad_contact_nothing_is_in(
+    accounts: "AccountServiceAsyncStub",
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    user: User,
+    run: Run,
+) -> None:
+    """Also where an earlier row of the same account was sent just before."""
+    columns = [
+        pb.ImportColumn(column="sap", field="external_ids.sap"),
+        pb.ImportColumn(column="crm", field="external_ids.crm"),
+    ]
+    header = ["客户名称", "sap", "crm", "行业", "联系人", "联系人电话"]
+    await run([header, ["甲", "1", "2", "", "", ""], ["乙", "3", "", "", "", ""]], columns=columns)
+    twenty = ",".join(f"138001380{number:02}" for number in range(20))
+    rows = [
+        header,
+        ["", "1", "", "能源", "王伟", twenty],
+        ["", "", "2", "电子", "王伟", "13900139000"],
+        ["", "3", "", "物流", "", ""],
+    ]
+    job = await run(rows, columns=columns, mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 2, 0, 1)
+    assert [(each.row_number, each.reason) for each in await errors_of(imports, user, job.id)] == [
+        (3, "TOO_MANY_VALUES")
+    ]
+    found = {each.display_name: each for each in await all_accounts(accounts, user)}
+    assert {name: each.industry for name, each in found.items()} == {"甲": "能源", "乙": "物流"}
+    written = await written_of(customer, user.tenant_id, "account")
+    once = ["1 CREATED", "2 UPDATED", "1 AccountCreated", "2 AccountUpdated"]
+    assert written == {each.id: once for each in found.values()}
 
 
 async def test_owners_and_parents_are_found_by_what_people_call_them(

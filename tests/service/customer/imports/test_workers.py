@@ -24,6 +24,7 @@ from tests.service.customer.imports.calls import (
     errors_of,
     good_numbers,
     numbers_of,
+    written_of,
 )
 from tests.service.customer.told import as_of, events_of, told_of
 from tests.service.eventually import eventually
@@ -100,6 +101,9 @@ async def test_however_often_workers_die_in_the_middle_each_row_is_there_once(
     with_contact = [row[NUMBER] for row in made.rows if row[CONTACT] and row[NUMBER] in good_numbers(made)]
     page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(page_size=200), metadata=user.metadata)
     assert len(page.contacts) == len(set(with_contact))
+    for noun, found in (("account", await all_accounts(accounts, user)), ("contact", page.contacts)):
+        once = ["1 CREATED", f"1 {noun.capitalize()}Created"]
+        assert await written_of(customer, user.tenant_id, noun) == {each.id: once for each in found}
 
 
 async def test_two_workers_on_one_import_double_nothing(
@@ -210,7 +214,10 @@ async def test_one_row_that_the_database_refuses_does_not_keep_the_others_out(
         (15, "客户编号", "EXTERNAL_ID_TAKEN")
     ]
     assert looked[0] == 20
-    assert len(await all_accounts(accounts, user)) == 20
+    found = await all_accounts(accounts, user)
+    assert len(found) == 20
+    written = await written_of(customer, user.tenant_id, "account")
+    assert written == {each.id: ["1 CREATED", "1 AccountCreated"] for each in found}
 
 
 async def test_a_right_that_is_taken_away_stops_the_import(

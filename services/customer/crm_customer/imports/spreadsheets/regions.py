@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 
@@ -46,6 +47,7 @@ _PROVINCE_CODES = _names(_PROVINCES, "CN-")
 _COUNTRY_CODES = _names(_COUNTRIES, "")
 
 
+@lru_cache(maxsize=1024)
 def region_code(text: str) -> str | None:
     """`广东省`, `广东`, `Guangdong`, `广东省深圳市`, `中国广东`, `CN-GD`, `德国`, `DE` to a code; None if unknown.
 

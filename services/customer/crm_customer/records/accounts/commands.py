@@ -1,5 +1,6 @@
 """Every write on accounts. Each function is one transaction's work: row, history, event and search together."""
 
+from datetime import datetime
 from typing import Any
 
 from crm.customer.v1 import events_pb2 as events
@@ -22,20 +23,29 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), field="account.owner_id")
     await check_parent(work, values)
-    account = Account(
-        id=new_id(),
-        create_time=work.now,
-        update_time=work.now,
-        **values | owner,
-    ).checked(now=work.now)
+    return put_new(work, drafted(values | owner, now=work.now))
+
+
+def drafted(values: dict[str, Any], *, now: datetime) -> Account:
+    """A new account by the rules, not yet written."""
+    return Account(id=new_id(), create_time=now, update_time=now, **values).checked(now=now)
+
+
+def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:
+    """Gather everything of a new account; `contact_names` are those of the contacts that are created with it."""
     ACCOUNTS.create(work, account)
     put_external_ids(work, account)
-    put_search_row(work, account, contact_names=())
+    put_search_row(work, account, contact_names=contact_names)
     return account
 
 
-async def update_account(work: UnitOfWork, before: Account, values: dict[str, Any]) -> Account:
-    """Change some fields of an account; nothing is written when nothing changes."""
+async def update_account(
+    work: UnitOfWork, before: Account, values: dict[str, Any], *, contact_names: tuple[str, ...] | None = None
+) -> Account:
+    """Change some fields of an account; nothing is written when nothing changes.
+
+    `contact_names` as for `follow_account`.
+    """
     if "owner_id" in values:
         values |= await owned_by(work, values["owner_id"] or before.owner_id, field="account.owner_id")
     await check_parent(work, values)
@@ -44,7 +54,7 @@ async def update_account(work: UnitOfWork, before: Account, values: dict[str, An
         await advisory_lock(work, "account hierarchy")
         after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
-    await follow_account(work, before, after)
+    await follow_account(work, before, after, contact_names=contact_names)
     return ACCOUNTS.save(work, before, after, events.AccountUpdated)
 
 

@@ -75,14 +75,21 @@ def seen_by(reader: Reader) -> frozenset[str]:
     return frozenset(own | {team_token(team) for team in teams})
 
 
-async def follow_account(work: UnitOfWork, before: Account, after: Account) -> None:
-    """Make a changed account findable by what it is called now; its contacts stay as they were."""
+async def follow_account(
+    work: UnitOfWork, before: Account, after: Account, *, contact_names: tuple[str, ...] | None = None
+) -> None:
+    """Make a changed account findable by what it is called now; its contacts stay as they were.
+
+    `contact_names` are theirs if the caller holds the account's search row and has read them since.
+    """
     if SEARCHED.isdisjoint(ACCOUNTS.changed_fields(before, after)):
         return
-    # A contact of the account that changes at this moment writes the same row.
-    await lock_search_rows(work, after.id)
-    row = await work.one(contact_names(), account_id=after.id)
-    put_search_row(work, after, contact_names=tuple(row["contact_names"]) if row else ())
+    if contact_names is None:
+        # A contact of the account that changes at this moment writes the same row.
+        await lock_search_rows(work, after.id)
+        row = await work.one(stored_contact_names(), account_id=after.id)
+        contact_names = tuple(row["contact_names"]) if row else ()
+    put_search_row(work, after, contact_names=contact_names)
 
 
 async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
@@ -117,7 +124,7 @@ def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:
 
 
 @statement
-def contact_names() -> Select[Any]:
+def stored_contact_names() -> Select[Any]:
     return select(account_search.c.contact_names).where(
         account_search.c.tenant_id == bindparam("tenant_id"), account_search.c.account_id == bindparam("account_id")
     )

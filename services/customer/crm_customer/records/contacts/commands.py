@@ -1,6 +1,7 @@
 """Every write on contacts. Each function is one transaction's work: row, links, history, search and event together."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_customer.records.accounts.commands import put_new as put_new_account
 from crm_customer.records.accounts.model import IN_BUSINESS, Account
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import lock_search_rows, put_search_row
@@ -30,7 +32,8 @@ SEARCHED = frozenset({"display_name", "accounts", "status"})
 
 async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its fields; the caller becomes its owner unless one is named."""
-    contact = await drafted(work, values)
+    owner = await owned_by(work, values.get("owner_id"), field="contact.owner_id")
+    contact = drafted(values | owner, now=work.now)
     await check_accounts(work, contact, old_ids=())
     if contact.reports_to_id:
         await check_superior_exists(work, contact.reports_to_id)
@@ -38,25 +41,40 @@ async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     return put_new(work, contact)
 
 
-async def create_first_contact(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
-    """Create the first contact of an account that this unit has created, and flushed.
+def create_with_account(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
+    """Create an account that is drafted and its first contact, whose owner is the account's.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = await drafted(work, values | {"accounts": (AccountLink(account.id),)})
-    put_search_row(work, account, contact_names=(contact.display_name,))
+    contact = drafted(values | at_account(account), now=work.now)
+    put_new_account(work, account, contact_names=(contact.display_name,))
     return put_new(work, contact)
 
 
-async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Contact:
-    """A contact by the rules, not yet written."""
-    owner = await owned_by(work, values.get("owner_id"), field="contact.owner_id")
-    return Contact(
-        id=new_id(),
-        create_time=work.now,
-        update_time=work.now,
-        **values | owner,
-    ).checked(now=work.now)
+def create_at_account(
+    work: UnitOfWork, account: Account, values: dict[str, Any], *, others: tuple[str, ...]
+) -> Contact:
+    """Create a contact at an account in business, whose search row the caller holds; its owner is the account's.
+
+    `others` are the names of the contacts that are there, read since.
+    """
+    contact = drafted(values | at_account(account), now=work.now)
+    put_search_row(work, account, contact_names=(*others, contact.display_name))
+    return put_new(work, contact)
+
+
+def at_account(account: Account) -> dict[str, Any]:
+    """Values of a contact that is at one account and has its owner."""
+    return {
+        "accounts": (AccountLink(account.id),),
+        "owner_id": account.owner_id,
+        "owner_team_id": account.owner_team_id,
+    }
+
+
+def drafted(values: dict[str, Any], *, now: datetime) -> Contact:
+    """A new contact by the rules, not yet written."""
+    return Contact(id=new_id(), create_time=now, update_time=now, **values).checked(now=now)
 
 
 def put_new(work: UnitOfWork, contact: Contact) -> Contact:

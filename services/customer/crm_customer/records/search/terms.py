@@ -19,7 +19,7 @@ One letter left out on both sides finds any one typo: W. Garbe, SymSpell (symmet
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from crm_customer.records.search.normalize import (
     LEGAL_WORDS,
@@ -139,63 +139,67 @@ def _chunks(text: str) -> Iterator[str]:
         yield number
 
 
-def _name_tokens(name: str) -> Iterator[str]:
+def _name_tokens(name: str) -> list[str]:
     squashed = squash(name)
-    yield from _start_tokens(squashed)
-    yield from _ideographic_tokens(squashed)
-    yield f"={core(squashed)}"
+    tokens = [*_start_tokens(squashed), *_ideographic_tokens(squashed), f"={core(squashed)}"]
     for run in runs(squashed):
         for syllables in readings_of(run):
-            yield from _reading_tokens(syllables)
+            tokens += _reading_tokens(syllables)
     for run in runs(core(squashed))[:1]:
         for syllables in readings_of(run):
-            yield from _start_tokens("".join(syllables))
-            yield "=" + "".join(syllable[0] for syllable in syllables)
+            tokens += _start_tokens("".join(syllables))
+            tokens.append("=" + "".join([syllable[0] for syllable in syllables]))
     for word in words(name):
-        yield from _beginnings("l", word, _WORD_LENGTHS)
+        tokens += _beginnings("l", word, _WORD_LENGTHS)
         if may_have_typo(word):
-            yield from _typo_tokens(word)
+            tokens += _typo_tokens(word)
+    return tokens
 
 
-def _start_tokens(squashed: str) -> Iterator[str]:
-    if squashed:
-        yield f"={squashed}"
-        yield f"f{squashed[0]}"
+# Lists and no generators from here on: an account has more than a hundred tokens, and imports have many accounts.
+
+
+def _start_tokens(squashed: str) -> list[str]:
     if len(squashed) > 1:
-        yield f"^{squashed[:2]}"
+        return [f"={squashed}", f"f{squashed[0]}", f"^{squashed[:2]}"]
+    return [f"={squashed}", f"f{squashed}"] if squashed else []
 
 
-def _ideographic_tokens(squashed: str) -> Iterator[str]:
-    for first, second in pairwise(squashed):
-        if is_ideographic(first) or is_ideographic(second):
-            yield f"c{first}{second}"
+def _ideographic_tokens(squashed: str) -> list[str]:
+    if squashed.isascii():
+        return []
+    return [
+        f"c{first}{second}" for first, second in pairwise(squashed) if is_ideographic(first) or is_ideographic(second)
+    ]
 
 
-def _reading_tokens(syllables: Sequence[str]) -> Iterator[str]:
+def _reading_tokens(syllables: Sequence[str]) -> list[str]:
     letters = "".join(syllables)
-    initials = "".join(syllable[0] for syllable in syllables)
-    start = 0
-    for position, syllable in enumerate(syllables):
-        yield from _beginnings("p", letters[start:], _PINYIN_LENGTHS)
-        yield from _beginnings("i", initials[position:], _INITIALS_LENGTHS)
-        start += len(syllable)
+    initials = "".join([syllable[0] for syllable in syllables])
+    starts = [0, *accumulate(map(len, syllables))]
+    return [
+        f"p{letters[start : start + length]}"
+        for length in _PINYIN_LENGTHS
+        for start in starts[:-1]
+        if start + length <= len(letters)
+    ] + [
+        f"i{initials[start : start + length]}"
+        for length in _INITIALS_LENGTHS
+        for start in range(len(initials) - length + 1)
+    ]
 
 
-def _beginnings(kind: str, text: str, lengths: Iterable[int]) -> Iterator[str]:
-    for length in lengths:
-        if length <= len(text):
-            yield kind + text[:length]
+def _beginnings(kind: str, text: str, lengths: Iterable[int]) -> list[str]:
+    return [kind + text[:length] for length in lengths if length <= len(text)]
 
 
 def _longest_beginning(kind: str, text: str, lengths: Sequence[int]) -> list[str]:
-    return list(_beginnings(kind, text, lengths))[-1:]
+    return _beginnings(kind, text, lengths)[-1:]
 
 
-def _typo_tokens(word: str) -> Iterator[str]:
+def _typo_tokens(word: str) -> list[str]:
     start = word[:_TYPO_PREFIX]
-    yield f"d{start}"
-    for position in range(len(start)):
-        yield f"d{start[:position]}{start[position + 1 :]}"
+    return [f"d{start}", *(f"d{start[:position]}{start[position + 1 :]}" for position in range(len(start)))]
 
 
 def _email_tokens(email: str) -> Iterator[str]:
