@@ -50,6 +50,13 @@ def resident_mebibytes(pid: int) -> float:
     return psutil.Process(pid).memory_info().rss / MEBIBYTE
 
 
+def peak_mebibytes(pid: int) -> float:
+    """The most memory that the process ever held in RAM, shared pages included. Linux only."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) / 1024
+
+
 def machine() -> dict[str, object]:
     """What figures depend on."""
     model = platform.processor()
