@@ -18,6 +18,7 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg.transaction import Transaction
+from google.protobuf.message import Message
 from sqlalchemy import Table, bindparam, delete, insert, update
 
 from crm_kit.database.connections import UNAVAILABLE, Connection, Database, Record, reported
@@ -32,6 +33,9 @@ UNMET = "CRM01"
 
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
+MAX_JOINED = 50
+"""Statements that `flush` joins into one text; more are sent as `flush_many` does."""
+
 OUTBOX_CHANNEL = "outbox"
 """Where the relay listens."""
 
@@ -72,6 +76,8 @@ class UnitOfWork:
         self.now = now
         self.pending: list[PendingStatement] = []
         self.wakes_relay = False
+        # The record that was written last, and the message that shows it: the answer is mostly the same.
+        self.told: tuple[object, Message] | None = None
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         self._stack = contextlib.AsyncExitStack()
@@ -122,6 +128,9 @@ class UnitOfWork:
 
     async def flush(self) -> None:
         """Send what is gathered, inside a transaction, so that the unit can read it."""
+        if len(self.pending) > MAX_JOINED:
+            await self.flush_many()
+            return
         connection = await self._connected()
         if self._transaction is None:
             self._transaction = connection.transaction()

@@ -97,8 +97,16 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
         record: Any = entity
-        message = build(event, **{self.place_in(event): self.message(work, entity)}, **told)
+        shown = self.message(work, entity)
+        work.told = (entity, shown)
+        message = build(event, **{self.place_in(event): shown}, **told)
         emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
+
+    def message(self, reader: Reader, entity: Entity) -> Shown:
+        """The message that shows a record at the reader's time; what was just told of it is not made again."""
+        if isinstance(reader, UnitOfWork) and reader.told is not None and reader.told[0] is entity:
+            return cast("Shown", reader.told[1])
+        return super().message(reader, entity)
 
     # --- verbs
 
