@@ -36,7 +36,7 @@ UNWISE = {
     "writable": (POD, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "Filesystem is not"),
     "capabilities": (POD, "drop: [ALL]", "drop: [NET_RAW]", "capabilities.drop is not ['ALL']"),
     "token": (POD, "automountServiceAccountToken: false", "hostNetwork: true", "hostNetwork opens the machine"),
-    "host path": (POD, "emptyDir: {sizeLimit: 256Mi}", "hostPath: {path: /}", "opens the machine's files"),
+    "host path": (POD, "emptyDir: {sizeLimit: 512Mi}", "hostPath: {path: /}", "opens the machine's files"),
     "latest": ("release/kustomization.yaml", "customer, newTag: 0.1.0", "customer, newTag: latest", "no release"),
     "other release": (
         "release/kustomization.yaml", "sales, newTag: 0.1.0", "sales, newTag: 0.2.0", "does not end with its release",
