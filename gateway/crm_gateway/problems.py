@@ -14,12 +14,13 @@ from http import HTTPStatus
 from typing import Any
 
 import grpc
-import orjson
+from crm.error.v1 import etag_mismatch_pb2
 from crm_kit.errors import CrmError
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from crm_gateway.texts.catalogue import Language, catalogue
+from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 DOMAIN = "guanxi"
 _MAX_TOLD = 5
@@ -56,6 +57,7 @@ class Problem:
     """One problem, without what only the request knows (instance, request id, language). `retry_after` is in seconds.
 
     `detail` is what a service wrote, in English; `text` and `values` are as in Violation, the reason being the key.
+    `more` are members that only problems of this reason have.
     """
 
     status: int
@@ -66,6 +68,7 @@ class Problem:
     headers: Sequence[tuple[bytes, bytes]] = dataclasses.field(default=())
     text: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def body(self, *, instance: str, request_id: str, language: Language = "en") -> bytes:
         """The problem document."""
@@ -82,8 +85,9 @@ class Problem:
                 for each in self.errors
             ],
             "request_id": request_id,
+            **self.more,
         }
-        return orjson.dumps(document)
+        return json_bytes(document)
 
     def told(self, language: Language) -> str:
         """What went wrong, in words: what the service wrote, the fields that are wrong, or what the reason means."""
@@ -216,6 +220,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "", explain
         [_explained(each, body_field, explain) for each in found],
         meaning.retry_after if retry is None else _whole(retry.retry_delay.ToTimedelta().total_seconds()),
         values=dict(info.metadata),
+        more=_encode_mismatch(details["EtagMismatch"]) if "EtagMismatch" in details else {},
     )
 
 
@@ -247,7 +252,9 @@ _DETAILS: Mapping[str, Any] = {
     "ErrorInfo": error_details_pb2.ErrorInfo,
     "BadRequest": error_details_pb2.BadRequest,
     "RetryInfo": error_details_pb2.RetryInfo,
+    "EtagMismatch": etag_mismatch_pb2.EtagMismatch,
 }
+_encode_mismatch = Encoders().of(etag_mismatch_pb2.EtagMismatch.DESCRIPTOR)
 
 
 def _explained(found: Any, body_field: str, explain: Explain) -> Violation:

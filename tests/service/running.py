@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import grpc
 import jwt
 from crm.customer.v1 import events_pb2, tenants_pb2
+from crm.error.v1.etag_mismatch_pb2 import EtagMismatch
 from crm.event.v1 import event_pb2
 from crm_kit.clock import system_now
 from crm_kit.database.work import UnitOfWork, unit_of_work
@@ -30,6 +31,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from jwt.algorithms import OKPAlgorithm
 
+Detail = TypeVar("Detail", bound=Message)
 ADMIN: Mapping[str, Scope] = {"*": Scope.ALL}
 
 
@@ -112,7 +114,12 @@ class Running:
         await self.service.consumers.apply(event)
 
     async def user(
-        self, tenant_id: UUID | None = None, *, grants: Mapping[str, Scope] = ADMIN, team_id: UUID | None = None
+        self,
+        tenant_id: UUID | None = None,
+        *,
+        grants: Mapping[str, Scope] = ADMIN,
+        team_id: UUID | None = None,
+        name: str = "somebody",
     ) -> User:
         """A new user, in a new tenant unless one is given; may do everything unless told otherwise."""
         tenant_id = tenant_id or await self.tenant()
@@ -123,7 +130,7 @@ class Running:
                 work,
                 id=id,
                 login=f"{id.hex[-12:]}@example.test",
-                display_name="somebody",
+                display_name=name,
                 active=True,
                 team_id=team_id,
                 role_ids=[role_id],
@@ -178,6 +185,8 @@ class Refusal:
 
     detail: str = ""
     fields: list[str]
+    # What happened to a record since an etag: each action with its fields.
+    unseen: list[tuple[str, list[str]]]
 
 
 @contextlib.contextmanager
@@ -190,15 +199,28 @@ def refused(code: str, reason: str) -> Iterator[Refusal]:
         refusal.detail = error.details() or ""
         assert (error.code().name, reason_of(error)) == (code, reason), refusal.detail
         refusal.fields = [violation.field for violation in violations_of(error)]
+        refusal.unseen = [(each.action, list(each.fields)) for each in unseen_changes_of(error)]
     else:
         raise AssertionError(f"was not refused with {code} {reason}")
 
 
 def violations_of(error: grpc.aio.AioRpcError) -> Iterator[BadRequest.FieldViolation]:
     """The fields that an error names."""
+    for request in details_of(error, BadRequest):
+        yield from request.field_violations
+
+
+def unseen_changes_of(error: grpc.aio.AioRpcError) -> Iterator[EtagMismatch.Change]:
+    """What an error says has happened since an etag."""
+    for mismatch in details_of(error, EtagMismatch):
+        yield from mismatch.changes
+
+
+def details_of(error: grpc.aio.AioRpcError, kind: type[Detail]) -> Iterator[Detail]:
+    """The details of this kind that an error has."""
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            for detail in Status.FromString(value).details:
-                request = BadRequest()
-                if detail.Unpack(request):
-                    yield from request.field_violations
+            for packed in Status.FromString(value).details:
+                detail = kind()
+                if packed.Unpack(detail):
+                    yield detail

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from crm.error.v1 import error_reason_pb2
+from crm.error.v1 import error_reason_pb2, etag_mismatch_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
@@ -31,7 +31,7 @@ def openapi_document(
     """The document, in the order of the contracts; routes that are not one RPC come last."""
     served = list(operations)
     schemas = Schemas(contract)
-    schemas.components["Problem"] = _problem_schema(contract)
+    schemas.components["Problem"] = _problem_schema(contract, schemas)
     responses = Responses(schemas, served)
     paths = _paths(served, schemas, responses)
     routes = list(others)
@@ -182,9 +182,11 @@ def error_reasons(contract: Contract) -> dict[str, str]:
     }
 
 
-def _problem_schema(contract: Contract) -> Schema:
+def _problem_schema(contract: Contract, schemas: Schemas) -> Schema:
+    """A problem as every reason has it, and the members that only a 412 has."""
     reasons = error_reasons(contract)
-    schema: Schema = PROBLEM | {"properties": dict(PROBLEM["properties"])}
+    mismatch = schemas.answer(etag_mismatch_pb2.EtagMismatch.DESCRIPTOR)
+    schema: Schema = PROBLEM | {"properties": PROBLEM["properties"] | mismatch["properties"]}
     schema["properties"]["reason"] = {
         "type": "string",
         "description": "What went wrong, for programs. More may be added.",

@@ -104,6 +104,10 @@ class Schemas:
         """The comment of a declaration."""
         return self._comments.get(name, "")
 
+    def answer(self, message: Descriptor) -> Schema:
+        """The schema of an answer, written out."""
+        return self._object(message, Form.ANSWER)
+
     def without(self, message: Descriptor, names: frozenset[str]) -> Schema:
         """An input schema of a body that lacks the fields given elsewhere."""
         return self._object(message, Form.INPUT, names)

@@ -6,6 +6,7 @@ it names field, rule and position, never anything internal.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,34 @@ class FailedPrecondition(CrmError):
     default_reason = "ILLEGAL_STATE"
 
 
+@dataclass(frozen=True, slots=True)
+class UnseenChange:
+    """One version of a record that a caller has not read: who did what to which fields, and when."""
+
+    etag: str
+    action: str
+    actor_id: str
+    actor_name: str
+    change_time: datetime
+    fields: tuple[str, ...]
+
+
 class EtagMismatch(CrmError):
-    """The resource has changed since the caller read it."""
+    """The resource has changed since the caller read it.
+
+    `current_etag` and `changes`, the newest first, are for those who may read it; `truncated`: there were more.
+    """
 
     code = "ABORTED"
     default_reason = "ETAG_MISMATCH"
+
+    def __init__(
+        self, detail: str, *, current_etag: str = "", changes: Sequence[UnseenChange] = (), truncated: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.current_etag = current_etag
+        self.changes = tuple(changes)
+        self.truncated = truncated
 
 
 class Conflict(CrmError):

@@ -4,6 +4,7 @@ import re
 
 from crm_kit.errors import EtagMismatch
 
+CHANGED = "it has changed since you read it: read it again, then repeat your change"
 _ETAG = re.compile(r"v(0|[1-9][0-9]{0,18})")
 
 
@@ -23,4 +24,4 @@ def version_of(etag: str) -> int | None:
 def check_etag(sent: str, version: int) -> None:
     """Raise EtagMismatch when a caller sent an etag and it is not the one of this version."""
     if sent and sent != etag_of(version):
-        raise EtagMismatch("it has changed since you read it: read it again, then repeat your change")
+        raise EtagMismatch(CHANGED)

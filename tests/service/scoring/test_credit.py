@@ -144,8 +144,9 @@ async def test_history_says_who_set_it_from_what_to_what_and_why(
 async def test_a_stale_etag_is_refused(set_limit: SetLimit) -> None:
     first = await set_limit(1000)
     await set_limit(2000, etag=first.etag)
-    with refused("ABORTED", "ETAG_MISMATCH"):
+    with refused("ABORTED", "ETAG_MISMATCH") as refusal:
         await set_limit(3000, etag=first.etag)
+    assert refusal.unseen == [("SET", ["amount"])]
 
 
 async def test_a_repeated_key_sets_it_once(set_limit: SetLimit) -> None:

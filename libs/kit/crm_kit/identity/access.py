@@ -36,6 +36,10 @@ class Access:
     # How far the tenant's test clock is ahead; zero but for sandbox tenants.
     clock_offset: timedelta = timedelta(0)
 
+    def may(self, permission: str) -> bool:
+        """Whether the permission is granted, in whatever scope."""
+        return permission in self.grants or "*" in self.grants
+
     def scope(self, permission: str) -> Scope:
         """The widest scope granted for the permission; PermissionDenied without any."""
         granted = [self.grants[name] for name in (permission, "*") if name in self.grants]

@@ -17,10 +17,11 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.etags import check_etag
+from crm_kit.etags import check_etag, etag_of
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
+from crm_kit.resource.conflicts import check_unchanged
 from crm_kit.resource.listed import filter_schema, orders
 from crm_kit.resource.shape import Entity, ResourceShape, Shown
 
@@ -59,8 +60,24 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     async def get(self, reader: Reader, id: UUID, *, etag: str = "", scope: Scope | None = None) -> Entity:
         """The record. NotFound when there is none or the reader may not see it; EtagMismatch for another version."""
         row = await self._row(reader, id, scope)
-        check_etag(etag, row["version"])
+        await self.check_etag(reader, id, etag, row["version"])
         return self.entity_from(row)
+
+    async def check_etag(self, reader: Reader, id: UUID, sent: str, version: int) -> None:
+        """EtagMismatch when an etag was sent and it is not the version's; whoever may read the record learns more."""
+        if not sent or sent == etag_of(version):
+            return
+        if await self._is_readable(reader, id):
+            shown = self.contract.keys()
+            await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown)
+        check_etag(sent, version)
+
+    async def _is_readable(self, reader: Reader, id: UUID) -> bool:
+        """Whether the caller may read the record; what else they may do with it does not say so."""
+        access = reader.actor.access
+        if not access.may(self.permission):
+            return False
+        return await reader.one(row_by_id(self, access.scope(self.permission)), id=id) is not None
 
     async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
         """The record, if there is one that the reader may see."""

@@ -1,22 +1,23 @@
-"""Errors on the wire: `google.rpc.Status` with exactly one ErrorInfo, and BadRequest or RetryInfo where they fit."""
+"""Errors on the wire: `google.rpc.Status` with exactly one ErrorInfo, and other details where they fit."""
 
 from collections.abc import Iterable, Iterator
 
 import grpc
+from crm.error.v1 import etag_mismatch_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from crm_kit.errors import CrmError, FieldViolation
+from crm_kit.errors import CrmError, EtagMismatch, FieldViolation, UnseenChange
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "guanxi"
 
-
 # gRPC gives up on trailing metadata of more than 8 KiB or so, and with it on the error that it tells of.
 MAX_DETAIL = 1000
 MAX_VIOLATIONS_BYTES = 4000
+MAX_CHANGES_BYTES = 4000
 
 
 def status_of(error: CrmError, request_id: str) -> status_pb2.Status:
@@ -34,6 +35,8 @@ def status_of(error: CrmError, request_id: str) -> status_pb2.Status:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, EtagMismatch) and error.current_etag:
+        details.append(_mismatch(error))
     return status_pb2.Status(
         code=code_pb2.Code.Value(error.code), message=detail, details=[_packed(each) for each in details]
     )
@@ -55,6 +58,27 @@ def told_violations(violations: Iterable[FieldViolation]) -> Iterator[error_deta
 def shortened(text: str) -> str:
     """A text that is not too long to be told."""
     return text if len(text) <= MAX_DETAIL else f"{text[:MAX_DETAIL]}..."
+
+
+def _mismatch(error: EtagMismatch) -> etag_mismatch_pb2.EtagMismatch:
+    """What the caller has not seen: the newest changes, as many as a status can carry."""
+    told = etag_mismatch_pb2.EtagMismatch(current_etag=error.current_etag, changes=map(_change, error.changes))
+    while told.ByteSize() > MAX_CHANGES_BYTES:
+        del told.changes[-1]
+    told.changes_truncated = error.truncated or len(told.changes) < len(error.changes)
+    return told
+
+
+def _change(change: UnseenChange) -> etag_mismatch_pb2.EtagMismatch.Change:
+    told = etag_mismatch_pb2.EtagMismatch.Change(
+        etag=change.etag,
+        action=change.action,
+        actor_id=change.actor_id,
+        actor_name=change.actor_name,
+        fields=change.fields,
+    )
+    told.change_time.FromDatetime(change.change_time)
+    return told
 
 
 def _packed(message: Message) -> Any:

@@ -15,7 +15,6 @@ from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from crm_kit.etags import check_etag
 from crm_kit.money import Money
 from google.protobuf.message import Message
 
@@ -56,7 +55,7 @@ async def convert_lead(
     if lead.state is LeadState.CONVERTED:
         return lead
     if not lead.is_converting:
-        check_etag(etag, lead.version)
+        await LEADS.check_etag(work, id, etag, lead.version)
     pipeline = await pipeline_or_default(work, wanted.pipeline_id)
     await work.release()
     lead = await start(work, id)

@@ -10,7 +10,6 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.etags import check_etag
 from crm_kit.money import Money
 from sqlalchemy import DateTime, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
@@ -29,7 +28,7 @@ async def set_credit_limit(
     """Set an account's limit; one that is as it was is not written."""
     await advisory_lock(work, name_of(account_id))
     before = await get_credit_limit(work, account_id)
-    check_etag(etag, before.version)
+    await CREDIT_LIMITS.check_etag(work, account_id, etag, before.version)
     after = before.set(amount, reason, by=work.actor.user_id, now=work.now)
     after = after.with_usage(await get_usage(work, account_id, amount.currency_code))
     if not before.version:
