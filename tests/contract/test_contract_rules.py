@@ -15,6 +15,7 @@ package crm.sales.v1;
 
 import "crm/options/v1/options.proto";
 import "google/api/annotations.proto";
+import "google/api/field_behavior.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
 
@@ -79,6 +80,10 @@ message Widget {
   string due_date = 4;
   // How often it was turned.
   int32 turn_count = 5;
+  // Who turned it.
+  string turner_id = 6 [(crm.options.v1.refers_to) = "users"];
+  // Their name.
+  string turner_name = 7 [(google.api.field_behavior) = OUTPUT_ONLY];
 }
 
 message GetWidgetRequest { string id = 1; }
@@ -132,6 +137,12 @@ BREAKS = {
     "time that is no instant": ("google.protobuf.Timestamp turn_time", "string turn_time", "ends in _time"),
     "date that is no string": ("string due_date", "int32 due_date", "Widget.due_date: a civil date is"),
     "wide integer": ("int32 turn_count", "uint64 turn_count", "Widget.turn_count: no 64-bit integers"),
+    "name that can be set": (
+        " [(google.api.field_behavior) = OUTPUT_ONLY]",
+        "",
+        "Widget.turner_name: beside turner_id, which refers to a record, it is its name: an OUTPUT_ONLY string",
+    ),
+    "name that is no text": ("string turner_name", "int32 turner_name", "Widget.turner_name: beside turner_id"),
     "enum without zero": ("STATE_UNSPECIFIED", "STATE_NEW", "State starts with STATE_UNSPECIFIED = 0"),
     "enum on top": ("// A widget.\n", "enum Hue { HUE_UNSPECIFIED = 0; }\n", "Hue: an enum is nested"),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),

@@ -50,7 +50,7 @@ class World:
         id, role_id, team_id = new_id(), new_id(), new_id()
         for service in self.services.values():
             async with service.unit_of_work(tenant_id) as work:
-                project_team(work, id=team_id, parent_id=None, version=1)
+                project_team(work, id=team_id, display_name="a team", parent_id=None, version=1)
                 project_role(work, id=role_id, grants=dict(grants), version=1)
                 project_user(
                     work,

@@ -139,11 +139,11 @@ class Running:
         token = self.tokens.token(self.service.settings.issuer, tenant_id, id)
         return User(tenant_id, id, token, team_id)
 
-    async def team(self, tenant_id: UUID, parent_id: UUID | None = None) -> UUID:
+    async def team(self, tenant_id: UUID, parent_id: UUID | None = None, *, name: str = "a team") -> UUID:
         """A new team."""
         id = new_id()
         async with self.unit_of_work(tenant_id) as work:
-            project_team(work, id=id, parent_id=parent_id, version=1)
+            project_team(work, id=id, display_name=name, parent_id=parent_id, version=1)
         return id
 
     def unit_of_work(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:

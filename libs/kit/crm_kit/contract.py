@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm.options.v1 import options_pb2
-from google.api import annotations_pb2, http_pb2
+from google.api import annotations_pb2, field_behavior_pb2, http_pb2
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -25,8 +25,9 @@ MESSAGES, ENUMS, SERVICES = 4, 5, 6
 MESSAGE_FIELDS, NESTED_MESSAGES, NESTED_ENUMS = 2, 3, 4
 METHODS = 2
 
-# The stubs do not say that this is an extension of MethodOptions.
+# The stubs do not say what these extend.
 _HTTP: Any = annotations_pb2.http
+_FIELD_BEHAVIOR: Any = field_behavior_pb2.field_behavior
 
 VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1")
 REASON_PREFIX = "ERROR_REASON_"
@@ -312,8 +313,9 @@ def _shared_routes(contracts: Contracts) -> Iterator[tuple[str, int, str]]:
 
 
 def _message_problems(path: tuple[int, ...], message: DescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
+    ids = {name_beside(field.name): field for field in message.field}
     for index, field in enumerate(message.field):
-        for text in _field_problems(field):
+        for text in (*_field_problems(field), *_name_problems_beside(ids.get(field.name), field)):
             yield (*path, MESSAGE_FIELDS, index), f"{message.name}.{field.name}: {text}"
     for index, inner in enumerate(message.nested_type):
         yield from _message_problems((*path, NESTED_MESSAGES, index), inner)
@@ -331,6 +333,20 @@ def _field_problems(field: FieldDescriptorProto) -> Iterator[str]:
         yield "a civil date is an ISO 8601 string that ends in _date"
     if field.type in WIDE_INTEGERS:
         yield "no 64-bit integers: a browser loses their last digits; int32, or decimal text"
+
+
+def name_beside(id: str) -> str:
+    """What the name is called that stands beside an id: `owner_name` for `owner_id`; empty for other fields."""
+    return id.removesuffix("_id") + "_name" if id.endswith("_id") else ""
+
+
+def _name_problems_beside(id: FieldDescriptorProto | None, name: FieldDescriptorProto) -> Iterator[str]:
+    if id is None or not id.options.Extensions[options_pb2.refers_to]:
+        return
+    behaviors = name.options.Extensions[_FIELD_BEHAVIOR]
+    is_text = name.type == FieldDescriptorProto.TYPE_STRING and name.label != FieldDescriptorProto.LABEL_REPEATED
+    if not is_text or field_behavior_pb2.OUTPUT_ONLY not in behaviors:
+        yield f"beside {id.name}, which refers to a record, it is its name: an OUTPUT_ONLY string"
 
 
 def _enum_problems(path: tuple[int, ...], enum: EnumDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:

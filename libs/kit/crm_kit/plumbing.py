@@ -139,6 +139,7 @@ access_teams = tenant_table(
     "access_teams",
     metadata,
     Column("id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False),
     Column("parent_id", Uuid),
     Column("version", Integer, nullable=False),
 )

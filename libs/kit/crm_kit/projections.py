@@ -18,6 +18,8 @@ from crm_kit.identity.access import Scope, reaches
 def put_newest(work: UnitOfWork, table: Table, row: Mapping[str, Any]) -> None:
     """Gather a row in the version that it names: it takes the place of an older one, and of a newer one never."""
     work.execute(newest_row(table, tuple(row)), **row)
+    if "display_name" in row:
+        work.call(table, row["id"], row["display_name"])
 
 
 @statement

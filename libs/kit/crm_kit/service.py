@@ -15,7 +15,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from sqlalchemy import MetaData, select
+from sqlalchemy import FromClause, MetaData, select
 
 from crm_kit import logging, plumbing, telemetry
 from crm_kit.clock import Now, TenantClock, system_now
@@ -29,6 +29,7 @@ from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.garbage import collect_seldom
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.pipeline import Pipeline
@@ -57,6 +58,8 @@ class Service:
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
+    # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
+    names: dict[str, FromClause] = field(default_factory=dict)
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -95,13 +98,14 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     """The service at work inside the block; the event is set once it is ready."""
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
-    pipeline = Pipeline(service.name, service.database, verifier, service.directory, now)
+    names = Names(named_tables(service.resources) | service.names)
+    pipeline = Pipeline(service.name, service.database, verifier, service.directory, names, now)
     server = Server(
         settings.listen_address,
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    await server.start([*service.servicers, ResourceServicer(service.resources)], pipeline)
+    await server.start([*service.servicers, ResourceServicer(service.resources, names)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
     tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]

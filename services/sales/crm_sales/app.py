@@ -24,6 +24,7 @@ from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
+from crm_sales.pipelines.queries import stage_names
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
 from crm_sales.pools.resource import POOLS
@@ -51,6 +52,7 @@ def build(settings: SalesSettings) -> Service:
         PaymentServicer(tokens, known),
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.names = {"accounts": accounts, "stages": stage_names()}
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]

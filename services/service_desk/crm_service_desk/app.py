@@ -43,6 +43,7 @@ def build(settings: ServiceDeskSettings) -> Service:
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
     ]
+    service.names = {"accounts": accounts}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
     service.jobs.append(timers.job.run)
     service.closers.append(customer.close)

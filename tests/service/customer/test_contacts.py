@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
 from tests.service.customer.customers import Link, new_account, new_contact
+from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -239,9 +240,9 @@ async def test_a_contact_changes_accounts_roles_and_their_order(
     created = await create(at=(account.id, other))
     wanted = [Link(account_id=third, role=pb.Contact.ROLE_USER), Link(account_id=account.id)]
     updated = await contacts.UpdateContact(patch(created, accounts=wanted), metadata=user.metadata)
-    assert list(updated.accounts) == wanted
+    assert [nameless(each) for each in updated.accounts] == wanted
     read = await contacts.GetContact(pb.GetContactRequest(id=created.id), metadata=user.metadata)
-    assert list(read.accounts) == wanted
+    assert list(read.accounts) == list(updated.accounts)
     for id, there in ((account.id, [created.id]), (other, []), (third, [created.id])):
         page = await contacts.ListContacts(pb.ListContactsRequest(account_id=id), metadata=user.metadata)
         assert [each.id for each in page.contacts] == there
@@ -361,8 +362,8 @@ async def test_events_carry_the_contact_as_it_is_now(
     updated = await contacts.UpdateContact(patch(created, job_title="buyer"), metadata=user.metadata)
     archived = await contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=user.metadata)
     first = await events_about(customer, user.tenant_id, created.id, events_pb2.ContactCreated())
-    assert first == [events_pb2.ContactCreated(contact=created)]
+    assert first == [events_pb2.ContactCreated(contact=nameless(created))]
     later = await events_about(customer, user.tenant_id, created.id, events_pb2.ContactUpdated())
-    assert later == [events_pb2.ContactUpdated(contact=updated, changed_fields=["job_title"])]
+    assert later == [events_pb2.ContactUpdated(contact=nameless(updated), changed_fields=["job_title"])]
     last = await events_about(customer, user.tenant_id, created.id, events_pb2.ContactArchived())
-    assert last == [events_pb2.ContactArchived(contact=archived)]
+    assert last == [events_pb2.ContactArchived(contact=nameless(archived))]

@@ -21,6 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import bindparam, select
 
 from tests.service.customer.customers import new_account, new_contact, new_interaction
+from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -311,5 +312,5 @@ async def test_the_event_carries_the_interaction(create: Create, user: User, cus
     (event,) = [event_of(row["event"]) for row in rows]
     payload = events_pb2.InteractionCreated()
     assert event.payload.Unpack(payload)
-    assert payload.interaction == created
+    assert payload.interaction == nameless(created)
     assert (event.aggregate_type, event.actor_id) == ("interaction", str(user.id))

@@ -11,6 +11,7 @@ from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, emitted, names_of
@@ -34,7 +35,7 @@ async def test_a_created_lead_is_held_by_its_creator_and_read_back(
     assert await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata) == lead
     (event,) = await emitted(sales, user.tenant_id, lead.id)
     assert isinstance(event, events_pb2.LeadCreated)
-    assert event.lead == lead
+    assert event.lead == nameless(lead)
 
 
 async def test_a_lead_created_for_the_pool_is_in_nobodys_hands(api: Sales, user: User, create: CreateLead) -> None:
@@ -141,7 +142,7 @@ async def test_only_the_fields_in_the_mask_change_and_a_stale_etag_is_refused(
     assert (updated.source, updated.campaign) == ("web", "spring")
     *_, event = await emitted(sales, user.tenant_id, lead.id)
     assert isinstance(event, events_pb2.LeadUpdated)
-    assert (event.lead, list(event.changed_fields)) == (updated, ["source"])
+    assert (event.lead, list(event.changed_fields)) == (nameless(updated), ["source"])
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.leads.UpdateLead(request, metadata=user.metadata)
 
@@ -170,7 +171,7 @@ async def test_a_follow_up_makes_contact_and_extends_the_protection(
     assert followed.state == pb.Lead.STATE_CONTACTED
     *_, event = await emitted(sales, user.tenant_id, lead.id)
     assert isinstance(event, events_pb2.LeadFollowedUp)
-    assert (event.lead, event.follow_up.note) == (followed, "called")
+    assert (event.lead, event.follow_up.note) == (nameless(followed), "called")
     assert followed.safe_until_time.ToNanoseconds() > lead.safe_until_time.ToNanoseconds()
     protection = await api.leads.ExplainProtection(pb.ExplainProtectionRequest(id=lead.id), metadata=user.metadata)
     assert protection.safe_until_time == followed.safe_until_time
@@ -213,7 +214,7 @@ async def test_a_lead_is_returned_with_a_reason_and_an_event(
     assert returned.former_owner_id == str(user.id)
     event = (await emitted(sales, user.tenant_id, lead.id))[-1]
     assert isinstance(event, events_pb2.LeadReturned)
-    assert event.lead == returned
+    assert event.lead == nameless(returned)
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="again"), metadata=user.metadata)
 

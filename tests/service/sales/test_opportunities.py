@@ -10,6 +10,7 @@ from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, also_in, cny, emitted, known_account, names_of
 
@@ -64,7 +65,7 @@ async def test_an_opportunity_begins_in_the_first_stage_of_the_default_pipeline(
     assert list(page.opportunities) == [opportunity]
     (event,) = await emitted(sales, user.tenant_id, opportunity.id)
     assert isinstance(event, events_pb2.OpportunityCreated)
-    assert event.opportunity == opportunity
+    assert event.opportunity == nameless(opportunity)
 
 
 async def test_what_does_not_fit_is_refused(create: Create, pipeline: Pipeline, sales: Running, user: User) -> None:
@@ -105,7 +106,7 @@ async def test_moves_go_forward_when_the_exit_criteria_hold(
     assert (moved.stage_id, moved.probability_percent) == (c.id, 90)
     *_, event = await emitted(sales, user.tenant_id, opportunity.id)
     assert isinstance(event, events_pb2.OpportunityMoved)
-    assert (event.opportunity, event.stage_change.to_stage_id) == (moved, c.id)
+    assert (event.opportunity, event.stage_change.to_stage_id) == (nameless(moved), c.id)
 
 
 async def test_a_criterion_is_overridden_with_a_reason_only_by_who_may(

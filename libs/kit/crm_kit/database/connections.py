@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolAcquireContext
 
+from crm_kit.database.known_names import KnownNames
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
 from crm_kit.durations import duration_text
@@ -87,6 +88,7 @@ class Database:
         self._size = size
         self._pool: asyncpg.Pool[Record] | None = None
         self.violations = violations
+        self.known_names = KnownNames()
 
     async def open(self) -> None:
         """Connect. Raises Unavailable while the database does not answer."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -48,7 +49,10 @@ class Reader(Protocol):
 
     actor: Actor
     now: datetime
+    database: Database
 
+    @property
+    def names(self) -> Mapping[tuple[str, UUID], str]: ...
     @property
     def tenant_id(self) -> UUID: ...
     @property
@@ -80,6 +84,8 @@ class UnitOfWork:
         self.told: tuple[object, Message] | None = None
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
+        # What is gathered of display names, by table and record.
+        self.names: dict[tuple[str, UUID], str] = {}
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._transaction: Transaction | None = None
@@ -123,6 +129,12 @@ class UnitOfWork:
     def execute(self, query: Statement, *, unmet: Callable[[], CrmError] | None = None, **values: Any) -> None:
         """Gather any INSERT, UPDATE or DELETE; it must RETURN something when `unmet` is given."""
         self.pending.append(PendingStatement(query, self.actor.binds | values, unmet))
+
+    def call(self, table: Table, id: UUID, name: str) -> None:
+        """Gather what the record of a row is called from now on."""
+        known_names, tenant_id = self.database.known_names, self.actor.tenant_id
+        self.names[table.name, id] = name
+        self.after_commit.append(lambda: known_names.forget(tenant_id, table.name, id))
 
     # --- sending ---
 
@@ -222,6 +234,8 @@ class UnitOfWork:
 
 class ReadSession:
     """A reader outside any transaction: each statement takes a connection for itself."""
+
+    names: Mapping[tuple[str, UUID], str] = MappingProxyType({})
 
     def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
         self.database = database

@@ -30,6 +30,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from crm_kit.errors import InvalidArgument
+from crm_kit.resource.contract import own_fields
 from crm_kit.resource.values import PLAIN, Codec, Convert, DeclarationError, Field, enum_codec, expect
 from crm_kit.resource.violations import below
 
@@ -100,7 +101,7 @@ def _message_codec(kind: Any, field: Field | None, where: str) -> Codec:
     if field is None:
         return Codec(from_json=json_reader(kind, where))
     expect(field, where, "a message", lambda each: each.message_type is not None)
-    shown = field.message_type.fields_by_name
+    shown = own_fields(field.message_type)
     names = [each.name for each in dataclasses.fields(kind)]
     hints = hints_of(kind) | property_hints(kind)
     for name in shown:

@@ -10,10 +10,13 @@ from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 
+from crm_kit.contract import name_beside
 from crm_kit.resource.values import DeclarationError
 
 # Sent along with an update to say which record is meant, in which version; never changed by it.
 ADDRESSING = frozenset({"id", "etag"})
+# What people call a record by; other records that refer to it are shown with it.
+NAME = "display_name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,39 @@ class FieldContract:
     refers_to: str
 
 
+@dataclass(frozen=True, slots=True)
+class NamedId:
+    """An id beside which the contract has the name of the record it refers to: `owner_id` and `owner_name`."""
+
+    id: str
+    name: str
+    collection: str
+
+
+def named_ids(message: Any) -> tuple[NamedId, ...]:
+    """The named ids of a message's descriptor."""
+    found = []
+    for field in message.fields:
+        collection = field.GetOptions().Extensions[options_pb2.refers_to]
+        name = name_beside(field.name)
+        if collection and name in message.fields_by_name:
+            found.append(NamedId(field.name, name, collection))
+    return tuple(found)
+
+
+def own_fields(message: Any) -> dict[str, Any]:
+    """The fields of a message's descriptor that its record itself has: names beside ids are another's."""
+    names = {each.name for each in named_ids(message)}
+    return {each.name: each for each in message.fields if each.name not in names}
+
+
 def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
     """The fields of a resource by name, in the contract's order."""
-    return MappingProxyType({each.name: _read(each) for each in message.DESCRIPTOR.fields})
+    return MappingProxyType({name: _read(each) for name, each in own_fields(message.DESCRIPTOR).items()})
+
+
+def _is_output_only(field: Any) -> bool:
+    return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
 def _read(field: Any) -> FieldContract:
@@ -47,7 +80,7 @@ def _read(field: Any) -> FieldContract:
     behavior = set(options.Extensions[field_behavior_pb2.field_behavior])
     listed = options.Extensions[options_pb2.listed]
     changed_by = tuple(options.Extensions[options_pb2.changed_by])
-    given = field.name not in ADDRESSING and field_behavior_pb2.OUTPUT_ONLY not in behavior
+    given = field.name not in ADDRESSING and not _is_output_only(field)
     set_once = field_behavior_pb2.IMMUTABLE in behavior
     return FieldContract(
         name=field.name,

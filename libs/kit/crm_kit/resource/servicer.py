@@ -13,6 +13,7 @@ from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.money import format_amount
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
+from crm_kit.resource.names import Names
 from crm_kit.resource.reading import row_by_id
 from crm_kit.resource.summaries import Group, summarize
 from crm_kit.resource.writing import Resource
@@ -25,14 +26,16 @@ class ResourceServicer:
     # The pipeline gives each reader the scope of the collection's own permission.
     contract = pb.DESCRIPTOR.services_by_name["ResourceService"]
 
-    def __init__(self, resources: Iterable[AnyResource]) -> None:
+    def __init__(self, resources: Iterable[AnyResource], names: Names) -> None:
         self._resources = {each.collection: each for each in resources}
+        self._names = names
 
     async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
         resource = self._asked(request)
         # One id in two spellings is one record.
         ids = {str(UUID(id)): id for id in request.ids}
         found = await resource.read_many(reader, ids)
+        await self._names.fill_in(reader, resource.message_type, list(found.values()))
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
             missing_ids=[asked for id, asked in ids.items() if id not in found],
@@ -41,6 +44,7 @@ class ResourceServicer:
     async def GetRecordAsOf(self, request: pb.GetRecordAsOfRequest, reader: Reader) -> Message:
         resource = self._asked(request)
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
+        await self._names.fill_in(reader, resource.message_type, [shown])
         return shown
 
     async def SummarizeRecords(

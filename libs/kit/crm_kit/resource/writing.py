@@ -17,7 +17,7 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
-from crm_kit.resource.contract import snake
+from crm_kit.resource.contract import NAME, snake
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import Entity, Shown
 
@@ -59,6 +59,7 @@ class Resource(ReadableResource[Entity, Shown]):
     def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
         """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
         work.insert(self.table, self.row_of(entity))
+        self._call(work, entity)
         history.record(work, self.noun, entity, action="CREATED")
         self._announce(work, entity, self.created, told)
         return entity
@@ -79,6 +80,7 @@ class Resource(ReadableResource[Entity, Shown]):
             "Entity", dataclasses.replace(cast("Any", after), version=old.version + 1, update_time=update_time)
         )
         work.save(self.table, self.row_of(after), version=old.version)
+        self._call(work, after)
         history.record(work, self.noun, after, action=self._action_of(event), before=before, changed=changed)
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
             told["changed_fields"] = tuple(name for name in changed if name in self.contract)
@@ -90,6 +92,10 @@ class Resource(ReadableResource[Entity, Shown]):
         return [
             name for name in self.versioned if name not in BOOKKEEPING and getattr(before, name) != getattr(after, name)
         ]
+
+    def _call(self, work: UnitOfWork, entity: Any) -> None:
+        if NAME in self.table.c:
+            work.call(self.table, entity.id, entity.display_name)
 
     def _action_of(self, event: type[Message]) -> str:
         """`AccountStatusChanged` of an account is STATUS_CHANGED."""

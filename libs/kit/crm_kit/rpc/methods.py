@@ -15,6 +15,7 @@ READ = options_pb2.IDEMPOTENCY_READ
 KEYED = options_pb2.IDEMPOTENCY_KEYED
 PUBLIC = "public"
 AUTHENTICATED = "authenticated"
+INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What happens around every rpc, in one fixed order, whichever way the call came.
 
-telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> commit
+telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> names
+beside ids -> commit
 
 A method gets its request and either a reader (rpcs that only read) or a unit of work; it returns the answer, and
 what it gathered is committed after it, together with the answer under the caller's idempotency key.
@@ -25,9 +26,10 @@ from crm_kit.errors import CrmError, InvalidArgument, Unauthenticated
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
+from crm_kit.resource.names import Names
 from crm_kit.rpc.calls import Call, Handler, Reply
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
-from crm_kit.rpc.methods import AUTHENTICATED, PUBLIC, Method
+from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.rpc.validation import check_message
 from crm_kit.telemetry import RequestInfo
@@ -49,16 +51,20 @@ class Pipeline:
         database: Database,
         verifier: TokenVerifier,
         directory: Directory,
+        names: Names,
         now: Now = system_now,
     ) -> None:
         self._database = database
         self._verifier = verifier
         self._directory = directory
+        self._names = names
         self._now = now
         self._metrics = telemetry.CallMetrics(service)
 
     def handler(self, method: Method, run: Run) -> Handler:
         """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
+        if method.permission not in (INTERNAL, PUBLIC):
+            run = self._names.beside(run, method.response)
 
         async def handle(call: Call) -> Reply:
             started = time.perf_counter()

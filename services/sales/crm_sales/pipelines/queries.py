@@ -6,11 +6,11 @@ from uuid import UUID, uuid5
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import Unavailable
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import FromClause, Select, Uuid, and_, bindparam, cast, func, select
 
 from crm_sales.pipelines.model import Pipeline
 from crm_sales.pipelines.resource import PIPELINES
-from crm_sales.pipelines.tables import pipelines
+from crm_sales.pipelines.tables import pipeline_stages, pipelines
 
 
 def default_pipeline_id(tenant_id: UUID) -> UUID:
@@ -29,6 +29,21 @@ def pipeline_of_version() -> Select[Any]:
             pipelines.c.version == bindparam("expected_version"),
         )
         .with_for_update(read=True)
+    )
+
+
+def stage_names() -> FromClause:
+    """What the stages are called, by key: the names stand in their pipelines."""
+    stage = func.jsonb_array_elements(pipelines.c.stages).table_valued("value", joins_implicitly=True)
+    field = stage.c.value.op("->>")
+    return (
+        select(pipeline_stages.c.tenant_id, pipeline_stages.c.id, field("display_name").label("display_name"))
+        .join(
+            pipelines,
+            and_(pipelines.c.tenant_id == pipeline_stages.c.tenant_id, pipelines.c.id == pipeline_stages.c.pipeline_id),
+        )
+        .where(cast(field("id"), Uuid) == pipeline_stages.c.id)
+        .subquery("stages")
     )
 
 

@@ -28,6 +28,7 @@ from tests.service.customer.imports.calls import (
 )
 from tests.service.customer.told import as_of, events_of, told_of
 from tests.service.eventually import eventually
+from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ async def test_a_cancelled_import_stops_and_what_is_in_stays_in(
     after = await imports.GetImport(pb.GetImportRequest(id=cancelled.id), metadata=user.metadata)
     assert after == cancelled
     *_, told = await told_of(customer, user.tenant_id, cancelled.id)
-    assert told == events_pb2.ImportCancelled(job=cancelled)
+    assert told == events_pb2.ImportCancelled(job=nameless(cancelled))
     assert 0 < after.created_count < 400
     assert len(await all_accounts(accounts, user)) == after.created_count
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
@@ -251,14 +252,14 @@ async def test_each_step_of_an_import_is_told_in_the_name_of_who_made_it(
     assert (opened.job.rows_total, opened.job.rows_read, list(opened.job.mapping)) == (2, 0, list(job.mapping))
     assert isinstance(advanced, events_pb2.ImportAdvanced)
     assert counts(advanced.job) == counts(job) == (1, 0, 0, 1)
-    assert finished == events_pb2.ImportFinished(job=job)
+    assert finished == events_pb2.ImportFinished(job=nameless(job))
     for state in (created.job, started.job, opened.job, advanced.job, job):
-        assert await as_of(customer, user, "imports", state) == state
+        assert nameless(await as_of(customer, user, "imports", state)) == nameless(state)
     assert {event.actor_id for event in await events_of(customer, user.tenant_id, job.id)} == {str(user.id)}
 
 
 async def test_an_import_that_cannot_go_on_is_told_with_its_reason(customer: Running, user: User, run: Run) -> None:
     job = await run(b"PK\x03\x04broken")
     *_, finished = await told_of(customer, user.tenant_id, job.id)
-    assert finished == events_pb2.ImportFinished(job=job)
+    assert finished == events_pb2.ImportFinished(job=nameless(job))
     assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "UPLOAD_UNREADABLE")

@@ -37,4 +37,4 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
 
 def project(work: UnitOfWork, team: Team) -> None:
     """Gather what this service goes by."""
-    project_team(work, id=team.id, parent_id=team.parent_id, version=team.version)
+    project_team(work, id=team.id, display_name=team.display_name, parent_id=team.parent_id, version=team.version)

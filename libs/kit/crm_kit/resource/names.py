@@ -1,0 +1,142 @@
+"""Names beside ids: where an answer has `owner_id` and `owner_name`, the name of what the id refers to is filled in.
+
+That is done when an answer is whole, and only there: events and history would keep names that are true no more.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from sqlalchemy import FromClause, Select, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from crm_kit.database.known_names import BELIEVED_SECONDS
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.plumbing import access_teams, access_users
+from crm_kit.resource.contract import NAME, NamedId, named_ids
+from crm_kit.resource.shape import ResourceShape
+from crm_kit.resource.values import DeclarationError
+
+Run = Callable[[Any, Any], Awaitable[Message]]
+# The directory as every service knows it.
+DIRECTORY: Mapping[str, FromClause] = {"users": access_users, "teams": access_teams}
+OWN_PACKAGES = "crm."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where messages of a type have names: beside ids of their own, and in the messages of these fields."""
+
+    own: tuple[NamedId, ...]
+    within: "tuple[tuple[str, bool, Places], ...]"
+
+    def found(self, messages: Sequence[Any]) -> Iterator[tuple[NamedId, Sequence[Any]]]:
+        """Each id beside which there is a name, with all messages that have it."""
+        for each in self.own:
+            yield each, messages
+        for name, is_repeated, places in self.within:
+            if is_repeated:
+                inner = [each for message in messages for each in getattr(message, name)]
+            else:
+                inner = [getattr(message, name) for message in messages if message.HasField(name)]
+            if inner:
+                yield from places.found(inner)
+
+
+class Names:
+    """The names that a service knows: `sources` have the columns tenant_id, id and display_name, by collection."""
+
+    def __init__(self, sources: Mapping[str, FromClause]) -> None:
+        self._sources: Mapping[str, FromClause] = {**sources, **DIRECTORY}
+        self._places: dict[str, Places | None] = {}
+
+    def beside(self, run: Run, answer: type[Message]) -> Run:
+        """The method of a servicer, with the names in its answer. DeclarationError where nothing knows them."""
+        places = self.places_in(answer.DESCRIPTOR)
+        if places is None:
+            return run
+
+        async def named(request: Any, reader: Any) -> Message:
+            message = await run(request, reader)
+            await self.fill(reader, places, [message])
+            return message
+
+        return named
+
+    def places_in(self, message: Any) -> Places | None:
+        """Where messages of this descriptor have names; None where they have none."""
+        name = message.full_name
+        if name not in self._places:
+            self._places[name] = self._compiled(message, frozenset())
+        return self._places[name]
+
+    def _compiled(self, message: Any, above: frozenset[str]) -> Places | None:
+        own = named_ids(message)
+        for each in own:
+            if each.collection not in self._sources:
+                remedy = f"say in `Service.names` where the names of {each.collection} are"
+                raise DeclarationError(f"{message.full_name}.{each.name}: {remedy}")
+        above |= {message.full_name}
+        within = [
+            (field.name, field.is_repeated, places)
+            for field in message.fields
+            if (inner := field.message_type) is not None
+            and inner.full_name.startswith(OWN_PACKAGES)
+            and not inner.GetOptions().map_entry
+            and inner.full_name not in above
+            and (places := self._compiled(inner, above)) is not None
+        ]
+        return Places(own, tuple(within)) if own or within else None
+
+    async def fill_in(self, reader: Reader, message: type[Message], messages: Sequence[Message]) -> None:
+        """Fill the names in messages of one type."""
+        places = self.places_in(message.DESCRIPTOR)
+        if places is not None:
+            await self.fill(reader, places, messages)
+
+    async def fill(self, reader: Reader, places: Places, messages: Sequence[Message]) -> None:
+        """Fill in the names: those that are known, and with one query for each collection the others."""
+        unknown: dict[str, list[tuple[NamedId, Any]]] = {}
+        known_names = reader.database.known_names
+        oldest = known_names.now() - BELIEVED_SECONDS
+        for each, owners in places.found(messages):
+            known = known_names.of(reader.tenant_id, self._sources[each.collection].description)
+            id_field, name_field = each.id, each.name
+            for owner in owners:
+                if id := getattr(owner, id_field):
+                    found = known.get(id)
+                    if found is None or found[0] <= oldest:
+                        unknown.setdefault(each.collection, []).append((each, owner))
+                    elif found[1]:
+                        setattr(owner, name_field, found[1])
+        for collection, missing in unknown.items():
+            await self._fill_unknown(reader, self._sources[collection], missing)
+
+    async def _fill_unknown(self, reader: Reader, source: FromClause, missing: list[tuple[NamedId, Any]]) -> None:
+        # What this unit of work gathered is not in the database yet, or only for itself: nobody else may learn it.
+        gathered = {str(id): name for (table, id), name in reader.names.items() if table == source.description}
+        ids = {getattr(owner, each.id) for each, owner in missing} - gathered.keys()
+        known_names = reader.database.known_names
+        read_time = known_names.now()
+        rows = await reader.all(names_of(source), ids=[UUID(id) for id in ids]) if ids else []
+        names = dict.fromkeys(ids, "") | {str(row["id"]): row["display_name"] for row in rows}
+        known_names.put(reader.tenant_id, source.description, names, read_time=read_time)
+        names |= gathered
+        for each, owner in missing:
+            setattr(owner, each.name, names[getattr(owner, each.id)])
+
+
+def named_tables(resources: Iterable[ResourceShape[Any, Any]]) -> dict[str, FromClause]:
+    """The tables of those resources whose records have display names, by collection."""
+    return {each.collection: each.table for each in resources if NAME in each.table.c}
+
+
+@statement
+def names_of(source: FromClause) -> Select[Any]:
+    return select(source.c.id, source.c.display_name).where(
+        source.c.tenant_id == bindparam("tenant_id"), source.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    )
