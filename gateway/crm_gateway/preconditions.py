@@ -1,11 +1,14 @@
 """`If-Match` and `If-None-Match` of RFC 9110, as pure functions."""
 
 import re
+from zlib import crc32
 
 from crm_gateway.problems import Problem, ProblemError, malformed
 
 # Ends the etag of an answer in gzip.
 CODED = "-gzip"
+# Ends the etag of what is shown of a version: which fields, and the names of other records, which change by themselves.
+_SHOWN = re.compile(r"~[0-9a-f]{8}$")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _ENTITY_TAGS = re.compile(rf"{_ENTITY_TAG.pattern}(?:\s*,\s*{_ENTITY_TAG.pattern})*")
 
@@ -21,7 +24,12 @@ def etag_required(if_match: bytes) -> str | None:
     if match[1]:
         # A weak etag never matches strongly: the precondition is false whatever the resource.
         raise ProblemError(Problem(412, "ETAG_MISMATCH", text="ETAG_MISMATCH.weak"))
-    return match[2].removesuffix(CODED)
+    return _SHOWN.sub("", match[2].removesuffix(CODED))
+
+
+def shown_tag(etag: str, body: bytes) -> str:
+    """The etag of an answer that shows a version of a resource; as `If-Match` it stands for the version."""
+    return f"{etag}~{crc32(body):08x}" if etag else ""
 
 
 def known_tag(if_none_match: bytes, etag: str) -> str | None:

@@ -126,14 +126,15 @@ def _parameters(operation: Operation, variables: tuple[str, ...], schemas: Schem
         for path, name in zip(operation.template.variables, variables, strict=True)
     ]
     found += [_parameter(rpc.request, path, schemas, "query") for path in reader.parameters]
-    headers = ["XRequestId", "XRequestTimeout"]
+    shared = [] if operation.views is None else ["Fields"]
+    shared += ["XRequestId", "XRequestTimeout"]
     if operation.guarded:
-        headers.append("IfMatch")
+        shared.append("IfMatch")
     if operation.binding.verb == "GET" and operation.tagged:
-        headers.append("IfNoneMatch")
+        shared.append("IfNoneMatch")
     if rpc.is_keyed:
-        headers.append("IdempotencyKey")
-    return found + [{"$ref": f"#/components/parameters/{header}"} for header in headers]
+        shared.append("IdempotencyKey")
+    return found + [{"$ref": f"#/components/parameters/{name}"} for name in shared]
 
 
 def _parameter(request: Descriptor, path: str, schemas: Schemas, where: str) -> Schema:

@@ -44,6 +44,13 @@ PARAMETERS: dict[str, Schema] = {
         "schema": {"type": "string", "pattern": r"^[1-9][0-9]{0,5}(\.[0-9]{1,3})?$"},
         "example": "2.5",
     },
+    "Fields": {
+        "name": "fields",
+        "in": "query",
+        "description": "Only these fields, separated by commas; of each record of a list. Nested ones with dots. "
+        "The others are left out of the answer.",
+        "schema": {"type": "string", "pattern": r"^[a-z0-9_.]+(,[a-z0-9_.]+)*$"},
+    },
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
@@ -69,7 +76,10 @@ PARAMETERS: dict[str, Schema] = {
 
 HEADERS: dict[str, Schema] = {
     "XRequestId": {"description": "Finds the request in the logs.", "schema": _TEXT},
-    "ETag": {"description": "The version of the resource, for If-Match and If-None-Match.", "schema": _TEXT},
+    "ETag": {
+        "description": "What is shown of the resource, for If-None-Match, and its version, for If-Match.",
+        "schema": _TEXT,
+    },
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string", "format": "uri-reference"}},
     "SetCookie": {"description": "The session's cookie, which no script can read.", "schema": _TEXT},
     "IdempotentReplayed": {

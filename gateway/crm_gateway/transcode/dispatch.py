@@ -59,9 +59,12 @@ class Dispatcher:
         exchange.answer_headers += await self._admission.admit(
             exchange.headers.get(b"authorization"), exchange.client, public=operation.public
         )
+        view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
         message, replayed = await self._call(operation, request, exchange)
-        answer = operation.answer(message, raw_path, exchange.headers.get(b"if-none-match"))
+        if view is not None:
+            return operation.seen(message, view, exchange.headers.get(b"if-none-match"))
+        answer = operation.answer(message, raw_path)
         if replayed:
             answer.headers.append(_REPLAYED)
         return answer

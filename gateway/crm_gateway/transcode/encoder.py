@@ -23,6 +23,8 @@ from crm_gateway.transcode.scalars import shortest
 from crm_gateway.transcode.wellknown import ENCODERS as WELL_KNOWN
 
 Encode = Callable[[Any], Any]
+# The fields that are wanted, by name; None below one that is wanted whole.
+Selection = dict[str, "Selection | None"]
 
 _INT64 = frozenset(
     {
@@ -55,13 +57,20 @@ class Encoders:
             self._by_type[name] = self._compile(message)
         return self._by_type[name]
 
-    def _compile(self, message: Descriptor) -> Encode:
-        always = [field for field in message.fields if not field.has_presence]
-        present = tuple((field.name, self._converter(field)) for field in message.fields if field.has_presence)
+    def selected(self, message: Descriptor, selection: Selection) -> Encode:
+        """An encoder of these fields alone."""
+        return self._compile(message, selection)
+
+    def _compile(self, message: Descriptor, selection: Selection | None = None) -> Encode:
+        wanted = selection or dict.fromkeys(message.fields_by_name)
+        fields = [field for field in message.fields if field.name in wanted]
+        converters = {field.name: self._converter(field, wanted[field.name]) for field in fields}
+        always = [field for field in fields if not field.has_presence]
+        present = tuple((field.name, converters[field.name]) for field in fields if field.has_presence)
         names = tuple(field.name for field in always)
         blank = tuple(field.name for field in always if _blank_is_null(field))
-        converted = tuple((f.name, convert) for f in always if (convert := self._converter(f)))
-        template = dict.fromkeys(field.name for field in message.fields)
+        converted = tuple((f.name, convert) for f in always if (convert := converters[f.name]))
+        template = dict.fromkeys(field.name for field in fields)
         read = _reader(names)
 
         def encode(value: Any) -> dict[str, Any]:
@@ -81,13 +90,13 @@ class Encoders:
 
         return encode
 
-    def _converter(self, field: FieldDescriptor) -> Encode | None:
-        """How a field's value is written; None when orjson writes it as it is."""
+    def _converter(self, field: FieldDescriptor, selection: Selection | None = None) -> Encode | None:
+        """How a field's value is written; None when orjson writes it as it is. `selection` is of the fields below."""
         if is_map(field):
             return self._map(field)
         if field.enum_type is not None and not field.is_repeated:
             return _enum_or_null(field.enum_type)
-        single = self._single(field)
+        single = self._single(field, selection)
         if not field.is_repeated:
             return single
         return _plain_list if single is None else _list_of(single)
@@ -97,9 +106,9 @@ class Encoders:
         key = _boolean_key if key_field(field).type == FieldDescriptor.TYPE_BOOL else str
         return lambda value: {key(name): single(each) for name, each in value.items()}
 
-    def _single(self, field: FieldDescriptor) -> Encode | None:
+    def _single(self, field: FieldDescriptor, selection: Selection | None = None) -> Encode | None:
         if field.message_type is not None:
-            return self.of(field.message_type)
+            return self._compile(field.message_type, selection) if selection else self.of(field.message_type)
         if field.enum_type is not None:
             return _enum(field.enum_type)
         if field.type in _INT64:

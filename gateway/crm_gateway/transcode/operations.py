@@ -10,13 +10,14 @@ import grpc
 
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
-from crm_gateway.preconditions import entity_tag, known_tag
+from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, Problem, from_rpc_error
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
-from crm_gateway.transcode.requests import RequestReader
+from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
+from crm_gateway.transcode.views import View, Views
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -36,6 +37,8 @@ class Operation:
     template: Template
     reader: RequestReader
     encode: Encode
+    # Of the answer to a GET.
+    views: Views | None
     public: bool
     empty: bool
     creates: bool
@@ -48,25 +51,36 @@ class Operation:
         """The problem of a call that failed."""
         return from_rpc_error(error, body_field=self.binding.body, explain=self.explain)
 
-    def answer(self, message: Any, raw_path: str, if_none_match: bytes | None) -> Answer:
-        """The answer of a call that went well."""
+    def view(self, query: bytes) -> View | None:
+        """The view that the query asks for; None without views. ProblemError when there is no such view."""
+        if self.views is None:
+            return None
+        return self.views.of(parse_parameters(query)) if query else self.views.whole
+
+    def seen(self, message: Any, view: View, if_none_match: bytes | None) -> Answer:
+        """The answer to a GET that went well. What is shown may change without a new version, such as a name."""
+        body = json_bytes(view.encode(message))
+        shown = shown_tag(message.etag, body) if self.tagged else ""
+        tag = entity_tag(shown)
+        if tag is None:
+            return Answer(200, [_JSON, _NO_STORE], body)
+        if if_none_match is not None and (known := known_tag(if_none_match, shown)) is not None:
+            return Answer(304, [_REVALIDATE, (b"etag", entity_tag(known) or tag)])
+        return Answer(200, [_JSON, _REVALIDATE, (b"etag", tag)], body)
+
+    def answer(self, message: Any, raw_path: str) -> Answer:
+        """The answer of another call that went well."""
         if self.empty:
             return Answer(204, [_NO_STORE])
-        tag = entity_tag(message.etag) if self.tagged else None
-        headers: Headers = [_JSON]
-        if self.binding.verb == "GET" and tag is not None:
-            if if_none_match is not None and (known := known_tag(if_none_match, message.etag)) is not None:
-                return Answer(304, [_REVALIDATE, (b"etag", entity_tag(known) or tag)])
-            headers = [_JSON, _REVALIDATE, (b"etag", tag)]
-        else:
-            headers.append(_NO_STORE)
-            if tag is not None:
-                headers.append((b"etag", tag))
+        headers: Headers = [_JSON, _NO_STORE]
+        if self.tagged and (tag := entity_tag(message.etag)) is not None:
+            headers.append((b"etag", tag))
+        body = json_bytes(self.encode(message))
         if not self.creates:
-            return Answer(200, headers, json_bytes(self.encode(message)))
+            return Answer(200, headers, body)
         if self.located is not None:
             headers.append((b"location", self._location(message, raw_path)))
-        return Answer(201, headers, json_bytes(self.encode(message)))
+        return Answer(201, headers, body)
 
     def _location(self, message: Any, raw_path: str) -> bytes:
         return f"{self.located or raw_path}/{quote(message.id, safe='')}".encode()
@@ -85,15 +99,19 @@ def operations(contract: Contract) -> Iterator[Operation]:
             template = parse_template(binding.template)
             reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
             creates = binding.verb == "POST" and rpc.name.startswith("Create") and not template.custom_verb
-            reader = RequestReader(rpc, binding, template, reading)
+            empty = rpc.response.full_name == "google.protobuf.Empty"
+            views = Views(rpc.response, encoders) if binding.verb == "GET" and not empty else None
+            about_answer = () if views is None else views.parameters
+            reader = RequestReader(rpc, binding, template, reading, about_answer)
             yield Operation(
                 rpc=rpc,
                 binding=binding,
                 template=template,
                 reader=reader,
                 encode=encoders.of(rpc.response),
+                views=views,
                 public=rpc.permission == PUBLIC,
-                empty=rpc.response.full_name == "google.protobuf.Empty",
+                empty=empty,
                 creates=creates,
                 tagged="etag" in rpc.response.fields_by_name,
                 guarded=reader.takes_etag and not creates and not rpc.is_read,

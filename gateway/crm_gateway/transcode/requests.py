@@ -1,7 +1,7 @@
 """A REST request into the RPC's request message: path, query, body and `If-Match`, compiled per binding."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -40,7 +40,9 @@ _NUMBERS = frozenset(
 class RequestReader:
     """Reads requests of one binding of one RPC."""
 
-    def __init__(self, rpc: Rpc, binding: Binding, template: Template, decoders: Decoders) -> None:
+    def __init__(
+        self, rpc: Rpc, binding: Binding, template: Template, decoders: Decoders, about_answer: Collection[str] = ()
+    ) -> None:
         self.new: Callable[[], Any] = message_factory.GetMessageClass(rpc.request)
         self.takes_body = bool(binding.body)
         self.body_optional = binding.body == "*"
@@ -50,6 +52,8 @@ class RequestReader:
         self._masked = _masked_resource(rpc.request, binding)
         self._unmasked = _unmasked(binding, template)
         self._etag = _etag_owner(rpc.request, binding)
+        # Query parameters that the service does not see.
+        self._about_answer = about_answer
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -84,11 +88,10 @@ class RequestReader:
         self._etag(message).etag = etag
 
     def _read_query(self, message: Any, query: bytes, violations: Violations) -> None:
-        given: dict[str, list[str]] = {}
-        for name, value in parse_query(query):
-            given.setdefault(name, []).append(value)
-        for name, values in given.items():
+        for name, values in parse_parameters(query).items():
             parameter = self._query.get(name)
+            if name in self._about_answer:
+                continue
             if parameter is None:
                 add(name, Refused("unknown_field", "parameter"), violations)
             else:
@@ -140,6 +143,14 @@ def parse_query(query: bytes) -> list[tuple[str, str]]:
             name, _, value = part.partition(b"=")
             pairs.append((_decoded(name), _decoded(value)))
     return pairs
+
+
+def parse_parameters(query: bytes) -> dict[str, list[str]]:
+    """The values of each parameter, percent-decoded as UTF-8."""
+    given: dict[str, list[str]] = {}
+    for name, value in parse_query(query):
+        given.setdefault(name, []).append(value)
+    return given
 
 
 def mask_of(content: Mapping[str, Any], resource: Descriptor, left_out: frozenset[str]) -> list[str]:

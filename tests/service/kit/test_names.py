@@ -243,3 +243,18 @@ async def test_a_service_that_hears_of_a_renaming_says_the_new_name_at_once(sale
     got = await api.opportunities.GetOpportunity(request, metadata=seller.metadata)
     assert (made.account_name, got.account_name) == ("华信电力", "华信控股")
     assert clock.seconds == Clock.seconds
+
+
+async def test_what_a_client_has_kept_holds_until_a_name_in_it_changes(
+    customer: Running, user: User, web: httpx.AsyncClient
+) -> None:
+    reader = await customer.user(user.tenant_id)
+    account = await new_account(customer, user)
+    path, headers = f"/v1/accounts/{account.id}", bearer(reader)
+    kept = (await web.get(path, headers=headers)).headers["etag"]
+    assert (await web.get(path, headers=headers | {"if-none-match": kept})).status_code == 304
+    await called(customer, user, "王小芳", version=2)
+    renamed = await web.get(path, headers=headers | {"if-none-match": kept})
+    assert (renamed.status_code, renamed.json()["owner_name"]) == (200, "王小芳")
+    changed = await web.patch(path, json={"industry": "steel"}, headers=headers | {"if-match": kept})
+    assert changed.status_code == 200

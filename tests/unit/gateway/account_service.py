@@ -41,6 +41,7 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         self.seen = Seen()
         self.fail: Any = None
         self.replayed = False
+        self.owner_name = ""
 
     async def _note(self, request: Any, context: Any) -> None:
         self.seen.requests.append(request)
@@ -59,7 +60,7 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
 
     async def GetAccount(self, request: Any, context: Any) -> pb.Account:
         await self._note(request, context)
-        return pb.Account(id=request.id, display_name="Huaxin Power", etag="7")
+        return pb.Account(id=request.id, display_name="Huaxin Power", etag="7", owner_name=self.owner_name)
 
     async def ListAccounts(self, request: Any, context: Any) -> pb.ListAccountsResponse:
         await self._note(request, context)

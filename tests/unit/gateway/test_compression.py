@@ -118,7 +118,7 @@ async def test_a_head_tells_the_size_of_what_a_get_would_send(client: httpx.Asyn
 async def test_a_compressed_answer_has_an_etag_of_its_own_that_is_as_good(client: httpx.AsyncClient) -> None:
     plain = (await client.get(URL, headers=IDENTITY)).headers["etag"]
     coded = (await client.get(URL, headers=GZIP)).headers["etag"]
-    assert (plain, coded) == ('"7"', '"7-gzip"')
+    assert coded == f'{plain[:-1]}-gzip"'
     for tag in (plain, coded, f"W/{coded}", f'"6", {coded}'):
         again = await client.get(URL, headers=GZIP | {"if-none-match": tag})
         assert (again.status_code, again.content) == (304, b"")

@@ -1,6 +1,7 @@
 """The whole way: HTTP to the gateway, gRPC to a small service, and back."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -44,7 +45,8 @@ async def test_a_create_answers_201_with_location_and_etag(client: httpx.AsyncCl
 
 async def test_a_get_has_an_etag_and_may_be_kept_but_must_be_asked_again(client: httpx.AsyncClient) -> None:
     answer = await client.get(URL)
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"7"')
+    assert answer.status_code == 200
+    assert re.fullmatch(r'"7~[0-9a-f]{8}"', answer.headers["etag"])
     assert answer.headers["cache-control"] == "private, no-cache"
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -52,9 +54,34 @@ async def test_a_get_has_an_etag_and_may_be_kept_but_must_be_asked_again(client:
 
 
 async def test_what_the_client_has_already_is_answered_304_without_body(client: httpx.AsyncClient) -> None:
-    answer = await client.get(URL, headers={"if-none-match": '"7"'})
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"7"')
-    assert (await client.get(URL, headers={"if-none-match": '"6"'})).status_code == 200
+    tag = (await client.get(URL)).headers["etag"]
+    answer = await client.get(URL, headers={"if-none-match": tag})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert (await client.get(URL, headers={"if-none-match": '"7"'})).status_code == 200
+
+
+async def test_the_etag_of_a_get_is_that_of_what_it_shows(client: httpx.AsyncClient, service: AccountService) -> None:
+    tag = (await client.get(URL)).headers["etag"]
+    service.owner_name = "王芳"
+    renamed = await client.get(URL, headers={"if-none-match": tag})
+    assert renamed.status_code == 200
+    some = await client.get(
+        URL, params={"fields": "id"}, headers={"if-none-match": f"{tag}, {renamed.headers['etag']}"}
+    )
+    assert some.status_code == 200
+    assert len({tag, renamed.headers["etag"], some.headers["etag"]}) == 3
+    again = await client.get(URL, params={"fields": "id"}, headers={"if-none-match": some.headers["etag"]})
+    assert again.status_code == 304
+
+
+async def test_the_etag_of_a_get_stands_for_the_version_in_if_match(
+    client: httpx.AsyncClient, service: AccountService
+) -> None:
+    tag = (await client.get(URL, params={"fields": "id"})).headers["etag"]
+    await client.patch(URL, json={"industry": "steel"}, headers={"if-match": tag})
+    assert service.seen.request.account.etag == "7"
+    await client.patch(URL, json={"industry": "steel"}, headers={"if-match": f'{tag[:-1]}-gzip"'})
+    assert service.seen.request.account.etag == "7"
 
 
 async def test_a_head_is_a_get_without_its_body(client: httpx.AsyncClient) -> None:

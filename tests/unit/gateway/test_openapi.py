@@ -267,7 +267,7 @@ def test_headers_are_told_where_they_work() -> None:
 
     common = {"X-Request-Id", "X-Request-Timeout"}
     assert names("/v1/accounts", "post") == common | {"Idempotency-Key"}
-    assert names("/v1/accounts/{id}", "get") == common | {"id", "If-None-Match"}
+    assert names("/v1/accounts/{id}", "get") == common | {"id", "fields", "If-None-Match"}
     assert names("/v1/accounts/{id}", "patch") == common | {"id", "update_mask", "If-Match"}
     assert good_answer("/v1/accounts", "post")["headers"].keys() == {"ETag", "Location", "Idempotent-Replayed"}
     assert good_answer("/v1/accounts/{id}", "get")["headers"].keys() == {"ETag", "Idempotent-Replayed"}

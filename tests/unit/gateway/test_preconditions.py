@@ -1,11 +1,18 @@
 import pytest
-from crm_gateway.preconditions import entity_tag, etag_required, known_tag
+from crm_gateway.preconditions import entity_tag, etag_required, known_tag, shown_tag
 from crm_gateway.problems import ProblemError
 
 
 def test_if_match_gives_the_etag_without_its_quotes() -> None:
     assert etag_required(b' "abc-7" ') == "abc-7"
     assert etag_required(b"*") is None
+
+
+def test_if_match_takes_the_etag_of_what_was_shown_for_the_version_it_showed() -> None:
+    shown = shown_tag("v7", b"{}")
+    assert etag_required(f'"{shown}"'.encode()) == etag_required(f'"{shown}-gzip"'.encode()) == "v7"
+    assert shown_tag("v7", b'{"a":1}') != shown
+    assert shown_tag("", b"{}") == ""
 
 
 @pytest.mark.parametrize(

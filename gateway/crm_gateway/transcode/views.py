@@ -1,0 +1,107 @@
+"""What a caller wants to see of an answer: `fields=id,display_name,address.city`, of a record or of each of a list."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from crm_gateway.problems import ProblemError, unreadable
+from crm_gateway.transcode.decoder import Violations, add
+from crm_gateway.transcode.encoder import Encode, Encoders, Selection
+from crm_gateway.transcode.fields import is_map, is_well_known, message_of
+from crm_gateway.transcode.scalars import Refused
+
+FIELDS = "fields"
+REMEMBERED = 64
+# What a page has beside its records.
+_PAGE_FIELDS = frozenset({"next_page_token", "missing_ids"})
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How one answer is written."""
+
+    encode: Encode
+
+
+class Views:
+    """The views of answers of one type."""
+
+    def __init__(self, answer: Descriptor, encoders: Encoders) -> None:
+        self._answer = answer
+        self._encoders = encoders
+        self._records = records_of(answer)
+        self.whole = View(encoders.of(answer))
+        self._selected = lru_cache(REMEMBERED)(self._compiled)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The query parameters that are about the answer."""
+        return frozenset({FIELDS})
+
+    def of(self, asked: Mapping[str, list[str]]) -> View:
+        """The view that these parameters ask for; ProblemError names what they cannot mean."""
+        fields = asked.get(FIELDS)
+        if fields is None:
+            return self.whole
+        violations: Violations = []
+        if len(fields) > 1:
+            add(FIELDS, Refused("duplicate_key"), violations)
+            raise ProblemError(unreadable(violations))
+        return View(self._selected(fields[0]))
+
+    def _compiled(self, text: str) -> Encode:
+        record = self._answer if self._records is None else message_of(self._records)
+        selection = selection_of(text, record)
+        if self._records is not None:
+            # What belongs to the page is there whatever is asked of its records.
+            selection = {**dict.fromkeys(self._answer.fields_by_name), self._records.name: selection}
+        return self._encoders.selected(self._answer, selection)
+
+
+def records_of(answer: Descriptor) -> FieldDescriptor | None:
+    """The field of a page that has its records; None for an answer that is no page."""
+    if not any(name in answer.fields_by_name for name in _PAGE_FIELDS):
+        return None
+    found = [field for field in answer.fields if field.is_repeated and _has_fields(field)]
+    return found[0] if len(found) == 1 else None
+
+
+def selection_of(text: str, message: Descriptor) -> Selection:
+    """The fields that are named, by name; None below one that is wanted whole.
+
+    ProblemError for paths that do not exist, or that are there twice, also as a part of another.
+    """
+    violations: Violations = []
+    selection: Selection = {}
+    for path in text.split(","):
+        _select(path.strip(), message, selection, violations)
+    if violations:
+        raise ProblemError(unreadable(violations))
+    return selection
+
+
+def _select(path: str, message: Descriptor, selection: Selection, violations: Violations) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        field = message.fields_by_name.get(parent)
+        if field is None or not _has_fields(field) or field.message_type is None:
+            add(FIELDS, Refused("unknown_field", "path", path=path), violations)
+            return
+        inner = selection.setdefault(parent, {})
+        if inner is None:
+            add(FIELDS, Refused("duplicate_key", "path", path=path), violations)
+            return
+        message, selection = field.message_type, inner
+    if last not in message.fields_by_name:
+        add(FIELDS, Refused("unknown_field", "path", path=path), violations)
+    elif last in selection:
+        add(FIELDS, Refused("duplicate_key", "path", path=path), violations)
+    else:
+        selection[last] = None
+
+
+def _has_fields(field: FieldDescriptor) -> bool:
+    """Whether a path can go on below it: to the fields of a message, or of each message of a list."""
+    return field.message_type is not None and not is_map(field) and not is_well_known(field.message_type)
