@@ -94,5 +94,6 @@ class Document:
 
 def _message(schema: Schema) -> str:
     """The message that a component is a form of."""
-    name: str = schema.get("$ref", "").rpartition("/")[2]
+    own = schema["allOf"][0] if "allOf" in schema else schema
+    name: str = own.get("$ref", "").rpartition("/")[2]
     return name.removesuffix("Patch").removesuffix("Input")

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
 from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, LICENSE, PARAMETERS, PROBLEM, SECURITY_SCHEMES
+from crm_gateway.openapi.inclusion import include_parameter, included_schema
 from crm_gateway.openapi.other_routes import OtherRoute
 from crm_gateway.openapi.responses import Responses
 from crm_gateway.openapi.rules import Schema
@@ -32,6 +33,7 @@ def openapi_document(
     served = list(operations)
     schemas = Schemas(contract)
     schemas.components["Problem"] = _problem_schema(contract, schemas)
+    schemas.components["Included"] = included_schema({each.rpc for each in served}, schemas)
     responses = Responses(schemas, served)
     paths = _paths(served, schemas, responses)
     routes = list(others)
@@ -126,6 +128,8 @@ def _parameters(operation: Operation, variables: tuple[str, ...], schemas: Schem
         for path, name in zip(operation.template.variables, variables, strict=True)
     ]
     found += [_parameter(rpc.request, path, schemas, "query") for path in reader.parameters]
+    if operation.views is not None and operation.views.references:
+        found.append(include_parameter(operation.views.references))
     shared = [] if operation.views is None else ["Fields"]
     shared += ["XRequestId", "XRequestTimeout"]
     if operation.guarded:

@@ -20,6 +20,9 @@ parameter wins over the keys. Read-only keys in a body are ignored, so an answer
 **Lists.** Pass `next_page_token` as `page_token` until it is null, with the same filter and order; `prev_page_token`
 leads back.
 
+**Fields.** `fields=id,display_name` on a GET leaves all other fields out, in a list those of each record;
+`include=owner` puts the records that an answer refers to beside it.
+
 **Headers.** Every answer has `X-Request-Id`, which finds the request in the logs, and `RateLimit-Limit`,
 `RateLimit-Remaining` and `RateLimit-Reset`.
 

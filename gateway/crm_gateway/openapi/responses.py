@@ -34,6 +34,9 @@ class Responses:
         if operation.creates and operation.located is not None:
             names.append("Location")
         name = schema["$ref"].rpartition("/")[2] + ("Created" if operation.creates else "")
+        if operation.views is not None and operation.views.references:
+            name += "WithIncluded"
+            schema = {"allOf": [schema, {"$ref": "#/components/schemas/Included"}]}
         return self._component(name, good({"application/json": {"schema": schema}}, names, created=operation.creates))
 
     def _component(self, name: str, answer: Schema) -> Schema:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,8 +15,10 @@ from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import Problem, ProblemError, malformed
 from crm_gateway.settings import Settings
+from crm_gateway.transcode.inclusion import Inclusion
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
+from crm_gateway.transcode.views import View
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 _VISIBLE = re.compile(rb"[\x20-\x7e]+")
@@ -35,6 +38,7 @@ class Dispatcher:
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
+        self._inclusion = Inclusion({each.rpc for each in served}, channels)
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
@@ -61,9 +65,11 @@ class Dispatcher:
         )
         view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
+        began = time.monotonic()
         message, replayed = await self._call(operation, request, exchange)
         if view is not None:
-            return operation.seen(message, view, exchange.headers.get(b"if-none-match"))
+            beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
+            return operation.seen(message, view, beside, exchange.headers.get(b"if-none-match"))
         answer = operation.answer(message, raw_path)
         if replayed:
             answer.headers.append(_REPLAYED)
@@ -97,6 +103,15 @@ class Dispatcher:
         if if_match is not None and not operation.rpc.is_read:
             _apply_if_match(operation, request, if_match)
         return request
+
+    async def _beside(
+        self, operation: Operation, view: View, message: Any, exchange: Exchange, began: float
+    ) -> dict[str, Any]:
+        """What the caller wants beside the answer, as far as it can be had in the time that is left."""
+        assert operation.views is not None
+        seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout) - (time.monotonic() - began)
+        records = operation.views.records(message)
+        return await self._inclusion.read(view.references, records, metadata_of(exchange), max(0.0, seconds))
 
     async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> tuple[Any, bool]:
         """The response message, and whether the service had answered the same before."""

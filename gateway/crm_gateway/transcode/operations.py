@@ -1,6 +1,6 @@
 """What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from crm_gateway.problems import Explain, Problem, from_rpc_error
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
+from crm_gateway.transcode.inclusion import batch_gets
 from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
 from crm_gateway.transcode.views import View, Views
@@ -57,9 +58,12 @@ class Operation:
             return None
         return self.views.of(parse_parameters(query)) if query else self.views.whole
 
-    def seen(self, message: Any, view: View, if_none_match: bytes | None) -> Answer:
-        """The answer to a GET that went well. What is shown may change without a new version, such as a name."""
-        body = json_bytes(view.encode(message))
+    def seen(self, message: Any, view: View, beside: Mapping[str, Any], if_none_match: bytes | None) -> Answer:
+        """The answer to a GET that went well, with what stands beside it.
+
+        What is shown may change without a new version, such as a name.
+        """
+        body = json_bytes({**view.encode(message), **beside} if beside else view.encode(message))
         shown = shown_tag(message.etag, body) if self.tagged else ""
         tag = entity_tag(shown)
         if tag is None:
@@ -92,6 +96,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
     decoders = Decoders()
     batch_decoders = Decoders(keep_ids=True)
     rule_values = RuleValues(contract)
+    collections = batch_gets(contract.rpcs).keys()
     for rpc in contract.rpcs:
         if rpc.permission == INTERNAL:
             continue
@@ -100,7 +105,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
             reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
             creates = binding.verb == "POST" and rpc.name.startswith("Create") and not template.custom_verb
             empty = rpc.response.full_name == "google.protobuf.Empty"
-            views = Views(rpc.response, encoders) if binding.verb == "GET" and not empty else None
+            views = Views(rpc.response, encoders, collections) if binding.verb == "GET" and not empty else None
             about_answer = () if views is None else views.parameters
             reader = RequestReader(rpc, binding, template, reading, about_answer)
             yield Operation(

@@ -15,6 +15,7 @@ from crm_gateway.problems import ProblemError, malformed, unreadable
 from crm_gateway.transcode import scalars
 from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, add_unknown, decode_single
 from crm_gateway.transcode.fields import is_map, is_output_only, is_plain_message, is_value, is_well_known, message_of
+from crm_gateway.transcode.inclusion import BESIDE
 from crm_gateway.transcode.routes import Template
 from crm_gateway.transcode.scalars import Refused
 
@@ -112,6 +113,9 @@ class RequestReader:
         def decode_resource(message: Any, content: Any, path: str, violations: Violations) -> None:
             resource = getattr(message, field)
             resource.SetInParent()
+            if not BESIDE.isdisjoint(content):
+                # An answer may be sent back as it came, also with what stood beside it.
+                content = {name: each for name, each in content.items() if name not in BESIDE}
             decode_field(resource, content, path, violations)
 
         return decode_resource

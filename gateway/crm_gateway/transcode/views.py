@@ -1,8 +1,12 @@
-"""What a caller wants to see of an answer: `fields=id,display_name,address.city`, of a record or of each of a list."""
+"""What a caller wants to see of an answer, and beside it: `fields=id,display_name,addresses.city&include=owner`.
 
-from collections.abc import Mapping
+Both are about a record, or about each record of a list.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -10,6 +14,7 @@ from crm_gateway.problems import ProblemError, unreadable
 from crm_gateway.transcode.decoder import Violations, add
 from crm_gateway.transcode.encoder import Encode, Encoders, Selection
 from crm_gateway.transcode.fields import is_map, is_well_known, message_of
+from crm_gateway.transcode.inclusion import INCLUDE, Reference, references_of
 from crm_gateway.transcode.scalars import Refused
 
 FIELDS = "fields"
@@ -20,40 +25,56 @@ _PAGE_FIELDS = frozenset({"next_page_token", "missing_ids"})
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How one answer is written."""
+    """How one answer is written, and what of that to which it refers is written beside it."""
 
     encode: Encode
+    references: tuple[Reference, ...] = ()
 
 
 class Views:
     """The views of answers of one type."""
 
-    def __init__(self, answer: Descriptor, encoders: Encoders) -> None:
+    def __init__(self, answer: Descriptor, encoders: Encoders, collections: Collection[str] = ()) -> None:
         self._answer = answer
         self._encoders = encoders
         self._records = records_of(answer)
+        self._record = answer if self._records is None else message_of(self._records)
+        self.references = references_of(self._record, collections)
         self.whole = View(encoders.of(answer))
         self._selected = lru_cache(REMEMBERED)(self._compiled)
 
     @property
     def parameters(self) -> frozenset[str]:
         """The query parameters that are about the answer."""
-        return frozenset({FIELDS})
+        return frozenset({FIELDS, INCLUDE} if self.references else {FIELDS})
 
     def of(self, asked: Mapping[str, list[str]]) -> View:
         """The view that these parameters ask for; ProblemError names what they cannot mean."""
-        fields = asked.get(FIELDS)
-        if fields is None:
+        fields = _single(FIELDS, asked)
+        include = _single(INCLUDE, asked) if self.references else None
+        if fields is None and include is None:
             return self.whole
+        encode = self.whole.encode if fields is None else self._selected(fields)
+        return View(encode, () if include is None else self._included(include))
+
+    def records(self, message: Any) -> Sequence[Any]:
+        """The records of an answer: the one that it is, or those of a page."""
+        return [message] if self._records is None else getattr(message, self._records.name)
+
+    def _included(self, text: str) -> tuple[Reference, ...]:
+        words = [word.strip() for word in text.split(",")]
         violations: Violations = []
-        if len(fields) > 1:
-            add(FIELDS, Refused("duplicate_key"), violations)
+        for index, word in enumerate(words):
+            if word not in self.references:
+                add(INCLUDE, Refused("enum", choices=", ".join(self.references)), violations)
+            elif word in words[:index]:
+                add(INCLUDE, Refused("duplicate_key", "path", path=word), violations)
+        if violations:
             raise ProblemError(unreadable(violations))
-        return View(self._selected(fields[0]))
+        return tuple(self.references[word] for word in words)
 
     def _compiled(self, text: str) -> Encode:
-        record = self._answer if self._records is None else message_of(self._records)
-        selection = selection_of(text, record)
+        selection = selection_of(text, self._record)
         if self._records is not None:
             # What belongs to the page is there whatever is asked of its records.
             selection = {**dict.fromkeys(self._answer.fields_by_name), self._records.name: selection}
@@ -66,6 +87,16 @@ def records_of(answer: Descriptor) -> FieldDescriptor | None:
         return None
     found = [field for field in answer.fields if field.is_repeated and _has_fields(field)]
     return found[0] if len(found) == 1 else None
+
+
+def _single(name: str, asked: Mapping[str, list[str]]) -> str | None:
+    """The value of a parameter that may be there once."""
+    values = asked.get(name, [])
+    if len(values) > 1:
+        violations: Violations = []
+        add(name, Refused("duplicate_key"), violations)
+        raise ProblemError(unreadable(violations))
+    return values[0] if values else None
 
 
 def selection_of(text: str, message: Descriptor) -> Selection:
