@@ -51,6 +51,8 @@ service WidgetService {
     option (google.api.http) = {post: "/v1/widgets/{id}:turn" body: "*"};
     option (crm.options.v1.permission) = "widgets.write";
     option (crm.options.v1.idempotency) = IDEMPOTENCY_KEYED;
+    option (crm.options.v1.verb_label).zh = "转动";
+    option (crm.options.v1.undone_by) = "TurnWidget";
   }
 
   // Counts widgets, for the other services.
@@ -62,23 +64,36 @@ service WidgetService {
 
 // A widget.
 message Widget {
+  option (crm.options.v1.resource) = {collection: "widgets"};
+  option (crm.options.v1.noun).zh = "部件";
+
   // How it stands.
   enum State {
     // Not allowed.
     STATE_UNSPECIFIED = 0;
     // Turned.
-    STATE_TURNED = 1;
+    STATE_TURNED = 1 [(crm.options.v1.value_label).zh = "已转动"];
+    // Turned back.
+    STATE_TURNED_BACK = 2 [(crm.options.v1.value_label).zh = "已转回"];
   }
   // Made by the service.
   string id = 1;
   // How it stands.
-  State state = 2;
+  State state = 2 [(crm.options.v1.label).zh = "状态"];
   // When it was turned.
-  google.protobuf.Timestamp turn_time = 3;
+  google.protobuf.Timestamp turn_time = 3 [(crm.options.v1.label).zh = "转动时间"];
   // The day it is due.
-  string due_date = 4;
+  string due_date = 4 [(crm.options.v1.label).zh = "到期日"];
   // How often it was turned.
-  int32 turn_count = 5;
+  int32 turn_count = 5 [(crm.options.v1.label).zh = "转动次数"];
+  // Its parts.
+  repeated Part parts = 6 [(crm.options.v1.label).zh = "零件"];
+}
+
+// A part of a widget.
+message Part {
+  // What it is called.
+  string title = 1 [(crm.options.v1.label).zh = "名称"];
 }
 
 message GetWidgetRequest { string id = 1; }
@@ -134,6 +149,17 @@ BREAKS = {
     "wide integer": ("int32 turn_count", "uint64 turn_count", "Widget.turn_count: no 64-bit integers"),
     "enum without zero": ("STATE_UNSPECIFIED", "STATE_NEW", "State starts with STATE_UNSPECIFIED = 0"),
     "enum on top": ("// A widget.\n", "enum Hue { HUE_UNSPECIFIED = 0; }\n", "Hue: an enum is nested"),
+    "record without noun": ('option (crm.options.v1.noun).zh = "部件";', "", "Widget: no label in Chinese"),
+    "field without label": (' [(crm.options.v1.label).zh = "到期日"]', "", "Widget.due_date: no label in Chinese"),
+    "inner field without label": (' [(crm.options.v1.label).zh = "名称"]', "", "Part.title: no label in Chinese"),
+    "value without label": (' [(crm.options.v1.value_label).zh = "已转动"]', "", "State.TURNED: no label in Chinese"),
+    "verb without label": ('option (crm.options.v1.verb_label).zh = "转动";', "", "TurnWidget: no label in Chinese"),
+    "label in English alone": ('label).zh = "到期日"', 'label).en = "Due"', "Widget.due_date: no label in Chinese"),
+    "blank beside Han": ('"转动次数"', '"转动 N 次"', "Widget.turn_count: '转动 N 次' has a blank beside Han"),
+    "label that says the name": ('label).zh = "到期日"', 'label) = {en: "Due date" zh: "到期日"}', "leave out `en`"),
+    "fields of one label": ('"转动次数"', '"转动时间"', "turn_time and turn_count are both called '转动时间'"),
+    "values of one label": ('"已转回"', '"已转动"', "TURNED and TURNED_BACK are both called '已转动'"),
+    "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of WidgetService"),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 
