@@ -30,7 +30,7 @@ METHODS = 2
 # The stubs do not say that this is an extension of MethodOptions.
 _HTTP: Any = annotations_pb2.http
 
-VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1")
+VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1", "crm.metadata.v1")
 REASON_PREFIX = "ERROR_REASON_"
 PERMISSION = re.compile(r"public|authenticated|internal|resource|[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 REASON = re.compile(r"[A-Z][A-Z0-9_]+")

@@ -35,6 +35,7 @@ class FieldContract:
     group: bool
     sum: bool
     refers_to: str
+    sensitive: bool
 
 
 def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
@@ -61,6 +62,7 @@ def _read(field: Any) -> FieldContract:
         group=listed.group,
         sum=listed.sum,
         refers_to=options.Extensions[options_pb2.refers_to],
+        sensitive=options.Extensions[options_pb2.sensitive],
     )
 
 

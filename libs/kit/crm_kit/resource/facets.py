@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crm.options.v1 import options_pb2
 from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, bindparam, func, select, true
 
 from crm_kit.database.statements import statement
@@ -23,8 +22,8 @@ AnyResource = ReadableResource[Any, Any]
 DEFAULT_LIMIT = 20
 # Counting stops here, so that it takes no longer however many records a tenant has.
 MAX_RECORDS = 100_000
-SINGLE_TYPES = frozenset({FieldType.TEXT, FieldType.ENUM, FieldType.UUID, FieldType.BOOL})
 LIST_TYPES = frozenset({FieldType.TEXT_LIST, FieldType.UUID_LIST})
+TYPES = LIST_TYPES | {FieldType.TEXT, FieldType.ENUM, FieldType.UUID, FieldType.BOOL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,8 @@ async def count_values(resource: AnyResource, reader: Reader, field: str, *, fil
 def offered(resource: AnyResource) -> Iterator[str]:
     """The fields whose values are told; personal ones are not, and an id of the record itself says nothing."""
     for name, each in resource.contract.items():
-        sensitive = each.descriptor.GetOptions().Extensions[options_pb2.sensitive]
-        if each.filter and not sensitive and name != "id":
-            if resource.filter_schema.fields[name].type in SINGLE_TYPES | LIST_TYPES:
-                yield name
+        if each.filter and not each.sensitive and name != "id" and resource.filter_schema.fields[name].type in TYPES:
+            yield name
 
 
 def _text(value: object) -> str:
