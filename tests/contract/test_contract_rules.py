@@ -159,7 +159,7 @@ BREAKS = {
     "label that says the name": ('label).zh = "到期日"', 'label) = {en: "Due date" zh: "到期日"}', "leave out `en`"),
     "fields of one label": ('"转动次数"', '"转动时间"', "turn_time and turn_count are both called '转动时间'"),
     "values of one label": ('"已转回"', '"已转动"', "TURNED and TURNED_BACK are both called '已转动'"),
-    "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of WidgetService"),
+    "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 
