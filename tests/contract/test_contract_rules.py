@@ -100,7 +100,11 @@ message GetWidgetRequest { string id = 1; }
 message ListWidgetsRequest { int32 page_size = 1; string page_token = 2; string filter = 3; }
 message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; string prev_page_token = 3; }
 message UpdateWidgetRequest { Widget widget = 1; google.protobuf.FieldMask update_mask = 2; string etag = 3; }
-message TurnWidgetRequest { string id = 1; string etag = 2; }
+message TurnWidgetRequest {
+  string id = 1;
+  string etag = 2;
+  int32 angle = 3 [(crm.options.v1.label).zh = "角度"];
+}
 message CountWidgetsRequest {}
 message CountWidgetsResponse { int32 count = 1; }
 """
@@ -154,6 +158,7 @@ BREAKS = {
     "inner field without label": (' [(crm.options.v1.label).zh = "名称"]', "", "Part.title: no label in Chinese"),
     "value without label": (' [(crm.options.v1.value_label).zh = "已转动"]', "", "State.TURNED: no label in Chinese"),
     "verb without label": ('option (crm.options.v1.verb_label).zh = "转动";', "", "TurnWidget: no label in Chinese"),
+    "request of a verb": (' [(crm.options.v1.label).zh = "角度"]', "", "TurnWidgetRequest.angle: no label in Chinese"),
     "label in English alone": ('label).zh = "到期日"', 'label).en = "Due"', "Widget.due_date: no label in Chinese"),
     "blank beside Han": ('"转动次数"', '"转动 N 次"', "Widget.turn_count: '转动 N 次' has a blank beside Han"),
     "label that says the name": ('label).zh = "到期日"', 'label) = {en: "Due date" zh: "到期日"}', "leave out `en`"),

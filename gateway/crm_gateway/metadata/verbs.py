@@ -8,7 +8,7 @@ from crm_kit.labels import Label, verb_label
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.contract import Rpc
-from crm_gateway.metadata.fields import label_to_pb
+from crm_gateway.metadata.fields import field_metadata, label_to_pb
 from crm_gateway.openapi.document import variable_names
 from crm_gateway.transcode.routes import parse_template
 
@@ -26,10 +26,22 @@ def verbs_of(
         method, path = rpc.bindings[0].verb if rpc.bindings else "", path_of(rpc)
         base, _, custom = path.partition(":")
         if method == "POST" and custom and base in (list_path, record_path):
-            yield _verb(rpc, custom, verb_label(custom, rpc.options), on_record=base == record_path)
+            verb = _verb(rpc, custom, verb_label(custom, rpc.options), on_record=base == record_path)
+            verb.fields.extend(_asked_for(rpc))
+            yield verb
         elif rpc.response is message and not custom and method in METHODS:
             name = METHODS[method]
             yield _verb(rpc, name, LABELS[name], on_record=name == UPDATE)
+
+
+def _asked_for(rpc: Rpc) -> Iterator[pb.FieldMetadata]:
+    """The fields of a verb's request, without those that say which record is meant."""
+    addressing = {*parse_template(rpc.bindings[0].template).variables, "etag"}
+    for field in rpc.request.fields:
+        if field.name not in addressing:
+            asked = field_metadata(field)
+            asked.settable = True
+            yield asked
 
 
 def path_of(rpc: Rpc | None) -> str:

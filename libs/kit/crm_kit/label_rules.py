@@ -1,6 +1,7 @@
 """The rules that labels keep: what is shown to people has one, in both languages, and no two beside each other agree.
 
-A record's message says what one of it is called, and every field and value within it, at any depth, then has a label.
+A record's message says what one of it is called. Every field and value within it, or within the request of a verb, has
+a label, at any depth.
 """
 
 import re
@@ -54,7 +55,7 @@ def find_label_problems(files: Iterable[FileDescriptorProto]) -> Iterator[LabelP
     """What is shown to people and lacks a label, or has an odd one."""
     files = tuple(files)
     declared = dict(_declarations(files))
-    waiting = [name for name, each in declared.items() if _is_record(each.proto)]
+    waiting = [name for name, each in declared.items() if _is_record(each.proto)] + list(_verb_requests(files))
     seen = set(waiting)
     while waiting:
         each = declared[waiting.pop()]
@@ -69,6 +70,11 @@ def find_label_problems(files: Iterable[FileDescriptorProto]) -> Iterator[LabelP
         for index, service in enumerate(file.service):
             for at, text in _verb_problems(service):
                 yield LabelProblem(file.name, (_SERVICES, index, _METHODS, at), text)
+
+
+def _verb_requests(files: Iterable[FileDescriptorProto]) -> Iterator[str]:
+    for file in files:
+        yield from (method.input_type for service in file.service for method in service.method if _verb_of(method))
 
 
 def _declarations(files: Iterable[FileDescriptorProto]) -> Iterator[tuple[str, _Declared]]:

@@ -95,7 +95,11 @@ def fields_within(fields: Sequence[Any], path: str) -> Iterator[tuple[str, Any]]
         yield from fields_within(each["fields"], f"{path}.{each['name']}")
 
 
-EVERY_FIELD = [found for name, each in COLLECTIONS.items() for found in fields_within(each["fields"], name)]
+VERBS = {verb["rpc"]: verb for each in COLLECTIONS.values() for verb in each["verbs"]}
+FORMS = {name: each["fields"] for name, each in COLLECTIONS.items()} | {
+    rpc: verb["fields"] for rpc, verb in VERBS.items()
+}
+EVERY_FIELD = [found for name, fields in FORMS.items() for found in fields_within(fields, name)]
 
 
 # --- what it says
@@ -112,8 +116,8 @@ def test_all_that_people_see_has_a_label_in_both_languages() -> None:
     labels |= {f"{path}={value['value']}": value["label"] for path, each in EVERY_FIELD for value in each["values"]}
     for name, each in COLLECTIONS.items():
         labels |= {name: each["label"], f"{name}s": each["plural"]}
-        labels |= {verb["rpc"]: verb["label"] for verb in each["verbs"]}
-    assert len(labels) > 500
+    labels |= {rpc: verb["label"] for rpc, verb in VERBS.items()}
+    assert len(labels) > 600
     assert {path for path, label in labels.items() if not (label["en"] and label["zh"])} == set()
 
 
@@ -187,11 +191,24 @@ def test_verbs_say_what_they_are_called_what_they_need_and_what_undoes_them() ->
         "permission": "accounts.write",
         "on_record": True,
         "undone_by": "RestoreAccount",
+        "fields": [],
     }
     update = verbs["UpdateAccount"]
     assert (update["name"], update["method"], update["path"]) == ("update", "PATCH", "/v1/accounts/{id}")
     assert (verbs["CreateAccount"]["name"], verbs["CreateAccount"]["on_record"]) == ("create", False)
     assert [each["rpc"] for each in COLLECTIONS["credit_limits"]["verbs"]] == ["SetCreditLimit", "CheckCredit"]
+
+
+def test_a_verb_says_what_it_asks_for() -> None:
+    (reason,) = VERBS["LoseOpportunity"]["fields"]
+    assert (reason["name"], reason["label"]["zh"], reason["required"]) == ("reason", "输单原因", True)
+    assert reason["settable"] is True
+    # Which account it is, is in the path.
+    assert [each["name"] for each in VERBS["SetCreditLimit"]["fields"]] == ["amount", "reason"]
+    (owner,) = VERBS["AssignLead"]["fields"]
+    assert (owner["type"], owner["refers_to"], owner["label"]["en"]) == ("ID", "users", "New owner")
+    (follow_up,) = VERBS["RecordFollowUp"]["fields"]
+    assert [each["name"] for each in follow_up["fields"]] == ["kind", "happen_time", "note"]
 
 
 def test_paths_schemas_and_verbs_are_those_of_the_openapi_document() -> None:
@@ -211,11 +228,8 @@ def test_paths_schemas_and_verbs_are_those_of_the_openapi_document() -> None:
 
 def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
     assert {each["refers_to"] for _, each in EVERY_FIELD} - {None} <= COLLECTIONS.keys()
-    rpcs = {verb["rpc"] for each in COLLECTIONS.values() for verb in each["verbs"]}
-    undoing = {verb["undone_by"] for each in COLLECTIONS.values() for verb in each["verbs"]} - {None}
-    changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"]}
-    assert undoing <= rpcs
-    assert changing <= rpcs
+    assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
+    assert {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"]} <= VERBS.keys()
 
 
 def test_events_are_those_that_carry_the_record() -> None:
