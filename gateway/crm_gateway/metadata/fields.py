@@ -27,6 +27,7 @@ _MAX_LINE = 500
 _MESSAGES = {
     "google.protobuf.Timestamp": _Type.TYPE_TIME,
     "google.protobuf.Duration": _Type.TYPE_DURATION,
+    "google.protobuf.Struct": _Type.TYPE_MAP,
     "crm.type.v1.Money": _Type.TYPE_MONEY,
 }
 _SCALARS = {
@@ -42,17 +43,20 @@ _LIMITS = {
     "format": "format",
     "minimum": "minimum",
     "maximum": "maximum",
+    "exclusiveMinimum": "exclusive_minimum",
+    "exclusiveMaximum": "exclusive_maximum",
     "minItems": "min_items",
     "minProperties": "min_items",
     "maxItems": "max_items",
     "maxProperties": "max_items",
     "uniqueItems": "unique_items",
+    "enum": "choices",
 }
 FACETS = frozenset({_Type.TYPE_TEXT, _Type.TYPE_LONG_TEXT, _Type.TYPE_ENUM, _Type.TYPE_ID, _Type.TYPE_BOOLEAN})
 
 
 def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
-    """A field of a record, or of an object within one; who may set a record's is for the collection to say."""
+    """A field of a record, of a verb's request or of an object within one; who sets a record's, the collection says."""
     options = field.GetOptions()
     listed = options.Extensions[options_pb2.listed]
     type = type_of(field)
@@ -85,12 +89,16 @@ def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
 
 
 def type_of(field: FieldDescriptor) -> Type:
-    """What a field holds, or an element of its list."""
+    """What a field holds, or an element of its list. ValueError for what no form could ask for."""
     if is_map(field):
         return _Type.TYPE_MAP
     if field.message_type is not None:
         return _MESSAGES.get(field.message_type.full_name, _Type.TYPE_OBJECT)
-    return _SCALARS.get(field.type) or _text_type(field)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _text_type(field)
+    if field.type not in _SCALARS:
+        raise ValueError(f"{field.full_name}: metadata has no type for it; add one to FieldMetadata.Type")
+    return _SCALARS[field.type]
 
 
 def _text_type(field: FieldDescriptor) -> Type:
@@ -110,8 +118,12 @@ def _is_decimal(pattern: str) -> bool:
 
 
 def limits_of(field: FieldDescriptor) -> dict[str, Any]:
-    """The rules of a field's value and of the elements of its list. Choices of an enum are its values."""
+    """The rules of a field's value and of the elements of its list, as `FieldLimits` has them."""
     rules = item_keywords(field) | keywords(field)
+    if "const" in rules:
+        rules["enum"] = [rules.pop("const")]
+    if "enum" in rules:
+        rules["enum"] = list(map(str, rules["enum"]))
     return {_LIMITS[name]: value for name, value in rules.items()}
 
 

@@ -10,14 +10,19 @@ import grpc
 import httpx
 import orjson
 import pytest
+from buf.validate import validate_pb2
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm_gateway.__main__ import openapi_text
 from crm_gateway.expansion import collections, load_contract
 from crm_gateway.metadata.collections import collections_of
+from crm_gateway.metadata.fields import limits_of, type_of
 from crm_gateway.routes.metadata import granted
 from crm_gateway.transcode.encoder import Encoders
 from crm_kit.resource.facets import offered
 from crm_kit.resource.writing import Resource
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,7 +104,23 @@ VERBS = {verb["rpc"]: verb for each in COLLECTIONS.values() for verb in each["ve
 FORMS = {name: each["fields"] for name, each in COLLECTIONS.items()} | {
     rpc: verb["fields"] for rpc, verb in VERBS.items()
 }
+
+
 EVERY_FIELD = [found for name, fields in FORMS.items() for found in fields_within(fields, name)]
+
+
+def ruled(
+    rules: validate_pb2.FieldRules, type: FieldDescriptorProto.Type.ValueType = FieldDescriptorProto.TYPE_STRING
+) -> FieldDescriptor:
+    """A field with these rules."""
+    declared = FieldDescriptorProto(name="field", number=1, type=type, label=FieldDescriptorProto.LABEL_OPTIONAL)
+    declared.options.Extensions[validate_pb2.field].CopyFrom(rules)
+    message = DescriptorProto(name="Ruled", field=[declared])
+    file = FileDescriptorProto(name="form.proto", package="form", syntax="proto3", message_type=[message])
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    found: FieldDescriptor = pool.FindMessageTypeByName("form.Ruled").fields_by_name["field"]
+    return found
 
 
 # --- what it says
@@ -197,6 +218,38 @@ def test_verbs_say_what_they_are_called_what_they_need_and_what_undoes_them() ->
     assert (update["name"], update["method"], update["path"]) == ("update", "PATCH", "/v1/accounts/{id}")
     assert (verbs["CreateAccount"]["name"], verbs["CreateAccount"]["on_record"]) == ("create", False)
     assert [each["rpc"] for each in COLLECTIONS["credit_limits"]["verbs"]] == ["SetCreditLimit", "CheckCredit"]
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "min_length": st.integers(0, 9),
+            "max_length": st.integers(10, 999),
+            "pattern": st.just("^[a-z]+$"),
+            "choices": st.lists(st.sampled_from(["a", "b"]), min_size=1, unique=True),
+        },
+    )
+)
+def test_every_rule_of_a_text_is_a_limit(limits: dict[str, Any]) -> None:
+    rules = validate_pb2.FieldRules()
+    for name, value in limits.items():
+        if name == "choices":
+            getattr(rules.string, "in").extend(value)
+        else:
+            setattr(rules.string, name.replace("length", "len"), value)
+    assert limits_of(ruled(rules)) == limits
+
+
+def test_a_number_may_be_bounded_from_outside() -> None:
+    rules = validate_pb2.FieldRules(int32=validate_pb2.Int32Rules(gt=0, lt=10))
+    limits = limits_of(ruled(rules, FieldDescriptorProto.TYPE_INT32))
+    assert limits == {"exclusive_minimum": 0, "exclusive_maximum": 10}
+
+
+def test_a_type_that_no_form_could_ask_for_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"form\.Ruled\.field: metadata has no type for it"):
+        type_of(ruled(validate_pb2.FieldRules(), FieldDescriptorProto.TYPE_BYTES))
 
 
 def test_a_verb_says_what_it_asks_for() -> None:
