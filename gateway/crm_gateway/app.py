@@ -21,7 +21,7 @@ from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable
-from crm_gateway.routes import account_360, export, health, provider_sign_in, reference, sessions, uploads
+from crm_gateway.routes import account_360, export, health, metadata, provider_sign_in, reference, sessions, uploads
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
@@ -34,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     export.router,
     sessions.router,
     provider_sign_in.router,
+    metadata.router,
 )
 
 _REASONS = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
@@ -69,6 +70,7 @@ def create_app(
     pages.state.settings = settings
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
+    pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
     return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)

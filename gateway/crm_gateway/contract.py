@@ -50,6 +50,7 @@ class Rpc:
     idempotency: int
     bindings: tuple[Binding, ...]
     comment: str
+    options: Any  # its MethodOptions, for what only some ask for
     request: Descriptor
     response: Descriptor
     preset: bytes = b""  # what every request carries besides what the caller sends
@@ -111,6 +112,7 @@ class Contract:
             idempotency=options.Extensions[options_pb2.idempotency],
             bindings=_bindings(options.Extensions[_HTTP]),
             comment=self.comments.get(f"{service}.{name}", ""),
+            options=options,
             request=method.input_type,
             response=method.output_type,
         )

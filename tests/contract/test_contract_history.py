@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MONEY = "proto/crm/type/v1/money.proto"
+OPTIONS = "proto/crm/options/v1/options.proto"  # which it imports
 FIELD = "  // ISO 4217, for example CNY.\n"
 
 
@@ -32,9 +33,10 @@ class History:
         self.git("commit", "-q", "-m", message)
 
     def add_contract(self) -> None:
-        target = self.root / MONEY
-        target.parent.mkdir(parents=True)
-        shutil.copy(ROOT / MONEY, target)
+        for name in (OPTIONS, MONEY):
+            target = self.root / name
+            target.parent.mkdir(parents=True)
+            shutil.copy(ROOT / name, target)
         self.commit("Say what money is")
 
     def break_contract(self) -> None:

@@ -52,6 +52,8 @@ service WidgetService {
     option (google.api.http) = {post: "/v1/widgets/{id}:turn" body: "*"};
     option (crm.options.v1.permission) = "widgets.write";
     option (crm.options.v1.idempotency) = IDEMPOTENCY_KEYED;
+    option (crm.options.v1.verb_label).zh = "转动";
+    option (crm.options.v1.undone_by) = "TurnWidget";
   }
 
   // Counts widgets, for the other services.
@@ -63,34 +65,54 @@ service WidgetService {
 
 // A widget.
 message Widget {
+  option (crm.options.v1.resource) = {collection: "widgets"};
+  option (crm.options.v1.noun).zh = "部件";
+
   // How it stands.
   enum State {
     // Not allowed.
     STATE_UNSPECIFIED = 0;
     // Turned.
-    STATE_TURNED = 1;
+    STATE_TURNED = 1 [(crm.options.v1.value_label).zh = "已转动"];
+    // Turned back.
+    STATE_TURNED_BACK = 2 [(crm.options.v1.value_label).zh = "已转回"];
   }
   // Made by the service.
   string id = 1;
   // How it stands.
-  State state = 2;
+  State state = 2 [(crm.options.v1.label).zh = "状态"];
   // When it was turned.
-  google.protobuf.Timestamp turn_time = 3;
+  google.protobuf.Timestamp turn_time = 3 [(crm.options.v1.label).zh = "转动时间"];
   // The day it is due.
-  string due_date = 4;
+  string due_date = 4 [(crm.options.v1.label).zh = "到期日"];
   // How often it was turned.
-  int32 turn_count = 5;
+  int32 turn_count = 5 [(crm.options.v1.label).zh = "转动次数"];
   // Who turned it.
-  string turner_id = 6 [(crm.options.v1.refers_to) = "users"];
+  string turner_id = 6 [
+    (crm.options.v1.refers_to) = "users",
+    (crm.options.v1.label).zh = "转动人"
+  ];
   // Their name.
   string turner_name = 7 [(google.api.field_behavior) = OUTPUT_ONLY];
+  // Its parts.
+  repeated Part parts = 8 [(crm.options.v1.label).zh = "零件"];
+}
+
+// A part of a widget.
+message Part {
+  // What it is called.
+  string title = 1 [(crm.options.v1.label).zh = "名称"];
 }
 
 message GetWidgetRequest { string id = 1; }
 message ListWidgetsRequest { int32 page_size = 1; string page_token = 2; string filter = 3; }
 message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; string prev_page_token = 3; }
 message UpdateWidgetRequest { Widget widget = 1; google.protobuf.FieldMask update_mask = 2; string etag = 3; }
-message TurnWidgetRequest { string id = 1; string etag = 2; }
+message TurnWidgetRequest {
+  string id = 1;
+  string etag = 2;
+  int32 angle = 3 [(crm.options.v1.label).zh = "角度"];
+}
 message CountWidgetsRequest {}
 message CountWidgetsResponse { int32 count = 1; }
 """
@@ -145,6 +167,18 @@ BREAKS = {
     "name that is no text": ("string turner_name", "int32 turner_name", "Widget.turner_name: beside turner_id"),
     "enum without zero": ("STATE_UNSPECIFIED", "STATE_NEW", "State starts with STATE_UNSPECIFIED = 0"),
     "enum on top": ("// A widget.\n", "enum Hue { HUE_UNSPECIFIED = 0; }\n", "Hue: an enum is nested"),
+    "record without noun": ('option (crm.options.v1.noun).zh = "部件";', "", "Widget: no label in Chinese"),
+    "field without label": (' [(crm.options.v1.label).zh = "到期日"]', "", "Widget.due_date: no label in Chinese"),
+    "inner field without label": (' [(crm.options.v1.label).zh = "名称"]', "", "Part.title: no label in Chinese"),
+    "value without label": (' [(crm.options.v1.value_label).zh = "已转动"]', "", "State.TURNED: no label in Chinese"),
+    "verb without label": ('option (crm.options.v1.verb_label).zh = "转动";', "", "TurnWidget: no label in Chinese"),
+    "request of a verb": (' [(crm.options.v1.label).zh = "角度"]', "", "TurnWidgetRequest.angle: no label in Chinese"),
+    "label in English alone": ('label).zh = "到期日"', 'label).en = "Due"', "Widget.due_date: no label in Chinese"),
+    "blank beside Han": ('"转动次数"', '"转动 N 次"', "Widget.turn_count: '转动 N 次' has a blank beside Han"),
+    "label that says the name": ('label).zh = "到期日"', 'label) = {en: "Due date" zh: "到期日"}', "leave out `en`"),
+    "fields of one label": ('"转动次数"', '"转动时间"', "turn_time and turn_count are both called '转动时间'"),
+    "values of one label": ('"已转回"', '"已转动"', "TURNED and TURNED_BACK are both called '已转动'"),
+    "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crm.error.v1 import error_reason_pb2, etag_mismatch_pb2
+from crm.metadata.v1 import metadata_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
@@ -37,6 +38,8 @@ def openapi_document(
     responses = Responses(schemas, served)
     paths = _paths(served, schemas, responses)
     routes = list(others)
+    # Served by a route of its own, and yet a message of the contract.
+    schemas.ref(metadata_pb2.Metadata.DESCRIPTOR, Form.ANSWER)
     for other in routes:
         schemas.components |= other.schemas
         paths.setdefault(other.path, {})[other.verb.lower()] = other.entry

@@ -14,6 +14,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from crm_gateway.contract import Contract
 from crm_gateway.openapi.examples import told_example
+from crm_gateway.openapi.marks import enum_marks, field_marks, record_marks
 from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keywords, keywords
 from crm_gateway.transcode.fields import (
     UNSPECIFIED,
@@ -80,6 +81,7 @@ class Schemas:
     """Component schemas, made as they are referred to."""
 
     def __init__(self, contract: Contract) -> None:
+        self._contract = contract
         self._comments = contract.comments
         self._names = component_names(contract)
         self._answered = answered(contract)
@@ -124,6 +126,8 @@ class Schemas:
         if form is Form.INPUT and self._says_all_in_patch(message):
             return self._input_by_patch(message)
         schema = self._object(message, form)
+        if form is Form.ANSWER:
+            schema |= record_marks(self._contract, message)
         if comment := self.description(message.full_name):
             schema = {"description": comment} | schema
         return schema
@@ -176,7 +180,7 @@ class Schemas:
             schema["description"] = comment
         if (example := told_example(_owner(field), field.name, schema, comment)) is not None:
             schema["examples"] = [example]
-        return schema
+        return schema | field_marks(field) if form is Form.ANSWER else schema
 
     def _values(self, field: FieldDescriptor, form: Form) -> Schema:
         rules, items = keywords(field), item_keywords(field)
@@ -224,6 +228,7 @@ class Schemas:
                 "type": "string",
                 "description": "\n".join([self.description(enum.full_name), "", *lines]).strip(),
                 "enum": list(told),
+                **enum_marks(enum),
             }
         return {"$ref": f"#/components/schemas/{name}"}
 

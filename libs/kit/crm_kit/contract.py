@@ -20,6 +20,9 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
 )
 
+from crm_kit.label_rules import find_label_problems
+from crm_kit.labels import name_beside
+
 # Field numbers in descriptor.proto; a path of them and of indices names an element in the source information.
 MESSAGES, ENUMS, SERVICES = 4, 5, 6
 MESSAGE_FIELDS, NESTED_MESSAGES, NESTED_ENUMS = 2, 3, 4
@@ -29,7 +32,7 @@ METHODS = 2
 _HTTP: Any = annotations_pb2.http
 _FIELD_BEHAVIOR: Any = field_behavior_pb2.field_behavior
 
-VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1")
+VOCABULARY_PACKAGES = ("crm.options.v1", "crm.type.v1", "crm.error.v1", "crm.event.v1", "crm.metadata.v1")
 REASON_PREFIX = "ERROR_REASON_"
 PERMISSION = re.compile(r"public|authenticated|internal|resource|[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 REASON = re.compile(r"[A-Z][A-Z0-9_]+")
@@ -102,10 +105,12 @@ def contract_problems(image: FileDescriptorSet) -> list[str]:
     """
     contracts = _read(image)
     problems: list[tuple[str, int, str]] = []
+    labels = tuple(find_label_problems(contracts.files))
     for file in contracts.files:
         lines = {tuple(at.path): at.span[0] + 1 for at in file.source_code_info.location}
         for path, text in _file_problems(file, contracts):
             problems.append((file.name, lines.get(path, 1), text))
+        problems += [(each.file, lines.get(each.path, 1), each.text) for each in labels if each.file == file.name]
     problems += _shared_routes(contracts)
     return [f"{name}:{line}: {text}" for name, line, text in sorted(problems)]
 
@@ -333,11 +338,6 @@ def _field_problems(field: FieldDescriptorProto) -> Iterator[str]:
         yield "a civil date is an ISO 8601 string that ends in _date"
     if field.type in WIDE_INTEGERS:
         yield "no 64-bit integers: a browser loses their last digits; int32, or decimal text"
-
-
-def name_beside(id: str) -> str:
-    """What the name is called that stands beside an id: `owner_name` for `owner_id`; empty for other fields."""
-    return id.removesuffix("_id") + "_name" if id.endswith("_id") else ""
 
 
 def _name_problems_beside(id: FieldDescriptorProto | None, name: FieldDescriptorProto) -> Iterator[str]:

@@ -27,7 +27,7 @@ async def _scores(scene: Scene) -> None:
     rfm, tier = scores["rfm"], scores["value_tier"]
     tell.found(f"RFM {rfm['value']} of 15, {rfm['band']}, after {seconds:.1f} s")
     for reason in rfm["reasons"]:
-        tell.detail(f"{reason['contribution']}: {reason['label']}")
+        tell.detail(f"{reason['contribution']}: {reason['code'].lower()}")
     name = tier["band"]
     tell.found(f"value tier {name}: {tier['value']['amount']} {tier['value']['currency_code']}")
     _, seconds = await manager.until(

@@ -12,6 +12,7 @@ from crm.resource.v1 import resources_pb2 as generic
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.resource import facets
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -164,6 +165,104 @@ async def test_what_cannot_be_grouped_by_is_refused_with_what_can(
     request = generic.SummarizeRecordsRequest(collection="accounts", group_by=[field])
     with pytest.raises(grpc.aio.AioRpcError, match="possible: kind, ") as told:
         await resources.SummarizeRecords(request, metadata=user.metadata)
+    assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+# --- the values in use
+
+
+async def values_of(
+    resources: "ResourceServiceAsyncStub", user: User, field: str, *, filter: str = "", limit: int = 0
+) -> generic.CountRecordValuesResponse:
+    request = generic.CountRecordValuesRequest(collection="accounts", field=field, filter=filter, limit=limit)
+    return await resources.CountRecordValues(request, metadata=user.metadata)
+
+
+def counts(told: generic.CountRecordValuesResponse) -> list[tuple[str, int]]:
+    return [(each.value, each.count) for each in told.values]
+
+
+async def test_the_values_of_a_field_are_counted_the_most_frequent_first(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    for industry in ("steel", "power", "steel", "", "apparel"):
+        await new_account(customer, user, industry=industry)
+    told = await values_of(resources, user, "industry")
+    assert counts(told) == [("steel", 2), ("apparel", 1), ("power", 1)]
+    assert (told.unset_count, told.total_count, told.truncated, told.exact) == (1, 5, False, True)
+
+
+async def test_no_more_values_are_told_than_asked_for_and_that_is_said(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    for industry in ("steel", "power", "steel", ""):
+        await new_account(customer, user, industry=industry)
+    told = await values_of(resources, user, "industry", limit=1)
+    assert (counts(told), told.unset_count, told.truncated) == ([("steel", 2)], 1, True)
+    assert not (await values_of(resources, user, "industry", limit=2)).truncated
+
+
+async def test_a_list_counts_once_for_each_of_its_values(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    for tags in (["vip", "south"], ["vip"], []):
+        await new_account(customer, user, tags=tags)
+    told = await values_of(resources, user, "tags")
+    assert (counts(told), told.unset_count, told.total_count) == ([("vip", 2), ("south", 1)], 1, 3)
+
+
+async def test_values_of_enums_and_ids_are_told_as_a_filter_takes_them(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    roles = [pb.Account.ROLE_CUSTOMER, pb.Account.ROLE_SUPPLIER]
+    await new_account(customer, user, kind=pb.Account.KIND_PERSON, roles=roles)
+    for field, expected in (("kind", ["PERSON"]), ("roles", ["CUSTOMER", "SUPPLIER"]), ("owner_id", [str(user.id)])):
+        told = counts(await values_of(resources, user, field))
+        assert told == [(value, 1) for value in expected]
+        for value in expected:
+            operator = ":" if field == "roles" else "="
+            request = pb.ListAccountsRequest(filter=f'{field} {operator} "{value}"')
+            assert len((await accounts.ListAccounts(request, metadata=user.metadata)).accounts) == 1
+
+
+async def test_values_are_counted_with_the_filter_and_the_scope_of_the_list(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
+) -> None:
+    narrow = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN, "accounts.write": Scope.OWN})
+    await new_account(customer, user, industry="steel", region_code="CN-GD")
+    await new_account(customer, narrow, industry="power", region_code="CN-ZJ")
+    archived = await new_account(customer, narrow, industry="apparel")
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=archived.id), metadata=narrow.metadata)
+    assert counts(await values_of(resources, narrow, "industry")) == [("power", 1)]
+    told = await values_of(resources, narrow, "industry", filter="status = ARCHIVED")
+    assert counts(told) == [("apparel", 1)]
+    told = await values_of(resources, user, "industry", filter='region_code = "CN-GD"')
+    assert (counts(told), told.total_count) == ([("steel", 1)], 1)
+
+
+async def test_where_there_are_no_records_there_are_no_values(
+    user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    told = await values_of(resources, user, "industry")
+    assert told == generic.CountRecordValuesResponse(exact=True)
+
+
+async def test_counting_stops_at_a_number_of_records_and_says_so(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facets, "MAX_RECORDS", 2)
+    for _ in range(3):
+        await new_account(customer, user, industry="steel")
+    told = await values_of(resources, user, "industry")
+    assert (counts(told), told.total_count, told.exact) == ([("steel", 2)], 2, False)
+
+
+@pytest.mark.parametrize("field", ["phone_numbers", "preferences", "create_time", "employee_count", "id", "nothing"])
+async def test_values_that_are_personal_or_no_choice_are_refused_with_what_can_be_asked_for(
+    user: User, resources: "ResourceServiceAsyncStub", field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match=f"{field} is not possible .*; possible: kind, ") as told:
+        await values_of(resources, user, field)
     assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 

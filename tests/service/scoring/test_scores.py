@@ -139,9 +139,9 @@ async def test_what_came_back_is_a_reason_of_its_own_and_may_make_an_account_neg
     await settled(scoring, user.tenant_id)
     score = (await get(stub, user, account_id)).value_tier
     assert (score.band, score.value) == (Tier.TIER_NEGATIVE, money("-0.01"))
-    assert [(each.code, each.label, each.contribution) for each in score.reasons] == [
-        (Code.CODE_ORDERS, "ordered: 10.00 CNY", "10.00"),
-        (Code.CODE_RETURNS, "returned: 10.01 CNY", "-10.01"),
+    assert [(each.code, each.amount, each.contribution) for each in score.reasons] == [
+        (Code.CODE_ORDERS, money("10.00"), "10.00"),
+        (Code.CODE_RETURNS, money("10.01"), "-10.01"),
     ]
 
 
@@ -180,9 +180,10 @@ async def test_orders_in_another_currency_count_and_their_amounts_do_not(
     scores = await get(stub, user, abroad)
     assert scores.value_tier.band == Tier.TIER_UNKNOWN
     assert scores.value_tier.unknown_reason == Tier.UNKNOWN_REASON_OTHER_CURRENCY
-    recency, _, monetary = scores.rfm.reasons
-    assert (recency.label, recency.contribution) == (f"last order: {(system_now() + noon).date()}", "5")
-    assert (monetary.label, monetary.contribution) == ("spent: nothing in the main currency", "1")
+    recency, frequency, monetary = scores.rfm.reasons
+    assert (recency.order_date, recency.contribution) == ((system_now() + noon).date().isoformat(), "5")
+    assert (frequency.order_count, frequency.HasField("amount")) == (1, False)
+    assert (monetary.HasField("amount"), monetary.contribution) == (False, "1")
     assert (await get(stub, user, accounts[-1])).value_tier.value == money("5000.00")
 
 

@@ -100,9 +100,8 @@ def test_orders_in_another_currency_count_and_their_amounts_do_not() -> None:
     scores = score([abroad, *(buyer(number) for number in range(1, 6))])[UUID(int=9)]
     assert scores.tier_unknown_reason is TierUnknown.OTHER_CURRENCY
     assert scores.value_tier.value is None
-    labels = {reason.code: reason.label for reason in scores.rfm.reasons}
-    assert labels[ReasonCode.FREQUENCY] == "orders: 3"
-    assert labels[ReasonCode.MONETARY] == "spent: nothing in the main currency"
+    judged_by = {reason.code: reason.judged_by for reason in scores.rfm.reasons}
+    assert judged_by == {ReasonCode.RECENCY: TODAY, ReasonCode.FREQUENCY: 3, ReasonCode.MONETARY: None}
 
 
 def test_what_was_returned_is_a_reason_of_its_own() -> None:

@@ -10,7 +10,7 @@ from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 
-from crm_kit.contract import name_beside
+from crm_kit.labels import name_beside
 from crm_kit.resource.values import DeclarationError
 
 # Sent along with an update to say which record is meant, in which version; never changed by it.
@@ -38,6 +38,7 @@ class FieldContract:
     group: bool
     sum: bool
     refers_to: str
+    sensitive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def _read(field: Any) -> FieldContract:
         group=listed.group,
         sum=listed.sum,
         refers_to=options.Extensions[options_pb2.refers_to],
+        sensitive=options.Extensions[options_pb2.sensitive],
     )
 
 

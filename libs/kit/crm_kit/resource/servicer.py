@@ -13,6 +13,7 @@ from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.money import format_amount
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
+from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
 from crm_kit.resource.reading import row_by_id
 from crm_kit.resource.summaries import Group, summarize
@@ -60,6 +61,19 @@ class ResourceServicer:
         resource = self._asked(request)
         count = await resource.listing.count(reader, request.filter)
         return pb.CountRecordsResponse(count=count.total, exact=count.exact)
+
+    async def CountRecordValues(
+        self, request: pb.CountRecordValuesRequest, reader: Reader
+    ) -> pb.CountRecordValuesResponse:
+        resource = self._asked(request)
+        counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
+        return pb.CountRecordValuesResponse(
+            values=[pb.CountRecordValuesResponse.Value(value=value, count=count) for value, count in counted.values],
+            unset_count=counted.unset,
+            total_count=counted.total,
+            truncated=counted.truncated,
+            exact=counted.exact,
+        )
 
     async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
         resource = self._asked(request)

@@ -23,10 +23,13 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoreReason:
-    """A part of a score. The label says it in words, with its number; contributions, decimal, add up to the score."""
+    """A part of a score, and what it was judged by: a day, a number of orders or an amount, None for nothing valued.
+
+    Contributions, decimal, add up to the score.
+    """
 
     code: ReasonCode
-    label: str
+    judged_by: date | int | Money | None
     contribution: str
 
 
@@ -109,18 +112,17 @@ class AccountScores:
     def _rfm_reasons(self) -> tuple[ScoreReason, ...]:
         if self.rfm_unknown_reason is not None:
             return ()
-        spent = "nothing in the main currency" if self._contribution is None else self._contribution
         return (
-            ScoreReason(ReasonCode.RECENCY, f"last order: {self.last_order_date}", str(self.recency)),
-            ScoreReason(ReasonCode.FREQUENCY, f"orders: {self.orders}", str(self.frequency)),
-            ScoreReason(ReasonCode.MONETARY, f"spent: {spent}", str(self.monetary)),
+            ScoreReason(ReasonCode.RECENCY, self.last_order_date, str(self.recency)),
+            ScoreReason(ReasonCode.FREQUENCY, self.orders, str(self.frequency)),
+            ScoreReason(ReasonCode.MONETARY, self._contribution, str(self.monetary)),
         )
 
     def _tier_reasons(self) -> tuple[ScoreReason, ...]:
         if self.ordered is None:
             return ()
-        ordered = ScoreReason(ReasonCode.ORDERS, f"ordered: {self.ordered}", self.ordered.text())
+        ordered = ScoreReason(ReasonCode.ORDERS, self.ordered, self.ordered.text())
         if not self.returned:
             return (ordered,)
-        returned = ScoreReason(ReasonCode.RETURNS, f"returned: {self.returned}", (-self.returned).text())
+        returned = ScoreReason(ReasonCode.RETURNS, self.returned, (-self.returned).text())
         return (ordered, returned)

@@ -1,10 +1,12 @@
 """Scores between protobuf and entity."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from crm.scoring.v1 import events_pb2
 from crm.scoring.v1 import scores_pb2 as pb
 from crm_kit.etags import etag_of
+from crm_kit.money import Money
 from crm_kit.wire import EnumNames, id_text, timestamp
 from google.protobuf.message import Message
 
@@ -56,7 +58,15 @@ def value_tier_to_pb(score: ValueTierScore) -> pb.ValueTierScore:
 
 
 def reason_to_pb(reason: ScoreReason) -> pb.ScoreReason:
-    return pb.ScoreReason(code=REASON_CODES.wire(reason.code), label=reason.label, contribution=reason.contribution)
+    told = pb.ScoreReason(code=REASON_CODES.wire(reason.code), contribution=reason.contribution)
+    match reason.judged_by:
+        case date() as day:
+            told.order_date = day.isoformat()
+        case int() as count:
+            told.order_count = count
+        case Money() as amount:
+            told.MergeFrom(pb.ScoreReason(amount=money_to_pb(amount)))
+    return told
 
 
 def scores_changed(before: AccountScores | None, after: AccountScores) -> tuple[str, Sequence[str], Message]:

@@ -1,0 +1,1 @@
+"""What the platform's records are, made from the contract."""

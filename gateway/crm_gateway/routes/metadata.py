@@ -1,0 +1,165 @@
+"""`GET /v1/metadata`: what the records are, their fields, verbs and labels, and what the caller may do with them.
+
+All of it but the caller's grants is made once, from the contract. The etag is of the whole answer, so that a client
+reads it again only when a version of the platform, or an administrator, has changed something.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import grpc
+from crm.customer.v1 import roles_pb2, users_pb2
+from crm.metadata.v1 import metadata_pb2 as pb
+from fastapi import APIRouter, Request, Response
+
+from crm_gateway.admission import Admission
+from crm_gateway.channels import Channels
+from crm_gateway.contract import Contract
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.metadata.collections import collections_of
+from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.preconditions import known_tag
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.settings import Settings
+from crm_gateway.transcode.dispatch import metadata_of, timeout_of
+from crm_gateway.transcode.encoder import Encoders, json_bytes
+from crm_gateway.transcode.operations import Operation
+
+CURRENT_USER = "crm.customer.v1.UserService.GetCurrentUser"
+AUTHENTICATED = "authenticated"
+EVERY_PERMISSION = "*"
+
+router = APIRouter()
+Grants = Sequence[roles_pb2.Grant]
+
+
+class MetadataDocuments:
+    """The metadata of all collections, ready to be sent."""
+
+    def __init__(
+        self, contract: Contract, operations: Iterable[Operation], channels: Channels, settings: Settings
+    ) -> None:
+        encode = Encoders().of(pb.CollectionMetadata.DESCRIPTOR)
+        collections = collections_of(contract)
+        self._values = {each.name: encode(each) for each in collections}
+        self._permissions = {each.name: permissions_of(each) for each in collections}
+        (current_user,) = (each.rpc for each in operations if each.rpc.full_name == CURRENT_USER)
+        self._call = channels.call_of(current_user)
+        self._settings = settings
+
+    async def grants(self, exchange: Exchange) -> Grants:
+        """What the caller may do, as the directory says; ProblemError when it refuses the caller or is not there."""
+        seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
+        try:
+            told, _ = await self._call(users_pb2.GetCurrentUserRequest(), metadata_of(exchange), seconds)
+        except grpc.aio.AioRpcError as error:
+            raise ProblemError(from_rpc_error(error)) from error
+        found: Grants = told.grants
+        return found
+
+    def all(self, grants: Grants) -> dict[str, Any]:
+        """Every collection."""
+        return {"collections": [self.one(name, grants) for name in self._values]}
+
+    def one(self, name: str, grants: Grants) -> dict[str, Any]:
+        """A collection, by its name or as paths have it. ProblemError when there is none.
+
+        This is where a tenant's own fields come behind those of the contract.
+        """
+        name = name.replace("-", "_")
+        if name not in self._values:
+            raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
+        return {**self._values[name], "grants": granted(self._permissions[name], grants)}
+
+
+def permissions_of(collection: pb.CollectionMetadata) -> tuple[str, ...]:
+    """The permissions that reading and the verbs need, each once; being signed in is none."""
+    needed = [collection.read_permission, *(verb.permission for verb in collection.verbs)]
+    return tuple(dict.fromkeys(each for each in needed if each != AUTHENTICATED))
+
+
+def granted(permissions: Iterable[str], grants: Grants) -> list[dict[str, str]]:
+    """Those of the permissions that are granted, by name or with all others, each with its widest scope."""
+    found = []
+    for permission in permissions:
+        scopes = [grant.scope for grant in grants if grant.permission in (permission, EVERY_PERMISSION)]
+        if scopes:
+            scope = roles_pb2.Grant.Scope.Name(max(scopes)).removeprefix("SCOPE_")
+            found.append({"permission": permission, "scope": scope})
+    return found
+
+
+_HEADERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("XRequestId", "XRequestTimeout", "IfNoneMatch")]
+_DESCRIPTION = (
+    "Labels are in English and Chinese at once, so that a document serves both. What the contract says changes with a "
+    "version of the platform; `grants` are those of the caller."
+)
+
+
+def _operation(name: str, summary: str, schema: str, parameters: Sequence[dict[str, Any]], reasons: str) -> Any:
+    answer = answer_of({"application/json": {"schema": reference(schema)}}, headers=["ETag"])
+    return {
+        "operationId": name,
+        "tags": ["Resource"],
+        "summary": summary,
+        "description": f"{_DESCRIPTION}\nReasons: {reasons}.",
+        "x-permission": AUTHENTICATED,
+        "parameters": [*parameters, *_HEADERS],
+        "responses": answer | {"304": {"$ref": "#/components/responses/NotModified"}},
+    }
+
+
+_COLLECTION = {
+    "name": "collection",
+    "in": "path",
+    "required": True,
+    "description": "The collection, for example `accounts`.",
+    "schema": {"type": "string"},
+    "example": "accounts",
+}
+_ALL = _operation(
+    "GetMetadata",
+    "Reads what all records are: their fields, verbs and labels, and what the caller may do with them.",
+    "Metadata",
+    [],
+    "UNAUTHENTICATED, UNAVAILABLE",
+)
+_ONE = _operation(
+    "GetCollectionMetadata",
+    "Reads what the records of a collection are: their fields, verbs and labels, and what the caller may do with them.",
+    "CollectionMetadata",
+    [_COLLECTION],
+    "COLLECTION_NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE",
+)
+
+
+@router.get("/v1/metadata", openapi_extra=_ALL)
+async def metadata(request: Request) -> Response:
+    """All collections."""
+    return await _answer(request, "")
+
+
+@router.get("/v1/metadata/{collection}", openapi_extra=_ONE)
+async def collection_metadata(collection: str, request: Request) -> Response:
+    """One collection."""
+    return await _answer(request, collection)
+
+
+async def _answer(request: Request, name: str) -> Response:
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    admission: Admission = request.app.state.admission
+    documents: MetadataDocuments = request.app.state.metadata
+    exchange.answer_headers += await admission.admit(
+        exchange.headers.get(b"authorization"), exchange.client, public=False
+    )
+    for parameter in request.query_params:
+        raise ProblemError(malformed(parameter, "unknown_field", "parameter"))
+    grants = await documents.grants(exchange)
+    body = json_bytes(documents.one(name, grants) if name else documents.all(grants))
+    etag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {"cache-control": "private, no-cache", "etag": f'"{etag}"'}
+    if_none_match = exchange.headers.get(b"if-none-match")
+    if if_none_match is not None and (known := known_tag(if_none_match, etag)) is not None:
+        return Response(status_code=304, headers=headers | {"etag": f'"{known}"'})
+    return Response(body, headers=headers, media_type="application/json")

@@ -1,0 +1,109 @@
+"""The values that a field has in use, each with the number of records that have it: what a filter can offer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, bindparam, func, select, true
+
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.errors import invalid_field
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.sql import compile_sql, filter_values
+from crm_kit.filtering.tree import EVERYTHING, FieldType, Shaped, fields_of
+from crm_kit.identity.access import Scope
+from crm_kit.listing import context_of
+from crm_kit.resource.listed import column_of
+from crm_kit.resource.reading import ReadableResource
+
+AnyResource = ReadableResource[Any, Any]
+
+DEFAULT_LIMIT = 20
+# Counting stops here, so that it takes no longer however many records a tenant has.
+MAX_RECORDS = 100_000
+LIST_TYPES = frozenset({FieldType.TEXT_LIST, FieldType.UUID_LIST})
+TYPES = LIST_TYPES | {FieldType.TEXT, FieldType.ENUM, FieldType.UUID, FieldType.BOOL}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCounts:
+    """The values with their counts, the most frequent first.
+
+    `total` records were counted, `unset` of them have no value. `truncated`: there are more values. Not `exact`:
+    counting stopped, there may be more records.
+    """
+
+    values: list[tuple[str, int]]
+    unset: int
+    total: int
+    truncated: bool
+    exact: bool
+
+
+async def count_values(resource: AnyResource, reader: Reader, field: str, *, filter: str, limit: int) -> ValueCounts:
+    """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer."""
+    known = list(offered(resource))
+    if field not in known:
+        detail = f"{field} is not possible for {resource.collection}; possible: {', '.join(known)}"
+        raise invalid_field("field", "facet", detail)
+    tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
+    limit = limit or DEFAULT_LIMIT
+    # One value more than is told shows that there are more, and one row is for the records without a value.
+    limits = {"record_limit": MAX_RECORDS, "value_limit": limit + 2}
+    query = counted_values(resource, reader.scope, Shaped.of(tree), field)
+    rows = await reader.all(query, **filter_values(tree, context_of(reader)), **limits)
+    found = [(_text(row["value"]), row["count"]) for row in rows if row["value"] is not None]
+    total = rows[0]["total"] if rows else 0
+    return ValueCounts(
+        values=found[:limit],
+        unset=int(rows[0]["unset"] or 0) if rows else 0,
+        total=total,
+        truncated=len(found) > limit,
+        exact=total < MAX_RECORDS,
+    )
+
+
+def offered(resource: AnyResource) -> Iterator[str]:
+    """The fields whose values are told; personal ones are not, and an id of the record itself says nothing."""
+    for name, each in resource.contract.items():
+        if each.filter and not each.sensitive and name != "id" and resource.filter_schema.fields[name].type in TYPES:
+            yield name
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@statement
+def counted_values(resource: AnyResource, scope: Scope, filtered: Shaped, field: str) -> Select[Any]:
+    """A row for each value, the one without a value last; each says how many records there are in all."""
+    rows = resource.listing.rows(scope, fields_of(filtered.tree))
+    if filtered.tree is not EVERYTHING:
+        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
+    chosen = rows.with_only_columns(column_of(resource, field).label("value"))
+    records = chosen.limit(bindparam("record_limit", type_=Integer)).cte("records")
+    is_list = resource.filter_schema.fields[field].type in LIST_TYPES
+    value: ColumnElement[Any] = records.c.value
+    source: FromClause = records
+    if is_list:
+        value, source = _elements(records)
+    count = func.count()
+    return (
+        select(
+            value.label("value"),
+            count.label("count"),
+            select(func.count()).select_from(records).scalar_subquery().label("total"),
+            func.sum(count).filter(value.is_(None)).over().label("unset"),
+        )
+        .select_from(source)
+        .group_by(value)
+        .order_by(value.is_(None), count.desc(), value)
+        .limit(bindparam("value_limit", type_=Integer))
+    )
+
+
+def _elements(records: CTE) -> tuple[ColumnElement[Any], FromClause]:
+    """The elements of each record's list, and one that is not set for an empty list."""
+    elements = func.unnest(records.c.value).table_valued("element").render_derived()
+    return elements.c.element, records.outerjoin(elements, true())

@@ -1,0 +1,76 @@
+"""Metadata and the values in use over REST, for people of a real directory."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from crm_gateway.app import create_app
+from crm_gateway.settings import Settings
+from crm_kit.identity.access import Scope
+
+from tests.service.customer.companies import Company, open_company
+from tests.service.customer.customers import new_account
+from tests.service.running import Running, User
+
+
+@pytest.fixture
+async def company(customer: Running) -> Company:
+    return await open_company(customer)
+
+
+@pytest.fixture
+async def web(customer: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway in front of the service."""
+    gateway = create_app(Settings(customer_address=customer.service.settings.listen_address))
+    transport = httpx.ASGITransport(app=gateway.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client
+    await gateway.close()
+
+
+def bearer(user: User) -> dict[str, str]:
+    return {"authorization": f"Bearer {user.token}"}
+
+
+async def test_everybody_is_told_what_their_own_roles_grant(web: httpx.AsyncClient, company: Company) -> None:
+    reader = company.acting(await company.user(await company.role(accounts_read=Scope.TEAM)))
+    told = await web.get("/v1/metadata/accounts", headers=bearer(reader))
+    assert told.json()["grants"] == [{"permission": "accounts.read", "scope": "TEAM"}]
+    tag = {"if-none-match": told.headers["etag"]}
+    assert (await web.get("/v1/metadata/accounts", headers=bearer(reader) | tag)).status_code == 304
+    admins = await web.get("/v1/metadata/accounts", headers=bearer(company.admin) | tag)
+    assert {each["scope"] for each in admins.json()["grants"]} == {"ALL"}
+    assert admins.json()["fields"] == told.json()["fields"]
+
+
+async def test_a_token_that_does_not_hold_reads_no_metadata(web: httpx.AsyncClient) -> None:
+    answer = await web.get("/v1/metadata", headers={"authorization": "Bearer abc.def.ghi"})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "UNAUTHENTICATED")
+
+
+async def test_the_values_that_metadata_calls_facetable_are_counted(
+    web: httpx.AsyncClient, customer: Running, company: Company
+) -> None:
+    await new_account(customer, company.admin, industry="steel", tags=["vip"])
+    metadata = (await web.get("/v1/metadata/accounts", headers=bearer(company.admin))).json()
+    for field in metadata["fields"]:
+        answer = await web.get("/v1/accounts:facets", params={"field": field["name"]}, headers=bearer(company.admin))
+        assert answer.status_code == (200 if field["facetable"] else 422), answer.text
+    answer = await web.get("/v1/accounts:facets", params={"field": "industry"}, headers=bearer(company.admin))
+    assert answer.json() == {
+        "values": [{"value": "steel", "count": 1}],
+        "unset_count": 0,
+        "total_count": 1,
+        "truncated": False,
+        "exact": True,
+    }
+
+
+async def test_a_field_that_has_no_values_to_offer_is_refused_by_name(web: httpx.AsyncClient, company: Company) -> None:
+    answer = await web.get("/v1/accounts:facets", params={"field": "emails"}, headers=bearer(company.admin))
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["rule"]) == (422, "field", "facet")
+    chinese = await web.get(
+        "/v1/accounts:facets", params={"field": "emails"}, headers=bearer(company.admin) | {"accept-language": "zh"}
+    )
+    assert "industry" in chinese.json()["errors"][0]["detail"]

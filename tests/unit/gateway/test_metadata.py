@@ -1,0 +1,382 @@
+"""Metadata: what the contract says of all records, in both languages, and what the caller may do with them."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import orjson
+import pytest
+from buf.validate import validate_pb2
+from crm.customer.v1 import roles_pb2, users_pb2
+from crm_gateway.__main__ import openapi_text
+from crm_gateway.expansion import collections, load_contract
+from crm_gateway.metadata.collections import collections_of
+from crm_gateway.metadata.fields import limits_of, type_of
+from crm_gateway.routes.metadata import granted
+from crm_gateway.transcode.encoder import Encoders
+from crm_kit.resource.facets import offered
+from crm_kit.resource.writing import Resource
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conformity import Document
+from tests.unit.gateway.account_service import failing, gateway
+
+SERVICES = Path(__file__).parents[3] / "services"
+CONTRACT = load_contract()
+OWN, TEAM, ALL = roles_pb2.Grant.SCOPE_OWN, roles_pb2.Grant.SCOPE_TEAM, roles_pb2.Grant.SCOPE_ALL
+_ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
+COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
+MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
+DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
+RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
+SCOPES = st.sampled_from([OWN, TEAM, ALL])
+
+
+class Directory:
+    """Says of every caller that they have these grants."""
+
+    def __init__(self) -> None:
+        self.grants = [roles_pb2.Grant(permission="accounts.read", scope=TEAM)]
+        self.fail: Any = None
+
+    async def current_user(self, _request: bytes, context: Any) -> bytes:
+        if self.fail is not None:
+            await self.fail(context)
+        return users_pb2.CurrentUser(grants=self.grants).SerializeToString()
+
+    @property
+    def handler(self) -> grpc.GenericRpcHandler:
+        methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            "GetCurrentUser": grpc.unary_unary_rpc_method_handler(self.current_user)
+        }
+        return grpc.method_handlers_generic_handler("crm.customer.v1.UserService", methods)
+
+
+@asynccontextmanager
+async def running(directory: Directory) -> AsyncIterator[httpx.AsyncClient]:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((directory.handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with gateway(customer_address=f"127.0.0.1:{port}", rate_limit_token=0) as client:
+            yield client
+    finally:
+        await server.stop(None)
+
+
+@pytest.fixture
+def directory() -> Directory:
+    return Directory()
+
+
+@pytest.fixture
+async def client(directory: Directory) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(directory) as client:
+        yield client
+
+
+def field(path: str) -> Any:
+    """The field of a path such as `orders.lines.tax_percent`."""
+    name, *steps = path.split(".")
+    found, fields = None, COLLECTIONS[name]["fields"]
+    for step in steps:
+        found = next(each for each in fields if each["name"] == step)
+        fields = found["fields"]
+    return found
+
+
+def fields_within(fields: Sequence[Any], path: str) -> Iterator[tuple[str, Any]]:
+    for each in fields:
+        yield f"{path}.{each['name']}", each
+        yield from fields_within(each["fields"], f"{path}.{each['name']}")
+
+
+VERBS = {verb["rpc"]: verb for each in COLLECTIONS.values() for verb in each["verbs"]}
+FORMS = {name: each["fields"] for name, each in COLLECTIONS.items()} | {
+    rpc: verb["fields"] for rpc, verb in VERBS.items()
+}
+
+
+EVERY_FIELD = [found for name, fields in FORMS.items() for found in fields_within(fields, name)]
+
+
+def ruled(
+    rules: validate_pb2.FieldRules, type: FieldDescriptorProto.Type.ValueType = FieldDescriptorProto.TYPE_STRING
+) -> FieldDescriptor:
+    """A field with these rules."""
+    declared = FieldDescriptorProto(name="field", number=1, type=type, label=FieldDescriptorProto.LABEL_OPTIONAL)
+    declared.options.Extensions[validate_pb2.field].CopyFrom(rules)
+    message = DescriptorProto(name="Ruled", field=[declared])
+    file = FileDescriptorProto(name="form.proto", package="form", syntax="proto3", message_type=[message])
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    found: FieldDescriptor = pool.FindMessageTypeByName("form.Ruled").fields_by_name["field"]
+    return found
+
+
+# --- what it says
+
+
+def test_every_resource_is_described() -> None:
+    offered = {each.name for each in collections(CONTRACT)}
+    assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
+    assert {"tenants", "scores", "credit_limits", "timeline", "case_events"} == COLLECTIONS.keys() - offered
+
+
+def test_all_that_people_see_has_a_label_in_both_languages() -> None:
+    labels = {path: each["label"] for path, each in EVERY_FIELD}
+    labels |= {f"{path}={value['value']}": value["label"] for path, each in EVERY_FIELD for value in each["values"]}
+    for name, each in COLLECTIONS.items():
+        labels |= {name: each["label"], f"{name}s": each["plural"]}
+    labels |= {rpc: verb["label"] for rpc, verb in VERBS.items()}
+    assert len(labels) > 600
+    assert {path for path, label in labels.items() if not (label["en"] and label["zh"])} == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "type", "is_list"),
+    [
+        ("accounts.id", "ID", False),
+        ("accounts.kind", "ENUM", False),
+        ("accounts.roles", "ENUM", True),
+        ("accounts.display_name", "TEXT", False),
+        ("accounts.preferences", "LONG_TEXT", False),
+        ("accounts.employee_count", "NUMBER", False),
+        ("accounts.phone_numbers", "TEXT", True),
+        ("accounts.addresses", "OBJECT", True),
+        ("accounts.competitor_profile", "OBJECT", False),
+        ("accounts.create_time", "TIME", False),
+        ("contacts.birth_date", "DATE", False),
+        ("interactions.user_ids", "ID", True),
+        ("users.active", "BOOLEAN", False),
+        ("opportunities.amount", "MONEY", False),
+        ("opportunities.fields", "MAP", False),
+        ("orders.lines.quantity", "DECIMAL", False),
+        ("orders.lines.tax_percent", "DECIMAL", False),
+        ("pools.rules.reclaim_after", "DURATION", False),
+        ("calendars.weekly.hours.opens", "TEXT", False),
+    ],
+)
+def test_a_field_has_the_type_that_a_form_needs(path: str, type: str, is_list: bool) -> None:
+    assert (field(path)["type"], field(path)["list"]) == (type, is_list)
+
+
+def test_a_field_says_who_sets_it_and_what_lists_do_with_it() -> None:
+    name, status, owner = field("accounts.display_name"), field("accounts.status"), field("accounts.owner_id")
+    assert (name["required"], name["settable"], name["changeable"], name["sortable"]) == (True, True, True, True)
+    assert (name["label"], name["limits"]["max_length"]) == ({"en": "Display name", "zh": "客户名称"}, 200)
+    assert (status["settable"], status["changeable"]) == (False, False)
+    assert status["changed_by"] == ["ChangeAccountStatus", "ArchiveAccount", "RestoreAccount"]
+    assert (owner["refers_to"], owner["groupable"], owner["facetable"]) == ("users", True, True)
+    phones = field("accounts.phone_numbers")
+    assert (phones["sensitive"], phones["filterable"], phones["facetable"]) == (True, True, False)
+    assert (phones["limits"]["max_items"], phones["limits"]["unique_items"]) == (20, True)
+    assert field("accounts.employee_count")["limits"]["minimum"] == 0
+    assert field("accounts.merged_into_id")["limits"] is None
+    # An order's fields are set once: there is no update.
+    assert (field("orders.lines")["settable"], field("orders.lines")["changeable"]) == (True, False)
+    assert field("pools.rules")["settable"] is False
+
+
+def test_an_enum_tells_the_values_that_its_field_can_have() -> None:
+    assert field("accounts.kind")["values"] == [
+        {"value": "ORGANIZATION", "label": {"en": "Organization", "zh": "企业"}},
+        {"value": "PERSON", "label": {"en": "Person", "zh": "个人"}},
+    ]
+    assert [each["value"] for each in field("accounts.roles")["values"]][:2] == ["PROSPECT", "CUSTOMER"]
+
+
+def test_a_number_says_what_it_counts() -> None:
+    assert field("orders.payment_days")["unit"] == {"en": "Days", "zh": "天"}
+    assert field("orders.lines.tax_percent")["unit"] == {"en": "%", "zh": "%"}
+    assert field("accounts.employee_count")["unit"] is None
+
+
+def test_verbs_say_what_they_are_called_what_they_need_and_what_undoes_them() -> None:
+    verbs = {each["rpc"]: each for each in COLLECTIONS["accounts"]["verbs"]}
+    assert verbs["ArchiveAccount"] == {
+        "rpc": "ArchiveAccount",
+        "name": "archive",
+        "label": {"en": "Archive", "zh": "归档"},
+        "method": "POST",
+        "path": "/v1/accounts/{id}:archive",
+        "permission": "accounts.write",
+        "on_record": True,
+        "undone_by": "RestoreAccount",
+        "fields": [],
+    }
+    update = verbs["UpdateAccount"]
+    assert (update["name"], update["method"], update["path"]) == ("update", "PATCH", "/v1/accounts/{id}")
+    assert (verbs["CreateAccount"]["name"], verbs["CreateAccount"]["on_record"]) == ("create", False)
+    assert [each["rpc"] for each in COLLECTIONS["credit_limits"]["verbs"]] == ["SetCreditLimit", "CheckCredit"]
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "min_length": st.integers(0, 9),
+            "max_length": st.integers(10, 999),
+            "pattern": st.just("^[a-z]+$"),
+            "choices": st.lists(st.sampled_from(["a", "b"]), min_size=1, unique=True),
+        },
+    )
+)
+def test_every_rule_of_a_text_is_a_limit(limits: dict[str, Any]) -> None:
+    rules = validate_pb2.FieldRules()
+    for name, value in limits.items():
+        if name == "choices":
+            getattr(rules.string, "in").extend(value)
+        else:
+            setattr(rules.string, name.replace("length", "len"), value)
+    assert limits_of(ruled(rules)) == limits
+
+
+def test_a_number_may_be_bounded_from_outside() -> None:
+    rules = validate_pb2.FieldRules(int32=validate_pb2.Int32Rules(gt=0, lt=10))
+    limits = limits_of(ruled(rules, FieldDescriptorProto.TYPE_INT32))
+    assert limits == {"exclusive_minimum": 0, "exclusive_maximum": 10}
+
+
+def test_a_type_that_no_form_could_ask_for_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"form\.Ruled\.field: metadata has no type for it"):
+        type_of(ruled(validate_pb2.FieldRules(), FieldDescriptorProto.TYPE_BYTES))
+
+
+def test_a_verb_says_what_it_asks_for() -> None:
+    (reason,) = VERBS["LoseOpportunity"]["fields"]
+    assert (reason["name"], reason["label"]["zh"], reason["required"]) == ("reason", "输单原因", True)
+    assert reason["settable"] is True
+    # Which account it is, is in the path.
+    assert [each["name"] for each in VERBS["SetCreditLimit"]["fields"]] == ["amount", "reason"]
+    (owner,) = VERBS["AssignLead"]["fields"]
+    assert (owner["type"], owner["refers_to"], owner["label"]["en"]) == ("ID", "users", "New owner")
+    (follow_up,) = VERBS["RecordFollowUp"]["fields"]
+    assert [each["name"] for each in follow_up["fields"]] == ["kind", "happen_time", "note"]
+
+
+def test_paths_schemas_and_verbs_are_those_of_the_openapi_document() -> None:
+    document = orjson.loads(openapi_text())
+    for each in COLLECTIONS.values():
+        schema = document["components"]["schemas"][each["schema"]]
+        assert schema["x-collection"] == each["name"]
+        assert schema["x-label"] == each["label"]
+        assert schema.get("x-events", []) == each["events"]
+        names = [found["name_field"] for found in each["fields"] if found["name_field"]]
+        assert [found["name"] for found in each["fields"]] == [it for it in schema["properties"] if it not in names]
+        for path in filter(None, (each["list_path"], each["record_path"])):
+            assert document["paths"][path]["get"]["x-permission"] == each["read_permission"]
+        for verb in each["verbs"]:
+            operation = document["paths"][verb["path"]][verb["method"].lower()]
+            assert (operation["operationId"], operation["x-permission"]) == (verb["rpc"], verb["permission"])
+
+
+def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
+    # Stages have names, but are read with their pipeline.
+    assert {each["refers_to"] for _, each in EVERY_FIELD} - {None, "stages"} <= COLLECTIONS.keys()
+    assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
+    assert {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"]} <= VERBS.keys()
+
+
+def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
+    assert (field("accounts.owner_id")["refers_to"], field("accounts.owner_id")["name_field"]) == (
+        "users",
+        "owner_name",
+    )
+    assert field("accounts.display_name")["name_field"] is None
+    assert "accounts.owner_name" not in {path for path, _ in EVERY_FIELD}
+
+
+def test_events_are_those_that_carry_the_record() -> None:
+    assert COLLECTIONS["payments"]["events"] == ["crm.sales.v1.PaymentReceived"]
+    assert "crm.sales.v1.OrderPlaced" in COLLECTIONS["orders"]["events"]
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.collection))
+def test_a_field_is_facetable_where_its_values_are_counted(resource: Resource[Any, Any]) -> None:
+    told = {each["name"] for each in COLLECTIONS[resource.collection]["fields"] if each["facetable"]}
+    assert told == set(offered(resource))
+
+
+# --- how it is answered
+
+
+async def test_the_answers_are_as_the_document_tells(client: httpx.AsyncClient) -> None:
+    document = Document(orjson.loads(openapi_text()))
+    for path in ("/v1/metadata", "/v1/metadata/accounts"):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert list(document.wrong_with("GET", path, 200, answer.json())) == []
+    every = (await client.get("/v1/metadata")).json()["collections"]
+    assert [each["name"] for each in every] == list(COLLECTIONS)
+    assert (await client.get("/v1/metadata/accounts")).json() == every[0]
+
+
+async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    first = await client.get("/v1/metadata")
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = await client.get("/v1/metadata", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    other = await client.get("/v1/metadata/accounts", headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+async def test_the_caller_is_told_what_they_may_do_and_again_when_that_changes(
+    client: httpx.AsyncClient, directory: Directory
+) -> None:
+    first = await client.get("/v1/metadata/accounts")
+    assert first.json()["grants"] == [{"permission": "accounts.read", "scope": "TEAM"}]
+    assert (await client.get("/v1/metadata/orders")).json()["grants"] == []
+    directory.grants = [roles_pb2.Grant(permission="*", scope=ALL)]
+    changed = await client.get("/v1/metadata/accounts", headers={"if-none-match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.json()["grants"] == [
+        {"permission": "accounts.read", "scope": "ALL"},
+        {"permission": "accounts.write", "scope": "ALL"},
+    ]
+    orders = (await client.get("/v1/metadata/orders")).json()["grants"]
+    assert [each["permission"] for each in orders] == ["orders.read", "orders.write", "orders.release"]
+    assert (await client.get("/v1/metadata/tenants")).json()["grants"] == [
+        {"permission": "tenant.write", "scope": "ALL"}
+    ]
+
+
+@given(st.dictionaries(st.sampled_from(["a.read", "a.write", "b.read", "*"]), SCOPES))
+def test_a_permission_reaches_what_its_widest_grant_does(scopes: dict[str, int]) -> None:
+    grants = [
+        roles_pb2.Grant(permission=name, scope=roles_pb2.Grant.Scope.ValueType(scope)) for name, scope in scopes.items()
+    ]
+    widest = {name: max(scopes.get(name, 0), scopes.get("*", 0)) for name in ("a.read", "a.write")}
+    told = {each["permission"]: each["scope"] for each in granted(["a.read", "a.write"], grants)}
+    assert told == {name: ("", "OWN", "TEAM", "ALL")[scope] for name, scope in widest.items() if scope}
+
+
+async def test_a_collection_is_found_by_its_name_and_as_paths_have_it(client: httpx.AsyncClient) -> None:
+    named = await client.get("/v1/metadata/service_levels")
+    assert named.json() == (await client.get("/v1/metadata/service-levels")).json()
+    assert named.json()["list_path"] == "/v1/service-levels"
+    unknown = await client.get("/v1/metadata/nothing", headers={"if-none-match": "*"})
+    assert (unknown.status_code, unknown.json()["reason"]) == (404, "COLLECTION_NOT_FOUND")
+
+
+async def test_nobody_is_answered_whom_the_directory_refuses(client: httpx.AsyncClient, directory: Directory) -> None:
+    anonymous = await client.get("/v1/metadata", headers={"authorization": ""})
+    assert (anonymous.status_code, anonymous.json()["reason"]) == (401, "UNAUTHENTICATED")
+    directory.fail = failing(grpc.StatusCode.UNAUTHENTICATED, "no", reason="UNAUTHENTICATED")
+    assert (await client.get("/v1/metadata/accounts")).status_code == 401
+    directory.fail = failing(grpc.StatusCode.UNAVAILABLE, "later")
+    assert (await client.get("/v1/metadata")).status_code == 503
+
+
+async def test_an_unknown_parameter_is_an_error(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/metadata", params={"lang": "zh"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "lang")
