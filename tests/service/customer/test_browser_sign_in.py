@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from oidc_provider_mock import User as Person
 from oidc_provider_mock import run_server_in_thread
 
-from tests.service.customer.companies import Company, open_company
+from tests.service.customer.companies import Company
 from tests.service.running import Running
 from tests.unit.gateway.account_service import gateway
 
@@ -24,11 +24,6 @@ URL = "/v1/auth/session"
 def issuer() -> Iterator[str]:
     with run_server_in_thread(require_client_registration=True, require_nonce=True) as server:
         yield f"http://localhost:{server.server_port}"
-
-
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
 
 
 @pytest.fixture

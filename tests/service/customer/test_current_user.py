@@ -11,7 +11,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.customer.companies import PASSWORD, Company, open_company
+from tests.service.customer.companies import PASSWORD, Company
 from tests.service.running import Running, refused
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def users(customer: Running) -> "UserServiceAsyncStub":
     return UserServiceStub(customer.channel)
-
-
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
 
 
 async def team(company: Company, name: str = "Sales", parent_id: str = "") -> str:

@@ -28,11 +28,6 @@ CASES_READ = roles_pb2.Grant(permission="cases.read", scope=roles_pb2.Grant.SCOP
 
 
 @pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
-@pytest.fixture
 def users(customer: Running) -> "UserServiceAsyncStub":
     return UserServiceStub(customer.channel)
 

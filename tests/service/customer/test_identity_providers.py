@@ -38,11 +38,6 @@ def providers(customer: Running) -> "IdentityProviderServiceAsyncStub":
     return IdentityProviderServiceStub(customer.channel)
 
 
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
 def new(**values: Any) -> pb.CreateIdentityProviderRequest:
     told: dict[str, Any] = {"display_name": "Staff", "issuer": ISSUER} | values
     return pb.CreateIdentityProviderRequest(identity_provider=pb.IdentityProvider(**told))

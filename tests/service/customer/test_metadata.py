@@ -8,14 +8,9 @@ from crm_gateway.app import create_app
 from crm_gateway.settings import Settings
 from crm_kit.identity.access import Scope
 
-from tests.service.customer.companies import Company, open_company
+from tests.service.customer.companies import Company
 from tests.service.customer.customers import new_account
 from tests.service.running import Running, User
-
-
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
 
 
 @pytest.fixture

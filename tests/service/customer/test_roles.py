@@ -36,11 +36,6 @@ def roles(customer: Running) -> "RoleServiceAsyncStub":
     return RoleServiceStub(customer.channel)
 
 
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
 def regrant(role: pb.Role, *grants: pb.Grant, etag: str = "") -> pb.UpdateRoleRequest:
     """The role with these grants and no others."""
     changed = pb.Role(id=role.id, grants=grants, etag=etag)

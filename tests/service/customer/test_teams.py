@@ -31,11 +31,6 @@ def teams(customer: Running) -> "TeamServiceAsyncStub":
 
 
 @pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
-@pytest.fixture
 def create(teams: "TeamServiceAsyncStub", company: Company) -> Create:
     async def create_team(name: str = "Sales", parent: pb.Team | None = None) -> pb.Team:
         team = pb.Team(display_name=name, parent_id=parent.id if parent else "")

@@ -42,11 +42,6 @@ def tenants(customer: Running) -> "TenantServiceAsyncStub":
 
 
 @pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
-@pytest.fixture
 async def sandbox(customer: Running) -> Company:
     return await open_company(customer, sandbox=True)
 

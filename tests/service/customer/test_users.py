@@ -29,11 +29,6 @@ def users(customer: Running) -> "UserServiceAsyncStub":
     return UserServiceStub(customer.channel)
 
 
-@pytest.fixture
-async def company(customer: Running) -> Company:
-    return await open_company(customer)
-
-
 async def team(company: Company, name: str = "Sales", parent_id: str = "") -> str:
     """The id of a new team."""
     request = teams_pb2.CreateTeamRequest(team=teams_pb2.Team(display_name=name, parent_id=parent_id))

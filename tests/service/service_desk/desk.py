@@ -21,6 +21,7 @@ from crm_kit.plumbing import outbox
 from crm_kit.projections import put_newest
 from crm_kit.wire import timestamp
 from crm_service_desk.accounts.tables import accounts
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
@@ -183,6 +184,12 @@ class Desk:
         async with self.running.unit_of_work(self.user.tenant_id) as work:
             rows = await work.all(query)
         return [event_pb2.Event.FromString(row["event"]) for row in rows]
+
+
+def patch(case: pb.Case, *paths: str, **fields: Any) -> pb.UpdateCaseRequest:
+    """An update of these fields of the case, without an etag unless it is among them."""
+    mask = FieldMask(paths=paths or list(fields))
+    return pb.UpdateCaseRequest(case=pb.Case(id=case.id, **fields), update_mask=mask)
 
 
 def milestone(case: pb.Case, kind: str) -> service_levels_pb2.Milestone:

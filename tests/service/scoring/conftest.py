@@ -1,0 +1,78 @@
+"""An account, its credit limit, and an order that was approved within it."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from crm.scoring.v1 import credit_pb2 as pb
+from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+
+from tests.service.running import Running, User
+from tests.service.scoring.business import Order, money, new_account, order
+from tests.service.scoring.credit import Check, SetLimit
+
+if TYPE_CHECKING:
+    from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
+
+
+@pytest.fixture
+async def user(scoring: Running) -> User:
+    return await scoring.user(await scoring.tenant(sandbox=True))
+
+
+@pytest.fixture
+async def account_id(scoring: Running, user: User) -> UUID:
+    return await new_account(scoring, user.tenant_id, user)
+
+
+@pytest.fixture
+def set_limit(scoring: Running, user: User, account_id: UUID) -> SetLimit:
+    """Sets the account's limit as `user`; `by` another user, `key` an idempotency key, `etag` what was seen."""
+    stub: CreditServiceAsyncStub = CreditServiceStub(scoring.channel)
+
+    async def set_credit_limit(
+        amount: object,
+        currency_code: str = "CNY",
+        *,
+        of: UUID = account_id,
+        by: User = user,
+        key: str = "",
+        reason: str = "known for years",
+        etag: str = "",
+    ) -> pb.CreditLimit:
+        request = pb.SetCreditLimitRequest(
+            account_id=str(of), amount=money(amount, currency_code), reason=reason, etag=etag
+        )
+        return await stub.SetCreditLimit(request, metadata=by.with_key(key) if key else by.metadata)
+
+    return set_credit_limit
+
+
+@pytest.fixture
+def check(scoring: Running, user: User, account_id: UUID) -> Check:
+    """Asks for an amount as `user`, for an order when one is given."""
+    stub: CreditServiceAsyncStub = CreditServiceStub(scoring.channel)
+
+    async def check_credit(
+        amount: object,
+        order_id: UUID | None = None,
+        currency_code: str = "CNY",
+        *,
+        of: UUID = account_id,
+        by: User = user,
+    ) -> pb.CheckCreditResponse:
+        request = pb.CheckCreditRequest(
+            account_id=str(of), amount=money(amount, currency_code), order_id=str(order_id or "")
+        )
+        return await stub.CheckCredit(request, metadata=by.metadata)
+
+    return check_credit
+
+
+@pytest.fixture
+async def reserved(user: User, account_id: UUID, set_limit: SetLimit, check: Check) -> Order:
+    """An order over 600 of a limit of 1000, approved a moment ago."""
+    made = order(user.tenant_id, account_id, 600)
+    await set_limit(1000)
+    assert (await check(600, made.id)).approved
+    return made
