@@ -14,10 +14,11 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
 from crm_gateway.contract import Binding, Contract, Rpc, read_contract
 
-RESOURCE = "resource"  # the permission of generic rpcs: that of reading the collection
+RESOURCE = "resource"  # of generic rpcs: the permission to read the collection
 PACKAGE = "crm.resource.v1"
 COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
+CUSTOM_FIELD = "CustomField"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,12 @@ class Collection:
 
     def renamed(self, name: str) -> str:
         """`BatchGetRecordsRequest` is `BatchGetAccountsRequest`, `GetRecordActions` is `GetAccountActions`."""
-        return name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
+        name = name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
+        return name.replace(CUSTOM_FIELD, f"{self.message.name}{CUSTOM_FIELD}")
+
+    def has(self, rpc: Rpc) -> bool:
+        """Whether the collection offers a generic rpc: custom fields only where records have a place for them."""
+        return not rpc.service.endswith(f".{CUSTOM_FIELD}Service") or "custom" in self.message.fields_by_name
 
     def reworded(self, text: str) -> str:
         """A comment that speaks of this resource."""
@@ -56,35 +62,47 @@ def load_contract() -> Contract:
 
 def expanded(contract: Contract) -> Contract:
     """The contract with each generic rpc once for every resource, behind the rpcs that were written."""
-    generic = [rpc for rpc in contract.rpcs if rpc.permission == RESOURCE]
-    rpcs = [rpc for rpc in contract.rpcs if rpc.permission != RESOURCE]
+    generic = [rpc for rpc in contract.rpcs if is_generic(rpc)]
+    rpcs = [rpc for rpc in contract.rpcs if not is_generic(rpc)]
     files: list[FileDescriptorProto] = []
     comments: dict[str, str] = {}
     for collection in collections(contract) if generic else ():
-        file = _file(collection, generic)
+        offered = [rpc for rpc in generic if collection.has(rpc)]
+        file = _file(collection, offered)
         files.append(file)
         contract.pool.AddSerializedFile(file.SerializeToString())
-        rpcs += [_rpc(rpc, collection, file, contract.pool) for rpc in generic]
-        comments |= dict(_comments(contract, collection, generic, file))
+        rpcs += [_rpc(rpc, collection, file, contract.pool) for rpc in offered]
+        comments |= dict(_comments(contract, collection, offered, file))
     return contract.with_more(files, rpcs, comments)
+
+
+def is_generic(rpc: Rpc) -> bool:
+    """Whether an rpc is written out for every resource."""
+    return rpc.service.rpartition(".")[0] == PACKAGE
 
 
 def collections(contract: Contract) -> Iterator[Collection]:
     """Every resource of the contract whose records are read by id; a tenant is not, everybody has the one."""
     for rpc in contract.rpcs:
         name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
-        if name and rpc.name == f"Get{rpc.response.name}" and "id" in rpc.request.fields_by_name:
+        if (
+            name
+            and not is_generic(rpc)
+            and rpc.name == f"Get{rpc.response.name}"
+            and "id" in rpc.request.fields_by_name
+        ):
             yield Collection(rpc.response, name, rpc)
 
 
 def _file(collection: Collection, generic: list[Rpc]) -> FileDescriptorProto:
     """A file with the messages of the collection's rpcs."""
     file = FileDescriptorProto(name=f"crm/resource/v1/{collection.name}.proto", package=PACKAGE, syntax="proto3")
-    sources = [generic[0].request.file, collection.message.file]
-    file.dependency.extend(source.name for source in sources)
-    imported = FileDescriptorProto()
-    generic[0].request.file.CopyToProto(imported)
-    file.dependency.extend(name for name in imported.dependency if name not in file.dependency)
+    generic_files = {rpc.request.file.name: rpc.request.file for rpc in generic}
+    file.dependency.extend([*generic_files, collection.message.file.name])
+    for source in generic_files.values():
+        imported = FileDescriptorProto()
+        source.CopyToProto(imported)
+        file.dependency.extend(name for name in imported.dependency if name not in file.dependency)
     for rpc in generic:
         file.message_type.append(_message(rpc.request, collection))
         if _has_records(rpc.response):
@@ -122,7 +140,7 @@ def _rpc(rpc: Rpc, collection: Collection, file: FileDescriptorProto, pool: Any)
         service=collection.get.service,
         owner=collection.get.owner,
         name=collection.renamed(rpc.name),
-        permission=collection.get.permission,
+        permission=collection.get.permission if rpc.permission == RESOURCE else rpc.permission,
         bindings=tuple(
             Binding(each.verb, each.template.replace(f"{{{COLLECTION}}}", collection.path), each.body)
             for each in rpc.bindings

@@ -48,6 +48,7 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
     "target.one": (("business_minutes",), 60),
     "preview.calendar": (("calendar_id",), ABSENT_ID),
+    "label.some": (("zh",), "示例"),
     "payment.payer": (("payment", "account_id"), ABSENT_ID),
 }
 REQUIRED = field_behavior_pb2.REQUIRED

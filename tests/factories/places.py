@@ -34,6 +34,16 @@ NAMED: Mapping[str, str] = {
     "user_id": "people",
     "user_ids": "people",
 }
+CUSTOM_FIELDS = "custom-fields"
+# The collections whose resources have custom fields.
+WITH_CUSTOM_FIELDS: Mapping[str, str] = {
+    "accounts": "Account",
+    "cases": "Case",
+    "contacts": "Contact",
+    "leads": "Lead",
+    "opportunities": "Opportunity",
+    "orders": "Order",
+}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -54,7 +64,9 @@ def kind_of(rpc: Rpc, path: Path) -> str:
     for binding in rpc.bindings[:1]:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
-                return str(collection)
+                # Each collection has custom fields of its own.
+                above = binding.template.split("/")[2]
+                return f"{above}/{collection}" if collection == CUSTOM_FIELDS else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] == ("stages", "id"):
@@ -78,6 +90,8 @@ def make_unique(message: Message, text: str) -> None:
             inner.login = f"{text}@example.com"
         if field.name == "identity_provider":
             inner.issuer = f"https://{text}.example.com"
+        if field.name == "custom_field" and inner.key:
+            inner.key = f"k{text}"
 
 
 def open_on_mondays(calendar: Any) -> None:
@@ -85,8 +99,18 @@ def open_on_mondays(calendar: Any) -> None:
     calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
 
 
+def is_text(custom_field: Any) -> None:
+    """No options and no collection to refer to are needed then."""
+    custom_field.type = 1
+
+
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+    **{
+        f"Create{name}CustomField": lambda request: is_text(request.custom_field)
+        for name in WITH_CUSTOM_FIELDS.values()
+    },
+    **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
 }

@@ -16,7 +16,17 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
 
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
-from tests.factories.places import COMPLETED, RPCS, kind_of, make_unique, nothing, paths_of, route_paths
+from tests.factories.places import (
+    COMPLETED,
+    CUSTOM_FIELDS,
+    RPCS,
+    WITH_CUSTOM_FIELDS,
+    kind_of,
+    make_unique,
+    nothing,
+    paths_of,
+    route_paths,
+)
 from tests.service.running import ADMIN, Running, User, violations_of
 
 
@@ -189,6 +199,10 @@ EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
+    **{
+        f"{collection}/{CUSTOM_FIELDS}": Example(created_by(f"Create{name}CustomField"), owned=False)
+        for collection, name in WITH_CUSTOM_FIELDS.items()
+    },
     "interactions": Example(created_by("CreateInteraction")),
     "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
     "payments": Example(created_by("RecordPayment")),

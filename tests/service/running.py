@@ -152,14 +152,15 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(name: str, servers: Servers, tokens: Tokens) -> AsyncIterator[Running]:
-    """Migrate, start and stop one service in this process."""
+async def running(name: str, servers: Servers, tokens: Tokens, *, listen_address: str = "") -> AsyncIterator[Running]:
+    """Migrate, start and stop one service in this process; a second one of it listens at an address of its own."""
     await servers.migrate(name)
     package = f"crm_{name}"
     with environment(servers.environment(name)):
         app = import_module(f"{package}.app")
         settings = read_settings(app.SETTINGS)
     settings.drain_seconds = 0
+    settings.listen_address = listen_address or settings.listen_address
     service = app.build(settings)
     async with (
         service_running(service, tokens.keys) as ready,

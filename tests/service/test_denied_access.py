@@ -37,6 +37,8 @@ TAKEN_AS_GIVEN = {
     ("UpdateCase", "case.contact_id"),
     ("UpdateCurrentUser", "user.role_ids"),
     ("UpdateCurrentUser", "user.team_id"),
+    # What an update does not change is refused whatever it names, unless it is what it was.
+    ("UpdateOrder", "order.opportunity_id"),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -1,13 +1,14 @@
 """The columns of an exported list, from the resource's message: one for each value that a person can read in a cell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 
-from crm_gateway.transcode.fields import is_map, is_plain_message, message_of
+from crm_gateway.texts.catalogue import Language
+from crm_gateway.transcode.fields import is_custom, is_map, is_plain_message, message_of
 
 SEPARATOR = "; "
 DEPTH = 3
@@ -25,13 +26,24 @@ def columns_of(message: Descriptor, depth: int = DEPTH, above: tuple[str, ...] =
     """All columns of a message; those of a single nested object stand under its path, `amount.currency_code`."""
     for field in message.fields:
         path = (*above, field.name)
+        if is_custom(field):
+            # They have a column each, of which the contract knows nothing.
+            continue
         if is_plain_message(field) and not is_map(field) and depth > 1:
             yield from columns_of(message_of(field), depth - 1, path)
         else:
-            yield Column(".".join(path), _reader(path, field))
+            yield Column(".".join(path), _reader(path))
 
 
-def _reader(path: tuple[str, ...], field: FieldDescriptor) -> Callable[[dict[str, Any]], str]:
+def custom_columns(custom_fields: Iterable[Any], language: Language) -> Iterator[Column]:
+    """A column for each custom field, under its label in the language or, without one, in the other."""
+    for field in custom_fields:
+        label = field.label
+        heading = (label.zh or label.en) if language == "zh" else (label.en or label.zh)
+        yield Column(heading, _reader(("custom", field.key)))
+
+
+def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
     *parents, name = path
 
     def read(record: dict[str, Any]) -> str:

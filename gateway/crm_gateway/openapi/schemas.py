@@ -19,6 +19,7 @@ from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keyword
 from crm_gateway.transcode.fields import (
     UNSPECIFIED,
     enum_names,
+    is_custom,
     is_map,
     is_never_null,
     is_output_only,
@@ -74,6 +75,17 @@ _WELL_KNOWN: dict[str, Schema] = {
     "UInt64Value": {"type": ["string", "null"]},
     "FloatValue": {"type": ["number", "null"]},
     "DoubleValue": {"type": ["number", "null"]},
+}
+
+
+_CUSTOM_VALUES = "CustomValues"
+_CUSTOM_SCHEMA: Schema = {
+    "description": "Values of custom fields by key: text, true or false, or a list of option keys. Numbers are decimal "
+    "text and dates ISO 8601; in requests a JSON number is taken, too, and null clears.",
+    "type": "object",
+    "additionalProperties": True,
+    "maxProperties": 100,
+    "examples": [{"contract_no": "A-1", "floor_area": "120.5", "tags": ["a"]}],
 }
 
 
@@ -138,7 +150,8 @@ class Schemas:
             return False
         # A map that is inherited becomes two classes of one name in clients made by openapi-python-client.
         return not any(
-            is_map(field) or (is_plain_message(field) and not is_value(field) and not needs_nothing(message_of(field)))
+            (is_map(field) and not is_custom(field))
+            or (is_plain_message(field) and not is_value(field) and not needs_nothing(message_of(field)))
             for field in message.fields
             if not is_output_only(field)
         )
@@ -183,6 +196,10 @@ class Schemas:
         return schema | field_marks(field) if form is Form.ANSWER else schema
 
     def _values(self, field: FieldDescriptor, form: Form) -> Schema:
+        if is_custom(field):
+            # Said once: a map that is written out becomes a class of its own in clients, wherever it stands.
+            self.components.setdefault(_CUSTOM_VALUES, _CUSTOM_SCHEMA)
+            return {"$ref": f"#/components/schemas/{_CUSTOM_VALUES}"}
         rules, items = keywords(field), item_keywords(field)
         if form is Form.ANSWER and not has_one_form(field.containing_type):
             # Limits are for those who write.

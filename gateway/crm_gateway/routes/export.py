@@ -7,7 +7,7 @@ list, a row that is inserted meanwhile is neither doubled nor skipped, and no mo
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -18,9 +18,10 @@ from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
-from crm_gateway.exports.columns import Column, columns_of
+from crm_gateway.exports.columns import Column, columns_of, custom_columns
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
@@ -50,6 +51,8 @@ class ListedCollection:
     reader: RequestReader
     encode: Encode
     columns: tuple[Column, ...]
+    # Lists the custom fields of its records, where they have some.
+    custom_fields: Operation | None = None
 
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
@@ -93,7 +96,9 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
     """Every collection that has a list of its own, by name."""
     encoders = Encoders()
     found: dict[str, ListedCollection] = {}
-    for each in operations:
+    every = list(operations)
+    custom = {each.binding.template: each for each in every if each.binding.verb == "GET"}
+    for each in every:
         name = each.binding.template.removeprefix("/v1/")
         records = [field for field in each.rpc.response.fields if field.is_repeated and field.message_type is not None]
         is_list = (
@@ -107,8 +112,25 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 each.reader,
                 encoders.of(resource),
                 tuple(columns_of(resource)),
+                custom.get(f"{each.binding.template}/custom-fields"),
             )
     return found
+
+
+async def with_custom_fields(
+    collection: ListedCollection, channels: Channels, metadata: Metadata, language: Language
+) -> ListedCollection:
+    """The collection with a column for each custom field that the caller's tenant has added to it."""
+    if collection.custom_fields is None:
+        return collection
+    # A page has room for all that there can be.
+    request = collection.custom_fields.reader.new()
+    request.page_size = PAGE_SIZE
+    try:
+        page, _ = await channels.call_of(collection.custom_fields.rpc)(request, metadata, PAGE_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        raise ProblemError(from_rpc_error(error)) from error
+    return replace(collection, columns=(*collection.columns, *custom_columns(page.custom_fields, language)))
 
 
 async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
@@ -129,8 +151,9 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "operationId": "ExportRecords",
         "tags": ["Resource"],
         "summary": "Exports any list with its filter and order as CSV or XLSX.",
-        "description": "It has every record that the caller may see, and a column for each field. It is sent while it "
-        "is read; when it cannot be finished, the connection breaks off. In CSV a cell that a spreadsheet would "
+        "description": "It has every record that the caller may see, and a column for each field; custom fields stand "
+        "under their labels in the language of `Accept-Language`. It is sent while it is "
+        "read; when it cannot be finished, the connection breaks off. In CSV a cell that a spreadsheet would "
         "compute begins with an apostrophe; in XLSX every cell is text.\n"
         "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
@@ -180,7 +203,9 @@ async def export(collection: str, request: Request) -> Response:
     format, query = format_of(exchange.query)
     asked = listed.reader.read((), query, None)
     make, media = FILES[format]
-    pages = Pages(listed.call, asked, metadata_of(exchange), PAGE_SIZE)
+    metadata = metadata_of(exchange)
+    listed = await with_custom_fields(listed, request.app.state.channels, metadata, exchange.language)
+    pages = Pages(listed.call, asked, metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {

@@ -66,6 +66,14 @@ def is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
+def is_custom(field: FieldDescriptor) -> bool:
+    """Whether it holds values of custom fields by key: each is changed for itself, as a field is."""
+    if not is_map(field):
+        return False
+    kind = value_field(field).message_type
+    return kind is not None and kind.full_name == f"{WELL_KNOWN_PACKAGE}Value"
+
+
 def key_field(field: FieldDescriptor) -> FieldDescriptor:
     """The key of a map field."""
     return message_of(field).fields_by_name["key"]

@@ -14,7 +14,15 @@ from crm_gateway.contract import Binding, Rpc
 from crm_gateway.problems import ProblemError, malformed, unreadable
 from crm_gateway.transcode import scalars
 from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, add_unknown, decode_single
-from crm_gateway.transcode.fields import is_map, is_output_only, is_plain_message, is_value, is_well_known, message_of
+from crm_gateway.transcode.fields import (
+    is_custom,
+    is_map,
+    is_output_only,
+    is_plain_message,
+    is_value,
+    is_well_known,
+    message_of,
+)
 from crm_gateway.transcode.inclusion import BESIDE
 from crm_gateway.transcode.routes import Template
 from crm_gateway.transcode.scalars import Refused
@@ -158,16 +166,18 @@ def parse_parameters(query: bytes) -> dict[str, list[str]]:
 
 
 def mask_of(content: Mapping[str, Any], resource: Descriptor, left_out: frozenset[str]) -> list[str]:
-    """The update mask a body means: its keys; for a nested object its keys, one level down.
+    """The update mask a body means: its keys; for a nested object or custom fields its keys, one level down.
 
-    Values such as Money and types with a JSON form of their own are replaced as a whole.
+    Values such as Money, maps and types with a JSON form of their own are replaced as a whole.
     """
     paths: list[str] = []
     for name, value in content.items():
         field = resource.fields_by_name.get(name)
         if field is None or name in left_out or is_output_only(field):
             continue
-        if type(value) is dict and value and is_plain_message(field) and not is_value(field):
+        if type(value) is dict and is_custom(field):
+            paths.extend(f"{name}.{key}" for key in value)
+        elif type(value) is dict and value and is_plain_message(field) and not is_value(field):
             nested = message_of(field).fields_by_name
             paths.extend(f"{name}.{key}" for key in value if key in nested and not is_output_only(nested[key]))
         else:

@@ -8,6 +8,7 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid
 
+from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
 from crm_kit.database.tables import tenant_table
 from crm_kit.database.work import UnitOfWork
@@ -78,6 +79,15 @@ async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, fie
     Call it before anything is gathered: while the customer service is asked, no connection is held.
     """
     return await accounts.require(work, id, field=field, scope=work.actor.access.scope("accounts.read"))
+
+
+def account_reference(accounts: Accounts) -> Require:
+    """What a custom field may refer to: an account that the caller sees."""
+
+    async def require(work: UnitOfWork, id: UUID, *, field: str) -> None:
+        await require_account(work, accounts, id, field=field)
+
+    return require
 
 
 def account_from_pb(account: pb.Account, *, version: int) -> Account:

@@ -13,8 +13,9 @@ from sqlalchemy import Integer, Select, bindparam, func, select
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import Reader
+from crm_kit.errors import InvalidArgument
 from crm_kit.filtering.parsing import parse_filter
-from crm_kit.filtering.schema import FilterSchema
+from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
 from crm_kit.filtering.words import FilterContext
@@ -31,6 +32,7 @@ from crm_kit.paging import (
     parse_order_by,
     position_values,
 )
+from crm_kit.paging_beside import page_statement_beside
 
 Row = TypeVar("Row")
 MAX_EXACT_COUNT = 10_000
@@ -76,6 +78,13 @@ class Count:
     exact: bool
 
 
+class CustomFields(Protocol):
+    """What a list can be filtered and ordered by, the fields among it that the reader's tenant has added."""
+
+    async def fields(self, reader: Reader, *, fresh: bool) -> tuple[FilterSchema, Mapping[str, OrderColumn]]:
+        """With `fresh` as they are now; they may be remembered without."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """How one resource is listed.
@@ -89,19 +98,19 @@ class Listing:
     fields: FilterSchema
     orders: Mapping[str, OrderColumn]
     default_order: str = "create_time desc"
+    custom: CustomFields | None = None
 
     async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
         """One page of rows, with the tokens of the next page and of the one before."""
         size = page_size_of(asked.page_size)
-        tree = self._tree(asked.filter)
-        order = parse_order_by(asked.order_by, self.orders, self.default_order)
+        tree, order = await self.read(reader, asked.filter, asked.order_by)
         of = tuple(f"{name}={value}" for name, value in sorted(binds.items()))
         request = ListRequest(self.name, reader.tenant_id, asked.filter, order.text, of)
         cursor = tokens.read(asked.page_token, request, order)
         position = cursor.position
         nulls = None if position is None else null_pattern(position)
         direction = order.reversed() if cursor.backward else order
-        query = select_page(self, reader.scope, Shaped.of(tree), direction, nulls)
+        query = planned(select_page(self, reader.scope, Shaped.of(tree), direction, nulls), tree)
         values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
         fetched = await reader.all(query, **values | position_values(position or ()))
         rows, following, previous = cut_page(fetched, size, cursor, order)
@@ -113,18 +122,37 @@ class Listing:
         The estimate is the planner's, for the same statement: it knows how values are distributed, but not how
         conditions go together, and nothing of how often a text contains another.
         """
-        tree = self._tree(filter)
+        tree, _ = await self.read(reader, filter)
         scope, filtered = reader.scope, Shaped.of(tree)
         values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
-        (counted,) = await reader.all(count_rows(self, scope, filtered), **values, count_limit=MAX_EXACT_COUNT + 1)
+        counting = planned(count_rows(self, scope, filtered), tree)
+        (counted,) = await reader.all(counting, **values, count_limit=MAX_EXACT_COUNT + 1)
         total: int = counted[0]
         if total <= MAX_EXACT_COUNT:
             return Count(total, exact=True)
         (plan,) = await reader.all(explained(select_rows(self, scope, filtered)), **values)
         return Count(max(MAX_EXACT_COUNT, orjson.loads(plan[0])[0]["Plan"]["Plan Rows"]), exact=False)
 
-    def _tree(self, filter: str) -> Filter:
-        return parse_filter(filter, self.fields) if filter else EVERYTHING
+    async def read(self, reader: Reader, filter: str, order_by: str = "") -> tuple[Filter, Order]:
+        """A filter and an order. InvalidArgument for what is none; of custom fields only as they are now."""
+        if self.custom is None or (CUSTOM not in filter and CUSTOM not in order_by):
+            return self._parsed(filter, order_by, self.fields, self.orders)
+        try:
+            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=False))
+        except InvalidArgument:
+            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=True))
+
+    def _parsed(
+        self, filter: str, order_by: str, fields: FilterSchema, orders: Mapping[str, OrderColumn]
+    ) -> tuple[Filter, Order]:
+        tree = parse_filter(filter, fields) if filter else EVERYTHING
+        return tree, parse_order_by(order_by, orders, self.default_order)
+
+
+def planned(query: Statement, tree: Filter) -> Statement:
+    """The statement, planned for the values that a filter compares custom fields with: they are of any number."""
+    is_custom = any(path.startswith(CUSTOM) for path in fields_of(tree))
+    return query.planned_by_values() if is_custom else query
 
 
 def context_of(reader: Reader) -> FilterContext:
@@ -136,7 +164,9 @@ def context_of(reader: Reader) -> FilterContext:
 def select_page(
     listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
 ) -> Select[Any]:
-    return page_statement(_filtered_rows(listing, scope, filtered.tree), order, nulls, "page_limit")
+    is_beside = any(term.column.beside is not None for term in order.terms)
+    build = page_statement_beside if is_beside else page_statement
+    return build(_filtered_rows(listing, scope, filtered.tree), order, nulls, "page_limit")
 
 
 @statement

@@ -17,8 +17,10 @@ from uuid import UUID
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    FromClause,
     Integer,
     Select,
+    Table,
     UnaryExpression,
     and_,
     bindparam,
@@ -62,11 +64,29 @@ Row = TypeVar("Row", bound=Keyed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Where the values of an order are rows of their own: at most one beside each record, found by `condition`.
+
+    Those of the order begin with `first` and end before `end`. An index on value and `id`, which is the record's,
+    serves them. `kind` says what they are.
+    """
+
+    records: Table
+    values: FromClause
+    condition: ColumnElement[bool]
+    first: ColumnElement[bool]
+    end: ColumnElement[bool]
+    id: ColumnElement[Any]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OrderColumn:
     """What a list may be ordered by. Its bind parameters take the type of the expression."""
 
     expression: ColumnElement[Any]
     nullable: bool = False
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +115,12 @@ class Order:
 
     @property
     def text(self) -> str:
-        """The order in one spelling, for example `name desc, id desc`."""
-        return ", ".join(term.name + (" desc" if term.descending else "") for term in self.terms)
+        """The order in one spelling, for example `name desc, id desc`; of values beside the record with their kind."""
+        kinds = [f" {term.column.beside.kind}" if term.column.beside else "" for term in self.terms]
+        return ", ".join(
+            term.name + kind + (" desc" if term.descending else "")
+            for term, kind in zip(self.terms, kinds, strict=True)
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -174,7 +198,7 @@ def keyset_predicate(order: Order, nulls: tuple[bool, ...]) -> ColumnElement[boo
     _check_pattern(order, nulls)
     if _is_uniform(order.terms):
         return _row_comparison(order.terms, 0)
-    ranges = or_(*_ranges(order, nulls))
+    ranges = or_(*ranges_after(order, nulls))
     first = order.terms[0]
     if first.column.nullable:
         return ranges
@@ -196,8 +220,13 @@ def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | No
     _check_pattern(order, nulls)
     parts = [
         select(base.where(part).order_by(*order.clauses()).limit(count).subquery(f"range_{index}"))
-        for index, part in enumerate(_ranges(order, nulls))
+        for index, part in enumerate(ranges_after(order, nulls))
     ]
+    return merged_page(parts, order, count)
+
+
+def merged_page(parts: Sequence[Select[Any]], order: Order, count: BindParameter[int]) -> Select[Any]:
+    """One page of several, each of which has as many rows as there may be."""
     merged = union_all(*parts).subquery("page")
     clauses = [
         replace(term, column=OrderColumn(merged.c[term.name], term.column.nullable)).clause() for term in order.terms
@@ -205,7 +234,7 @@ def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | No
     return select(merged).order_by(*clauses).limit(count)
 
 
-def _ranges(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
+def ranges_after(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
     """Disjoint ranges that together are the rows after the position, the nearest first."""
     terms = order.terms
     found: list[ColumnElement[bool]] = []

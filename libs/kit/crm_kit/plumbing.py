@@ -1,4 +1,4 @@
-"""The tables every service has beside its own: outbox, inbox, dead letters, leases, replays, history, directory."""
+"""The tables that every service has beside its own: for events, replays, history, custom fields and the directory."""
 
 from sqlalchemy import (
     Boolean,
@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_kit.database.tables import NAMING, Violation, tenant_table
+from crm_kit.database.tables import NAMING, Violation, tenant_table, unique, versioned_columns
 
 metadata = MetaData(naming_convention=NAMING)
 
@@ -106,6 +106,69 @@ changes = tenant_table(
     Column("action", Text, nullable=False),
     Column("fields", JSONB, nullable=False),
     key=("resource_type", "resource_id", "version"),
+)
+
+# --- custom fields: docs/adr/0011-custom-values-beside-the-record.md says why values are kept twice ---
+
+custom_fields = tenant_table(
+    "custom_fields",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("label", JSONB, nullable=False),
+    Column("options", JSONB, nullable=False),
+    Column("required", Boolean, nullable=False),
+    Column("unique", Boolean, nullable=False),
+    Column("reference_collection", Text),
+    Column("position", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    *versioned_columns(),
+    unique(
+        "custom_fields_key_key",
+        "collection",
+        "key",
+        reason="CUSTOM_FIELD_KEY_TAKEN",
+        field="custom_field.key",
+        detail="the collection has a custom field with this key already",
+    ),
+)
+Index("custom_fields_position_index", custom_fields.c.tenant_id, custom_fields.c.position, custom_fields.c.id)
+
+# Moves on with every change of a collection's custom fields. Whoever writes values shares a lock on it and finds the
+# version that the values were checked by; whoever changes the fields waits for them.
+custom_field_versions = tenant_table(
+    "custom_field_versions",
+    metadata,
+    Column("collection", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    key=("collection",),
+)
+
+# Each value of a custom field once more, as text with its key before it: what filters, orders and uniqueness go by
+# (custom_fields/tokens.py). Of a selection of several there is a row for each option.
+custom_values = tenant_table(
+    "custom_values",
+    metadata,
+    Column("record_id", Uuid, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    # Whether no other record of the collection may have it.
+    Column("unique", Boolean, nullable=False),
+    key=("record_id", "token"),
+)
+Index(
+    "custom_values_token_index",
+    *(custom_values.c[name] for name in ("tenant_id", "collection", "token", "record_id")),
+)
+Index(
+    "custom_values_unique_index",
+    *(custom_values.c[name] for name in ("tenant_id", "collection", "token")),
+    unique=True,
+    postgresql_where=custom_values.c.unique,
+    # Found before by whoever writes, who says it better; this is somebody who was quicker.
+    info={"violation": Violation("conflict", "CONFLICT", "custom", "others wrote the same value at the same time")},
 )
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---

@@ -19,6 +19,9 @@ from sqlalchemy import FromClause, MetaData, select
 
 from crm_kit import logging, plumbing, telemetry
 from crm_kit.clock import Now, TenantClock, system_now
+from crm_kit.custom_fields.definitions import Require, catalogue_of
+from crm_kit.custom_fields.references import references_of
+from crm_kit.custom_fields.servicer import CustomFieldServicer
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.tables import violations_of
@@ -29,6 +32,7 @@ from crm_kit.events.relay import Relay, ensure_stream
 from crm_kit.garbage import collect_seldom
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.writing import Resource
@@ -60,6 +64,8 @@ class Service:
     resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
     names: dict[str, FromClause] = field(default_factory=dict)
+    # What custom fields may refer to besides users and its own records, by collection.
+    references: dict[str, Require] = field(default_factory=dict)
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -105,7 +111,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    await server.start([*service.servicers, ResourceServicer(service.resources, names)], pipeline)
+    await server.start([*service.servicers, *generic_servicers(service, names)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
     tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]
@@ -118,6 +124,13 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         await asyncio.gather(*tasks, return_exceptions=True)
         for close in (*service.closers, broker.close, service.database.close):
             await close()
+
+
+def generic_servicers(service: Service, names: Names) -> list[Servicer]:
+    """What every service serves for the resources that it has declared."""
+    catalogue_of(service.database).references = references_of(service.resources, service.references)
+    tokens = PageTokens(service.settings.page_token_key.get_secret_value().encode())
+    return [ResourceServicer(service.resources, names), CustomFieldServicer(service.resources, tokens)]
 
 
 class Broker:

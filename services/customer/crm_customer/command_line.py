@@ -60,10 +60,11 @@ async def seed(service: Service, settings: CustomerSettings) -> str:
     password = settings.demo_password.get_secret_value()
     check_given(password, "CRM_DEMO_PASSWORD")
     made = await seed_demo(service.database, Passwords(), password)
-    if not (made.tenant or made.teams or made.users):
+    if not (made.tenant or made.teams or made.users or made.custom_fields):
         return f"tenant {SLUG} ({DISPLAY_NAME}): all there"
     people = made.users + made.tenant
-    return f"tenant {SLUG} ({DISPLAY_NAME}): made {made.teams} teams and {people} users; sign in as {ADMIN_LOGIN}"
+    told = f"{made.teams} teams, {people} users and {made.custom_fields} custom fields"
+    return f"tenant {SLUG} ({DISPLAY_NAME}): made {told}; sign in as {ADMIN_LOGIN}"
 
 
 async def create(

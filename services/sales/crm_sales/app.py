@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crm_kit.accounts import accounts_from
+from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
@@ -53,6 +53,7 @@ def build(settings: SalesSettings) -> Service:
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "stages": stage_names()}
+    service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]

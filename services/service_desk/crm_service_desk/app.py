@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from crm_kit.accounts import accounts_from
+from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
@@ -31,12 +31,13 @@ def build(settings: ServiceDeskSettings) -> Service:
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     customer = ServiceClient(settings.customer_address)
+    known = accounts_from(customer, accounts)
     timers = Timers(Tenants(service.database, service.clock))
     window = timedelta(days=settings.reopen_days)
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
-        CaseServicer(tokens, accounts_from(customer, accounts), reopen_window=window),
+        CaseServicer(tokens, known, reopen_window=window),
     ]
     service.resources = [
         CALENDARS,
@@ -44,6 +45,7 @@ def build(settings: ServiceDeskSettings) -> Service:
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
     ]
     service.names = {"accounts": accounts}
+    service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
     service.jobs.append(timers.job.run)
     service.closers.append(customer.close)

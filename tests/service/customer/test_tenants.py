@@ -14,6 +14,7 @@ from crm.customer.v1.tenants_pb2_grpc import TenantServiceStub
 from crm.customer.v1.tokens_pb2 import CreateTokenRequest, GetSigningKeysRequest
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm_customer.command_line import command_of
+from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
 from crm_customer.demo.seeding import seed_demo
 from crm_customer.directory.opening import Opening, open_tenant
@@ -169,8 +170,9 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     all_at_once = await asyncio.gather(*(seed_demo(database, QUICK, PASSWORD) for _ in range(4)))
     assert sum(made.teams for made in all_at_once) == len(TEAMS)
     assert sum(made.users for made in all_at_once) == len(USERS)
+    assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
     again = await seed_demo(database, QUICK, "another password")
-    assert (again.tenant, again.teams, again.users) == (False, 0, 0)
+    assert (again.tenant, again.teams, again.users, again.custom_fields) == (False, 0, 0, 0)
     issuer = TokenServiceStub(customer.channel)
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))

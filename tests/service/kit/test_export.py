@@ -10,12 +10,14 @@ import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.resource.v1.custom_fields_pb2 import CustomField
 from crm_gateway.app import create_app
 from crm_gateway.routes import export
 from crm_gateway.settings import Settings
 from crm_kit.identity.access import Scope
 
 from tests.service.customer.customers import new_account, new_contact
+from tests.service.kit.custom_fields import MULTI_SELECT, NUMBER, message_values, new_field, options
 from tests.service.running import Running, User
 
 
@@ -149,3 +151,19 @@ async def test_an_export_needs_a_token_and_the_permission_to_read(web: httpx.Asy
     assert (await web.get("/v1/accounts:export")).status_code == 401
     nobody = await customer.user(grants={"contacts.read": Scope.ALL})
     assert (await web.get("/v1/accounts:export", headers=bearer(nobody))).status_code == 403
+
+
+async def test_custom_fields_have_columns_under_their_labels_in_the_language_of_the_caller(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    await new_field(customer, user, "contract_no", label=CustomField.Label(zh="合同编号", en="Contract number"))
+    await new_field(customer, user, "area", NUMBER, label=CustomField.Label(en="Floor area"))
+    await new_field(customer, user, "tags", MULTI_SELECT, options=options("a", "b"))
+    values = message_values({"contract_no": "=A-1", "area": "120.5", "tags": ["b", "a"]})
+    await new_account(customer, user, custom=values)
+    (english,) = rows_of(await web.get("/v1/accounts:export", headers=bearer(user)))
+    assert [english[name] for name in ("Contract number", "Floor area", "tags")] == ["'=A-1", "120.5", "a; b"]
+    assert "custom" not in english
+    chinese = await web.get("/v1/accounts:export", headers={**bearer(user), "accept-language": "zh-CN"})
+    assert rows_of(chinese)[0]["合同编号"] == "'=A-1"
+    assert rows_of(chinese)[0]["Floor area"] == "120.5"

@@ -18,7 +18,9 @@ PERMISSIONS = {
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
 PERMISSIONS |= {"opportunities.override"}
 # What only an administrator may do in a new tenant.
-ADMINISTRATION = {"tenant", "users", "teams", "roles", "identity_providers", "calendars", "service_levels"}
+ADMINISTRATION = {
+    *("tenant", "users", "teams", "roles", "identity_providers", "calendars", "service_levels", "custom_fields"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {ADMINISTRATOR}))

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.definitions import Definitions
+from crm_kit.custom_fields.listing import fields_beyond, schema_of
+from crm_kit.custom_fields.model import CustomField, Label, Option
+from crm_kit.custom_fields.model import FieldType as CustomType
 from crm_kit.filtering.parsing import OPERATORS
 from crm_kit.filtering.schema import (
-    CustomField,
     FilterField,
     FilterSchema,
-    custom_fields,
     enum_field,
     money_fields,
     team_field,
@@ -53,7 +55,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 things = Table(
     "things",
     MetaData(),
-    Column("id", Integer, primary_key=True),
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
     Column("name", String(200)),
     Column("size", Integer),
     Column("share", Numeric),
@@ -69,14 +72,36 @@ things = Table(
     Column("tags", ARRAY(Text)),
     Column("roles", ARRAY(String(20))),
     Column("watcher_ids", ARRAY(Uuid)),
-    Column("custom", JSONB),
+    Column("custom", JSONB, nullable=False),
     Column("brand", Text),
     Column("code", Text, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("labels", ARRAY(Text), nullable=False),
 )
 OPTIONS = ("small", "LARGE", "x y")
-SCHEMA = FilterSchema(
+TENANT = UUID(int=1)
+
+
+def custom_field(key: str, type: CustomType) -> CustomField:
+    offered = OPTIONS if "SELECT" in type else ()
+    options = tuple(Option(option, Label(en=option)) for option in offered)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return CustomField(TENANT, "things", key, type, Label(en=key), 1, now, now, options=options)
+
+
+CUSTOM_FIELDS = {
+    key: custom_field(key, type)
+    for key, type in (
+        ("note", CustomType.TEXT),
+        ("fleet", CustomType.NUMBER),
+        ("since", CustomType.DATE),
+        ("vip", CustomType.BOOL),
+        ("grade", CustomType.SINGLE_SELECT),
+        ("marks", CustomType.MULTI_SELECT),
+        ("parent", CustomType.REFERENCE),
+    )
+}
+OWN = FilterSchema(
     {
         "name": FilterField(FieldType.TEXT, things.c.name),
         "size": FilterField(FieldType.INTEGER, things.c.size),
@@ -98,20 +123,10 @@ SCHEMA = FilterSchema(
         "code": FilterField(FieldType.TEXT, things.c.code),
         "rank": FilterField(FieldType.INTEGER, things.c.rank),
         "labels": FilterField(FieldType.TEXT_LIST, things.c.labels),
-        **custom_fields(
-            things.c.custom,
-            {
-                "note": CustomField(FieldType.TEXT),
-                "fleet": CustomField(FieldType.NUMBER),
-                "since": CustomField(FieldType.DATE),
-                "vip": CustomField(FieldType.BOOL),
-                "grade": CustomField(FieldType.ENUM, OPTIONS),
-                "marks": CustomField(FieldType.TEXT_LIST, OPTIONS),
-                "parent": CustomField(FieldType.UUID),
-            },
-        ),
-    }
+    },
+    fields_beyond(things, "things"),
 )
+SCHEMA = schema_of(OWN, Definitions("things", 1, CUSTOM_FIELDS))
 
 # Few values, so that rows and filters often meet; letters whose case folding is not plain; LIKE's own characters.
 TEXTS = st.text(st.sampled_from("aAbB%_\\\"' ßẞΣσςİıéÉ客户Я"), max_size=4)
@@ -158,19 +173,17 @@ RECORDS = st.fixed_dictionaries(
         "code": TEXTS,
         "rank": VALUES[FieldType.INTEGER],
         "labels": st.lists(TEXTS, max_size=3),
-        "custom": or_null(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    "note": or_null(TEXTS),
-                    "fleet": or_null(st.sampled_from([-1, 0, 0.1, 1, 1.5])),
-                    "since": or_null(DATES.map(str)),
-                    "vip": or_null(st.booleans()),
-                    "grade": or_null(st.sampled_from(OPTIONS)),
-                    "marks": or_null(st.lists(st.sampled_from(OPTIONS), max_size=2)),
-                    "parent": or_null(IDS.map(str)),
-                },
-            )
+        "custom": st.fixed_dictionaries(
+            {},
+            optional={
+                "note": TEXTS.filter(bool),
+                "fleet": st.sampled_from(["-1.5", "0", "0.1", "1", "12345678901234.5"]),
+                "since": DATES.map(str),
+                "vip": st.booleans(),
+                "grade": st.sampled_from(OPTIONS),
+                "marks": st.lists(st.sampled_from(OPTIONS), min_size=1, max_size=2, unique=True),
+                "parent": IDS.map(str),
+            },
         ),
     }
 )

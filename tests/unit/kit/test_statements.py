@@ -60,3 +60,12 @@ def test_what_must_touch_a_row_is_checked_and_nothing_else() -> None:
     joined = join_statements((piece, piece), (False, True), False)
     assert "FROM s0" not in joined
     assert "crm_require((SELECT count(*) FROM s1), 1)" in joined
+
+
+def test_a_statement_that_is_planned_by_values_has_a_new_text_after_every_fifth_use() -> None:
+    query = compile_statement(select(things).where(things.c.name == bindparam("name")))
+    used = [query.planned_by_values() for _ in range(12)]
+    texts = [each.sql for each in used]
+    assert [texts.index(text) for text in texts] == [0] * 5 + [5] * 5 + [10] * 2
+    assert all(text.startswith(query.sql) for text in texts)
+    assert used[7].arguments({"name": "a"}) == ["a"]

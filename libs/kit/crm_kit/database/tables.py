@@ -12,8 +12,10 @@ from uuid import UUID
 from sqlalchemy import (
     Column,
     Connection,
+    Constraint,
     DateTime,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -33,7 +35,7 @@ NAMING = {"ix": "%(table_name)s_%(column_0_N_name)s_index"}
 class Violation:
     """What a caller is told when a constraint refuses a row."""
 
-    code: str  # "exists" or "reference"
+    code: str  # "exists", "reference", or "conflict": trying again tells what is wrong
     reason: str
     field: str
     detail: str
@@ -94,11 +96,10 @@ def protect(connection: Connection, table: str, *, plumbing: bool = False) -> No
 
 
 def violations_of(*parts: MetaData) -> dict[str, Violation]:
-    """Constraint name -> what a caller is told, for all tables."""
-    return {
-        str(constraint.name): constraint.info["violation"]
-        for metadata in parts
-        for table in metadata.tables.values()
-        for constraint in table.constraints
-        if "violation" in constraint.info
-    }
+    """Constraint name -> what a caller is told, for all tables. Unique indexes are constraints, too."""
+    tables = [table for metadata in parts for table in metadata.tables.values()]
+    constraints: list[Constraint | Index] = []
+    for table in tables:
+        constraints += [*table.constraints]
+        constraints += [*table.indexes]
+    return {str(each.name): each.info["violation"] for each in constraints if "violation" in each.info}

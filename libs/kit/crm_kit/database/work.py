@@ -82,6 +82,8 @@ class UnitOfWork:
         self.wakes_relay = False
         # The record that was written last, and the message that shows it: the answer is mostly the same.
         self.told: tuple[object, Message] | None = None
+        # What this unit goes by from its first look on, so that all of it is decided by the same.
+        self.known: dict[Any, Any] = {}
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.
@@ -372,6 +374,8 @@ def refused(violation: Violation) -> CrmError:
     """The error that a caller gets for a refused constraint."""
     if violation.code == "exists":
         return AlreadyExists(f"{violation.field}: {violation.detail}", reason=violation.reason)
+    if violation.code == "conflict":
+        return Conflict(f"{violation.field}: {violation.detail}; try again")
     return invalid_field(violation.field, "reference", violation.detail, reason=violation.reason)
 
 

@@ -12,6 +12,7 @@ from crm_kit.filtering.folding import fold
 from crm_kit.filtering.tree import (
     DATE_TEXT,
     LISTS,
+    NUMBER_TEXT,
     UUID_TEXT,
     And,
     Comparison,
@@ -43,13 +44,14 @@ _FROM_TEXT: dict[FieldType, Callable[[str], object]] = {
     FieldType.DATE: date.fromisoformat,
     FieldType.INSTANT: datetime.fromisoformat,
     FieldType.UUID: UUID,
+    FieldType.NUMBER: Decimal,
 }
 
-_PATTERNS = {FieldType.DATE: DATE_TEXT, FieldType.UUID: UUID_TEXT}
+_PATTERNS = {FieldType.DATE: DATE_TEXT, FieldType.UUID: UUID_TEXT, FieldType.NUMBER: NUMBER_TEXT}
 _NUMBERS = (int, float, Decimal)
 _KINDS: dict[FieldType, tuple[type, ...]] = {
     FieldType.TEXT: (str,),
-    FieldType.NUMBER: _NUMBERS,
+    FieldType.NUMBER: (*_NUMBERS, str),
     FieldType.INTEGER: _NUMBERS,
     FieldType.MONEY: (Decimal, Money),
     FieldType.DATE: (date, str),
@@ -67,8 +69,8 @@ def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext 
     """Whether the filter takes the record, exactly as its SQL would take the row.
 
     `record` has the values under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or
-    object under `a`, where it may be missing or of another type and then is null. Dates, instants and ids may
-    also be given as their ISO text. KeyError when the record lacks a field of the filter; ValueError when it has
+    object under `a`, where it may be missing or of another type and then is null. Dates, instants, ids and numbers
+    may also be given as text. KeyError when the record lacks a field of the filter; ValueError when it has
     words such as `me` or `today` and there is no `context` to say what they stand for.
     """
     match tree:

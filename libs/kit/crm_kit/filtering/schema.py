@@ -1,29 +1,16 @@
 """Which fields a list, segment or rule may filter by, with their types and their SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    Boolean,
-    Column,
-    ColumnElement,
-    Date,
-    Numeric,
-    Text,
-    Uuid,
-    and_,
-    case,
-    cast,
-    func,
-    select,
-    type_coerce,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, ColumnElement
 
-from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType, Party
+from crm_kit.filtering.tree import Field, FieldType, Party
+
+# How what tenants add to a resource is named in filters and orders.
+CUSTOM = "custom."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +20,7 @@ class FilterField:
     `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
     `word` is what may stand for an id of a user or team; `user_field` and `team_field` know it.
     A TEXT that is `folded` is compared in lower case on both sides; an index on `lower(column)` serves it.
+    `within` says that there is a row with the value, of which a condition is true, where values are rows of their own.
     """
 
     type: FieldType
@@ -40,6 +28,7 @@ class FilterField:
     values: Mapping[str, str] = field(default_factory=dict)
     folded: bool = False
     word: Party | None = None
+    within: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
 
     @property
     def nullable(self) -> bool:
@@ -52,9 +41,16 @@ class FilterField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterSchema:
-    """Fields by path. Make one per list, once."""
+    """Fields by path. Make one per list, once. `beyond` tells the SQL of fields that tenants add, by path and type."""
 
     fields: Mapping[str, FilterField]
+    beyond: Callable[[str, FieldType], FilterField] | None = None
+
+    def sql_of(self, field: Field) -> FilterField:
+        """What the field is in SQL."""
+        if self.beyond is not None and field.path.startswith(CUSTOM):
+            return self.beyond(field.path, field.type)
+        return self.fields[field.path]
 
 
 def enum_field(
@@ -94,54 +90,3 @@ def money_fields(
         f"{name}.amount": FilterField(FieldType.NUMBER, amount),
         f"{name}.currency_code": FilterField(FieldType.TEXT, currency_code),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class CustomField:
-    """What a tenant defined: its type and, for a selection, its options."""
-
-    type: FieldType
-    options: tuple[str, ...] = ()
-
-
-def custom_fields(
-    column: ColumnElement[Any], definitions: Mapping[str, CustomField], *, prefix: str = "custom"
-) -> dict[str, FilterField]:
-    """Fields `custom.<key>` that read a JSONB object column. Keys are bind parameters, never text of the SQL.
-
-    Dates and ids are JSON strings, numbers are numbers, selections of several are arrays of strings.
-    """
-    found: dict[str, FilterField] = {}
-    for key, definition in definitions.items():
-        expression = _custom_expression(column, key, definition.type)
-        if definition.options:
-            found[f"{prefix}.{key}"] = enum_field(expression, definition.options, type=definition.type)
-        else:
-            found[f"{prefix}.{key}"] = FilterField(definition.type, expression)
-    return found
-
-
-def _custom_expression(column: ColumnElement[Any], key: str, type: FieldType) -> ColumnElement[Any]:
-    """The value, or null where what is stored is not of the type: a key may once have meant something else."""
-    value = type_coerce(column, JSONB)[key]
-    text = value.astext
-    kind = func.jsonb_typeof(value)
-    match type:
-        case FieldType.TEXT | FieldType.ENUM:
-            return case((kind == "string", text))
-        case FieldType.NUMBER:
-            return case((kind == "number", cast(text, Numeric)))
-        case FieldType.BOOL:
-            return case((kind == "boolean", cast(text, Boolean)))
-        case FieldType.DATE:
-            return case((_is_text_of(text, DATE_TEXT, "date"), cast(text, Date)))
-        case FieldType.UUID:
-            return case((_is_text_of(text, UUID_TEXT, "uuid"), cast(text, Uuid)))
-        case FieldType.TEXT_LIST:
-            elements = func.jsonb_array_elements_text(value).column_valued("element")
-            return case((kind == "array", func.array(select(elements).scalar_subquery(), type_=ARRAY(Text))))
-    raise ValueError(f"a custom field cannot be of type {type}")
-
-
-def _is_text_of(text: ColumnElement[Any], pattern: str, type: str) -> ColumnElement[bool]:
-    return and_(text.regexp_match(f"^{pattern}$"), func.pg_input_is_valid(text, type))

@@ -32,8 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from crm_kit.custom_fields.tokens import end_of, first_of, token_of
 from crm_kit.filtering.folding import fold
-from crm_kit.filtering.schema import FilterSchema
+from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.tree import (
     LISTS,
     And,
@@ -48,6 +49,7 @@ from crm_kit.filtering.tree import (
     Operator,
     Or,
     Present,
+    Term,
 )
 from crm_kit.filtering.words import FilterContext, value_of, values_of
 
@@ -103,7 +105,8 @@ def _values(tree: Filter, context: FilterContext) -> Iterator[object]:
         case OneOf(field, values):
             yield [_compared(field, value) for value in values_of(field, values, context)]
         case Has(field, value):
-            yield [value_of(field, value, context)] if field.type in LISTS else f"%{_escape_pattern(str(value))}%"
+            found = value_of(field, value, context)
+            yield [_compared(field, found)] if field.type in LISTS else _pattern(field, str(found))
         case Not(term):
             yield from _values(term, context)
         case And(terms) | Or(terms):
@@ -112,7 +115,20 @@ def _values(tree: Filter, context: FilterContext) -> Iterator[object]:
 
 
 def _compared(field: Field, value: object) -> object:
+    if field.path.startswith(CUSTOM):
+        return token_of(custom_key(field), value)
     return fold(str(value)) if field.folded else value
+
+
+def custom_key(field: Field) -> str:
+    """The key of a custom field."""
+    return field.path.removeprefix(CUSTOM)
+
+
+def _pattern(field: Field, text: str) -> str:
+    """What LIKE finds a text by within a value, or within the token of a custom field."""
+    beginning = _escape_pattern(first_of(custom_key(field))) if field.path.startswith(CUSTOM) else ""
+    return f"{beginning}%{_escape_pattern(text)}%"
 
 
 def _escape_pattern(text: str) -> str:
@@ -136,6 +152,9 @@ class _Compiler:
                 parts = [self.compile(term, taken) for term in terms]
                 # De Morgan: not all is any not.
                 return and_(true(), *parts) if isinstance(tree, And) is taken else or_(false(), *parts)
+        if self.schema.sql_of(tree.field).within is not None:
+            return self._elsewhere(tree, taken)
+        match tree:
             case IsNull(field):
                 expression = self._expression(field)
                 return expression.is_(None) if taken else expression.is_not(None)
@@ -150,6 +169,34 @@ class _Compiler:
         if taken:
             return clause
         return clause.is_not(true()) if self._nullable(field) else not_(clause)
+
+    def _elsewhere(self, term: Term, taken: bool) -> ColumnElement[bool]:
+        """Of a value that is a row of its own: there is one whose token fits, or there is none."""
+        declared = self.schema.sql_of(term.field)
+        token: Any = declared.expression
+        key = custom_key(term.field)
+        fits: ColumnElement[bool] = and_(token >= first_of(key), token < end_of(key))
+        match term:
+            case IsNull():
+                taken = not taken
+            case Comparison(_, Operator.EQUAL, _):
+                fits = token == self._bind(Text())
+            case Comparison(_, Operator.NOT_EQUAL, _):
+                fits, taken = token == self._bind(Text()), not taken
+            case Comparison(_, Operator.LESS | Operator.AT_MOST as op, _):
+                fits = and_(token >= first_of(key), _OPERATORS[op](token, self._bind(Text())))
+            case Comparison(_, op, _):
+                fits = and_(_OPERATORS[op](token, self._bind(Text())), token < end_of(key))
+            case OneOf():
+                fits = token == any_(self._bind(ARRAY(Text())))
+            case Has(field, _):
+                is_list = field.type in LISTS
+                fits = (
+                    token == any_(self._bind(ARRAY(Text()))) if is_list else and_(fits, token.ilike(self._bind(Text())))
+                )
+        assert declared.within is not None
+        found = declared.within(fits)
+        return found if taken else not_(found)
 
     def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:
         expression, value = self._compared(field), self._bind(_BIND_TYPES[field.type])
@@ -174,14 +221,14 @@ class _Compiler:
         return expression != "" if field.type is FieldType.TEXT else expression.is_not(None)
 
     def _nullable(self, field: Field) -> bool:
-        return self.schema.fields[field.path].nullable
+        return self.schema.sql_of(field).nullable
 
     def _compared(self, field: Field) -> ColumnElement[Any]:
         expression = self._expression(field)
         return func.lower(expression) if field.folded else expression
 
     def _expression(self, field: Field) -> ColumnElement[Any]:
-        expression = self.schema.fields[field.path].expression
+        expression = self.schema.sql_of(field).expression
         if expression is None:
             raise ValueError(f"{field.path} has no SQL")
         return expression

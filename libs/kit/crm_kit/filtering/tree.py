@@ -7,8 +7,9 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from uuid import UUID
 
-# How dates and ids are written, in filters and in custom fields.
+# How dates, numbers and ids are written, in filters and in custom fields.
 DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+NUMBER_TEXT = r"-?[0-9]{1,30}(\.[0-9]{1,20})?"
 UUID_TEXT = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from lark import Token
 
 from crm_kit.filtering.schema import FilterField
-from crm_kit.filtering.tree import DATE_TEXT, UUID_TEXT, FieldType, Value
+from crm_kit.filtering.tree import DATE_TEXT, NUMBER_TEXT, UUID_TEXT, FieldType, Value
 from crm_kit.filtering.words import Period, read_word
 
 
@@ -18,7 +18,7 @@ class Unreadable(ValueError):
 
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,20})?")
+_NUMBER = re.compile(NUMBER_TEXT)
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DATE = re.compile(DATE_TEXT)
 # RFC 3339 with at most microseconds, which is what the database keeps.

@@ -13,6 +13,7 @@
 | frozen dataclass | message with the same fields | jsonb | object |
 | tuple[X, ...] | repeated X | array, or jsonb | array |
 | Mapping[str, str] | map<string, string> | jsonb | object |
+| CustomValues | map<string, google.protobuf.Value> | jsonb | object |
 | X or None | unset: empty text, 0 of an enum, no message | null | null |
 """
 
@@ -31,7 +32,17 @@ from google.protobuf.message_factory import GetMessageClass
 
 from crm_kit.errors import InvalidArgument
 from crm_kit.resource.contract import own_fields
-from crm_kit.resource.values import PLAIN, Codec, Convert, DeclarationError, Field, enum_codec, expect
+from crm_kit.resource.values import (
+    PLAIN,
+    VALUE_MAP,
+    Codec,
+    Convert,
+    DeclarationError,
+    Field,
+    enum_codec,
+    expect,
+    is_value_map,
+)
 from crm_kit.resource.violations import below
 
 Built = TypeVar("Built", bound=Message)
@@ -68,7 +79,7 @@ def codec_of(kind: Any, field: Field | None, where: str) -> Codec:
     if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
         return enum_codec(kind, field, where)
     if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), Mapping):
-        return Codec(dict, dict)
+        return VALUE_MAP if field is not None and is_value_map(field) else Codec(dict, dict)
     # Before the other dataclasses: Money is one too.
     if kind in PLAIN:
         name, is_right, codec = PLAIN[kind]
@@ -87,6 +98,13 @@ def value_in(message: Message, name: str, kind: type[Value]) -> Value:
         return cast("Value", codec.from_message(getattr(message, name)))
     except InvalidArgument as error:
         raise below(error, name) from None
+
+
+def values_in(message: Message, name: str, kind: type[Value]) -> tuple[Value, ...]:
+    """The several values in a request."""
+    codec = codec_of(kind, message.DESCRIPTOR.fields_by_name[name], name)
+    assert codec.from_message is not None
+    return tuple(cast("Value", codec.from_message(each)) for each in getattr(message, name))
 
 
 # --- messages

@@ -1,6 +1,6 @@
 """Who changed which field of what from what to what. Written with the change itself, in the same statement."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -38,9 +38,32 @@ def record(
             "change_time": after.update_time,
             "actor_id": work.actor.user_id,
             "action": action,
-            "fields": [{"field": name, "old": getattr(before, name), "new": getattr(after, name)} for name in changed],
+            "fields": [
+                {"field": name, "old": value_at(before, name), "new": value_at(after, name)} for name in changed
+            ],
         },
     )
+
+
+def value_at(entity: Any, path: str) -> Any:
+    """A field's value, or that of one of its keys: of `custom.contract_no` the contract number."""
+    name, _, key = path.partition(".")
+    value = getattr(entity, name)
+    return value.get(key) if key else value
+
+
+def undone(entity: Any, later: Collection[Record], read: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """The values of the fields that the changes, the newest first, changed, as they were before all of them."""
+    values: dict[str, Any] = {}
+    for each in (field for change in later for field in change["fields"]):
+        name, _, key = each["field"].partition(".")
+        if key:
+            now = values.get(name, getattr(entity, name))
+            others = {other: value for other, value in now.items() if other != key}
+            values[name] = others if each["old"] is None else {**others, key: each["old"]}
+        else:
+            values[name] = read(name, each["old"])
+    return values
 
 
 def _of_record() -> Select[Any]:
@@ -96,8 +119,9 @@ def change_to_pb(row: Record, contract: Mapping[str, FieldContract]) -> change_p
     change = change_pb2.Change(etag=etag_of(row["version"]), actor_id=str(row["actor_id"]), action=row["action"])
     change.change_time.FromDatetime(row["change_time"])
     for field in row["fields"]:
-        if field["field"] in contract:
-            descriptor = contract[field["field"]].descriptor
+        name = field["field"].partition(".")[0]
+        if name in contract:
+            descriptor = contract[name].descriptor
             change.fields.add(
                 field=field["field"],
                 old_value=ParseDict(shown_of(field["old"], descriptor), Value()),

@@ -13,11 +13,13 @@ from sqlalchemy import ColumnElement, Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from crm_kit.custom_fields.listing import CustomLists, fields_beyond
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
 from crm_kit.etags import check_etag, etag_of
+from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
@@ -36,7 +38,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     """A resource that can be read."""
 
     def _compile_lists(self) -> None:
-        self.filter_schema = filter_schema(self)
+        beyond = fields_beyond(self.table, self.collection) if self.has_custom else None
+        self.filter_schema = FilterSchema(filter_schema(self).fields, beyond)
         self.listing = self.list_of(self.collection)
 
     def rows(self, scope: Scope) -> Select[Any]:
@@ -51,9 +54,9 @@ class ReadableResource(ResourceShape[Entity, Shown]):
             unasked = {field: values for field, values in self.hidden.items() if field not in filtered_by}
             return found.where(*(self.table.c[field].not_in(sorted(values)) for field, values in unasked.items()))
 
-        return Listing(
-            name=name, rows=rows, fields=self.filter_schema, orders=orders(self), default_order=self.default_order
-        )
+        own = orders(self)
+        custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
+        return Listing(name, rows, self.filter_schema, own, self.default_order, custom)
 
     # --- entities
 

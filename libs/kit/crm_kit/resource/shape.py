@@ -30,13 +30,15 @@ from crm_kit.resource.codecs import (
     writer_of,
 )
 from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
-from crm_kit.resource.values import Convert, DeclarationError
+from crm_kit.resource.values import Convert, DeclarationError, is_value_map
 
 Entity = TypeVar("Entity")
 Shown = TypeVar("Shown", bound=Message)
 Visible = Callable[[Scope], ColumnElement[bool]]
 
 CURRENCY = "currency_code"
+# Where a resource has the values of custom fields: in the contract, as a field and as a column.
+CUSTOM = "custom"
 EVERY_ENTITY_HAS = ("id", "version", "create_time", "update_time")
 
 
@@ -81,6 +83,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.permission = read_permission(message)
         self.verbs = {verb.rpc: verb for verb in verbs_of(message)}
         self.contract = field_contracts(message)
+        self.has_custom = CUSTOM in self.contract and is_value_map(self.contract[CUSTOM].descriptor)
         self.own_hints = hints_of(entity)
         self.hints = property_hints(entity) | self.own_hints
         # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
@@ -178,9 +181,15 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in fields, name, f"it is unversioned; make it a field of {entity}")
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
+        self._check_updated()
+        check_tries(self.noun, self.verbs, self.tries)
+
+    def _check_updated(self) -> None:
+        """The event of updates carries the record; a resource with custom fields has one, since retyping updates."""
         if self.updated is not None:
             self.place_in(self.updated)
-        check_tries(self.noun, self.verbs, self.tries)
+        elif self.has_custom:
+            self._require(False, CUSTOM, "records change when a custom field gets another type; give it `updated`")
 
     def _require(self, fits: bool, name: str, remedy: str) -> None:
         if not fits:

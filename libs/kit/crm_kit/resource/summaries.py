@@ -12,7 +12,6 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
-from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped, fields_of
 from crm_kit.identity.access import Scope
@@ -53,7 +52,7 @@ async def summarize(
     """At most 1,000 groups. InvalidArgument for a field that cannot be grouped by or added up."""
     _check(resource, "group_by", group_by, [name for name, each in resource.contract.items() if each.group])
     _check(resource, "sum", sum, [name for name, each in resource.contract.items() if each.sum])
-    tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
+    tree, _ = await resource.listing.read(reader, filter)
     query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
     rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)

@@ -14,7 +14,7 @@ from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.masks import changes_of
 from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
-from crm_kit.resource.shape import ResourceShape
+from crm_kit.resource.shape import CUSTOM, ResourceShape
 from crm_kit.resource.violations import below, joined
 from crm_kit.rpc.validation import check_fields
 
@@ -41,7 +41,11 @@ def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[st
         source = _with(shape, asked)
         # What was sent has been checked, but not what becomes of it together with what was there.
         check_fields(source, asked, place=shape.place)
-    return _read(shape, source, changeable, cleared=True)
+    values = _read(shape, source, changeable, cleared=True)
+    if CUSTOM in values and not update.update_mask.paths:
+        # What is sent without a mask changes what it has, and of custom fields those that it has.
+        values[CUSTOM] = before.custom | values[CUSTOM]
+    return values
 
 
 def _read(

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.type.v1 import money_pb2
+from google.protobuf import struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from crm_kit.durations import duration_from_text
@@ -23,6 +24,7 @@ Field = Any
 TIMESTAMP = "google.protobuf.Timestamp"
 DURATION = "google.protobuf.Duration"
 MONEY = "crm.type.v1.Money"
+VALUE = "google.protobuf.Value"
 
 
 class DeclarationError(TypeError):
@@ -92,6 +94,52 @@ def _money_from_message(message: money_pb2.Money) -> Money:
 def _money_from_json(stored: Mapping[str, str]) -> Money:
     return Money(Decimal(stored["amount"]), stored["currency_code"])
 
+
+def to_value(value: object) -> struct_pb2.Value:
+    """A plain JSON value as a message."""
+    match value:
+        case None:
+            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        case bool():
+            return struct_pb2.Value(bool_value=value)
+        case str():
+            return struct_pb2.Value(string_value=value)
+        case list():
+            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=map(to_value, value)))
+    raise TypeError(f"a {type(value).__name__} is no value of a custom field")
+
+
+def from_value(message: struct_pb2.Value) -> object:
+    """A plain JSON value from its message: text, truth, a float, a list, an object, or None."""
+    kind = message.WhichOneof("kind")
+    match kind:
+        case None | "null_value":
+            return None
+        case "list_value":
+            return [from_value(each) for each in message.list_value.values]
+        case "struct_value":
+            return {key: from_value(each) for key, each in message.struct_value.fields.items()}
+    return getattr(message, kind)
+
+
+def _values_to_message(values: Mapping[str, object]) -> Mapping[str, struct_pb2.Value]:
+    return {key: to_value(value) for key, value in values.items()}
+
+
+def _values_from_message(messages: Mapping[str, struct_pb2.Value]) -> dict[str, object]:
+    return {key: from_value(message) for key, message in messages.items()}
+
+
+def is_value_map(field: Field) -> bool:
+    """Whether a field is a map of values of any kind, as custom fields are."""
+    entry = field.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return False
+    kind = entry.fields_by_name["value"].message_type
+    return kind is not None and kind.full_name == VALUE
+
+
+VALUE_MAP = Codec(_values_to_message, _values_from_message)
 
 # --- enums
 

@@ -10,6 +10,9 @@ from uuid import UUID
 from crm.type.v1 import change_pb2
 from google.protobuf.message import Message
 
+from crm_kit.custom_fields.checking import values_to_create, values_to_update
+from crm_kit.custom_fields.values import CustomValues
+from crm_kit.custom_fields.writing import put_values
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.events.outbox import emit
@@ -19,10 +22,16 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import NAME, snake
 from crm_kit.resource.reading import ReadableResource, Response
-from crm_kit.resource.shape import Entity, Shown
+from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
 # Fields whose change is no news: they change with every change.
 BOOKKEEPING = ("version", "update_time")
+
+
+def custom_of(entity: Any) -> CustomValues:
+    """The values of a record's custom fields."""
+    values: CustomValues = entity.custom
+    return values
 
 
 class Resource(ReadableResource[Entity, Shown]):
@@ -44,22 +53,40 @@ class Resource(ReadableResource[Entity, Shown]):
     """
 
     def values_of(self, message: Shown) -> dict[str, Any]:
-        """What a create gives: values of the entity's fields."""
+        """What a create gives: values of the entity's fields. Custom fields are checked by `to_create`."""
         return updates.values_of(self, message)
 
-    async def to_update(self, reader: Reader, update: Any) -> tuple[Entity, dict[str, Any]]:
+    async def to_create(self, work: UnitOfWork, message: Shown) -> dict[str, Any]:
+        """What a create gives, its custom fields checked by the tenant's definitions.
+
+        InvalidArgument, AlreadyExists: a value that does not fit, is missing, or is another record's.
+        """
+        values = updates.values_of(self, message)
+        sent = values.get(CUSTOM, {})
+        values[CUSTOM] = await values_to_create(work, self.collection, sent, path=f"{self.place}.{CUSTOM}")
+        return values
+
+    async def to_update(self, work: UnitOfWork, update: Any) -> tuple[Entity, dict[str, Any]]:
         """The record that an Update request means, and the values of the fields that it changes.
 
         NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says.
         """
         sent = getattr(update, self.place)
-        before = await self.get(reader, UUID(sent.id), etag=sent.etag)
-        return before, updates.changes(self, before, update)
+        before = await self.get(work, UUID(sent.id), etag=sent.etag)
+        values = updates.changes(self, before, update)
+        if self.has_custom and CUSTOM in values:
+            old, path = custom_of(before), f"{self.place}.{CUSTOM}"
+            asked = {key: values[CUSTOM].get(key) for key in {**old, **values[CUSTOM]}}
+            id = cast("Any", before).id
+            values[CUSTOM] = await values_to_update(work, self.collection, asked, old, path=path, id=id)
+        return before, values
 
     def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
         """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
         work.insert(self.table, self.row_of(entity))
         self._call(work, entity)
+        if self.has_custom:
+            put_values(work, self.collection, cast("Any", entity).id, {}, custom_of(entity))
         history.record(work, self.noun, entity, action="CREATED")
         self._announce(work, entity, self.created, told)
         return entity
@@ -79,19 +106,27 @@ class Resource(ReadableResource[Entity, Shown]):
         after = cast(
             "Entity", dataclasses.replace(cast("Any", after), version=old.version + 1, update_time=update_time)
         )
+        if self.has_custom:
+            # Before the row: whoever changes custom fields locks them first, too, and then the records.
+            put_values(work, self.collection, old.id, custom_of(before), custom_of(after))
         work.save(self.table, self.row_of(after), version=old.version)
         self._call(work, after)
         history.record(work, self.noun, after, action=self._action_of(event), before=before, changed=changed)
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
-            told["changed_fields"] = tuple(name for name in changed if name in self.contract)
+            told["changed_fields"] = tuple(name for name in changed if name.partition(".")[0] in self.contract)
         self._announce(work, after, event, told)
         return after
 
     def changed_fields(self, before: Entity, after: Entity) -> list[str]:
-        """The stored fields in which two states of a record differ."""
-        return [
+        """The stored fields in which two states of a record differ, custom fields one by one: `custom.contract_no`."""
+        changed = [
             name for name in self.versioned if name not in BOOKKEEPING and getattr(before, name) != getattr(after, name)
         ]
+        if not self.has_custom or CUSTOM not in changed:
+            return changed
+        old, new = custom_of(before), custom_of(after)
+        keys = [f"{CUSTOM}.{key}" for key in sorted({**old, **new}) if old.get(key) != new.get(key)]
+        return [name for each in changed for name in (keys if each == CUSTOM else [each])]
 
     def _call(self, work: UnitOfWork, entity: Any) -> None:
         if NAME in self.table.c:
@@ -154,9 +189,7 @@ class Resource(ReadableResource[Entity, Shown]):
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
         values = {name: self.default_of(name) for name in self.without_history if name in self.own_hints}
-        # Of each field what it was before the first of its later changes.
-        old = {each["field"]: each["old"] for change in later for each in change["fields"]}
-        values |= {name: self.from_json(name, stored) for name, stored in old.items()}
+        values |= history.undone(now, later, self.from_json)
         if later:
             values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
         then = dataclasses.replace(now, **values)

@@ -5,12 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.clock import TenantClock
+from crm_kit.custom_fields.commands import create_custom_field
+from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
+from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoUser
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
@@ -20,6 +23,7 @@ from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.commands import add_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
+from crm_customer.records.accounts.resource import ACCOUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Seeded:
     tenant: bool
     teams: int
     users: int
+    custom_fields: int
 
 
 async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
@@ -38,16 +43,16 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password) for user in USERS}
 
-    async def attempt() -> tuple[int, int]:
+    async def attempt() -> tuple[int, int, int]:
         now = await TenantClock(database).now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
             await take_turn(work)
             made, ids = await add_teams(work)
-            return made, await add_users(work, ids, hashes)
+            return made, await add_users(work, ids, hashes), await add_custom_fields(work)
 
-    new_teams, new_users = await retried(attempt)
-    return Seeded(tenant_id, is_new, new_teams, new_users)
+    new_teams, new_users, new_fields = await retried(attempt)
+    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[int, dict[str, UUID]]:
@@ -74,6 +79,15 @@ async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[st
             "role_ids": (roles[user.role].id,),
         }
         add_user(work, values, password_hash=hashes[user.login])
+    return len(missing)
+
+
+async def add_custom_fields(work: UnitOfWork) -> int:
+    """How many were missing."""
+    present = (await definitions_of(work, ACCOUNTS.collection, fresh=True)).fields
+    missing = [field for field in ACCOUNT_FIELDS if field["key"] not in present]
+    for field in missing:
+        await create_custom_field(work, ACCOUNTS.collection, dict(field))
     return len(missing)
 
 

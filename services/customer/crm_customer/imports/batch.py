@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.checking import values_to_create, values_to_update
+from crm_kit.custom_fields.definitions import definitions_of
+from crm_kit.custom_fields.texts import value_from_text
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
+from crm_kit.errors import CrmError, NotFound, invalid_field
 
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, known_accounts
@@ -119,6 +123,7 @@ class Batch:
                 "account.display_name", "required", "the customer's name is missing", reason="NAME_MISSING"
             )
         values = new_account(row) | await self._references(row)
+        values["custom"] = await self._custom(row)
         owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
         account = accounts.drafted(values | owner, now=self.work.now)
         if row.contact_name:
@@ -137,6 +142,8 @@ class Batch:
             await self._look_up_contacts([before.id], {row.contact_name})
         self.touched.add(before.id)
         values = changed_account(before, row) | await self._references(row)
+        if row.custom:
+            values["custom"] = await self._custom(row, before)
         names = self._contact_names(before.id)
         after = await accounts.update_account(self.work, before, values, contact_names=names)
         if row.status:
@@ -145,6 +152,17 @@ class Batch:
         if row.contact_name:
             changed |= await self._contact(row, after)
         return Outcome.UPDATED if changed else Outcome.SKIPPED
+
+    async def _custom(self, row: AccountRow, before: Account | None = None) -> CustomValues:
+        """The values of the account's custom fields once the row's are written over those it has."""
+        known = await definitions_of(self.work, ACCOUNTS.collection)
+        sent: dict[str, object] = {
+            key: value_from_text(known.fields[key], text) if key in known.fields else text for key, text in row.custom
+        }
+        place = f"{ACCOUNTS.place}.custom"
+        if before is None:
+            return await values_to_create(self.work, ACCOUNTS.collection, sent, path=place)
+        return await values_to_update(self.work, ACCOUNTS.collection, sent, before.custom, path=place, id=before.id)
 
     async def _references(self, row: AccountRow) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -189,13 +207,14 @@ class Batch:
 
 def answers_for_itself(error: CrmError) -> bool:
     """Whether the error is about the row alone, found before anything of it was sent."""
-    return error.code in {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"}
+    is_taken = error.reason == "CUSTOM_FIELD_VALUE_TAKEN"
+    return is_taken or error.code in {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"}
 
 
 def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str) -> Fault:
     """An error of a command in the words of the file."""
     path, detail = "", error.detail
-    if isinstance(error, InvalidArgument) and error.violations:
+    if error.violations:
         path, detail = error.violations[0].field, error.violations[0].detail
     elif detail.startswith("account."):
         path, _, detail = detail.partition(": ")

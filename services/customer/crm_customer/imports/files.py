@@ -2,11 +2,13 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
+from crm_kit.custom_fields.model import CustomField
+from crm_kit.custom_fields.texts import headings_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
 
@@ -41,11 +43,11 @@ class FileRow:
 class Source:
     """The rows of one file in their order, each given once. Its methods read and parse: call them in a thread."""
 
-    def __init__(self, unpacked: UnpackedSheet, job: Import) -> None:
+    def __init__(self, unpacked: UnpackedSheet, job: Import, custom_fields: Mapping[str, CustomField]) -> None:
         self._sheet = unpacked.spreadsheet()
         self.header = self._sheet.header
         known = fields_of(each for each in job.mapping if each.field)
-        self.mapping = known or checked(job, self.header)
+        self.mapping = known or checked(job, self.header, custom_fields)
         self._cells: tuple[str, ...] = ()
         rules = RowRules(external_source=job.external_source, name_required=job.mode is Mode.CREATE)
         sheet = Spreadsheet(self.header, self._watched())
@@ -89,12 +91,14 @@ class Source:
         return FileRow(row.row_number, row.cells, None, faults)
 
 
-def checked(job: Import, header: tuple[str, ...]) -> dict[str, str]:
+def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, CustomField]) -> dict[str, str]:
     """What each column is taken for; InvalidArgument when that is not enough for the import's mode."""
-    mapping = mapping_for(header, fields_of(job.columns), name_required=job.mode is not Mode.UPDATE)
-    custom = next((target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)), None)
-    if custom:
-        raise InvalidArgument(f"accounts have no field {custom!r}", reason="IMPORT_MAPPING_INCOMPLETE")
+    labels, is_needed = headings_of(custom_fields), job.mode is not Mode.UPDATE
+    mapping = mapping_for(header, fields_of(job.columns), custom_labels=labels, name_required=is_needed)
+    custom = [target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)]
+    unknown = next((each for each in custom if each.removeprefix(CUSTOM_PREFIX) not in labels.values()), None)
+    if unknown:
+        raise InvalidArgument(f"accounts have no field {unknown!r}", reason="IMPORT_MAPPING_INCOMPLETE")
     keys = (target for target in mapping.values() if target.startswith(Field.EXTERNAL_IDS))
     if job.mode is not Mode.CREATE and next(keys, None) is None:
         raise InvalidArgument(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from crm_kit.clock import TenantClock
+from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.connections import Database
 from crm_kit.database.statistics import analyze_grown
 from crm_kit.database.work import ReadSession, UnitOfWork, retried
@@ -35,6 +36,7 @@ from crm_customer.imports.queries import get_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.unpacked import unpack
+from crm_customer.records.accounts.resource import ACCOUNTS
 
 log = structlog.get_logger()
 BATCH = 250
@@ -134,7 +136,8 @@ class ImportWorker:
         with await fetch_upload(reader, upload) as file:
             unpacked = await asyncio.to_thread(unpack, file)
         with unpacked.file:
-            source = Source(unpacked, found)
+            custom = await definitions_of(reader, ACCOUNTS.collection, fresh=True)
+            source = Source(unpacked, found, custom.fields)
             run = Run(job.tenant_id, found, source, Lookups(found.external_source))
             if not found.mapping:
                 await self._begin(run, unpacked.row_count)

@@ -3,7 +3,10 @@
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm_kit.custom_fields.client import custom_fields_of
+from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import AlreadyExists
+from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_text
 
@@ -36,6 +39,10 @@ class CustomerClient:
                 raise
             return found
         return UUID(created.id)
+
+    async def account_custom_fields(self) -> dict[str, CustomField]:
+        """The custom fields that accounts have."""
+        return await custom_fields_of(self._peer, "accounts")
 
     async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
         """The id of the contact of this name at the account. With the same `key` it is created once."""
@@ -88,6 +95,7 @@ def account_to_pb(wanted: NewAccount) -> accounts_pb2.Account:
         phone_numbers=[wanted.phone_number] if wanted.phone_number else [],
         emails=[wanted.email] if wanted.email else [],
         external_ids=[accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(wanted.lead_id))],
+        custom={key: to_value(value) for key, value in wanted.custom.items()},
     )
 
 

@@ -1,7 +1,9 @@
 """What sales tells the customer service about an account or a contact that a sale brings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
+
+from crm_kit.custom_fields.values import CustomValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class NewAccount:
     email: str | None = None
     region_code: str | None = None
     source: str | None = None
+    custom: CustomValues = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ the same at every attempt, and the opportunity comes with the lead's last step i
 anywhere and be begun again, by whomever, and nothing is there twice.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +13,12 @@ from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
+from crm_kit.custom_fields.checking import values_to_create
+from crm_kit.custom_fields.definitions import definitions_of
+from crm_kit.custom_fields.model import CustomField
+from crm_kit.custom_fields.values import CustomValues, carried
 from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.money import Money
 from google.protobuf.message import Message
 
@@ -26,12 +30,13 @@ from crm_sales.leads.protection import with_protection
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.commands import open_opportunity
 from crm_sales.opportunities.model import check_amount
+from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
 # Asking again would be answered the same way.
-FINAL = (FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
+FINAL = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,13 @@ async def convert_lead(
     if not lead.is_converting:
         await LEADS.check_etag(work, id, etag, lead.version)
     pipeline = await pipeline_or_default(work, wanted.pipeline_id)
+    # What an opportunity would lack is said before anything is begun.
+    await opportunity_custom(work, lead)
+    own_fields = (await definitions_of(work, LEADS.collection)).fields
     await work.release()
     lead = await start(work, id)
     if lead.next_step is ConversionStep.ACCOUNT:
-        account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted))
+        account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted, own_fields))
         lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if lead.next_step is ConversionStep.CONTACT:
         contact_id = await asked(work, id, partial(contact_of, customer, lead))
@@ -69,7 +77,12 @@ async def convert_lead(
 
 
 async def account_of(
-    work: UnitOfWork, accounts: Accounts, customer: CustomerClient, lead: Lead, wanted: Wanted
+    work: UnitOfWork,
+    accounts: Accounts,
+    customer: CustomerClient,
+    lead: Lead,
+    wanted: Wanted,
+    own_fields: Mapping[str, CustomField],
 ) -> UUID:
     """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
     if wanted.account_id is not None:
@@ -86,8 +99,17 @@ async def account_of(
         email=None if is_organization else lead.email,
         region_code=lead.region_code,
         source=lead.source,
+        custom=carried(lead.custom, own_fields, await customer.account_custom_fields()) if lead.custom else {},
     )
     return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+
+
+async def opportunity_custom(work: UnitOfWork, lead: Lead) -> CustomValues:
+    """What the opportunity has of the lead's custom fields; what it has no field for stays on the lead."""
+    own = await definitions_of(work, LEADS.collection)
+    others = await definitions_of(work, OPPORTUNITIES.collection)
+    values = carried(lead.custom, own.fields, others.fields)
+    return await values_to_create(work, OPPORTUNITIES.collection, values, path="opportunity.custom")
 
 
 async def contact_of(customer: CustomerClient, lead: Lead) -> UUID:
@@ -147,6 +169,7 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) 
         owner_team_id=before.owner_team_id,
         lead_id=id,
         source=before.source,
+        custom=await opportunity_custom(work, before),
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
     return save(work, before, after, await get_pool(work), events.LeadConverted)

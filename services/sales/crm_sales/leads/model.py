@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition
 
 
@@ -78,6 +79,8 @@ class Lead:
     account_id: UUID | None = None
     contact_id: UUID | None = None
     opportunity_id: UUID | None = None
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
     # By the pool's rules of `rules_version`; None without a limit, in the pool, and while it is being converted.
     safe_until_time: datetime | None = field(default=None, compare=False)
     rules_version: int = field(default=0, compare=False)

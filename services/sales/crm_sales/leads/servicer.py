@@ -30,7 +30,7 @@ class LeadServicer:
         self._customer = customer
 
     async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
-        values = LEADS.values_of(request.lead)
+        values = await LEADS.to_create(work, request.lead)
         return LEADS.message(work, await commands.create_lead(work, values, to_pool=request.to_pool))
 
     async def GetLead(self, request: pb.GetLeadRequest, reader: Reader) -> pb.Lead:

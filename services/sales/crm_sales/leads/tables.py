@@ -2,6 +2,7 @@
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
@@ -38,6 +39,7 @@ leads = tenant_table(
     Column("opportunity_id", Uuid),
     Column("conversion_user_id", Uuid),
     Column("conversion_attempt_time", DateTime(timezone=True)),
+    Column("custom", JSONB, nullable=False),
     *versioned_columns(),
 )
 # Owned by somebody, and still open.

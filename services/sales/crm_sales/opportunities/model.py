@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
 from crm_kit.money import Money, check_minor_unit
 
@@ -64,6 +65,8 @@ class Opportunity:
     lead_id: UUID | None = None
     close_reason: str | None = None
     close_time: datetime | None = None
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
     # How often it was moved, won, lost and reopened.
     move_count: int = field(default=0, compare=False)
 

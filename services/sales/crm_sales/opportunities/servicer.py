@@ -22,7 +22,7 @@ class OpportunityServicer:
         self._accounts = accounts
 
     async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
-        values = OPPORTUNITIES.values_of(request.opportunity)
+        values = await OPPORTUNITIES.to_create(work, request.opportunity)
         return OPPORTUNITIES.message(work, await commands.create_opportunity(work, self._accounts, values))
 
     async def GetOpportunity(self, request: pb.GetOpportunityRequest, reader: Reader) -> pb.Opportunity:

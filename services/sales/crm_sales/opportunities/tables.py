@@ -31,6 +31,7 @@ opportunities = tenant_table(
     Column("lead_id", Uuid),
     Column("close_reason", Text),
     Column("close_time", DateTime(timezone=True)),
+    Column("custom", JSONB, nullable=False),
     *versioned_columns(),
     reference("stage_id", "pipeline_stages", name="opportunities_stage_fkey", field="opportunity.stage_id"),
     reference("lead_id", "leads", name="opportunities_lead_fkey", field="opportunity.lead_id"),

@@ -1,5 +1,6 @@
 """Every write on orders. Each function is one transaction's work."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,11 @@ async def create_order(work: UnitOfWork, accounts: Accounts, values: dict[str, A
     nothing_paid = Money.zero(values["currency_code"])
     order = Order(id=new_id(), paid_amount=nothing_paid, create_time=work.now, update_time=work.now, **values)
     return ORDERS.create(work, order.checked())
+
+
+def update_order(work: UnitOfWork, before: Order, values: dict[str, Any]) -> Order:
+    """Change an order's custom fields; nothing is written when nothing changes."""
+    return ORDERS.save(work, before, replace(before, **values), events.OrderUpdated)
 
 
 async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, opportunity_id: UUID | None) -> UUID:

@@ -1,11 +1,12 @@
 """Orders: exact totals, credit hold and release, and the money that came in for them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.money import Money, check_range, total
 
@@ -103,6 +104,8 @@ class Order:
     cancel_reason: str | None = None
     opportunity_id: UUID | None = None
     owner_team_id: UUID | None = None
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, line in enumerate(self.lines):

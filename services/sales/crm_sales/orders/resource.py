@@ -13,6 +13,7 @@ ORDERS = Resource(
     table=orders,
     message=pb.Order,
     created=events.OrderCreated,
+    updated=events.OrderUpdated,
     verbs={
         "PlaceOrder": lambda order, _: order.require_draft(),
         "ReleaseOrder": lambda order, _: order.require_on_hold(),

@@ -19,7 +19,7 @@ class OrderServicer:
         self._credit = credit
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, work: UnitOfWork) -> pb.Order:
-        values = ORDERS.values_of(request.order)
+        values = await ORDERS.to_create(work, request.order)
         return ORDERS.message(work, await commands.create_order(work, self._accounts, values))
 
     async def GetOrder(self, request: pb.GetOrderRequest, reader: Reader) -> pb.Order:
@@ -27,6 +27,10 @@ class OrderServicer:
 
     async def ListOrders(self, request: pb.ListOrdersRequest, reader: Reader) -> pb.ListOrdersResponse:
         return await ORDERS.list(reader, request, pb.ListOrdersResponse, self._tokens)
+
+    async def UpdateOrder(self, request: pb.UpdateOrderRequest, work: UnitOfWork) -> pb.Order:
+        before, values = await ORDERS.to_update(work, request)
+        return ORDERS.message(work, commands.update_order(work, before, values))
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: UnitOfWork) -> pb.Order:
         before = await ORDERS.target(work, request)

@@ -26,6 +26,7 @@ orders = tenant_table(
     Column("cancel_reason", Text),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
+    Column("custom", JSONB, nullable=False),
     *versioned_columns(),
     reference("opportunity_id", "opportunities", name="orders_opportunity_fkey", field="order.opportunity_id"),
 )

@@ -1,12 +1,13 @@
 """A case: what a customer asks of us, from NEW to an answer that reached them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, invalid_field
 
 from crm_service_desk.calendars.model import Calendar
@@ -116,6 +117,8 @@ class Case:
     service_level_id: UUID | None = None
     milestones: tuple[Milestone, ...] = ()
     tags: tuple[str, ...] = ()
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
     # By which version of the calendar the running clocks were counted.
     calendar_version: int = 0
     # What was promised when it was created; what was promised since stands in its log.

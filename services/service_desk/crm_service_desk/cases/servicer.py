@@ -27,7 +27,7 @@ class CaseServicer:
         self._reopen_window = reopen_window
 
     async def CreateCase(self, request: pb.CreateCaseRequest, work: UnitOfWork) -> pb.Case:
-        values = CASES.values_of(request.case)
+        values = await CASES.to_create(work, request.case)
         return CASES.message(work, await commands.create_case(work, self._accounts, values))
 
     async def GetCase(self, request: pb.GetCaseRequest, reader: Reader) -> pb.Case:

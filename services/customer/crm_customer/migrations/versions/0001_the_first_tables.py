@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("consents", postgresql.JSONB(), nullable=False),
         sa.Column("competitor_profile", postgresql.JSONB(), nullable=True),
         sa.Column("merged_into_id", sa.Uuid(), nullable=True),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("last_contact_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("value_tier", sa.Text(), nullable=True),
         sa.Column("value_tier_version", sa.Integer(), nullable=True),
@@ -135,6 +136,7 @@ def upgrade() -> None:
         sa.Column("consents", postgresql.JSONB(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -148,6 +150,56 @@ def upgrade() -> None:
     op.create_index("contacts_owner_index", "contacts", ["tenant_id", "owner_id", "create_time", "id"], unique=False)
     op.create_index("contacts_reports_to_index", "contacts", ["tenant_id", "reports_to_id"], unique=False)
     op.create_index("contacts_update_time_index", "contacts", ["tenant_id", "update_time", "id"], unique=False)
+    op.create_table(
+        "custom_field_versions",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "collection", name="custom_field_versions_pkey"),
+    )
+    op.create_table(
+        "custom_fields",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("label", postgresql.JSONB(), nullable=False),
+        sa.Column("options", postgresql.JSONB(), nullable=False),
+        sa.Column("required", sa.Boolean(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.Column("reference_collection", sa.Text(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="custom_fields_pkey"),
+        sa.UniqueConstraint("tenant_id", "collection", "key", name="custom_fields_key_key"),
+    )
+    op.create_index("custom_fields_position_index", "custom_fields", ["tenant_id", "position", "id"], unique=False)
+    op.create_table(
+        "custom_values",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "record_id", "token", name="custom_values_pkey"),
+    )
+    op.create_index(
+        "custom_values_token_index",
+        "custom_values",
+        ["tenant_id", "collection", "token", "record_id"],
+        unique=False,
+    )
+    op.create_index(
+        "custom_values_unique_index",
+        "custom_values",
+        ["tenant_id", "collection", "token"],
+        unique=True,
+        postgresql_where=sa.text('"unique"'),
+    )
     op.create_table(
         "dead_letters",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -611,6 +663,9 @@ def upgrade() -> None:
         "changes",
         "contacts",
         "roles",
+        "custom_field_versions",
+        "custom_fields",
+        "custom_values",
         "sign_in_failures",
         "signing_keys",
         "teams",
@@ -695,6 +750,12 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_table("idempotency_keys")
     op.drop_table("dead_letters")
+    op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
+    op.drop_index("custom_values_token_index", table_name="custom_values")
+    op.drop_table("custom_values")
+    op.drop_index("custom_fields_position_index", table_name="custom_fields")
+    op.drop_table("custom_fields")
+    op.drop_table("custom_field_versions")
     op.drop_index("contacts_update_time_index", table_name="contacts")
     op.drop_index("contacts_reports_to_index", table_name="contacts")
     op.drop_index("contacts_owner_index", table_name="contacts")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
@@ -132,6 +133,8 @@ class Account:
     consents: tuple[Consent, ...] = ()
     competitor_profile: CompetitorProfile | None = None
     merged_into_id: UUID | None = None
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
     # Filled from events, never by a caller.
     last_contact_time: datetime | None = field(default=None, compare=False)
     value_tier: ValueTier | None = field(default=None, compare=False)

@@ -18,7 +18,7 @@ class AccountServicer:
         self._tokens = tokens
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
-        values = ACCOUNTS.values_of(request.account)
+        values = await ACCOUNTS.to_create(work, request.account)
         return ACCOUNTS.message(work, await commands.create_account(work, values))
 
     async def GetAccount(self, request: pb.GetAccountRequest, reader: Reader) -> pb.Account:

@@ -36,6 +36,7 @@ accounts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("competitor_profile", JSONB),
     Column("merged_into_id", Uuid),
+    Column("custom", JSONB, nullable=False),
     # Projections: written by consumers, never with the rest of the row.
     Column("last_contact_time", DateTime(timezone=True)),
     Column("value_tier", Text),

@@ -2,11 +2,12 @@
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
 
 from crm_customer.records.accounts.model import Consent, dated, repeated
@@ -55,6 +56,8 @@ class Contact:
     consents: tuple[Consent, ...] = ()
     owner_id: UUID | None = None
     owner_team_id: UUID | None = None
+    # The tenant's own fields by key.
+    custom: CustomValues = field(default_factory=dict)
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:

@@ -17,7 +17,7 @@ class ContactServicer:
         self._tokens = tokens
 
     async def CreateContact(self, request: pb.CreateContactRequest, work: UnitOfWork) -> pb.Contact:
-        values = CONTACTS.values_of(request.contact)
+        values = await CONTACTS.to_create(work, request.contact)
         return CONTACTS.message(work, await commands.create_contact(work, values))
 
     async def GetContact(self, request: pb.GetContactRequest, reader: Reader) -> pb.Contact:

@@ -23,6 +23,7 @@ contacts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
+    Column("custom", JSONB, nullable=False),
     *versioned_columns(),
     reference("reports_to_id", "contacts", name="contacts_reports_to_fkey", field="contact.reports_to_id"),
 )

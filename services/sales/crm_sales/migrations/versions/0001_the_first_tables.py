@@ -78,6 +78,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "resource_type", "resource_id", "version", name="changes_pkey"),
     )
     op.create_table(
+        "custom_field_versions",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "collection", name="custom_field_versions_pkey"),
+    )
+    op.create_table(
+        "custom_fields",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("label", postgresql.JSONB(), nullable=False),
+        sa.Column("options", postgresql.JSONB(), nullable=False),
+        sa.Column("required", sa.Boolean(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.Column("reference_collection", sa.Text(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="custom_fields_pkey"),
+        sa.UniqueConstraint("tenant_id", "collection", "key", name="custom_fields_key_key"),
+    )
+    op.create_index("custom_fields_position_index", "custom_fields", ["tenant_id", "position", "id"], unique=False)
+    op.create_table(
+        "custom_values",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "record_id", "token", name="custom_values_pkey"),
+    )
+    op.create_index(
+        "custom_values_token_index",
+        "custom_values",
+        ["tenant_id", "collection", "token", "record_id"],
+        unique=False,
+    )
+    op.create_index(
+        "custom_values_unique_index",
+        "custom_values",
+        ["tenant_id", "collection", "token"],
+        unique=True,
+        postgresql_where=sa.text('"unique"'),
+    )
+    op.create_table(
         "dead_letters",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -152,6 +202,7 @@ def upgrade() -> None:
         sa.Column("opportunity_id", sa.Uuid(), nullable=True),
         sa.Column("conversion_user_id", sa.Uuid(), nullable=True),
         sa.Column("conversion_attempt_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -288,6 +339,7 @@ def upgrade() -> None:
         sa.Column("lead_id", sa.Uuid(), nullable=True),
         sa.Column("close_reason", sa.Text(), nullable=True),
         sa.Column("close_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -349,6 +401,7 @@ def upgrade() -> None:
         sa.Column("cancel_reason", sa.Text(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -423,6 +476,9 @@ def upgrade() -> None:
         "access_users",
         "accounts",
         "changes",
+        "custom_field_versions",
+        "custom_fields",
+        "custom_values",
         "lead_claims",
         "lead_holders",
         "leads",
@@ -502,6 +558,12 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_table("idempotency_keys")
     op.drop_table("dead_letters")
+    op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
+    op.drop_index("custom_values_token_index", table_name="custom_values")
+    op.drop_table("custom_values")
+    op.drop_index("custom_fields_position_index", table_name="custom_fields")
+    op.drop_table("custom_fields")
+    op.drop_table("custom_field_versions")
     op.drop_table("changes")
     op.drop_table("accounts")
     op.drop_index("access_users_login_index", table_name="access_users")

@@ -132,6 +132,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "resource_type", "resource_id", "version", name="changes_pkey"),
     )
     op.create_table(
+        "custom_field_versions",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "collection", name="custom_field_versions_pkey"),
+    )
+    op.create_table(
+        "custom_fields",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("label", postgresql.JSONB(), nullable=False),
+        sa.Column("options", postgresql.JSONB(), nullable=False),
+        sa.Column("required", sa.Boolean(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.Column("reference_collection", sa.Text(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="custom_fields_pkey"),
+        sa.UniqueConstraint("tenant_id", "collection", "key", name="custom_fields_key_key"),
+    )
+    op.create_index("custom_fields_position_index", "custom_fields", ["tenant_id", "position", "id"], unique=False)
+    op.create_table(
+        "custom_values",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("unique", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "record_id", "token", name="custom_values_pkey"),
+    )
+    op.create_index(
+        "custom_values_token_index",
+        "custom_values",
+        ["tenant_id", "collection", "token", "record_id"],
+        unique=False,
+    )
+    op.create_index(
+        "custom_values_unique_index",
+        "custom_values",
+        ["tenant_id", "collection", "token"],
+        unique=True,
+        postgresql_where=sa.text('"unique"'),
+    )
+    op.create_table(
         "dead_letters",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -251,6 +301,7 @@ def upgrade() -> None:
         sa.Column("resolution_due_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("breached", sa.Boolean(), nullable=False),
         sa.Column("event_count", sa.Integer(), nullable=False),
+        sa.Column("custom", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -335,6 +386,9 @@ def upgrade() -> None:
         "calendars",
         "case_numbers",
         "changes",
+        "custom_field_versions",
+        "custom_fields",
+        "custom_values",
         "service_levels",
         "cases",
         "case_events",
@@ -386,6 +440,12 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_table("idempotency_keys")
     op.drop_table("dead_letters")
+    op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
+    op.drop_index("custom_values_token_index", table_name="custom_values")
+    op.drop_table("custom_values")
+    op.drop_index("custom_fields_position_index", table_name="custom_fields")
+    op.drop_table("custom_fields")
+    op.drop_table("custom_field_versions")
     op.drop_table("changes")
     op.drop_table("case_numbers")
     op.drop_index("calendars_update_time_index", table_name="calendars")

@@ -1,0 +1,74 @@
+"""Values as people write them in spreadsheets. What cannot be read stays text, and is refused as what it is. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+
+from crm_kit.custom_fields.model import CustomField, FieldType, Label
+
+_SEPARATORS = re.compile(r"[;,、\n|]")
+_THOUSANDS = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_DATE = re.compile(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
+_BOOLS = {
+    **dict.fromkeys(("true", "yes", "y", "1", "是", "对", "有"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "否", "不", "无"), False),
+}
+
+
+def value_from_text(field: CustomField, text: str) -> object:
+    """The value that a cell tells, to be checked like any other."""
+    return _READERS[field.type](field, text)
+
+
+def headings_of(fields: Mapping[str, CustomField]) -> dict[str, str]:
+    """What a column of each field in use may be called, its labels and its key -> the key."""
+    active = [field for field in fields.values() if field.is_active]
+    return {heading: field.key for field in active for heading in (field.key, *_texts(field.label))}
+
+
+def _as_it_is(_field: CustomField, text: str) -> object:
+    return text
+
+
+def _number(_field: CustomField, text: str) -> object:
+    plain = unicodedata.normalize("NFKC", text).replace(" ", "")
+    return plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
+
+
+def _date(_field: CustomField, text: str) -> object:
+    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}" if match else text
+
+
+def _bool(_field: CustomField, text: str) -> object:
+    return _BOOLS.get(_plain(text), text)
+
+
+def _option(field: CustomField, text: str) -> object:
+    wanted = _plain(text)
+    named = (each.key for each in field.options if wanted in map(_plain, (each.key, *_texts(each.label))))
+    return next(named, text)
+
+
+def _options(field: CustomField, text: str) -> object:
+    parts = _SEPARATORS.split(unicodedata.normalize("NFKC", text))
+    return list(dict.fromkeys(str(_option(field, part.strip())) for part in parts if part.strip()))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def _texts(label: Label) -> list[str]:
+    return [text for text in (label.zh, label.en) if text]
+
+
+_READERS: dict[FieldType, Callable[[CustomField, str], object]] = {
+    FieldType.TEXT: _as_it_is,
+    FieldType.NUMBER: _number,
+    FieldType.DATE: _date,
+    FieldType.BOOL: _bool,
+    FieldType.SINGLE_SELECT: _option,
+    FieldType.MULTI_SELECT: _options,
+    FieldType.REFERENCE: _as_it_is,
+}

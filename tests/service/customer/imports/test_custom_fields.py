@@ -1,0 +1,97 @@
+"""Custom fields of accounts in spreadsheets."""
+
+from typing import TYPE_CHECKING
+
+from crm.customer.v1 import imports_pb2 as pb
+from crm.resource.v1.custom_fields_pb2 import CustomField
+
+from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
+from tests.service.kit.custom_fields import (
+    BOOL,
+    DATE,
+    MULTI_SELECT,
+    NUMBER,
+    SINGLE_SELECT,
+    custom_of,
+    label,
+    new_field,
+    options,
+)
+from tests.service.running import Running, User
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
+
+
+async def test_columns_are_taken_for_custom_fields_by_label_and_by_key_and_read_as_people_write_them(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "contract_no", label=CustomField.Label(zh="合同编号"))
+    await new_field(customer, user, "area", NUMBER, label=CustomField.Label(en="Floor area"))
+    await new_field(customer, user, "signed", DATE)
+    await new_field(customer, user, "vip", BOOL)
+    await new_field(customer, user, "grade", SINGLE_SELECT, options=options("gold", "silver"))
+    await new_field(customer, user, "marks", MULTI_SELECT, options=options("x", "y"))
+    rows = [
+        ["客户名称", "合同编号", "Floor area", "signed", "vip", "级", "marks"],
+        ["华信电力", "HT-1", "1,234.50", "2026年1月31日", "是", "中文 gold", "y；x"],
+        ["南方钢铁", "HT-2", "", "2026/2/3", "no", "silver", ""],
+    ]
+    job = await run(rows, columns=[pb.ImportColumn(column="级", field="custom.grade")])
+    assert counts(job) == (2, 0, 0, 0), job.failure
+    found = {each.display_name: custom_of(each) for each in await all_accounts(accounts, user)}
+    assert found == {
+        "华信电力": {
+            "contract_no": "HT-1",
+            "area": "1234.5",
+            "signed": "2026-01-31",
+            "vip": True,
+            "grade": "gold",
+            "marks": ["x", "y"],
+        },
+        "南方钢铁": {"contract_no": "HT-2", "signed": "2026-02-03", "vip": False, "grade": "silver"},
+    }
+
+
+async def test_a_value_that_does_not_fit_is_told_with_its_column_and_keeps_out_its_row_alone(
+    customer: Running,
+    accounts: "AccountServiceAsyncStub",
+    imports: "ImportServiceAsyncStub",
+    user: User,
+    run: Run,
+) -> None:
+    await new_field(customer, user, "contract_no", unique=True, required=True)
+    await new_field(customer, user, "area", NUMBER, label=label("面积"))
+    rows = [
+        ["名称", "contract_no", "area"],
+        ["A", "HT-1", "10"],
+        ["B", "HT-2", "wide"],
+        ["C", "HT-1", "11"],
+        ["D", "", "12"],
+    ]
+    job = await run(rows)
+    assert counts(job) == (1, 0, 0, 3), job.failure
+    told = [(each.row_number, each.column, each.value) for each in await errors_of(imports, user, job.id)]
+    assert told == [(3, "area", "wide"), (4, "contract_no", "HT-1"), (5, "contract_no", "")]
+    (account,) = await all_accounts(accounts, user)
+    assert custom_of(account) == {"contract_no": "HT-1", "area": "10"}
+
+
+async def test_an_update_by_spreadsheet_changes_what_it_tells_and_leaves_the_rest(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "contract_no")
+    await new_field(customer, user, "area", NUMBER)
+    await run([["名称", "客户编号", "contract_no", "area"], ["A", "C1", "HT-1", "10"]])
+    again = [["客户编号", "contract_no", "area"], ["C1", "", "11"]]
+    assert counts(await run(again, mode=pb.Import.MODE_UPDATE)) == (0, 1, 0, 0)
+    (account,) = await all_accounts(accounts, user)
+    assert custom_of(account) == {"contract_no": "HT-1", "area": "11"}
+    assert counts(await run(again, mode=pb.Import.MODE_UPDATE)) == (0, 0, 1, 0)
+
+
+async def test_a_column_of_a_custom_field_that_is_not_there_is_refused(user: User, run: Run) -> None:
+    rows = [["名称", "等级2"], ["A", "gold"]]
+    job = await run(rows, columns=[pb.ImportColumn(column="等级2", field="custom.grade")])
+    assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
