@@ -14,6 +14,7 @@ from crm_gateway.admission import Admission, TokenVerifier
 from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
+from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, App
 from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
@@ -68,6 +69,7 @@ def create_app(
     pages.state.channels = channels
     pages.state.admission = admission
     pages.state.settings = settings
+    pages.state.custom_fields = CustomFieldLists(served, channels)
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)

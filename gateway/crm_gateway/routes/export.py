@@ -16,12 +16,12 @@ from fastapi.responses import StreamingResponse
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels, Metadata
+from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, columns_of, custom_columns
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
-from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
@@ -51,8 +51,7 @@ class ListedCollection:
     reader: RequestReader
     encode: Encode
     columns: tuple[Column, ...]
-    # Lists the custom fields of its records, where they have some.
-    custom_fields: Operation | None = None
+    path: str
 
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
@@ -96,9 +95,7 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
     """Every collection that has a list of its own, by name."""
     encoders = Encoders()
     found: dict[str, ListedCollection] = {}
-    every = list(operations)
-    custom = {each.binding.template: each for each in every if each.binding.verb == "GET"}
-    for each in every:
+    for each in operations:
         name = each.binding.template.removeprefix("/v1/")
         records = [field for field in each.rpc.response.fields if field.is_repeated and field.message_type is not None]
         is_list = (
@@ -112,25 +109,9 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 each.reader,
                 encoders.of(resource),
                 tuple(columns_of(resource)),
-                custom.get(f"{each.binding.template}/custom-fields"),
+                each.binding.template,
             )
     return found
-
-
-async def with_custom_fields(
-    collection: ListedCollection, channels: Channels, metadata: Metadata, language: Language
-) -> ListedCollection:
-    """The collection with a column for each custom field that the caller's tenant has added to it."""
-    if collection.custom_fields is None:
-        return collection
-    # A page has room for all that there can be.
-    request = collection.custom_fields.reader.new()
-    request.page_size = PAGE_SIZE
-    try:
-        page, _ = await channels.call_of(collection.custom_fields.rpc)(request, metadata, PAGE_SECONDS)
-    except grpc.aio.AioRpcError as error:
-        raise ProblemError(from_rpc_error(error)) from error
-    return replace(collection, columns=(*collection.columns, *custom_columns(page.custom_fields, language)))
 
 
 async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
@@ -204,7 +185,9 @@ async def export(collection: str, request: Request) -> Response:
     asked = listed.reader.read((), query, None)
     make, media = FILES[format]
     metadata = metadata_of(exchange)
-    listed = await with_custom_fields(listed, request.app.state.channels, metadata, exchange.language)
+    custom_fields: CustomFieldLists = request.app.state.custom_fields
+    own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
+    listed = replace(listed, columns=(*listed.columns, *custom_columns(own, exchange.language)))
     pages = Pages(listed.call, asked, metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()

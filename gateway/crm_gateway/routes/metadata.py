@@ -16,8 +16,10 @@ from fastapi import APIRouter, Request, Response
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
+from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.metadata.collections import collections_of
+from crm_gateway.metadata.custom import custom_field_metadata
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.preconditions import known_tag
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
@@ -28,6 +30,7 @@ from crm_gateway.transcode.operations import Operation
 
 CURRENT_USER = "crm.customer.v1.UserService.GetCurrentUser"
 AUTHENTICATED = "authenticated"
+CUSTOM = "custom"
 EVERY_PERMISSION = "*"
 
 router = APIRouter()
@@ -43,6 +46,8 @@ class MetadataDocuments:
         encode = Encoders().of(pb.CollectionMetadata.DESCRIPTOR)
         collections = collections_of(contract)
         self._values = {each.name: encode(each) for each in collections}
+        self._encode_field = Encoders().of(pb.FieldMetadata.DESCRIPTOR)
+        self._custom_fields = CustomFieldLists(operations, channels)
         self._permissions = {each.name: permissions_of(each) for each in collections}
         (current_user,) = (each.rpc for each in operations if each.rpc.full_name == CURRENT_USER)
         self._call = channels.call_of(current_user)
@@ -63,14 +68,25 @@ class MetadataDocuments:
         return {"collections": [self.one(name, grants) for name in self._values]}
 
     def one(self, name: str, grants: Grants) -> dict[str, Any]:
-        """A collection, by its name or as paths have it. ProblemError when there is none.
-
-        This is where a tenant's own fields come behind those of the contract.
-        """
+        """A collection, by its name or as paths have it. ProblemError when there is none."""
         name = name.replace("-", "_")
         if name not in self._values:
             raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
         return {**self._values[name], "grants": granted(self._permissions[name], grants)}
+
+    async def whole(self, name: str, exchange: Exchange) -> dict[str, Any]:
+        """A collection with the fields that the caller's tenant has added to it, behind those of the contract."""
+        found = self.one(name, await self.grants(exchange))
+        if not any(grant["permission"] == found["read_permission"] for grant in found["grants"]):
+            return found
+        by_name = {each["name"]: each for each in found["fields"]}
+        if CUSTOM not in by_name:
+            return found
+        seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
+        custom = await self._custom_fields.read(found["list_path"], metadata_of(exchange), seconds)
+        set_by = {name: by_name[CUSTOM][name] for name in ("settable", "changeable")}
+        own = [self._encode_field(custom_field_metadata(each, **set_by)) for each in custom]
+        return found | {"fields": [*found["fields"], *own]}
 
 
 def permissions_of(collection: pb.CollectionMetadata) -> tuple[str, ...]:
@@ -93,7 +109,8 @@ def granted(permissions: Iterable[str], grants: Grants) -> list[dict[str, str]]:
 _HEADERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("XRequestId", "XRequestTimeout", "IfNoneMatch")]
 _DESCRIPTION = (
     "Labels are in English and Chinese at once, so that a document serves both. What the contract says changes with a "
-    "version of the platform; `grants` are those of the caller."
+    "version of the platform; `grants` are those of the caller. The fields that a tenant has added are told with their "
+    "collection, for example as `custom.contract_no`."
 )
 
 
@@ -155,8 +172,8 @@ async def _answer(request: Request, name: str) -> Response:
     )
     for parameter in request.query_params:
         raise ProblemError(malformed(parameter, "unknown_field", "parameter"))
-    grants = await documents.grants(exchange)
-    body = json_bytes(documents.one(name, grants) if name else documents.all(grants))
+    told = await documents.whole(name, exchange) if name else documents.all(await documents.grants(exchange))
+    body = json_bytes(told)
     etag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"cache-control": "private, no-cache", "etag": f'"{etag}"'}
     if_none_match = exchange.headers.get(b"if-none-match")

@@ -38,6 +38,26 @@ async def test_everybody_is_told_what_their_own_roles_grant(web: httpx.AsyncClie
     assert admins.json()["fields"] == told.json()["fields"]
 
 
+async def test_a_tenants_own_fields_stand_behind_those_of_the_contract(
+    web: httpx.AsyncClient, customer: Running, company: Company
+) -> None:
+    label, options = {"zh": "等级"}, [{"key": key, "label": {"en": key, "zh": key}} for key in ("A", "B")]
+    levels = {"key": "level", "type": "SINGLE_SELECT", "label": label, "options": options, "required": True}
+    for field in (levels, {"key": "area", "type": "NUMBER", "label": {"en": "Floor area", "zh": "面积"}}):
+        made = await web.post("/v1/accounts/custom-fields", json=field, headers=bearer(company.admin))
+        assert made.status_code == 201, made.text
+    told = await web.get("/v1/metadata/accounts", headers=bearer(company.admin))
+    level, area = told.json()["fields"][-2:]
+    assert (level["name"], level["type"], level["required"]) == ("custom.level", "ENUM", True)
+    assert level["label"] == {"en": "等级", "zh": "等级"}
+    assert [each["value"] for each in level["values"]] == ["A", "B"]
+    assert (area["name"], area["type"], area["label"]) == ("custom.area", "DECIMAL", {"en": "Floor area", "zh": "面积"})
+    assert all(each["filterable"] and each["sortable"] and each["changeable"] for each in (level, area))
+    blind = company.acting(await company.user(await company.role(leads_read=Scope.ALL)))
+    unseen = (await web.get("/v1/metadata/accounts", headers=bearer(blind))).json()["fields"]
+    assert unseen == told.json()["fields"][:-2]
+
+
 async def test_a_token_that_does_not_hold_reads_no_metadata(web: httpx.AsyncClient) -> None:
     answer = await web.get("/v1/metadata", headers={"authorization": "Bearer abc.def.ghi"})
     assert (answer.status_code, answer.json()["reason"]) == (401, "UNAUTHENTICATED")

@@ -52,22 +52,31 @@ class Directory:
             await self.fail(context)
         return users_pb2.CurrentUser(grants=self.grants).SerializeToString()
 
+    async def custom_fields(self, _request: bytes, _context: Any) -> bytes:
+        """Nobody has added any."""
+        return b""
+
     @property
-    def handler(self) -> grpc.GenericRpcHandler:
-        methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-            "GetCurrentUser": grpc.unary_unary_rpc_method_handler(self.current_user)
-        }
-        return grpc.method_handlers_generic_handler("crm.customer.v1.UserService", methods)
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        current_user = grpc.unary_unary_rpc_method_handler(self.current_user)
+        custom_fields = grpc.unary_unary_rpc_method_handler(self.custom_fields)
+        return (
+            grpc.method_handlers_generic_handler("crm.customer.v1.UserService", {"GetCurrentUser": current_user}),
+            grpc.method_handlers_generic_handler(
+                "crm.resource.v1.CustomFieldService", {"ListCustomFields": custom_fields}
+            ),
+        )
 
 
 @asynccontextmanager
 async def running(directory: Directory) -> AsyncIterator[httpx.AsyncClient]:
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((directory.handler,))
+    server.add_generic_rpc_handlers(directory.handlers)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with gateway(customer_address=f"127.0.0.1:{port}", rate_limit_token=0) as client:
+        address = f"127.0.0.1:{port}"
+        async with gateway(customer_address=address, sales_address=address, rate_limit_token=0) as client:
             yield client
     finally:
         await server.stop(None)
