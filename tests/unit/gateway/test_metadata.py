@@ -58,8 +58,8 @@ class Directory:
 
     @property
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        current_user = grpc.unary_unary_rpc_method_handler(self.current_user)
-        custom_fields = grpc.unary_unary_rpc_method_handler(self.custom_fields)
+        current_user: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self.current_user)
+        custom_fields: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self.custom_fields)
         return (
             grpc.method_handlers_generic_handler("crm.customer.v1.UserService", {"GetCurrentUser": current_user}),
             grpc.method_handlers_generic_handler(
