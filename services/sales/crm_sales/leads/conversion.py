@@ -131,8 +131,8 @@ async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) 
     try:
         return await ask()
     except FINAL as error:
-        # Of what is there already only a value that another account has: a key in use is somebody else at work.
-        if isinstance(error, AlreadyExists) and error.reason != "CUSTOM_FIELD_VALUE_TAKEN":
+        # A key in use is somebody else at work.
+        if error.reason == "IDEMPOTENCY_KEY_IN_USE":
             raise
         await step(work, id, Lead.abandon_conversion, events.LeadConversionAbandoned, reason=error.detail)
         raise
