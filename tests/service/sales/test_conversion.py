@@ -11,14 +11,19 @@ import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
+from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as pb
-from crm.sales.v1 import opportunities_pb2
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
+from crm_kit.database.work import UnitOfWork
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.leads import conversion
+from crm_sales.leads.model import Lead
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
 
@@ -384,6 +389,50 @@ async def test_a_person_at_an_account_is_found_however_many_have_the_name_elsewh
     lead = await qualified()
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
     assert (converted.account_id, converted.contact_id) == (here.id, known.id)
+
+
+async def test_who_may_not_write_opportunities_is_told_so_before_anything_is_created(
+    api: Sales, create: CreateLead, customer: Running, sales: Running
+) -> None:
+    user = await sales.user(grants={"leads.read": Scope.OWN, "leads.write": Scope.OWN})
+    await also_in(customer, user)
+    lead = await create(by=user)
+    call = pb.RecordFollowUpRequest(id=lead.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL))
+    await api.leads.RecordFollowUp(call, metadata=user.metadata)
+    lead = await api.leads.QualifyLead(pb.QualifyLeadRequest(id=lead.id), metadata=user.metadata)
+    told = await ResourceServiceStub(sales.channel).GetRecordActions(
+        resources_pb2.GetRecordActionsRequest(collection="leads", id=lead.id), metadata=user.metadata
+    )
+    assert [each.reason for each in told.actions if each.verb == "convert"] == ["PERMISSION_DENIED"]
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=user.metadata)
+    assert await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata) == lead
+    assert await accounts_of(customer, user) == []
+
+
+@pytest.mark.parametrize("before", ["record", "finish"])
+async def test_an_attempt_that_another_one_ended_is_never_answered_as_done(
+    api: Sales,
+    seller: User,
+    qualified: Qualified,
+    customer: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    before: str,
+) -> None:
+    lead = await qualified()
+    goes_on: Callable[..., Awaitable[pb.Lead]] = getattr(conversion, before)
+
+    async def ended_before(work: UnitOfWork, id: UUID, *rest: Any) -> pb.Lead:
+        abandoned = events_pb2.LeadConversionAbandoned
+        await conversion.step(work, id, Lead.abandon_conversion, abandoned, reason="said no")
+        return await goes_on(work, id, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(conversion, before, ended_before)
+        with refused("ABORTED", "CONFLICT"):
+            await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
+    await check_once(api, customer, seller, converted)
 
 
 async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
