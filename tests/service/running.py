@@ -139,6 +139,20 @@ class Running:
         token = self.tokens.token(self.service.settings.issuer, tenant_id, id)
         return User(tenant_id, id, token, team_id)
 
+    async def change_user(self, user: User, *, active: bool = True, team_id: UUID | None = None) -> None:
+        """Have the service know that a user was deactivated, or is in another team now; they have no rights left."""
+        async with self.unit_of_work(user.tenant_id) as work:
+            project_user(
+                work,
+                id=user.id,
+                login=f"{user.id.hex[-12:]}@example.test",
+                display_name="somebody",
+                active=active,
+                team_id=team_id,
+                role_ids=[],
+                version=2,
+            )
+
     async def team(self, tenant_id: UUID, parent_id: UUID | None = None, *, name: str = "a team") -> UUID:
         """A new team."""
         id = new_id()

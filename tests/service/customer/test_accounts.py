@@ -236,6 +236,40 @@ async def test_an_update_that_changes_nothing_keeps_the_etag(
     assert await accounts.UpdateAccount(patch(created, source="fair"), metadata=user.metadata) == created
 
 
+async def test_an_account_is_changed_by_who_does_not_see_the_account_above_it(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
+) -> None:
+    own = {"accounts.read": Scope.OWN, "accounts.write": Scope.OWN}
+    seller = await customer.user(user.tenant_id, grants=own)
+    above, other = await create(), await create()
+    account = await create(parent_id=above.id, owner_id=str(seller.id))
+    account.industry = "power"
+    changed = await accounts.UpdateAccount(pb.UpdateAccountRequest(account=account), metadata=seller.metadata)
+    assert (changed.industry, changed.parent_id) == ("power", above.id)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await accounts.UpdateAccount(patch(account, parent_id=other.id), metadata=seller.metadata)
+
+
+async def test_an_account_stays_with_its_owner_and_team_whatever_became_of_the_owner(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
+) -> None:
+    north, south = await customer.team(user.tenant_id), await customer.team(user.tenant_id)
+    moved = await customer.user(user.tenant_id, team_id=north)
+    gone = await customer.user(user.tenant_id, team_id=north)
+    kept = [await create(owner_id=str(owner.id)) for owner in (moved, gone)]
+    await customer.change_user(moved, team_id=south)
+    await customer.change_user(gone, active=False)
+    for account in kept:
+        request = pb.UpdateAccountRequest(account=account)
+        assert await accounts.UpdateAccount(request, metadata=user.metadata) == account
+        assert await accounts.UpdateAccount(patch(account, "owner_id"), metadata=user.metadata) == account
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await accounts.UpdateAccount(patch(kept[0], owner_id=str(gone.id)), metadata=user.metadata)
+    assert refusal.fields == ["account.owner_id"]
+    given = await accounts.UpdateAccount(patch(kept[1], owner_id=str(moved.id)), metadata=user.metadata)
+    assert (given.owner_id, given.owner_team_id) == (str(moved.id), str(south))
+
+
 async def test_a_part_of_a_field_changes_alone(accounts: "AccountServiceAsyncStub", user: User, create: Create) -> None:
     created = await create(competitor_profile=pb.CompetitorProfile(strengths="price", weaknesses="service"))
     part = patch(

@@ -221,6 +221,24 @@ async def test_an_update_that_changes_nothing_keeps_the_etag(
     assert await contacts.UpdateContact(patch(created, job_title="buyer"), metadata=user.metadata) == created
 
 
+async def test_a_contact_stays_with_its_owner_and_team_whatever_became_of_the_owner(
+    contacts: "ContactServiceAsyncStub", customer: Running, user: User, create: Create
+) -> None:
+    north, south = await customer.team(user.tenant_id), await customer.team(user.tenant_id)
+    moved = await customer.user(user.tenant_id, team_id=north)
+    gone = await customer.user(user.tenant_id, team_id=north)
+    kept = [await create(owner_id=str(owner.id)) for owner in (moved, gone)]
+    await customer.change_user(moved, team_id=south)
+    await customer.change_user(gone, active=False)
+    for contact in kept:
+        request = pb.UpdateContactRequest(contact=contact)
+        assert await contacts.UpdateContact(request, metadata=user.metadata) == contact
+        assert await contacts.UpdateContact(patch(contact, "owner_id"), metadata=user.metadata) == contact
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        await contacts.UpdateContact(patch(kept[0], owner_id=str(gone.id)), metadata=user.metadata)
+    assert refusal.fields == ["contact.owner_id"]
+
+
 async def test_an_id_that_is_none_is_refused_whatever_the_mask_names(
     contacts: "ContactServiceAsyncStub", user: User
 ) -> None:

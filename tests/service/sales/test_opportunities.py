@@ -198,3 +198,31 @@ async def test_a_repetition_is_one_in_whatever_order_it_has_the_keys_of_a_map(
     first = await call(plain.SerializeToString() + parts[0] + parts[1], metadata=user.with_key("k"))
     assert first.fields == {"a": "x", "b": "x"}
     assert await call(plain.SerializeToString() + parts[1] + parts[0], metadata=user.with_key("k")) == first
+
+
+async def test_an_opportunity_stays_with_its_owner_and_team_whoever_of_them_is_gone(
+    api: Sales, create: Create, sales: Running, user: User
+) -> None:
+    north, south = await sales.team(user.tenant_id), await sales.team(user.tenant_id)
+    moved = await sales.user(user.tenant_id, team_id=north)
+    gone, late = await sales.user(user.tenant_id), await sales.user(user.tenant_id)
+    team = [pb.TeamShare(user_id=str(each.id), percent="50") for each in (user, gone)]
+    kept = [await create(owner_id=str(owner.id), team=team) for owner in (moved, gone)]
+    await sales.change_user(moved, team_id=south)
+    for each in (gone, late):
+        await sales.change_user(each, active=False)
+
+    async def update(opportunity: pb.Opportunity) -> pb.Opportunity:
+        request = pb.UpdateOpportunityRequest(opportunity=opportunity)
+        return await api.opportunities.UpdateOpportunity(request, metadata=user.metadata)
+
+    for opportunity in kept:
+        assert await update(opportunity) == opportunity
+    # The shares change, among those who have them.
+    shares = [pb.TeamShare(user_id=str(user.id), percent="60"), pb.TeamShare(user_id=str(gone.id), percent="40")]
+    changed = await update(pb.Opportunity(id=kept[0].id, team=shares))
+    assert [each.percent for each in changed.team] == ["60", "40"]
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+        shares[0].user_id = str(late.id)
+        await update(pb.Opportunity(id=kept[0].id, team=shares))
+    assert refusal.fields == ["opportunity.team[0].user_id"]

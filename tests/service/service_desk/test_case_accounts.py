@@ -91,6 +91,23 @@ async def test_an_account_that_the_caller_may_not_read_is_refused_until_it_is_kn
     assert (await desk.create(account_id=str(account_id))).account_id == str(account_id)
 
 
+async def test_a_case_is_changed_by_who_no_longer_sees_its_account(desk: Desk) -> None:
+    other = await desk.running.user(desk.user.tenant_id)
+    grants = {"cases.read": Scope.ALL, "cases.write": Scope.ALL, "accounts.read": Scope.OWN}
+    agent = await desk.running.user(desk.user.tenant_id, grants=grants)
+    account_id, foreign_id = await desk.account(owner_id=agent.id), await desk.account(owner_id=other.id)
+    case = await desk.create(by=agent, account_id=str(account_id))
+    account = accounts_pb2.Account(id=str(account_id), display_name="华信电力", owner_id=str(other.id))
+    updated = events_pb2.AccountUpdated(account=account)
+    await desk.running.hear(updated, tenant_id=desk.user.tenant_id, aggregate_id=account_id, version=2)
+    case.title = "no power at all"
+    changed = await desk.cases.UpdateCase(cases_pb2.UpdateCaseRequest(case=case), metadata=agent.metadata)
+    assert (changed.title, changed.account_id) == (case.title, str(account_id))
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        changed.account_id = str(foreign_id)
+        await desk.cases.UpdateCase(cases_pb2.UpdateCaseRequest(case=changed), metadata=agent.metadata)
+
+
 async def test_an_older_event_of_an_account_changes_nothing(desk: Desk) -> None:
     account_id = await desk.account(display_name="new", version=3)
 

@@ -4,7 +4,7 @@ Known for at most a second, so a right that is taken away is gone everywhere wit
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -156,13 +156,17 @@ def active_users() -> Any:
     )
 
 
-async def require_users(reader: Reader, ids: Sequence[UUID], *, field: str) -> None:
-    """InvalidArgument unless all are active users; `field` is the path of the list, `team[{}].user_id` for example."""
-    if not ids:
+async def require_users(reader: Reader, ids: Sequence[UUID], *, old_ids: Collection[UUID] = (), field: str) -> None:
+    """InvalidArgument unless all are active users, or among the `old_ids`, who were there before.
+
+    `field` is the path of the list, `team[{}].user_id` for example.
+    """
+    added = set(ids).difference(old_ids)
+    if not added:
         return
-    known = {row["id"] for row in await reader.all(active_users(), ids=list(ids))}
+    active = {row["id"] for row in await reader.all(active_users(), ids=list(added))}
     for index, id in enumerate(ids):
-        if id not in known:
+        if id in added and id not in active:
             raise invalid_field(field.format(index), "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
 
 
@@ -181,3 +185,18 @@ async def owned_by(reader: Reader, owner_id: UUID | None, *, field: str) -> dict
     """`owner_id` and `owner_team_id` of a record of this owner, the caller when there is none; as `owner_team`."""
     owner_id = owner_id or reader.actor.user_id
     return {"owner_id": owner_id, "owner_team_id": await owner_team(reader, owner_id, field=field)}
+
+
+async def given_to(
+    reader: Reader, values: Mapping[str, Any], owner_id: UUID | None, *, field: str
+) -> dict[str, UUID | None]:
+    """What an update says of the owner of a record that is `owner_id`'s: a new one with their team, or nothing.
+
+    Who keeps a record is not asked for again: they may have left, and the record stays in the team they got it in.
+    A record that nobody is named for stays with its owner. InvalidArgument as `owner_team`.
+    """
+    if "owner_id" not in values:
+        return {}
+    if values["owner_id"] in (None, owner_id):
+        return {"owner_id": owner_id}
+    return await owned_by(reader, values["owner_id"], field=field)

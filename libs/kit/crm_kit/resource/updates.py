@@ -30,7 +30,11 @@ def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any
 
 
 def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[str, Any]:
-    """The values of an update request's fields. InvalidArgument names what an update does not change."""
+    """The values that an update request changes. InvalidArgument names what an update does not change.
+
+    A value that the record has already is no change and is not checked anew: what it refers to may be gone by now, or
+    be hidden from the caller, and an answer can be sent back all the same.
+    """
     message = getattr(update, shape.place)
     current = shape.message_of(before) if any("." in path for path in update.update_mask.paths) else None
     asked = changes_of(message, update.update_mask, current=current)
@@ -45,7 +49,12 @@ def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[st
     if CUSTOM in values and not update.update_mask.paths:
         # What is sent without a mask changes what it has, and of custom fields those that it has.
         values[CUSTOM] = before.custom | values[CUSTOM]
-    return values
+    return _differing(before, values)
+
+
+def _differing(before: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Those of an update's values that a record does not have already; custom fields are compared one by one later."""
+    return {name: value for name, value in values.items() if name == CUSTOM or value != getattr(before, name)}
 
 
 def _read(

@@ -1,14 +1,16 @@
 """Calls to the customer service, as the user whose request this is."""
 
-from uuid import UUID
+from typing import TypeVar
+from uuid import UUID, uuid5
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm_kit.custom_fields.client import custom_fields_of
 from crm_kit.custom_fields.model import CustomField
-from crm_kit.errors import AlreadyExists
+from crm_kit.errors import AlreadyExists, FailedPrecondition
 from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_text
+from google.protobuf.message import Message
 
 from crm_sales.accounts.model import NewAccount, NewContact
 
@@ -16,6 +18,10 @@ ACCOUNTS = "/crm.customer.v1.AccountService/"
 CONTACTS = "/crm.customer.v1.ContactService/"
 # The source under which an account keeps the id of the lead it came from: no second account can have it.
 LEAD_SOURCE = "lead"
+# The longest text that the customer service searches for.
+MAX_QUERY_LENGTH = 200
+
+Created = TypeVar("Created", accounts_pb2.Account, contacts_pb2.Contact)
 
 
 class CustomerClient:
@@ -25,20 +31,28 @@ class CustomerClient:
         self._peer = peer
 
     async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
-        """The id of the account. With the same `key`, or for the same lead, it is created once."""
+        """The id of the account. With the same `key`, or for the same lead, it is created once.
+
+        FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when the lead has an account that the caller does not find.
+        """
         found = await self._named_account(wanted)
         if found is not None:
             return found
         request = accounts_pb2.CreateAccountRequest(account=account_to_pb(wanted))
         try:
-            created = await self._peer.call(ACCOUNTS + "CreateAccount", request, accounts_pb2.Account, key=str(key))
-        except AlreadyExists:
+            return await self._create(ACCOUNTS + "CreateAccount", request, accounts_pb2.Account, key)
+        except AlreadyExists as error:
             # Another attempt created it: the lead's id is among its keys.
             found = await self._account_of_lead(wanted.lead_id)
-            if found is None:
+            if found is not None:
+                return found
+            if error.reason != "EXTERNAL_ID_TAKEN":
                 raise
-            return found
-        return UUID(created.id)
+            raise FailedPrecondition(
+                "the account that was created for this lead is archived, or you may not see it; "
+                "name an account in account_id",
+                reason="LEAD_ACCOUNT_NOT_VISIBLE",
+            ) from error
 
     async def account_custom_fields(self) -> dict[str, CustomField]:
         """The custom fields that accounts have."""
@@ -50,12 +64,25 @@ class CustomerClient:
         if found is not None:
             return found
         request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
-        created = await self._peer.call(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key=str(key))
+        return await self._create(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key)
+
+    async def _create(self, path: str, request: Message, response: type[Created], key: UUID) -> UUID:
+        """The id of what is created once for each `key` and content."""
+        # An idempotency key belongs to one request, and a lead that was corrected since asks for something else.
+        own_key = uuid5(key, request.SerializeToString(deterministic=True).hex())
+        created = await self._peer.call(path, request, response, key=str(own_key))
         return UUID(created.id)
 
     async def _named_account(self, wanted: NewAccount) -> UUID | None:
         """An organization of exactly this name; private persons share names, so their phone must agree too."""
-        for account in await self._search(wanted.display_name):
+        if wanted.is_organization:
+            query = wanted.display_name
+        elif wanted.phone_number:
+            # A comma ends the number, which would go on with a name that begins with digits.
+            query = f"{wanted.phone_number} , {wanted.display_name}"[:MAX_QUERY_LENGTH]
+        else:
+            return None
+        for account in await self._search(query):
             same_name = account.display_name == wanted.display_name and account.kind == kind_of(wanted)
             if same_name and (wanted.is_organization or wanted.phone_number in account.phone_numbers):
                 return UUID(account.id)
@@ -73,11 +100,11 @@ class CustomerClient:
 
     async def _named_contact(self, wanted: NewContact) -> UUID | None:
         quoted = wanted.display_name.replace("\\", "\\\\").replace('"', '\\"')
-        request = contacts_pb2.ListContactsRequest(filter=f'display_name = "{quoted}"', page_size=200)
+        request = contacts_pb2.ListContactsRequest(
+            account_id=str(wanted.account_id), filter=f'display_name = "{quoted}"', page_size=1
+        )
         found = await self._peer.call(CONTACTS + "ListContacts", request, contacts_pb2.ListContactsResponse)
-        account_id = str(wanted.account_id)
-        there = (UUID(each.id) for each in found.contacts if account_id in {at.account_id for at in each.accounts})
-        return next(there, None)
+        return next((UUID(each.id) for each in found.contacts), None)
 
 
 def kind_of(wanted: NewAccount) -> "accounts_pb2.Account.Kind.ValueType":

@@ -3,6 +3,7 @@
 from crm_kit.resource.actions import Attempt
 
 from crm_sales.leads.commands import check_assignable, check_claimable, check_in_reach
+from crm_sales.leads.conversion import require_rights
 from crm_sales.leads.model import Lead
 from crm_sales.leads.resource import LEADS
 
@@ -31,6 +32,16 @@ def disqualify(lead: Lead, attempt: Attempt) -> None:
     lead.disqualify("")
 
 
+def convert(lead: Lead, attempt: Attempt) -> None:
+    """Only by who may have the opportunity."""
+    require_rights(attempt.reader.actor.access)
+    lead.require_convertible()
+
+
 TRIED_LEADS = LEADS.trying(
-    ClaimLead=claim, AssignLead=assign, RecordFollowUp=record_follow_up, DisqualifyLead=disqualify
+    ClaimLead=claim,
+    AssignLead=assign,
+    RecordFollowUp=record_follow_up,
+    DisqualifyLead=disqualify,
+    ConvertLead=convert,
 )

@@ -18,7 +18,8 @@ from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValues, carried
 from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.identity.access import Access
 from crm_kit.money import Money
 from google.protobuf.message import Message
 
@@ -56,6 +57,7 @@ async def convert_lead(
     work: UnitOfWork, accounts: Accounts, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = ""
 ) -> Lead:
     """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
+    require_rights(work.actor.access)
     lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
         return lead
@@ -74,6 +76,18 @@ async def convert_lead(
         contact_id = await asked(work, id, partial(contact_of, customer, lead))
         await record(work, id, ConversionStep.CONTACT, contact_id)
     return await finish(work, id, wanted, pipeline.id)
+
+
+def require_rights(access: Access) -> None:
+    """PermissionDenied for who may not write opportunities: one is what a conversion ends with."""
+    access.scope("opportunities.write")
+
+
+def require_attempt(lead: Lead, step: ConversionStep) -> None:
+    """Conflict when another attempt has ended the conversion, or begun it anew, before this one came to its step."""
+    is_next = lead.is_converting and (lead.next_step is step or lead.id_of(step) is not None)
+    if not is_next and lead.state is not LeadState.CONVERTED:
+        raise Conflict("another attempt to convert the lead ended at the same time; try again")
 
 
 async def account_of(
@@ -131,8 +145,8 @@ async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) 
     try:
         return await ask()
     except FINAL as error:
-        # Of what is there already only a value that another account has: a key in use is somebody else at work.
-        if isinstance(error, AlreadyExists) and error.reason != "CUSTOM_FIELD_VALUE_TAKEN":
+        # A key in use is somebody else at work.
+        if error.reason == "IDEMPOTENCY_KEY_IN_USE":
             raise
         await step(work, id, Lead.abandon_conversion, events.LeadConversionAbandoned, reason=error.detail)
         raise
@@ -146,7 +160,12 @@ async def start(work: UnitOfWork, id: UUID) -> Lead:
 
 async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: UUID) -> Lead:
     """Note what a step found or created."""
-    return await step(work, id, lambda lead: lead.record_step(done, found), events.LeadConversionAdvanced)
+
+    def move(lead: Lead) -> Lead:
+        require_attempt(lead, done)
+        return lead.record_step(done, found)
+
+    return await step(work, id, move, events.LeadConversionAdvanced)
 
 
 async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: type[Message], **told: Any) -> Lead:
@@ -160,8 +179,10 @@ async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: 
 async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) -> Lead:
     """Opportunity and converted lead, in one transaction."""
     before = await LEADS.get(work, id)
-    if before.state is LeadState.CONVERTED or before.account_id is None:
+    if before.state is LeadState.CONVERTED:
         return before
+    require_attempt(before, ConversionStep.OPPORTUNITY)
+    assert before.account_id is not None, "the opportunity comes after the account"
     opportunity = open_opportunity(
         work,
         await PIPELINES.get(work, pipeline_id),

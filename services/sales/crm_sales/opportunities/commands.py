@@ -8,12 +8,12 @@ from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.directory.access import owned_by, require_users
+from crm_kit.directory.access import given_to, owned_by, require_users
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
-from crm_sales.opportunities.model import Opportunity, stage_change
+from crm_sales.opportunities.model import Opportunity, TeamShare, stage_change
 from crm_sales.opportunities.queries import outdated_opportunities
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
@@ -35,10 +35,11 @@ async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[
     return open_opportunity(work, pipeline, **values)
 
 
-async def require_team(work: UnitOfWork, values: dict[str, Any]) -> None:
-    """REFERENCE_NOT_FOUND unless everyone who has a share is an active user."""
+async def require_team(work: UnitOfWork, values: dict[str, Any], *, old: tuple[TeamShare, ...] = ()) -> None:
+    """REFERENCE_NOT_FOUND unless everyone who comes to have a share is an active user."""
     users = [share.user_id for share in values.get("team", ())]
-    await require_users(work, users, field="opportunity.team[{}].user_id")
+    old_ids = {share.user_id for share in old}
+    await require_users(work, users, old_ids=old_ids, field="opportunity.team[{}].user_id")
 
 
 def open_opportunity(
@@ -62,9 +63,8 @@ def open_opportunity(
 
 async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
-    if "owner_id" in values:
-        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="opportunity.owner_id")
-    await require_team(work, values)
+    values |= await given_to(work, values, before.owner_id, field="opportunity.owner_id")
+    await require_team(work, values, old=before.team)
     return OPPORTUNITIES.save(work, before, before.update(values), events.OpportunityUpdated)
 
 

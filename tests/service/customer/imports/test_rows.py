@@ -254,6 +254,20 @@ async def test_accounts_get_the_owner_that_was_named(
     assert refusal.fields == ["job.account_owner_id"]
 
 
+async def test_an_account_whose_owner_is_named_again_stays_in_the_team_it_was_given_to(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, run: Run
+) -> None:
+    north, south = await customer.team(user.tenant_id), await customer.team(user.tenant_id)
+    seller = await customer.user(user.tenant_id, team_id=north)
+    login = f"{seller.id.hex[-12:]}@example.test"
+    rows = [["客户编号", "客户名称", "客户经理"], ["C1", "甲", login]]
+    await run(rows, external_source="sap")
+    await customer.change_user(seller, team_id=south)
+    again = await run(rows, external_source="sap", mode=pb.Import.MODE_UPSERT)
+    assert again.skipped_count == 1
+    assert [each.owner_team_id for each in await all_accounts(accounts, user)] == [str(north)]
+
+
 async def test_a_dry_run_writes_counters_and_errors_and_nothing_else(
     imports: "ImportServiceAsyncStub", accounts: "AccountServiceAsyncStub", user: User, run: Run
 ) -> None:

@@ -8,7 +8,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owned_by
+from crm_kit.directory.access import given_to, owned_by
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, update
@@ -46,8 +46,7 @@ async def update_account(
 
     `contact_names` as for `follow_account`.
     """
-    if "owner_id" in values:
-        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="account.owner_id")
+    values |= await given_to(work, values, before.owner_id, field="account.owner_id")
     await check_parent(work, values)
     after = before.update(values, now=work.now)
     if after.parent_id != before.parent_id:

@@ -9,7 +9,7 @@ from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owned_by
+from crm_kit.directory.access import given_to, owned_by
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
@@ -86,8 +86,7 @@ def put_new(work: UnitOfWork, contact: Contact) -> Contact:
 
 async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, Any]) -> Contact:
     """Change some fields of a contact; nothing is written when nothing changes."""
-    if "owner_id" in values:
-        values |= await owned_by(work, values["owner_id"] or before.owner_id, field="contact.owner_id")
+    values |= await given_to(work, values, before.owner_id, field="contact.owner_id")
     after = before.update(values, now=work.now)
     await check_accounts(work, after, old_ids=before.account_ids)
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
