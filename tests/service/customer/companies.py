@@ -72,11 +72,13 @@ class Company:
             roles_pb2.CreateRoleRequest(role=role), metadata=(by or self.admin).metadata
         )
 
-    async def user(self, *roles: roles_pb2.Role, team_id: str = "", by: User | None = None) -> users_pb2.User:
+    async def user(
+        self, *roles: roles_pb2.Role, team_id: str = "", domain: str = "company.test", by: User | None = None
+    ) -> users_pb2.User:
         """A new user with these roles."""
         user = users_pb2.User(
             display_name="Somebody",
-            login=f"{new_id().hex[-12:]}@company.test",
+            login=f"{new_id().hex[-12:]}@{domain}",
             team_id=team_id,
             role_ids=[role.id for role in roles],
         )

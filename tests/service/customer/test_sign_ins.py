@@ -13,7 +13,7 @@ from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from jwt.algorithms import RSAAlgorithm
 
 from tests.service.customer.companies import PASSWORD, open_company
-from tests.service.customer.openid_provider import CLIENT_ID, KEYS, OpenIdProvider
+from tests.service.customer.openid_provider import CLIENT_ID, KEYS, OpenIdProvider, serving
 from tests.service.customer.sign_ins import EXPIRED, REFUSED, SUBJECT, UNKNOWN, Firm, refresh, whose, with_provider
 from tests.service.running import Running, refused
 
@@ -213,6 +213,24 @@ async def test_a_provider_speaks_for_its_own_tenant_and_domains_alone(
     await firm.update(domains=["huaxin.example"])
     with refused(*UNKNOWN):
         await firm.sign_in(await firm.company.user(), sub="another")
+
+
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("linked", [True, False])
+async def test_a_provider_without_domains_does_not_vouch_for_people_whom_another_one_serves(
+    firm: Firm, active: bool, linked: bool
+) -> None:
+    user, partner = await firm.company.user(), await firm.company.user(domain="elsewhere.example")
+    async with serving(OpenIdProvider()) as second:
+        staff = await with_provider(firm.company, second, domains=["Company.test"])
+        if linked:
+            told: dict[str, Any] = {"email": user.login, "email_verified": True}
+            await staff.sign_ins.FinishSignIn(staff.answer(await staff.begin(user.login), "staff-1", **told))
+        await staff.update(active=active)
+        for login in (user.login, user.login.upper()):
+            with refused(*UNKNOWN):
+                await firm.sign_in(user, sub="mallory", email=login)
+        assert whose(firm, await firm.sign_in(partner)) == partner.id
 
 
 async def test_without_a_provider_there_is_none_to_send_people_to(

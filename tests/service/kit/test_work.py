@@ -31,6 +31,21 @@ async def test_rows_are_gathered_and_become_true_together(customer: Running) -> 
     assert await count(customer, tenant_id) == 3
 
 
+async def test_however_many_rows_are_gathered_they_become_true_together(customer: Running) -> None:
+    """More than 32,767 parameters, which is what one statement can have."""
+    tenant_id = await customer.tenant()
+    with pytest.raises(Conflict):
+        async with customer.unit_of_work(tenant_id) as work:
+            for _ in range(5000):
+                work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+            work.save(accounts, {"id": new_id(), "display_name": "x", "version": 2}, version=1)
+    assert await count(customer, tenant_id) == 0
+    async with customer.unit_of_work(tenant_id) as work:
+        for _ in range(5000):
+            work.insert(changes, ROW | {"resource_id": new_id(), "change_time": work.now})
+    assert await count(customer, tenant_id) == 5000
+
+
 @pytest.mark.parametrize("many", [False, True])
 async def test_one_row_that_is_not_what_was_read_undoes_them_all(many: bool, customer: Running) -> None:
     tenant_id = await customer.tenant()

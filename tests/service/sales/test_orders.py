@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from crm.sales.v1 import events_pb2, opportunities_pb2, payments_pb2
 from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.money import Money
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.credit.client import CreditClient
+from crm_sales.orders.model import Order, OrderLine
+from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.nameless import nameless
@@ -330,6 +336,26 @@ async def test_a_payment_pays_the_oldest_orders_first_and_what_is_left_over_stay
         payments_pb2.ListPaymentsRequest(filter=f'account_id = "{account_id}"'), metadata=user.metadata
     )
     assert list(page.payments) == [more, payment]
+
+
+async def test_a_payment_pays_a_thousand_orders_at_once(
+    api: Sales, user: User, account_id: str, sales: Running
+) -> None:
+    async with sales.unit_of_work(user.tenant_id) as work:
+        line = OrderLine("boiler", Decimal(1), Money(Decimal(1), "CNY"))
+        order = Order(new_id(), UUID(account_id), "CNY", (line,), Money.zero("CNY"), user.id, work.now, work.now).place(
+            (), now=work.now
+        )
+        for _ in range(1000):
+            ORDERS.create(work, replace(order, id=new_id()))
+        await work.flush_many()
+    payment = await pay(api, user, "1001.00", account_id=account_id, key="a thousand")
+    assert len({each.order_id for each in payment.allocations}) == 1000
+    assert payment.unallocated_amount == cny("1.00")
+    again = await pay(api, user, "1001.00", account_id=account_id, key="a thousand")
+    assert again == payment
+    request = pb.ListOrdersRequest(filter="state != PAID")
+    assert not (await api.orders.ListOrders(request, metadata=user.metadata)).orders
 
 
 async def test_a_payment_sent_twice_with_one_key_counts_once(api: Sales, user: User, released: Released) -> None:

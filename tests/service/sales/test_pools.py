@@ -13,6 +13,7 @@ from crm.customer.v1.events_pb2 import TenantClockAdvanced
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
+from crm_customer.directory.tenants.model import MAX_CLOCK_OFFSET
 from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
@@ -202,6 +203,17 @@ async def test_a_lead_goes_back_when_its_time_has_passed_on_the_test_clock(
     page = await api.leads.ListLeadChanges(leads.ListLeadChangesRequest(id=lead.id), metadata=user.metadata)
     assert [each.action for each in page.changes] == ["RECLAIMED", "CREATED"]
     await check_counters(sales, tenant)
+
+
+async def test_a_lead_goes_back_also_when_the_test_clock_has_gone_as_far_as_it_goes(
+    api: Sales, create: CreateLead, sales: Running
+) -> None:
+    # No clock of this tenant's is moved: only the run of this test sees the time as passed.
+    user = await sales.user()
+    lead = await create(by=user)
+    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
+    assert await run.reclaim(user.tenant_id, system_now() + MAX_CLOCK_OFFSET) == 1
+    assert await in_pool(api, user, lead.id)
 
 
 async def test_a_follow_up_keeps_a_lead_that_would_have_gone_back(

@@ -12,6 +12,7 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_scoring.accounts.tables import accounts
 from sqlalchemy import delete, select
@@ -19,7 +20,7 @@ from sqlalchemy import delete, select
 from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Order, also_known_to, set_clock, tell
+from tests.service.scoring.business import Order, also_known_to, new_account, order, set_clock, tell
 from tests.service.scoring.credit import Check, SetLimit, names, read
 
 if TYPE_CHECKING:
@@ -83,6 +84,63 @@ async def test_the_same_order_may_be_checked_again_and_counts_once(
     assert (await read(stub, user, account_id)).reserved.amount == "900.00"
     assert not (await check(1001, id)).approved
     assert (await read(stub, user, account_id)).reserved.amount == "0.00"
+
+
+@pytest.mark.parametrize("limit", [1000, 0])
+async def test_an_order_of_another_account_is_refused_and_keeps_what_is_reserved_for_it(
+    scoring: Running,
+    stub: "CreditServiceAsyncStub",
+    user: User,
+    account_id: UUID,
+    set_limit: SetLimit,
+    check: Check,
+    limit: int,
+) -> None:
+    """Whether it would be approved or not: neither takes the reservation over, nor gives it up."""
+    theirs = order(user.tenant_id, account_id, 800)
+    rep = await scoring.user(user.tenant_id, grants={"credit.check": Scope.OWN})
+    own = await new_account(scoring, user.tenant_id, rep)
+    await set_limit(1000)
+    await set_limit(limit, of=own)
+    assert (await check(800, theirs.id)).approved
+
+    async def refuses() -> None:
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await check(1, theirs.id, of=own, by=rep)
+        assert refusal.detail == "order_id: is an order of another account"
+        assert (await read(stub, user, own)).used.amount == "0.00"
+
+    await refuses()
+    assert (await read(stub, user, account_id)).reserved.amount == "800.00"
+    assert not (await check(800, new_id())).approved
+    for news in (theirs.held(version=2), theirs.released(version=3), theirs.cancelled(version=4)):
+        await tell(scoring, news)
+        await refuses()
+
+
+async def test_an_order_that_is_asked_for_by_two_accounts_at_once_is_reserved_for_one(
+    scoring: Running, stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit, check: Check
+) -> None:
+    accounts, id = [account_id, *[await new_account(scoring, user.tenant_id, user) for _ in range(3)]], new_id()
+    for each in accounts:
+        await set_limit(1000, of=each)
+    answers = await asyncio.gather(*(check(600, id, of=each) for each in accounts), return_exceptions=True)
+    assert [isinstance(answer, pb.CheckCreditResponse) for answer in answers].count(True) == 1
+    amounts = [(await read(stub, user, each)).reserved.amount for each in accounts]
+    assert sorted(amounts) == ["0.00", "0.00", "0.00", "600.00"]
+
+
+async def test_an_order_that_was_checked_for_the_wrong_account_is_free_once_that_reservation_ends(
+    scoring: Running, user: User, account_id: UUID, set_limit: SetLimit, check: Check
+) -> None:
+    wrong, id = await new_account(scoring, user.tenant_id, user), new_id()
+    await set_limit(1000)
+    assert (await check(600, id, of=wrong)).approved
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await check(600, id)
+    await set_clock(scoring, user.tenant_id, timedelta(minutes=16))
+    assert (await check(600, id)).approved
+    assert not (await check(401)).approved
 
 
 async def test_a_question_without_an_order_reserves_nothing(set_limit: SetLimit, check: Check) -> None:

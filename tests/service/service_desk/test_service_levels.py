@@ -1,6 +1,7 @@
 """Service levels through their contract."""
 
 from datetime import UTC, datetime, timedelta
+from time import thread_time
 from typing import Any
 from uuid import uuid4
 
@@ -98,6 +99,40 @@ async def test_a_previewed_pause_moves_the_due_time_and_says_who_had_the_ball(de
     assert {each.reason for each in explanation.paused} == {pb.PausedInterval.REASON_CUSTOMER}
     unpaused = await preview(desk, facts=facts, at_time=at(28, 14, 30), pauses_given=True)
     assert unpaused.milestone.due_time.ToDatetime(tzinfo=UTC) == at(28, 15)
+
+
+async def test_a_preview_of_more_than_ten_years_is_refused_by_name(desk: Desk) -> None:
+    start = at(25, 17)
+    ten_years = await preview(desk, at_time=start + timedelta(days=3653))
+    assert ten_years.milestone.state == pb.Milestone.STATE_MISSED
+    # All of it is counted, and what is listed is of the last year.
+    assert ten_years.elapsed.ToTimedelta() > 3653 * 5 / 7 * 8 * HOUR - 20 * HOUR
+    assert 500 < len(ten_years.counted) <= 366 * 2
+    assert ten_years.counted[0].start_time.ToDatetime(tzinfo=UTC) > start + timedelta(days=3653 - 370)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await preview(desk, at_time=start + timedelta(days=3653, seconds=1))
+    assert refusal.detail == "at_time: a preview ends at most ten years after its start_time"
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await preview(desk, start_time=datetime(1970, 1, 1, tzinfo=UTC))
+    assert refusal.detail == "start_time: a preview ends at most ten years after its start_time"
+
+
+async def test_a_case_that_is_open_for_a_century_is_explained_by_its_last_year(desk: Desk) -> None:
+    calendar = await desk.calendars.CreateCalendar(
+        calendars_pb2.CreateCalendarRequest(calendar=OFFICE), metadata=desk.user.metadata
+    )
+    await desk.promise(first_response=60, resolution=600, calendar_id=calendar.id)
+    case = await desk.create()
+    await desk.advance(timedelta(days=36_500))
+    began = thread_time()
+    await desk.do("AddNote", case, text="still nothing")
+    # What counting every day of it on the event loop takes is ten times as long.
+    assert thread_time() - began < 0.5
+    explained = await desk.explain(case)
+    assert len(explained) == 2
+    for each in explained.values():
+        assert each.elapsed.ToTimedelta() > 36_500 * 5 / 7 * 8 * HOUR - 40 * HOUR
+        assert 500 < len(each.counted) <= 366 * 2
 
 
 async def test_working_days_end_at_the_close_of_the_last(desk: Desk) -> None:

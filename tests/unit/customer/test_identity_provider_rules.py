@@ -1,5 +1,6 @@
 """Which provider somebody signs in with, and whom it may vouch for."""
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -90,6 +91,20 @@ def test_an_address_of_another_domain_is_not_the_providers_to_vouch_for() -> Non
     for address in ("x@y@a.example.evil", "x@a.example@evil.example", "x@evil.example"):
         with pytest.raises(Unauthenticated):
             provider(1, "a.example").login_of(VERIFIED | {"email": address})
+
+
+@given(st.permutations([("a.example",), ("b.example", "c.example"), ()]), st.sampled_from([*DOMAINS, "d.example"]))
+def test_of_several_providers_only_the_one_that_is_chosen_for_a_login_may_vouch_for_it(
+    order: list[tuple[str, ...]], domain: str
+) -> None:
+    providers = [provider(number, *domains) for number, domains in enumerate(order)]
+    login, may = f"x@{domain}", set()
+    for each in providers:
+        with contextlib.suppress(Unauthenticated):
+            told = each.login_of({"email": login, "email_verified": True})
+            each.check_serves(str(told), providers)
+            may.add(each.display_name)
+    assert may == {chosen(providers, login)}
 
 
 @pytest.mark.parametrize(

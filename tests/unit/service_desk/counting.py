@@ -8,7 +8,7 @@ from crm_service_desk.calendars.business_hours import BusinessHours, DayInterval
 from crm_service_desk.calendars.timeline import timeline_of, to_instant, to_micros
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.facts import Fact, FactKind
-from crm_service_desk.service_levels.milestones import CountedInterval, CountedMilestone
+from crm_service_desk.service_levels.milestones import CountedMilestone
 from crm_service_desk.service_levels.model import (
     ASKED_PAUSES,
     MilestoneKind,
@@ -17,6 +17,7 @@ from crm_service_desk.service_levels.model import (
     ServiceLevelPolicy,
     Target,
 )
+from crm_service_desk.service_levels.time_spent import CountedInterval
 
 HOUR = 60
 DAY = 24 * HOUR

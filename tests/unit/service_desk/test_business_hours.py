@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from crm_kit.errors import InvalidArgument
 from crm_service_desk.calendars.business_hours import BusinessHours
-from crm_service_desk.service_levels.milestones import CountedInterval
+from crm_service_desk.calendars.timeline import timeline_of
 from crm_service_desk.service_levels.model import Target, TargetEnd
+from crm_service_desk.service_levels.time_spent import CountedInterval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,10 @@ def test_what_has_elapsed_is_the_count_of_open_minutes_outside_pauses(
     paused = {minute for a, n in stops for minute in range(a, a + n)}
     expected = len((grid.open_minutes(hours) & set(range(start, end))) - paused)
     pauses = [Stop(grid.at(a), grid.at(a + n)) for a, n in stops]
-    assert counted(hours, grid.at(start), within(1), grid.at(max(start, end)), pauses).elapsed == expected * MINUTE
+    assert (
+        counted(hours, grid.at(start), within(1), grid.at(max(start, end)), pauses).time_spent.elapsed
+        == expected * MINUTE
+    )
 
 
 @given(odd_hours(), minutes_near, st.integers(1, 3000), stops_near)
@@ -212,6 +216,36 @@ def test_hours_that_never_open_are_refused_when_they_are_asked(target: Target) -
     with pytest.raises(InvalidArgument, match="too little business time") as refused:
         due_time(only_once, after, target)
     assert refused.value.reason == "CALENDAR_INVALID"
+
+
+ODD_ZONES = [
+    *("UTC", "Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"),
+    *("America/Boa_Vista", "Africa/Casablanca", "Asia/Gaza", "America/Sao_Paulo"),
+]
+
+
+@pytest.mark.parametrize("zone", ODD_ZONES)
+@pytest.mark.parametrize("hours", ["22:00-24:00", "00:00-24:00", "00:15-03:10, 08:00-23:30"])
+def test_what_is_measured_over_decades_is_the_sum_of_the_intervals(zone: str, hours: str) -> None:
+    """Measuring goes by what weeks have in common, listing by each of their days."""
+    holidays = tuple((date(year, 5, 1), intervals("10:00-11:00")) for year in range(1995, 2005))
+    calendar = weekly(zone, {0: hours, 2: hours, 6: hours, 5: "09:00-10:00"}, holidays)
+    start, end = datetime(1990, 1, 3, 4, 5, tzinfo=UTC), datetime(2030, 7, 9, 1, 2, tzinfo=UTC)
+    listed = business_intervals(calendar, start, end)
+    timeline_of.cache_clear()
+    for until in (end, datetime(2000, 10, 12, 3, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)):
+        expected = [min(each.end_time, until) - each.start_time for each in listed if each.start_time < until]
+        assert elapsed(calendar, start, until) == sum(expected, timedelta())
+
+
+def test_a_century_is_counted_within_the_time_that_a_request_may_hold_others_up() -> None:
+    start = shanghai("2026-03-02T09:00")
+    timeline_of.cache_clear()
+    began = thread_time()
+    found = counted(SHANGHAI, start, within(600), shanghai("2126-03-02T09:00"))
+    assert found.time_spent.elapsed > timedelta(days=36_500) / 5
+    assert thread_time() - began < 0.05
+    assert len(found.time_spent.counted) < 366 * 2
 
 
 def test_a_due_time_ten_years_ahead_does_not_walk_through_the_seconds() -> None:

@@ -182,7 +182,7 @@ def test_the_log_of_any_life_gives_the_clock_what_the_states_lasted(steps: list[
         case, log = move.case, [*log, *move.events]
     promised = policy({MilestoneKind.RESOLUTION: Target(business_minutes=10**6)})
     (got,) = evaluate(ALWAYS, promised, facts_of(log), now)
-    assert got.elapsed == ours
+    assert got.time_spent.elapsed == ours
     assert got.reopenings == case.reopenings
     expected = {
         CaseState.RESOLVED: MilestoneState.MET,

@@ -107,8 +107,10 @@ def test_a_customers_message_ends_the_wait_for_them_at_its_own_time() -> None:
         fact("02 11:00", K.CUSTOMER_MESSAGE),
     ]
     got = milestone(log, "02 12:00")
-    assert got.elapsed == timedelta(hours=2)
-    assert [(i.start_time, i.end_time, i.reason) for i in got.paused] == [(at("02 10:00"), at("02 11:00"), P.CUSTOMER)]
+    assert got.time_spent.elapsed == timedelta(hours=2)
+    assert [(i.start_time, i.end_time, i.reason) for i in got.time_spent.paused] == [
+        (at("02 10:00"), at("02 11:00"), P.CUSTOMER)
+    ]
 
 
 def test_a_customers_message_does_not_end_the_wait_for_others() -> None:
@@ -121,15 +123,15 @@ def test_there_is_no_due_time_while_paused_and_pauses_count_in_business_time_onl
     assert milestone(log, "03 09:30").due_time is None
     resumed = milestone([*log, fact("03 10:00", K.RESUMED, P.CUSTOMER)], "03 10:00")
     assert resumed.due_time == at("03 11:00")
-    assert sum((i.end_time - i.start_time for i in resumed.paused), timedelta()) == timedelta(hours=2)
+    assert sum((i.end_time - i.start_time for i in resumed.time_spent.paused), timedelta()) == timedelta(hours=2)
 
 
 def test_after_a_reopening_the_same_clock_goes_on_without_the_time_it_was_resolved() -> None:
     log = [CREATED, fact("02 11:00", K.RESOLVED), fact("04 09:00", K.REOPENED)]
     got = milestone(log, "04 10:00")
-    assert (got.state, got.elapsed, got.reopenings) == (S.RUNNING, timedelta(hours=3), 1)
+    assert (got.state, got.time_spent.elapsed, got.reopenings) == (S.RUNNING, timedelta(hours=3), 1)
     assert got.due_time == at("04 16:00")
-    assert {i.reason for i in got.paused} == {P.RESOLVED}
+    assert {i.reason for i in got.time_spent.paused} == {P.RESOLVED}
 
 
 def test_resolved_at_the_due_time_is_met_until_it_is_reopened() -> None:
@@ -171,8 +173,8 @@ def test_a_warning_comes_at_three_quarters_of_the_target() -> None:
 def test_working_days_run_on_the_same_clock() -> None:
     stop = Stop(at("03 09:00"), None)
     got = counted(OFFICE, at("02 10:00"), Target(working_days=2), at("03 12:00"), [stop])
-    assert (got.state, got.due_time, got.elapsed) == (S.PAUSED, None, timedelta(hours=7))
-    assert got.budget - got.elapsed == timedelta(hours=16)
+    assert (got.state, got.due_time, got.time_spent.elapsed) == (S.PAUSED, None, timedelta(hours=7))
+    assert got.budget - got.time_spent.elapsed == timedelta(hours=16)
 
 
 def test_a_cancelled_case_owes_nothing_more() -> None:
@@ -218,9 +220,9 @@ def test_a_pause_counts_as_far_as_the_policy_of_its_time_says() -> None:
         policy_changed("02 11:00", unpaused),
     ]
     got = milestone(log, "02 12:00")
-    assert (got.state, got.elapsed) == (S.RUNNING, timedelta(hours=2))
+    assert (got.state, got.time_spent.elapsed) == (S.RUNNING, timedelta(hours=2))
     back = milestone([*log, policy_changed("02 11:30", POLICY)], "02 12:00")
-    assert (back.state, back.elapsed) == (S.PAUSED, timedelta(hours=1, minutes=30))
+    assert (back.state, back.time_spent.elapsed) == (S.PAUSED, timedelta(hours=1, minutes=30))
 
 
 @pytest.mark.parametrize(("minutes", "days"), [(0, 0), (1, 1), (-1, 0), (0, -1)])

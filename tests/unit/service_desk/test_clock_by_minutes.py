@@ -196,7 +196,7 @@ def test_a_replayed_log_gives_what_living_through_it_minute_by_minute_gives(
             continue
         paused = life.paused(watch)
         assert got.state == state_of(watch, paused)
-        assert got.elapsed == watch.history[-1] * MINUTE
+        assert got.time_spent.elapsed == watch.history[-1] * MINUTE
         assert got.breach_time == (None if watch.breach is None else grid.at(watch.breach))
         assert got.complete_time == (None if watch.done is None else grid.at(watch.done))
         if budget is not None and not watch.ended:
@@ -210,9 +210,10 @@ def test_a_replayed_log_gives_what_living_through_it_minute_by_minute_gives(
 
 def assert_explained(hours: BusinessHours, got: CountedMilestone, now: datetime) -> None:
     """Counted and paused are the business time, each instant once."""
-    assert sum((i.end_time - i.start_time for i in got.counted), timedelta()) == got.elapsed
+    assert sum((i.end_time - i.start_time for i in got.time_spent.counted), timedelta()) == got.time_spent.elapsed
     pieces = sorted(
-        [(i.start_time, i.end_time) for i in got.counted] + [(i.start_time, i.end_time) for i in got.paused]
+        [(i.start_time, i.end_time) for i in got.time_spent.counted]
+        + [(i.start_time, i.end_time) for i in got.time_spent.paused]
     )
     assert all(a[1] <= b[0] for a, b in pairwise(pieces))
     if got.state in (S.RUNNING, S.PAUSED):

@@ -2,7 +2,7 @@
 
 Rows are gathered, not sent: on commit they go as ONE statement (each row a common table expression), which
 PostgreSQL runs as one transaction and one round trip. A command that must read its own writes calls `flush`,
-and the unit becomes an ordinary transaction.
+and the unit becomes an ordinary transaction; so it does for more rows than one statement can carry.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ UNMET = "CRM01"
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
 MAX_JOINED = 50
-"""Statements that `flush` joins into one text; more are sent as `flush_many` does."""
+"""Statements that are joined into one text, which carries 32,767 parameters at most; more go as by `flush_many`."""
 
 OUTBOX_CHANNEL = "outbox"
 """Where the relay listens."""
@@ -169,8 +169,10 @@ class UnitOfWork:
             await connection.execute(f"SELECT pg_notify('{OUTBOX_CHANNEL}', '')")
 
     async def commit(self) -> None:
-        """Make everything true at once, or nothing."""
-        if self.pending:
+        """Make everything true at once, or nothing, however much it is."""
+        if len(self.pending) > MAX_JOINED:
+            await self.flush_many()
+        elif self.pending:
             await self._send(await self._connected())
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None

@@ -14,6 +14,8 @@ from crm_kit.custom_fields.values import CustomValues
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, NotFound, invalid_field
+from crm_kit.resource.writing import Resource
+from crm_kit.rpc.validation import check_fields
 
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, known_accounts
@@ -126,8 +128,10 @@ class Batch:
         values["custom"] = await self._custom(row)
         owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
         account = accounts.drafted(values | owner, now=self.work.now)
+        self._check(ACCOUNTS, account, values)
         if row.contact_name:
-            contacts.create_with_account(self.work, account, new_contact(row))
+            contact = new_contact(row)
+            self._check(CONTACTS, contacts.create_with_account(self.work, account, contact), contact)
         else:
             accounts.put_new(self.work, account)
         if self.job.dry_run and self.source.column(Field.PARENT):
@@ -146,6 +150,7 @@ class Batch:
             values["custom"] = await self._custom(row, before)
         names = self._contact_names(before.id)
         after = await accounts.update_account(self.work, before, values, contact_names=names)
+        self._check(ACCOUNTS, after, values)
         if row.status:
             after = accounts.change_account_status(self.work, after, Status(row.status))
         changed = after.version != before.version
@@ -182,12 +187,22 @@ class Batch:
         """Have the row's contact at a known account; whether there was something new in it."""
         id = self.contact_ids.get(account.id, {}).get(row.contact_name or "")
         if id is None:
-            others = self._contact_names(account.id)
-            contacts.create_at_account(self.work, account, new_contact(row), others=others)
+            others, values = self._contact_names(account.id), new_contact(row)
+            created = contacts.create_at_account(self.work, account, values, others=others)
+            self._check(CONTACTS, created, values)
             return True
         before = self.contacts.get(id) or await CONTACTS.get(self.work, id)
-        after = await contacts.update_contact(self.work, before, changed_contact(before, row))
+        values = changed_contact(before, row)
+        after = await contacts.update_contact(self.work, before, values)
+        self._check(CONTACTS, after, values)
         return after.version != before.version
+
+    def _check(self, resource: Resource[Any, Any], record: Any, values: Collection[str]) -> None:
+        """Raise InvalidArgument where what a row tells breaks a rule of the contract: all others are held to them."""
+        shown = resource.message(self.work, record)
+        # The event of a record that is only now created shows the same.
+        self.work.told = (record, shown)
+        check_fields(shown, values, place=resource.noun)
 
     async def _look_up_contacts(self, account_ids: Collection[UUID], names: Collection[str | None]) -> None:
         """Hold what accounts are found by until the unit ends, and read their contacts, in full those of `names`."""

@@ -18,14 +18,14 @@ PLAIN = (
     *("legal_name", "short_name", "credit_code", "industry", "employee_count", "region_code"),
     *("website", "source", "taboos"),
 )
-MOST = {"phone_numbers": 20, "emails": 20, "tags": 50, "external_ids": 20, "addresses": 20}
+MAX_ITEMS = {"phone_numbers": 20, "emails": 20, "tags": 50, "external_ids": 20, "addresses": 20}
 """Of each list, as the contract says."""
 
 
 def new_account(row: AccountRow) -> dict[str, Any]:
-    """Fields of a new account."""
+    """Fields of a new account. InvalidArgument where a list is too long."""
     values = told(row) | {"kind": Kind(row.kind or Kind.ORGANIZATION), "display_name": row.display_name}
-    values |= {name: tuple(several) for name, several in lists(row).items() if several}
+    values |= {name: bounded(f"account.{name}", several) for name, several in lists(row).items() if several}
     if row.status:
         values["status"] = Status(row.status)
     if place := address(row, None):
@@ -40,7 +40,7 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     values = told(row)
     for name, several in lists(row).items():
         if several:
-            values[name] = joined(name, several, getattr(before, name))
+            values[name] = joined(f"account.{name}", several, getattr(before, name))
     if row.display_name:
         values["display_name"] = row.display_name
     if row.kind:
@@ -48,7 +48,7 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     office = next((each for each in before.addresses if each.kind is AddressKind.OFFICE), None)
     if place := address(row, office):
         others = tuple(each for each in before.addresses if each is not office)
-        values["addresses"] = joined("addresses", (place,), others)
+        values["addresses"] = joined("account.addresses", (place,), others)
     if notes := notes_with(before.preferences, row):
         values["preferences"] = notes
     return values
@@ -65,11 +65,11 @@ def new_contact(row: AccountRow) -> dict[str, Any]:
 
 
 def changed_contact(before: Contact, row: AccountRow) -> dict[str, Any]:
-    """Fields of a contact that the row tells."""
+    """Fields of a contact that the row tells. InvalidArgument where a list becomes too long."""
     values: dict[str, Any] = {"job_title": row.contact_title} if row.contact_title else {}
     for name, several in (("phone_numbers", row.contact_phone), ("emails", row.contact_email)):
         if several:
-            values[name] = joined(name, several, getattr(before, name))
+            values[name] = joined(f"contact.{name}", several, getattr(before, name))
     return values
 
 
@@ -92,18 +92,23 @@ def lists(row: AccountRow) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def joined(name: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
+def joined(field: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
     """The new values and those old ones that are still true; as they were when they are all there already."""
     if set(new) <= set(old):
         return old
-    if name == "external_ids":
+    if field == "account.external_ids":
         # Each source has one key: the new one.
         sources = {each.source for each in new}
         old = tuple(each for each in old if each.source not in sources)
-    values = tuple(dict.fromkeys((*new, *old)))
-    if len(values) > MOST.get(name, len(values)):
-        detail = f"with those that are there already it would be {len(values)}, at most {MOST[name]} are possible"
-        raise invalid_field(f"account.{name}", "max_items", detail, reason="TOO_MANY_VALUES")
+    return bounded(field, tuple(dict.fromkeys((*new, *old))))
+
+
+def bounded(field: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of a list; InvalidArgument for more than it may have, be they from one column or from several."""
+    most = MAX_ITEMS.get(field.partition(".")[2], len(values))
+    if len(values) > most:
+        detail = f"it would be {len(values)} in all, at most {most} are possible"
+        raise invalid_field(field, "max_items", detail, reason="TOO_MANY_VALUES")
     return values
 
 

@@ -10,12 +10,13 @@ from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import invalid_field
 from crm_kit.money import Money
-from sqlalchemy import DateTime, bindparam, update
+from sqlalchemy import DateTime, and_, bindparam, not_, or_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
-from crm_scoring.credit.queries import NO_ORDER, get_usage
+from crm_scoring.credit.queries import NO_ORDER, find_account_of, get_usage, is_settled_on
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
 from crm_scoring.credit.tables import credit_orders
@@ -48,9 +49,12 @@ async def check_order(
     """Decide on an order and, when it is named and approved, reserve its amount.
 
     One account's checks happen one after the other, so what one reserves the next one sees. What the order had
-    reserved before is not held against it, and is given up when it is refused now.
+    reserved before is not held against it, and is given up when it is refused now. InvalidArgument for an order of
+    another account, whose reservation stays as it is.
     """
-    await advisory_lock(work, name_of(account_id))
+    await advisory_lock(work, name_of(account_id), *([f"credit order {order_id}"] if order_id else []))
+    if order_id is not None and await find_account_of(work, order_id) not in (None, account_id):
+        raise invalid_field("order_id", "same_account", "is an order of another account")
     limit = await get_credit_limit(work, account_id)
     usage = await get_usage(work, account_id, amount.currency_code, without=order_id or NO_ORDER)
     decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(day_of(work.now)), rules)
@@ -62,9 +66,10 @@ async def check_order(
             amount=amount.amount,
             currency_code=amount.currency_code,
             expire_time=work.now + reserve_for,
+            now=work.now,
         )
     elif order_id is not None:
-        work.execute(give_up(), id=order_id)
+        work.execute(give_up(), id=order_id, account_id=account_id)
     return decision, limit, usage
 
 
@@ -86,7 +91,7 @@ def name_of(account_id: UUID) -> str:
 
 @statement
 def reserve() -> Any:
-    """An order that is released uses its amount already, one that is cancelled never will."""
+    """An order that is released uses its amount already, one that is cancelled never will; another's stays its own."""
     fresh = insert(credit_orders).values(
         tenant_id=bindparam("tenant_id"),
         id=bindparam("id"),
@@ -102,7 +107,10 @@ def reserve() -> Any:
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
         set_={name: fresh.excluded[name] for name in changed},
-        where=credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED]),
+        where=and_(
+            credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED]),
+            or_(credit_orders.c.account_id == fresh.excluded.account_id, not_(is_settled_on())),
+        ),
     )
 
 
@@ -113,6 +121,7 @@ def give_up() -> Any:
         .where(
             credit_orders.c.tenant_id == bindparam("tenant_id"),
             credit_orders.c.id == bindparam("id"),
+            credit_orders.c.account_id == bindparam("account_id"),
             credit_orders.c.state == OrderState.RESERVED,
         )
         .values(state=OrderState.HELD, expire_time=None)

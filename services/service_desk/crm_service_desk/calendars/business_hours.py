@@ -45,11 +45,6 @@ class BusinessHours:
         return self.weekly[day.weekday()] if exceptional is None else exceptional
 
     @property
-    def last_exception(self) -> date | None:
-        """The last date with hours of its own, if any."""
-        return max(self._by_date, default=None)
-
-    @property
     def opens_weekly(self) -> bool:
         """Whether some weekday has hours."""
         return any(self.weekly)

@@ -24,6 +24,8 @@ _LAST_ORDINAL = date(9998, 12, 31).toordinal()
 # A zone's offset, and the step of a zone that skips or repeats a whole day, stay under two days.
 _MARGIN_DAYS = 2
 _KEPT_BLOCKS = 64
+# No zone has moved its clock and moved it back within less than six days, as America/Boa_Vista did in October 2000.
+_LOOK_DAYS = 4
 HORIZON_DAYS = 50 * 366
 
 
@@ -67,11 +69,14 @@ class _Block:
 class Timeline:
     """Measures business time. Blocks are made when first needed."""
 
-    __slots__ = ("_blocks", "_hours", "_totals", "_zone")
+    __slots__ = ("_blocks", "_exceptions", "_hours", "_steady_total", "_totals", "_zone")
 
     def __init__(self, hours: BusinessHours) -> None:
         self._hours = hours
         self._zone = hours.zone
+        self._exceptions = sorted(day.toordinal() for day, _ in hours.exceptions)
+        # Four weeks are four weeks, wherever they begin.
+        self._steady_total = hours.minutes_a_week * _MINUTE * _BLOCK_DAYS // 7
         self._blocks: dict[int, _Block] = {}
         self._totals: dict[int, int] = {}
 
@@ -141,8 +146,14 @@ class Timeline:
 
     def day_spans(self, day: date) -> list[tuple[int, int]]:
         """One local date's hours as instants; those emptied by a shift of the clock drop out."""
+        hours = self._hours.hours_on(day)
+        if not hours:
+            return []
+        midnight = self.instant_of(day, 0)
+        if self.instant_of(day, MINUTES_A_DAY) - midnight == _DAY:
+            return [(midnight + opens * _MINUTE, midnight + closes * _MINUTE) for opens, closes in hours]
         spans = []
-        for interval in self._hours.hours_on(day):
+        for interval in hours:
             span = (self.instant_of(day, interval.opens), self.instant_of(day, interval.closes))
             if span[0] < span[1]:
                 spans.append(span)
@@ -170,12 +181,31 @@ class Timeline:
 
     def _total(self, number: int) -> int:
         total = self._totals.get(number)
-        return self._block(number).total if total is None else total
+        if total is None:
+            total = self._steady_total if self._is_steady(number) else self._block(number).total
+            self._totals[number] = total
+        return total
+
+    def _is_steady(self, number: int) -> bool:
+        """Whether every week of a block is like any other: no exceptions, and the zone's clock is not moved.
+
+        Most blocks are: a century of them need not be laid out to be measured.
+        """
+        first, last = _days_of(number)
+        if (
+            first == 1
+            or last == _LAST_ORDINAL
+            or bisect_left(self._exceptions, first) < bisect_right(self._exceptions, last)
+        ):
+            return False
+        day = datetime.fromordinal(first).replace(tzinfo=self._zone)
+        offset = day.utcoffset()
+        later = range(_LOOK_DAYS, last - first + 1, _LOOK_DAYS)
+        return all((day + timedelta(days=days)).utcoffset() == offset for days in later)
 
     def _lay_out(self, number: int) -> list[tuple[int, int]]:
         start, end = number * _BLOCK, (number + 1) * _BLOCK
-        first = max(_EPOCH_ORDINAL + number * _BLOCK_DAYS - _MARGIN_DAYS, 1)
-        last = min(_EPOCH_ORDINAL + (number + 1) * _BLOCK_DAYS + _MARGIN_DAYS, _LAST_ORDINAL)
+        first, last = _days_of(number)
         spans = []
         for ordinal in range(first, last + 1):
             spans += self.day_spans(date.fromordinal(ordinal))
@@ -184,8 +214,7 @@ class Timeline:
     def _ended(self, number: int) -> bool:
         """Whether no business time can follow the start of the block."""
         first = _EPOCH_ORDINAL + number * _BLOCK_DAYS - _MARGIN_DAYS
-        last_exception = self._hours.last_exception
-        more_exceptions = last_exception is not None and last_exception.toordinal() >= first
+        more_exceptions = bool(self._exceptions) and self._exceptions[-1] >= first
         return first > _LAST_ORDINAL or not (self._hours.opens_weekly or more_exceptions)
 
     def _too_little(self, start: int) -> InvalidArgument:
@@ -195,6 +224,12 @@ class Timeline:
             f"the calendar has too little business time in the fifty years after {to_instant(start)}",
             reason="CALENDAR_INVALID",
         )
+
+
+def _days_of(number: int) -> tuple[int, int]:
+    """The first and the last local date that a block may have a part of, in any zone."""
+    first = _EPOCH_ORDINAL + number * _BLOCK_DAYS
+    return max(first - _MARGIN_DAYS, 1), min(first + _BLOCK_DAYS + _MARGIN_DAYS, _LAST_ORDINAL)
 
 
 def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:

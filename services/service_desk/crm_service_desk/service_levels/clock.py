@@ -13,26 +13,14 @@ from typing import NamedTuple
 from crm_service_desk.calendars.business_hours import BusinessHours
 from crm_service_desk.calendars.timeline import Timeline, timeline_of, to_instant, to_micros
 from crm_service_desk.service_levels.facts import Fact
-from crm_service_desk.service_levels.milestones import (
-    CountedInterval,
-    CountedMilestone,
-    MilestoneState,
-    PausedInterval,
-)
-from crm_service_desk.service_levels.model import MilestoneKind, PauseReason, ServiceLevelPolicy, Target, TargetEnd
+from crm_service_desk.service_levels.milestones import CountedMilestone, MilestoneState
+from crm_service_desk.service_levels.model import MilestoneKind, ServiceLevelPolicy, Target, TargetEnd
 from crm_service_desk.service_levels.replay import ClockRun, Pause, Replay, replay
+from crm_service_desk.service_levels.time_spent import Stretch, TimeSpent
 
 _SECOND = 1_000_000
 _MINUTE = 60 * _SECOND
 _FOREVER = 1 << 62
-
-
-class _Stretch(NamedTuple):
-    """Half-open, in microseconds since the epoch; `end` may be _FOREVER."""
-
-    start: int
-    end: int
-    reason: PauseReason
 
 
 class _Budget(NamedTuple):
@@ -82,8 +70,6 @@ def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Co
     if target is None:
         return None
     budget = _budget(timeline, start, target)
-    until = now if ended is None else ended
-    counted = [span for a, b in running for span in timeline.spans(a, min(b, until))]
     warned = _share(budget.amount, terms[-1].policy.warning_percent)
     return CountedMilestone(
         kind=run.kind,
@@ -96,9 +82,7 @@ def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Co
         breach_time=to_instant(breach[0]) if breach else None,
         complete_time=run.done,
         budget=timedelta(microseconds=budget.amount),
-        elapsed=timedelta(microseconds=sum(closes - opens for opens, closes in counted)),
-        counted=tuple(CountedInterval(to_instant(a), to_instant(b)) for a, b in counted),
-        paused=tuple(_paused_intervals(timeline, pauses, until)),
+        time_spent=TimeSpent(timeline, tuple(running), tuple(pauses), until=now if ended is None else ended),
         reopenings=state.reopenings if run.kind is MilestoneKind.RESOLUTION else 0,
     )
 
@@ -157,41 +141,41 @@ def _terms(state: Replay, start: int, end: int) -> list[_Term]:
     return [*terms[:-1], terms[-1]._replace(until=_FOREVER)]
 
 
-def _pauses(state: Replay, run: ClockRun, terms: list[_Term], ended: int | None) -> list[_Stretch]:
+def _pauses(state: Replay, run: ClockRun, terms: list[_Term], ended: int | None) -> list[Stretch]:
     """What stopped this clock: each pause as far as the policy of its time lets it, and being resolved."""
     stretches = []
     for pause in map(_stretch, state.pauses):
         for since, until, policy in terms:
             if policy.pauses_for(run.kind, pause.reason):
-                stretches.append(_Stretch(max(pause.start, since), min(pause.end, until), pause.reason))
+                stretches.append(Stretch(max(pause.start, since), min(pause.end, until), pause.reason))
     if run.kind is MilestoneKind.RESOLUTION:
         stretches += map(_stretch, state.resolved)
     if ended is not None:
-        stretches = [_Stretch(a, min(b, ended), reason) for a, b, reason in stretches]
+        stretches = [Stretch(a, min(b, ended), reason) for a, b, reason in stretches]
     return _flat(stretches)
 
 
-def _flat(stretches: Iterable[_Stretch]) -> list[_Stretch]:
+def _flat(stretches: Iterable[Stretch]) -> list[Stretch]:
     """Stretches without overlap: where two would, the one that began first has it."""
-    flat: list[_Stretch] = []
+    flat: list[Stretch] = []
     cursor = -_FOREVER
     for begin, end, reason in sorted(stretches, key=_start_of):
         start = max(begin, cursor)
         if start < end:
-            flat.append(_Stretch(start, end, reason))
+            flat.append(Stretch(start, end, reason))
             cursor = end
     return flat
 
 
-def _start_of(stretch: _Stretch) -> int:
+def _start_of(stretch: Stretch) -> int:
     return stretch.start
 
 
-def _stretch(pause: Pause) -> _Stretch:
-    return _Stretch(to_micros(pause.start), _FOREVER if pause.end is None else to_micros(pause.end), pause.reason)
+def _stretch(pause: Pause) -> Stretch:
+    return Stretch(to_micros(pause.start), _FOREVER if pause.end is None else to_micros(pause.end), pause.reason)
 
 
-def _running(start: int, pauses: list[_Stretch]) -> Iterator[tuple[int, int]]:
+def _running(start: int, pauses: list[Stretch]) -> Iterator[tuple[int, int]]:
     """[start, forever) without the pauses."""
     for pause in pauses:
         if start < pause.start:
@@ -233,12 +217,6 @@ def _reach(timeline: Timeline, running: list[tuple[int, int]], amount: int) -> i
             return timeline.advance(start, amount)
         amount -= measured
     return None
-
-
-def _paused_intervals(timeline: Timeline, pauses: list[_Stretch], until: int) -> Iterator[PausedInterval]:
-    for start, end, reason in pauses:
-        for opens, closes in timeline.spans(start, min(end, until)):
-            yield PausedInterval(to_instant(opens), to_instant(closes), reason)
 
 
 def _instant_or_none(micros: int | None) -> datetime | None:

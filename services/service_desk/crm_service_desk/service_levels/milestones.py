@@ -6,7 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from crm_service_desk.calendars.model import Calendar
-from crm_service_desk.service_levels.model import MilestoneKind, PauseReason, Target
+from crm_service_desk.service_levels.model import MilestoneKind, Target
+from crm_service_desk.service_levels.time_spent import CountedInterval, PausedInterval, TimeSpent
 
 
 class MilestoneState(StrEnum):
@@ -58,30 +59,12 @@ class Milestone:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedInterval:
-    """Business time that counted, up to and without its end."""
-
-    start_time: datetime
-    end_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PausedInterval:
-    """Business time that did not count, up to and without its end, and why."""
-
-    start_time: datetime
-    end_time: datetime
-    reason: PauseReason
-
-
-@dataclass(frozen=True, slots=True)
 class CountedMilestone:
     """One promise on one case, as the clock counted it at the `now` it was asked for.
 
     `cycle` numbers the NEXT_RESPONSE records from 1. `budget` is the target in business time (of a target of
-    working days: from start to its end); `elapsed` is what counted so far. `due_time` and a `warning_time`
-    that was not reached are None while paused. `counted` and `paused` together are the business time from
-    the start to the end of the clock or now.
+    working days: from start to its end); `time_spent` is what became of the business time from the start to the
+    end of the clock or now. `due_time` and a `warning_time` that was not reached are None while paused.
     """
 
     kind: MilestoneKind
@@ -94,9 +77,7 @@ class CountedMilestone:
     breach_time: datetime | None
     complete_time: datetime | None
     budget: timedelta
-    elapsed: timedelta
-    counted: tuple[CountedInterval, ...]
-    paused: tuple[PausedInterval, ...]
+    time_spent: TimeSpent
     reopenings: int = 0
 
     def kept(self, calendar: Calendar | None, *, warned: bool = False, breach_told: bool = False) -> Milestone:
@@ -121,9 +102,9 @@ class CountedMilestone:
             milestone=shown,
             target=self.target,
             budget=self.budget,
-            elapsed=self.elapsed,
-            counted=self.counted,
-            paused=self.paused,
+            elapsed=self.time_spent.elapsed,
+            counted=self.time_spent.counted,
+            paused=self.time_spent.paused,
             calendar_id=shown.calendar_id,
             calendar_version=shown.calendar_version,
             reopenings=self.reopenings,

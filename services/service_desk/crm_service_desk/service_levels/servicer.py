@@ -6,13 +6,12 @@ from crm.service_desk.v1 import service_levels_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import build
-from crm_kit.wire import time_from
 
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.service_levels import commands
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
-from crm_service_desk.service_levels.wire import facts_from, hours_from, policy_from
+from crm_service_desk.service_levels.wire import facts_from, hours_from, instant_from, policy_from
 
 
 class ServiceLevelServicer:
@@ -42,8 +41,7 @@ class ServiceLevelServicer:
     ) -> pb.PreviewServiceLevelResponse:
         calendar = await CALENDARS.get(reader, UUID(request.calendar_id)) if request.calendar_id else None
         hours = calendar.business_hours if calendar else hours_from(request)
-        now = time_from(request.at_time) if request.HasField("at_time") else reader.now
-        counted = evaluate(hours, policy_from(request), facts_from(request), now)
+        counted = evaluate(hours, policy_from(request), facts_from(request), instant_from(request, reader.now))
         if not counted:
             return pb.PreviewServiceLevelResponse()
         explanation = counted[0].explaining(counted[0].kept(calendar))

@@ -1,8 +1,10 @@
 """What a preview asks: from its request to what the clock takes."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from crm.service_desk.v1 import service_levels_pb2 as pb
+from crm_kit.errors import invalid_field
 from crm_kit.resource.codecs import value_in
 from crm_kit.wire import time_from
 
@@ -12,6 +14,8 @@ from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.model import ASKED_PAUSES, MilestoneKind, PauseReason, ServiceLevelPolicy
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
+
+MAX_PREVIEW = timedelta(days=3653)
 
 
 def hours_from(request: pb.PreviewServiceLevelRequest) -> BusinessHours:
@@ -28,6 +32,17 @@ def policy_from(request: pb.PreviewServiceLevelRequest) -> ServiceLevelPolicy:
     if not request.pauses_given:
         target = replace(target, pauses=ASKED_PAUSES if target.kind is MilestoneKind.RESOLUTION else ())
     return ServiceLevelPolicy((target,))
+
+
+def instant_from(request: pb.PreviewServiceLevelRequest, now: datetime) -> datetime:
+    """The instant at which a preview is looked at. InvalidArgument more than ten years after its start."""
+    given = request.HasField("at_time")
+    instant = time_from(request.at_time) if given else now
+    if instant - time_from(request.start_time) > MAX_PREVIEW:
+        raise invalid_field(
+            "at_time" if given else "start_time", "range", "a preview ends at most ten years after its start_time"
+        )
+    return instant
 
 
 def facts_from(request: pb.PreviewServiceLevelRequest) -> list[Fact]:

@@ -216,6 +216,51 @@ async def test_of_a_row_with_a_bad_contact_nothing_is_in(
     assert written == {each.id: once for each in found.values()}
 
 
+async def test_an_import_makes_no_account_that_could_not_be_made_otherwise(
+    accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    """However its values come together: from the columns of the account and of a contact without a name."""
+    keys = [f"k{number}" for number in range(21)]
+    columns = [pb.ImportColumn(column=key, field=f"external_ids.{key}") for key in keys]
+    ours, theirs = [",".join(f"{code}001380{number:02}" for number in range(20)) for code in ("138", "139")]
+    mails = ",".join(f"a{number}@hx.cn" for number in range(20))
+    header = ["客户名称", "网址", "电话", "联系人电话", "邮箱", "联系人邮箱", *keys]
+    none = [""] * len(keys)
+    rows = [
+        ["甲", "", ours, ours, mails, mails, *[f"{number}" for number in range(20)], ""],
+        ["乙", "", ours, theirs, "", "", *none],
+        ["丙", "", "", "", mails, "b@hx.cn", *none],
+        ["丁", "", "", "", "", "", *keys],
+        ["戊", "www.hx.cn/%zz", "", "", "", "", *none],
+    ]
+    job = await run([header, *rows], columns=columns, mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (1, 0, 0, 4)
+    assert [(each.row_number, each.column, each.reason) for each in await errors_of(imports, user, job.id)] == [
+        (3, "电话", "TOO_MANY_VALUES"),
+        (4, "邮箱", "TOO_MANY_VALUES"),
+        (5, "k0", "TOO_MANY_VALUES"),
+        (6, "网址", "INVALID_ARGUMENT"),
+    ]
+    (account,) = await all_accounts(accounts, user)
+    assert [len(each) for each in (account.phone_numbers, account.emails, account.external_ids)] == [20, 20, 20]
+    # As it came, the answer goes back.
+    account.industry = "steel"
+    request = accounts_pb2.UpdateAccountRequest(account=account)
+    assert (await accounts.UpdateAccount(request, metadata=user.metadata)).industry == "steel"
+
+
+async def test_a_contact_that_would_get_too_many_numbers_is_told_at_its_own_column(
+    imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    columns = [pb.ImportColumn(column="sap", field="external_ids.sap")]
+    header = ["客户名称", "sap", "电话", "联系人", "联系人电话"]
+    twenty = ",".join(f"138001380{number:02}" for number in range(20))
+    await run([header, ["甲", "1", "", "王伟", twenty]], columns=columns)
+    job = await run([header, ["甲", "1", "", "王伟", "13900139000"]], columns=columns, mode=pb.Import.MODE_UPSERT)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value, error.reason) == ("联系人电话", "13900139000", "TOO_MANY_VALUES")
+
+
 async def test_owners_and_parents_are_found_by_what_people_call_them(
     accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", customer: Running, user: User, run: Run
 ) -> None:

@@ -88,8 +88,17 @@ class IdentityProvider:
             raise Unauthenticated("the provider has not verified the e-mail address", reason="SIGN_IN_USER_UNKNOWN")
         domain = domain_of(login)
         if domain and self.domains and domain not in self.domains:
-            raise Unauthenticated("the provider is not one for this domain", reason="SIGN_IN_USER_UNKNOWN")
+            raise not_its_domain()
         return login
+
+    def check_serves(self, login: str, providers: Iterable["IdentityProvider"]) -> None:
+        """Raise Unauthenticated for a login whose domain another of the tenant's providers serves, active or not.
+
+        What is said of a person's login when they sign in binds as much as what they said when they were sent here.
+        """
+        domain = domain_of(login)
+        if any(domain in other.domains for other in providers if other.id != self.id):
+            raise not_its_domain()
 
 
 def domain_of(login: str) -> str:
@@ -111,6 +120,11 @@ def provider_for(providers: Sequence[IdentityProvider], login: str) -> IdentityP
     if len(found) != 1:
         raise no_provider()
     return found[0]
+
+
+def not_its_domain() -> Unauthenticated:
+    """The login is not the provider's to vouch for; no more is said than of a login that nobody has."""
+    return Unauthenticated("the provider is not one for this domain", reason="SIGN_IN_USER_UNKNOWN")
 
 
 def no_provider() -> NotFound:

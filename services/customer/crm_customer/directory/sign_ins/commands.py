@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.identity_providers.client_secrets import ClientSecrets
 from crm_customer.directory.identity_providers.model import IdentityProvider, no_provider, provider_for
-from crm_customer.directory.identity_providers.queries import get_serving_providers
+from crm_customer.directory.identity_providers.queries import get_all_providers, get_serving_providers
 from crm_customer.directory.sealing import Sealer
 from crm_customer.directory.sign_ins import model
 from crm_customer.directory.sign_ins.model import SignIn, expired, refused, unknown_user
@@ -132,6 +132,7 @@ class SignIns:
         login = provider.login_of(claims) or provider.login_of(await called.user_info(tokens, claims["sub"]))
         if login is None:
             raise refused(f"the provider does not say a {provider.login_claim.value.lower()} that can be believed")
+        provider.check_serves(login, await get_all_providers(eyes))
         return login
 
     async def _let_in(

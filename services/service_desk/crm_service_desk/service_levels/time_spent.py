@@ -1,0 +1,74 @@
+"""What became of the business time of a milestone: summed always, listed only where somebody asks why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from crm_service_desk.calendars.timeline import MICROSECOND, Timeline, to_instant
+from crm_service_desk.service_levels.model import PauseReason
+
+LISTED = timedelta(days=366)
+"""So far back intervals are listed: there are several a day, and a case may be open for decades."""
+
+
+class Stretch(NamedTuple):
+    """A pause, half-open, in microseconds since the epoch."""
+
+    start: int
+    end: int
+    reason: PauseReason
+
+
+@dataclass(frozen=True, slots=True)
+class CountedInterval:
+    """Business time that counted, up to and without its end."""
+
+    start_time: datetime
+    end_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PausedInterval:
+    """Business time that did not count, up to and without its end, and why."""
+
+    start_time: datetime
+    end_time: datetime
+    reason: PauseReason
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpent:
+    """A clock's life until it ended or now: when it ran, and when it was paused and why."""
+
+    timeline: Timeline
+    running: tuple[tuple[int, int], ...]
+    pauses: tuple[Stretch, ...]
+    until: int
+
+    @property
+    def elapsed(self) -> timedelta:
+        """All business time that counted."""
+        counted = (self.timeline.measure(start, min(end, self.until)) for start, end in self.running)
+        return timedelta(microseconds=sum(counted))
+
+    @property
+    def counted(self) -> tuple[CountedInterval, ...]:
+        """What counted lately, in order."""
+        return tuple(
+            CountedInterval(opens, closes) for start, end in self.running for opens, closes in self._listed(start, end)
+        )
+
+    @property
+    def paused(self) -> tuple[PausedInterval, ...]:
+        """What did not count lately, in order."""
+        return tuple(
+            PausedInterval(opens, closes, reason)
+            for start, end, reason in self.pauses
+            for opens, closes in self._listed(start, end)
+        )
+
+    def _listed(self, start: int, end: int) -> Iterator[tuple[datetime, datetime]]:
+        since = self.until - LISTED // MICROSECOND
+        for opens, closes in self.timeline.spans(max(start, since), min(end, self.until)):
+            yield to_instant(opens), to_instant(closes)
