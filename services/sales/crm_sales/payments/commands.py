@@ -1,5 +1,7 @@
 """Recording money: the payment, what it pays, and the orders it pays, in one transaction."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,9 @@ from crm_sales.payments.allocation import allocate
 from crm_sales.payments.model import Payment, PaymentAllocation
 from crm_sales.payments.resource import PAYMENTS
 
+GO_ON = 10
+"""Orders after which others have their turn."""
+
 
 async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Payment:
     """Record money that came in and allocate it to what is open, the oldest due date first."""
@@ -29,7 +34,7 @@ async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str,
     payment = Payment(
         id=id,
         **{"receive_time": work.now} | values | {"account_id": account_id},
-        allocations=tuple(pay(work, order, share, payment_id=id) for order, share in shares),
+        allocations=await pay_all(work, shares, payment_id=id),
         unallocated_amount=amount - total((share for _, share in shares), amount.currency_code),
         owner_id=shares[0][0].owner_id if shares else work.actor.user_id,
         owner_team_id=shares[0][0].owner_team_id if shares else work.actor.access.team_id,
@@ -68,6 +73,18 @@ async def payable_order(work: UnitOfWork, order_id: UUID, account_id: UUID | Non
         )
     order.require_released()
     return order
+
+
+async def pay_all(
+    work: UnitOfWork, shares: Sequence[tuple[Order, Money]], *, payment_id: UUID
+) -> tuple[PaymentAllocation, ...]:
+    """Gather what a payment does to all its orders, letting others have their turn: they may be very many."""
+    allocations = []
+    for index, (order, share) in enumerate(shares):
+        allocations.append(pay(work, order, share, payment_id=payment_id))
+        if index % GO_ON == 0:
+            await asyncio.sleep(0)
+    return tuple(allocations)
 
 
 def pay(work: UnitOfWork, order: Order, amount: Money, *, payment_id: UUID) -> PaymentAllocation:
