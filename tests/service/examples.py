@@ -127,6 +127,8 @@ class World:
 
 def needed_kind(rpc: Rpc, path: Path) -> str:
     """What the id at this place of a good request is of."""
+    if (rpc.name, path) in PLACES_OF_THEIR_OWN:
+        return PLACES_OF_THEIR_OWN[rpc.name, path]
     return KIND_NEEDED.get(rpc.name, kind_of(rpc, path)) if path in route_paths(rpc) else kind_of(rpc, path)
 
 
@@ -205,6 +207,7 @@ EXAMPLES: Mapping[str, Example] = {
     },
     "interactions": Example(created_by("CreateInteraction")),
     "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
+    "fresh orders": Example(created_by("CreateOrder"), lasting=False),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
@@ -222,3 +225,5 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
 }
 # Rpcs that are good only for records in a certain state.
 KIND_NEEDED: Mapping[str, str] = {"CheckCredit": "fresh accounts", "ConvertLead": "qualified leads"}
+# An order whose credit was checked is that account's: none is checked again for another.
+PLACES_OF_THEIR_OWN: Mapping[tuple[str, Path], str] = {("CheckCredit", ("order_id",)): "fresh orders"}
