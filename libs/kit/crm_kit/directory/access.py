@@ -93,6 +93,8 @@ class Directory:
         self._built_in = built_in_issuer
         self._seen: dict[tuple[UUID, UUID], tuple[float, Actor]] = {}
         self._ids: dict[tuple[str, str, str], tuple[float, UUID, UUID]] = {}
+        # How often something was forgotten: what was read before that and came after it is not kept.
+        self._changes = 0
 
     async def actor(self, claims: Claims) -> Actor:
         """The active user behind the claims; Unauthenticated when there is none."""
@@ -101,6 +103,7 @@ class Directory:
         if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
             return seen[1]
         values = {"tenant_id": tenant_id, "user_id": user_id}
+        changes, asked = self._changes, time.monotonic()
         rows = await self._database.all(tenant_id, access_of_user(), values)
         if not rows or not rows[0]["active"]:
             self._seen.pop((tenant_id, user_id), None)
@@ -108,11 +111,13 @@ class Directory:
         actor = Actor(tenant_id, user_id, access_from(rows[0]))
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
-        self._seen[tenant_id, user_id] = (time.monotonic(), actor)
+        if changes == self._changes:
+            self._seen[tenant_id, user_id] = (asked, actor)
         return actor
 
     def forget(self, tenant_id: UUID) -> None:
         """The tenant's directory has changed: ask again at the next call."""
+        self._changes += 1
         for key in [key for key in self._seen if key[0] == tenant_id]:
             del self._seen[key]
 

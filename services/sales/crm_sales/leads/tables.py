@@ -1,7 +1,7 @@
 """Tables of leads, and the counters that hold the pool's limits."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -39,7 +39,7 @@ leads = tenant_table(
     Column("opportunity_id", Uuid),
     Column("conversion_user_id", Uuid),
     Column("conversion_attempt_time", DateTime(timezone=True)),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
 )
 # Owned by somebody, and still open.

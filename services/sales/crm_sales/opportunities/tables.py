@@ -1,7 +1,7 @@
 """Tables of opportunities."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_sales.metadata import metadata
@@ -31,7 +31,7 @@ opportunities = tenant_table(
     Column("lead_id", Uuid),
     Column("close_reason", Text),
     Column("close_time", DateTime(timezone=True)),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
     reference("stage_id", "pipeline_stages", name="opportunities_stage_fkey", field="opportunity.stage_id"),
     reference("lead_id", "leads", name="opportunities_lead_fkey", field="opportunity.lead_id"),

@@ -1,7 +1,7 @@
 """Table of orders."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -26,7 +26,7 @@ orders = tenant_table(
     Column("cancel_reason", Text),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
     reference("opportunity_id", "opportunities", name="orders_opportunity_fkey", field="order.opportunity_id"),
 )

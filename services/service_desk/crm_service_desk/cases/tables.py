@@ -43,7 +43,7 @@ cases = tenant_table(
     Column("breached", Boolean, nullable=False),
     # How many lines its log has.
     Column("event_count", Integer, nullable=False),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
     unique(
         "cases_number_key",

@@ -1,7 +1,7 @@
 """Tables of accounts."""
 
 from crm_kit.database.tables import Violation, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
@@ -36,7 +36,7 @@ accounts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("competitor_profile", JSONB),
     Column("merged_into_id", Uuid),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     # Projections: written by consumers, never with the rest of the row.
     Column("last_contact_time", DateTime(timezone=True)),
     Column("value_tier", Text),

@@ -1,7 +1,7 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid
+from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -23,7 +23,7 @@ contacts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
-    Column("custom", JSONB, nullable=False),
+    Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
     reference("reports_to_id", "contacts", name="contacts_reports_to_fkey", field="contact.reports_to_id"),
 )

@@ -301,7 +301,7 @@ def upgrade() -> None:
         sa.Column("resolution_due_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("breached", sa.Boolean(), nullable=False),
         sa.Column("event_count", sa.Integer(), nullable=False),
-        sa.Column("custom", postgresql.JSONB(), nullable=False),
+        sa.Column("custom", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
