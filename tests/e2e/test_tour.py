@@ -83,7 +83,7 @@ def seen(output: str) -> bool:
 
 def told_what_is_wrong(output: str) -> bool:
     (problem,) = documents(output)
-    return problem["status"] == 400 and [error["field"] for error in problem["errors"]] == ["colour"]
+    return problem["status"] == 422 and [error["field"] for error in problem["errors"]] == ["emails[1]"]
 
 
 # What each block must print. One more or less in the README fails.

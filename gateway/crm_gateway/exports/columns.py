@@ -1,7 +1,8 @@
 """The columns of an exported list, from the resource's message: one for each value that a person can read in a cell."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ class Column:
     """A column: its heading, which is the field's path, and how its text is taken from a record's JSON values."""
 
     heading: str
+    # That of its value in the record, as in `fields=`: `amount.currency_code`, `custom.contract_no`.
+    path: str
     read: Callable[[dict[str, Any]], str]
 
 
@@ -32,7 +35,17 @@ def columns_of(message: Descriptor, depth: int = DEPTH, above: tuple[str, ...] =
         if is_plain_message(field) and not is_map(field) and depth > 1:
             yield from columns_of(message_of(field), depth - 1, path)
         else:
-            yield Column(".".join(path), _reader(path))
+            name = ".".join(path)
+            yield Column(name, name, _reader(path))
+
+
+def chosen(columns: Sequence[Column], paths: Iterable[str]) -> Iterator[Column]:
+    """The columns at the paths and below them, in the order of the paths. KeyError names one where there is none."""
+    for path in paths:
+        found = [column for column in columns if column.path == path or column.path.startswith(f"{path}.")]
+        if not found:
+            raise KeyError(path)
+        yield from found
 
 
 def custom_columns(custom_fields: Iterable[Any], language: Language) -> Iterator[Column]:
@@ -40,7 +53,7 @@ def custom_columns(custom_fields: Iterable[Any], language: Language) -> Iterator
     for field in custom_fields:
         label = field.label
         heading = (label.zh or label.en) if language == "zh" else (label.en or label.zh)
-        yield Column(heading, _reader(("custom", field.key)))
+        yield Column(heading, f"custom.{field.key}", _reader(("custom", field.key)))
 
 
 def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
@@ -66,6 +79,8 @@ def text_of(value: Any) -> str:
             return value
         case bool():
             return "true" if value else "false"
+        case datetime():
+            return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode().strip('"')
         case list() if not any(isinstance(each, list | dict) for each in value):
             return SEPARATOR.join(map(text_of, value))
         case list() | dict():

@@ -24,6 +24,7 @@ def collections_of(contract: Contract) -> list[pb.CollectionMetadata]:
             collection = _collection(contract, message, name)
             collection.schema = schemas[message.full_name]
             collection.resource = name in resources
+            _say_what_lists_do(collection)
             found.append(collection)
     return found
 
@@ -48,6 +49,13 @@ def _collection(contract: Contract, message: Descriptor, name: str) -> pb.Collec
     )
     _say_who_sets(found, message)
     return found
+
+
+def _say_what_lists_do(collection: pb.CollectionMetadata) -> None:
+    """Every list of a resource can be ordered by id; what is no resource has no facets."""
+    for field in collection.fields:
+        field.sortable = field.sortable or (field.name == "id" and collection.resource and bool(collection.list_path))
+        field.facetable = field.facetable and collection.resource
 
 
 def _readers(contract: Contract, message: Descriptor) -> tuple[Rpc | None, Rpc | None]:

@@ -112,11 +112,12 @@ def type_of(field: FieldDescriptor) -> Type:
 
 
 def _text_type(field: FieldDescriptor) -> Type:
-    if field.name == "id" or field.name.endswith(("_id", "_ids")):
+    rules = item_keywords(field) or keywords(field)
+    # An id of so many characters is another system's.
+    if field.name == "id" or (field.name.endswith(("_id", "_ids")) and "maxLength" not in rules):
         return _Type.TYPE_ID
     if field.name.endswith(("_date", "_dates")):
         return _Type.TYPE_DATE
-    rules = item_keywords(field) or keywords(field)
     if "pattern" in rules and _is_decimal(rules["pattern"]):
         return _Type.TYPE_DECIMAL
     return _Type.TYPE_LONG_TEXT if rules.get("maxLength", 0) > _MAX_LINE else _Type.TYPE_TEXT

@@ -219,7 +219,9 @@ class Schemas:
         if field.enum_type is not None:
             return self._enum(field, field.enum_type, form)
         schema = dict(_SCALARS[field.type])
-        if field.type == FieldDescriptor.TYPE_STRING and (named := _named_format(field.name)):
+        # An id of so many characters is another system's.
+        is_ours = field.type == FieldDescriptor.TYPE_STRING and "maxLength" not in keywords(field)
+        if is_ours and (named := _named_format(field.name)):
             schema["format"] = named
         return schema
 

@@ -6,7 +6,7 @@ list, a row that is inserted meanwhile is neither doubled nor skipped, and no mo
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,14 +19,16 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
-from crm_gateway.exports.columns import Column, columns_of, custom_columns
+from crm_gateway.exports.columns import Column, chosen, columns_of, custom_columns
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
+from crm_gateway.transcode.inclusion import INCLUDE
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.requests import RequestReader, parse_query
+from crm_gateway.transcode.views import FIELDS
 
 PAGE_SIZE = 200
 PAGE_SECONDS = 30.0
@@ -35,7 +37,9 @@ FILES: Mapping[str, tuple[type[csv_file.CsvFile] | type[xlsx_file.XlsxFile], str
     "xlsx": (xlsx_file.XlsxFile, xlsx_file.MEDIA_TYPE),
 }
 COLLECTION = re.compile("^[a-z][A-Za-z_-]{0,99}$")
-PAGE_FIELDS = ("page_size", "page_token")
+OWN_PARAMETERS = frozenset({"format", FIELDS})
+# What lists have, and a file has no use for.
+NO_PARAMETERS = frozenset({"page_size", "page_token", INCLUDE})
 
 File = csv_file.CsvFile | xlsx_file.XlsxFile
 router = APIRouter()
@@ -159,6 +163,13 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
                 "schema": {"type": "string", "maxLength": 100},
             },
             {
+                "name": FIELDS,
+                "in": "query",
+                "description": "The columns, in their order, for example `display_name,owner_name,custom.contract_no`; "
+                "all when not given.",
+                "schema": {"type": "string", "maxLength": 2000},
+            },
+            {
                 "name": "format",
                 "in": "query",
                 "description": "What kind of file; CSV when not given.",
@@ -181,18 +192,17 @@ async def export(collection: str, request: Request) -> Response:
     listed: ListedCollection | None = request.app.state.listed_collections.get(collection)
     if listed is None:
         raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
-    format, query = format_of(exchange.query)
-    asked = listed.reader.read((), query, None)
-    make, media = FILES[format]
+    asked = Asked.of(exchange.query)
+    make, media = FILES[asked.format]
     metadata = metadata_of(exchange)
     custom_fields: CustomFieldLists = request.app.state.custom_fields
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
-    listed = replace(listed, columns=(*listed.columns, *custom_columns(own, exchange.language)))
-    pages = Pages(listed.call, asked, metadata, PAGE_SIZE)
+    listed = replace(listed, columns=asked.columns([*listed.columns, *custom_columns(own, exchange.language)]))
+    pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {
-        "content-disposition": f'attachment; filename="{collection}.{format}"',
+        "content-disposition": f'attachment; filename="{collection}.{asked.format}"',
         "cache-control": "no-store",
     }
     if exchange.verb == "HEAD":
@@ -200,19 +210,41 @@ async def export(collection: str, request: Request) -> Response:
     return StreamingResponse(content_of(listed, make(), first, pages), media_type=media, headers=headers)
 
 
-def format_of(query: bytes) -> tuple[str, bytes]:
-    """What kind of file is asked for, and the query of the list; ProblemError for what an export has no use for."""
-    formats, kept = [], []
-    for part in query.split(b"&"):
-        ((name, value),) = parse_query(part) or [("", "")]
-        if name in PAGE_FIELDS:
-            raise ProblemError(malformed(name, "unknown_field", "parameter"))
-        if name == "format":
-            formats.append(value)
-        else:
-            kept.append(part)
-    if len(formats) > 1:
-        raise ProblemError(malformed("format", "duplicate_key"))
-    if formats and formats[0] not in FILES:
-        raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
-    return (formats or ["csv"])[0], b"&".join(kept)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What kind of file, of which columns (all when empty), and the query of the list."""
+
+    format: str
+    paths: tuple[str, ...]
+    query: bytes
+
+    @classmethod
+    def of(cls, query: bytes) -> "Asked":
+        """What a query asks for; ProblemError for what an export has no use for."""
+        own: dict[str, str] = {}
+        kept = []
+        for part in query.split(b"&"):
+            ((name, value),) = parse_query(part) or [("", "")]
+            if name in NO_PARAMETERS:
+                raise ProblemError(malformed(name, "unknown_field", "parameter"))
+            if name not in OWN_PARAMETERS:
+                kept.append(part)
+            elif name in own:
+                raise ProblemError(malformed(name, "duplicate_key"))
+            else:
+                own[name] = value
+        format, fields = own.get("format", "csv"), own.get(FIELDS)
+        if format not in FILES:
+            raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
+        paths = () if fields is None else tuple(path.strip() for path in fields.split(","))
+        return cls(format, paths, b"&".join(kept))
+
+    def columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """The columns of the file, in their order; ProblemError names a path that leads to none, or that is doubled."""
+        for index, path in enumerate(self.paths):
+            if path in self.paths[:index]:
+                raise ProblemError(malformed(FIELDS, "duplicate_key", "path", path=path))
+        try:
+            return tuple(chosen(columns, self.paths)) if self.paths else tuple(columns)
+        except KeyError as error:
+            raise ProblemError(malformed(FIELDS, "unknown_field", "path", path=error.args[0])) from None

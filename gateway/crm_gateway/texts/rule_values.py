@@ -30,10 +30,13 @@ class RuleValues:
         self._comments = contract.comments
 
     def of(self, request: Descriptor, path: str, rule: str) -> tuple[str, dict[str, str]]:
-        """The key of a rule in the catalogue and its values; none of these where the path leads to no field."""
+        """The key of a rule in the catalogue and its values; none of these where the path leads to no field.
+
+        Nor has a rule of the services' own any, such as `filter`; the contract's have their type: `string.email`.
+        """
         key = _NUMBERS.sub("number.", rule).removesuffix(_EMPTY)
         found = _field_at(request, path)
-        if found is None:
+        if found is None or "." not in rule:
             return key, {}
         field, in_list = found
         values = _limits(field, in_list)

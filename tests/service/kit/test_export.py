@@ -128,6 +128,19 @@ async def test_a_workbook_holds_what_the_list_shows(web: httpx.AsyncClient, cust
     assert (shown["display_name"], shown["phone_numbers"]) == ("=1+1", "+8613800138000")
 
 
+async def test_a_file_has_the_columns_that_are_asked_for_in_their_order(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    account = await new_account(customer, user, display_name="客户")
+    parameters = {"fields": "display_name,competitor_profile,create_time"}
+    (row,) = rows_of(await web.get("/v1/accounts:export", params=parameters, headers=bearer(user)))
+    first, *_, last = row
+    assert (first, last) == ("display_name", "create_time")
+    assert {name.partition(".")[0] for name in row} == {"display_name", "competitor_profile", "create_time"}
+    shown = (await web.get(f"/v1/accounts/{account.id}", headers=bearer(user))).json()
+    assert (row["display_name"], row["create_time"]) == ("客户", shown["create_time"])
+
+
 @pytest.mark.parametrize(
     ("path", "status", "reason"),
     [
@@ -136,6 +149,9 @@ async def test_a_workbook_holds_what_the_list_shows(web: httpx.AsyncClient, cust
         ("/v1/accounts:export?page_size=1", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?filter=a&filter=b", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?format=csv&format=csv", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?fields=id,nope", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?fields=id,id", 400, "INVALID_ARGUMENT"),
+        ("/v1/accounts:export?include=owner", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?filter=%FF", 400, "INVALID_ARGUMENT"),
         ("/v1/accounts:export?filter=colour+%3D+1", 422, "INVALID_FILTER"),
     ],

@@ -31,11 +31,15 @@ async def web(customer: Running, sales: Running) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
+# As `new_account` calls it: the event that tells of it may come at any time.
+NAME = "华信电力有限公司"
+
+
 async def new_deal(customer: Running, sales: Running, user: User, account_id: str = "") -> Any:
     """An opportunity, and the account, known to both services, that it is with."""
     id = account_id or (await new_account(customer, user)).id
     async with sales.unit_of_work(user.tenant_id) as work:
-        put_newest(work, accounts, {"id": UUID(id), "display_name": "华信", "owner_id": user.id, "version": 1})
+        put_newest(work, accounts, {"id": UUID(id), "display_name": NAME, "owner_id": user.id, "version": 1})
     opportunity = opportunities_pb2.Opportunity(account_id=id, display_name="Boiler", amount=cny("1000.00"))
     request = opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity)
     return await clients(sales).opportunities.CreateOpportunity(request, metadata=user.metadata)
@@ -96,7 +100,7 @@ async def test_what_the_caller_may_not_see_is_left_out(
     await also_in(sales, narrow, ADMIN)
     answer = await reading(web, f"/v1/opportunities/{deal.id}", narrow, include="account")
     assert (answer["included"], answer["missing"]) == ({"accounts": {}}, [])
-    assert answer["account_name"] == "华信"
+    assert answer["account_name"] == NAME
 
 
 async def test_a_collection_whose_service_is_down_is_named_and_the_rest_is_there(

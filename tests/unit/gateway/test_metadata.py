@@ -320,6 +320,14 @@ def test_a_field_is_facetable_where_its_values_are_counted(resource: Resource[An
     assert told == set(offered(resource))
 
 
+def test_every_resource_that_is_listed_can_be_ordered_by_id_and_none_else_has_facets() -> None:
+    for each in COLLECTIONS.values():
+        id = next((field for field in each["fields"] if field["name"] == "id"), None)
+        if each["resource"] and each["list_path"]:
+            assert id is not None and id["sortable"], each["name"]
+        assert each["resource"] or not any(field["facetable"] for field in each["fields"])
+
+
 # --- how it is answered
 
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.expansion import load_contract
+from crm_gateway.openapi.rules import keywords
 from crm_gateway.problems import ProblemError
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.requests import parse_json
@@ -183,3 +184,11 @@ def test_an_etag_goes_where_the_rpc_looks_for_it() -> None:
         request = reader.read(("i",), b"", b"{}")
         reader.put_etag(request, "9")
         assert (getattr(request, where) if where else request).etag == "9"
+
+
+def test_every_update_checks_the_id_that_it_is_sent() -> None:
+    for name, operation in OPERATIONS.items():
+        body = operation.rpc.request.fields_by_name.get(operation.binding.body)
+        resource = body.message_type if body is not None else None
+        if name.startswith("Update") and resource is not None and "id" in resource.fields_by_name:
+            assert keywords(resource.fields_by_name["id"]).get("format") == "uuid", name
