@@ -44,7 +44,7 @@ def test_names_are_found_at_any_depth_of_an_answer() -> None:
 
 def test_an_answer_without_names_is_left_alone() -> None:
     names = Names({})
-    assert names.places_in(accounts_pb2.ListAccountChangesResponse.DESCRIPTOR) is None
+    assert names.places_in(tenants_pb2.Tenant.DESCRIPTOR) is None
     assert names.places_in(resources_pb2.BatchGetRecordsResponse.DESCRIPTOR) is None
 
 
