@@ -16,6 +16,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.conformity import Document
 from tests.service.customer.customers import new_account
+from tests.service.kit.custom_fields import message_values, new_field
 from tests.service.running import Running, User, details_of
 from tests.service.web import bearer, gateway
 
@@ -72,6 +73,18 @@ async def test_a_refused_etag_tells_who_changed_which_fields_since(
     told = await mismatch_of(accounts, user, second)
     assert told is not None
     assert [each.etag for each in told.changes] == [third.etag]
+
+
+async def test_a_refused_etag_names_custom_fields_one_by_one(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub"
+) -> None:
+    for key in ("contract_no", "size"):
+        await new_field(customer, user, key)
+    read = await new_account(customer, user, custom=message_values({"contract_no": "A-1", "size": "1"}))
+    await update(accounts, user, read, custom=message_values({"contract_no": "A-2"}))
+    told = await mismatch_of(accounts, user, read)
+    assert told is not None
+    assert [sorted(each.fields) for each in told.changes] == [["custom.contract_no", "custom.size"]]
 
 
 async def test_on_rest_the_problem_says_it_as_the_document_does(

@@ -46,7 +46,8 @@ def unseen_change(row: Record, shown: Collection[str]) -> UnseenChange:
         actor_id=str(row["actor_id"]),
         actor_name=row["actor_name"] or "",
         change_time=row["change_time"],
-        fields=tuple(name for name in row["names"] if name in shown),
+        # Custom fields stand under their path: `custom.contract_no`.
+        fields=tuple(name for name in row["names"] if name.partition(".")[0] in shown),
     )
 
 
