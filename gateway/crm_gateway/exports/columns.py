@@ -1,6 +1,7 @@
 """The columns of an exported list, from the resource's message: one for each value that a person can read in a cell."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,12 +49,23 @@ def chosen(columns: Sequence[Column], paths: Iterable[str]) -> Iterator[Column]:
         yield from found
 
 
-def custom_columns(custom_fields: Iterable[Any], language: Language) -> Iterator[Column]:
-    """A column for each custom field, under its label in the language or, without one, in the other."""
-    for field in custom_fields:
-        label = field.label
-        heading = (label.zh or label.en) if language == "zh" else (label.en or label.zh)
-        yield Column(heading, f"custom.{field.key}", _reader(("custom", field.key)))
+def custom_columns(custom_fields: Iterable[Any], language: Language, others: Collection[Column]) -> Iterator[Column]:
+    """A column for each custom field, under its label in the language or, without one, in the other.
+
+    Where the label could mean another column, or another field's key, the heading is `custom.` with the key: no two
+    columns are called alike, and an import takes each for what it is.
+    """
+    labels = {field.key: _label_of(field.label, language) for field in custom_fields}
+    keys = [key for key, label in labels.items() if key != label.casefold()]
+    meant = Counter([*(each.heading for each in others), *map(str.casefold, labels.values()), *keys])
+    for key, label in labels.items():
+        heading = label if meant[label.casefold()] == 1 else f"custom.{key}"
+        yield Column(heading, f"custom.{key}", _reader(("custom", key)))
+
+
+def _label_of(label: Any, language: Language) -> str:
+    text: str = (label.zh or label.en) if language == "zh" else (label.en or label.zh)
+    return text
 
 
 def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:

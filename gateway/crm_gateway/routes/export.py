@@ -137,9 +137,9 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "tags": ["Resource"],
         "summary": "Exports any list with its filter and order as CSV or XLSX.",
         "description": "It has every record that the caller may see, and a column for each field; custom fields stand "
-        "under their labels in the language of `Accept-Language`. It is sent while it is "
-        "read; when it cannot be finished, the connection breaks off. In CSV a cell that a spreadsheet would "
-        "compute begins with an apostrophe; in XLSX every cell is text.\n"
+        "under their labels in the language of `Accept-Language`, or under `custom.<key>` where a label means another "
+        "column, too. It is sent while it is read; when it cannot be finished, the connection breaks off. In CSV a "
+        "cell that a spreadsheet would compute begins with an apostrophe; in XLSX every cell is text.\n"
         "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
@@ -197,7 +197,7 @@ async def export(collection: str, request: Request) -> Response:
     metadata = metadata_of(exchange)
     custom_fields: CustomFieldLists = request.app.state.custom_fields
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
-    listed = replace(listed, columns=asked.columns([*listed.columns, *custom_columns(own, exchange.language)]))
+    listed = replace(listed, columns=asked.columns([*listed.columns, *custom_columns(own, exchange.language, listed.columns)]))
     pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()

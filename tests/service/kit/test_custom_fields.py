@@ -81,6 +81,7 @@ async def test_a_value_of_every_type_is_kept_exactly(
         (TEXT, {}, "x" * 501, "max_len"),
         (TEXT, {}, 12, "text"),
         (TEXT, {}, "a\0b", "text"),
+        (TEXT, {"required": True}, " \u3000\n", "blank"),
         (NUMBER, {}, "1e3", "number"),
         (NUMBER, {}, "1.23456789012", "number"),
         (NUMBER, {}, 0.1234567890123456, "number"),

@@ -174,12 +174,37 @@ async def test_custom_fields_have_columns_under_their_labels_in_the_language_of_
 ) -> None:
     await new_field(customer, user, "contract_no", label=CustomField.Label(zh="合同编号", en="Contract number"))
     await new_field(customer, user, "area", NUMBER, label=CustomField.Label(en="Floor area"))
-    await new_field(customer, user, "tags", MULTI_SELECT, options=options("a", "b"))
-    values = message_values({"contract_no": "=A-1", "area": "120.5", "tags": ["b", "a"]})
+    await new_field(customer, user, "marks", MULTI_SELECT, options=options("a", "b"))
+    values = message_values({"contract_no": "=A-1", "area": "120.5", "marks": ["b", "a"]})
     await new_account(customer, user, custom=values)
     (english,) = rows_of(await web.get("/v1/accounts:export", headers=bearer(user)))
-    assert [english[name] for name in ("Contract number", "Floor area", "tags")] == ["'=A-1", "120.5", "a; b"]
+    assert [english[name] for name in ("Contract number", "Floor area", "marks")] == ["'=A-1", "120.5", "a; b"]
     assert "custom" not in english
     chinese = await web.get("/v1/accounts:export", headers={**bearer(user), "accept-language": "zh-CN"})
     assert rows_of(chinese)[0]["合同编号"] == "'=A-1"
     assert rows_of(chinese)[0]["Floor area"] == "120.5"
+
+
+async def test_no_two_columns_of_an_export_are_called_alike(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    labels = {"one": "Size", "two": "size", "three": "Status", "four": "five", "five": "Five", "six": "Weight"}
+    for key, text in labels.items():
+        await new_field(customer, user, key, label=CustomField.Label(en=text))
+    await new_account(customer, user, custom=message_values({key: key for key in labels}))
+    (row,) = rows_of(await web.get("/v1/accounts:export", headers=bearer(user)))
+    headings = ["custom.one", "custom.two", "custom.three", "custom.four", "custom.five", "Weight"]
+    assert [row[each] for each in headings] == list(labels)
+    assert row["status"] == "POTENTIAL"
+
+
+@pytest.mark.parametrize("name", ['a "b" c', "a\\b", "100%", "a_b", "O'Neil", "x,y;z"])
+async def test_an_export_is_filtered_by_text_with_signs_in_it(
+    web: httpx.AsyncClient, customer: Running, user: User, name: str
+) -> None:
+    for each in (name, "aXb", "100 of 100", "x y z"):
+        await new_account(customer, user, display_name=each)
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    for filter in (f'display_name = "{quoted}"', f'display_name:"{quoted}"'):
+        found = await web.get("/v1/accounts:export", params={"filter": filter}, headers=bearer(user))
+        assert [row["display_name"] for row in rows_of(found)] == [name]

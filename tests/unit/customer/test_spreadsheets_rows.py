@@ -87,6 +87,15 @@ def test_a_custom_field_is_known_by_its_label_first() -> None:
     }
 
 
+def test_a_fields_own_name_is_no_custom_fields() -> None:
+    labels = {"status": "status", "custom.status": "status"}
+    assert guess_mapping(["status", "custom.status"], custom_labels=labels) == {
+        "status": "status",
+        "custom.status": "custom.status",
+    }
+    assert guess_mapping(["Status"], custom_labels=labels) == {"Status": "custom.status"}
+
+
 def test_what_is_given_goes_before_what_is_guessed() -> None:
     header = ["客户名称", "公司名称", "SAP编号", "电话", "备注"]
     given = {"公司名称": "display_name", "SAP编号": "external_ids.sap", "电话": "", "备注": "custom.note"}
@@ -207,6 +216,14 @@ def test_the_type_of_a_customer_may_be_its_role() -> None:
         ("统一社会信用代码", "91440300708461136A", Reason.CREDIT_CODE_INVALID),
         ("统一社会信用代码", "9.14403E+17", Reason.DIGITS_LOST),
         ("客户编号", "1.00002E+12", Reason.DIGITS_LOST),
+        ("客户编号", '[{"source":"SAP!","value":"1"}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", '[{"source":"sap"}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", '[{"source":"sap","value":', Reason.VALUE_UNKNOWN),
+        ("客户编号", '[{"source":"sap","value":null}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", '[{"source":"sap","value":" "}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", r'[{"source":"sap","value":"\u0000"}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", r'[{"source":"sap","value":"\ud800"}]', Reason.VALUE_UNKNOWN),
+        ("客户编号", '[{"source":' + "[" * 30_000, Reason.VALUE_UNKNOWN),
         ("邮箱", "info@localhost", Reason.EMAIL_INVALID),
         ("邮箱", "info@", Reason.EMAIL_INVALID),
         ("地区", "南方大区", Reason.REGION_UNKNOWN),
@@ -249,6 +266,12 @@ def test_more_cells_than_the_header_has_is_an_error_of_the_row() -> None:
 def test_more_values_than_an_account_may_have_is_an_error() -> None:
     many = "/".join(f"1380013{number:04d}" for number in range(21))
     assert problem(["客户名称", "电话"], ["A", many])[2] is Reason.TOO_MANY_VALUES
+
+
+def test_the_keys_of_several_systems_are_read_as_an_export_writes_them() -> None:
+    cell = '[{"source":"sap","value":"007"},{"source":"erp","value":"=1"}]'
+    assert account(["名称", "external_ids"], ["A", cell]).external_ids == (("sap", "007"), ("erp", "=1"))
+    assert account(["名称", "external_ids"], ["A", "[007]"]).external_ids == (("spreadsheet", "[007]"),)
 
 
 def test_an_external_id_belongs_to_the_first_sound_row_that_has_it() -> None:

@@ -90,8 +90,8 @@ def test_a_json_number_that_floats_cannot_tell_is_refused(number: float) -> None
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=MAX_CHARACTERS))
 def test_text_is_kept_as_it_is(text: str) -> None:
-    if "\0" in text:
-        assert refused(FieldType.TEXT, text) == "text"
+    if "\0" in text or not text.strip():
+        assert refused(FieldType.TEXT, text) == ("text" if "\0" in text else "blank")
     else:
         assert canonical(field(FieldType.TEXT), text) == text
 
@@ -290,5 +290,12 @@ def test_columns_are_known_by_key_and_labels_of_fields_in_use() -> None:
     named = field(FieldType.TEXT, "contract_no", label=Label(zh="合同编号", en="Contract number"))
     gone = field(FieldType.TEXT, "gone").archive()
     assert headings_of({"contract_no": named, "gone": gone}) == dict.fromkeys(
-        ("contract_no", "合同编号", "Contract number"), "contract_no"
+        ("contract_no", "custom.contract_no", "合同编号", "Contract number"), "contract_no"
     )
+
+
+def test_a_label_of_two_fields_is_neithers_and_a_key_is_its_own_fields() -> None:
+    one = field(FieldType.TEXT, "one", label=Label(en="Size", zh="三"))
+    two = field(FieldType.TEXT, "two", label=Label(en="size ", zh="one"))
+    found = headings_of({"one": one, "two": two})
+    assert found == {"三": "one", "one": "one", "custom.one": "one", "two": "two", "custom.two": "two"}

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from crm_kit.custom_fields.model import CustomField, FieldType, Label
@@ -21,9 +22,18 @@ def value_from_text(field: CustomField, text: str) -> object:
 
 
 def headings_of(fields: Mapping[str, CustomField]) -> dict[str, str]:
-    """What a column of each field in use may be called, its labels and its key -> the key."""
+    """What a column of each field in use may be called -> the key: its labels, its key, and `custom.` with its key.
+
+    A label that several fields have is none of theirs, and one that is another's key is the key.
+    """
     active = [field for field in fields.values() if field.is_active]
-    return {heading: field.key for field in active for heading in (field.key, *_texts(field.label))}
+    called: dict[str, set[str]] = defaultdict(set)
+    for field in active:
+        for text in _texts(field.label):
+            called[_plain(text)].add(field.key)
+    own = {text: field.key for field in active for text in _texts(field.label) if len(called[_plain(text)]) == 1}
+    # The last of one name counts.
+    return own | {field.key: field.key for field in active} | {f"custom.{field.key}": field.key for field in active}
 
 
 def _as_it_is(_field: CustomField, text: str) -> object:

@@ -107,6 +107,8 @@ def shown(value: object) -> str:
 
 def _text(_field: CustomField, value: object, _before: object) -> str:
     text = _of_text(value)
+    if text.isspace():
+        raise Misfit("blank", "text must be more than blanks")
     if len(text) > MAX_CHARACTERS:
         raise Misfit("max_len", f"has {len(text)} characters, at most {MAX_CHARACTERS} are possible")
     return text

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from crm.customer.v1 import imports_pb2 as pb
+from crm.customer.v1.accounts_pb2 import ExternalId
 from crm.resource.v1.custom_fields_pb2 import CustomField
 
+from tests.service.customer.customers import new_account
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
 from tests.service.kit.custom_fields import (
     BOOL,
@@ -14,10 +16,12 @@ from tests.service.kit.custom_fields import (
     SINGLE_SELECT,
     custom_of,
     label,
+    message_values,
     new_field,
     options,
 )
 from tests.service.running import Running, User
+from tests.service.web import bearer, gateway
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -95,3 +99,28 @@ async def test_a_column_of_a_custom_field_that_is_not_there_is_refused(user: Use
     rows = [["名称", "等级2"], ["A", "gold"]]
     job = await run(rows, columns=[pb.ImportColumn(column="等级2", field="custom.grade")])
     assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
+
+
+async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    labels = {"no": "Number", "status": "status", "one": "Size", "two": "size"}
+    values = {"no": "=A-1", "status": "signed", "one": "1", "two": "2"}
+    other = await customer.user()
+    for by in (user, other):
+        for key, text in labels.items():
+            await new_field(customer, by, key, label=CustomField.Label(en=text))
+    keys = [ExternalId(source="erp", value="007"), ExternalId(source="sap", value="=1")]
+    named = {"display_name": "+1+1", "industry": "steel", "phone_numbers": ["+8613800138000"]}
+    made = await new_account(customer, user, external_ids=keys, custom=message_values(values), **named)
+    async with gateway(customer) as web:
+        file = (await web.get("/v1/accounts:export", headers=bearer(user))).content
+    job = await run(file, by=other)
+    assert counts(job) == (1, 0, 0, 0), job.failure
+    (account,) = await all_accounts(accounts, other)
+    for name in (*named, "external_ids", "status"):
+        assert getattr(account, name) == getattr(made, name)
+    assert custom_of(account) == values
+    # The keys say whose row it is.
+    assert counts(await run(file, mode=pb.Import.MODE_UPDATE)) == (0, 0, 1, 0)
+    assert counts(await run(file.replace(b"steel", b"power"), mode=pb.Import.MODE_UPSERT)) == (0, 1, 0, 0)

@@ -1,5 +1,6 @@
 """One cell's text to the value of one field. All raise `CellError` with words for whoever filled the cell in."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from crm_kit.errors import InvalidArgument
 
 from crm_customer.imports.spreadsheets.cells import has_lost_digits
-from crm_customer.imports.spreadsheets.mapping import Field
+from crm_customer.imports.spreadsheets.mapping import SOURCE_NAME, Field
 from crm_customer.imports.spreadsheets.regions import region_code
 from crm_customer.records.accounts.credit_code import parse_credit_code
 from crm_customer.records.phone_numbers import parse_phone_number
@@ -105,7 +106,21 @@ def one_text(text: str, target: str) -> str:
     return value
 
 
-def external_id(text: str) -> str:
+def external_ids(text: str, source: str) -> list[tuple[str, str]]:
+    """The (system, key) that a cell tells: a key in `source`, or all keys as an export writes them, in JSON."""
+    if not text.startswith("[{"):
+        return [(source, _external_id(text))]
+    try:
+        keys = [(each["source"], _external_id(each["value"])) for each in json.loads(text)]
+        sound = all(SOURCE_NAME.fullmatch(system) and key and key.isprintable() for system, key in keys)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        sound = False
+    if not sound:
+        raise CellError(Reason.VALUE_UNKNOWN, "it is neither a key nor keys as an export writes them", text)
+    return keys
+
+
+def _external_id(text: str) -> str:
     return one_text(_with_all_digits(text), Field.EXTERNAL_IDS)
 
 

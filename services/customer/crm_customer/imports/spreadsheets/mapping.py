@@ -47,7 +47,7 @@ CUSTOM_PREFIX = "custom."
 EXTERNAL_ID_PREFIX = f"{Field.EXTERNAL_IDS}."
 """`external_ids.sap` is the key in the system `sap`; `external_ids` alone that of the import's own source."""
 
-_SOURCE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
 
 _SYNONYMS = {
     Field.KIND: "客户性质 客户类型 客户类别 类型 性质 kind type account type customer type",
@@ -107,12 +107,13 @@ def guess_mapping(header: Sequence[str], *, custom_labels: Mapping[str, str] | N
     """Column to target: a `Field`, or `custom.KEY` by `custom_labels` (label to key). Unknown columns are left out.
 
     Parentheses, asterisks and slashes in a header do not matter: `*客户名称（必填）`, `手机/Mobile`. A field that takes
-    one column takes the first that fits.
+    one column takes the first that fits. A field's own name, as an export has it, is no custom field's.
     """
     custom = {_plain(label): f"{CUSTOM_PREFIX}{key}" for label, key in (custom_labels or {}).items()}
     found: dict[str, str] = {}
     for column in header:
-        target = next((t for name in _spellings(column) if (t := custom.get(name) or _FIELDS.get(name))), None)
+        named = (custom.get(name) or _FIELDS.get(name) for name in _spellings(column))
+        target = column if column in set(Field) else next(filter(None, named), None)
         if target and (target in MANY or target not in found.values()):
             found[column] = str(target)
     return found
@@ -177,5 +178,5 @@ def _is_target(target: str) -> bool:
     if target.startswith(CUSTOM_PREFIX):
         return len(target) > len(CUSTOM_PREFIX)
     if target.startswith(EXTERNAL_ID_PREFIX):
-        return bool(_SOURCE_NAME.fullmatch(target.removeprefix(EXTERNAL_ID_PREFIX)))
+        return bool(SOURCE_NAME.fullmatch(target.removeprefix(EXTERNAL_ID_PREFIX)))
     return target in set(Field)

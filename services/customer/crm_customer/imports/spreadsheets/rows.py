@@ -119,7 +119,7 @@ class _Reading:
     rules: RowRules
     values: dict[str, str | int] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
-    external_ids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    external_ids: list[tuple[str, tuple[str, str]]] = field(default_factory=list)
     custom: list[tuple[str, str]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
@@ -146,7 +146,7 @@ class _Reading:
         return self._bad() if self.errors else self._account()
 
     def without_duplicates(self, row: AccountRow, seen: dict[tuple[str, str], int]) -> AccountRow | BadRow:
-        for column, key in self.external_ids.items():
+        for column, key in self.external_ids:
             if key in seen:
                 detail = f"row {seen[key]} has the same"
                 self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, detail, key[1]))
@@ -187,7 +187,7 @@ class _Reading:
         self.lists.setdefault(target, []).extend(fields.phone_numbers(cell, country))
 
     def _external_id(self, column: str, source: str, cell: str) -> None:
-        self.external_ids[column] = (source, fields.external_id(cell))
+        self.external_ids += [(column, key) for key in fields.external_ids(cell, source)]
 
     def _kind_or_role(self, cell: str) -> None:
         """客户类型 is used for both: a company, or a dealer."""
@@ -221,7 +221,7 @@ class _Reading:
         told: dict[str, Any] = {**self.values, **several}
         return AccountRow(
             row_number=self.number,
-            external_ids=tuple(self.external_ids.values()),
+            external_ids=tuple(dict.fromkeys(key for _, key in self.external_ids)),
             custom=tuple(self.custom),
             **told,
         )
