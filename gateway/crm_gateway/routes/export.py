@@ -197,7 +197,8 @@ async def export(collection: str, request: Request) -> Response:
     metadata = metadata_of(exchange)
     custom_fields: CustomFieldLists = request.app.state.custom_fields
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
-    listed = replace(listed, columns=asked.columns([*listed.columns, *custom_columns(own, exchange.language, listed.columns)]))
+    columns = [*listed.columns, *custom_columns(own, exchange.language, listed.columns)]
+    listed = replace(listed, columns=asked.columns(columns))
     pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()

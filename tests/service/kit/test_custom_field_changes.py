@@ -10,6 +10,8 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import custom_fields_pb2 as pb
+from crm.resource.v1 import resources_pb2 as generic
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.custom_fields import retyping
 from crm_kit.custom_fields.definitions import definitions_of
@@ -256,3 +258,40 @@ async def test_values_of_several_options_shrink_and_grow(customer: Running, user
     for tags in (["b"], ["c", "b"], None, ["a"]):
         await update(customer, user, account.id, tags=tags)
         await assert_rows_tell_the_values(customer, user)
+
+
+async def test_a_page_of_an_order_that_has_got_another_type_or_is_put_away_is_refused_and_says_why(
+    customer: Running, user: User
+) -> None:
+    area = await new_field(customer, user, "area", NUMBER)
+    for number in range(3):
+        await account_with(customer, user, area=str(number))
+    stub: Any = AccountServiceStub(customer.channel)
+    request = accounts_pb2.ListAccountsRequest(order_by="custom.area", page_size=1)
+    request.page_token = (await stub.ListAccounts(request, metadata=user.metadata)).next_page_token
+    retype = pb.RetypeCustomFieldRequest(collection="accounts", id=area.id, type=TEXT)
+    await stub_of(customer).RetypeCustomField(retype, metadata=user.metadata)
+    with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
+        await stub.ListAccounts(request, metadata=user.metadata)
+    archive = pb.ArchiveCustomFieldRequest(collection="accounts", id=area.id)
+    await stub_of(customer).ArchiveCustomField(archive, metadata=user.metadata)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as told:
+        await stub.ListAccounts(request, metadata=user.metadata)
+    assert told.fields == ["order_by"]
+
+
+async def test_the_history_of_a_field_that_is_put_away_is_read_as_before(customer: Running, user: User) -> None:
+    field = await new_field(customer, user, "contract_no")
+    account = await account_with(customer, user, contract_no="A-1")
+    await update(customer, user, account.id, contract_no=None)
+    stub: Any = AccountServiceStub(customer.channel)
+    request = accounts_pb2.ListAccountChangesRequest(id=account.id)
+    before = await stub.ListAccountChanges(request, metadata=user.metadata)
+    (change,) = before.changes[0].fields
+    assert (change.old_value.string_value, change.new_value.WhichOneof("kind")) == ("A-1", "null_value")
+    archive = pb.ArchiveCustomFieldRequest(collection="accounts", id=field.id)
+    await stub_of(customer).ArchiveCustomField(archive, metadata=user.metadata)
+    assert await stub.ListAccountChanges(request, metadata=user.metadata) == before
+    then = generic.GetRecordAsOfRequest(collection="accounts", id=account.id, read_time=account.update_time)
+    found = await ResourceServiceStub(customer.channel).GetRecordAsOf(then, metadata=user.metadata)
+    assert accounts_pb2.Account.FromString(found.SerializeToString()) == account

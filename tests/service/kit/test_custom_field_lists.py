@@ -1,14 +1,20 @@
 """Lists filtered and ordered by custom fields, page by page, and summaries."""
 
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from crm.customer.v1 import accounts_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import custom_fields_pb2 as pb
 from crm.resource.v1 import resources_pb2 as generic
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
+from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 
+from tests.service.clocks import until_weekday
 from tests.service.customer.customers import new_account
 from tests.service.kit.custom_fields import (
     BOOL,
@@ -118,9 +124,6 @@ async def test_a_list_is_filtered_and_ordered_at_once_with_the_callers_scope(cus
 
 
 async def test_pages_go_backward_through_what_has_a_value_and_what_has_none(customer: Running, user: User) -> None:
-    from crm.customer.v1 import accounts_pb2
-    from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-
     stub: Any = AccountServiceStub(customer.channel)
     request = accounts_pb2.ListAccountsRequest(order_by="custom.contract_no", page_size=2)
     pages, token = [], ""
@@ -166,6 +169,47 @@ async def test_an_archived_field_is_no_field_of_lists(customer: Running, user: U
     await stub.ArchiveCustomField(request, metadata=user.metadata)
     with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
         await listed(customer, user, "custom.area > 1")
+
+
+async def test_a_retired_option_is_still_found(customer: Running, user: User) -> None:
+    stub = stub_of(customer)
+    page = await stub.ListCustomFields(pb.ListCustomFieldsRequest(collection="accounts"), metadata=user.metadata)
+    grade = next(each for each in page.custom_fields if each.key == "grade")
+    kept = pb.CustomField(id=grade.id, options=options("gold"))
+    request = pb.UpdateCustomFieldRequest(collection="accounts", custom_field=kept)
+    request.update_mask.paths.append("options")
+    await stub.UpdateCustomField(request, metadata=user.metadata)
+    assert sorted(await listed(customer, user, "custom.grade = silver")) == ["c", "d"]
+    assert sorted(await listed(customer, user, "custom.grade != gold")) == ["b", "c", "d", "e"]
+
+
+async def test_a_unique_value_of_an_archived_record_stays_taken_and_a_filter_finds_it(
+    customer: Running, user: User
+) -> None:
+    await new_field(customer, user, "serial", unique=True)
+    one = await new_account(customer, user, display_name="f", custom=message_values({"serial": "7"}))
+    stub: Any = AccountServiceStub(customer.channel)
+    await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=one.id), metadata=user.metadata)
+    with refused("ALREADY_EXISTS", "CUSTOM_FIELD_VALUE_TAKEN"):
+        await new_account(customer, user, custom=message_values({"serial": "7"}))
+    assert await listed(customer, user, "custom.serial = 7") == []
+    assert await listed(customer, user, "custom.serial = 7 AND status != null") == ["f"]
+
+
+@pytest.mark.parametrize("at", [time(0, 5), time(23, 55)])
+async def test_today_is_the_day_in_shanghai_whatever_the_day_is_in_utc(customer: Running, at: time) -> None:
+    tenant_id = await customer.tenant(sandbox=True)
+    zone = ZoneInfo("Asia/Shanghai")
+    offset = until_weekday(2, at, zone)
+    await customer.know_tenant(tenant_id, sandbox=True, clock_offset=offset, version=2)
+    user = await customer.user(tenant_id)
+    await new_field(customer, user, "signed", DATE)
+    today = (system_now() + offset).astimezone(zone).date()
+    for name, days in (("yesterday", -1), ("today", 0), ("tomorrow", 1)):
+        signed = (today + timedelta(days=days)).isoformat()
+        await new_account(customer, user, display_name=name, custom=message_values({"signed": signed}))
+    for name in ("yesterday", "today", "tomorrow"):
+        assert await listed(customer, user, f"custom.signed = {name}") == [name]
 
 
 async def test_a_summary_filters_and_groups_by_custom_fields(customer: Running, user: User) -> None:

@@ -83,3 +83,27 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_caller(web: httpx.As
     assert taken.json()["errors"][0]["field"] == "custom.contract_no"
     wrong = await web.post("/v1/accounts", json={**ACCOUNT, "custom": {"signed": "tomorrow"}}, headers=chinese)
     assert wrong.json()["errors"][0]["detail"] == "不是有效日期"
+
+
+async def test_a_list_goes_on_to_its_end_though_the_field_of_its_order_is_neither_shown_nor_set(
+    web: httpx.AsyncClient,
+) -> None:
+    await made(web, "/v1/accounts/custom-fields", {"key": "area", "type": "NUMBER", "label": LABEL})
+    for name, value in (("a", None), ("b", "2"), ("c", None), ("d", "1"), ("e", "1")):
+        await made(web, "/v1/accounts", ACCOUNT | {"display_name": name, "custom": {"area": value}})
+    params = {"fields": "display_name", "page_size": "2"}
+    for order, names in (("custom.area", "debac"), ("custom.area desc", "bedca"), ("last_contact_time", "abcde")):
+        found, token = "", ""
+        while token is not None:
+            asked = {**params, "order_by": order, **({"page_token": token} if token else {})}
+            page = (await web.get("/v1/accounts", params=asked)).json()
+            found += "".join(each["display_name"] for each in page["accounts"])
+            token = page["next_page_token"]
+        assert found == names
+
+
+async def test_of_a_unique_field_any_number_of_records_have_no_value(web: httpx.AsyncClient) -> None:
+    field = {"key": "contract_no", "type": "TEXT", "label": LABEL, "unique": True}
+    await made(web, "/v1/accounts/custom-fields", field)
+    for custom in ({"contract_no": ""}, {"contract_no": None}, {}, {"contract_no": ""}):
+        assert (await made(web, "/v1/accounts", ACCOUNT | {"custom": custom}))["custom"] == {}

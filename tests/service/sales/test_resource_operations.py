@@ -87,6 +87,14 @@ async def test_history_tells_amounts_with_the_decimals_of_their_currency(
     assert amounts == ["100.00", "250.50"]
 
 
+async def test_an_amount_that_is_written_with_other_decimals_is_no_change(
+    api: Sales, sales: Running, user: User
+) -> None:
+    made = await opportunity(api, sales, user, amount=cny("250.5"))
+    for text in ("250.50", "250.5"):
+        assert await update(api, user, pb.Opportunity(id=made.id, amount=cny(text)), "amount") == made
+
+
 async def test_a_limit_holds_also_for_what_is_added_part_by_part(api: Sales, sales: Running, user: User) -> None:
     made = await opportunity(api, sales, user, fields={f"a{number}": "x" for number in range(49)})
     more = pb.Opportunity(id=made.id, fields={"b": "x", "c": "x"})
