@@ -12,7 +12,7 @@ import orjson
 import uvicorn
 import uvloop
 from crm_kit import logging, telemetry
-from crm_kit.garbage import collect_seldom
+from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.settings import read_settings
 
 from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
@@ -29,6 +29,7 @@ async def serve(settings: Settings) -> None:
     telemetry.set_up("gateway", endpoint=settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
     gateway = create_app(settings, verifier=verified_callers(settings))
     collect_seldom()
+    return_freed_memory()
     await uvicorn.Server(uvicorn_config(gateway.asgi, settings)).serve()
 
 

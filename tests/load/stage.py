@@ -99,6 +99,8 @@ class Stage:
         serving = await self._start(f"{name}-service", f"tests.load.{name}.service", service, url)
         gateway = await self._start(f"{name}-gateway", f"tests.load.{name}.gateway", rest, service)
         subject = Subject(name, ports.gateway, gateway, serving, url)
+        async with connected(url) as connection:
+            subject.user_id = await connection.fetchval("SELECT id FROM users")
         await self._answer(subject, "GET", "/v1/accounts?page_size=50")
         return subject
 

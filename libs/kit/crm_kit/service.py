@@ -29,7 +29,7 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay, ensure_stream
-from crm_kit.garbage import collect_seldom
+from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
@@ -93,6 +93,7 @@ async def serve(service: Service, built_in_keys: FetchKeys) -> None:
         loop.add_signal_handler(name, stopping.set)
     collect_seldom()
     async with running(service, built_in_keys):
+        return_freed_memory()
         log.info("service.started", address=settings.listen_address)
         await stopping.wait()
         log.info("service.stopping")

@@ -12,14 +12,25 @@ import uvicorn
 import uvloop
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import accounts_pb2_grpc
+from crm.type.v1.value_tier_pb2 import ValueTier
 from crm_gateway.__main__ import uvicorn_config
 from crm_gateway.settings import Settings
+from google.protobuf.json_format import MessageToDict
 
-KINDS = {number: name for name, number in pb.Account.Kind.items()}
-ROLES = {number: name for name, number in pb.Account.Role.items()}
-STATUSES = {number: name for name, number in pb.Account.Status.items()}
-ADDRESS_KINDS = {number: name for name, number in pb.Address.Kind.items()}
-CONSENTS = {number: name for name, number in pb.Consent.State.items()}
+
+def values_of(enum: Any) -> dict[int, str]:
+    """Numbers to values as REST speaks them, without the prefix `KIND_`."""
+    names: dict[int, str] = {number: name for name, number in enum.items()}
+    prefix = names[0].removesuffix("UNSPECIFIED")
+    return {number: name.removeprefix(prefix) if number else "" for number, name in names.items()}
+
+
+KINDS = values_of(pb.Account.Kind)
+ROLES = values_of(pb.Account.Role)
+STATUSES = values_of(pb.Account.Status)
+TIERS = values_of(ValueTier)
+ADDRESS_KINDS = values_of(pb.Address.Kind)
+CONSENTS = values_of(pb.Consent.State)
 HEADERS = [(b"content-type", b"application/json")]
 PREFIX = len("/v1/accounts/")
 
@@ -30,7 +41,7 @@ def account_json(account: pb.Account) -> dict[str, Any]:
     contact = account.last_contact_time.ToJsonString() if account.HasField("last_contact_time") else None
     return {
         "id": account.id,
-        "kind": KINDS[account.kind],
+        "kind": KINDS[account.kind] or None,
         "display_name": account.display_name,
         "legal_name": account.legal_name or None,
         "short_name": account.short_name or None,
@@ -42,7 +53,7 @@ def account_json(account: pb.Account) -> dict[str, Any]:
         "region_code": account.region_code or None,
         "addresses": [
             {
-                "kind": ADDRESS_KINDS[each.kind],
+                "kind": ADDRESS_KINDS[each.kind] or None,
                 "region_code": each.region_code or None,
                 "city": each.city or None,
                 "line": each.line or None,
@@ -55,8 +66,11 @@ def account_json(account: pb.Account) -> dict[str, Any]:
         "website": account.website or None,
         "source": account.source or None,
         "parent_id": account.parent_id or None,
+        "parent_name": account.parent_name or None,
         "owner_id": account.owner_id or None,
+        "owner_name": account.owner_name or None,
         "owner_team_id": account.owner_team_id or None,
+        "owner_team_name": account.owner_team_name or None,
         "external_ids": [{"source": each.source, "value": each.value} for each in account.external_ids],
         "tags": account.tags[:],
         "preferences": account.preferences or None,
@@ -77,8 +91,10 @@ def account_json(account: pb.Account) -> dict[str, Any]:
             "weaknesses": profile.weaknesses or None,
         },
         "merged_into_id": account.merged_into_id or None,
+        "merged_into_name": account.merged_into_name or None,
         "last_contact_time": contact,
-        "value_tier": account.value_tier or None,
+        "value_tier": TIERS[account.value_tier] or None,
+        "custom": {key: MessageToDict(value) for key, value in account.custom.items()},
         "etag": account.etag,
         "create_time": account.create_time.ToJsonString(),
         "update_time": account.update_time.ToJsonString(),

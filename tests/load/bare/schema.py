@@ -1,6 +1,9 @@
-"""Tables that the bare and the naive program share: one account row, one outbox row, no more indexes than they use."""
+"""Tables that the bare and the naive program share: accounts, owners, outbox; no more indexes than they use."""
 
 TABLES = """
+CREATE TABLE users (id uuid PRIMARY KEY, display_name text NOT NULL);
+CREATE TABLE teams (id uuid PRIMARY KEY, display_name text NOT NULL);
+INSERT INTO users VALUES ('0199d0a0-0000-7000-8000-000000000001', 'Administrator');
 CREATE TABLE accounts (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
@@ -30,6 +33,7 @@ CREATE TABLE accounts (
     merged_into_id uuid,
     last_contact_time timestamptz,
     value_tier text,
+    custom jsonb NOT NULL DEFAULT '{}',
     version integer NOT NULL,
     create_time timestamptz NOT NULL,
     update_time timestamptz NOT NULL

@@ -15,25 +15,41 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2
 from crm_kit.database.connections import Connection
 from crm_kit.ids import new_id
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Value
 
 from tests.load.serving import serve_accounts
 
 COLUMNS = (
     "id, kind, display_name, status, legal_name, short_name, credit_code, roles, industry, employee_count, region_code,"
     " addresses, phone_numbers, emails, website, source, parent_id, owner_id, owner_team_id, external_ids, tags,"
-    " preferences, taboos, consents, competitor_profile, merged_into_id, last_contact_time, value_tier, version,"
-    " create_time, update_time"
+    " preferences, taboos, consents, competitor_profile, merged_into_id, last_contact_time, value_tier, custom,"
+    " version, create_time, update_time"
 )
-GET = f"SELECT {COLUMNS} FROM accounts WHERE id = $1"
-LIST = f"SELECT {COLUMNS} FROM accounts ORDER BY create_time DESC, id DESC LIMIT $1"
+# Every id is answered with the name behind it.
+NAMED = """
+SELECT account.*, parent.display_name, users.display_name, teams.display_name, survivor.display_name
+FROM ({}) AS account
+LEFT JOIN accounts AS parent ON parent.id = account.parent_id
+LEFT JOIN users ON users.id = account.owner_id
+LEFT JOIN teams ON teams.id = account.owner_team_id
+LEFT JOIN accounts AS survivor ON survivor.id = account.merged_into_id
+"""
+GET = NAMED.format(f"SELECT {COLUMNS} FROM accounts WHERE id = $1")
+LIST = (
+    NAMED.format(f"SELECT {COLUMNS} FROM accounts ORDER BY create_time DESC, id DESC LIMIT $1")
+    + "ORDER BY account.create_time DESC, account.id DESC"
+)
+CALLER = "SELECT id, display_name FROM users LIMIT 1"
 CREATE = """
 WITH account AS (
     INSERT INTO accounts (id, kind, display_name, status, legal_name, short_name, credit_code, roles, industry,
         employee_count, region_code, addresses, phone_numbers, emails, website, source, external_ids, tags, consents,
-        version, create_time, update_time)
-    VALUES ($1, $2, $3, 'POTENTIAL', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '[]', $16, '[]', 1, $17, $17)
+        version, create_time, update_time, owner_id)
+    VALUES ($1, $2, $3, 'POTENTIAL', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '[]', $16, '[]', 1, $17, $17,
+        $18)
 )
-INSERT INTO outbox (id, subject, aggregate_id, event) VALUES ($18, 'crm.events.customer.AccountCreated', $1, $19)
+INSERT INTO outbox (id, subject, aggregate_id, event) VALUES ($19, 'crm.events.customer.AccountCreated', $1, $20)
 """
 KINDS = {number: name.removeprefix("KIND_") for name, number in pb.Account.Kind.items()}
 ROLES = {number: name.removeprefix("ROLE_") for name, number in pb.Account.Role.items()}
@@ -41,8 +57,12 @@ ADDRESS_KINDS = {number: name.removeprefix("KIND_") for name, number in pb.Addre
 
 
 class Accounts:
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Accounts of one caller, to whom all that is created belongs."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", caller_id: UUID, caller_name: str) -> None:
         self._pool = pool
+        self._caller_id = caller_id
+        self._caller_name = caller_name
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
         row = await self._pool.fetchrow(GET, UUID(request.id))
@@ -60,6 +80,7 @@ class Accounts:
         answer.CopyFrom(account)
         answer.id = str(id)
         answer.status = pb.Account.STATUS_POTENTIAL
+        answer.owner_id, answer.owner_name = str(self._caller_id), self._caller_name
         answer.etag = "v1"
         answer.create_time.FromDatetime(now)
         answer.update_time.FromDatetime(now)
@@ -92,6 +113,7 @@ class Accounts:
             account.source,
             list(account.tags),
             now,
+            self._caller_id,
             new_id(),
             event,
         )
@@ -128,10 +150,15 @@ def account_of(row: asyncpg.Record) -> pb.Account:
         "competitor_profile": row[24],
         "merged_into_id": row[25] and str(row[25]),
         "last_contact_time": row[26],
-        "value_tier": row[27],
-        "etag": f"v{row[28]}",
-        "create_time": row[29],
-        "update_time": row[30],
+        "value_tier": row[27] and f"VALUE_TIER_{row[27]}",
+        "custom": {key: ParseDict(value, Value()) for key, value in row[28].items()},
+        "etag": f"v{row[29]}",
+        "create_time": row[30],
+        "update_time": row[31],
+        "parent_name": row[32],
+        "owner_name": row[33],
+        "owner_team_name": row[34],
+        "merged_into_name": row[35],
     }
     return pb.Account(**values)
 
@@ -148,7 +175,9 @@ async def prepare(connection: Any) -> None:
 
 async def serve(address: str, url: str) -> None:
     pool = await asyncpg.create_pool(url, min_size=1, max_size=10, connection_class=Connection, init=prepare)
-    await serve_accounts(Accounts(pool), address)
+    caller = await pool.fetchrow(CALLER)
+    assert caller is not None
+    await serve_accounts(Accounts(pool, caller["id"], caller["display_name"]), address)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class AccountIn(BaseModel):
     source: str | None = Field(default=None, max_length=100)
     parent_id: str | None = None
     owner_id: str | None = None
+    custom: dict[str, Any] = {}
     external_ids: list[ExternalId] = []
     tags: list[str] = Field(default=[], max_length=50)
     preferences: str | None = Field(default=None, max_length=4000)
@@ -74,9 +75,14 @@ class AccountIn(BaseModel):
 
 class AccountOut(AccountIn):
     id: str
+    kind: str
     status: str
+    parent_name: str | None = None
+    owner_name: str | None = None
     owner_team_id: str | None = None
+    owner_team_name: str | None = None
     merged_into_id: str | None = None
+    merged_into_name: str | None = None
     last_contact_time: datetime | None = None
     value_tier: str | None = None
     etag: str
@@ -105,20 +111,31 @@ def application(service: str) -> FastAPI:
             account = await stub().GetAccount(pb.GetAccountRequest(id=id))
         except grpc.aio.AioRpcError as error:
             raise HTTPException(404, error.details()) from error
-        return MessageToDict(account, preserving_proto_field_name=True)
+        return rest_of(account)
 
     @app.get("/v1/accounts", response_model=AccountPage)
     async def list_accounts(page_size: Annotated[int, Field(ge=1, le=200)] = 50) -> Any:
         page = await stub().ListAccounts(pb.ListAccountsRequest(page_size=page_size))
-        return MessageToDict(page, preserving_proto_field_name=True)
+        return {"accounts": [rest_of(account) for account in page.accounts]}
 
     @app.post("/v1/accounts", response_model=AccountOut, status_code=201)
     async def create_account(account: AccountIn) -> Any:
         sent = {"account": account.model_dump(mode="json", exclude_none=True)}
         made = await stub().CreateAccount(ParseDict(sent, pb.CreateAccountRequest()))
-        return MessageToDict(made, preserving_proto_field_name=True)
+        return rest_of(made)
 
     return app
+
+
+def rest_of(account: pb.Account) -> dict[str, Any]:
+    """An account as REST has it: values of enums without their prefix."""
+    values = MessageToDict(account, preserving_proto_field_name=True)
+    values["kind"] = values["kind"].removeprefix("KIND_")
+    values["status"] = values["status"].removeprefix("STATUS_")
+    values["roles"] = [role.removeprefix("ROLE_") for role in values.get("roles", [])]
+    for address in values.get("addresses", []):
+        address["kind"] = address["kind"].removeprefix("KIND_")
+    return values
 
 
 async def serve(address: str, service: str) -> None:

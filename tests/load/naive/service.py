@@ -17,10 +17,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from tests.load.naive.tables import AccountRow, OutboxRow
+from tests.load.naive.tables import AccountRow, OutboxRow, UserRow
 from tests.load.serving import serve_accounts
 
-PREFIXES = {"kind": "KIND_", "status": "STATUS_"}
+PREFIXES = {"kind": "KIND_", "status": "STATUS_", "value_tier": "VALUE_TIER_"}
+NAMED = ("parent", "owner", "owner_team", "merged_into")
 
 
 class Accounts:
@@ -43,15 +44,17 @@ class Accounts:
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
         now = datetime.now(UTC)
-        row = AccountRow(
-            id=new_id(),
-            status="POTENTIAL",
-            version=1,
-            create_time=now,
-            update_time=now,
-            **row_values(MessageToDict(request.account, preserving_proto_field_name=True)),
-        )
         async with self._sessions.begin() as session:
+            # There is one caller, to whom all that is created belongs.
+            row = AccountRow(
+                id=new_id(),
+                status="POTENTIAL",
+                owner=(await session.scalars(select(UserRow))).one(),
+                version=1,
+                create_time=now,
+                update_time=now,
+                **row_values(MessageToDict(request.account, preserving_proto_field_name=True)),
+            )
             session.add(row)
             await session.flush()
             answer = ParseDict(account_dict(row), pb.Account())
@@ -70,7 +73,7 @@ class Accounts:
 def row_values(sent: dict[str, Any]) -> dict[str, Any]:
     """What was sent, as columns."""
     empty: dict[str, Any] = {"addresses": [], "external_ids": [], "consents": [], "employee_count": 0}
-    values = empty | {"roles": [], "phone_numbers": [], "emails": [], "tags": []} | sent
+    values = empty | {"roles": [], "phone_numbers": [], "emails": [], "tags": [], "custom": {}} | sent
     values["kind"] = values["kind"].removeprefix("KIND_")
     values["roles"] = [role.removeprefix("ROLE_") for role in values["roles"]]
     values["addresses"] = [each | {"kind": each["kind"].removeprefix("KIND_")} for each in values["addresses"]]
@@ -90,6 +93,10 @@ def account_dict(row: AccountRow) -> dict[str, Any]:
             values[column.name] = PREFIXES.get(column.name, "") + value if column.name in PREFIXES else value
     values["roles"] = ["ROLE_" + role for role in values["roles"]]
     values["addresses"] = [each | {"kind": "KIND_" + each["kind"]} for each in values["addresses"]]
+    for name in NAMED:
+        record = getattr(row, name)
+        if record is not None:
+            values[f"{name}_name"] = record.display_name
     values["etag"] = f"v{values.pop('version')}"
     return values
 
