@@ -68,8 +68,8 @@ scaffold-check: build ## Write a resource into a copy of each service and run ev
 story: build ## Play the platform's main job on a running platform (make run)
 	@$(BIN)/python -m tests.e2e.story
 
-bench: build ## Speed beside the bare and the naive program; writes build/bench.json
-	@$(BIN)/python -m tests.load.bench
+bench: build ## Speed beside the bare and the naive program, and of daily work; writes build/*bench.json
+	@$(BIN)/python -m tests.load.bench; compared=$$?; $(BIN)/python -m tests.load.daily_bench && exit $$compared
 
 search-bench: build ## Search among a million accounts; writes build/search_bench.json
 	@$(BIN)/python -m tests.load.search_bench

@@ -5,7 +5,8 @@ import contextlib
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
@@ -104,6 +105,17 @@ class Stage:
         await self._answer(subject, "GET", "/v1/accounts?page_size=50")
         return subject
 
+    async def gateway(self, name: str, variables: Mapping[str, str], port: int) -> Child:
+        """A gateway of its own, once it answers."""
+        child = await self._start(name, "crm_gateway", "serve", variables=variables)
+        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as client:
+            async with asyncio.timeout(START_SECONDS):
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        if (await client.get("/health/ready")).is_success:
+                            return child
+                    await asyncio.sleep(0.1)
+
     async def make_compared_database(self) -> str:
         """The superuser's URL of the database of the bare and the naive program."""
         async with connected(self.servers.superuser_url()) as connection:
@@ -186,9 +198,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(begin: Callable[[], AbstractAsyncContextManager[Servers]] = servers_for_tests) -> AsyncIterator[Stage]:
     """PostgreSQL, NATS and the load process; everything is gone afterwards, however it ends."""
-    async with servers_for_tests() as servers:
+    async with begin() as servers:
         traffic = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
