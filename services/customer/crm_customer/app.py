@@ -38,6 +38,7 @@ from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.servicer import ContactServicer
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
+from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
@@ -68,6 +69,7 @@ def build(settings: CustomerSettings) -> Service:
         SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
+    service.jobs.append(IndexSorting(service.database).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
     # Twice: a long import does not keep the short ones waiting.

@@ -2,7 +2,12 @@
 
 import sqlalchemy as sa
 from alembic import op
-from crm_customer.records.search.candidates import CREATE_FUNCTION, DROP_FUNCTION
+from crm_customer.records.search.candidates import (
+    CREATE_FUNCTION,
+    CREATE_SORT_FUNCTION,
+    DROP_FUNCTION,
+    DROP_SORT_FUNCTION,
+)
 from crm_kit.migrations import create_functions, drop_functions, protected
 from sqlalchemy.dialects import postgresql
 
@@ -400,7 +405,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", name="account_search_pkey"),
     )
-    op.create_index("account_search_tokens_index", "account_search", ["tokens"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "account_search_tokens_index",
+        "account_search",
+        ["tokens"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 16384},
+    )
     op.create_table(
         "contact_accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -694,9 +706,11 @@ def upgrade() -> None:
     # security the operators of arrays may not use an index.
     op.execute(CREATE_FUNCTION)
     op.execute("CREATE POLICY search ON account_search TO CURRENT_USER USING (true)")
+    op.execute(CREATE_SORT_FUNCTION)
 
 
 def downgrade() -> None:
+    op.execute(DROP_SORT_FUNCTION)
     op.execute(DROP_FUNCTION)
     op.drop_table("user_identities")
     op.drop_table("user_passwords")

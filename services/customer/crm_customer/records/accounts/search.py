@@ -62,8 +62,15 @@ async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Acco
         for row in rows
     ]
     best = [id for id, _ in best_matches(query, candidates, CHOICE * limit)]
-    found = await ACCOUNTS.get_many(reader, best)
-    return [found[id] for id in best if id in found and found[id].status not in HIDDEN][:limit]
+    accounts: list[Account] = []
+    # Those after the first page are read only where some of it are hidden.
+    for start in range(0, len(best), limit):
+        page = best[start : start + limit]
+        found = await ACCOUNTS.get_many(reader, page)
+        accounts += [found[id] for id in page if id in found and found[id].status not in HIDDEN]
+        if len(accounts) >= limit:
+            break
+    return accounts[:limit]
 
 
 def seen_by(reader: Reader) -> frozenset[str]:

@@ -5,6 +5,7 @@ from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
+from crm_customer.records.search.candidates import PENDING_KIBIBYTES
 
 accounts = tenant_table(
     "accounts",
@@ -91,6 +92,7 @@ Index(
     "account_search_tokens_index",
     account_search.c.tokens,
     postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": PENDING_KIBIBYTES},
     info={"tenant_inside": True},
 )
 

@@ -60,8 +60,12 @@ CREATE TABLE account_search (
     CONSTRAINT account_search_pkey PRIMARY KEY (tenant_id, account_id)
 )"""
 
-CREATE_INDEX = """
-CREATE INDEX account_search_tokens_index ON account_search USING gin (tokens) WITH (fastupdate = off)"""
+PENDING_KIBIBYTES = 16 * 1024
+"""How much the index may keep unsorted, about six thousand accounts. Whoever writes more has to sort it himself."""
+
+CREATE_INDEX = f"""
+CREATE INDEX account_search_tokens_index ON account_search USING gin (tokens)
+WITH (gin_pending_list_limit = {PENDING_KIBIBYTES})"""
 
 CREATE_FUNCTION = f"""
 CREATE FUNCTION account_search_candidates(
@@ -87,6 +91,14 @@ END
 $$"""
 
 DROP_FUNCTION = "DROP FUNCTION account_search_candidates(text[], text[], text[], text[], integer)"
+
+CREATE_SORT_FUNCTION = """
+CREATE FUNCTION sort_account_search() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER
+SET search_path = public, pg_temp
+AS $$ SELECT gin_clean_pending_list('account_search_tokens_index') $$"""
+
+DROP_SORT_FUNCTION = "DROP FUNCTION sort_account_search()"
 
 FIND_CANDIDATES = "SELECT * FROM account_search_candidates($1::text[], $2::text[], $3::text[], $4::text[], $5)"
 
