@@ -47,6 +47,7 @@ class Listener:
         self.tried: list[tuple[str, int]] = []
         # Aggregates or tenants whose events cannot be handled.
         self.broken: set[UUID] = set()
+        self.complaint = "a handler that cannot"
         self._client = client
         self._tenant_ids: Collection[UUID] = tenant_ids
 
@@ -60,7 +61,7 @@ class Listener:
         told = (event.aggregate_id, event.aggregate_version)
         self.tried.append(told)
         if self.broken & {work.tenant_id, UUID(event.aggregate_id)}:
-            raise ValueError("a handler that cannot")
+            raise ValueError(self.complaint)
         note_effect(work, self.consumers.name, event)
         work.after_commit.append(lambda: self.handled.append(told))
 

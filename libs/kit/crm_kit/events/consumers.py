@@ -31,12 +31,13 @@ from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import CrmError, Unavailable
+from crm_kit.events.dead_letters import put_dead_letter, reason_of
 from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
 from crm_kit.events.outbox import subject_of
-from crm_kit.events.relay import STREAM
+from crm_kit.events.relay import STREAM, ensure_stream
 from crm_kit.events.waiting import Waiting
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import dead_letters, inbox
+from crm_kit.plumbing import inbox
 from crm_kit.telemetry import RequestInfo, current
 
 log = structlog.get_logger()
@@ -124,7 +125,10 @@ class Consumers:
                 await self._consume(nats.jetstream(timeout=5))
             except (NatsError, Unavailable, OSError) as error:
                 log.warning("consumer.waiting", consumer=self.name, error=type(error).__name__)
-                await asyncio.sleep(UNAVAILABLE_SECONDS)
+            except Exception:
+                # A defect of ours must not end the service: what was fetched comes again, and others go on.
+                log.exception("consumer.stumbled", consumer=self.name)
+            await asyncio.sleep(UNAVAILABLE_SECONDS)
 
     async def _consume(self, stream: JetStreamContext) -> None:
         config = ConsumerConfig(
@@ -135,6 +139,8 @@ class Consumers:
             # Without a limit: events that wait for another try would use it up. What is under way is what was fetched.
             max_ack_pending=-1,
         )
+        # A broker that lost all it had has neither.
+        await ensure_stream(stream)
         await stream.add_consumer(STREAM, config)
         puller = await stream.pull_subscribe_bind(durable=self.name, stream=STREAM)
         try:
@@ -322,7 +328,7 @@ class Consumers:
                 id=delivery.id,
                 consumer=self.name,
                 event=event.SerializeToString(),
-                reason=f"{type(error).__name__}: {error}"[:2000],
+                reason=reason_of(error),
             )
         log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url, exc_info=error)
         self._waiting.remove(delivery.aggregate_id, delivery.sequence)
@@ -348,14 +354,23 @@ class Consumers:
 
 
 async def side_by_side(handle: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
-    """Handle all of them, only so many at a time: requests need connections too."""
+    """Handle all of them, only so many at a time: requests need connections too. One that fails stops no other."""
     limit = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def limited(item: Item) -> Result:
         async with limit:
             return await handle(item)
 
-    return await asyncio.gather(*map(limited, items))
+    results: list[Result] = []
+    failures: list[BaseException] = []
+    for each in await asyncio.gather(*map(limited, items), return_exceptions=True):
+        if isinstance(each, BaseException):
+            failures.append(each)
+        else:
+            results.append(each)
+    if failures:
+        raise failures[0]
+    return results
 
 
 @statement
@@ -376,10 +391,3 @@ def seen() -> Any:
         inbox.c.event_id == bindparam("event_id"),
         inbox.c.consumer == bindparam("consumer"),
     )
-
-
-@statement
-def put_dead_letter() -> Any:
-    """Whoever died before it could tell the broker does it again."""
-    names = ("tenant_id", "id", "consumer", "event", "reason")
-    return insert(dead_letters).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
