@@ -18,6 +18,7 @@ import uvloop
 from sqlalchemy import select
 
 from crm_kit import plumbing
+from crm_kit.background import Job
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
@@ -29,7 +30,7 @@ from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import mark_unpublished
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.key_ring import FetchKeys
-from crm_kit.service import Job, Service, serve
+from crm_kit.service import Service, serve
 
 log = structlog.get_logger()
 

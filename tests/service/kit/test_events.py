@@ -144,7 +144,7 @@ async def test_one_that_is_given_up_twice_is_one_dead_letter_with_the_newer_reas
         await client.jetstream().delete_consumer("CRM", listener.consumers.name)
 
     async def is_renewed() -> bool:
-        return (await buried())[0]["create_time"] > first["create_time"]
+        return bool((await buried())[0]["create_time"] > first["create_time"])
 
     async with listener:
         await eventually(is_renewed)

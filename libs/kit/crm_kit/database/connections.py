@@ -39,7 +39,16 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # Too many connections, no memory, or no room on the disk.
+    asyncpg.InsufficientResourcesError,
+    # A file that could not be read or written.
+    asyncpg.PostgresSystemError,
+    # A replica that took over just now, or will.
+    asyncpg.ReadOnlySQLTransactionError,
+    # A database that is not there, or no more.
+    asyncpg.InvalidCatalogNameError,
+    # A password that was changed, here or there first.
+    asyncpg.InvalidAuthorizationSpecificationError,
 )
 
 
@@ -106,7 +115,8 @@ class Database:
                 timeout=5,
                 server_settings={"application_name": "guanxi", "jit": "off"},
             )
-        except (*UNAVAILABLE, TimeoutError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError) as error:
+            # Whatever it is, a database that is not there yet, rights that are granted later: it may be put right.
             raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
 
     async def close(self) -> None:

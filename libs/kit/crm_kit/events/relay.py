@@ -93,6 +93,8 @@ def mark_unpublished() -> Any:
 class Relay:
     """Run `run()` as a task for the life of the process."""
 
+    name = "relay"
+
     def __init__(self, database: Database, url: str, nats: Client) -> None:
         self._database = database
         self._url = url
