@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from sqlalchemy import FromClause, MetaData, func, select
 
 from crm_kit import logging, plumbing, telemetry
-from crm_kit.background import Job, kept_running, name_of
+from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_fields.definitions import Require, catalogue_of
 from crm_kit.custom_fields.references import references_of
@@ -37,6 +37,7 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.writing import Resource
+from crm_kit.retention import Cleaning
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
@@ -234,9 +235,10 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def background(service: Service, client: Client) -> list[Job]:
-    """Relay, consumers and the service's own jobs."""
+    """Relay, consumers, what is kept no longer, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
-    return [relay.run, Consuming(service.consumers, client).run, *service.jobs]
+    cleaning = Cleaning(Tenants(service.database, service.clock), service.metadata)
+    return [relay.run, Consuming(service.consumers, client).run, cleaning.job.run, *service.jobs]
 
 
 class Consuming:

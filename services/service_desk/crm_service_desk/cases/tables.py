@@ -1,6 +1,6 @@
 """Tables of cases."""
 
-from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -91,6 +91,7 @@ case_events = tenant_table(
     Column("policy", JSONB),
     reference("case_id", "cases", name="case_events_case_fkey", field="id"),
     key=("case_id", "position"),
+    retention=Kept("part of the case"),
 )
 
 # The last case number given, per year.
@@ -100,6 +101,7 @@ case_numbers = tenant_table(
     Column("year", Integer, nullable=False),
     Column("last", Integer, nullable=False),
     key=("year",),
+    retention=Kept("a row a year"),
 )
 
 # When a milestone's WARNING and BREACH are due; each fires once. Without a due time it waits for nothing.
@@ -114,6 +116,7 @@ milestone_timers = tenant_table(
     reference("case_id", "cases", name="milestone_timers_case_fkey", field="id"),
     key=("case_id", "kind", "level"),
     plumbing=True,
+    retention=Kept("at most four for each case: none fires twice"),
 )
 Index(
     "milestone_timers_due_index",
