@@ -72,6 +72,7 @@ Index(
     cases.c.tenant_id,
     cases.c.calendar_id,
     cases.c.calendar_version,
+    cases.c.id,
     postgresql_where=OPEN_TO_RECOUNTS,
 )
 
@@ -112,6 +113,8 @@ milestone_timers = tenant_table(
     Column("kind", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("due_time", DateTime(timezone=True)),
+    # When to try it: when it is due, or later when that has failed.
+    Column("try_time", DateTime(timezone=True)),
     Column("fire_time", DateTime(timezone=True)),
     reference("case_id", "cases", name="milestone_timers_case_fkey", field="id"),
     key=("case_id", "kind", "level"),
@@ -119,8 +122,8 @@ milestone_timers = tenant_table(
     retention=Kept("at most four for each case: none fires twice"),
 )
 Index(
-    "milestone_timers_due_index",
+    "milestone_timers_try_index",
     milestone_timers.c.tenant_id,
-    milestone_timers.c.due_time,
-    postgresql_where=text("fire_time IS NULL AND due_time IS NOT NULL"),
+    milestone_timers.c.try_time,
+    postgresql_where=text("fire_time IS NULL AND try_time IS NOT NULL"),
 )

@@ -331,7 +331,7 @@ def upgrade() -> None:
     op.create_index(
         "cases_calendar_index",
         "cases",
-        ["tenant_id", "calendar_id", "calendar_version"],
+        ["tenant_id", "calendar_id", "calendar_version", "id"],
         unique=False,
         postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
@@ -367,6 +367,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("try_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fire_time", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "case_id"], ["cases.tenant_id", "cases.id"], name="milestone_timers_case_fkey"
@@ -374,11 +375,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "case_id", "kind", "level", name="milestone_timers_pkey"),
     )
     op.create_index(
-        "milestone_timers_due_index",
+        "milestone_timers_try_index",
         "milestone_timers",
-        ["tenant_id", "due_time"],
+        ["tenant_id", "try_time"],
         unique=False,
-        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+        postgresql_where=sa.text("fire_time IS NULL AND try_time IS NOT NULL"),
     )
     protected(
         "access_roles",
@@ -411,9 +412,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(
-        "milestone_timers_due_index",
+        "milestone_timers_try_index",
         table_name="milestone_timers",
-        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+        postgresql_where=sa.text("fire_time IS NULL AND try_time IS NOT NULL"),
     )
     op.drop_table("milestone_timers")
     op.drop_table("case_events")
