@@ -46,8 +46,7 @@ class Cleaning:
         return False
 
     async def _clean_shared(self, table: Table) -> None:
-        (row,) = await self._tenants.database.all(ALL_TENANTS, database_now(), {})
-        await self._delete_before(ALL_TENANTS, table, row["now"])
+        await self._delete_before(ALL_TENANTS, table, await self._tenants.database.now())
 
     async def _clean_tenant(self, tenant: Tenant) -> None:
         for table in self._own:
@@ -69,11 +68,6 @@ def tables_with_retention(*parts: MetaData) -> Iterable[Table]:
         for table in reversed(metadata.sorted_tables):
             if isinstance(table.info["retention"], Retention):
                 yield table
-
-
-@statement
-def database_now() -> Any:
-    return select(func.clock_timestamp().label("now"))
 
 
 @statement

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -137,6 +137,12 @@ class Database:
             async with self._acquire() as proxy:
                 connection = await _seeing(tenant, proxy)
                 return await connection.fetch(query.sql, *query.arguments(values))
+
+    async def now(self) -> datetime:
+        """What the database's clock shows."""
+        async with self.connection(ALL_TENANTS) as connection:
+            time: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            return time
 
     def _acquire(self) -> "PoolAcquireContext[Record]":
         if self._pool is None:
