@@ -80,7 +80,7 @@ link-bench: build ## What a call costs over a link and without; writes build/lin
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
-chaos: build ## Kill every kind of process under load and count what is missing or doubled
+chaos: build ## Kill, freeze, cut off, fill up and set back what runs under load; count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
 
 fuzz: build ## Odd and hostile requests over the whole REST and gRPC contract

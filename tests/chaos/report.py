@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from tests.chaos.killing import Cycle
+from tests.chaos.cycles import Cycle
 from tests.chaos.reckoning import Found
 from tests.chaos.writing import Ledger
 
@@ -38,7 +38,7 @@ class Report:
     def problems(self) -> list[str]:
         """What is not good enough; empty when all is well."""
         return self.errors + [
-            f"{cycle.process} was killed and the whole was ready after {shown(cycle.ready_seconds)} s"
+            f"{cycle.disturbance}: the whole was ready after {shown(cycle.ready_seconds)} s"
             for cycle in self.cycles
             if cycle.ready_seconds is not None and cycle.ready_seconds > READY_BAR_SECONDS
         ]
@@ -49,13 +49,11 @@ class Report:
         told = list(self.found.told)
         told += [f"refused: {each}" for each in self.ledger.refused[:10]]
         told += [
-            f"{cycle.process} was killed and the whole was never ready"
-            for cycle in self.cycles
-            if cycle.ready_seconds is None
+            f"{cycle.disturbance}: the whole was never ready" for cycle in self.cycles if cycle.ready_seconds is None
         ]
         told += [f"{process} logged {each}" for process, some in self.exceptions.items() for each in some[:10]]
         if not self.ledger.acknowledged or not self.cycles:
-            told.append("nothing was written, or nothing killed")
+            told.append("nothing was written, or nothing disturbed")
         return told
 
     def as_json(self) -> dict[str, Any]:
@@ -78,7 +76,7 @@ class Report:
                 "never": self.never_ready,
             },
             "settled_seconds": round(self.settled_seconds, 2),
-            "processes": {name: self._process(name) for name in sorted({cycle.process for cycle in self.cycles})},
+            "disturbances": {name: self._of(name) for name in sorted({cycle.disturbance for cycle in self.cycles})},
             "writes": {
                 what: {
                     "acknowledged": count,
@@ -98,11 +96,11 @@ class Report:
             "problems": self.problems,
         }
 
-    def _process(self, name: str) -> dict[str, Any]:
-        mine = [cycle.ready_seconds for cycle in self.cycles if cycle.process == name]
+    def _of(self, name: str) -> dict[str, Any]:
+        mine = [cycle.ready_seconds for cycle in self.cycles if cycle.disturbance == name]
         ready = sorted(each for each in mine if each is not None)
         return {
-            "kills": len(mine),
+            "times": len(mine),
             "ready_p50": round(median(ready), 2) if ready else None,
             "ready_max": round(ready[-1], 2) if ready else None,
         }
@@ -111,10 +109,10 @@ class Report:
 def printed(report: Report) -> str:
     """The table."""
     told = report.as_json()
-    lines = [f"{'killed':<14}{'times':>6}{'ready p50 s':>14}{'ready max s':>14}"]
+    lines = [f"{'killed, or':<18}{'times':>6}{'ready p50 s':>14}{'ready max s':>14}"]
     lines += [
-        f"{name:<14}{each['kills']:>6}{shown(each['ready_p50']):>14}{shown(each['ready_max']):>14}"
-        for name, each in told["processes"].items()
+        f"{name:<18}{each['times']:>6}{shown(each['ready_p50']):>14}{shown(each['ready_max']):>14}"
+        for name, each in told["disturbances"].items()
     ]
     lines += ["", f"{'written':<14}{'acknowledged':>13}{'tried again':>13}{'longest s':>11}"]
     lines += [

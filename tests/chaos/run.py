@@ -1,4 +1,4 @@
-"""One run: writers at work, one process killed after the other, then the reckoning."""
+"""One run: writers at work, one disturbance after the other, then the reckoning."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from crm_local.settings import GATEWAY, PROCESSES, SERVICES
 from crm_local.testing import Platform, platform_for_tests
 
-from tests.chaos.killing import cycles_of
+from tests.chaos.cycles import cycles_of
+from tests.chaos.disturbances import small_disk
 from tests.chaos.reckoning import reckon
 from tests.chaos.report import Report
 from tests.chaos.writing import Client, Ledger, Writer
@@ -22,9 +23,9 @@ SETTLE_SECONDS = 120.0
 class Plan:
     """How much of everything; the run ends with whichever of cycles and seconds is reached first."""
 
-    cycles: int = 35
+    cycles: int = 45
     # Tokens hold for a quarter of an hour, and nobody here gets a second one.
-    seconds: float = 420.0
+    seconds: float = 540.0
     writers: int = 6
     seed: int = 1
     processes: Sequence[str] = PROCESSES
@@ -32,7 +33,7 @@ class Plan:
 
 async def run_chaos(plan: Plan) -> Report:
     """Start a platform of its own, and put it through the plan."""
-    async with platform_for_tests() as platform:
+    async with platform_for_tests(small_disk) as platform:
         return await run_on(platform, plan)
 
 

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from crm_local.testing import Platform, platform_for_tests
 
-from tests.chaos.killing import Cycle
+from tests.chaos.cycles import Cycle
 from tests.chaos.reckoning import Found, reckon
 from tests.chaos.report import Report, printed
 from tests.chaos.run import Plan, run_chaos, run_on
@@ -33,7 +33,7 @@ SABOTAGE = {
 @pytest.mark.parametrize("processes", [("customer", "postgres"), ("gateway", "nats")], ids="-".join)
 async def test_nothing_is_lost_or_doubled_when_processes_are_killed(processes: tuple[str, ...]) -> None:
     report: Report = await run_chaos(Plan(cycles=2, seconds=300, writers=4, seed=7, processes=processes))
-    assert {cycle.process for cycle in report.cycles} == set(processes)
+    assert {cycle.disturbance for cycle in report.cycles} == set(processes)
     assert not report.errors, printed(report)
 
 

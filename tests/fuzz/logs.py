@@ -3,7 +3,9 @@
 import re
 
 # A call that failed without a reason of ours, or work in the background that ended.
-UNFORESEEN = re.compile(r"rpc\.failed|background_ended|request\.failed|Exception in ASGI")
+UNFORESEEN = re.compile(
+    r"rpc\.failed|background_ended|background\.(?:failed|ended)|consumer\.stumbled|request\.failed|Exception in ASGI"
+)
 EXCEPTION = re.compile(r"^(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Violation)\b.*$", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 AFTER = 400

@@ -16,8 +16,8 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import Signals
@@ -42,6 +42,7 @@ from crm_local.supervisor import Sighting
 from crm_local.terminal import Terminal
 
 FOLDER_PREFIX = "guanxi-test-"
+Prepare = Callable[[Path], AbstractContextManager[object]]
 
 
 class Servers:
@@ -139,16 +140,21 @@ async def servers_for_tests() -> AsyncIterator[Servers]:
 
 
 @asynccontextmanager
-async def platform_for_tests() -> AsyncIterator[Platform]:
-    """Everything that `make run` starts, on free ports. Acknowledged writes survive the kill of any process."""
-    async with _throwaway((*BACKENDS, *SERVICES, GATEWAY)) as (installation, told):
+async def platform_for_tests(prepared: Prepare = nullcontext) -> AsyncIterator[Platform]:
+    """Everything that `make run` starts, on free ports. Acknowledged writes survive the kill of any process.
+
+    `prepared` is entered with the folder before anything is in it, and left when all processes have ended.
+    """
+    async with _throwaway((*BACKENDS, *SERVICES, GATEWAY), prepared) as (installation, told):
         await installation.start_all()
         yield Platform(installation, told)
 
 
 @asynccontextmanager
-async def _throwaway(processes: tuple[str, ...]) -> AsyncIterator[tuple[Installation, io.StringIO]]:
-    with throwaway_folder() as folder:
+async def _throwaway(
+    processes: tuple[str, ...], prepared: Prepare = nullcontext
+) -> AsyncIterator[tuple[Installation, io.StringIO]]:
+    with throwaway_folder() as folder, prepared(folder):
         told = io.StringIO()
         settings = Settings.model_validate({"run_folder": folder, "ports": free_ports()})
         installation = Installation(settings, Terminal(told), durable=False)

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid
 
 from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
-from crm_kit.database.tables import tenant_table
+from crm_kit.database.tables import Kept, tenant_table
 from crm_kit.database.work import UnitOfWork
 from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
@@ -47,6 +47,7 @@ def accounts_table(metadata: MetaData) -> Table:
         Column("owner_team_id", Uuid),
         # Of the event that said so; an older one changes nothing.
         Column("version", Integer, nullable=False),
+        retention=Kept("accounts, as customer has them"),
     )
     Index("accounts_owner_index", table.c.tenant_id, table.c.owner_id)
     Index("accounts_owner_team_index", table.c.tenant_id, table.c.owner_team_id)

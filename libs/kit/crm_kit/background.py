@@ -21,8 +21,37 @@ from crm_kit.identity.access import Scope, service_actor
 from crm_kit.plumbing import access_tenants
 
 log = structlog.get_logger()
+Job = Callable[[], Awaitable[None]]
+FIRST_RESTART_SECONDS, LAST_RESTART_SECONDS = 1.0, 30.0
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+async def kept_running(job: Job, *, first_seconds: float = FIRST_RESTART_SECONDS) -> None:
+    """Run a job that is meant to go on for the life of the process; begin it again whenever it ends or fails.
+
+    What each handles by itself never gets here. The waits between grow from `first_seconds` to half a minute, and begin
+    anew after a life that was longer.
+    """
+    loop, name, seconds = asyncio.get_running_loop(), name_of(job), first_seconds
+    while True:
+        began = loop.time()
+        try:
+            await job()
+        except Exception:
+            log.exception("background.failed", job=name, restart_seconds=seconds)
+        else:
+            log.error("background.ended", job=name, restart_seconds=seconds)
+        if loop.time() - began > LAST_RESTART_SECONDS:
+            seconds = first_seconds
+        await asyncio.sleep(seconds)
+        seconds = min(2 * seconds, LAST_RESTART_SECONDS)
+
+
+def name_of(job: Job) -> str:
+    """What the log calls a job: the name of what it is a method of, or its own."""
+    owner = getattr(job, "__self__", None)
+    return str(getattr(owner, "name", None) or getattr(job, "__qualname__", type(job).__name__))
 
 
 class PeriodicJob:
@@ -36,7 +65,7 @@ class PeriodicJob:
     def __init__(
         self, name: str, look: Callable[[], Awaitable[bool]], *, every_seconds: float, lease: Lease | None = None
     ) -> None:
-        self._name = name
+        self.name = name
         self._look = look
         self._every_seconds = every_seconds
         self._lease = lease
@@ -69,9 +98,9 @@ class PeriodicJob:
             async with self._lease.kept():
                 return await self._look()
         except Unavailable as error:
-            log.warning("background.waiting", job=self._name, error=error.detail)
+            log.warning("background.waiting", job=self.name, error=error.detail)
         except Exception:
-            log.exception("background.failed", job=self._name)
+            log.exception("background.failed", job=self.name)
         return False
 
 

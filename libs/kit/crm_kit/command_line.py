@@ -2,7 +2,7 @@
 
 python -m crm_customer serve                  serve until SIGTERM
 python -m crm_customer migrate [REVISION]     bring the schema up to date, or to a revision
-python -m crm_customer dead-letters [replay]  list the events whose effect failed, or have it now
+python -m crm_customer dead-letters [replay]  list the events that could not be sent or have their effect, or try again
 python -m crm_customer republish MINUTES      send the events of the last minutes again
 """
 
@@ -11,38 +11,65 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 import uvloop
 from sqlalchemy import select
 
 from crm_kit import plumbing
+from crm_kit.background import Job
+from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import delete_rows
+from crm_kit.database.work import unit_of_work
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.dead_letters import RELAY, send_again
+from crm_kit.events.deliveries import type_of
+from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import mark_unpublished
+from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.key_ring import FetchKeys
-from crm_kit.service import Job, Service, serve
+from crm_kit.service import Service, serve
 
 log = structlog.get_logger()
 
 
 async def replay_dead_letters(service: Service, consumers: Consumers) -> None:
-    """Have the effect of every dead letter of a consumer; each that succeeds is gone from the table."""
+    """Have the effect of every dead letter of a consumer, and send what the relay could not.
+
+    Each that succeeds is gone from the table.
+    """
     letters = plumbing.dead_letters
-    mine = compile_statement(select(letters).where(letters.c.consumer == consumers.name))
+    mine = compile_statement(select(letters).where(letters.c.consumer.in_([consumers.name, RELAY])))
     for row in await service.database.all(ALL_TENANTS, mine, {}):
         event = Event.FromString(row["event"])
         try:
-            await consumers.apply(event)
+            if row["consumer"] != RELAY:
+                await consumers.apply(event)
+            await end_dead_letter(service, event, row["consumer"])
         except Exception:
             # The next one may fare better; this one stays where it is, and the log says why.
             log.exception("dead_letter.failed_again", event_id=event.id)
             continue
-        key = {"tenant_id": row["tenant_id"], "id": row["id"], "consumer": consumers.name}
-        await service.database.all(row["tenant_id"], delete_rows(letters, ("id", "consumer")), key)
         log.info("dead_letter.replayed", event_id=event.id)
+
+
+async def end_dead_letter(service: Service, event: Event, consumer: str) -> None:
+    """Take the letter away; of one that could not be sent, in the transaction that lets the relay find it again."""
+    tenant_id = UUID(event.tenant_id)
+    async with unit_of_work(service.database, service_actor(tenant_id), scope=Scope.ALL, now=system_now()) as work:
+        work.delete(plumbing.dead_letters, id=UUID(event.id), consumer=consumer)
+        if consumer == RELAY:
+            work.execute(
+                send_again(),
+                id=UUID(event.id),
+                subject=subject_of(type_of(event)),
+                aggregate_id=UUID(event.aggregate_id),
+                aggregate_version=event.aggregate_version,
+                event=event.SerializeToString(),
+            )
+            work.wakes_relay = True
 
 
 async def list_dead_letters(service: Service) -> None:

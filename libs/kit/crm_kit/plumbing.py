@@ -1,5 +1,7 @@
 """The tables that every service has beside its own: for events, replays, history, custom fields and the directory."""
 
+from datetime import timedelta
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -16,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_kit.database.tables import NAMING, Violation, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import NAMING, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 
 metadata = MetaData(naming_convention=NAMING)
 
@@ -32,6 +34,7 @@ outbox = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("publish_time", DateTime(timezone=True)),
     plumbing=True,
+    retention=Retention("publish_time", timedelta(hours=6)),
 )
 # The relay takes the oldest of all tenants, so the tenant does not lead: a backlog would be sorted for every batch.
 Index(
@@ -50,6 +53,7 @@ inbox = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("event_id", "consumer"),
     plumbing=True,
+    retention=Retention("create_time", timedelta(days=14)),
 )
 inbox.primary_key.info["violation"] = Violation("exists", "ALREADY_EXISTS", "event", "has had its effect")
 
@@ -64,6 +68,7 @@ dead_letters = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("id", "consumer"),
     plumbing=True,
+    retention=Retention("create_time", timedelta(days=90)),
 )
 
 # Work that only one process may do at a time; whoever holds it renews it, or another takes over.
@@ -75,6 +80,7 @@ leases = tenant_table(
     Column("expire_time", DateTime(timezone=True), nullable=False),
     key=("name",),
     plumbing=True,
+    retention=Kept("a row for each kind of work"),
 )
 
 # What a request with an idempotency key was answered.
@@ -89,6 +95,7 @@ idempotency_keys = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("user_id", "key"),
     plumbing=True,
+    retention=Retention("create_time", timedelta(hours=48)),
 )
 idempotency_keys.primary_key.info["violation"] = Violation(
     "exists", "IDEMPOTENCY_KEY_IN_USE", "idempotency-key", "a request with this key is being answered"
@@ -106,6 +113,7 @@ changes = tenant_table(
     Column("action", Text, nullable=False),
     Column("fields", JSONB, nullable=False),
     key=("resource_type", "resource_id", "version"),
+    retention=Kept("the history of records, which as-of reads and audits go by"),
 )
 
 # --- custom fields: docs/adr/0011-custom-values-beside-the-record.md says why values are kept twice ---
@@ -133,6 +141,7 @@ custom_fields = tenant_table(
         field="custom_field.key",
         detail="the collection has a custom field with this key already",
     ),
+    retention=Kept("at most a hundred a collection"),
 )
 Index("custom_fields_position_index", custom_fields.c.tenant_id, custom_fields.c.position, custom_fields.c.id)
 
@@ -144,6 +153,7 @@ custom_field_versions = tenant_table(
     Column("collection", Text, nullable=False),
     Column("version", Integer, nullable=False),
     key=("collection",),
+    retention=Kept("a row for each collection"),
 )
 
 # Each value of a custom field once more, as text with its key before it: what filters, orders and uniqueness go by
@@ -157,6 +167,7 @@ custom_values = tenant_table(
     # Whether no other record of the collection may have it.
     Column("unique", Boolean, nullable=False),
     key=("record_id", "token"),
+    retention=Kept("the values of records, gone with them"),
 )
 Index(
     "custom_values_token_index",
@@ -183,6 +194,7 @@ access_tenants = tenant_table(
     Column("clock_offset", Interval, nullable=False),
     Column("version", Integer, nullable=False),
     plumbing=True,
+    retention=Kept("the directory, as customer has it"),
 )
 
 access_users = tenant_table(
@@ -195,6 +207,7 @@ access_users = tenant_table(
     Column("team_id", Uuid),
     Column("role_ids", ARRAY(Uuid), nullable=False),
     Column("version", Integer, nullable=False),
+    retention=Kept("the directory, as customer has it"),
 )
 Index("access_users_login_index", access_users.c.tenant_id, access_users.c.login)
 
@@ -205,6 +218,7 @@ access_teams = tenant_table(
     Column("display_name", Text, nullable=False),
     Column("parent_id", Uuid),
     Column("version", Integer, nullable=False),
+    retention=Kept("the directory, as customer has it"),
 )
 Index("access_teams_parent_index", access_teams.c.tenant_id, access_teams.c.parent_id)
 
@@ -215,4 +229,5 @@ access_roles = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("grants", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
+    retention=Kept("the directory, as customer has it"),
 )

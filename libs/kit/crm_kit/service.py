@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from sqlalchemy import FromClause, MetaData, select
+from sqlalchemy import FromClause, MetaData, func, select
 
 from crm_kit import logging, plumbing, telemetry
+from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_fields.definitions import Require, catalogue_of
 from crm_kit.custom_fields.references import references_of
 from crm_kit.custom_fields.servicer import CustomFieldServicer
 from crm_kit.database.connections import ALL_TENANTS, Database
-from crm_kit.database.statements import compile_statement
+from crm_kit.database.statements import statement
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
@@ -36,13 +37,12 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.writing import Resource
+from crm_kit.retention import Cleaning
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
-Work = Coroutine[Any, Any, None]
-Job = Callable[[], Work]
 CHECK_SECONDS = 1.0
 CANCEL_AGAIN_SECONDS = 0.5
 
@@ -115,7 +115,11 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     await server.start([*service.servicers, *generic_servicers(service, names)], pipeline)
     broker = Broker(settings.nats_url)
     ready = asyncio.Event()
-    tasks = [asyncio.create_task(each) for each in (broker.run(), watch(service, server, broker, ready))]
+
+    async def watching() -> None:
+        await watch(service, server, broker, ready)
+
+    tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
         yield ready
     finally:
@@ -137,6 +141,8 @@ def generic_servicers(service: Service, names: Names) -> list[Servicer]:
 class Broker:
     """The connection to NATS, found again for ever."""
 
+    name = "broker"
+
     def __init__(self, url: str) -> None:
         self._url = url
         self.client: Client | None = None
@@ -149,27 +155,37 @@ class Broker:
         return self.client is not None and self.client.is_connected
 
     async def run(self) -> None:
-        """Connect as soon as the server is there; the client reconnects by itself after that."""
-
-        async def told(error: Exception) -> None:
-            log.info("broker.trouble", error=type(error).__name__)
-
+        """Connect as soon as the server and its JetStream are there; the client reconnects by itself after that."""
         while self.client is None:
             try:
-                client = await nats.connect(
-                    self._url,
-                    connect_timeout=2,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
-                    allow_reconnect=True,
-                    error_cb=told,
-                )
-                await ensure_stream(client.jetstream(timeout=5))
-                self.client = client
+                self.client = await self._connect()
                 self.changed.set()
             except (OSError, NatsError, TimeoutError) as error:
                 log.warning("broker.missing", error=type(error).__name__)
                 await asyncio.sleep(CHECK_SECONDS)
+        # Waits all the same: work that ends is taken for work that failed.
+        await asyncio.Event().wait()
+
+    async def _connect(self) -> Client:
+        """A connection with the stream in place, or none at all."""
+
+        async def told(error: Exception) -> None:
+            log.info("broker.trouble", error=type(error).__name__)
+
+        client = await nats.connect(
+            self._url,
+            connect_timeout=2,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            allow_reconnect=True,
+            error_cb=told,
+        )
+        try:
+            await ensure_stream(client.jetstream(timeout=5))
+        except BaseException:
+            await client.close()
+            raise
+        return client
 
     async def close(self) -> None:
         """Leave the server."""
@@ -180,7 +196,7 @@ class Broker:
 async def watch(service: Service, server: Server, broker: Broker, ready: asyncio.Event) -> None:
     """Keep readiness true: database and broker answer. Background work starts when both first do."""
     said: str | None = None
-    working: list[asyncio.Task[None]] = []
+    working: dict[asyncio.Task[None], str] = {}
     try:
         while True:
             missing = await what_is_missing(service.database, broker)
@@ -194,13 +210,15 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                     log.info("service.ready")
             if not missing and not working:
                 assert broker.client is not None
-                working = [asyncio.create_task(each) for each in background(service, broker.client)]
-            for task in working:
-                if task.done():
-                    # Never expected: each loop handles its own failures. Better to start anew than to limp.
-                    log.error("service.background_ended", exc_info=task.exception())
-                    signal.raise_signal(signal.SIGTERM)
-                    return
+                jobs = background(service, broker.client)
+                working = {asyncio.create_task(kept_running(job)): name_of(job) for job in jobs}
+            gone = [name for task, name in working.items() if task.done()]
+            if gone or (broker.client is not None and broker.client.is_closed):
+                # Never expected: not even what begins them again goes on, or the broker has shown us out for good.
+                # Better to start anew than to limp.
+                log.error("service.background_ended", jobs=gone or [broker.name])
+                signal.raise_signal(signal.SIGTERM)
+                await asyncio.Event().wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(broker.changed.wait(), CHECK_SECONDS)
             broker.changed.clear()
@@ -217,10 +235,24 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, client: Client) -> list[Work]:
-    """Relay, consumers and the service's own jobs."""
+def background(service: Service, client: Client) -> list[Job]:
+    """Relay, consumers, what is kept no longer, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
-    return [relay.run(), service.consumers.run(client), *(job() for job in service.jobs)]
+    cleaning = Cleaning(Tenants(service.database, service.clock), service.metadata)
+    return [relay.run, Consuming(service.consumers, client).run, cleaning.job.run, *service.jobs]
+
+
+class Consuming:
+    """Consumers with the broker they consume from."""
+
+    def __init__(self, consumers: Consumers, client: Client) -> None:
+        self.name = f"consumers of {consumers.name}"
+        self._consumers = consumers
+        self._client = client
+
+    async def run(self) -> None:
+        """Consume until cancelled."""
+        await self._consumers.run(self._client)
 
 
 async def what_is_missing(database: Database, broker: Broker) -> str:
@@ -228,7 +260,15 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
     missing = [] if broker.ready else ["nats"]
     try:
         await database.open()
-        await database.all(ALL_TENANTS, compile_statement(select(1)), {})
+        (row,) = await database.all(ALL_TENANTS, has_schema(), {})
+        if not row["there"]:
+            missing.insert(0, "schema")
     except Unavailable:
         missing.insert(0, "database")
     return ", ".join(missing)
+
+
+@statement
+def has_schema() -> Any:
+    """Whether the database was migrated at all."""
+    return select(func.to_regclass(plumbing.outbox.name).is_not(None).label("there"))

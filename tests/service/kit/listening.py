@@ -47,10 +47,18 @@ class Listener:
         self.tried: list[tuple[str, int]] = []
         # Aggregates or tenants whose events cannot be handled.
         self.broken: set[UUID] = set()
+        # Tenants whose events hang until they are let go.
+        self.hung: set[UUID] = set()
+        self.hanging: list[str] = []
+        self.let_go = asyncio.Event()
+        self.complaint = "a handler that cannot"
         self._client = client
         self._tenant_ids: Collection[UUID] = tenant_ids
 
     async def _handle(self, work: UnitOfWork, event: Event, payload: Created) -> None:
+        if work.tenant_id in self.hung:
+            self.hanging.append(event.aggregate_id)
+            await self.let_go.wait()
         self._gather(work, event, payload)
 
     def _gather(self, work: UnitOfWork, event: Event, _payload: Created) -> None:
@@ -60,7 +68,7 @@ class Listener:
         told = (event.aggregate_id, event.aggregate_version)
         self.tried.append(told)
         if self.broken & {work.tenant_id, UUID(event.aggregate_id)}:
-            raise ValueError("a handler that cannot")
+            raise ValueError(self.complaint)
         note_effect(work, self.consumers.name, event)
         work.after_commit.append(lambda: self.handled.append(told))
 

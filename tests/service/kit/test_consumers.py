@@ -10,6 +10,7 @@ from uuid import UUID
 import nats
 import pytest
 from crm_kit.database.statements import compile_statement
+from crm_kit.errors import Unavailable
 from crm_kit.events.relay import STREAM
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, dead_letters, inbox
@@ -154,6 +155,65 @@ async def test_one_tenants_failing_events_do_not_keep_others_waiting(
         await eventually(have_all_failed, seconds=60)
         await tell(customer, other_id, new_id(), 1)
         await listener.handles(1)
+
+
+async def test_one_tenants_events_that_hang_do_not_keep_others_waiting(
+    customer: Running, client: Client, tenant_id: UUID
+) -> None:
+    """More of them than are handled side by side, and sent before all others."""
+    other_id = new_id()
+    await backlog(customer, tenant_id, 1, 2, aggregates=30)
+    async with Listener(customer, client, tenant_id, other_id) as listener:
+        listener.hung.add(tenant_id)
+
+        async def hang() -> bool:
+            return bool(listener.hanging)
+
+        await eventually(hang)
+        await tell(customer, other_id, other := new_id(), 1)
+        await listener.handles(1)
+        assert listener.versions(other) == [1]
+        assert not listener.let_go.is_set()
+        listener.let_go.set()
+        await listener.handles(61)
+    assert await effects(customer, tenant_id, listener.consumers.name) == 60
+    assert {tuple(listener.versions(UUID(id))) for id, _ in listener.handled if id != str(other)} == {(1, 2)}
+
+
+async def test_an_event_that_always_takes_too_long_becomes_a_dead_letter(
+    customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.events.consumers.MAX_SECONDS", 0.05)
+    async with Listener(customer, client, tenant_id) as listener:
+        listener.hung.add(tenant_id)
+        await tell(customer, tenant_id, new_id(), 1)
+        query = compile_statement(select(dead_letters).where(dead_letters.c.consumer == listener.consumers.name))
+        (letter,) = await eventually(lambda: customer.service.database.all(tenant_id, query, {}))
+    assert "it took longer than" in letter["reason"]
+
+
+async def test_an_event_waits_for_a_database_that_does_not_answer_however_long_that_takes(
+    customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.events.consumers.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("crm_kit.events.consumers.UNAVAILABLE_SECONDS", 0.01)
+    async with Listener(customer, client, tenant_id) as listener:
+        listener.hung.add(tenant_id)
+
+        async def says_nothing() -> None:
+            raise Unavailable("the database does not answer")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(listener.consumers, "_require_database", says_nothing)
+            await tell(customer, tenant_id, id := new_id(), 1)
+
+            async def was_tried_often() -> bool:
+                return len(listener.hanging) > 8
+
+            await eventually(was_tried_often)
+            listener.hung.clear()
+            await listener.handles(1)
+    assert listener.versions(id) == [1]
 
 
 async def test_of_many_that_fail_all_are_tried_again_until_they_can_be_handled(

@@ -2,20 +2,29 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import grpc
+import httpx
 import pytest
+import structlog
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
 from crm_kit.ids import new_id
+from crm_kit.service import Broker
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
+from crm_local.nats import nats_program
 from crm_local.port_check import free_ports
 from crm_local.testing import Servers
+from crm_scoring.app import build as build_scoring
+from crm_scoring.settings import ScoringSettings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.service.eventually import eventually
@@ -45,6 +54,70 @@ async def forwarded(port: int, url: str) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
+
+
+async def test_a_service_whose_database_is_made_and_migrated_later_becomes_ready(
+    servers: Servers, tokens: Tokens
+) -> None:
+    with environment(servers.environment("scoring")):
+        settings = read_settings(ScoringSettings)
+    ports, name = free_ports(), f"later_{new_id().hex}"
+    settings.listen_address, settings.drain_seconds = f"127.0.0.1:{ports.scoring}", 0
+    settings.database_url = settings.database_url.removesuffix("crm_scoring") + name
+    superuser = await asyncpg.connect(servers.superuser_url())
+    with structlog.testing.capture_logs() as told:
+        async with service_running(build_scoring(settings), tokens.keys) as ready:
+
+            async def says(missing: str) -> bool:
+                return any(each.get("missing") == missing for each in told)
+
+            await eventually(lambda: says("database"))
+            await superuser.execute(f"CREATE DATABASE {name} OWNER crm_scoring_owner")
+            await superuser.execute(f"GRANT CONNECT ON DATABASE {name} TO crm_scoring")
+            await eventually(lambda: says("schema"))
+            assert not ready.is_set()
+            made = await asyncpg.connect(servers.superuser_url(name))
+            await made.execute("CREATE TABLE outbox (); GRANT SELECT ON outbox TO crm_scoring")
+            await made.close()
+            await eventually(ready_of(ready))
+    await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await superuser.close()
+
+
+def ready_of(event: asyncio.Event) -> Callable[[], Awaitable[bool]]:
+    async def is_ready() -> bool:
+        return event.is_set()
+
+    return is_ready
+
+
+async def test_a_broker_without_jetstream_is_asked_again_over_one_connection_at_a_time(tmp_path: Path) -> None:
+    ports = free_ports()
+    server = await asyncio.create_subprocess_exec(
+        str(nats_program()), "-a", "127.0.0.1", "-p", str(ports.nats), "-m", str(ports.gateway),
+        stdout=DEVNULL, stderr=DEVNULL, cwd=tmp_path,
+    )  # fmt: skip
+    broker = Broker(f"nats://127.0.0.1:{ports.nats}")
+    connecting = asyncio.create_task(broker.run())
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.gateway}", trust_env=False) as monitor:
+
+            async def connections() -> dict[str, int]:
+                with contextlib.suppress(httpx.TransportError):
+                    told = (await monitor.get("/varz")).json()
+                    return {"so_far": told["total_connections"], "now": told["connections"]}
+                return {"so_far": 0, "now": 0}
+
+            async def came_again() -> bool:
+                return (await connections())["so_far"] >= 3
+
+            await eventually(came_again)
+            assert (await connections())["now"] <= 1
+    finally:
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        server.kill()
+        await server.wait()
 
 
 @pytest.mark.parametrize("away", ["database_url", "nats_url"])

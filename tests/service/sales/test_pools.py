@@ -16,6 +16,7 @@ from crm.sales.v1 import pools_pb2 as pb
 from crm_customer.directory.tenants.model import MAX_CLOCK_OFFSET
 from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.clock import system_now
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_tenant
 from crm_kit.events.outbox import emit
@@ -23,6 +24,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.tables import leads as leads_table
+from crm_sales.pools.visits import due_visits
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, update
@@ -214,6 +216,34 @@ async def test_a_lead_goes_back_also_when_the_test_clock_has_gone_as_far_as_it_g
     run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
     assert await run.reclaim(user.tenant_id, system_now() + MAX_CLOCK_OFFSET) == 1
     assert await in_pool(api, user, lead.id)
+
+
+async def test_only_pools_in_which_something_is_due_are_looked_at(
+    api: Sales, create: CreateLead, sales: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due, idle = [await sales.user(await sales.tenant(sandbox=True)) for _ in range(2)]
+    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
+    lead = await create(by=due)
+    await create(by=idle)
+    await move_clock(sales, due.tenant_id, timedelta(days=8), version=2)
+    await eventually(lambda: in_pool(api, due, lead.id))
+    visited: list[UUID] = []
+
+    async def look(tenant_id: UUID, _now: object) -> int:
+        visited.append(tenant_id)
+        return 0
+
+    monkeypatch.setattr(run, "reclaim", look)
+    await run.reclaim_due()
+    assert not {due.tenant_id, idle.tenant_id} & set(visited)
+    # Another lead is due sooner than anything else, and so is a change of the rules.
+    await create(by=idle)
+    await change_rules(api, due, pb.PoolRules(reclaim_after=HOUR))
+    await run.reclaim_due()
+    assert idle.tenant_id not in visited
+    await move_clock(sales, idle.tenant_id, timedelta(days=6), version=2)
+    rows = await sales.service.database.all(ALL_TENANTS, due_visits(), {"now": system_now() + timedelta(days=2)})
+    assert idle.tenant_id in {row["tenant_id"] for row in rows}
 
 
 async def test_a_follow_up_keeps_a_lead_that_would_have_gone_back(

@@ -2,9 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
 
+import asyncpg
+import pytest
 from crm.service_desk.v1 import calendars_pb2, cases_pb2, events_pb2, service_levels_pb2
 from crm_kit.background import Tenants
+from crm_kit.clock import system_now
+from crm_local.testing import Servers
+from crm_service_desk.cases import timers
 from crm_service_desk.cases.timers import Timers
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -67,6 +74,33 @@ async def test_each_fires_once_although_many_look_at_once(desk: Desk) -> None:
     await asyncio.gather(*(looker.fire_due() for looker in lookers))
     assert sorted(await breached(desk)) == [FIRST_RESPONSE] * 3 + [RESOLUTION] * 3
     assert sorted(await warned(desk)) == [FIRST_RESPONSE] * 3 + [RESOLUTION] * 3
+
+
+async def test_timers_that_fail_keep_none_of_their_tenants_others_waiting(desk: Desk, servers: Servers) -> None:
+    """More than are looked at of a tenant at once, of cases that are not there, and due before any other."""
+    await desk.promise(first_response=60, resolution=600)
+    connection = await asyncpg.connect(servers.superuser_url("crm_service_desk"))
+    try:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(
+            "INSERT INTO milestone_timers (tenant_id, case_id, kind, level, due_time, try_time)"
+            " SELECT $1, gen_random_uuid(), 'RESOLUTION', 'BREACH', $2, $2 FROM generate_series(1, 250)",
+            desk.user.tenant_id,
+            system_now() - timedelta(days=1),
+        )
+        await desk.create()
+        await desk.advance(61 * MINUTE)
+        assert await eventually(lambda: breached(desk)) == [FIRST_RESPONSE]
+        # They are tried again later, and later again.
+        tried = await connection.fetchval(
+            "SELECT min(try_time) FROM milestone_timers WHERE tenant_id = $1 AND fire_time IS NULL AND kind = $2",
+            desk.user.tenant_id,
+            "RESOLUTION",
+        )
+        assert tried > system_now() + 61 * MINUTE
+    finally:
+        await connection.execute("DELETE FROM milestone_timers WHERE tenant_id = $1", desk.user.tenant_id)
+        await connection.close()
 
 
 async def test_a_reply_in_time_leaves_nothing_to_tell(desk: Desk) -> None:
@@ -175,3 +209,28 @@ async def test_a_changed_calendar_moves_what_runs_and_leaves_what_has_ended(desk
     assert explained[FIRST_RESPONSE].calendar_version == 1
     assert explained[RESOLUTION].calendar_version == updated.version == 2
     assert (await desk.versions(case.id))[-1] == (3, "MilestonesRecounted")
+
+
+async def test_cases_that_cannot_be_counted_anew_keep_no_others_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than are looked at once, and the first by id."""
+    monkeypatch.setattr(timers, "BATCH", 2)
+    calendar = await desk.around_the_clock()
+    await desk.promise(first_response=60, resolution=2000, calendar_id=calendar.id)
+    *bad, good = [await desk.create() for _ in range(6)]
+    counted: list[str] = []
+
+    async def recount(_work: object, id: UUID) -> None:
+        if str(id) != good.id:
+            raise ValueError("a defect")
+        counted.append(str(id))
+
+    monkeypatch.setattr(timers, "recount", recount)
+    looker = timers_of(desk)
+    key = {"tenant_id": desk.user.tenant_id, "calendar_id": UUID(calendar.id), "version": 2}
+    asked = cast("Any", key | {"clock_offset": timedelta()})
+    while await looker.recount_some(asked):
+        pass
+    assert counted == [good.id]
+    assert len(bad) == 5

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from crm_kit.background import PeriodicJob, each
+import structlog
+from crm_kit.background import PeriodicJob, each, kept_running, name_of
 from crm_kit.errors import Conflict, NotFound, Unavailable
 
 HOUR = 3600.0
@@ -95,3 +96,44 @@ async def test_when_the_database_is_away_the_others_are_not_tried() -> None:
     with pytest.raises(Unavailable):
         await each(range(5), act, name="test")
     assert tried == [0]
+
+
+class Restless:
+    """A job that ends or fails, again and again, whatever it is for."""
+
+    name = "restless"
+
+    def __init__(self, *ends: Exception | None) -> None:
+        self._ends = list(ends)
+        self.stays = asyncio.Event()
+
+    async def run(self) -> None:
+        if not self._ends:
+            self.stays.set()
+            await asyncio.Event().wait()
+        end = self._ends.pop(0)
+        if end is not None:
+            raise end
+
+
+async def test_a_job_that_ends_or_fails_is_begun_again_and_the_log_has_its_name() -> None:
+    job = Restless(ValueError("a defect"), None, KeyError("another"))
+    with structlog.testing.capture_logs() as told:
+        running = asyncio.create_task(kept_running(job.run, first_seconds=MOMENT))
+        try:
+            await asyncio.wait_for(job.stays.wait(), AT_MOST_SECONDS)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert [(each["event"], each["job"]) for each in told] == [
+        ("background.failed", "restless"),
+        ("background.ended", "restless"),
+        ("background.failed", "restless"),
+    ]
+
+
+def test_a_job_is_called_by_the_name_of_what_it_is_a_method_of_or_its_own() -> None:
+    async def peculiar() -> None: ...
+
+    assert name_of(PeriodicJob("reclaim", Looks().look, every_seconds=HOUR).run) == "reclaim"
+    assert name_of(peculiar).endswith("peculiar")

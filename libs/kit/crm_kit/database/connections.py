@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -39,7 +39,16 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # Too many connections, no memory, or no room on the disk.
+    asyncpg.InsufficientResourcesError,
+    # A file that could not be read or written.
+    asyncpg.PostgresSystemError,
+    # A replica that took over just now, or will.
+    asyncpg.ReadOnlySQLTransactionError,
+    # A database that is not there, or no more.
+    asyncpg.InvalidCatalogNameError,
+    # A password that was changed, here or there first.
+    asyncpg.InvalidAuthorizationSpecificationError,
 )
 
 
@@ -106,7 +115,8 @@ class Database:
                 timeout=5,
                 server_settings={"application_name": "guanxi", "jit": "off"},
             )
-        except (*UNAVAILABLE, TimeoutError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError) as error:
+            # Whatever it is, a database that is not there yet, rights that are granted later: it may be put right.
             raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
 
     async def close(self) -> None:
@@ -127,6 +137,12 @@ class Database:
             async with self._acquire() as proxy:
                 connection = await _seeing(tenant, proxy)
                 return await connection.fetch(query.sql, *query.arguments(values))
+
+    async def now(self) -> datetime:
+        """What the database's clock shows."""
+        async with self.connection(ALL_TENANTS) as connection:
+            time: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            return time
 
     def _acquire(self) -> "PoolAcquireContext[Record]":
         if self._pool is None:

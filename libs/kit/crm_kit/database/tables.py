@@ -6,6 +6,7 @@ What a violated constraint means to a caller stands beside the constraint, in it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -41,18 +42,50 @@ class Violation:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Rows go once the instant or day in `column` is further back than `age`; never while it is null.
+
+    By the database's clock in plumbing tables, by the tenant's in all others.
+    """
+
+    column: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """No row goes by itself; `why` says what bounds the table, or why all of it is worth keeping."""
+
+    why: str
+
+
 def tenant_table(
-    name: str, metadata: MetaData, *items: SchemaItem, key: Sequence[str] = ("id",), plumbing: bool = False
+    name: str,
+    metadata: MetaData,
+    *items: SchemaItem,
+    key: Sequence[str] = ("id",),
+    plumbing: bool = False,
+    retention: Retention | Kept | None = None,
 ) -> Table:
-    """A table whose primary key is the tenant and `key`. Plumbing tables can also be read across tenants."""
-    return Table(
+    """A table whose primary key is the tenant and `key`. Plumbing tables can also be read across tenants.
+
+    Every table says how long its rows are there, but those of declared resources: records stay until somebody deletes
+    them. What is found by a retention has an index for it.
+    """
+    table = Table(
         name,
         metadata,
         Column("tenant_id", Uuid, nullable=False),
         *items,
         PrimaryKeyConstraint("tenant_id", *key, name=f"{name}_pkey"),
-        info={"plumbing": plumbing},
+        info={"plumbing": plumbing, "retention": retention},
     )
+    if isinstance(retention, Retention):
+        column = table.c[retention.column]
+        columns = [column] if plumbing else [table.c.tenant_id, column]
+        Index(f"{name}_retention_index", *columns, info={"across_tenants": plumbing})
+    return table
 
 
 def versioned_columns() -> list[Column[Any]]:

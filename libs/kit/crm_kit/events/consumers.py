@@ -2,12 +2,12 @@
 
 Events of one aggregate are handled in their order, different aggregates side by side; projections of one tenant
 together in one transaction. An event that fails is tried again after a growing wait, and only the events of its
-aggregate wait behind it. What fails again and again goes to the dead letters with its reason, and can be replayed
-by command.
+aggregate wait behind it; one that takes long keeps no other tenant waiting. What fails again and again goes to the
+dead letters with its reason, and can be replayed by command.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
@@ -23,35 +23,35 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
-from sqlalchemy import Text, Uuid, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
-from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import CrmError, Unavailable
+from crm_kit.events.dead_letters import put_dead_letter, reason_of
 from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
+from crm_kit.events.lanes import Lane, Lanes
 from crm_kit.events.outbox import subject_of
-from crm_kit.events.relay import STREAM
+from crm_kit.events.received import receive, seen
+from crm_kit.events.relay import STREAM, ensure_stream
 from crm_kit.events.waiting import Waiting
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import dead_letters, inbox
+from crm_kit.plumbing import inbox
 from crm_kit.telemetry import RequestInfo, current
 
 log = structlog.get_logger()
 Event = event_pb2.Event
 Payload = TypeVar("Payload", bound=Message)
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 Projection = Callable[[UnitOfWork, Event, Any], None]
 BATCH = 200
-SIDE_BY_SIDE = 8
 # Fewer are handled sooner one by one: a statement each, where a transaction of their own takes five.
 MIN_TOGETHER = 4
 # How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
 ACK_WAIT_SECONDS = 15
+# What takes longer has failed, unless the database answers nobody. Before the broker gives it to another.
+MAX_SECONDS = 10.0
+ANSWER_SECONDS = 2.0
 BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 UNAVAILABLE_SECONDS = 1.0
 # What waits behind an event comes back after it.
@@ -87,6 +87,7 @@ class Consumers:
         self._backoff_seconds = backoff_seconds
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting = Waiting()
+        self._lanes = Lanes()
         # Deliveries whose handler has run, whatever came of it.
         self._answered = 0
 
@@ -124,7 +125,10 @@ class Consumers:
                 await self._consume(nats.jetstream(timeout=5))
             except (NatsError, Unavailable, OSError) as error:
                 log.warning("consumer.waiting", consumer=self.name, error=type(error).__name__)
-                await asyncio.sleep(UNAVAILABLE_SECONDS)
+            except Exception:
+                # A defect of ours must not end the service: what was fetched comes again, and others go on.
+                log.exception("consumer.stumbled", consumer=self.name)
+            await asyncio.sleep(UNAVAILABLE_SECONDS)
 
     async def _consume(self, stream: JetStreamContext) -> None:
         config = ConsumerConfig(
@@ -135,6 +139,8 @@ class Consumers:
             # Without a limit: events that wait for another try would use it up. What is under way is what was fetched.
             max_ack_pending=-1,
         )
+        # A broker that lost all it had has neither.
+        await ensure_stream(stream)
         await stream.add_consumer(STREAM, config)
         puller = await stream.pull_subscribe_bind(durable=self.name, stream=STREAM)
         try:
@@ -145,6 +151,7 @@ class Consumers:
                     continue
                 await self._handle_batch(messages)
         finally:
+            await self._lanes.close()
             await puller.unsubscribe()
 
     # --- a batch ---
@@ -154,10 +161,32 @@ class Consumers:
         answered = self._answered
         ready = await self._in_turn(await chains_of(messages))
         groups, alone = self._apart(ready)
-        failed = await side_by_side(self._together, groups)
-        await side_by_side(self._follow, chain(alone, *failed))
-        if ready and self._answered == answered:
+        await self._lanes.run([*map(self._lane_of_group, groups), *map(self._lane_of, alone)])
+        if ready and self._answered == answered and not self._lanes.has_long:
             raise Unavailable("no event of a batch could be handled")
+
+    def _lane_of(self, deliveries: Chain) -> Lane:
+        return self._lane([deliveries], lambda: self._follow(deliveries))
+
+    def _lane_of_group(self, group: list[Chain]) -> Lane:
+        async def project() -> None:
+            for each in await self._together(group):
+                await self._follow(each)
+
+        return self._lane(group, project)
+
+    def _lane(self, chains: list[Chain], run: Callable[[], Awaitable[None]]) -> Lane:
+        async def wait() -> None:
+            for each in chains:
+                await self._postpone(each, UNAVAILABLE_SECONDS)
+
+        def stay() -> None:
+            # What comes of these aggregates meanwhile waits behind it.
+            due = asyncio.get_running_loop().time() + MAX_SECONDS
+            for delivery in chain.from_iterable(chains):
+                self._waiting.put(delivery.aggregate_id, delivery.sequence, due=due, failed=False)
+
+        return Lane(chains[0][0].event.tenant_id, run, wait, stay)
 
     async def _in_turn(self, chains: list[Chain]) -> list[Chain]:
         """Those that need not wait; the others are sent again when it may be their turn."""
@@ -197,7 +226,8 @@ class Consumers:
     async def _together(self, chains: list[Chain]) -> list[Chain]:
         """Project a tenant's events in one transaction; what has to be followed one by one because that failed."""
         try:
-            await self._project(chains)
+            async with asyncio.timeout(MAX_SECONDS):
+                await self._project(chains)
         except Unavailable:
             for each in chains:
                 await self._postpone(each, UNAVAILABLE_SECONDS)
@@ -258,7 +288,7 @@ class Consumers:
     async def _handle(self, delivery: Delivery) -> None:
         """Have the effect once, and say so; what has failed often enough becomes a dead letter instead."""
         try:
-            await self.apply(delivery.event)
+            await self._apply_in_time(delivery.event)
         except Unavailable:
             raise
         except Exception as error:
@@ -267,6 +297,23 @@ class Consumers:
             await self._give_up(delivery, error)
         else:
             await self._done(delivery)
+
+    async def _apply_in_time(self, event: Event) -> None:
+        """TimeoutError for an event that takes too long; Unavailable when that is not the event's fault."""
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                await self.apply(event)
+        except TimeoutError as error:
+            await self._require_database()
+            raise TimeoutError(f"it took longer than {MAX_SECONDS:.0f} s") from error
+
+    async def _require_database(self) -> None:
+        """Unavailable unless the database answers a question that cannot take long."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._database.now()
+        except TimeoutError as error:
+            raise Unavailable("the database does not answer") from error
 
     async def apply(self, event: Event) -> None:
         """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
@@ -322,7 +369,7 @@ class Consumers:
                 id=delivery.id,
                 consumer=self.name,
                 event=event.SerializeToString(),
-                reason=f"{type(error).__name__}: {error}"[:2000],
+                reason=reason_of(error),
             )
         log.error("consumer.dead_letter", event_id=event.id, event_type=event.payload.type_url, exc_info=error)
         self._waiting.remove(delivery.aggregate_id, delivery.sequence)
@@ -345,41 +392,3 @@ class Consumers:
     def _is_projected(self, delivery: Delivery) -> bool:
         subscription = self._subscriptions.get(type_of(delivery.event))
         return subscription is not None and subscription.projection is not None
-
-
-async def side_by_side(handle: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
-    """Handle all of them, only so many at a time: requests need connections too."""
-    limit = asyncio.Semaphore(SIDE_BY_SIDE)
-
-    async def limited(item: Item) -> Result:
-        async with limit:
-            return await handle(item)
-
-    return await asyncio.gather(*map(limited, items))
-
-
-@statement
-def receive() -> Any:
-    """Note that events have their effect with this transaction; those that had it before are not answered."""
-    event_id = func.unnest(bindparam("event_ids", type_=ARRAY(Uuid))).column_valued("event_id")
-    consumer = bindparam("consumer", type_=Text)
-    fresh = insert(inbox).from_select(
-        ["tenant_id", "event_id", "consumer"], select(bindparam("tenant_id", type_=Uuid), event_id, consumer)
-    )
-    return fresh.on_conflict_do_nothing().returning(inbox.c.event_id)
-
-
-@statement
-def seen() -> Any:
-    return select(inbox.c.event_id).where(
-        inbox.c.tenant_id == bindparam("tenant_id"),
-        inbox.c.event_id == bindparam("event_id"),
-        inbox.c.consumer == bindparam("consumer"),
-    )
-
-
-@statement
-def put_dead_letter() -> Any:
-    """Whoever died before it could tell the broker does it again."""
-    names = ("tenant_id", "id", "consumer", "event", "reason")
-    return insert(dead_letters).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()

@@ -47,11 +47,14 @@ class Lease:
 
     async def hold(self) -> bool:
         """Take or renew it; False while another process holds it. Call again well before it lapses."""
+        return await self._take(self._seconds)
+
+    async def _take(self, seconds: float) -> bool:
         values = {
             "tenant_id": SYSTEM_TENANT,
             "name": self._name,
             "holder": self._holder,
-            "duration": timedelta(seconds=self._seconds),
+            "duration": timedelta(seconds=seconds),
         }
         return bool(await self._database.all(ALL_TENANTS, take(), values))
 
@@ -73,5 +76,4 @@ class Lease:
 
     async def release(self) -> None:
         """Let another take it at once."""
-        self._seconds = 0
-        await self.hold()
+        await self._take(0)

@@ -9,12 +9,15 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
 from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import InvalidArgument
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_kit.telemetry import current
 from crm_kit.wire import timestamp
 
 TYPE_URL = "type.googleapis.com/"
+MAX_EVENT_BYTES = 1_000_000
+"""What every broker takes: NATS allows 1 MiB with headers, unless it is configured otherwise."""
 
 
 @functools.cache
@@ -25,7 +28,10 @@ def subject_of(full_name: str) -> str:
 
 
 def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
-    """Gather an event: it becomes true with the unit_of_work, and the relay is woken."""
+    """Gather an event: it becomes true with the unit_of_work, and the relay is woken.
+
+    InvalidArgument when it would be larger than a broker takes.
+    """
     full_name = payload.DESCRIPTOR.full_name
     event = event_pb2.Event(
         id=str(event_id := new_id()),
@@ -38,6 +44,9 @@ def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, v
         trace_parent=current.get().trace_parent,
         payload=any_pb2.Any(type_url=TYPE_URL + full_name, value=payload.SerializeToString()),
     )
+    data = event.SerializeToString()
+    if len(data) > MAX_EVENT_BYTES:
+        raise too_large(aggregate_type, len(data))
     work.insert(
         outbox,
         {
@@ -45,10 +54,19 @@ def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, v
             "subject": subject_of(full_name),
             "aggregate_id": id,
             "aggregate_version": version,
-            "event": event.SerializeToString(),
+            "event": data,
         },
     )
     work.wakes_relay = True
+
+
+def too_large(aggregate_type: str, size: int) -> InvalidArgument:
+    """The error for a record that no event can carry."""
+    return InvalidArgument(
+        f"{aggregate_type}: has {size} bytes with all its fields, at most {MAX_EVENT_BYTES} are possible",
+        reason="RECORD_TOO_LARGE",
+        metadata={"bytes": str(size), "max_bytes": str(MAX_EVENT_BYTES)},
+    )
 
 
 def event_of(data: bytes) -> Any:

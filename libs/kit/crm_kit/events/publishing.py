@@ -1,4 +1,4 @@
-"""Many messages to JetStream at once, and which of them it has stored.
+"""Many messages to JetStream at once, and what became of each.
 
 The client's own `publish` waits for each acknowledgement with a task and a timer: more work than all the rest. Here
 all acknowledgements come to one inbox.
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import orjson
 from nats.aio.client import Client
@@ -15,6 +16,20 @@ from nats.aio.msg import Msg
 from nats.js.api import Header
 
 STORED_SECONDS = 5.0
+# What a message has beside its data: the name and value of its id, and what NATS puts around them.
+HEADER_BYTES = 100
+# JetStream's own number (server/errors.json: JSStreamMessageExceedsMaximumErr).
+EXCEEDS_MAXIMUM = 10054
+
+
+class Outcome(Enum):
+    """What became of a message."""
+
+    STORED = auto()
+    # The broker did not say in time that it has it, or could not take it just now.
+    UNANSWERED = auto()
+    # The broker takes no message of this size, however often it is sent.
+    TOO_LARGE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +49,45 @@ class Publisher:
         self._inbox = ""
         # Messages are numbered through, so that an answer that comes too late is known as one of an earlier batch.
         self._first = 0
-        self._stored: list[bool] = []
+        self._outcomes: list[Outcome] = []
         self._missing = 0
         self._answered = asyncio.Event()
 
-    async def publish(self, messages: Sequence[Message]) -> list[bool]:
-        """Send them in their order; for each whether the broker said in time that it has it."""
+    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send them in their order; what became of each."""
         if not self._inbox:
             inbox = self._client.new_inbox()
             await self._client.subscribe(f"{inbox}.*", cb=self._take)
             self._inbox = inbox
-        self._first += len(self._stored)
-        self._stored, self._missing = [False] * len(messages), len(messages)
+        self._first += len(self._outcomes)
+        self._outcomes, self._missing = [Outcome.UNANSWERED] * len(messages), len(messages)
         self._answered.clear()
         for number, each in enumerate(messages, self._first):
+            if len(each.data) + HEADER_BYTES > self._client.max_payload:
+                # Not sent: the server would end the connection, and with it what others have under way.
+                self._note(number - self._first, Outcome.TOO_LARGE)
+                continue
             headers = {Header.MSG_ID.value: each.id}
             await self._client.publish(each.subject, each.data, reply=f"{self._inbox}.{number}", headers=headers)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._answered.wait(), STORED_SECONDS)
-        return self._stored
+        return self._outcomes
 
     async def _take(self, answer: Msg) -> None:
         index = int(answer.subject.rpartition(".")[2]) - self._first
-        if index < 0:
-            return
-        self._stored[index] = is_stored(answer)
+        if index >= 0:
+            self._note(index, outcome_of(answer))
+
+    def _note(self, index: int, outcome: Outcome) -> None:
+        self._outcomes[index] = outcome
         self._missing -= 1
         if self._missing == 0:
             self._answered.set()
 
 
-def is_stored(answer: Msg) -> bool:
-    """Whether an answer is an acknowledgement; one without data says that there is no stream for the subject."""
-    return bool(answer.data) and "error" not in orjson.loads(answer.data)
+def outcome_of(answer: Msg) -> Outcome:
+    """What the broker says; an answer without data says that there is no stream for the subject."""
+    told = orjson.loads(answer.data) if answer.data else {"error": {}}
+    if "error" not in told:
+        return Outcome.STORED
+    return Outcome.TOO_LARGE if told["error"].get("err_code") == EXCEEDS_MAXIMUM else Outcome.UNANSWERED

@@ -1,7 +1,8 @@
 """Carries outbox rows to JetStream: woken by NOTIFY, and polling as well where NOTIFY does not work.
 
 One relay per service is active, by lease. A row is marked only after the broker acknowledged it, so a crash at
-any point sends it again, and the broker drops the repetition by its message id.
+any point sends it again, and the broker drops the repetition by its message id. An event that the broker takes at
+no time is stepped over: it becomes a dead letter, and those behind it are sent.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StreamConfig
-from sqlalchemy import any_, bindparam, delete, func, select, update
+from sqlalchemy import any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Uuid
 
@@ -25,17 +25,19 @@ from crm_kit.database.connections import ALL_TENANTS, UNAVAILABLE, Database, Rec
 from crm_kit.database.statements import statement
 from crm_kit.database.work import OUTBOX_CHANNEL
 from crm_kit.errors import Unavailable
+from crm_kit.events.dead_letters import put_unsendable
 from crm_kit.events.leases import Lease
-from crm_kit.events.publishing import Message, Publisher
-from crm_kit.plumbing import inbox, outbox
+from crm_kit.events.publishing import Message, Outcome, Publisher
+from crm_kit.plumbing import outbox
 
 log = structlog.get_logger()
 STREAM = "CRM"
 BATCH = 500
+# So much may be in hand at once, however large events are; one more event may exceed it.
+BATCH_BYTES = 4_000_000
 POLL_SECONDS = 1.0
-KEEP_PUBLISHED = timedelta(hours=6)
-KEEP_INBOX = timedelta(days=14)
-PURGE_EVERY_SECONDS = 600
+# A broker that went down may have lost what it had not written to its disk: NATS writes every two minutes.
+LOST = timedelta(minutes=2)
 
 
 async def ensure_stream(stream: JetStreamContext) -> None:
@@ -55,11 +57,21 @@ async def ensure_stream(stream: JetStreamContext) -> None:
 
 @statement
 def unpublished() -> Any:
-    return (
-        select(outbox.c.tenant_id, outbox.c.id, outbox.c.subject, outbox.c.event)
+    """The oldest, as many as make a batch."""
+    size = func.octet_length(outbox.c.event)
+    oldest = (
+        select(outbox.c.tenant_id, outbox.c.id, outbox.c.subject, outbox.c.event, size.label("size"))
         .where(outbox.c.publish_time.is_(None))
         .order_by(outbox.c.id)
         .limit(BATCH)
+        .subquery()
+    )
+    before = (func.sum(oldest.c.size).over(order_by=oldest.c.id, rows=(None, 0)) - oldest.c.size).label("before")
+    counted = select(oldest, before).subquery()
+    return (
+        select(counted.c.tenant_id, counted.c.id, counted.c.subject, counted.c.event, counted.c.size)
+        .where(counted.c.before < BATCH_BYTES)
+        .order_by(counted.c.id)
     )
 
 
@@ -78,39 +90,29 @@ def mark_unpublished() -> Any:
     return update(outbox).where(outbox.c.publish_time > since).values(publish_time=None)
 
 
-@statement
-def purge_outbox() -> Any:
-    return delete(outbox).where(outbox.c.publish_time < func.now() - bindparam("age", type_=Interval))
-
-
-@statement
-def purge_inbox() -> Any:
-    return delete(inbox).where(inbox.c.create_time < func.now() - bindparam("age", type_=Interval))
-
-
 class Relay:
     """Run `run()` as a task for the life of the process."""
+
+    name = "relay"
 
     def __init__(self, database: Database, url: str, nats: Client) -> None:
         self._database = database
         self._url = url
+        self._nats = nats
         self._publisher = Publisher(nats)
         self._lease = Lease(database, "relay")
         self._woken = asyncio.Event()
+        # Which of the client's connections the last batch went over; none yet.
+        self._connection = -1
 
     async def run(self) -> None:
         """Publish until cancelled; failures are logged and tried again."""
-        loop = asyncio.get_running_loop()
-        purge_at = 0.0
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen())
             try:
                 while True:
                     try:
                         await self._drain()
-                        if loop.time() > purge_at:
-                            await self._purge()
-                            purge_at = loop.time() + PURGE_EVERY_SECONDS
                     except (Unavailable, NatsError, TimeoutError) as error:
                         log.warning("relay.waiting", error=type(error).__name__)
                         await asyncio.sleep(0.5)
@@ -128,26 +130,43 @@ class Relay:
     async def _drain(self) -> None:
         """Publish batch after batch until nothing is left, or another process is the relay."""
         while await self._lease.hold():
+            await self._send_again_what_may_be_lost()
             rows = await self._database.all(ALL_TENANTS, unpublished(), {})
             if not rows:
                 return
-            done = await self._publish(rows)
-            if done:
-                await self._database.all(ALL_TENANTS, mark_published(), {"ids": done})
-            if len(done) < len(rows):
+            outcomes = await self._publish(rows)
+            await self._note(rows, outcomes)
+            if Outcome.UNANSWERED in outcomes:
                 raise NatsError
-            if len(rows) < BATCH:
+            if len(rows) < BATCH and sum(row["size"] for row in rows) < BATCH_BYTES:
                 # All that was there; who adds to it wakes us.
                 return
 
-    async def _publish(self, rows: Sequence[Record]) -> list[UUID]:
-        """Send in order, wait for all acknowledgements together; the ids that the broker has."""
-        stored = await self._publisher.publish([Message(row["subject"], row["event"], str(row["id"])) for row in rows])
-        return [row["id"] for row, has_it in zip(rows, stored, strict=True) if has_it]
+    async def _send_again_what_may_be_lost(self) -> None:
+        """After a new connection: the broker may have been down. What it still has, it knows by its id."""
+        connection = self._nats.stats["reconnects"]
+        if connection != self._connection:
+            await self._database.all(ALL_TENANTS, mark_unpublished(), {"age": LOST})
+            self._connection = connection
 
-    async def _purge(self) -> None:
-        await self._database.all(ALL_TENANTS, purge_outbox(), {"age": KEEP_PUBLISHED})
-        await self._database.all(ALL_TENANTS, purge_inbox(), {"age": KEEP_INBOX})
+    async def _publish(self, rows: Sequence[Record]) -> list[Outcome]:
+        """Send in order, wait for all acknowledgements together."""
+        return await self._publisher.publish([Message(row["subject"], row["event"], str(row["id"])) for row in rows])
+
+    async def _note(self, rows: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        """Mark what need not be sent again: the broker has it, or there is a dead letter of it."""
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if outcome is Outcome.TOO_LARGE:
+                await self._give_up(row)
+        done = [row["id"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is not Outcome.UNANSWERED]
+        if done:
+            await self._database.all(ALL_TENANTS, mark_published(), {"ids": done})
+
+    async def _give_up(self, row: Record) -> None:
+        reason = f"the event has {row['size']} bytes, more than the broker takes (max_payload {self._nats.max_payload})"
+        values = {"tenant_id": row["tenant_id"], "id": row["id"], "reason": reason}
+        await self._database.all(ALL_TENANTS, put_unsendable(), values)
+        log.error("relay.dead_letter", event_id=str(row["id"]), subject=row["subject"], reason=reason)
 
     async def _listen(self) -> None:
         """Hold a connection of our own that hears NOTIFY; open it again whenever it breaks."""
@@ -162,5 +181,5 @@ class Relay:
                     await broken.wait()
                 finally:
                     await connection.close(timeout=1)
-            except (*UNAVAILABLE, TimeoutError):
+            except (*UNAVAILABLE, asyncpg.PostgresError, TimeoutError):
                 await asyncio.sleep(1)

@@ -40,7 +40,7 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes)
         return before
     after = before.append(offset, len(content), now=work.now)
     work.save(uploads, row_of(after), version=before.version)
-    work.insert(upload_parts, {"upload_id": id, "first_byte": offset, "content": content})
+    work.insert(upload_parts, {"upload_id": id, "first_byte": offset, "content": content, "create_time": work.now})
     return after
 
 

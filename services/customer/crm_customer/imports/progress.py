@@ -6,7 +6,7 @@ from typing import Any
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from sqlalchemy import Table, Uuid, bindparam, column, func, insert, select
+from sqlalchemy import DateTime, Table, Uuid, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.imports.batch import Outcome, Result
@@ -56,20 +56,21 @@ def size_of(row: FileRow) -> int:
 def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow]) -> None:
     """Gather bad rows and their errors, numbered on from those there are."""
     rows = [{"row_number": row.number, "cells": row.cells} for row, _ in kept]
-    work.execute(put(import_rows), import_id=job.id, rows=rows)
+    work.execute(put(import_rows), import_id=job.id, create_time=work.now, rows=rows)
     faults = [(row.number, fault) for row, faults in kept for fault in faults]
     errors = [
         {"row_number": number, "id": id} | row_of(fault) for id, (number, fault) in enumerate(faults, job.error_count)
     ]
-    work.execute(put(import_errors), import_id=job.id, rows=errors)
+    work.execute(put(import_errors), import_id=job.id, create_time=work.now, rows=errors)
 
 
 @statement
 def put(table: Table) -> Any:
     """Rows of an import, given as JSON: one statement for any number of them."""
-    names = [each.name for each in table.c if each.name not in {"tenant_id", "import_id"}]
+    same: dict[str, Any] = {"tenant_id": Uuid, "import_id": Uuid, "create_time": DateTime(timezone=True)}
+    names = [each.name for each in table.c if each.name not in same]
     columns = [column(name, table.c[name].type) for name in names]
     given = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns)
     row = given.render_derived(with_types=True).c
-    ids = [bindparam(name, type_=Uuid) for name in ("tenant_id", "import_id")]
-    return insert(table).from_select(["tenant_id", "import_id", *names], select(*ids, *(row[name] for name in names)))
+    values: list[Any] = [bindparam(name, type_=type) for name, type in same.items()]
+    return insert(table).from_select([*same, *names], select(*values, *(row[name] for name in names)))

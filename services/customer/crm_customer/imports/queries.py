@@ -16,7 +16,7 @@ from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.imports.model import Upload
-from crm_customer.imports.tables import import_errors, import_rows, upload_parts, uploads
+from crm_customer.imports.tables import UPLOAD_LASTS, import_errors, import_rows, upload_parts, uploads
 
 PAGE = 1000
 
@@ -89,10 +89,12 @@ ERRORS = Listing(
 
 
 async def get_upload(reader: Reader, id: UUID) -> Upload:
-    """The upload; NotFound when there is none or the reader may not see it."""
+    """The upload; NotFound when there is none, it has expired, or the reader may not see it."""
     row = await reader.one(upload_by_id(reader.scope), id=id)
     if row is None:
         raise NotFound("the upload does not exist", reason="UPLOAD_NOT_FOUND")
+    if reader.now >= row["create_time"] + UPLOAD_LASTS:
+        raise NotFound(f"uploads last {UPLOAD_LASTS.days} days; upload the file again", reason="UPLOAD_NOT_FOUND")
     return Upload(**dict(row))
 
 

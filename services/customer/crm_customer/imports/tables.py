@@ -1,10 +1,18 @@
 """Tables of uploads and imports."""
 
-from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
+from datetime import timedelta
+
+from crm_kit.database.tables import Kept, Retention, Violation, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
+
+UPLOAD_LASTS = timedelta(days=7)
+"""A file can be imported for so long after its upload began. Then its bytes go, and later the upload itself."""
+
+REPORT_LASTS = timedelta(days=90)
+"""The rows that could not be imported, and what was wrong with them, can be read for so long."""
 
 uploads = tenant_table(
     "uploads",
@@ -18,6 +26,7 @@ uploads = tenant_table(
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     *versioned_columns(),
+    retention=Retention("create_time", timedelta(days=15)),
 )
 
 # The bytes of uploads, as they came.
@@ -27,8 +36,10 @@ upload_parts = tenant_table(
     Column("upload_id", Uuid, nullable=False),
     Column("first_byte", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
     reference("upload_id", "uploads", name="upload_parts_upload_fkey", field="id"),
     key=("upload_id", "first_byte"),
+    retention=Retention("create_time", UPLOAD_LASTS),
 )
 upload_parts.primary_key.info["violation"] = Violation(
     "exists", "UPLOAD_OFFSET_MISMATCH", "offset", "another part came there at the same time"
@@ -38,6 +49,7 @@ imports = tenant_table(
     "imports",
     metadata,
     Column("id", Uuid, nullable=False),
+    # No reference: the import is kept, its upload is not.
     Column("upload_id", Uuid, nullable=False),
     Column("file_name", Text, nullable=False),
     Column("mode", Text, nullable=False),
@@ -63,7 +75,6 @@ imports = tenant_table(
     Column("start_time", DateTime(timezone=True)),
     Column("finish_time", DateTime(timezone=True)),
     *versioned_columns(),
-    reference("upload_id", "uploads", name="imports_upload_fkey", field="job.upload_id"),
 )
 Index("imports_create_time_index", imports.c.tenant_id, imports.c.create_time, imports.c.id)
 
@@ -78,6 +89,7 @@ import_jobs = tenant_table(
     reference("import_id", "imports", name="import_jobs_import_fkey", field="id"),
     key=("import_id",),
     plumbing=True,
+    retention=Kept("a row for each import under way, deleted when it ends"),
 )
 
 # The rows that could not be imported, as they were.
@@ -87,8 +99,10 @@ import_rows = tenant_table(
     Column("import_id", Uuid, nullable=False),
     Column("row_number", Integer, nullable=False),
     Column("cells", JSONB, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
     reference("import_id", "imports", name="import_rows_import_fkey", field="id"),
     key=("import_id", "row_number"),
+    retention=Retention("create_time", REPORT_LASTS),
 )
 
 # What is wrong with them, numbered through.
@@ -102,6 +116,8 @@ import_errors = tenant_table(
     Column("value", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
     reference("import_id", "imports", name="import_errors_import_fkey", field="id"),
     key=("import_id", "row_number", "id"),
+    retention=Retention("create_time", REPORT_LASTS),
 )

@@ -64,6 +64,8 @@ class Run:
 class ImportWorker:
     """Takes imports of all tenants as they come. `run` it as often as imports shall be carried out side by side."""
 
+    name = "imports"
+
     def __init__(self, database: Database, clock: TenantClock, directory: Directory, issuer: str) -> None:
         self._database = database
         self._clock = clock

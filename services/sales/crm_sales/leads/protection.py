@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import FailedPrecondition
 
 from crm_sales.leads.model import Lead
@@ -12,8 +13,11 @@ from crm_sales.leads.queries import follow_ups_of, held_after
 from crm_sales.leads.resource import LEADS
 from crm_sales.pools.model import Pool
 from crm_sales.pools.protection import FollowUp, Holding, Protection, protection
+from crm_sales.pools.visits import look_at
 
 BATCH = 500
+# A conversion that nobody has gone on with for so long is given up.
+CONVERSION_LASTS = timedelta(hours=1)
 
 
 async def held_leads(reader: Reader) -> AsyncIterator[list[Holding]]:
@@ -40,9 +44,13 @@ async def protection_of(reader: Reader, lead: Lead, pool: Pool, more: tuple[Foll
     return protection(holding_of(lead, (*known, *more)), pool.rules, reader.now)
 
 
-async def with_protection(reader: Reader, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Lead:
-    """The lead with the time until which it is safe by the pool's present rules."""
+async def with_protection(work: UnitOfWork, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Lead:
+    """The lead with the time until which it is safe by the pool's present rules; the pool is looked at then."""
     safe_until = None
     if lead.holder_id is not None:
-        safe_until = (await protection_of(reader, lead, pool, more)).safe_until_time
+        safe_until = (await protection_of(work, lead, pool, more)).safe_until_time
+    if safe_until is not None:
+        look_at(work, safe_until)
+    if lead.conversion_attempt_time is not None:
+        look_at(work, lead.conversion_attempt_time + CONVERSION_LASTS)
     return replace(lead, safe_until_time=safe_until, rules_version=pool.version)

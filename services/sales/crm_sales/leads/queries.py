@@ -9,7 +9,7 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
-from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, select, tuple_
+from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_sales.leads.model import Lead
@@ -99,6 +99,21 @@ def stale_conversions() -> Select[Any]:
     return select(leads.c.id).where(
         leads.c.tenant_id == bindparam("tenant_id"),
         leads.c.conversion_attempt_time <= bindparam("end_time", type_=INSTANT),
+    )
+
+
+@statement
+def next_due() -> Select[Any]:
+    """When the first lead is no longer safe, and when the first conversion was gone on with; each by its index."""
+    return select(
+        select(func.min(leads.c.safe_until_time))
+        .where(leads.c.tenant_id == bindparam("tenant_id"))
+        .scalar_subquery()
+        .label("safe_until_time"),
+        select(func.min(leads.c.conversion_attempt_time))
+        .where(leads.c.tenant_id == bindparam("tenant_id"), leads.c.conversion_attempt_time.is_not(None))
+        .scalar_subquery()
+        .label("attempt_time"),
     )
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.background import PeriodicJob, Tenant, Tenants, each
-from crm_kit.database.connections import Record
+from crm_kit.background import PeriodicJob, Tenants, each
+from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from sqlalchemy import DateTime, Integer, bindparam, column, func, update
@@ -22,17 +22,19 @@ from sqlalchemy.types import Uuid
 
 from crm_sales.leads.commands import save
 from crm_sales.leads.model import Lead
-from crm_sales.leads.protection import protection_of, with_protection
-from crm_sales.leads.queries import due_leads, leads_of_older_rules, stale_conversions
+from crm_sales.leads.protection import CONVERSION_LASTS, protection_of, with_protection
+from crm_sales.leads.queries import due_leads, leads_of_older_rules, next_due, stale_conversions
 from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import leads
 from crm_sales.pools.model import Pool
 from crm_sales.pools.queries import find_pool, get_pool
+from crm_sales.pools.visits import due_visits, put_off
 
 log = structlog.get_logger()
 BATCH = 200
-# A conversion that nobody has gone on with for so long is given up.
-CONVERSION_LASTS = timedelta(hours=1)
+# So often a pool is looked at although nothing was said to be due: somebody may have written a lead by rules that
+# were just being changed, or while the next visit was being put off.
+LOOK_AGAIN = timedelta(minutes=10)
 # Not some years ago: a test clock may have gone a whole century forward since a lead was last looked at.
 THE_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -61,20 +63,26 @@ def set_safe_until() -> Any:
 
 
 class Reclaim:
-    """Reclaims in all tenants, now and then and when a clock was moved or a rule changed; see `job`."""
+    """Reclaims where something is due, now and then and when a clock was moved or a rule changed; see `job`."""
 
     def __init__(self, tenants: Tenants, *, every_seconds: float) -> None:
         self._tenants = tenants
         # Without a lease: leads are moved by statements that only the first can make.
-        self.job = PeriodicJob("reclaim", self._reclaim_all, every_seconds=every_seconds)
+        self.job = PeriodicJob("reclaim", self.reclaim_due, every_seconds=every_seconds)
 
-    async def _reclaim_all(self) -> bool:
-        async def reclaim(tenant: Tenant) -> int:
-            return await self.reclaim(tenant.id, tenant.now)
-
-        active = [tenant for tenant in await self._tenants.known() if tenant.active]
-        await each(active, reclaim, name="reclaim")
+    async def reclaim_due(self) -> bool:
+        """Take back what is due, in whichever tenants something is."""
+        due = await self._tenants.database.all(ALL_TENANTS, due_visits(), {"now": self._tenants.now()})
+        await each(due, self._visit, name="reclaim")
         return False
+
+    async def _visit(self, due: Record) -> None:
+        """Look at one tenant's pool, and put off the next visit to when something will be due."""
+        now = self._tenants.now() + due["clock_offset"]
+        await self.reclaim(due["tenant_id"], now)
+        async with self._tenants.unit(due["tenant_id"], now) as work:
+            next_time = await next_visit(work)
+            work.execute(put_off(), seen_time=due["due_time"], next_time=next_time)
 
     async def reclaim(self, tenant_id: UUID, now: datetime) -> int:
         """Take back what one tenant's pool has to; how many leads moved."""
@@ -128,6 +136,15 @@ class Reclaim:
             if len(rows) < BATCH:
                 return
             after_id = rows[-1]["id"]
+
+
+async def next_visit(work: UnitOfWork) -> datetime:
+    """When the pool is to be looked at next."""
+    row = await work.one(next_due())
+    assert row is not None
+    safe_until, attempt = row["safe_until_time"], row["attempt_time"]
+    times: list[datetime | None] = [work.now + LOOK_AGAIN, safe_until, attempt and attempt + CONVERSION_LASTS]
+    return min(filter(None, times))
 
 
 async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:

@@ -1,6 +1,8 @@
 """Tables of leads, and the counters that hold the pool's limits."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from datetime import timedelta
+
+from crm_kit.database.tables import Kept, Retention, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -71,6 +73,7 @@ lead_follow_ups = tenant_table(
     Column("user_id", Uuid, nullable=False),
     Column("note", Text),
     reference("lead_id", "leads", name="lead_follow_ups_lead_fkey", field="id"),
+    retention=Kept("part of the lead"),
 )
 Index("lead_follow_ups_lead_index", *(lead_follow_ups.c[name] for name in ("tenant_id", "lead_id", "record_time")))
 
@@ -81,6 +84,7 @@ lead_holders = tenant_table(
     Column("user_id", Uuid, nullable=False),
     Column("held", Integer, nullable=False),
     key=("user_id",),
+    retention=Kept("a row for each user"),
 )
 
 # How many leads each user has claimed on a day of the pool's time zone.
@@ -91,4 +95,5 @@ lead_claims = tenant_table(
     Column("day_date", Date, nullable=False),
     Column("claims", Integer, nullable=False),
     key=("user_id", "day_date"),
+    retention=Retention("day_date", timedelta(days=7)),
 )

@@ -1,6 +1,6 @@
 """Tables of opportunities."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
 from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -70,4 +70,5 @@ stage_changes = tenant_table(
     Column("reason", Text),
     reference("opportunity_id", "opportunities", name="stage_changes_opportunity_fkey", field="id"),
     key=("opportunity_id", "number"),
+    retention=Kept("part of the opportunity"),
 )

@@ -1,6 +1,6 @@
 """Tables of pipelines."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -25,5 +25,6 @@ pipeline_stages = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("pipeline_id", Uuid, nullable=False),
     reference("pipeline_id", "pipelines", name="pipeline_stages_pipeline_fkey", field="pipeline.id"),
+    retention=Kept("part of the pipeline"),
 )
 Index("pipeline_stages_pipeline_index", pipeline_stages.c.tenant_id, pipeline_stages.c.pipeline_id)

@@ -10,6 +10,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_sales.pools.model import DEFAULT_RULES, Pool
 from crm_sales.pools.queries import default_pool_id, find_pool
 from crm_sales.pools.resource import POOLS
+from crm_sales.pools.visits import look_at
 
 
 async def provide_default_pool(work: UnitOfWork) -> None:
@@ -20,4 +21,5 @@ async def provide_default_pool(work: UnitOfWork) -> None:
 
 def update_pool(work: UnitOfWork, before: Pool, values: Mapping[str, Any]) -> Pool:
     """Change some fields of a pool. Leads follow: the reclaim run sees that the rules are newer."""
+    look_at(work, work.now)
     return POOLS.save(work, before, replace(before, **values), events.PoolUpdated)

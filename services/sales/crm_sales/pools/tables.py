@@ -1,7 +1,7 @@
-"""Table of pools."""
+"""Tables of pools."""
 
-from crm_kit.database.tables import tenant_table, versioned_columns
-from sqlalchemy import Column, Index, Text, Uuid
+from crm_kit.database.tables import Kept, tenant_table, versioned_columns
+from sqlalchemy import Column, DateTime, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -17,3 +17,13 @@ pools = tenant_table(
 )
 Index("pools_create_time_index", pools.c.tenant_id, pools.c.create_time, pools.c.id)
 Index("pools_display_name_index", pools.c.tenant_id, pools.c.display_name, pools.c.id)
+
+# When a tenant's pool is to be looked at next, on its clock. Found across tenants by what takes leads back.
+pool_visits = tenant_table(
+    "pool_visits",
+    metadata,
+    Column("due_time", DateTime(timezone=True), nullable=False),
+    key=(),
+    plumbing=True,
+    retention=Kept("a row for each tenant"),
+)

@@ -1,6 +1,6 @@
 """Tables of facts."""
 
-from crm_kit.database.tables import tenant_table
+from crm_kit.database.tables import Kept, tenant_table
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid
 
 from crm_scoring.metadata import metadata
@@ -24,6 +24,7 @@ facts = tenant_table(
     Column("currency_code", Text, nullable=False),
     Column("overdue_days", Integer, nullable=False),
     key=("id", "kind"),
+    retention=Kept("what all scores can be computed from again"),
 )
 Index("facts_account_index", facts.c.tenant_id, facts.c.account_id, facts.c.day, facts.c.currency_code)
 
@@ -45,5 +46,6 @@ account_days = tenant_table(
     Column("cases", Integer, nullable=False),
     Column("complaints", Integer, nullable=False),
     key=("account_id", "day", "currency_code"),
+    retention=Kept("what scores are computed from: a row for each account and day"),
 )
 Index("account_days_day_index", account_days.c.tenant_id, account_days.c.day)

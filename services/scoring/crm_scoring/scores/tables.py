@@ -1,6 +1,6 @@
 """Tables of scores."""
 
-from crm_kit.database.tables import tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, tenant_table, versioned_columns
 from sqlalchemy import Column, Computed, Date, DateTime, Index, Integer, Numeric, Text, Uuid
 
 from crm_scoring.metadata import metadata
@@ -27,6 +27,7 @@ scores = tenant_table(
     Column("rfm_value", Integer, Computed("recency + frequency + monetary", persisted=True), nullable=False),
     Column("contribution", Numeric, Computed("COALESCE(ordered - returned, 0)", persisted=True), nullable=False),
     *versioned_columns(),
+    retention=Kept("a row for each account"),
 )
 Index("scores_contribution_index", scores.c.tenant_id, scores.c.contribution, scores.c.id)
 Index("scores_rfm_index", scores.c.tenant_id, scores.c.rfm_value, scores.c.id)
@@ -46,4 +47,5 @@ rescorings = tenant_table(
     Column("refresh_time", DateTime(timezone=True)),
     key=(),
     plumbing=True,
+    retention=Kept("a row for each tenant"),
 )

@@ -1,7 +1,7 @@
 """What the service desk knows of accounts, from the events of those who own it."""
 
 from crm_kit.accounts import accounts_table
-from crm_kit.database.tables import tenant_table
+from crm_kit.database.tables import Kept, tenant_table
 from sqlalchemy import Column, Integer, Text, Uuid
 
 from crm_service_desk.metadata import metadata
@@ -17,4 +17,5 @@ account_tiers = tenant_table(
     Column("value_tier", Text),
     # That of the account's scores.
     Column("version", Integer, nullable=False),
+    retention=Kept("a row for each account"),
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crm_kit.database.tables import tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -29,7 +29,13 @@ Index("calendars_create_time_index", calendars.c.tenant_id, calendars.c.create_t
 Index("calendars_update_time_index", calendars.c.tenant_id, calendars.c.update_time, calendars.c.id)
 
 # Each calendar as it was in each version: what clocks that have ended were judged by.
-calendar_versions = tenant_table("calendar_versions", metadata, *_columns(), key=("id", "version"))
+calendar_versions = tenant_table(
+    "calendar_versions",
+    metadata,
+    *_columns(),
+    key=("id", "version"),
+    retention=Kept("what clocks that have ended were judged by"),
+)
 
 # Calendars whose running clocks are to be counted anew.
 calendar_recounts = tenant_table(
@@ -40,4 +46,5 @@ calendar_recounts = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("calendar_id",),
     plumbing=True,
+    retention=Kept("a row for each calendar, deleted when it is done"),
 )

@@ -1,6 +1,6 @@
 """Tables of cases."""
 
-from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -72,6 +72,7 @@ Index(
     cases.c.tenant_id,
     cases.c.calendar_id,
     cases.c.calendar_version,
+    cases.c.id,
     postgresql_where=OPEN_TO_RECOUNTS,
 )
 
@@ -91,6 +92,7 @@ case_events = tenant_table(
     Column("policy", JSONB),
     reference("case_id", "cases", name="case_events_case_fkey", field="id"),
     key=("case_id", "position"),
+    retention=Kept("part of the case"),
 )
 
 # The last case number given, per year.
@@ -100,6 +102,7 @@ case_numbers = tenant_table(
     Column("year", Integer, nullable=False),
     Column("last", Integer, nullable=False),
     key=("year",),
+    retention=Kept("a row a year"),
 )
 
 # When a milestone's WARNING and BREACH are due; each fires once. Without a due time it waits for nothing.
@@ -110,14 +113,17 @@ milestone_timers = tenant_table(
     Column("kind", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("due_time", DateTime(timezone=True)),
+    # When to try it: when it is due, or later when that has failed.
+    Column("try_time", DateTime(timezone=True)),
     Column("fire_time", DateTime(timezone=True)),
     reference("case_id", "cases", name="milestone_timers_case_fkey", field="id"),
     key=("case_id", "kind", "level"),
     plumbing=True,
+    retention=Kept("at most four for each case: none fires twice"),
 )
 Index(
-    "milestone_timers_due_index",
+    "milestone_timers_try_index",
     milestone_timers.c.tenant_id,
-    milestone_timers.c.due_time,
-    postgresql_where=text("fire_time IS NULL AND due_time IS NOT NULL"),
+    milestone_timers.c.try_time,
+    postgresql_where=text("fire_time IS NULL AND try_time IS NOT NULL"),
 )

@@ -12,7 +12,7 @@ from crm_kit.errors import Conflict
 from google.protobuf.message import Message
 from sqlalchemy import DateTime, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.types import Text
+from sqlalchemy.types import Interval, Text
 
 from crm_service_desk.cases.log import CaseEvent
 from crm_service_desk.cases.milestones import Timer, moved_timers, timers_of
@@ -105,17 +105,19 @@ def count_up() -> Any:
 @statement
 def put_timers() -> Any:
     table = milestone_timers
+    due_times = bindparam("due_times", type_=ARRAY(DateTime(timezone=True)))
     rows = select(
         bindparam("tenant_id", type_=table.c.tenant_id.type),
         bindparam("case_id", type_=table.c.case_id.type),
         func.unnest(bindparam("kinds", type_=ARRAY(Text))),
         func.unnest(bindparam("levels", type_=ARRAY(Text))),
-        func.unnest(bindparam("due_times", type_=ARRAY(DateTime(timezone=True)))),
+        func.unnest(due_times),
+        func.unnest(due_times),
     )
-    fresh = insert(table).from_select(["tenant_id", "case_id", "kind", "level", "due_time"], rows)
+    fresh = insert(table).from_select(["tenant_id", "case_id", "kind", "level", "due_time", "try_time"], rows)
     return fresh.on_conflict_do_update(
         index_elements=[table.c.tenant_id, table.c.case_id, table.c.kind, table.c.level],
-        set_={"due_time": fresh.excluded.due_time},
+        set_={"due_time": fresh.excluded.due_time, "try_time": fresh.excluded.try_time},
         where=table.c.fire_time.is_(None),
     )
 
@@ -134,4 +136,24 @@ def fire_timer() -> Any:
         )
         .values(fire_time=bindparam("fire_time"))
         .returning(table.c.case_id)
+    )
+
+
+@statement
+def put_off_timer() -> Any:
+    """Try it later: as long after `now` as it is overdue by then, within bounds. One that has moved stays as it is."""
+    table, now = milestone_timers, bindparam("now", type_=DateTime(timezone=True))
+    at_least, at_most = (bindparam(name, type_=Interval) for name in ("at_least", "at_most"))
+    wait = func.least(func.greatest(now - table.c.due_time, at_least), at_most)
+    return (
+        update(table)
+        .where(
+            table.c.tenant_id == bindparam("tenant_id"),
+            table.c.case_id == bindparam("case_id"),
+            table.c.kind == bindparam("kind"),
+            table.c.level == bindparam("level"),
+            table.c.fire_time.is_(None),
+            table.c.try_time <= now,
+        )
+        .values(try_time=now + wait)
     )

@@ -1,8 +1,10 @@
 """Uploads, and files that cannot be imported."""
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from crm.customer.v1 import imports_pb2 as pb
 
@@ -11,7 +13,8 @@ from tests.service.customer.imports.calls import (
     Upload,
     all_accounts,
 )
-from tests.service.running import User, refused
+from tests.service.eventually import eventually
+from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -118,3 +121,26 @@ async def test_the_same_request_again_makes_one_import(
     assert first.id == second.id
     listed = await imports.ListImports(pb.ListImportsRequest(filter=f'upload_id = "{id}"'), metadata=user.metadata)
     assert [each.id for each in listed.imports] == [first.id]
+
+
+async def test_an_upload_lasts_a_week_and_then_says_so(customer: Running, imports: "ImportServiceAsyncStub") -> None:
+    user = await customer.user(await customer.tenant(sandbox=True))
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv", total_bytes=3), metadata=user.metadata)
+    part = pb.AppendUploadRequest(id=begun.id, offset=0, content=b"abc")
+    read = pb.GetUploadRequest(id=begun.id)
+    await imports.AppendUpload(part, metadata=user.metadata)
+
+    async def is_over() -> bool:
+        try:
+            await imports.GetUpload(read, metadata=user.metadata)
+        except grpc.aio.AioRpcError:
+            return True
+        return False
+
+    await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=timedelta(days=6), version=2)
+    assert not await is_over()
+    await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=timedelta(days=8), version=3)
+    await eventually(is_over)
+    with refused("NOT_FOUND", "UPLOAD_NOT_FOUND") as refusal:
+        await imports.GetUpload(read, metadata=user.metadata)
+    assert refusal.detail == "uploads last 7 days; upload the file again"

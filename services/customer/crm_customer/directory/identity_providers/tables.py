@@ -1,6 +1,6 @@
 """Tables of identity providers."""
 
-from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
 from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, LargeBinary, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -53,4 +53,5 @@ client_secrets = tenant_table(
     Column("secret", LargeBinary, nullable=False),
     reference("provider_id", "identity_providers", name="client_secrets_provider_fkey", field="id"),
     key=("provider_id",),
+    retention=Kept("a row for each identity provider"),
 )

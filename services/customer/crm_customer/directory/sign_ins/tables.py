@@ -1,7 +1,9 @@
 """Tables of sign-ins with an identity provider."""
 
-from crm_kit.database.tables import tenant_table
-from sqlalchemy import Column, DateTime, Index, LargeBinary
+from datetime import timedelta
+
+from crm_kit.database.tables import Retention, tenant_table
+from sqlalchemy import Column, DateTime, LargeBinary
 
 from crm_customer.metadata import metadata
 
@@ -13,5 +15,5 @@ finished_sign_ins = tenant_table(
     Column("digest", LargeBinary, nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     key=("digest",),
+    retention=Retention("expire_time", timedelta(hours=1)),
 )
-Index("finished_sign_ins_expire_time_index", finished_sign_ins.c.tenant_id, finished_sign_ins.c.expire_time)

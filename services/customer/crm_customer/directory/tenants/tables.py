@@ -1,6 +1,6 @@
 """Tables of tenants."""
 
-from crm_kit.database.tables import Violation, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, Violation, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Integer, Interval, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -18,6 +18,7 @@ tenants = tenant_table(
     # Grows with each change of the tenant's directory that must not happen beside another one, see `take_turn`.
     Column("turn", Integer, nullable=False, server_default="0"),
     *versioned_columns(),
+    retention=Kept("the tenants of the installation"),
 )
 tenants.primary_key.info["violation"] = Violation("exists", "ALREADY_EXISTS", "slug", "this tenant exists already")
 
@@ -28,4 +29,5 @@ tenant_slugs = tenant_table(
     Column("slug", Text, nullable=False),
     Column("id", Uuid, nullable=False),
     key=("slug",),
+    retention=Kept("a row for each tenant"),
 )

@@ -1,6 +1,8 @@
 """Tables of the built-in issuer."""
 
-from crm_kit.database.tables import reference, tenant_table
+from datetime import timedelta
+
+from crm_kit.database.tables import Kept, Retention, reference, tenant_table
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -21,6 +23,7 @@ signing_keys = tenant_table(
     # It is shown until then; none while it is the newest.
     Column("expire_time", DateTime(timezone=True)),
     key=("number",),
+    retention=Kept("a row for each key that was rotated in"),
 )
 
 # One row a sign-in: the newest token of its family.
@@ -40,6 +43,7 @@ refresh_tokens = tenant_table(
     reference("user_id", "users", name="refresh_tokens_user_fkey", field="id"),
     reference("provider_id", "identity_providers", name="refresh_tokens_provider_fkey", field="provider_id"),
     key=("family_id",),
+    retention=Retention("expire_time", timedelta(days=1)),
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)
 
@@ -51,5 +55,5 @@ sign_in_failures = tenant_table(
     Column("count", Integer, nullable=False),
     Column("last_time", DateTime(timezone=True), nullable=False),
     key=("login_key",),
+    retention=Retention("last_time", timedelta(days=1)),
 )
-Index("sign_in_failures_time_index", sign_in_failures.c.tenant_id, sign_in_failures.c.last_time)

@@ -1,6 +1,6 @@
 """Tables of users."""
 
-from crm_kit.database.tables import reference, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -25,6 +25,7 @@ users = tenant_table(
         field="user.login",
         detail="another user has this login already",
     ),
+    retention=Kept("the people of the tenant"),
 )
 Index("users_create_time_index", users.c.tenant_id, users.c.create_time, users.c.id)
 Index("users_update_time_index", users.c.tenant_id, users.c.update_time, users.c.id)
@@ -42,6 +43,7 @@ user_passwords = tenant_table(
     Column("version", Integer, nullable=False),
     reference("user_id", "users", name="user_passwords_user_fkey", field="id"),
     key=("user_id",),
+    retention=Kept("a row for each user"),
 )
 
 # Whom the users are at identity providers: the subject stays the same person's, a login may pass to somebody else.
@@ -56,4 +58,5 @@ user_identities = tenant_table(
     reference("provider_id", "identity_providers", name="user_identities_provider_fkey", field="provider_id"),
     UniqueConstraint("tenant_id", "user_id", "provider_id", name="user_identities_user_key"),
     key=("provider_id", "subject"),
+    retention=Kept("a row for each user and identity provider"),
 )

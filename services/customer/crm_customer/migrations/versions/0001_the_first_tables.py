@@ -215,6 +215,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
     )
+    op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -226,6 +227,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "key", name="idempotency_keys_pkey"),
     )
+    op.create_index("idempotency_keys_retention_index", "idempotency_keys", ["create_time"], unique=False)
     op.create_table(
         "inbox",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -234,6 +236,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", "consumer", name="inbox_pkey"),
     )
+    op.create_index("inbox_retention_index", "inbox", ["create_time"], unique=False)
     op.create_table(
         "leases",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -254,6 +257,7 @@ def upgrade() -> None:
         sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
     )
+    op.create_index("outbox_retention_index", "outbox", ["publish_time"], unique=False)
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
@@ -284,7 +288,7 @@ def upgrade() -> None:
         sa.Column("last_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "login_key", name="sign_in_failures_pkey"),
     )
-    op.create_index("sign_in_failures_time_index", "sign_in_failures", ["tenant_id", "last_time"], unique=False)
+    op.create_index("sign_in_failures_retention_index", "sign_in_failures", ["tenant_id", "last_time"], unique=False)
     op.create_table(
         "signing_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -378,6 +382,7 @@ def upgrade() -> None:
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="uploads_pkey"),
     )
+    op.create_index("uploads_retention_index", "uploads", ["tenant_id", "create_time"], unique=False)
     op.create_table(
         "account_external_ids",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -460,9 +465,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id", "upload_id"], ["uploads.tenant_id", "uploads.id"], name="imports_upload_fkey"
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="imports_pkey"),
     )
     op.create_index("imports_create_time_index", "imports", ["tenant_id", "create_time", "id"], unique=False)
@@ -504,11 +506,13 @@ def upgrade() -> None:
         sa.Column("upload_id", sa.Uuid(), nullable=False),
         sa.Column("first_byte", sa.Integer(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "upload_id"], ["uploads.tenant_id", "uploads.id"], name="upload_parts_upload_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "upload_id", "first_byte", name="upload_parts_pkey"),
     )
+    op.create_index("upload_parts_retention_index", "upload_parts", ["tenant_id", "create_time"], unique=False)
     op.create_table(
         "users",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -540,11 +544,13 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "import_id"], ["imports.tenant_id", "imports.id"], name="import_errors_import_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "import_id", "row_number", "id", name="import_errors_pkey"),
     )
+    op.create_index("import_errors_retention_index", "import_errors", ["tenant_id", "create_time"], unique=False)
     op.create_table(
         "import_jobs",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -563,11 +569,13 @@ def upgrade() -> None:
         sa.Column("import_id", sa.Uuid(), nullable=False),
         sa.Column("row_number", sa.Integer(), nullable=False),
         sa.Column("cells", postgresql.JSONB(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "import_id"], ["imports.tenant_id", "imports.id"], name="import_rows_import_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "import_id", "row_number", name="import_rows_pkey"),
     )
+    op.create_index("import_rows_retention_index", "import_rows", ["tenant_id", "create_time"], unique=False)
     op.create_table(
         "finished_sign_ins",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -576,7 +584,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "digest", name="finished_sign_ins_pkey"),
     )
     op.create_index(
-        "finished_sign_ins_expire_time_index", "finished_sign_ins", ["tenant_id", "expire_time"], unique=False
+        "finished_sign_ins_retention_index", "finished_sign_ins", ["tenant_id", "expire_time"], unique=False
     )
     op.create_table(
         "identity_providers",
@@ -637,6 +645,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "family_id", name="refresh_tokens_pkey"),
     )
+    op.create_index("refresh_tokens_retention_index", "refresh_tokens", ["tenant_id", "expire_time"], unique=False)
     op.create_index("refresh_tokens_user_index", "refresh_tokens", ["tenant_id", "user_id"], unique=False)
     op.create_table(
         "user_passwords",
@@ -715,22 +724,26 @@ def downgrade() -> None:
     op.drop_table("user_identities")
     op.drop_table("user_passwords")
     op.drop_index("refresh_tokens_user_index", table_name="refresh_tokens")
+    op.drop_index("refresh_tokens_retention_index", table_name="refresh_tokens")
     op.drop_table("refresh_tokens")
     op.drop_table("client_secrets")
     op.drop_index("identity_providers_update_time_index", table_name="identity_providers")
     op.drop_index("identity_providers_display_name_index", table_name="identity_providers")
     op.drop_index("identity_providers_create_time_index", table_name="identity_providers")
     op.drop_table("identity_providers")
-    op.drop_index("finished_sign_ins_expire_time_index", table_name="finished_sign_ins")
+    op.drop_index("finished_sign_ins_retention_index", table_name="finished_sign_ins")
     op.drop_table("finished_sign_ins")
+    op.drop_index("import_rows_retention_index", table_name="import_rows")
     op.drop_table("import_rows")
     op.drop_table("import_jobs")
+    op.drop_index("import_errors_retention_index", table_name="import_errors")
     op.drop_table("import_errors")
     op.drop_index("users_update_time_index", table_name="users")
     op.drop_index("users_team_index", table_name="users")
     op.drop_index("users_display_name_index", table_name="users")
     op.drop_index("users_create_time_index", table_name="users")
     op.drop_table("users")
+    op.drop_index("upload_parts_retention_index", table_name="upload_parts")
     op.drop_table("upload_parts")
     op.drop_index("interactions_account_time_index", table_name="interactions")
     op.drop_table("interactions")
@@ -741,6 +754,7 @@ def downgrade() -> None:
     op.drop_index("account_search_tokens_index", table_name="account_search", postgresql_using="gin")
     op.drop_table("account_search")
     op.drop_table("account_external_ids")
+    op.drop_index("uploads_retention_index", table_name="uploads")
     op.drop_table("uploads")
     op.drop_index("timeline_entries_account_time_index", table_name="timeline_entries")
     op.drop_index("timeline_entries_account_kind_index", table_name="timeline_entries")
@@ -753,16 +767,20 @@ def downgrade() -> None:
     op.drop_index("teams_create_time_index", table_name="teams")
     op.drop_table("teams")
     op.drop_table("signing_keys")
-    op.drop_index("sign_in_failures_time_index", table_name="sign_in_failures")
+    op.drop_index("sign_in_failures_retention_index", table_name="sign_in_failures")
     op.drop_table("sign_in_failures")
     op.drop_index("roles_update_time_index", table_name="roles")
     op.drop_index("roles_create_time_index", table_name="roles")
     op.drop_table("roles")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
+    op.drop_index("outbox_retention_index", table_name="outbox")
     op.drop_table("outbox")
     op.drop_table("leases")
+    op.drop_index("inbox_retention_index", table_name="inbox")
     op.drop_table("inbox")
+    op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
     op.drop_index("custom_values_token_index", table_name="custom_values")

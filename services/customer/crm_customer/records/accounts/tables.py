@@ -1,6 +1,6 @@
 """Tables of accounts."""
 
-from crm_kit.database.tables import Violation, reference, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, Violation, reference, tenant_table, unique, versioned_columns
 from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -71,6 +71,7 @@ account_external_ids = tenant_table(
         detail="an account has one key per source",
     ),
     key=("source", "value"),
+    retention=Kept("part of the account"),
 )
 
 # What an account is found by, and the texts that decide between candidates; see search/candidates.py.
@@ -86,6 +87,7 @@ account_search = tenant_table(
     Column("external_ids", ARRAY(Text), nullable=False),
     reference("account_id", "accounts", name="account_search_account_fkey", field="id"),
     key=("account_id",),
+    retention=Kept("a row for each account"),
 )
 # The tenant is part of each token, so the index needs no column for it.
 Index(

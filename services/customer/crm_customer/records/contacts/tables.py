@@ -1,6 +1,6 @@
 """Tables of contacts."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
 from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -44,5 +44,6 @@ contact_accounts = tenant_table(
     reference("contact_id", "contacts", name="contact_accounts_contact_fkey", field="contact.id"),
     reference("account_id", "accounts", name="contact_accounts_account_fkey", field="contact.accounts"),
     key=("contact_id", "account_id"),
+    retention=Kept("part of the contact"),
 )
 Index("contact_accounts_account_index", contact_accounts.c.tenant_id, contact_accounts.c.account_id)

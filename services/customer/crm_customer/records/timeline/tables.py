@@ -1,6 +1,6 @@
 """Tables of timelines."""
 
-from crm_kit.database.tables import tenant_table
+from crm_kit.database.tables import Kept, tenant_table
 from sqlalchemy import Column, DateTime, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -20,6 +20,7 @@ timeline_entries = tenant_table(
     Column("reference_type", Text, nullable=False),
     Column("reference_id", Uuid, nullable=False),
     Column("actor_id", Uuid, nullable=False),
+    retention=Kept("what happened with accounts, which is part of them"),
 )
 Index(
     "timeline_entries_account_time_index",

@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
     )
+    op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -148,6 +149,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "key", name="idempotency_keys_pkey"),
     )
+    op.create_index("idempotency_keys_retention_index", "idempotency_keys", ["create_time"], unique=False)
     op.create_table(
         "inbox",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -156,6 +158,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", "consumer", name="inbox_pkey"),
     )
+    op.create_index("inbox_retention_index", "inbox", ["create_time"], unique=False)
     op.create_table(
         "lead_claims",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -164,6 +167,7 @@ def upgrade() -> None:
         sa.Column("claims", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "day_date", name="lead_claims_pkey"),
     )
+    op.create_index("lead_claims_retention_index", "lead_claims", ["tenant_id", "day_date"], unique=False)
     op.create_table(
         "lead_holders",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -251,6 +255,7 @@ def upgrade() -> None:
         sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
     )
+    op.create_index("outbox_retention_index", "outbox", ["publish_time"], unique=False)
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
@@ -285,6 +290,12 @@ def upgrade() -> None:
     )
     op.create_index("pools_create_time_index", "pools", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("pools_display_name_index", "pools", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_table(
+        "pool_visits",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name="pool_visits_pkey"),
+    )
     op.create_table(
         "lead_follow_ups",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -490,7 +501,7 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["access_tenants", "dead_letters", "idempotency_keys", "inbox", "leases", "outbox"],
+        plumbing=["access_tenants", "dead_letters", "idempotency_keys", "inbox", "leases", "outbox", "pool_visits"],
     )
 
 
@@ -526,6 +537,7 @@ def downgrade() -> None:
     op.drop_table("pipeline_stages")
     op.drop_index("lead_follow_ups_lead_index", table_name="lead_follow_ups")
     op.drop_table("lead_follow_ups")
+    op.drop_table("pool_visits")
     op.drop_index("pools_display_name_index", table_name="pools")
     op.drop_index("pools_create_time_index", table_name="pools")
     op.drop_table("pools")
@@ -533,6 +545,7 @@ def downgrade() -> None:
     op.drop_index("pipelines_create_time_index", table_name="pipelines")
     op.drop_table("pipelines")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
+    op.drop_index("outbox_retention_index", table_name="outbox")
     op.drop_table("outbox")
     op.drop_table("leases")
     op.drop_index("leads_update_time_index", table_name="leads")
@@ -554,9 +567,13 @@ def downgrade() -> None:
     op.drop_index("leads_create_time_index", table_name="leads")
     op.drop_table("leads")
     op.drop_table("lead_holders")
+    op.drop_index("lead_claims_retention_index", table_name="lead_claims")
     op.drop_table("lead_claims")
+    op.drop_index("inbox_retention_index", table_name="inbox")
     op.drop_table("inbox")
+    op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
     op.drop_index("custom_values_token_index", table_name="custom_values")

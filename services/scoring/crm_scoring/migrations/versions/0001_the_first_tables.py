@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="credit_orders_pkey"),
     )
+    op.create_index("credit_orders_retention_index", "credit_orders", ["tenant_id", "expire_time"], unique=False)
     op.create_index(
         "credit_orders_used_index",
         "credit_orders",
@@ -190,6 +191,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
     )
+    op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
     op.create_table(
         "facts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -217,6 +219,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "key", name="idempotency_keys_pkey"),
     )
+    op.create_index("idempotency_keys_retention_index", "idempotency_keys", ["create_time"], unique=False)
     op.create_table(
         "inbox",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -225,6 +228,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", "consumer", name="inbox_pkey"),
     )
+    op.create_index("inbox_retention_index", "inbox", ["create_time"], unique=False)
     op.create_table(
         "leases",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -245,6 +249,7 @@ def upgrade() -> None:
         sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
     )
+    op.create_index("outbox_retention_index", "outbox", ["publish_time"], unique=False)
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
@@ -317,12 +322,16 @@ def downgrade() -> None:
     op.drop_table("scores")
     op.drop_table("rescorings")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
+    op.drop_index("outbox_retention_index", table_name="outbox")
     op.drop_table("outbox")
     op.drop_table("leases")
+    op.drop_index("inbox_retention_index", table_name="inbox")
     op.drop_table("inbox")
+    op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_index("facts_account_index", table_name="facts")
     op.drop_table("facts")
+    op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
     op.drop_index("custom_values_token_index", table_name="custom_values")
@@ -335,6 +344,7 @@ def downgrade() -> None:
         table_name="credit_orders",
         postgresql_where=sa.text("state IN ('RESERVED', 'RELEASED') AND amount > paid"),
     )
+    op.drop_index("credit_orders_retention_index", table_name="credit_orders")
     op.drop_table("credit_orders")
     op.drop_table("credit_limits")
     op.drop_table("changes")

@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
     )
+    op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -202,6 +203,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "key", name="idempotency_keys_pkey"),
     )
+    op.create_index("idempotency_keys_retention_index", "idempotency_keys", ["create_time"], unique=False)
     op.create_table(
         "inbox",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -210,6 +212,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", "consumer", name="inbox_pkey"),
     )
+    op.create_index("inbox_retention_index", "inbox", ["create_time"], unique=False)
     op.create_table(
         "leases",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -230,6 +233,7 @@ def upgrade() -> None:
         sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
     )
+    op.create_index("outbox_retention_index", "outbox", ["publish_time"], unique=False)
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
@@ -327,7 +331,7 @@ def upgrade() -> None:
     op.create_index(
         "cases_calendar_index",
         "cases",
-        ["tenant_id", "calendar_id", "calendar_version"],
+        ["tenant_id", "calendar_id", "calendar_version", "id"],
         unique=False,
         postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
@@ -363,6 +367,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("try_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fire_time", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "case_id"], ["cases.tenant_id", "cases.id"], name="milestone_timers_case_fkey"
@@ -370,11 +375,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "case_id", "kind", "level", name="milestone_timers_pkey"),
     )
     op.create_index(
-        "milestone_timers_due_index",
+        "milestone_timers_try_index",
         "milestone_timers",
-        ["tenant_id", "due_time"],
+        ["tenant_id", "try_time"],
         unique=False,
-        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+        postgresql_where=sa.text("fire_time IS NULL AND try_time IS NOT NULL"),
     )
     protected(
         "access_roles",
@@ -407,9 +412,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(
-        "milestone_timers_due_index",
+        "milestone_timers_try_index",
         table_name="milestone_timers",
-        postgresql_where=sa.text("fire_time IS NULL AND due_time IS NOT NULL"),
+        postgresql_where=sa.text("fire_time IS NULL AND try_time IS NOT NULL"),
     )
     op.drop_table("milestone_timers")
     op.drop_table("case_events")
@@ -435,10 +440,14 @@ def downgrade() -> None:
     op.drop_index("service_levels_calendar_index", table_name="service_levels")
     op.drop_table("service_levels")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
+    op.drop_index("outbox_retention_index", table_name="outbox")
     op.drop_table("outbox")
     op.drop_table("leases")
+    op.drop_index("inbox_retention_index", table_name="inbox")
     op.drop_table("inbox")
+    op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
     op.drop_index("custom_values_token_index", table_name="custom_values")

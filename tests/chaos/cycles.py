@@ -1,14 +1,14 @@
-"""Kill one process after the other under load, and see how long until everything serves again."""
+"""Disturb the platform again and again under load, and see how long until everything serves again."""
 
 import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from signal import Signals
 
 import httpx
 from crm_local.testing import Platform
 
+from tests.chaos.disturbances import Disturbance, Disturber
 from tests.chaos.writing import Client
 
 # One read through each service, and what tells that its database and broker are there.
@@ -20,37 +20,37 @@ GIVE_UP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One kill. `ready_seconds` is None when it was not ready again in a minute."""
+    """One disturbance. `ready_seconds` is from its end on; None when it was not ready again in a minute."""
 
-    process: str
+    disturbance: str
     ready_seconds: float | None
 
 
 async def cycles_of(
     platform: Platform, client: Client, *, cycles: int, seconds: float, processes: Sequence[str], seed: int
 ) -> list[Cycle]:
-    """Kill `cycles` times, or until the time is up."""
+    """Disturb `cycles` times, or until the time is up."""
     chance, loop = random.Random(seed), asyncio.get_running_loop()
+    disturber = Disturber(platform, chance, processes)
     end = loop.time() + seconds
     done: list[Cycle] = []
-    order: list[str] = []
+    deck: list[Disturbance] = []
     while len(done) < cycles and loop.time() < end:
-        if not order:
-            order = chance.sample(list(processes), k=len(processes))
-        process = order.pop()
+        deck = deck or disturber.deck()
+        disturbance = deck.pop()
         # Any moment will do, as long as it is another one each time.
         await asyncio.sleep(chance.uniform(0.05, 0.8))
-        began = loop.time()
-        platform.kill(process, Signals.SIGKILL)
-        done.append(Cycle(process, await ready_again(platform, client, process, began)))
+        await disturbance.run()
+        done.append(Cycle(disturbance.name, await ready_again(platform, client, disturbance, loop.time())))
     return done
 
 
-async def ready_again(platform: Platform, client: Client, process: str, began: float) -> float | None:
-    """Seconds until the process is back and every service, asked from the outside, serves and says it is ready."""
+async def ready_again(platform: Platform, client: Client, after: Disturbance, began: float) -> float | None:
+    """Seconds until the processes are back and every service, asked from the outside, serves and says it is ready."""
     loop = asyncio.get_running_loop()
     try:
-        await platform.ready(process, GIVE_UP_SECONDS)
+        for process in after.restarted:
+            await platform.ready(process, GIVE_UP_SECONDS)
         while not await all_serve(client):
             if loop.time() - began > GIVE_UP_SECONDS:
                 return None

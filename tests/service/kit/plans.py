@@ -1,0 +1,31 @@
+"""How PostgreSQL carries out a statement of ours."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from crm_kit.database.connections import Database
+from crm_kit.database.statements import Statement
+
+
+async def plan_of(database: Database, tenant: UUID | str, statement: Statement, values: Mapping[str, Any]) -> Any:
+    """The plan for these values, chosen as for a table that is too large to be read.
+
+    Tables of tests are so small that reading them is the cheapest: a plan that reads them all the same had no index.
+    """
+    async with database.connection(tenant) as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
+    return orjson.loads(rows[0][0])[0]["Plan"]
+
+
+def scans_of(plan: Mapping[str, Any]) -> list[str]:
+    """The kinds of nodes in a plan."""
+    return list(_nodes(plan))
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[str]:
+    yield plan["Node Type"]
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
