@@ -179,4 +179,4 @@ def request_info(call: Call) -> RequestInfo:
 def refusal(error: CrmError, request_id: str) -> Reply:
     """The error as a reply; nothing internal is in it."""
     status = status_of(error, request_id)
-    return Reply(code=grpc_code(error), detail=error.detail, metadata=((DETAILS_KEY, status.SerializeToString()),))
+    return Reply(code=grpc_code(error), detail=status.message, metadata=((DETAILS_KEY, status.SerializeToString()),))
