@@ -15,15 +15,14 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from sqlalchemy import FromClause, MetaData, select
+from sqlalchemy import FromClause, MetaData
 
 from crm_kit import logging, plumbing, telemetry
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_fields.definitions import Require, catalogue_of
 from crm_kit.custom_fields.references import references_of
 from crm_kit.custom_fields.servicer import CustomFieldServicer
-from crm_kit.database.connections import ALL_TENANTS, Database
-from crm_kit.database.statements import compile_statement
+from crm_kit.database.connections import Database
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
@@ -227,7 +226,7 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
     missing = [] if broker.ready else ["nats"]
     try:
         await database.open()
-        await database.all(ALL_TENANTS, compile_statement(select(1)), {})
+        await database.check()
     except Unavailable:
         missing.insert(0, "database")
     return ", ".join(missing)
