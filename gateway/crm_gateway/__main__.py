@@ -16,6 +16,7 @@ from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.settings import read_settings
 
 from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
+from crm_gateway.connections import Connection, Connections
 from crm_gateway.openapi.document import openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.settings import Settings
@@ -34,13 +35,19 @@ async def serve(settings: Settings) -> None:
 
 
 def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:
-    """How the gateway is served: HTTP/1.1 parsed by httptools, without access log."""
+    """How the gateway is served: HTTP/1.1 parsed by httptools, within the bounds of the settings, no access log."""
     host, port = settings.host_and_port
+    connections = Connections(settings.bounds)
+
+    class BoundedConnection(Connection):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(connections, *arguments, **named)
+
     return uvicorn.Config(
         asgi,
         host=host,
         port=port,
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         log_level="warning",
         access_log=False,

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from crm_kit.errors import Unauthenticated
 
-from crm_gateway.limits import Limit, Limiter
+from crm_gateway.connections import network_of
+from crm_gateway.limits import Decision, Limit, Limiter
 from crm_gateway.problems import Problem, ProblemError
 from crm_gateway.settings import Settings
 
@@ -30,6 +31,10 @@ class TokenVerifier(Protocol):
 
     async def verify(self, token: str) -> Caller:
         """The caller; raises `crm_kit.errors.Unauthenticated` when the token does not hold."""
+        ...
+
+    def knows(self, token: str) -> bool:
+        """Whether the token was verified lately, so that it costs next to nothing to look at it again."""
         ...
 
 
@@ -55,27 +60,48 @@ class Admission:
 
         `client` is the peer's address, used where there is no caller.
         """
-        keys = [(f"address {client}", self._anonymous)]
-        if not public:
+        peer = network_of(client)
+        if public:
+            return self._within([(f"address {peer}", self._anonymous)])
+        return self._within(await self._keys(authorization, peer))
+
+    async def _keys(self, authorization: bytes | None, peer: str) -> list[tuple[str, Limit]]:
+        """The buckets of who comes with this token. Bad tokens take from that of their address.
+
+        Once that is empty, only those get in from there whose token is known to be good.
+        """
+        failures = (f"refused {peer}", self._anonymous)
+        now = self._monotonic()
+        try:
             token = bearer(authorization)
-            keys = [(f"token {hash(token)}", self._token)]
-            if self._verifier is not None:
-                caller = await self._verifier.verify(token)
-                keys = [(f"token {caller.token_id}", self._token), (f"tenant {caller.tenant_id}", self._tenant)]
+            if self._verifier is None:
+                return [(f"token {hash(token)}", self._token)]
+            if not self._verifier.knows(token):
+                self._refuse_if_empty(self._limiter.peek(*failures, now))
+            caller = await self._verifier.verify(token)
+        except Unauthenticated:
+            self._within([failures])
+            raise
+        return [(f"token {caller.token_id}", self._token), (f"tenant {caller.tenant_id}", self._tenant)]
+
+    def _within(self, keys: list[tuple[str, Limit]]) -> Headers:
         decision = self._limiter.admit(keys, self._monotonic())
-        if decision is None:
-            return []
-        if not decision.allowed:
-            raise ProblemError(
-                Problem(
-                    429,
-                    "RATE_LIMITED",
-                    retry_after=decision.retry_after,
-                    headers=decision.headers(),
-                    values={"seconds": str(decision.retry_after)},
-                )
+        self._refuse_if_empty(decision)
+        return [] if decision is None else decision.headers()
+
+    @staticmethod
+    def _refuse_if_empty(decision: Decision | None) -> None:
+        if decision is None or decision.allowed:
+            return
+        raise ProblemError(
+            Problem(
+                429,
+                "RATE_LIMITED",
+                retry_after=decision.retry_after,
+                headers=decision.headers(),
+                values={"seconds": str(decision.retry_after)},
             )
-        return decision.headers()
+        )
 
 
 def bearer(authorization: bytes | None) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from crm_gateway.problems import Problem, ProblemError
@@ -18,6 +19,9 @@ Headers = list[tuple[bytes, bytes]]
 
 # Where the applications behind the front find the exchange in their scope.
 EXCHANGE_KEY = "crm.exchange"
+
+# Bytes per second, over the whole body. The slowest mobile networks have several times as much.
+MIN_BODY_RATE = 1000
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
@@ -88,31 +92,45 @@ def _new_id() -> str:
 
 
 async def read_body(exchange: Exchange, limit: int, seconds: float) -> bytes:
-    """The whole body. It is counted as it comes: `Content-Length` is only believed when it is too large."""
+    """The whole body, as `body_chunks` reads it."""
+    chunks = [chunk async for chunk in body_chunks(exchange, limit, seconds)]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def body_chunks(exchange: Exchange, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes, however slow the line is: ProblemError when it stops for `seconds`, or trickles.
+
+    It is counted as it comes: `Content-Length` is only believed when it is too large. Time that is spent on the chunks
+    between is not the sender's.
+    """
     declared = exchange.headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise ProblemError(body_too_large(limit))
-    try:
-        async with asyncio.timeout(seconds):
-            return await _receive_all(exchange.receive, limit)
-    except TimeoutError:
-        raise ProblemError(body_timeout(seconds)) from None
-
-
-async def _receive_all(receive: Receive, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise Disconnected
+    size, waited, more = 0, 0.0, True
+    while more:
+        began = monotonic()
+        # Whoever sends a byte now and then only holds a place.
+        left = min(seconds, seconds + size / MIN_BODY_RATE - waited)
+        event = await _received(exchange.receive, left, seconds)
+        waited += monotonic() - began
         chunk = event.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise ProblemError(body_too_large(limit))
-        chunks.append(chunk)
-        if not event.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        more = bool(event.get("more_body"))
+        if chunk:
+            yield chunk
+
+
+async def _received(receive: Receive, left: float, seconds: float) -> Scope:
+    try:
+        async with asyncio.timeout(left):
+            event = await receive()
+    except TimeoutError:
+        raise ProblemError(body_timeout(seconds)) from None
+    if event["type"] == "http.disconnect":
+        raise Disconnected
+    return event
 
 
 # The rest of the body was not read, so the connection cannot be used again.
@@ -125,6 +143,6 @@ def body_too_large(limit: int) -> Problem:
 
 
 def body_timeout(seconds: float) -> Problem:
-    """408: the body has not arrived, or stopped, for `seconds`."""
-    values = {"seconds": f"{seconds:g}"}
+    """408: the body stopped for `seconds`, or came more slowly than any line is."""
+    values = {"seconds": f"{seconds:g}", "bytes_per_second": str(MIN_BODY_RATE)}
     return Problem(408, "DEADLINE_EXCEEDED", headers=_CLOSE, text="DEADLINE_EXCEEDED.body", values=values)

@@ -3,6 +3,8 @@
 Every answer, whoever gives it, leaves with request id, security headers and CORS; every failure is a problem document.
 """
 
+import contextlib
+
 import structlog
 from crm_kit.errors import CrmError
 
@@ -52,18 +54,19 @@ class Front:
         if scope["type"] != "http":
             await self._fallback(scope, receive, send)
             return
-        exchange = open_exchange(scope, receive)
-        try:
-            answer = await self._answer(exchange)
-        except Disconnected:
-            return
-        if answer is None:
-            inner = {**scope, EXCHANGE_KEY: exchange}
-            if exchange.verb == "HEAD":
-                inner["method"] = "GET"
-            await self._fallback(inner, receive, self._decorated(exchange, send))
-        else:
+        # Nobody is told of a client that has gone.
+        with contextlib.suppress(Disconnected):
+            await self._serve(open_exchange(scope, receive), send)
+
+    async def _serve(self, exchange: Exchange, send: Send) -> None:
+        answer = await self._answer(exchange)
+        if answer is not None:
             await self._send(exchange, answer, send)
+            return
+        inner = {**exchange.scope, EXCHANGE_KEY: exchange}
+        if exchange.verb == "HEAD":
+            inner["method"] = "GET"
+        await self._fallback(inner, exchange.receive, self._decorated(exchange, send))
 
     async def _answer(self, exchange: Exchange) -> Answer | None:
         try:

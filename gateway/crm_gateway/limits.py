@@ -1,6 +1,9 @@
 """Rate limits: a token bucket per tenant and per token, as a pure step and a store around it.
 
 A bucket holds up to `burst` permits and gains `per_second` of them; a request takes one. A refused request takes none.
+
+The buckets are in the memory of one process. Behind a load balancer each of n gateways admits as much as the limits
+say, so that all of them admit up to n times that: limits keep a process from being flooded, they do not meter use.
 """
 
 import math
@@ -63,11 +66,11 @@ def take(level: Level | None, limit: Limit, now: float) -> tuple[Level, Decision
 
 
 class Limiter:
-    """The buckets of this process. Behind several gateways each counts for itself."""
+    """The buckets of this process, those used longest ago first."""
 
-    def __init__(self, *, most_buckets: int = 100_000) -> None:
+    def __init__(self, *, max_buckets: int = 100_000) -> None:
         self._levels: dict[str, Level] = {}
-        self._most = most_buckets
+        self._max = max_buckets
 
     def admit(self, keys: Iterable[tuple[str, Limit]], now: float) -> Decision | None:
         """Take one permit of every bucket, or of none when one refuses. Answers the tightest; None without limits."""
@@ -81,13 +84,17 @@ class Limiter:
                 return decision
             if tightest is None or decision.remaining < tightest.remaining:
                 tightest = decision
-        self._levels.update(taken)
-        if len(self._levels) > self._most:
-            self._forget_oldest()
+        for key, level in taken.items():
+            self._put(key, level)
         return tightest
 
-    def _forget_oldest(self) -> None:
-        # What was used longest ago is most likely full again, and a forgotten bucket counts as full.
-        by_age = sorted(self._levels, key=lambda key: self._levels[key].at)
-        for key in by_age[: len(by_age) // 2]:
-            del self._levels[key]
+    def peek(self, key: str, limit: Limit, now: float) -> Decision | None:
+        """What a request would be told, without taking a permit; None without a limit."""
+        return None if limit.per_second <= 0 else take(self._levels.get(key), limit, now)[1]
+
+    def _put(self, key: str, level: Level) -> None:
+        self._levels.pop(key, None)
+        self._levels[key] = level
+        if len(self._levels) > self._max:
+            # What was used longest ago is most likely full again, and a forgotten bucket counts as full.
+            del self._levels[next(iter(self._levels))]

@@ -144,6 +144,8 @@ _MEANINGS: Mapping[str, _Meaning] = {
 }
 # The detail of these comes from gRPC or from a defect, never from a rule.
 _SILENT = frozenset({"UNIMPLEMENTED", "CANCELLED"})
+# gRPC itself says this of a message or of metadata that is too large: asking again does not help.
+_ONLY_OURS = frozenset({"RESOURCE_EXHAUSTED"})
 _PRECONDITION_FAILED = frozenset({"ETAG_MISMATCH"})
 
 
@@ -209,7 +211,10 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "", explain
         return internal()
     details = _details(error)
     info = details.get("ErrorInfo")
-    if info is None or info.domain != DOMAIN or error.code().name in _SILENT:
+    is_ours = info is not None and info.domain == DOMAIN
+    if not is_ours and error.code().name in _ONLY_OURS:
+        return internal()
+    if info is None or not is_ours or error.code().name in _SILENT:
         return Problem(meaning.status, meaning.reason, retry_after=meaning.retry_after)
     retry = details.get("RetryInfo")
     found = details["BadRequest"].field_violations if "BadRequest" in details else ()

@@ -6,6 +6,8 @@ from crm_kit.identity.issuers import OidcIssuer
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from crm_gateway.connections import Bounds, networks_of
+
 
 class Settings(BaseSettings):
     """All that can be set; durations are seconds, sizes bytes."""
@@ -35,7 +37,19 @@ class Settings(BaseSettings):
     # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.
     trusted_proxies: str = "127.0.0.1"
 
-    # Requests per second, and how many may come at once; 0 switches a limit off.
+    # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies.
+    max_connections: int = Field(default=2000, ge=1)
+    max_connections_per_address: int = Field(default=200, ge=1)
+    max_header_bytes: int = Field(default=32 * 1024, ge=1024, le=256 * 1024)
+    header_timeout: float = Field(default=10.0, gt=0, le=300)
+    # Longer than the 60 s that proxies keep a connection for use: whoever sends should be the one who closes.
+    idle_timeout: float = Field(default=75.0, gt=0, le=3600)
+    # How long a client may leave an answer unread.
+    send_timeout: float = Field(default=30.0, gt=0, le=300)
+
+    # Requests per second, and how many may come at once; 0 switches a limit off. They hold for each gateway process:
+    # behind a load balancer n of them admit up to n times as much. `anonymous` is per address, for requests without a
+    # token and, counted apart, for those whose token does not hold.
     rate_limit_token: float = Field(default=100.0, ge=0)
     rate_limit_token_burst: int = Field(default=200, ge=1)
     rate_limit_tenant: float = Field(default=1000.0, ge=0)
@@ -49,6 +63,19 @@ class Settings(BaseSettings):
             if "*" in origin and origin != "*":
                 raise ValueError(f"cors_allowed_origins: {origin!r} is neither an origin nor *")
         return self
+
+    @property
+    def bounds(self) -> Bounds:
+        """What connections are held to."""
+        return Bounds(
+            connections=self.max_connections,
+            per_address=self.max_connections_per_address,
+            head_bytes=self.max_header_bytes,
+            head_seconds=self.header_timeout,
+            idle_seconds=self.idle_timeout,
+            stall_seconds=self.send_timeout,
+            proxies=networks_of(self.trusted_proxies),
+        )
 
     @property
     def addresses(self) -> dict[str, str]:

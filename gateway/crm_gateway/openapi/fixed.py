@@ -24,7 +24,8 @@ leads back.
 `include=owner` puts the records that an answer refers to beside it.
 
 **Headers.** Every answer has `X-Request-Id`, which finds the request in the logs, and `RateLimit-Limit`,
-`RateLimit-Remaining` and `RateLimit-Reset`.
+`RateLimit-Remaining` and `RateLimit-Reset`. Limits hold for each gateway process: behind a load balancer several of
+them admit more.
 
 **Errors.** RFC 9457 problem documents; `reason` is for programs, `detail` for people, `errors` names each field.
 `title` and `detail` are in the language of `Accept-Language`, English or Chinese.

@@ -1,6 +1,5 @@
 """Whole files in and out: an upload as a bare body, passed on part by part, and an import's report as a bare file."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -11,9 +10,8 @@ from crm.customer.v1 import imports_pb2 as pb
 from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.methods import methods_of
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
-from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_timeout, body_too_large
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_chunks, body_too_large
 from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
@@ -41,7 +39,8 @@ _UPLOAD = {
     "operationId": "UploadFile",
     "tags": ["Import"],
     "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
-    "description": f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
+    "description": "Any line is fast enough that brings 1,000 bytes a second. "
+    f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
     "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED.",
     "x-permission": "imports.write",
     "parameters": [
@@ -98,10 +97,7 @@ async def upload(request: Request, file_name: str = "") -> Response:
     begin = pb.CreateUploadRequest(
         file_name=name, content_type=media_type, total_bytes=_declared(exchange, settings.max_upload_bytes)
     )
-    try:
-        made = await _sent(request, begin, exchange, settings)
-    except ClientDisconnect:
-        return Response(status_code=400)
+    made = await _sent(request, begin, exchange, settings)
     return Response(
         json_bytes(_encode(made)),
         201,
@@ -138,7 +134,7 @@ async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Excha
     """The upload with all bytes of the body."""
     made: pb.Upload = await _call(request, "CreateUpload", begin, exchange)
     offset = 0
-    async for part in _parts(request, settings):
+    async for part in _parts(exchange, settings):
         append = pb.AppendUploadRequest(id=made.id, offset=offset, content=part)
         made = await _call(request, "AppendUpload", append, exchange)
         offset += len(part)
@@ -147,25 +143,16 @@ async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Excha
     return made
 
 
-async def _parts(request: Request, settings: Settings) -> AsyncIterator[bytes]:
-    """The body in parts of 1 MiB; no more than one is held. Each has to arrive within the request's time."""
-    chunks = request.stream()
-    gathered, size, ended = bytearray(), 0, False
-    while not ended:
-        try:
-            async with asyncio.timeout(settings.request_timeout):
-                while len(gathered) < _PART and not ended:
-                    chunk = await anext(chunks, b"")
-                    ended = not chunk
-                    gathered += chunk
-                    size += len(chunk)
-                    if size > settings.max_upload_bytes:
-                        raise ProblemError(body_too_large(settings.max_upload_bytes))
-        except TimeoutError:
-            raise ProblemError(body_timeout(settings.request_timeout)) from None
-        while len(gathered) >= _PART or (ended and gathered):
+async def _parts(exchange: Exchange, settings: Settings) -> AsyncIterator[bytes]:
+    """The body in parts of 1 MiB; no more than one is held."""
+    gathered = bytearray()
+    async for chunk in body_chunks(exchange, settings.max_upload_bytes, settings.request_timeout):
+        gathered += chunk
+        while len(gathered) >= _PART:
             yield bytes(gathered[:_PART])
             del gathered[:_PART]
+    if gathered:
+        yield bytes(gathered)
 
 
 def _declared(exchange: Exchange, limit: int) -> int:

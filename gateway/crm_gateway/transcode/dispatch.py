@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
+from crm_gateway.large_answers import written
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import Problem, ProblemError, malformed
 from crm_gateway.settings import Settings
@@ -69,8 +71,9 @@ class Dispatcher:
         message, replayed = await self._call(operation, request, exchange)
         if view is not None:
             beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
-            return operation.seen(message, view, beside, exchange.headers.get(b"if-none-match"))
-        answer = operation.answer(message, raw_path)
+            known = exchange.headers.get(b"if-none-match")
+            return await written(message, partial(operation.seen, message, view, beside, known))
+        answer = await written(message, partial(operation.answer, message, raw_path))
         if replayed:
             answer.headers.append(_REPLAYED)
         return answer

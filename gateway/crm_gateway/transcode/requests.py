@@ -1,6 +1,7 @@
 """A REST request into the RPC's request message: path, query, body and `If-Match`, compiled per binding."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -29,6 +30,9 @@ from crm_gateway.transcode.scalars import Refused
 
 # protobuf gives up below 100 nested messages, and one level of a Struct takes three of them.
 MAX_JSON_DEPTH = 24
+# The largest request that makes sense has some thousand; two million that mean nothing fit into a body.
+MAX_JSON_VALUES = 20_000
+_JSON_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MASK = "update_mask"
 _QUERY_DEPTH = 3
 
@@ -130,7 +134,9 @@ class RequestReader:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """A JSON object; malformed text, doubled keys and too deep nesting are refused with their place."""
+    """A JSON object; malformed text, doubled keys, too deep nesting and too many values are refused."""
+    if _has_too_many_values(body):
+        raise ProblemError(malformed("", "max_values", max_values=MAX_JSON_VALUES))
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -143,8 +149,29 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise ProblemError(malformed("", "depth", max_depth=MAX_JSON_DEPTH))
     # Written back the same, byte for byte, it had no doubled key; anything else is looked at closely.
     if orjson.dumps(content) != body:
-        json.loads(body.decode(), object_pairs_hook=_distinct, parse_int=str)
+        _check_keys(body)
     return content
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Whether it is not worth the time to parse it; told by counting, before anything is made of it."""
+    if _values(body) <= MAX_JSON_VALUES:
+        return False
+    # A value and its key have four quotation marks at most; without texts what is left is exact.
+    return body.count(b'"') > 4 * MAX_JSON_VALUES or _values(_JSON_TEXT.sub(b"", body)) > MAX_JSON_VALUES
+
+
+def _values(text: bytes) -> int:
+    """At least as many as there are values: before each stands one of these."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _check_keys(body: bytes) -> None:
+    """Refuse an object with a key that it has twice, or with a value that is nested too deep behind such a key."""
+    try:
+        json.loads(body.decode(), object_pairs_hook=_distinct, parse_int=str)
+    except RecursionError:
+        raise ProblemError(malformed("", "depth", max_depth=MAX_JSON_DEPTH)) from None
 
 
 def parse_query(query: bytes) -> list[tuple[str, str]]:

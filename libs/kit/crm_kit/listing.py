@@ -33,6 +33,7 @@ from crm_kit.paging import (
     position_values,
 )
 from crm_kit.paging_beside import page_statement_beside
+from crm_kit.scans import within_share
 
 Row = TypeVar("Row")
 MAX_EXACT_COUNT = 10_000
@@ -112,7 +113,8 @@ class Listing:
         direction = order.reversed() if cursor.backward else order
         query = planned(select_page(self, reader.scope, Shaped.of(tree), direction, nulls), tree)
         values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
-        fetched = await reader.all(query, **values | position_values(position or ()))
+        async with within_share(reader, tree):
+            fetched = await reader.all(query, **values | position_values(position or ()))
         rows, following, previous = cut_page(fetched, size, cursor, order)
         return Page(rows, tokens.issue(request, following), tokens.issue(request, previous))
 
@@ -126,7 +128,8 @@ class Listing:
         scope, filtered = reader.scope, Shaped.of(tree)
         values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
         counting = planned(count_rows(self, scope, filtered), tree)
-        (counted,) = await reader.all(counting, **values, count_limit=MAX_EXACT_COUNT + 1)
+        async with within_share(reader, tree):
+            (counted,) = await reader.all(counting, **values, count_limit=MAX_EXACT_COUNT + 1)
         total: int = counted[0]
         if total <= MAX_EXACT_COUNT:
             return Count(total, exact=True)

@@ -15,7 +15,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from sqlalchemy import FromClause, MetaData, func, select
+from sqlalchemy import FromClause, MetaData
 
 from crm_kit import logging, plumbing, telemetry
 from crm_kit.background import Job, Tenants, kept_running, name_of
@@ -23,8 +23,7 @@ from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_fields.definitions import Require, catalogue_of
 from crm_kit.custom_fields.references import references_of
 from crm_kit.custom_fields.servicer import CustomFieldServicer
-from crm_kit.database.connections import ALL_TENANTS, Database
-from crm_kit.database.statements import statement
+from crm_kit.database.connections import Database
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
@@ -260,15 +259,8 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
     missing = [] if broker.ready else ["nats"]
     try:
         await database.open()
-        (row,) = await database.all(ALL_TENANTS, has_schema(), {})
-        if not row["there"]:
+        if not await database.has_table(plumbing.outbox.name):
             missing.insert(0, "schema")
     except Unavailable:
         missing.insert(0, "database")
     return ", ".join(missing)
-
-
-@statement
-def has_schema() -> Any:
-    """Whether the database was migrated at all."""
-    return select(func.to_regclass(plumbing.outbox.name).is_not(None).label("there"))

@@ -11,7 +11,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.error.v1.etag_mismatch_pb2 import EtagMismatch
 from crm_kit.identity.access import Scope
 from crm_kit.resource.conflicts import MAX_CHANGES
-from crm_kit.rpc.status import MAX_CHANGES_BYTES
+from crm_kit.rpc.status import MAX_STATUS_BYTES
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.conformity import Document
@@ -127,7 +127,7 @@ async def test_of_many_changes_the_newest_are_told_as_many_as_an_error_can_carry
     assert told is not None
     assert told.changes[0].etag == now.etag
     assert told.changes_truncated
-    assert told.ByteSize() <= MAX_CHANGES_BYTES
+    assert told.ByteSize() <= MAX_STATUS_BYTES
 
 
 @pytest.mark.parametrize("etag", ["v99", "v2 ", "latest", "v-1"])

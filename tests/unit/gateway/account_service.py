@@ -150,15 +150,18 @@ async def gateway(*, verifier: TokenVerifier | None = None, **settings: Any) -> 
 
 
 @asynccontextmanager
-async def serving(service: AccountService, **settings: Any) -> AsyncIterator[int]:
+async def serving(
+    service: AccountService, *, verifier: TokenVerifier | None = None, **settings: Any
+) -> AsyncIterator[int]:
     """The port of a gateway under uvicorn, as it runs in earnest."""
     server = grpc.aio.server()
     accounts_pb2_grpc.add_AccountServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(Settings(customer_address=f"127.0.0.1:{port}", **settings))
-    http = uvicorn.Server(uvicorn_config(app.asgi, Settings()))
+    chosen = Settings(customer_address=f"127.0.0.1:{port}", **settings)
+    app = create_app(chosen, verifier=verifier)
+    http = uvicorn.Server(uvicorn_config(app.asgi, chosen))
     running = asyncio.create_task(http.serve(sockets=[listener]))
     try:
         yield listener.getsockname()[1]

@@ -63,6 +63,15 @@ async def test_a_failure_of_the_service_becomes_a_problem(
     assert ("retry-after" in answer.headers) is (status in (429, 503))
 
 
+async def test_what_is_too_large_for_grpc_is_a_failure_of_ours_and_not_a_limit_of_the_caller(
+    client: httpx.AsyncClient, service: AccountService
+) -> None:
+    service.fail = failing(StatusCode.RESOURCE_EXHAUSTED, "received trailing metadata size exceeds hard limit")
+    answer = await client.post(f"{URL}:archive")
+    assert (answer.status_code, answer.json()["reason"]) == (500, "INTERNAL")
+    assert "metadata size" not in answer.text
+
+
 async def test_violations_are_told_as_the_body_has_them(client: httpx.AsyncClient, service: AccountService) -> None:
     fields = {"account.phone_numbers[2]": "string.pattern", "update_mask": "unknown"}
     service.fail = failing(StatusCode.INVALID_ARGUMENT, "No.", reason="INVALID_ARGUMENT", fields=fields)

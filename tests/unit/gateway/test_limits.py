@@ -62,7 +62,7 @@ def test_a_limit_of_zero_does_not_limit() -> None:
 
 
 def test_the_oldest_buckets_are_forgotten_first() -> None:
-    limiter = Limiter(most_buckets=2)
+    limiter = Limiter(max_buckets=2)
     limit = Limit(0.001, 1)
     for at, key in enumerate(["a", "b", "c"]):
         limiter.admit([(key, limit)], float(at))

@@ -4,6 +4,7 @@ The tenant stays on a connection when it goes back to the pool and is set again 
 differs: one round trip saved on nearly every request, and unset still fails closed.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
@@ -30,6 +31,7 @@ else:
     Base = asyncpg.Connection
 ALL_TENANTS = "*"
 ACQUIRE_SECONDS = 5
+CHECK_SECONDS = 3
 UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
@@ -96,6 +98,9 @@ class Database:
         self._url = url
         self._size = size
         self._pool: asyncpg.Pool[Record] | None = None
+        self._probe: asyncpg.Connection[Record] | None = None
+        # So many may read at once what no index serves: the others are for whoever knows what to look for.
+        self.scans = asyncio.Semaphore(max(1, size // 3))
         self.violations = violations
         self.known_names = KnownNames()
 
@@ -119,8 +124,25 @@ class Database:
             # Whatever it is, a database that is not there yet, rights that are granted later: it may be put right.
             raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
 
+    async def has_table(self, name: str) -> bool:
+        """Ask the database for a table, on a connection of its own: others may wait for theirs.
+
+        Raises Unavailable when it does not answer.
+        """
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                if self._probe is None or self._probe.is_closed():
+                    settings = {"application_name": "guanxi readiness"}
+                    self._probe = await asyncpg.connect(self._url, timeout=CHECK_SECONDS, server_settings=settings)
+                there: bool = await self._probe.fetchval("SELECT to_regclass($1) IS NOT NULL", name)
+                return there
+        except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError) as error:
+            raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
+
     async def close(self) -> None:
         """Give all connections back and close them."""
+        if self._probe is not None:
+            await self._probe.close()
         if self._pool is not None:
             await self._pool.close()
 

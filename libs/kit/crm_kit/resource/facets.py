@@ -16,6 +16,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.listing import context_of
 from crm_kit.resource.listed import column_of
 from crm_kit.resource.reading import ReadableResource
+from crm_kit.scans import within_share
 
 AnyResource = ReadableResource[Any, Any]
 
@@ -52,7 +53,8 @@ async def count_values(resource: AnyResource, reader: Reader, field: str, *, fil
     # One value more than is told shows that there are more, and one row is for the records without a value.
     limits = {"record_limit": MAX_RECORDS, "value_limit": limit + 2}
     query = counted_values(resource, reader.scope, Shaped.of(tree), field)
-    rows = await reader.all(query, **filter_values(tree, context_of(reader)), **limits)
+    async with within_share(reader, tree):
+        rows = await reader.all(query, **filter_values(tree, context_of(reader)), **limits)
     found = [(_text(row["value"]), row["count"]) for row in rows if row["value"] is not None]
     total = rows[0]["total"] if rows else 0
     return ValueCounts(

@@ -20,6 +20,7 @@ from crm_kit.money import Money
 from crm_kit.resource.listed import column_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.resource.shape import CURRENCY
+from crm_kit.scans import within_share
 
 MAX_GROUPS = 1000
 # A group of amounts is one row for each currency.
@@ -55,7 +56,8 @@ async def summarize(
     tree, _ = await resource.listing.read(reader, filter)
     query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
-    rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
+    async with within_share(reader, tree):
+        rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
     for row in rows:
         _add(groups, resource, row, group_by, sum)
     is_cut = len(rows) > MAX_ROWS

@@ -39,7 +39,8 @@ Run = Callable[[Any, Any], Awaitable[Message]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
 ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
+# A part of an upload has 1 MiB. What is parsed at once keeps others waiting: 2 MiB can be a million messages.
+MAX_REQUEST_BYTES = 3 * 512 * 1024
 
 
 class Pipeline:
@@ -158,7 +159,7 @@ def scope_of(permission: str, actor: Actor) -> Scope:
 def parsed(method: Method, data: bytes) -> Message:
     """The request's message."""
     if len(data) > MAX_REQUEST_BYTES:
-        raise InvalidArgument("the request is larger than 4 MiB")
+        raise InvalidArgument(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
     try:
         return method.request.FromString(data)
     except DecodeError as error:
@@ -179,4 +180,4 @@ def request_info(call: Call) -> RequestInfo:
 def refusal(error: CrmError, request_id: str) -> Reply:
     """The error as a reply; nothing internal is in it."""
     status = status_of(error, request_id)
-    return Reply(code=grpc_code(error), detail=error.detail, metadata=((DETAILS_KEY, status.SerializeToString()),))
+    return Reply(code=grpc_code(error), detail=status.message, metadata=((DETAILS_KEY, status.SerializeToString()),))

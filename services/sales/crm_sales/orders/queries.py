@@ -6,6 +6,7 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
+from crm_kit.resource.reading import in_turns
 from sqlalchemy import Select, bindparam
 
 from crm_sales.orders.model import Order, OrderState
@@ -29,4 +30,4 @@ def open_orders_of_account() -> Select[Any]:
 async def open_orders(reader: Reader, account_id: UUID, currency_code: str) -> list[Order]:
     """All orders of an account that are to be paid in a currency, whoever owns them."""
     rows = await reader.all(open_orders_of_account(), account_id=account_id, currency_code=currency_code)
-    return [ORDERS.entity_from(row) for row in rows]
+    return await in_turns(rows, ORDERS.entity_from)

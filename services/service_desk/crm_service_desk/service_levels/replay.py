@@ -96,7 +96,8 @@ def _customer_message(state: Replay, fact: Fact) -> None:
     # The message that created the case is what the first response answers.
     answerable = fact.occur_time > state.created and state.resolution.dropped is None
     if answerable and state.open_cycle is None:
-        cycle = sum(clock.kind is MilestoneKind.NEXT_RESPONSE for clock in state.clocks) + 1
+        # After the first response and the resolution come the next responses alone.
+        cycle = len(state.clocks) - 1
         state.clocks.append(ClockRun(MilestoneKind.NEXT_RESPONSE, cycle, fact.occur_time))
 
 

@@ -1,5 +1,6 @@
 """What became of the business time of a milestone: summed always, listed only where somebody asks why."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,9 @@ from crm_service_desk.service_levels.model import PauseReason
 
 LISTED = timedelta(days=366)
 """So far back intervals are listed: there are several a day, and a case may be open for decades."""
+
+MAX_LISTED = 1000
+"""So many are listed, the latest: two a day are 732 a year."""
 
 
 class Stretch(NamedTuple):
@@ -55,20 +59,17 @@ class TimeSpent:
     @property
     def counted(self) -> tuple[CountedInterval, ...]:
         """What counted lately, in order."""
-        return tuple(
-            CountedInterval(opens, closes) for start, end in self.running for opens, closes in self._listed(start, end)
-        )
+        latest = deque((span for start, end in self.running for span in self._lately(start, end)), MAX_LISTED)
+        return tuple(CountedInterval(*map(to_instant, span)) for span in latest)
 
     @property
     def paused(self) -> tuple[PausedInterval, ...]:
         """What did not count lately, in order."""
-        return tuple(
-            PausedInterval(opens, closes, reason)
-            for start, end, reason in self.pauses
-            for opens, closes in self._listed(start, end)
+        latest = deque(
+            ((span, reason) for start, end, reason in self.pauses for span in self._lately(start, end)), MAX_LISTED
         )
+        return tuple(PausedInterval(*map(to_instant, span), reason) for span, reason in latest)
 
-    def _listed(self, start: int, end: int) -> Iterator[tuple[datetime, datetime]]:
+    def _lately(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         since = self.until - LISTED // MICROSECOND
-        for opens, closes in self.timeline.spans(max(start, since), min(end, self.until)):
-            yield to_instant(opens), to_instant(closes)
+        return self.timeline.spans(max(start, since), min(end, self.until))

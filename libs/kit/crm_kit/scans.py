@@ -1,0 +1,52 @@
+"""Reads that no index serves: they look at all rows of a tenant, so they have a share of the connections and an end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from crm_kit.database.work import Reader
+from crm_kit.errors import ResourceExhausted, invalid_field
+from crm_kit.filtering.tree import LISTS, And, Filter, Has, Not, Or
+
+# A million short texts are looked into in less than this.
+SCAN_SECONDS = 5.0
+# So long a scan waits for others to end before it is turned away.
+WAIT_SECONDS = 2.0
+
+
+def scans(tree: Filter) -> bool:
+    """Whether a filter asks what texts contain, `display_name:zzz`, which is looked up by reading them."""
+    match tree:
+        case Has(field):
+            return field.type not in LISTS
+        case Not(term):
+            return scans(term)
+        case And(terms) | Or(terms):
+            return any(map(scans, terms))
+    return False
+
+
+@contextlib.asynccontextmanager
+async def within_share(reader: Reader, tree: Filter) -> AsyncIterator[None]:
+    """Read by this filter in the block, as one of those that may scan at a time.
+
+    ResourceExhausted when none of them ends soon; InvalidArgument INVALID_FILTER when the scan itself takes too long.
+    """
+    if not scans(tree):
+        yield
+        return
+    share = reader.database.scans
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await share.acquire()
+    except TimeoutError:
+        detail = "too many filters are looking into texts at once; try again, or find records with :search"
+        raise ResourceExhausted(detail, retry_after_seconds=SCAN_SECONDS) from None
+    try:
+        async with asyncio.timeout(SCAN_SECONDS):
+            yield
+    except TimeoutError:
+        detail = "looking into so many texts takes too long; add a condition on another field, or use :search"
+        raise invalid_field("filter", "slow_filter", detail, reason="INVALID_FILTER") from None
+    finally:
+        share.release()

@@ -1,0 +1,146 @@
+"""No request of allowed size holds an event loop for longer than 50 ms: each step of its way, with its worst input."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from crm_gateway.compression import accepts_gzip
+from crm_gateway.expansion import load_contract
+from crm_gateway.preconditions import etag_required
+from crm_gateway.problems import ProblemError, malformed
+from crm_gateway.texts.catalogue import preferred_language
+from crm_gateway.transcode.fields import message_of
+from crm_gateway.transcode.operations import Operation, operations
+from crm_gateway.transcode.requests import parse_json, parse_parameters
+from crm_kit.errors import CrmError, InvalidArgument
+from crm_kit.filtering.parsing import parse_filter
+from crm_kit.filtering.schema import FilterField, FilterSchema
+from crm_kit.filtering.tree import FieldType
+from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES
+from crm_kit.rpc.validation import check_message
+
+from tests.fuzz.heavy import JSON, MIB, bodies
+
+# What may hold the loop. The machine of the tests may be three times as slow as one that is at rest.
+MAX_SECONDS = 0.050
+SLOWER = 3.0
+HEAD_BYTES = 32 * 1024
+OPERATIONS = [each for each in operations(load_contract()) if each.reader.takes_body]
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """The processor time of the work, the shorter of two; whether it refuses its input or not."""
+    taken = []
+    for _ in range(2):
+        began = time.thread_time()
+        with contextlib.suppress(ProblemError, CrmError):
+            work()
+        taken.append(time.thread_time() - began)
+    return min(taken)
+
+
+def assert_quick(work: Callable[[], Any], what: str = "") -> None:
+    assert seconds(work) < MAX_SECONDS * SLOWER, what
+
+
+def read_and_check(operation: Operation, values: list[str], body: bytes) -> None:
+    check_message(operation.reader.read(values, b"", body))
+
+
+def parse_and_check(operation: Operation, data: bytes) -> None:
+    message = operation.reader.new()
+    message.ParseFromString(data)
+    check_message(message)
+
+
+@pytest.mark.parametrize("what", JSON)
+def test_any_json_of_a_mebibyte_is_read_or_refused_at_once(what: str) -> None:
+    assert len(JSON[what]) <= MIB
+    assert_quick(lambda: parse_json(JSON[what]))
+
+
+def test_a_deep_list_behind_a_doubled_key_is_a_problem_of_the_caller() -> None:
+    with pytest.raises(ProblemError) as refused:
+        parse_json(JSON["a deep list behind a doubled key"])
+    assert refused.value.problem == malformed("", "depth", max_depth=24)
+
+
+def test_a_text_may_hold_as_many_commas_and_brackets_as_it_likes() -> None:
+    assert parse_json(JSON["commas in a text"])["a"].count(",") > MIB - 100
+    with pytest.raises(ProblemError) as refused:
+        parse_json(JSON["numbers"])
+    assert refused.value.problem == malformed("", "max_values", max_values=20_000)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[each.rpc.name for each in OPERATIONS])
+def test_lists_of_any_length_are_read_and_checked_at_once(operation: Operation) -> None:
+    """Bodies of 38,000 bytes are the heaviest: a longer list of empty objects has too many values to be read at all."""
+    values = ["01890000-0000-7000-8000-000000000000"] * len(operation.template.variables)
+    message, body_field = operation.rpc.request, operation.binding.body
+    for what, body in bodies(message if body_field == "*" else message_of(message.fields_by_name[body_field]), 38_000):
+        assert_quick(partial(read_and_check, operation, values, body), what)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[each.rpc.name for each in OPERATIONS])
+def test_a_request_that_no_json_says_is_checked_at_once(operation: Operation) -> None:
+    """Over gRPC two bytes make an empty message in a list."""
+    lists = [each for each in operation.rpc.request.fields if each.is_repeated and each.message_type is not None]
+    for field in lists:
+        tag = bytes([field.number << 3 | 2, 0]) if field.number < 16 else bytes([0x82 | field.number << 3 & 0x7F, 1, 0])
+        data = tag * (MAX_REQUEST_BYTES // len(tag))
+        assert_quick(partial(parse_and_check, operation, data), field.name)
+
+
+def test_what_has_too_many_entries_is_refused_before_each_is_looked_at() -> None:
+    create = next(each for each in OPERATIONS if each.rpc.name == "CreateOrder")
+    request = create.reader.new()
+    for _ in range(100_000):
+        request.order.lines.add()
+    with pytest.raises(InvalidArgument) as refused:
+        check_message(request)
+    (violation,) = refused.value.violations
+    assert (violation.field, violation.rule) == ("order.lines", "repeated.max_items")
+
+
+SCHEMA = FilterSchema({f"field_{at}": FilterField(FieldType.TEXT) for at in range(60)})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 2000,
+        "NOT " * 500,
+        "field_1 = a AND " * 125,
+        "field_1 IN (" + "a," * 900 + "a)",
+        '"' * 2000,
+        "'" + "\\'" * 999,
+        "\\" * 2000,
+        "field_1 = " + "a" * 1990,
+        "(" * 20 + "field_1 = a" + ")" * 20,
+        " " * 2000,
+        "华" * 2000,
+    ],
+)
+def test_any_filter_is_read_or_refused_at_once(text: str) -> None:
+    parse_filter.cache_clear()
+    assert_quick(lambda: parse_filter.__wrapped__(text, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    "part", [b",", b"a,", b"gzip;q=1,", b"zh-Hans-CN;q=0.1,", b'"a", ', b'W/"', b";", b"q=", b"*,"]
+)
+def test_any_header_is_read_at_once(part: bytes) -> None:
+    header = part * (HEAD_BYTES // len(part))
+    for read in (accepts_gzip, preferred_language, etag_required):
+        assert_quick(partial(read, header))
+
+
+@pytest.mark.parametrize("part", [b"a=1&", b"&", b"=", b"%41", b"+", b"%", b"a=%zz&", b"filter=a&"])
+def test_any_query_is_read_at_once(part: bytes) -> None:
+    assert_quick(lambda: parse_parameters(part * (HEAD_BYTES // len(part))))
+    for operation in OPERATIONS[:5]:
+        values = [""] * len(operation.template.variables)
+        assert_quick(partial(operation.reader.read, values, part * (HEAD_BYTES // len(part)), b"{}"))

@@ -1,0 +1,230 @@
+"""Connections from outside: what one client may hold of a gateway, measured on the wire."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from crm_gateway.connections import Bounds, Connections, network_of, networks_of
+
+from tests.unit.gateway.account_service import ID, AccountService, serving
+
+REQUEST = f"GET /v1/accounts/{ID} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer t\r\n".encode()
+MIB = 1 << 20
+
+
+@dataclass
+class Line:
+    """A connection as a client has it."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the next answer."""
+        status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines if line)
+        return int(status.split()[1]), headers, await self.reader.readexactly(int(headers["content-length"]))
+
+    async def problem(self) -> tuple[int, str]:
+        """Status and reason of the problem that the connection ends with."""
+        status, headers, body = await self.answer()
+        assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+        assert await self.ended()
+        return status, json.loads(body)["reason"]
+
+    async def ended(self) -> bool:
+        """Wait for the end of the connection; whether nothing more came before it."""
+        try:
+            async with asyncio.timeout(10):
+                return await self.reader.read() == b""
+        except ConnectionResetError:
+            return True
+
+
+@asynccontextmanager
+async def line(port: int) -> AsyncIterator[Line]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def gateway(**settings: Any) -> AsyncIterator[int]:
+    async with serving(AccountService(), rate_limit_token=0, rate_limit_anonymous=0, **settings) as port:
+        yield port
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        REQUEST + b"x: " + b"a" * 40_000 + b"\r\n\r\n",
+        REQUEST + b"".join(b"x-%d: a\r\n" % at for at in range(5_000)) + b"\r\n",
+        b"GET /v1/accounts?filter=" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n",
+        REQUEST + b"x: " + b"a" * MIB,
+        b"\r\n" * MIB,
+    ],
+    ids=["a long header", "many headers", "a long address", "a header without end", "no request at all"],
+)
+async def test_a_head_is_read_up_to_its_bound(head: bytes) -> None:
+    async with gateway() as port, line(port) as client:
+        client.writer.write(head)
+        assert await client.problem() == (431, "HEADERS_TOO_LARGE")
+
+
+async def test_trailers_and_what_wraps_chunks_are_bounded_as_the_head_is() -> None:
+    async with gateway() as port:
+        for flood in (b"0\r\nx: ", b"1;"):
+            async with line(port) as client:
+                await client.send(b"POST /v1/accounts HTTP/1.1\r\ntransfer-encoding: chunked\r\n")
+                await client.send(b"content-type: application/json\r\nauthorization: Bearer t\r\n\r\n" + flood)
+                client.writer.write(b"a" * MIB)
+                assert await client.ended()
+
+
+async def test_chunks_of_one_byte_are_a_body() -> None:
+    body = b'{"display_name": "' + b"a" * 150 + b'"}'
+    async with gateway() as port, line(port) as client:
+        head = b"POST /v1/accounts HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-type: application/json\r\n"
+        await client.send(head + b"authorization: Bearer t\r\n\r\n")
+        for at in range(len(body)):
+            await client.send(b"1\r\n%c\r\n" % body[at])
+        await client.send(b"0\r\n\r\n")
+        assert (await client.answer())[0] == 201
+
+
+async def test_a_head_that_does_not_end_is_given_up_on() -> None:
+    async with gateway(header_timeout=0.2) as port, line(port) as client:
+        await client.send(REQUEST)
+        assert await client.problem() == (408, "DEADLINE_EXCEEDED")
+
+
+async def test_a_connection_on_which_nobody_asks_is_closed() -> None:
+    async with gateway(header_timeout=0.1, idle_timeout=0.1) as port:
+        async with line(port) as silent:
+            assert await silent.ended()
+        async with line(port) as used:
+            await used.send(REQUEST + b"\r\n")
+            assert (await used.answer())[0] == 200
+            assert await used.ended()
+
+
+async def test_a_connection_serves_one_request_after_the_other() -> None:
+    async with gateway() as port, line(port) as client:
+        for _ in range(3):
+            await client.send(REQUEST + b"\r\n")
+            assert (await client.answer())[0] == 200
+        await client.send(2 * (REQUEST + b"\r\n"))
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+
+
+async def test_no_more_requests_are_taken_ahead_than_can_be_answered_in_a_moment() -> None:
+    async with gateway() as port, line(port) as client:
+        client.writer.write(5_000 * (REQUEST + b"\r\n"))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            for _ in range(100):
+                await client.answer()
+
+
+async def test_what_is_no_http_is_a_problem_too() -> None:
+    async with gateway() as port, line(port) as client:
+        await client.send(b"EHLO gateway\r\n\r\n")
+        assert await client.problem() == (400, "INVALID_ARGUMENT")
+
+
+async def test_the_rest_of_a_body_that_nobody_wants_is_neither_waited_for_nor_read_without_end() -> None:
+    refused = b"POST /v1/nowhere HTTP/1.1\r\ncontent-length: 100000000\r\n\r\n"
+    async with gateway(header_timeout=0.2) as port:
+        async with line(port) as silent:
+            await silent.send(refused)
+            assert (await silent.answer())[0] == 404
+            assert await silent.ended()
+        async with line(port) as flooding:
+            await flooding.send(refused)
+            assert (await flooding.answer())[0] == 404
+            with pytest.raises(ConnectionError):
+                while True:
+                    await flooding.send(b"a" * MIB)
+
+
+async def test_whoever_comes_when_all_places_are_taken_gets_that_of_an_idle_one() -> None:
+    async with gateway(max_connections=2) as port, line(port) as first, line(port) as second:
+        for client in (first, second):
+            await client.send(REQUEST + b"\r\n")
+            assert (await client.answer())[0] == 200
+        async with line(port) as third:
+            assert await first.ended()
+            for client in (second, third):
+                await client.send(REQUEST + b"\r\n")
+                assert (await client.answer())[0] == 200
+
+
+async def test_when_all_are_at_work_a_newcomer_is_told_to_come_back() -> None:
+    async with gateway(max_connections=2) as port, line(port) as first, line(port) as second:
+        for client in (first, second):
+            await client.send(REQUEST + b"\r\n" + REQUEST)
+            assert (await client.answer())[0] == 200
+        async with line(port) as third:
+            assert await third.problem() == (503, "UNAVAILABLE")
+        await second.send(b"\r\n")
+        assert (await second.answer())[0] == 200
+
+
+async def test_one_address_has_so_many_connections_unless_it_is_a_proxy() -> None:
+    limits = {"max_connections_per_address": 1}
+    async with gateway(**limits, trusted_proxies="10.0.0.0/8") as port, line(port) as first:
+        await first.send(REQUEST)
+        async with line(port) as second:
+            assert await second.problem() == (503, "UNAVAILABLE")
+    async with gateway(**limits, trusted_proxies="127.0.0.0/8") as port, line(port) as first:
+        await first.send(REQUEST)
+        async with line(port) as second:
+            await second.send(REQUEST + b"\r\n")
+            assert (await second.answer())[0] == 200
+
+
+async def test_a_client_that_does_not_read_its_answers_is_left() -> None:
+    async with gateway(send_timeout=0.2) as port, line(port) as client:
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionError):
+            while True:
+                await client.send(b"GET /openapi.json HTTP/1.1\r\n\r\n")
+
+
+def test_a_place_that_was_left_is_free() -> None:
+    bounds = Bounds(2, 1, head_bytes=1, head_seconds=1, idle_seconds=1, stall_seconds=1)
+    connections = Connections(bounds)
+    assert [connections.admit(each) for each in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [True, False, False]
+    connections.leave("192.0.2.1")
+    connections.leave("192.0.2.2")
+    assert connections.admit("192.0.2.3")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_an_ipv6_host_is_one_peer_whatever_address_it_takes(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    found = [str(each) for each in networks_of("127.0.0.1, 10.0.0.0/8, fd00::/8, proxy.example")]
+    assert found == ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"]
+    assert len(networks_of("*")) == 2
