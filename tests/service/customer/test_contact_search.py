@@ -43,6 +43,26 @@ def found(customer: Running, user: User) -> Found:
     return search
 
 
+async def test_archived_accounts_of_the_same_name_do_not_crowd_out_the_one_that_lives(
+    customer: Running, user: User
+) -> None:
+    stub: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
+
+    async def first() -> list[str]:
+        request = accounts_pb2.SearchAccountsRequest(query="远山科技", page_size=1)
+        answer = await stub.SearchAccounts(request, metadata=user.metadata)
+        return [each.id for each in answer.accounts]
+
+    alike = [await new_account(customer, user, display_name="远山科技") for _ in range(16)]
+    for each in alike[1:]:
+        await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=each.id), metadata=user.metadata)
+    assert await first() == [alike[0].id]
+    await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=alike[0].id), metadata=user.metadata)
+    assert await first() == []
+    await stub.RestoreAccount(accounts_pb2.RestoreAccountRequest(id=alike[7].id), metadata=user.metadata)
+    assert await first() == [alike[7].id]
+
+
 async def test_an_account_is_found_by_the_names_its_contacts_have_now(
     customer: Running, user: User, account: accounts_pb2.Account, found: Found
 ) -> None:

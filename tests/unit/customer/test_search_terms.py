@@ -3,7 +3,7 @@ import unicodedata
 from uuid import UUID
 
 import pytest
-from crm_customer.records.search.normalize import LEGAL_WORDS
+from crm_customer.records.search.normalize import LEGAL_WORDS, words
 from crm_customer.records.search.ranking import best_matches, matches, rank
 from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
 from hypothesis import assume, example, given, settings
@@ -47,6 +47,35 @@ def plain(text: str) -> str:
 )
 def test_an_account_is_found_by_what_people_type(text: str) -> None:
     assert found(text, HUAXIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("I.B.M. Deutschland GmbH", "IBM"),
+        ("IBM Deutschland GmbH", "I.B.M."),
+        ("IBM Deutschland GmbH", "i.b.m. deutschland"),
+        ("U.S. Steel", "US Steel"),
+        ("Đại Đức", "dai duc"),
+        ("Dai Duc", "Đại Đức"),
+        ("Sør-Norge Aluminium", "sor norge"),
+        ("Sor Norge", "Sør"),
+        ("Łódź Trading", "lodz"),
+        ("Ærø Færge", "aero"),
+        ("Þór", "thor"),
+        ("臺灣電力股份有限公司", "台湾电力"),
+        ("台湾电力股份有限公司", "臺灣電力"),
+        ("臺灣電力股份有限公司", "taiwandianli"),
+        ("東莞華為", "华为"),
+    ],
+)
+def test_a_name_is_found_however_its_letters_are_written(name: str, text: str) -> None:
+    assert found(text, AccountTexts(names=(name,)))
+
+
+@pytest.mark.parametrize("text", ["a.bc", "v1.2", "smith.de", "3.5"])
+def test_points_that_are_no_initials_part_words(text: str) -> None:
+    assert words(text) == tuple(text.split("."))
 
 
 @pytest.mark.parametrize(

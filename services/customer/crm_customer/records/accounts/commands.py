@@ -70,14 +70,18 @@ def change_account_status(work: UnitOfWork, before: Account, status: Status) -> 
     return ACCOUNTS.save(work, before, after, events.AccountStatusChanged, old_status=before.status)
 
 
-def archive_account(work: UnitOfWork, before: Account) -> Account:
+async def archive_account(work: UnitOfWork, before: Account) -> Account:
     """Put an account away."""
-    return ACCOUNTS.save(work, before, before.archive(), events.AccountArchived)
+    after = before.archive()
+    await follow_account(work, before, after)
+    return ACCOUNTS.save(work, before, after, events.AccountArchived)
 
 
-def restore_account(work: UnitOfWork, before: Account) -> Account:
+async def restore_account(work: UnitOfWork, before: Account) -> Account:
     """Bring an archived account back."""
-    return ACCOUNTS.save(work, before, before.restore(), events.AccountRestored)
+    after = before.restore()
+    await follow_account(work, before, after)
+    return ACCOUNTS.save(work, before, after, events.AccountRestored)
 
 
 def put_external_ids(work: UnitOfWork, after: Account, before: Account | None = None) -> None:

@@ -1,5 +1,6 @@
 """Finding accounts by text: exact look-ups of tokens give candidates, the ranking decides."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,7 @@ SEARCHED = frozenset(
         "owner_team_id",
     }
 )
-HIDDEN = {Status.ARCHIVED, Status.MERGED}
+HIDDEN = frozenset({Status.ARCHIVED, Status.MERGED})
 
 
 async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Account]:
@@ -89,7 +90,8 @@ async def follow_account(
 
     `contact_names` are theirs if the caller holds the account's search row and has read them since.
     """
-    if SEARCHED.isdisjoint(ACCOUNTS.changed_fields(before, after)):
+    hides = (before.status in HIDDEN) is not (after.status in HIDDEN)
+    if not hides and SEARCHED.isdisjoint(ACCOUNTS.changed_fields(before, after)):
         return
     if contact_names is None:
         # A contact of the account that changes at this moment writes the same row.
@@ -105,16 +107,25 @@ async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
 
 
 def put_search_row(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
-    """Make the account findable by what it is called now, for those who may see it."""
+    """Make the account findable by what it is called now, for those who may see it.
+
+    One that is put away is no candidate, so that it takes nobody's place among them; its row waits for its return.
+    """
     texts = texts_of(account, contact_names)
-    tokens = set(index_tokens(texts))
-    tokens |= {owner_token(account.owner_id)} if account.owner_id else set()
-    tokens |= {team_token(account.owner_team_id)} if account.owner_team_id else set()
+    tokens = set() if account.status in HIDDEN else {*index_tokens(texts), *owner_tokens(account)}
     row = row_of(texts) | {
         "account_id": account.id,
         "tokens": stored_tokens(work.tenant_id, account.id, tokens),
     }
     work.execute(put_row(tuple(row)), **row)
+
+
+def owner_tokens(account: Account) -> Iterator[str]:
+    """What those look an account up by who see only their own, or their team's."""
+    if account.owner_id:
+        yield owner_token(account.owner_id)
+    if account.owner_team_id:
+        yield team_token(account.owner_team_id)
 
 
 def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:

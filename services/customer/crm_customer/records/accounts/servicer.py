@@ -36,10 +36,10 @@ class AccountServicer:
         return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
-        return ACCOUNTS.message(work, commands.archive_account(work, await ACCOUNTS.target(work, request)))
+        return ACCOUNTS.message(work, await commands.archive_account(work, await ACCOUNTS.target(work, request)))
 
     async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: UnitOfWork) -> pb.Account:
-        return ACCOUNTS.message(work, commands.restore_account(work, await ACCOUNTS.target(work, request)))
+        return ACCOUNTS.message(work, await commands.restore_account(work, await ACCOUNTS.target(work, request)))
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         found = await search_accounts(reader, request.query, limit=request.page_size or 20)

@@ -1,11 +1,12 @@
-"""One written form for texts that people write in many: width, case, accents, punctuation.
+"""One written form for texts that people write in many: width, case, accents, strokes, script, punctuation.
 
 `squash` is what substrings are looked for in; `words` are the alphabetic words that prefixes and typos belong to.
 """
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 
 LEGAL_FORMS = (
     "有限责任公司",
@@ -34,22 +35,36 @@ SHORTEST_WITH_TYPO = 4
 # Of these characters nothing changes in folding, and only the digits and letters make words: nearly all texts.
 _PLAIN = re.compile(r"[0-9a-z\u4e00-\u9fff]*")
 _PLAIN_WORDS = re.compile(r"[0-9a-z]+")
+# `i.b.m.`: letters with points between them are one word.
+_INITIALS = re.compile(r"(?<![^\W_])[^\W\d_](?:\.[^\W\d_])+(?![^\W_])\.?")
+# Letters that Unicode does not take apart: the stroke is part of them, as people without such keys write them.
+_STROKES = str.maketrans(
+    {"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ħ": "h", "ŧ": "t", "ƀ": "b", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Compatibility form (NFKC), case folded, accents off. Idempotent."""
+    """Compatibility form (NFKC), case folded, accents and strokes off, simplified characters. Idempotent."""
     if _PLAIN.fullmatch(text):
-        return text
+        return text if text.isascii() else text.translate(_simplified())
     folded = unicodedata.normalize("NFKC", text).casefold()
     if folded.isascii():
         return folded
     while True:
         bare = "".join(c for c in unicodedata.normalize("NFKD", folded) if unicodedata.category(c) != "Mn")
-        again = unicodedata.normalize("NFKC", bare).casefold()
+        again = unicodedata.normalize("NFKC", bare).casefold().translate(_STROKES).translate(_simplified())
         if again == folded:
             return folded
         folded = again
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    """The simplified character of each traditional one."""
+    lines = files(__package__).joinpath("simplified.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(" ", 1) for line in lines if not line.startswith("#"))
+    return {ord(traditional): simplified for simplified, written in pairs for traditional in written}
 
 
 @lru_cache(maxsize=4096)
@@ -66,8 +81,10 @@ def is_ideographic(character: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
-    """Maximal runs of letters and digits of alphabetic scripts: `3M中国 Co., Ltd` -> 3m, co, ltd."""
+    """Maximal runs of letters and digits of alphabetic scripts: `3M中国 Co., Ltd` -> 3m, co, ltd; `I.B.M.` -> ibm."""
     folded = fold(text)
+    if "." in folded:
+        folded = _INITIALS.sub(lambda found: found[0].replace(".", ""), folded)
     if folded.isascii() or _PLAIN.fullmatch(folded):
         return tuple(_PLAIN_WORDS.findall(folded))
     found = [""]
