@@ -60,7 +60,7 @@ class TimeSpent:
     def counted(self) -> tuple[CountedInterval, ...]:
         """What counted lately, in order."""
         latest = deque((span for start, end in self.running for span in self._lately(start, end)), MAX_LISTED)
-        return tuple(CountedInterval(*map(to_instant, span)) for span in latest)
+        return tuple(CountedInterval(to_instant(opens), to_instant(closes)) for opens, closes in latest)
 
     @property
     def paused(self) -> tuple[PausedInterval, ...]:
@@ -68,7 +68,9 @@ class TimeSpent:
         latest = deque(
             ((span, reason) for start, end, reason in self.pauses for span in self._lately(start, end)), MAX_LISTED
         )
-        return tuple(PausedInterval(*map(to_instant, span), reason) for span, reason in latest)
+        return tuple(
+            PausedInterval(to_instant(opens), to_instant(closes), reason) for (opens, closes), reason in latest
+        )
 
     def _lately(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         since = self.until - LISTED // MICROSECOND
