@@ -126,7 +126,10 @@ def check_range(money: Money, *, field: str) -> None:
 
 def total(amounts: Iterable[Money], currency_code: str) -> Money:
     """The sum, zero of that currency when there is nothing to add."""
-    return sum(amounts, Money.zero(currency_code))
+    nothing, added = Money.zero(currency_code), Decimal(0)
+    for each in amounts:
+        added = _EXACT.add(added, nothing._amount_of(each))
+    return Money(added, currency_code)
 
 
 def parse_money(amount: str, currency_code: str, *, field: str = "amount") -> Money:

@@ -20,6 +20,8 @@ def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money
     shares = []
     left = payment
     for order in sorted(orders, key=lambda order: (order.due_date or date.max, order.id)):
+        if not left:
+            break
         share = min(left, order.open_amount)
         if share:
             shares.append((order, share))
