@@ -35,7 +35,7 @@ def required_of(table: Table, given: Iterable[str]) -> list[str]:
     return [each.name for each in table.c if not each.nullable and each.computed is None and each.name not in given]
 
 
-async def fill(connection: asyncpg.Connection, table: Table, count: int, **given: str) -> None:
+async def fill(connection: asyncpg.Connection, table: Table, count: int, /, **given: str) -> None:
     """Insert rows whose columns are the SQL that is given, and made up where nothing is; they refer to nothing."""
     await connection.execute("SET session_replication_role = replica")
     values = {name: example_of(table.c[name]) for name in required_of(table, given)} | given

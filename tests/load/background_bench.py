@@ -86,7 +86,7 @@ def of_retention(service: str) -> Iterator[Asked]:
         yield Asked(f"delete old {table.name}", table, delete_old(table), values, tenant)
 
 
-async def filled(connection: asyncpg.Connection, table: Table, rows: int, **given: str) -> None:
+async def filled(connection: asyncpg.Connection, table: Table, rows: int, /, **given: str) -> None:
     """A table with so many rows, one in a hundred over where it has a retention."""
     values = {"tenant_id": ANY_TENANT if table.info["plumbing"] else ONE_TENANT}
     retention = table.info["retention"]
