@@ -77,6 +77,9 @@ search-bench: build ## Search among a million accounts; writes build/search_benc
 link-bench: build ## What a call costs over a link and without; writes build/link_bench.json
 	@$(BIN)/python -m tests.load.link_bench
 
+background-bench: build ## What background work costs beside a million rows; writes build/background_bench.json
+	@$(BIN)/python -m tests.load.background_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
@@ -113,4 +116,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build

@@ -114,6 +114,7 @@ class Disturber:
         async def fill() -> None:
             try:
                 fill_up(ballast)
+                assert shutil.disk_usage(self._disk).free < MEGABYTE, "the disk is not full"
                 await asyncio.sleep(seconds)
             finally:
                 ballast.unlink(missing_ok=True)

@@ -11,8 +11,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import MetaData, Table, bindparam, delete, func, literal_column, select
-from sqlalchemy.types import DateTime
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    MetaData,
+    Table,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+)
 
 from crm_kit import plumbing
 from crm_kit.background import PeriodicJob, Tenant, Tenants, each
@@ -75,10 +86,14 @@ def delete_old(table: Table) -> Any:
     """Some of the oldest rows, found by the index of the retention; of plumbing those of all tenants."""
     old = table.alias("old")
     time = old.c[table.info["retention"].column]
+    before: ColumnElement[Any] = bindparam("before", type_=DateTime(timezone=True))
+    if isinstance(time.type, Date):
+        # Days are found by an index only among days.
+        before = cast(before, Date)
     of_tenant = [] if table.info["plumbing"] else [old.c.tenant_id == bindparam("tenant_id")]
     found = (
         select(literal_column("old.ctid"))
-        .where(*of_tenant, time < bindparam("before", type_=DateTime(timezone=True)))
+        .where(*of_tenant, time < before)
         .order_by(time)
         .limit(BATCH)
         .scalar_subquery()

@@ -21,26 +21,14 @@ from crm_kit.plumbing import idempotency_keys
 from crm_kit.retention import BATCH, Cleaning, delete_old, tables_with_retention
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers
-from sqlalchemy import Column, Date, DateTime, MetaData, Table, Uuid, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Table, Uuid, update
 
+from tests.factories.rows import fill, required_of
 from tests.service.kit.plans import plan_of, scans_of
 from tests.service.running import Running
 
 AHEAD = timedelta(days=400)
 MOMENT = timedelta(minutes=5)
-# By the beginning of a type's name in PostgreSQL.
-EXAMPLES = {
-    "UUID": "gen_random_uuid()",
-    "TEXT": "gen_random_uuid()::text",
-    "INTEGER": "(random() * 1e9)::int",
-    "BYTEA": "decode(md5(random()::text), 'hex')",
-    "JSONB": "'[]'",
-    "BOOLEAN": "false",
-    "NUMERIC": "1",
-    "TIMESTAMP": "now()",
-    "DATE": "now()::date",
-}
 
 
 def tables_of(service: str) -> list[Table]:
@@ -86,8 +74,6 @@ async def test_rows_go_when_their_time_is_over_and_not_before(service: Running, 
     connection = await asyncpg.connect(servers.superuser_url(f"crm_{name}"))
     try:
         now = await connection.fetchval("SELECT clock_timestamp()")
-        # What rows refer to does not matter here.
-        await connection.execute("SET session_replication_role = replica")
         young: dict[str, Any] = {}
         for table in tables:
             there = now if table.info["plumbing"] else system_now() + AHEAD
@@ -113,25 +99,15 @@ def column_of(table: Table) -> Column[Any]:
 async def put_row(connection: asyncpg.Connection, table: Table, tenant_id: UUID, time: datetime) -> Any:
     """Make a row with that time, or day, which is answered; whatever else it must have is made up."""
     column = column_of(table)
-    names = [each.name for each in table.c if not each.nullable and each.name not in {"tenant_id", column.name}]
-    values = [example_of(table.c[name]) for name in names]
     given = time if isinstance(column.type, DateTime) else time.date()
-    await connection.execute(
-        f"INSERT INTO {table.name} ({', '.join(['tenant_id', column.name, *map(quoted, names)])})"
-        f" VALUES ({', '.join(['$1', '$2', *values])})",
-        tenant_id,
-        given,
-    )
+    values = {"tenant_id": f"'{tenant_id}'", column.name: f"'{given.isoformat()}'"}
+    # Counted from anywhere: no two of them are alike.
+    await fill(connection, table, 1, **values, **dict.fromkeys(integers_of(table), "(random() * 1e9)::int"))
     return given
 
 
-def quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def example_of(column: Column[Any]) -> str:
-    type = str(column.type.compile(dialect=postgresql.dialect()))
-    return next(example for beginning, example in EXAMPLES.items() if type.startswith(beginning))
+def integers_of(table: Table) -> list[str]:
+    return [name for name in required_of(table, ()) if isinstance(table.c[name].type, Integer)]
 
 
 async def test_rows_are_deleted_batch_by_batch_until_none_is_left(customer: Running, servers: Servers) -> None:
