@@ -63,7 +63,7 @@ async def ready_again(platform: Platform, client: Client, after: Disturbance, be
 async def all_serve(client: Client) -> bool:
     """Whether the gateway says of all services that they serve, and a read of each is answered."""
     try:
-        health = await client.send("GET", "/health/ready")
+        health = await client.send("GET", "/health/services")
         if health.status_code != 200 or set(health.json()["services"].values()) != {SERVING}:
             return False
         answers = [await client.send("GET", path) for path in READS]

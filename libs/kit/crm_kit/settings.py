@@ -17,7 +17,6 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
 
     database_url: str = Field(pattern=r"^postgres(ql)?://")
-    migration_database_url: str = Field(default="", pattern=r"^(postgres(ql)?://.*)?$")
     database_pool_size: int = Field(default=10, ge=1, le=200)
     nats_url: str = Field(default="nats://127.0.0.1:4222", pattern=r"^(nats|tls)://")
     listen_address: str = Field(default="127.0.0.1:7000", pattern=r"^.+:[0-9]{1,5}$")
@@ -45,6 +44,17 @@ class ServiceSettings(BaseSettings):
         if int(address.rpartition(":")[2]) > 65535:
             raise ValueError("port must be at most 65535")
         return address
+
+
+class MigrationSettings(BaseSettings):
+    """All that `migrate` reads: it needs none of the secrets that a service serves with."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
+
+    # As the owner of the schema.
+    migration_database_url: str = Field(pattern=r"^postgres(ql)?://")
+    # As the service works: its role is given what it needs of the schema.
+    database_url: str = Field(pattern=r"^postgres(ql)?://[^/@:]+[:@]")
 
 
 def read_settings(kind: type[Settings]) -> Settings:
