@@ -260,12 +260,18 @@ def proxy_problems(resources: list[Resource]) -> Iterator[str]:
         yield "CRM_TRUSTED_PROXIES is not set: behind an Ingress all sign-ins would share one limit"
 
 
+def leaving_seconds(container: Resource) -> float:
+    """How long it goes on once it has to leave, before it drains."""
+    departure = [each["value"] for each in container.get("env", []) if each["name"] == "CRM_DEPARTURE_SECONDS"]
+    return (dig(container, "lifecycle.preStop.sleep.seconds") or 0) + sum(map(float, departure))
+
+
 def drain_problems(resources: list[Resource]) -> Iterator[str]:
     """Say which pods are killed before they have drained."""
     settings = [resource.get("data", {}) for resource in of(resources, "ConfigMap")]
     drain = max((int(data["CRM_DRAIN_SECONDS"]) for data in settings if "CRM_DRAIN_SECONDS" in data), default=20)
     for deployment in of(resources, "Deployment"):
-        stops = [dig(container, "lifecycle.preStop.sleep.seconds") or 0 for container in containers(deployment)]
+        stops = [leaving_seconds(container) for container in containers(deployment)]
         grace = dig(deployment, "spec.template.spec.terminationGracePeriodSeconds") or 30
         if max(stops, default=0) + drain >= grace:
             yield f"{title(deployment)}: {grace} s of grace do not hold preStop and a drain of {drain} s"

@@ -26,7 +26,7 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready() -> dict[str, str]:
-    """Whether requests should be sent here: it has read its contracts and settings, and is not leaving."""
+    """Whether requests should be sent here: it has read its contracts and settings."""
     return {"status": "SERVING"}
 
 

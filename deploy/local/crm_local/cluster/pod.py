@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import Signals
-from typing import Any
 
 from crm_local.child import Program, run_to_end
 from crm_local.cluster import network
@@ -162,15 +161,15 @@ class Pod:
     def _container(self, container: Resource) -> Container:
         name = f"{self.name}/{container['name']}"
         try:
-            probes: list[Any] = [
+            startup, liveness, readiness = (
                 probe_of(probe, container, self.address)
                 for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-            ]
+            )
             _pre_stop_seconds(container)
         except LocalFailure as failure:
             raise LocalFailure(f"{name}: {failure}") from None
         grace = self.specification.get("terminationGracePeriodSeconds", GRACE_SECONDS)
-        return Container(self._program(container), *probes, self.changed, grace)
+        return Container(self._program(container), startup, liveness, readiness, self.changed, grace)
 
 
 def _pre_stop_seconds(container: Resource) -> float:
