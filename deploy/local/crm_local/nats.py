@@ -43,7 +43,8 @@ class NatsServer:
         self.home.mkdir(mode=0o700, exist_ok=True)
         write_private(self.home / AUTHORIZATION.name, AUTHORIZATION.read_text())
         write_private(configuration, CONFIGURATION.format(host=self._host, port=self.port, store=self.home / "streams"))
-        passwords = {f"CRM_NATS_{user.upper()}_PASSWORD": password for user, password in self._passwords.items()}
+        # In quotes: NATS would take one that begins with a digit for a number or a date.
+        passwords = {f"CRM_NATS_{user.upper()}_PASSWORD": f'"{each}"' for user, each in self._passwords.items()}
         return Program(
             name="nats",
             command=(str(nats_program()), "--config", str(configuration)),

@@ -18,13 +18,14 @@ class ServiceSettings(BaseSettings):
 
     database_url: str = Field(pattern=r"^postgres(ql)?://")
     database_pool_size: int = Field(default=10, ge=1, le=200)
-    nats_url: str = Field(default="nats://127.0.0.1:4222", pattern=r"^(nats|tls)://")
+    # Where things are has no default: one that is forgotten would be looked for on this machine, for ever.
+    nats_url: str = Field(pattern=r"^(nats|tls)://")
     listen_address: str = Field(default="127.0.0.1:7000", pattern=r"^.+:[0-9]{1,5}$")
-    customer_address: str = "127.0.0.1:7001"
-    sales_address: str = "127.0.0.1:7002"
-    service_desk_address: str = "127.0.0.1:7003"
-    scoring_address: str = "127.0.0.1:7004"
-    issuer: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://")
+    customer_address: str = Field(min_length=1)
+    sales_address: str = Field(min_length=1)
+    service_desk_address: str = Field(min_length=1)
+    scoring_address: str = Field(min_length=1)
+    issuer: str = Field(pattern=r"^https?://")
     audience: str = "guanxi"
     oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
     page_token_key: SecretStr = Field(min_length=16)

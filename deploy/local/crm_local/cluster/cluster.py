@@ -13,15 +13,16 @@ from crm_local.cluster.balancer import Balancer, listen
 from crm_local.cluster.containers import Sources
 from crm_local.cluster.data import NAMES, Data
 from crm_local.cluster.deployment import Deployment
+from crm_local.cluster.images import DOCKERFILE
 from crm_local.cluster.manifests import Manifests, Resource, labels_of, name_of, pod_of, selects, title
 from crm_local.cluster.names import (
     is_headless,
     make_etc,
     names_of_service,
-    service_problems,
     target_port,
     write_hosts,
 )
+from crm_local.cluster.plan import problems_of
 from crm_local.cluster.pod import Ground, Pod
 from crm_local.credentials import Credentials
 from crm_local.failure import LocalFailure
@@ -85,8 +86,7 @@ class Cluster:
 
     async def start(self) -> None:
         """All that the manifests say, in the order in which deploy/k8s/README.md tells to apply it."""
-        workloads = [*self._manifests.of("Deployment"), *self._manifests.of("Job")]
-        if problems := [one for each in self._manifests.of("Service") for one in service_problems(each, workloads)]:
+        if problems := list(problems_of(self._manifests, self._ground.sources, DOCKERFILE.read_text())):
             raise LocalFailure("\n".join(problems))
         self._ground.folder.mkdir()
         self._ground.etc.mkdir()

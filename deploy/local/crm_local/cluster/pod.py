@@ -13,8 +13,8 @@ from crm_local.cluster.container import Container, Place, program_of
 from crm_local.cluster.containers import Sources, setup_of, size_of
 from crm_local.cluster.images import DOCKERFILE, image_of
 from crm_local.cluster.manifests import Resource
-from crm_local.cluster.probing import probe_of
-from crm_local.failure import LocalFailure
+from crm_local.cluster.plan import pre_stop_seconds
+from crm_local.cluster.probing import PROBES, probe_of
 
 GRACE_SECONDS = 30
 
@@ -68,7 +68,7 @@ class Pod:
         return "; ".join(
             f"{each.program.name}: {probe}: {each.answers.get(probe, 'not asked yet')}"
             for each in self.containers
-            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+            for probe in PROBES
             if each.answers.get(probe) != ""
         )
 
@@ -98,7 +98,7 @@ class Pod:
         """Leave: callers see it go, then each container gets its time. The names of those that had to be killed."""
         self.leaving = True
         self.changed()
-        seconds = [_pre_stop_seconds(each) for each in self.specification["containers"]]
+        seconds = [pre_stop_seconds(each) for each in self.specification["containers"]]
         ended = await asyncio.gather(
             *(each.stop(pre_stop) for each, pre_stop in zip(self.containers, seconds, strict=False))
         )
@@ -145,11 +145,8 @@ class Pod:
 
     def _program(self, container: Resource, *command: str) -> Program:
         name = f"{self.name}/{container['name']}"
-        try:
-            image = image_of(container["image"], DOCKERFILE.read_text())
-            setup = setup_of(self.specification, container, image, self.ground.sources)
-        except LocalFailure as failure:
-            raise LocalFailure(f"{name}: {failure}") from None
+        image = image_of(container["image"], DOCKERFILE.read_text())
+        setup = setup_of(self.specification, container, image, self.ground.sources)
         root = self._folder / f"root-{container['name']}"
         root.mkdir(parents=True, exist_ok=True)
         volumes = tuple((str(self._folder / volume), place, True) for place, volume in setup.mounts.items())
@@ -159,23 +156,6 @@ class Pod:
         return program_of(name, replace(setup, command=command or setup.command), place)
 
     def _container(self, container: Resource) -> Container:
-        name = f"{self.name}/{container['name']}"
-        try:
-            startup, liveness, readiness = (
-                probe_of(probe, container, self.address)
-                for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-            )
-            _pre_stop_seconds(container)
-        except LocalFailure as failure:
-            raise LocalFailure(f"{name}: {failure}") from None
+        startup, liveness, readiness = (probe_of(probe, container, self.address) for probe in PROBES)
         grace = self.specification.get("terminationGracePeriodSeconds", GRACE_SECONDS)
         return Container(self._program(container), startup, liveness, readiness, self.changed, grace)
-
-
-def _pre_stop_seconds(container: Resource) -> float:
-    """How long it waits before it is asked to end; LocalFailure for hooks that could not be executed."""
-    lifecycle = container.get("lifecycle", {})
-    hook = lifecycle.get("preStop", {"sleep": {"seconds": 0}})
-    if lifecycle.keys() - {"preStop"} or hook.keys() != {"sleep"}:
-        raise LocalFailure("lifecycle: only a preStop of sleep can be executed here")
-    return float(hook["sleep"]["seconds"])

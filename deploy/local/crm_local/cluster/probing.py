@@ -12,6 +12,7 @@ from crm_local.failure import LocalFailure
 
 # Asks once; the reason why the answer is no, or "" for yes.
 Ask = Callable[[], Awaitable[str]]
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 TIMINGS = {"initialDelaySeconds", "periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold"}
 
 
