@@ -21,6 +21,8 @@ from crm_local.settings import HOST
 from crm_local.terminal import Terminal
 from crm_local.testing import throwaway_folder
 
+# As a shell says it of who was stopped before the end.
+INTERRUPTED = 130
 OVERLAYS = ROOT / "deploy" / "k8s" / "overlays"
 
 
@@ -41,7 +43,8 @@ async def until_stopped(cluster: Cluster, terminal: Terminal, *, check: bool) ->
         terminal.say("everything is ready")
         if not check:
             terminal.say(welcome(cluster))
-            await asyncio.Event().wait()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
     finally:
         await cluster.stop()
 
@@ -78,11 +81,12 @@ def main() -> int:
             )
             if entrance:
                 terminal.say(f"the Ingress is http://{HOST}:{options.port}")
-            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-                asyncio.run(until_stopped(cluster, terminal, check=options.check))
+            asyncio.run(until_stopped(cluster, terminal, check=options.check))
     except LocalFailure as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return INTERRUPTED
     return 0
 
 
