@@ -17,9 +17,13 @@ SECRETS = {
     "guanxi": {"page-token-key": "k" * 16},
     "customer-signing": {"key-secret": "s" * 16},
     **{
-        f"{service.replace('_', '-')}-{what}": {"url": "u"}
+        f"{service.replace('_', '-')}-{what}": {"url": url}
         for service in SERVICES
-        for what in ("database", "migration", "nats")
+        for what, url in (
+            ("database", f"postgresql://crm_{service}:hush@postgres.guanxi-data:5432/crm_{service}"),
+            ("migration", f"postgresql://crm_{service}_owner:hush@postgres.guanxi-data:5432/crm_{service}"),
+            ("nats", f"nats://{service}:hush@nats.guanxi-data:4222"),
+        )
     },
 }
 Change = Callable[[dict[str, Any]], None]
@@ -87,7 +91,44 @@ def another_hook(resources: dict[str, Any]) -> None:
     server(resources, "Deployment/customer")["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "5"]}}}
 
 
+def call_another_port(resources: dict[str, Any]) -> None:
+    change_setting(resources, "CRM_SALES_ADDRESS", "dns:///sales:7001")
+
+
+def call_nobody(resources: dict[str, Any]) -> None:
+    change_setting(resources, "CRM_SCORING_ADDRESS", "dns:///scorring:7000")
+
+
+def change_setting(resources: dict[str, Any], name: str, value: str) -> None:
+    config = next(each for title, each in resources.items() if title.startswith("ConfigMap/"))
+    config["data"][name] = value
+
+
+def keep_services_from_nats(resources: dict[str, Any]) -> None:
+    del resources["NetworkPolicy/calls-nats"]
+
+
+def keep_migrations_from_databases(resources: dict[str, Any]) -> None:
+    policy = resources["NetworkPolicy/calls-postgres"]["spec"]
+    policy["podSelector"]["matchExpressions"][0]["values"] = ["service"]
+
+
+def keep_the_gateway_out(resources: dict[str, Any]) -> None:
+    rule = resources["NetworkPolicy/to-services"]["spec"]["ingress"][0]
+    rule["from"] = [{"podSelector": {"matchLabels": {"app.kubernetes.io/component": "service"}}}]
+
+
+def open_another_port(resources: dict[str, Any]) -> None:
+    resources["NetworkPolicy/calls-services"]["spec"]["egress"][0]["ports"][0]["port"] = 7001
+
+
 BROKEN: dict[Change, str] = {
+    call_another_port: "Deployment/gateway: server: CRM_SALES_ADDRESS: sales:7001: the Service has no port 7001",
+    call_nobody: "Deployment/gateway: server: CRM_SCORING_ADDRESS: scorring:7000: there is no such Service",
+    keep_services_from_nats: "Deployment/sales: server: CRM_NATS_URL: no NetworkPolicy lets it call nats.guanxi-data",
+    keep_migrations_from_databases: "Job/sales-migrate-0.1.0: server: CRM_DATABASE_URL: no NetworkPolicy lets it call",
+    keep_the_gateway_out: "Deployment/gateway: server: CRM_SALES_ADDRESS: sales:7000: no NetworkPolicy there lets",
+    open_another_port: "Deployment/customer: server: CRM_SALES_ADDRESS: no NetworkPolicy lets it call sales:7000",
     misspell_secret: "Deployment/sales: server: CRM_NATS_URL: there is no Secret sales-natts",
     misspell_key: "Job/sales-migrate-0.1.0: server: CRM_MIGRATION_DATABASE_URL: Secret sales-migration has no key 'u",
     lose_config: "Deployment/gateway: server: there is no ConfigMap guanxi-",
