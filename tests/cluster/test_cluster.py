@@ -30,13 +30,13 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def manifests(kept: Iterable[str], change: Change) -> str:
-    """The production overlay's workloads of these titles and all that is no workload, after a change."""
+    """The production overlay after a change, its workloads but these scaled to none."""
     text = rendered(ROOT / "deploy" / "k8s" / "overlays" / "production")
     resources = {f"{each['kind']}/{each['metadata']['name']}": each for each in yaml.safe_load_all(text)}
-    names = {title.partition("/")[2].removesuffix("-migrate-0.1.0") for title in kept}
     for title, each in list(resources.items()):
-        is_left_out = each["kind"] in ("Deployment", "Job") and title not in kept
-        if is_left_out or (each["kind"] in ("Service", "Ingress") and each["metadata"]["name"] not in names):
+        if title not in kept and each["kind"] == "Deployment":
+            each["spec"]["replicas"] = 0
+        if title not in kept and each["kind"] == "Job":
             del resources[title]
     change(resources)
     return yaml.safe_dump_all(resources.values())

@@ -37,7 +37,7 @@ REACHED_SECONDS = 20.0
 
 
 class Cluster:
-    """`start` comes first, `stop` last. `replicas` of each deployment, or as many as its manifest says."""
+    """`start` comes first, `stop` last. `replicas` of each deployment that has any, or as many as its manifest says."""
 
     def __init__(
         self,
@@ -63,10 +63,7 @@ class Cluster:
         self._service_numbers = itertools.count(network.FIRST_SERVICE)
         self._addresses: dict[str, str] = {}
         self._balancers: list[Balancer] = []
-        self.deployments = [
-            self._deployment(each, replicas or int(each["spec"].get("replicas", 1)))
-            for each in manifests.of("Deployment")
-        ]
+        self.deployments = [self._deployment(each, replicas_of(each, replicas)) for each in manifests.of("Deployment")]
 
     @property
     def rest_url(self) -> str:
@@ -211,6 +208,12 @@ class Cluster:
             pod = self.deployment("customer").pods[0]
             command = ("python", "-m", "crm_customer", "seed-demo")
             await pod.execute(*command, CRM_DEMO_PASSWORD=self.credentials.demo_password)
+
+
+def replicas_of(deployment: Resource, wanted: int | None) -> int:
+    """As many as its manifest says, or as are wanted instead; what is scaled to none stays so."""
+    declared = int(deployment["spec"].get("replicas", 1))
+    return declared if wanted is None or declared == 0 else wanted
 
 
 def image_binds() -> tuple[tuple[str, str, bool], ...]:
