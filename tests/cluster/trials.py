@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 from crm_local.cluster.cluster import Cluster
 
-from tests.chaos.killing import READS
+from tests.chaos.cycles import READS
+from tests.chaos.disturbances import Killer
 from tests.chaos.reckoning import reckon
 from tests.chaos.report import printed
-from tests.chaos.run import SETTLE_SECONDS, Plan, run_on
+from tests.chaos.run import SETTLE_SECONDS, Plan, run_with
 from tests.chaos.writing import Client, Ledger, Writer
 from tests.cluster.platform import ClusterPlatform
 from tests.e2e.story.people import PATIENCE_SECONDS, NotAsTold
@@ -54,8 +55,9 @@ class Trials:
         }
 
     async def stand_chaos(self) -> Outcome:
-        """One process killed after the other, PostgreSQL and NATS among them."""
-        report = await run_on(self._platform, self.chaos)
+        """One process killed after the other, and two and three at once, PostgreSQL and NATS among them."""
+        platform, plan = self._platform, self.chaos
+        report = await run_with(platform, plan, lambda chance: Killer(platform, chance, plan.processes))
         self.ledger = report.ledger
         return Outcome(report.problems, report.as_json(), printed(report))
 
