@@ -86,6 +86,12 @@ import-bench: build ## Rows a second of an import until all have caught up; writ
 chaos: build ## Kill, freeze, cut off, fill up and set back what runs under load; count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
 
+# Only from the command line: an environment may have such names for something else.
+OVERLAY := production
+ONLY :=
+cluster: build ## Run an overlay's manifests here and try them: make cluster OVERLAY=production ONLY="restart story"
+	@$(BIN)/python -m tests.cluster "$(OVERLAY)" $(if $(ONLY),--only $(ONLY))
+
 fuzz: build ## Odd and hostile requests over the whole REST and gRPC contract
 	@$(BIN)/python -m tests.fuzz
 
@@ -116,4 +122,4 @@ build: .venv/.ready
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

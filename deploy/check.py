@@ -23,6 +23,10 @@ WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|DATABASE_URL$")
 CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
 
+BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
+# The largest file that the gateway can be told to take.
+MAX_UPLOAD_BYTES = 50 * 1024 * 1024
+
 Resource = Mapping[str, Any]
 
 
@@ -90,6 +94,8 @@ def resource_problems(resource: Resource) -> Iterator[str]:
         yield from deployment_problems(resource)
     if resource["kind"] == "Job":
         yield from job_problems(resource)
+    if resource["kind"] == "Ingress":
+        yield from ingress_problems(resource)
 
 
 def pod(resource: Resource) -> Resource:
@@ -193,12 +199,20 @@ def job_problems(resource: Resource) -> Iterator[str]:
                 yield "takes a ConfigMap whose name changes, and a Job cannot be changed"
 
 
+def ingress_problems(resource: Resource) -> Iterator[str]:
+    """What ingress-nginx would do if it was not told otherwise."""
+    size = (resource["metadata"].get("annotations") or {}).get(BODY_SIZE, "1m")
+    if int(size.removesuffix("m")) * 1024 * 1024 <= MAX_UPLOAD_BYTES:
+        yield f"{BODY_SIZE} {size} refuses uploads that the gateway takes"
+
+
 # All together
 
 
 def coherence_problems(resources: list[Resource]) -> Iterator[str]:
     yield from reference_problems(resources)
     yield from drain_problems(resources)
+    yield from proxy_problems(resources)
     pods = [dig(resource, "spec.template.metadata.labels") or {} for resource in of(resources, *WORKLOADS)]
     for service in of(resources, "Service"):
         if not any(selects(dig(service, "spec.selector") or {}, labels) for labels in pods):
@@ -239,12 +253,25 @@ def reference_problems(resources: list[Resource]) -> Iterator[str]:
                     yield f"{title(workload)}: there is no ConfigMap {name}"
 
 
+def proxy_problems(resources: list[Resource]) -> Iterator[str]:
+    """Say where all callers would look like one: behind a proxy whose word for them is not taken."""
+    settings = [resource.get("data", {}) for resource in of(resources, "ConfigMap")]
+    if of(resources, "Ingress") and not any("CRM_TRUSTED_PROXIES" in data for data in settings):
+        yield "CRM_TRUSTED_PROXIES is not set: behind an Ingress all sign-ins would share one limit"
+
+
+def leaving_seconds(container: Resource) -> float:
+    """How long it goes on once it has to leave, before it drains."""
+    departure = [each["value"] for each in container.get("env", []) if each["name"] == "CRM_DEPARTURE_SECONDS"]
+    return (dig(container, "lifecycle.preStop.sleep.seconds") or 0) + sum(map(float, departure))
+
+
 def drain_problems(resources: list[Resource]) -> Iterator[str]:
     """Say which pods are killed before they have drained."""
     settings = [resource.get("data", {}) for resource in of(resources, "ConfigMap")]
     drain = max((int(data["CRM_DRAIN_SECONDS"]) for data in settings if "CRM_DRAIN_SECONDS" in data), default=20)
     for deployment in of(resources, "Deployment"):
-        stops = [dig(container, "lifecycle.preStop.sleep.seconds") or 0 for container in containers(deployment)]
+        stops = [leaving_seconds(container) for container in containers(deployment)]
         grace = dig(deployment, "spec.template.spec.terminationGracePeriodSeconds") or 30
         if max(stops, default=0) + drain >= grace:
             yield f"{title(deployment)}: {grace} s of grace do not hold preStop and a drain of {drain} s"

@@ -17,6 +17,7 @@ from crm_kit.settings import read_settings
 
 from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
 from crm_gateway.connections import Connection, Connections
+from crm_gateway.departure import DepartingServer, Departure
 from crm_gateway.openapi.document import openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.settings import Settings
@@ -31,7 +32,8 @@ async def serve(settings: Settings) -> None:
     gateway = create_app(settings, verifier=verified_callers(settings))
     collect_seldom()
     return_freed_memory()
-    await uvicorn.Server(uvicorn_config(gateway.asgi, settings)).serve()
+    departure = Departure(gateway.asgi)
+    await DepartingServer(uvicorn_config(departure, settings), departure, settings.departure_seconds).serve()
 
 
 def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
     max_upload_bytes: int = Field(default=50 * 1024 * 1024, gt=0, le=50 * 1024 * 1024)
     max_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    # Asked to end, it goes on for so long while clients close their connections; then running requests are finished.
+    departure_seconds: float = Field(default=0, ge=0, le=60)
     drain_timeout: int = Field(default=15, ge=0)
     cors_allowed_origins: tuple[str, ...] = ()
     # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.

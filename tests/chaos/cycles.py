@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
-from crm_local.testing import Platform
 
-from tests.chaos.disturbances import Disturbance, Disturber
+from tests.chaos.disturbances import Disturbance, Killer
+from tests.chaos.target import Target
 from tests.chaos.writing import Client
 
 # One read through each service, and what tells that its database and broker are there.
@@ -27,11 +26,10 @@ class Cycle:
 
 
 async def cycles_of(
-    platform: Platform, client: Client, *, cycles: int, seconds: float, processes: Sequence[str], seed: int
+    platform: Target, client: Client, disturber: Killer, chance: random.Random, *, cycles: int, seconds: float
 ) -> list[Cycle]:
     """Disturb `cycles` times, or until the time is up."""
-    chance, loop = random.Random(seed), asyncio.get_running_loop()
-    disturber = Disturber(platform, chance, processes)
+    loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     done: list[Cycle] = []
     deck: list[Disturbance] = []
@@ -45,7 +43,7 @@ async def cycles_of(
     return done
 
 
-async def ready_again(platform: Platform, client: Client, after: Disturbance, began: float) -> float | None:
+async def ready_again(platform: Target, client: Client, after: Disturbance, began: float) -> float | None:
     """Seconds until the processes are back and every service, asked from the outside, serves and says it is ready."""
     loop = asyncio.get_running_loop()
     try:
@@ -63,7 +61,7 @@ async def ready_again(platform: Platform, client: Client, after: Disturbance, be
 async def all_serve(client: Client) -> bool:
     """Whether the gateway says of all services that they serve, and a read of each is answered."""
     try:
-        health = await client.send("GET", "/health/ready")
+        health = await client.send("GET", "/health/services")
         if health.status_code != 200 or set(health.json()["services"].values()) != {SERVING}:
             return False
         answers = [await client.send("GET", path) for path in READS]

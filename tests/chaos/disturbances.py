@@ -16,6 +16,8 @@ import psutil
 from crm_local.settings import PROCESSES, SERVICES
 from crm_local.testing import Platform
 
+from tests.chaos.target import Target
+
 POSTGRES, NATS = "postgres", "nats"
 FROZEN_SECONDS = (2.0, 22.0)
 # Longer than a second, and shorter than what the relay sends again by itself.
@@ -40,13 +42,42 @@ class Disturbance:
     restarted: Sequence[str] = ()
 
 
-class Disturber:
+class Killer:
+    """Kills processes, by chance: all that can be done to what was started in another way."""
+
+    def __init__(self, target: Target, chance: random.Random, processes: Sequence[str]) -> None:
+        self._target = target
+        self._chance = chance
+        self._processes = processes
+
+    def deck(self) -> list[Disturbance]:
+        """One round in some order: each process killed once, and two and three at once."""
+        some = [self.killed(process) for process in self._processes]
+        some += [self.killed_together(2), self.killed_together(2), self.killed_together(3)]
+        self._chance.shuffle(some)
+        return some
+
+    def killed(self, *processes: str) -> Disturbance:
+        """SIGKILL, all at once."""
+
+        async def kill() -> None:
+            for process in processes:
+                self._target.kill(process, Signals.SIGKILL)
+
+        return Disturbance(" + ".join(processes), kill, processes)
+
+    def killed_together(self, count: int) -> Disturbance:
+        """Some that were chosen by chance."""
+        processes = self._chance.sample(PROCESSES, k=count)
+        return Disturbance(f"{count} at once", self.killed(*processes).run, processes)
+
+
+class Disturber(Killer):
     """Makes disturbances of a platform, by chance."""
 
     def __init__(self, platform: Platform, chance: random.Random, processes: Sequence[str]) -> None:
+        super().__init__(platform, chance, processes)
         self._platform = platform
-        self._chance = chance
-        self._processes = processes
 
     def deck(self) -> list[Disturbance]:
         """One round in some order: each process killed once, and everything else that this machine allows."""
@@ -63,20 +94,6 @@ class Disturber:
     @property
     def _disk(self) -> Path:
         return disk_of(self._platform.folder)
-
-    def killed(self, *processes: str) -> Disturbance:
-        """SIGKILL, all at once."""
-
-        async def kill() -> None:
-            for process in processes:
-                self._platform.kill(process, Signals.SIGKILL)
-
-        return Disturbance(" + ".join(processes), kill, processes)
-
-    def killed_together(self, count: int) -> Disturbance:
-        """Some that were chosen by chance."""
-        processes = self._chance.sample(PROCESSES, k=count)
-        return Disturbance(f"{count} at once", self.killed(*processes).run, processes)
 
     def frozen(self) -> Disturbance:
         """SIGSTOP to a process and all its children, and SIGCONT some seconds later: neither there nor gone."""

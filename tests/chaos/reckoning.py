@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 from crm_local.settings import SERVICES
-from crm_local.testing import Platform
 
+from tests.chaos.target import Target
 from tests.chaos.writing import Ledger
 
 FOLLOWERS = tuple(name for name in SERVICES if name != "customer")
@@ -58,7 +58,7 @@ class Books:
         return await self._connections[service].fetchval(query)
 
 
-async def reckon(platform: Platform, ledger: Ledger, *, seconds: float) -> tuple[Found, float]:
+async def reckon(platform: Target, ledger: Ledger, *, seconds: float) -> tuple[Found, float]:
     """What is missing and doubled once the events have had their effect, and how long that took."""
     loop = asyncio.get_running_loop()
     began = loop.time()

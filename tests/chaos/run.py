@@ -1,16 +1,18 @@
 """One run: writers at work, one disturbance after the other, then the reckoning."""
 
 import asyncio
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crm_local.settings import GATEWAY, PROCESSES, SERVICES
 from crm_local.testing import Platform, platform_for_tests
 
 from tests.chaos.cycles import cycles_of
-from tests.chaos.disturbances import small_disk
+from tests.chaos.disturbances import Disturber, Killer, small_disk
 from tests.chaos.reckoning import reckon
 from tests.chaos.report import Report
+from tests.chaos.target import Target
 from tests.chaos.writing import Client, Ledger, Writer
 from tests.fuzz.logs import exceptions_in
 from tests.load.meter import machine
@@ -39,7 +41,12 @@ async def run_chaos(plan: Plan) -> Report:
 
 async def run_on(platform: Platform, plan: Plan) -> Report:
     """Put a running platform through the plan."""
-    on, loop = machine(), asyncio.get_running_loop()
+    return await run_with(platform, plan, lambda chance: Disturber(platform, chance, plan.processes))
+
+
+async def run_with(platform: Target, plan: Plan, disturber_by: Callable[[random.Random], Killer]) -> Report:
+    """Put what runs through the plan, disturbed as the disturber of this chance says."""
+    on, loop, chance = machine(), asyncio.get_running_loop(), random.Random(plan.seed)
     ledger, client, stop = Ledger(), Client(platform), asyncio.Event()
     try:
         await client.sign_in()
@@ -49,12 +56,7 @@ async def run_on(platform: Platform, plan: Plan) -> Report:
                 tasks.create_task(Writer(client, ledger, plan.seed * 1000 + number).run(stop))
             try:
                 cycles = await cycles_of(
-                    platform,
-                    client,
-                    cycles=plan.cycles,
-                    seconds=plan.seconds,
-                    processes=plan.processes,
-                    seed=plan.seed,
+                    platform, client, disturber_by(chance), chance, cycles=plan.cycles, seconds=plan.seconds
                 )
             finally:
                 stop.set()

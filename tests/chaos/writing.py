@@ -8,7 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from crm_local.testing import Platform
+
+from tests.chaos.target import Target
 
 # What says "try again". A 500 or a 401 says something else, and would be wrong whatever is being killed.
 AGAIN = frozenset({429, 503, 504})
@@ -57,7 +58,7 @@ class Ledger:
 class Client:
     """The platform as a caller sees it."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Target) -> None:
         self._platform = platform
         limits = httpx.Limits(max_connections=40)
         self._http = httpx.AsyncClient(base_url=platform.rest_url, trust_env=False, timeout=CALL_SECONDS, limits=limits)

@@ -26,9 +26,17 @@ def _role_passwords() -> dict[str, str]:
     return {role: _password() for role in roles}
 
 
+def _nats_passwords() -> dict[str, str]:
+    return {service: _password() for service in SERVICES}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What only this installation knows. `roles` maps a database role to its password."""
+    """What only this installation knows.
+
+    `roles` maps a database role to its password, `nats` a service to its password at NATS; `nats_password` is that of
+    the operator of NATS.
+    """
 
     postgres_password: str = field(default_factory=_password)
     nats_password: str = field(default_factory=_password)
@@ -36,6 +44,7 @@ class Credentials:
     signing_key_secret: str = field(default_factory=_key)
     demo_password: str = field(default_factory=_password)
     roles: dict[str, str] = field(default_factory=_role_passwords)
+    nats: dict[str, str] = field(default_factory=_nats_passwords)
 
 
 def load_credentials(file: Path) -> Credentials:
@@ -72,11 +81,20 @@ def _complete(known: dict[str, object]) -> Credentials:
     names = {entry.name for entry in fields(Credentials)}
     if unknown := known.keys() - names:
         raise ValueError(f"{', '.join(sorted(unknown))} is unknown")
-    texts = {name: value for name, value in known.items() if name != "roles"}
-    roles = known.get("roles", {})
-    if not isinstance(roles, dict):
-        raise TypeError("roles is no object")
-    for name, value in (texts | roles).items():
+    texts = {name: value for name, value in known.items() if name not in ("roles", "nats")}
+    roles, nats = _passwords(known, "roles"), _passwords(known, "nats")
+    for name, value in (texts | roles | nats).items():
         if not isinstance(value, str) or not value:
             raise ValueError(f"{name} is no text")
-    return Credentials(**{name: str(value) for name, value in texts.items()}, roles=_role_passwords() | roles)
+    return Credentials(
+        **{name: str(value) for name, value in texts.items()},
+        roles=_role_passwords() | roles,
+        nats=_nats_passwords() | nats,
+    )
+
+
+def _passwords(known: dict[str, object], name: str) -> dict[str, str]:
+    found = known.get(name, {})
+    if not isinstance(found, dict):
+        raise TypeError(f"{name} is no object")
+    return found

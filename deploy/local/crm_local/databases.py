@@ -1,6 +1,8 @@
 """The databases, roles and rights of the services. All of it can be done again at every start."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -8,6 +10,9 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from crm_local.postgres_binaries import EXTENSIONS
 
+# What a database administrator runs for a cluster.
+DATABASE_SQL = Path(__file__).resolve().parents[2] / "postgres" / "database.sql"
+VARIABLE = re.compile(r""":(["'])(\w+)\1""")
 ROLE_RIGHTS = SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
 
 
@@ -46,6 +51,17 @@ async def close_shared_databases(superuser_url: str) -> None:
     async with await AsyncConnection.connect(superuser_url, autocommit=True) as connection:
         for name in ("postgres", "template1"):
             await connection.execute(SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
+
+
+def creation(script: str, given: Mapping[str, str]) -> list[str]:
+    """The statements of a psql script with its variables filled in: `:"name"` as an identifier, `:'word'` as text."""
+
+    def filled(variable: re.Match[str]) -> str:
+        quote, value = variable[1], given[variable[2]]
+        return quote + value.replace(quote, quote * 2) + quote
+
+    lines = [line for line in script.splitlines() if not line.startswith("--")]
+    return [VARIABLE.sub(filled, each).strip() for each in "\n".join(lines).split(";") if each.strip()]
 
 
 async def _ensure_role(connection: AsyncConnection, role: str, password: str) -> None:

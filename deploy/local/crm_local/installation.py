@@ -6,7 +6,7 @@ from datetime import datetime
 from crm_local.child import run_to_end
 from crm_local.credentials import Credentials, load_credentials
 from crm_local.leftovers import end_sighted
-from crm_local.nats import NatsServer
+from crm_local.nats import OPERATOR, NatsServer
 from crm_local.port_check import refuse_busy
 from crm_local.postgres import PostgresServer
 from crm_local.processes import (
@@ -60,7 +60,7 @@ class Installation:
         """What all processes share."""
         return Surroundings(
             ports=self.ports,
-            nats_url=self._nats.url,
+            nats=self._nats,
             credentials=self._credentials,
             log_level=self.settings.log_level,
             log_format=self.settings.log_format,
@@ -86,9 +86,8 @@ class Installation:
             durable=self._durable,
             say=self._terminal.say,
         )
-        self._nats = NatsServer(
-            folder.path / "nats", folder.log("nats"), self.ports.nats, self._credentials.nats_password
-        )
+        users = {OPERATOR: self._credentials.nats_password} | self._credentials.nats
+        self._nats = NatsServer(folder.path / "nats", folder.log("nats"), self.ports.nats, users)
         refuse_busy(self.ports, processes)
 
     async def start_backends(self) -> None:

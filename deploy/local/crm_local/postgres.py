@@ -25,7 +25,6 @@ SUPERUSER = "postgres"
 FIRST_MAJOR_WITH_BUILTIN_LOCALE = 17
 # For a machine with a few GiB that runs everything else as well.
 CONFIGURATION = {
-    "listen_addresses": HOST,
     "unix_socket_directories": "",
     "shared_buffers": "256MB",
     "max_connections": "100",
@@ -60,11 +59,13 @@ class PostgresServer:
         port: int,
         credentials: Credentials,
         *,
+        host: str = HOST,
         chosen: Path | None = None,
         durable: bool = True,
         say: Callable[[str], None],
     ) -> None:
         self.port = port
+        self._host = host
         self._near = home.resolve()
         self._log = log
         self._credentials = credentials
@@ -86,7 +87,7 @@ class PostgresServer:
         """A connection URL with password. Databases: `postgres` and the services' `crm_...`."""
         credentials = self._credentials
         password = credentials.postgres_password if role == SUPERUSER else credentials.roles[role]
-        return f"postgresql://{role}:{password}@{HOST}:{self.port}/{database}"
+        return f"postgresql://{role}:{password}@{self._host}:{self.port}/{database}"
 
     def service_url(self, service: str) -> str:
         """As the service works: a role that owns nothing."""
@@ -115,7 +116,8 @@ class PostgresServer:
 
     def program(self) -> Program:
         """What the supervisor has to run."""
-        settings = CONFIGURATION | ({} if self._durable else THROWAWAY) | {"port": str(self.port)}
+        settings = CONFIGURATION | ({} if self._durable else THROWAWAY)
+        settings |= {"listen_addresses": self._host, "port": str(self.port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",
@@ -124,7 +126,7 @@ class PostgresServer:
             environment=plain_environment(),
             ready=self._ready,
             prepare=self._clear,
-            address=f"{HOST}:{self.port}",
+            address=f"{self._host}:{self.port}",
             folder=self.data,
             account=self._place.account,
             # Fast shutdown: clients are disconnected, everything is written. Smart (SIGTERM) would wait for them.

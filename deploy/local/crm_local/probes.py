@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -51,6 +52,17 @@ def http_ready(host: str, port: int, path: str) -> Probe:
         return status_line.split(b" ")[1:2] == [b"200"]
 
     return probe
+
+
+async def http_get_json(host: str, port: int, path: str) -> dict[str, Any]:
+    """The JSON object that GET `path` answers; empty where there is none."""
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode()
+    answer = await _exchange(host, port, request, until=b"}}")
+    _, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        return dict(json.loads(body))
+    except ValueError:
+        return {}
 
 
 async def _listens(host: str, port: int) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crm_local.child import Program, inherited_environment
 from crm_local.credentials import Credentials
+from crm_local.nats import NatsServer
 from crm_local.postgres import PostgresServer
 from crm_local.probes import grpc_ready, http_ready
 from crm_local.settings import GATEWAY, HOST, SERVICES, Ports
@@ -21,7 +22,7 @@ class Surroundings:
     """What all processes share."""
 
     ports: Ports
-    nats_url: str
+    nats: NatsServer
     credentials: Credentials
     log_level: str
     log_format: str
@@ -35,7 +36,6 @@ class Surroundings:
 def environment(process: str, around: Surroundings, postgres: PostgresServer) -> dict[str, str]:
     """The `CRM_...` variables of a service or of the gateway, each with nothing it does not need."""
     values = {
-        "CRM_NATS_URL": around.nats_url,
         "CRM_LISTEN_ADDRESS": around.ports.address(process),
         **{f"CRM_{service.upper()}_ADDRESS": around.ports.address(service) for service in SERVICES},
         "CRM_ISSUER": around.rest_url,
@@ -49,6 +49,7 @@ def environment(process: str, around: Surroundings, postgres: PostgresServer) ->
         values["CRM_OTLP_ENDPOINT"] = around.otlp_endpoint
     if process in SERVICES:
         values["CRM_DATABASE_URL"] = postgres.service_url(process)
+        values["CRM_NATS_URL"] = around.nats.url(process)
     if process == "customer":
         values["CRM_SIGNING_KEY_SECRET"] = around.credentials.signing_key_secret
     return values

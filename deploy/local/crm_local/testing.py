@@ -64,8 +64,8 @@ class Servers:
 
     @property
     def nats_url(self) -> str:
-        """With user and password."""
-        return self._installation.nats.url
+        """As the operator, who may do everything."""
+        return self._installation.nats.url()
 
     def database_url(self, service: str) -> str:
         """As the service works: a role that owns nothing."""

@@ -1,9 +1,13 @@
-"""Liveness and readiness. Ready means that at least one service serves; the answer names the state of each."""
+"""Whether the gateway lives and is ready, and how the services behind it are.
+
+Its readiness is its own: a service that is away or hangs must not take every gateway out of service, for what the
+other services do works on, and what that one does is answered with a problem that says so.
+"""
 
 import asyncio
 
 from crm_kit.rpc.channels import ServiceChannel
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from grpc.aio import AioRpcError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -21,14 +25,17 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(request: Request, response: Response) -> dict[str, object]:
-    """Whether requests should be sent here, and which services answer."""
+async def ready() -> dict[str, str]:
+    """Whether requests should be sent here: it has read its contracts and settings."""
+    return {"status": "SERVING"}
+
+
+@router.get("/services")
+async def services(request: Request) -> dict[str, dict[str, str]]:
+    """How each service is, asked now: SERVING, NOT_SERVING, or UNREACHABLE after two seconds. For people and alarms."""
     channels: Channels = request.app.state.channels
     states = await asyncio.gather(*(_state(channels[owner]) for owner in channels.owners))
-    services = dict(zip(channels.owners, states, strict=True))
-    serving = "SERVING" in states
-    response.status_code = 200 if serving else 503
-    return {"status": "SERVING" if serving else "NOT_SERVING", "services": services}
+    return {"services": dict(zip(channels.owners, states, strict=True))}
 
 
 async def _state(channel: ServiceChannel) -> str:

@@ -11,6 +11,8 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import structlog
@@ -31,6 +33,7 @@ from crm_kit.events.relay import mark_unpublished
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.service import Service, serve
+from crm_kit.settings import MigrationSettings, read_settings
 
 log = structlog.get_logger()
 
@@ -95,24 +98,32 @@ async def with_database(service: Service, command: Job) -> None:
         await service.database.close()
 
 
-def bring_to(service: Service, revision: str = "head") -> None:
-    """Bring the schema to a revision and say which it has."""
+def bring_to(folder: Path, revision: str = "head") -> None:
+    """Bring the schema of the service in `folder` to a revision and say which it has."""
     # Alembic is a second of import and 20 MB that a serving process does without.
     from crm_kit.migrations import migrate
 
-    now = migrate(service.settings.migration_database_url, service.folder / "migrations", revision)
-    sys.stdout.write(f"{service.name}: at revision {now}\n")
+    settings = read_settings(MigrationSettings)
+    role = unquote(urlsplit(settings.database_url).username or "")
+    now = migrate(settings.migration_database_url, folder / "migrations", revision, role=role)
+    sys.stdout.write(f"{folder.name.removeprefix('crm_')}: at revision {now}\n")
 
 
-def main(build: Callable[[], Service], built_in_keys: Callable[[Service], FetchKeys], arguments: Sequence[str]) -> None:
-    """The command line of a service."""
+def main(
+    folder: Path,
+    build: Callable[[], Service],
+    built_in_keys: Callable[[Service], FetchKeys],
+    arguments: Sequence[str],
+) -> None:
+    """The command line of the service whose package is in `folder`."""
+    if arguments[:1] == ["migrate"] and len(arguments) <= 2:
+        bring_to(folder, *arguments[1:])
+        return
     service = build()
     match arguments:
         case ["serve"]:
             with contextlib.suppress(KeyboardInterrupt):
                 uvloop.run(serve(service, built_in_keys(service)))
-        case ["migrate"] | ["migrate", _]:
-            bring_to(service, *arguments[1:])
         case ["dead-letters"]:
             asyncio.run(with_database(service, lambda: list_dead_letters(service)))
         case ["dead-letters", "replay"]:

@@ -23,6 +23,10 @@ from crm_kit.database.tables import protect
 from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
 
 LOCK = 7_305_041
+# All of them are trusted: the owner of a database may make them.
+EXTENSIONS = ("pg_trgm", "btree_gin", "ltree", "unaccent")
+# What a service's own role may do. It owns nothing, and cannot change the schema.
+ROLE_RIGHTS = {"TABLES": "SELECT, INSERT, UPDATE, DELETE", "SEQUENCES": "USAGE, SELECT"}
 # Alembic's own comments, and what only our code reads from a Table.
 NOISE = re.compile(r"\s*(#|info=)")
 CREATED_TABLE = re.compile(r"^    op\.create_table\(\s*'(\w+)'", re.MULTILINE)
@@ -44,16 +48,34 @@ def downgrade() -> None:
 '''
 
 
-def migrate(url: str, folder: Path, revision: str = "head") -> str:
-    """Bring the database up to `revision`, or down to an older one; the revision it has then."""
+def migrate(url: str, folder: Path, revision: str = "head", *, role: str = "") -> str:
+    """Bring the database up to `revision`, or down to an older one; the revision it has then.
+
+    A fresh database needs nothing but its owner, whose URL this is: what the schema needs is made here, and `role`,
+    as which the service works, gets the rights to its rows.
+    """
     config = _config(folder)
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+        prepare(connection, role)
         connection.commit()
         config.attributes["connection"] = connection
         (command.upgrade if revision == "head" else command.downgrade)(config, revision)
         return MigrationContext.configure(connection).get_current_revision() or "base"
+
+
+def prepare(connection: Connection, role: str) -> None:
+    """Make the extensions that are missing, and give `role` its rights to all tables there are and will be."""
+    for extension in EXTENSIONS:
+        connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {extension}"))
+    if not role:
+        return
+    name = connection.dialect.identifier_preparer.quote(role)
+    for kind, rights in ROLE_RIGHTS.items():
+        connection.execute(text(f"GRANT {rights} ON ALL {kind} IN SCHEMA public TO {name}"))
+        # Also for what a migration makes from now on, at the moment it is made: the old version serves meanwhile.
+        connection.execute(text(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {rights} ON {kind} TO {name}"))
 
 
 def run() -> None:

@@ -193,17 +193,20 @@ class Broker:
 
 
 async def watch(service: Service, server: Server, broker: Broker, ready: asyncio.Event) -> None:
-    """Keep readiness true: database and broker answer. Background work starts when both first do."""
-    said: str | None = None
+    """Keep readiness true: the database answers. Background work starts when the broker does as well.
+
+    Without the broker people can work: what they change is told to others once it is back.
+    """
+    said: list[str] | None = None
     working: dict[asyncio.Task[None], str] = {}
     try:
         while True:
             missing = await what_is_missing(service.database, broker)
             if missing != said:
                 said = missing
-                await server.set_ready(ready=not missing)
+                await server.set_ready(ready=not missing or missing == ["nats"])
                 if missing:
-                    log.warning("service.not_ready", missing=missing)
+                    log.warning("service.missing", missing=", ".join(missing))
                 else:
                     ready.set()
                     log.info("service.ready")
@@ -254,7 +257,7 @@ class Consuming:
         await self._consumers.run(self._client)
 
 
-async def what_is_missing(database: Database, broker: Broker) -> str:
+async def what_is_missing(database: Database, broker: Broker) -> list[str]:
     """Names what does not answer; empty when all is there."""
     missing = [] if broker.ready else ["nats"]
     try:
@@ -263,4 +266,4 @@ async def what_is_missing(database: Database, broker: Broker) -> str:
             missing.insert(0, "schema")
     except Unavailable:
         missing.insert(0, "database")
-    return ", ".join(missing)
+    return missing

@@ -17,15 +17,15 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
 
     database_url: str = Field(pattern=r"^postgres(ql)?://")
-    migration_database_url: str = Field(default="", pattern=r"^(postgres(ql)?://.*)?$")
     database_pool_size: int = Field(default=10, ge=1, le=200)
-    nats_url: str = Field(default="nats://127.0.0.1:4222", pattern=r"^(nats|tls)://")
+    # Where things are has no default: one that is forgotten would be looked for on this machine, for ever.
+    nats_url: str = Field(pattern=r"^(nats|tls)://")
     listen_address: str = Field(default="127.0.0.1:7000", pattern=r"^.+:[0-9]{1,5}$")
-    customer_address: str = "127.0.0.1:7001"
-    sales_address: str = "127.0.0.1:7002"
-    service_desk_address: str = "127.0.0.1:7003"
-    scoring_address: str = "127.0.0.1:7004"
-    issuer: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://")
+    customer_address: str = Field(min_length=1)
+    sales_address: str = Field(min_length=1)
+    service_desk_address: str = Field(min_length=1)
+    scoring_address: str = Field(min_length=1)
+    issuer: str = Field(pattern=r"^https?://")
     audience: str = "guanxi"
     oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
     page_token_key: SecretStr = Field(min_length=16)
@@ -45,6 +45,17 @@ class ServiceSettings(BaseSettings):
         if int(address.rpartition(":")[2]) > 65535:
             raise ValueError("port must be at most 65535")
         return address
+
+
+class MigrationSettings(BaseSettings):
+    """All that `migrate` reads: it needs none of the secrets that a service serves with."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
+
+    # As the owner of the schema.
+    migration_database_url: str = Field(pattern=r"^postgres(ql)?://")
+    # As the service works: its role is given what it needs of the schema.
+    database_url: str = Field(pattern=r"^postgres(ql)?://[^/@:]+[:@]")
 
 
 def read_settings(kind: type[Settings]) -> Settings:

@@ -5,6 +5,7 @@ python -m crm_customer create-tenant SLUG NAME ADMIN_LOGIN [--sandbox] | seed-de
 """
 
 import sys
+from pathlib import Path
 
 from crm_kit.command_line import main
 from crm_kit.settings import read_settings
@@ -17,4 +18,4 @@ if command is not None:
     settings = read_settings(SETTINGS)
     run(command, build(settings), settings)
 else:
-    main(lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])
+    main(Path(__file__).parent, lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])

@@ -1,10 +1,11 @@
 """Run as: python -m crm_sales serve | migrate [REVISION] | dead-letters [replay] | republish MINUTES."""
 
 import sys
+from pathlib import Path
 
 from crm_kit.command_line import main
 from crm_kit.settings import read_settings
 
 from crm_sales.app import SETTINGS, build, built_in_keys
 
-main(lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])
+main(Path(__file__).parent, lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])

@@ -6,6 +6,7 @@ python -m crm_scoring rebuild      adds up the stored facts anew, tenant by tena
 
 import asyncio
 import sys
+from pathlib import Path
 
 from crm_kit.background import Tenants
 from crm_kit.command_line import main, with_database
@@ -18,4 +19,4 @@ if sys.argv[1:] == ["rebuild"]:
     service = build(read_settings(SETTINGS))
     asyncio.run(with_database(service, lambda: rebuild_all(Tenants(service.database, service.clock))))
 else:
-    main(lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])
+    main(Path(__file__).parent, lambda: build(read_settings(SETTINGS)), built_in_keys, sys.argv[1:])

@@ -1,5 +1,8 @@
 """What migrations leave behind: what the tables say, tenants kept apart, and a way back."""
 
+import asyncio
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,8 @@ import asyncpg
 import pytest
 from crm_kit import plumbing
 from crm_kit.migrations import differences, migrate
+from crm_local.account import plain_environment
+from crm_local.databases import DATABASE_SQL, creation
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers, servers_for_tests
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
@@ -82,3 +87,45 @@ async def test_every_migration_has_a_way_back() -> None:
             head = migrate(url, folder)
             assert migrate(url, folder, "base") == "base"
             assert migrate(url, folder) == head
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_on_a_fresh_database_the_migration_command_alone_lets_the_service_work(
+    service: str, servers: Servers
+) -> None:
+    """As on a cluster: the database as `deploy/postgres/database.sql` makes it, and no secret but the two URLs."""
+    urls = await fresh_database(servers, f"fresh_{service}")
+    command = (sys.executable, "-m", f"crm_{service}", "migrate")
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=plain_environment() | urls, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+    role = await asyncpg.connect(urls["CRM_DATABASE_URL"])
+    try:
+        for table in (*plumbing.metadata.sorted_tables, *tables_of(service).sorted_tables):
+            assert await role.fetchval(f"SELECT count(*) FROM {table.name}") == 0
+            assert await role.fetchval(
+                "SELECT has_table_privilege($1, 'INSERT') AND has_table_privilege($1, 'UPDATE')"
+                " AND has_table_privilege($1, 'DELETE') AND NOT has_table_privilege($1, 'TRUNCATE')",
+                table.name,
+            )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await role.execute("CREATE TABLE mine ()")
+    finally:
+        await role.close()
+
+
+async def fresh_database(servers: Servers, name: str) -> dict[str, str]:
+    """Run what a database administrator runs; the URLs of a migration."""
+    given = {"name": name, "owner": f"{name}_owner", "password": "hush", "owner_password": "hush hush"}
+    connection = await asyncpg.connect(servers.superuser_url())
+    try:
+        for statement in creation(DATABASE_SQL.read_text(), given):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+    at = servers.superuser_url(name).rpartition("@")[2]
+    return {
+        "CRM_DATABASE_URL": f"postgresql://{name}:hush@{at}",
+        "CRM_MIGRATION_DATABASE_URL": f"postgresql://{name}_owner:hush%20hush@{at}",
+    }

@@ -1,16 +1,16 @@
-"""A service whose database or broker is away: it starts, says it is not ready, and becomes ready by itself."""
+"""A service whose database or broker is away: it starts, works as far as it can, and all of it once both are there."""
 
 import asyncio
 import contextlib
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import grpc
 import httpx
-import pytest
 import structlog
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
@@ -120,38 +120,63 @@ async def test_a_broker_without_jetstream_is_asked_again_over_one_connection_at_
         await server.wait()
 
 
-@pytest.mark.parametrize("away", ["database_url", "nats_url"])
-async def test_a_service_becomes_ready_by_itself_once_what_it_needs_is_there(
-    away: str, servers: Servers, tokens: Tokens
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A service that was started while something it needs was away."""
+
+    channel: grpc.aio.Channel
+    metadata: tuple[tuple[str, str], ...]
+    # Set once all of it works.
+    whole: asyncio.Event
+    # What connects here reaches what was away.
+    port: int
+    real: str
+
+    async def list_accounts(self) -> None:
+        await AccountServiceStub(self.channel).ListAccounts(pb.ListAccountsRequest(), metadata=self.metadata)
+
+    async def serves(self, name: str = "") -> bool:
+        answer = await health_pb2_grpc.HealthStub(self.channel).Check(health_pb2.HealthCheckRequest(service=name))
+        return bool(answer.status == SERVING)
+
+
+@contextlib.asynccontextmanager
+async def started_without(away: str, servers: Servers, tokens: Tokens) -> AsyncIterator[Started]:
+    """The customer service, whose setting `away` names a port where nobody listens yet."""
     await servers.migrate("customer")
     with environment(servers.environment("customer")):
         settings = read_settings(CustomerSettings)
     ports = free_ports()
     settings.listen_address, settings.drain_seconds = f"127.0.0.1:{ports.customer}", 0
     real = getattr(settings, away)
-    parts = urlsplit(real)
-    setattr(settings, away, real.replace(f":{parts.port}", f":{ports.sales}"))
-    service = build(settings)
+    setattr(settings, away, real.replace(f":{urlsplit(real).port}", f":{ports.sales}"))
+    token = tokens.token(settings.issuer, new_id(), new_id())
     async with (
-        service_running(service, tokens.keys),
+        service_running(build(settings), tokens.keys) as whole,
         grpc.aio.insecure_channel(settings.listen_address) as channel,
     ):
-        health = health_pb2_grpc.HealthStub(channel)
+        metadata = (("authorization", f"Bearer {token}"),)
+        yield Started(channel, metadata, whole, ports.sales, real)
 
-        async def status(name: str) -> int:
-            answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
-            return int(answer.status)
 
-        async def ready() -> bool:
-            return await status("") == SERVING
+async def test_a_service_without_its_database_is_ready_once_that_is_there(servers: Servers, tokens: Tokens) -> None:
+    async with started_without("database_url", servers, tokens) as service:
+        assert await service.serves("liveness")
+        assert not await service.serves()
+        with refused("UNAVAILABLE", "UNAVAILABLE"):
+            await service.list_accounts()
+        async with forwarded(service.port, service.real):
+            await eventually(service.serves)
 
-        assert await status("liveness") == SERVING
-        assert not await ready()
-        if away == "database_url":
-            token = tokens.token(settings.issuer, new_id(), new_id())
-            with refused("UNAVAILABLE", "UNAVAILABLE"):
-                metadata = (("authorization", f"Bearer {token}"),)
-                await AccountServiceStub(channel).ListAccounts(pb.ListAccountsRequest(), metadata=metadata)
-        async with forwarded(ports.sales, real):
-            await eventually(ready)
+
+async def test_a_service_without_the_broker_is_ready_and_tells_others_once_it_is_there(
+    servers: Servers, tokens: Tokens
+) -> None:
+    async with started_without("nats_url", servers, tokens) as service:
+        await eventually(service.serves)
+        # Nobody is behind the token, and saying that took the database.
+        with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+            await service.list_accounts()
+        assert not service.whole.is_set()
+        async with forwarded(service.port, service.real):
+            await asyncio.wait_for(service.whole.wait(), 60)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from crm_gateway.settings import Settings as GatewaySettings
-from crm_kit.settings import ServiceSettings
+from crm_kit.settings import MigrationSettings, ServiceSettings
 from crm_local.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +43,14 @@ UNWISE = {
     ),
     "secret in pod": (POD, '{name: OMP_NUM_THREADS, value: "1"}', "{name: A_PASSWORD, value: x}", "A_PASSWORD is"),
     "secret in settings": (CONFIG, "CRM_AUDIENCE=", "CRM_PAGE_TOKEN_KEY=", "CRM_PAGE_TOKEN_KEY is secret"),
-    "password in settings": (CONFIG, "nats://nats", "nats://me:hush@nats", "CRM_NATS_URL holds a password"),
+    "password in settings": (
+        CONFIG, "CRM_AUDIENCE=guanxi", "CRM_NATS_URL=nats://me:hush@nats:4222", "CRM_NATS_URL holds a password",
+    ),
+    "small uploads": ("overlays/production/ingress.yaml", "size: 51m", "size: 50m", "50m refuses uploads"),
+    "nginx's own limit": ("overlays/production/ingress.yaml", "proxy-body-size", "proxy-buffer-size", "1m refuses up"),
+    "all callers one": (
+        "overlays/production/kustomization.yaml", "- CRM_TRUSTED", "- TRUSTED", "CRM_TRUSTED_PROXIES is not set",
+    ),
     "short grace": (CONFIG, "DRAIN_SECONDS=20", "DRAIN_SECONDS=25", "do not hold preStop and a drain of 25 s"),
     "open network": ("base/network/kustomization.yaml", "  - default-deny.yaml\n", "", "no NetworkPolicy denies"),
     "no budget": ("base/gateway/kustomization.yaml", "  - disruption.yaml\n", "", "not exactly one PodDis"),
@@ -103,7 +110,11 @@ def test_every_setting_in_the_manifests_is_one_that_a_process_reads(
     for workload in manifests.of(production, "Deployment", "Job"):
         for container in manifests.containers(workload):
             written |= {variable["name"] for variable in container["env"]}
-    fields = ServiceSettings.model_fields.keys() | GatewaySettings.model_fields.keys()
+    fields = (
+        ServiceSettings.model_fields.keys()
+        | GatewaySettings.model_fields.keys()
+        | MigrationSettings.model_fields.keys()
+    )
     read = {f"CRM_{name.upper()}" for name in fields} | OWN_SETTINGS | {"OMP_NUM_THREADS"}
     assert written <= read
 
@@ -123,6 +134,7 @@ def test_each_service_has_its_own_database_and_its_migration(
     migrating = secrets(manifests, by_title[f"Job/{name}-migrate-0.1.0"])
     assert serving["CRM_DATABASE_URL"] == migrating["CRM_DATABASE_URL"] == (f"{name}-database", "url")
     assert migrating["CRM_MIGRATION_DATABASE_URL"] == (f"{name}-migration", "url")
+    assert serving["CRM_NATS_URL"] == (f"{name}-nats", "url")
 
 
 def test_every_secret_that_is_referred_to_is_explained(manifests: ModuleType, production: list[Any]) -> None:
@@ -133,7 +145,7 @@ def test_every_secret_that_is_referred_to_is_explained(manifests: ModuleType, pr
         for name, key in secrets(manifests, workload).values():
             in_general = name if name == "customer-signing" else name.replace(service, "<service>")
             referred.add(f"| `{in_general}` | `{key}` |")
-    assert len(referred) == 4
+    assert len(referred) == 5
     assert [row for row in referred if row not in explained] == []
 
 

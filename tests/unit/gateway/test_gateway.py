@@ -290,9 +290,20 @@ async def test_health_tells_which_services_answer() -> None:
     addresses: Any = {f"{name}_address": "127.0.0.1:1" for name in ("customer", "sales", "service_desk", "scoring")}
     async with gateway(**addresses) as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
-    assert live.status_code == 200
-    assert ready.status_code == 503
-    assert ready.json()["services"]["customer"] == "UNREACHABLE"
+        services = await client.get("/health/services")
+    assert (live.status_code, ready.status_code, services.status_code) == (200, 200, 200)
+    assert services.json()["services"]["customer"] == "UNREACHABLE"
+
+
+async def test_a_service_that_hangs_keeps_no_gateway_from_being_ready() -> None:
+    """It takes connections and never says a word, as a process that is frozen."""
+    frozen = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = frozen.sockets[0].getsockname()[1]
+    async with frozen, gateway(customer_address=f"127.0.0.1:{port}") as client:
+        ready = await asyncio.wait_for(client.get("/health/ready"), 1)
+        services = await client.get("/health/services")
+    assert ready.status_code == 200
+    assert services.json()["services"]["customer"] == "UNREACHABLE"
 
 
 async def test_the_reference_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

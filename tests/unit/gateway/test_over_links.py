@@ -102,7 +102,7 @@ async def test_a_service_that_dies_is_503_at_once(client: httpx.AsyncClient, one
 
 async def test_readiness_is_that_of_the_service(client: httpx.AsyncClient, one: Replica) -> None:
     async def state() -> str:
-        services: dict[str, str] = (await client.get("/health/ready")).json()["services"]
+        services: dict[str, str] = (await client.get("/health/services")).json()["services"]
         return services["customer"]
 
     assert await state() == "SERVING"

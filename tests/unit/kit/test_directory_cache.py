@@ -8,30 +8,40 @@ from crm_kit.database.connections import Database
 from crm_kit.directory.access import Directory
 from crm_kit.identity.tokens import Claims
 
-TENANT, USER = UUID(int=1), UUID(int=2)
+TENANT, USER, OLD_TEAM, NEW_TEAM = (UUID(int=number) for number in range(1, 5))
 
 
 class Rows:
-    """A database that is slow: what it answers was true when it was asked, and the tenant's clock moves meanwhile."""
+    """A database that is slow: what it answers was true when it was asked, and the user's team changes meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sandbox: bool = False) -> None:
         self.directory = Directory(cast("Database", self), "built-in")
-        self.clock_offset = timedelta(0)
+        self.sandbox = sandbox
+        self.team_id = OLD_TEAM
         self.asked = 0
 
     async def all(self, *_asked: Any) -> list[dict[str, Any]]:
         self.asked += 1
-        read: dict[str, Any] = {"active": True, "team_id": None, "team_ids": [], "grants": [], "sandbox": True}
-        answer = [read | {"clock_offset": self.clock_offset}]
+        read: dict[str, Any] = {"active": True, "team_ids": [], "grants": [], "clock_offset": timedelta(0)}
+        answer = [read | {"team_id": self.team_id, "sandbox": self.sandbox}]
         if self.asked == 1:
-            self.clock_offset = timedelta(days=8)
+            self.team_id = NEW_TEAM
             self.directory.forget(TENANT)
         return answer
+
+    async def teams_of(self, calls: int) -> list[UUID | None]:
+        """The team of the user at each of so many calls."""
+        claims = Claims(issuer="built-in", tenant=str(TENANT), user=str(USER), expire_time=0, token_id="t")
+        return [(await self.directory.actor(claims)).access.team_id for _ in range(calls)]
 
 
 async def test_what_was_read_before_a_change_and_came_after_it_is_not_remembered() -> None:
     rows = Rows()
-    claims = Claims(issuer="built-in", tenant=str(TENANT), user=str(USER), expire_time=0, token_id="t")
-    offsets = [(await rows.directory.actor(claims)).access.clock_offset for _ in range(3)]
-    assert offsets == [timedelta(0), timedelta(days=8), timedelta(days=8)]
+    assert await rows.teams_of(3) == [OLD_TEAM, NEW_TEAM, NEW_TEAM]
     assert rows.asked == 2
+
+
+async def test_nothing_of_a_sandbox_is_remembered_since_its_clock_moves_for_all_processes_at_once() -> None:
+    rows = Rows(sandbox=True)
+    assert await rows.teams_of(3) == [OLD_TEAM, NEW_TEAM, NEW_TEAM]
+    assert rows.asked == 3

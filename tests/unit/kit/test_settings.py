@@ -3,7 +3,16 @@
 import pytest
 from crm_kit.settings import ServiceSettings, read_settings
 
-GOOD = {"CRM_DATABASE_URL": "postgresql://u:p@127.0.0.1/d", "CRM_PAGE_TOKEN_KEY": "k" * 16}
+GOOD = {
+    "CRM_DATABASE_URL": "postgresql://u:p@127.0.0.1/d",
+    "CRM_NATS_URL": "nats://u:p@127.0.0.1:4222",
+    "CRM_CUSTOMER_ADDRESS": "customer:7000",
+    "CRM_SALES_ADDRESS": "sales:7000",
+    "CRM_SERVICE_DESK_ADDRESS": "service-desk:7000",
+    "CRM_SCORING_ADDRESS": "scoring:7000",
+    "CRM_ISSUER": "https://crm.example.org",
+    "CRM_PAGE_TOKEN_KEY": "k" * 16,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +26,16 @@ OIDC_ISSUER = '[{"issuer": "https://x.example", "jwks_url": "https://x.example/k
 
 def test_good_settings_are_read() -> None:
     assert read_settings(ServiceSettings).database_url == GOOD["CRM_DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_where_things_are_and_what_is_secret_has_no_default(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(name)
+    with pytest.raises(SystemExit):
+        read_settings(ServiceSettings)
+    assert capsys.readouterr().err == f"settings: {name}: Field required\n"
 
 
 @pytest.mark.parametrize(

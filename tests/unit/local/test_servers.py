@@ -13,7 +13,10 @@ import psutil
 import psycopg
 import pytest
 from crm_local.leftovers import wait_ended
+from crm_local.nats import NatsServer
+from crm_local.port_check import free_ports
 from crm_local.settings import SERVICES
+from crm_local.supervisor import Supervisor
 from crm_local.testing import FOLDER_PREFIX, Servers, servers_for_tests, sweep
 
 
@@ -181,3 +184,15 @@ asyncio.run(main())
         assert wait_ended(processes, seconds=60) == []
     assert sweep(open_folder) == [Path(folder)]
     assert not list(open_folder.glob(f"{FOLDER_PREFIX}*"))
+
+
+@pytest.mark.parametrize("password", ["2026-01-01", "12e4", "123", "true"])
+async def test_nats_takes_a_password_for_a_password_whatever_it_looks_like(tmp_path: Path, password: str) -> None:
+    users = dict.fromkeys(("operator", *SERVICES), password)
+    server, supervisor = NatsServer(tmp_path / "nats", tmp_path / "log", free_ports().nats, users), Supervisor(print)
+    try:
+        await supervisor.start(server.program())
+        for user in users:
+            await (await nats.connect(server.url(user), allow_reconnect=False)).close()
+    finally:
+        await supervisor.stop()

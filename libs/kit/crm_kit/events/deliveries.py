@@ -8,6 +8,7 @@ from crm.event.v1 import event_pb2
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
+from crm_kit.events.outbox import subject_of
 from crm_kit.identity.access import SERVICE_ACCESS, Actor
 
 log = structlog.get_logger()
@@ -25,8 +26,13 @@ class Delivery:
 
     @classmethod
     def of(cls, message: Msg) -> "Delivery":
-        """DecodeError or ValueError when it is no event."""
+        """DecodeError or ValueError when it is no event, or none that whoever sent it may tell of.
+
+        The broker lets each service publish on its own subjects only: what is told on another's was made up.
+        """
         event = Event.FromString(message.data)
+        if message.subject != subject_of(type_of(event)):
+            raise ValueError(f"{type_of(event)} does not travel on {message.subject}")
         return cls(message, event, UUID(event.id), actor_of(event))
 
     @property
@@ -49,8 +55,8 @@ async def chains_of(messages: list[Msg]) -> list[Chain]:
     for message in messages:
         try:
             delivery = Delivery.of(message)
-        except (DecodeError, ValueError):
-            log.warning("consumer.unreadable", subject=message.subject)
+        except (DecodeError, ValueError) as error:
+            log.warning("consumer.unreadable", subject=message.subject, error=str(error))
             await message.term()
             continue
         chains.setdefault(delivery.aggregate_id, []).append(delivery)

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.errors import NotFoundError
 from sqlalchemy import any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Uuid
@@ -38,21 +39,27 @@ BATCH_BYTES = 4_000_000
 POLL_SECONDS = 1.0
 # A broker that went down may have lost what it had not written to its disk: NATS writes every two minutes.
 LOST = timedelta(minutes=2)
+# What the platform relies on of the stream.
+RELIED_ON: dict[str, Any] = {
+    "subjects": ["crm.events.>"],
+    "retention": RetentionPolicy.LIMITS,
+    "max_age": 14 * 24 * 3600,
+    "duplicate_window": 600,
+}
 
 
 async def ensure_stream(stream: JetStreamContext) -> None:
-    """Create the stream of all events, or bring its settings up to date."""
-    config = StreamConfig(
-        name=STREAM,
-        subjects=["crm.events.>"],
-        retention=RetentionPolicy.LIMITS,
-        max_age=14 * 24 * 3600,
-        duplicate_window=600,
-    )
+    """Create the stream of all events, or bring what the platform relies on up to date.
+
+    Where and how often it is kept is the operator's: replicas, placement and limits of size stay as they are.
+    """
     try:
-        await stream.update_stream(config)
-    except NatsError:
-        await stream.add_stream(config)
+        kept = (await stream.stream_info(STREAM)).config
+    except NotFoundError:
+        await stream.add_stream(StreamConfig(name=STREAM, **RELIED_ON))
+        return
+    if any(getattr(kept, name) != value for name, value in RELIED_ON.items()):
+        await stream.update_stream(kept.evolve(**RELIED_ON))
 
 
 @statement

@@ -1,0 +1,32 @@
+"""What the broker's rights say of each service."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from crm_kit.events.outbox import subject_of
+from crm_local.settings import SERVICES
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+AUTHORIZATION = Path(__file__).resolve().parents[3] / "deploy" / "nats" / "authorization.conf"
+
+
+def test_each_service_has_the_same_rights_about_its_own_name_and_no_others() -> None:
+    users = re.findall(r"\{\s+user: (\w+), password: \$(\w+)\n(.*?)\n    \}\n", AUTHORIZATION.read_text(), re.DOTALL)
+    assert [(name, password) for name, password, _ in users] == [
+        (service, f"CRM_NATS_{service.upper()}_PASSWORD") for service in SERVICES
+    ]
+    assert len({rights.replace(name, "SERVICE") for name, _, rights in users}) == 1
+    for name, _, rights in users:
+        assert [other for other in SERVICES if other != name and other in rights] == []
+
+
+def test_every_event_of_the_contract_may_be_told() -> None:
+    """By the service whose package it is in, or by all where it is the same for every service's records."""
+    image = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
+    events = [file for file in image.file if file.name.startswith("crm/") and file.name.endswith("/events.proto")]
+    tellers = {
+        subject_of(f"{file.package}.{message.name}").split(".")[2] for file in events for message in file.message_type
+    }
+    assert tellers == {*SERVICES, "resource"}
+    assert AUTHORIZATION.read_text().count('"crm.events.resource.*"') == len(SERVICES)
