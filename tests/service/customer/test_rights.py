@@ -142,14 +142,10 @@ async def test_nobody_borrows_the_wider_team_of_somebody_with_the_same_role(
         with refused(*DENIED):
             await users.UpdateUser(patch(other.id, team_id=firm.north.id), metadata=firm.manager.metadata)
     own = await firm.company.user(await firm.company.role(accounts_read=Scope.OWN), team_id=firm.north.id)
-    await users.SetPassword(
-        users_pb2.SetPasswordRequest(id=own.id, password=PASSWORD), metadata=firm.manager.metadata
-    )
+    await users.SetPassword(users_pb2.SetPasswordRequest(id=own.id, password=PASSWORD), metadata=firm.manager.metadata)
 
 
-async def test_nobody_creates_or_promotes_somebody_who_reaches_more(
-    users: "UserServiceAsyncStub", firm: Firm
-) -> None:
+async def test_nobody_creates_or_promotes_somebody_who_reaches_more(users: "UserServiceAsyncStub", firm: Firm) -> None:
     with refused(*DENIED):
         await firm.company.user(firm.role, team_id=firm.head.id, by=firm.manager)
     plain = await firm.company.user(team_id=firm.head.id)
@@ -167,9 +163,7 @@ async def test_a_role_is_not_widened_for_those_who_reach_further(roles: "RoleSer
         )
     local = await firm.company.role()
     await firm.company.user(local, team_id=firm.north.id)
-    await roles.UpdateRole(
-        granting(local, "accounts.read", roles_pb2.Grant.SCOPE_TEAM), metadata=firm.manager.metadata
-    )
+    await roles.UpdateRole(granting(local, "accounts.read", roles_pb2.Grant.SCOPE_TEAM), metadata=firm.manager.metadata)
 
 
 async def test_who_may_do_everything_moves_whom_and_what_they_like(
