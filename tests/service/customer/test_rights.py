@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from crm.customer.v1.users_pb2_grpc import UserServiceAsyncStub
 
 DENIED = ("PERMISSION_DENIED", "PERMISSION_DENIED")
-MANAGER = {
-    "users_write": Scope.ALL,
-    "users_read": Scope.ALL,
-    "teams_write": Scope.ALL,
-    "teams_read": Scope.ALL,
-    "roles_write": Scope.ALL,
-    "roles_read": Scope.ALL,
-    "accounts_read": Scope.TEAM,
-    "accounts_write": Scope.TEAM,
-}
 
 
 @pytest.fixture
@@ -78,7 +68,16 @@ class Firm:
         self.role: roles_pb2.Role
 
     async def opened(self) -> "Firm":
-        self.role = await self.company.role(**MANAGER)
+        self.role = await self.company.role(
+            users_write=Scope.ALL,
+            users_read=Scope.ALL,
+            teams_write=Scope.ALL,
+            teams_read=Scope.ALL,
+            roles_write=Scope.ALL,
+            roles_read=Scope.ALL,
+            accounts_read=Scope.TEAM,
+            accounts_write=Scope.TEAM,
+        )
         self.manager = self.company.acting(await self.company.user(self.role, team_id=self.north.id))
         return self
 

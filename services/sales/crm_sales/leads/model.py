@@ -50,9 +50,9 @@ class ConversionStep(StrEnum):
 class Lead:
     """A lead. Methods return the changed one.
 
-    Owned: `owner_id` and `take_time` are set, and `owned_since_time`, when it was first taken since it was in the pool.
-    In the pool: `owner_id` is None, `pool_time` says since when, and `former_owner_id` who owned it. A wrong move raises
-    FailedPrecondition ILLEGAL_STATE.
+    Owned: `owner_id` and `take_time` are set, and `owned_since_time`, when its first owner since the pool took it.
+    In the pool: `owner_id` is None, `pool_time` says since when, and `former_owner_id` who owned it. A wrong move
+    raises FailedPrecondition ILLEGAL_STATE.
     """
 
     id: UUID

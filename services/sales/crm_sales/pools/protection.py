@@ -27,7 +27,7 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The facts that protect a lead which somebody has owned since `take_time`, and anybody since `owned_since_time`."""
+    """The facts that protect a lead owned by somebody since `take_time`, by anybody since `owned_since_time`."""
 
     id: UUID
     owner_id: UUID
