@@ -184,6 +184,7 @@ def request_info(call: Call) -> RequestInfo:
         trace_parent=metadata.get("traceparent", ""),
         authorization=metadata.get("authorization", ""),
         deadline=None if call.seconds is None else time.monotonic() + call.seconds,
+        client_address=metadata.get("x-client-address", ""),
     )
 
 
