@@ -1,6 +1,7 @@
 """How somebody in the pool is reached is seen by who claims the lead, and by who reaches all leads; nowhere else."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,7 +51,12 @@ def reads(api: Sales, sales: Running, lead: pb.Lead) -> list[Callable[[User], Aw
         (records.BatchGetRecords, resources_pb2.BatchGetRecordsRequest(collection="leads", ids=[lead.id])),
         (records.GetRecordAsOf, as_of),
     ]
-    return [lambda by, call=call, request=request: call(request, metadata=by.metadata) for call, request in asked]
+    return [partial(read_as, call, request) for call, request in asked]
+
+
+async def read_as(call: Any, request: Message, by: User) -> Message:
+    answer: Message = await call(request, metadata=by.metadata)
+    return answer
 
 
 def told(answer: Message) -> list[str]:
