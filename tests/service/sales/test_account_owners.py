@@ -157,3 +157,12 @@ async def test_money_is_seen_with_the_account_that_paid(api: Sales, user: User, 
     assert await api.payments.GetPayment(read, metadata=business.wang.metadata) == paid
     with refused("NOT_FOUND", "PAYMENT_NOT_FOUND"):
         await api.payments.GetPayment(read, metadata=business.li.metadata)
+
+
+async def test_an_order_whose_owner_has_left_is_saved_as_it_was_read(
+    api: Sales, sales: Running, user: User, business: Business
+) -> None:
+    await sales.change_user(business.li, active=False)
+    read = orders_pb2.GetOrderRequest(id=business.order.id)
+    order = await api.orders.GetOrder(read, metadata=user.metadata)
+    assert await api.orders.UpdateOrder(orders_pb2.UpdateOrderRequest(order=order), metadata=user.metadata) == order
