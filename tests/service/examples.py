@@ -127,8 +127,6 @@ class World:
 
 def needed_kind(rpc: Rpc, path: Path) -> str:
     """What the id at this place of a good request is of."""
-    if (rpc.name, path) in PLACES_OF_THEIR_OWN:
-        return PLACES_OF_THEIR_OWN[rpc.name, path]
     return KIND_NEEDED.get(rpc.name, kind_of(rpc, path)) if path in route_paths(rpc) else kind_of(rpc, path)
 
 
@@ -206,8 +204,6 @@ EXAMPLES: Mapping[str, Example] = {
         for collection, name in WITH_CUSTOM_FIELDS.items()
     },
     "interactions": Example(created_by("CreateInteraction")),
-    "fresh accounts": Example(created_by("CreateAccount"), lasting=False),
-    "fresh orders": Example(created_by("CreateOrder"), lasting=False),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
@@ -224,6 +220,4 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOrder": (("order", "account_id"),),
 }
 # Rpcs that are good only for records in a certain state.
-KIND_NEEDED: Mapping[str, str] = {"CheckCredit": "fresh accounts", "ConvertLead": "qualified leads"}
-# An order whose credit was checked is that account's: none is checked again for another.
-PLACES_OF_THEIR_OWN: Mapping[tuple[str, Path], str] = {("CheckCredit", ("order_id",)): "fresh orders"}
+KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads"}

@@ -181,7 +181,7 @@ def trace_parent_of(exchange: Exchange) -> str:
 def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata:
     """What the services learn of the request besides its message; the client's trace unless another is given."""
     headers = exchange.headers
-    metadata: Metadata = {"x-request-id": exchange.request_id}
+    metadata: Metadata = {"x-request-id": exchange.request_id, "x-client-address": exchange.client}
     if (authorization := headers.get(b"authorization")) is not None and _VISIBLE.fullmatch(authorization):
         metadata["authorization"] = authorization.decode()
     if (key := headers.get(b"idempotency-key")) is not None:

@@ -1,12 +1,26 @@
 """Accounts as the other services know them from the customer service: what they are called, and whose they are."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    or_,
+    select,
+    true,
+)
 
 from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
@@ -15,6 +29,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
+from crm_kit.identity.access import Scope, visible
 from crm_kit.projections import Projection, put_newest
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from
@@ -34,6 +49,8 @@ class Account:
 
 
 Accounts = Projection[Account]
+OnOwnerChanged = Callable[[UnitOfWork, events.AccountOwnerChanged], Awaitable[None]]
+Visible = Callable[[Scope], ColumnElement[bool]]
 
 
 def accounts_table(metadata: MetaData) -> Table:
@@ -64,14 +81,39 @@ def accounts_from(customer: ServiceClient, table: Table) -> Accounts:
     return Projection(table, Account, fetch)
 
 
-def follow_accounts(consumers: Consumers, table: Table) -> None:
-    """Subscribe to every event that tells of an account."""
+def follow_accounts(consumers: Consumers, table: Table, *, on_owner_changed: OnOwnerChanged | None = None) -> None:
+    """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well."""
 
     def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         put_newest(work, table, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
 
     for payload in events_carrying(events, pb.Account):
-        consumers.project(payload, account_changed)
+        if payload is not events.AccountOwnerChanged or on_owner_changed is None:
+            consumers.project(payload, account_changed)
+    if on_owner_changed is None:
+        return
+    follow_owner = on_owner_changed
+
+    async def owner_changed(work: UnitOfWork, event: Event, changed: events.AccountOwnerChanged) -> None:
+        account_changed(work, event, changed)
+        await follow_owner(work, changed)
+
+    consumers.on(events.AccountOwnerChanged, owner_changed)
+
+
+def reached_with_account(table: Table, accounts: Table) -> Visible:
+    """Who may see what is done at an account: its owner, the account's owner, and the teams above either.
+
+    Each as far as the scope of the permission goes that is asked for.
+    """
+
+    def reached(scope: Scope) -> ColumnElement[bool]:
+        if scope is Scope.ALL:
+            return true()
+        seen = select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
+        return or_(visible(table, scope), table.c.account_id.in_(seen))
+
+    return reached
 
 
 async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:

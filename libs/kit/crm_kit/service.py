@@ -65,6 +65,8 @@ class Service:
     names: dict[str, FromClause] = field(default_factory=dict)
     # What custom fields may refer to besides users and its own records, by collection.
     references: dict[str, Require] = field(default_factory=dict)
+    # Services that may call it in their own name, each with the key by which it proves that.
+    service_keys: dict[str, bytes] = field(default_factory=dict)
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -105,7 +107,9 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = Names(named_tables(service.resources) | service.names)
-    pipeline = Pipeline(service.name, service.database, verifier, service.directory, names, now)
+    pipeline = Pipeline(
+        service.name, service.database, verifier, service.directory, names, now, service_keys=service.service_keys
+    )
     server = Server(
         settings.listen_address,
         connection_max_age_seconds=settings.connection_max_age_seconds,

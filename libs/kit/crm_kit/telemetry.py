@@ -27,6 +27,8 @@ class RequestInfo:
     # The caller's token, passed on to other services, and when the caller stops waiting (monotonic seconds).
     authorization: str = ""
     deadline: float | None = None
+    # From where the gateway was called; empty where it was not by way of one.
+    client_address: str = ""
 
     def below(self, trace_parent: str) -> "RequestInfo":
         """The same request inside a span of its own."""

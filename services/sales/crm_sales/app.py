@@ -5,6 +5,7 @@ from pathlib import Path
 from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.identity.services import ServiceIdentity
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.keys import keys_from_customer
@@ -39,7 +40,9 @@ def build(settings: SalesSettings) -> Service:
     """Put the service together."""
     service = Service("sales", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    customer_peer, scoring_peer = ServiceClient(settings.customer_address), ServiceClient(settings.scoring_address)
+    identity = ServiceIdentity("sales", settings.sales_key.get_secret_value().encode())
+    customer_peer = ServiceClient(settings.customer_address)
+    scoring_peer = ServiceClient(settings.scoring_address, identity)
     customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
     reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)

@@ -3,23 +3,33 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from crm.customer.v1.events_pb2 import AccountOwnerChanged
 from crm.sales.v1 import events_pb2 as sales
-from crm_kit.accounts import follow_accounts
+from crm_kit.accounts import account_from_pb, follow_accounts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.wire import id_from
 
 from crm_sales.accounts.tables import accounts
-from crm_sales.opportunities.commands import follow_pipeline
+from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
 from crm_sales.tenants.defaults import provide_defaults
 
 
 def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[[], None]) -> None:
     """Subscribe to everything; `wake` is called when a tenant, and so maybe its clock, has changed."""
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
-    follow_accounts(consumers, accounts)
+    follow_accounts(consumers, accounts, on_owner_changed=opportunities_follow)
     follow_pipelines(consumers)
+
+
+async def opportunities_follow(work: UnitOfWork, changed: AccountOwnerChanged) -> None:
+    """Give the new owner of an account the open opportunities that the former one has at it, unless they stay."""
+    former_owner_id = id_from(changed.former_owner_id)
+    account = account_from_pb(changed.account, version=0)
+    if former_owner_id is not None and account.owner_id is not None and not changed.keep_opportunities:
+        await give_opportunities(work, account.id, former_owner_id, account.owner_id, account.owner_team_id)
 
 
 def follow_pipelines(consumers: Consumers) -> None:

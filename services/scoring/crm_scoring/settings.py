@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Literal
 
 from crm_kit.settings import ServiceSettings
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 
 class ScoringSettings(ServiceSettings):
@@ -23,5 +23,7 @@ class ScoringSettings(ServiceSettings):
     credit_without_limit: Literal["APPROVED", "REFUSED"] = "APPROVED"
     credit_tolerance_percent: Decimal = Field(default=Decimal(0), ge=0, le=1000)
     credit_max_overdue_days: int = Field(default=30, ge=0, le=3650)
+    # By which the sales service proves who it is when it asks for the credit of an order.
+    sales_key: SecretStr = Field(min_length=32)
     # How long an approved amount is kept for an order of which nothing more is heard.
     credit_reservation_minutes: float = Field(default=15, gt=0, le=10_080)

@@ -105,6 +105,22 @@ async def test_after_failures_a_login_waits_whether_it_exists_or_not(
         assert 0 < retry_seconds(refusal.value) <= 30
 
 
+async def test_failures_from_elsewhere_keep_nobody_from_signing_in(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    attacker, at_home = (("x-client-address", "192.0.2.66"),), (("x-client-address", "2001:db8::7"),)
+    for _ in range(FREE_FAILURES):
+        with refused(*INVALID):
+            await issuer.CreateToken(credentials(company, password="wrong"), metadata=attacker)
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await issuer.CreateToken(credentials(company), metadata=attacker)
+    assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await issuer.CreateToken(credentials(company), metadata=at_home)).access_token
+    # And a success there does not forgive what is tried elsewhere.
+    with pytest.raises(grpc.aio.AioRpcError):
+        await issuer.CreateToken(credentials(company), metadata=attacker)
+
+
 async def test_guesses_at_the_same_time_are_counted_too(issuer: "TokenServiceAsyncStub", company: Company) -> None:
     wrong = credentials(company, password="wrong")
     answers = await asyncio.gather(*(issuer.CreateToken(wrong) for _ in range(20)), return_exceptions=True)

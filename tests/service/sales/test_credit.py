@@ -8,6 +8,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.identity.access import Scope
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
@@ -29,8 +30,11 @@ async def set_limit(credit: "CreditServiceAsyncStub", user: User, account_id: st
 
 
 async def test_an_order_within_the_limit_is_released_and_one_beyond_it_waits(
-    api: Sales, user: User, customer: Running, scoring: Running
+    api: Sales, user: User, sales: Running, customer: Running, scoring: Running
 ) -> None:
+    """Whoever places them: what the order takes is asked for by sales, not by somebody with rights to credit."""
+    rights = {"orders.read": Scope.OWN, "orders.write": Scope.OWN, "accounts.read": Scope.ALL}
+    rep = await sales.user(user.tenant_id, grants=rights)
     for service in (customer, scoring):
         await also_in(service, user)
     wanted = accounts_pb2.Account(kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="华信电力")
@@ -43,7 +47,7 @@ async def test_an_order_within_the_limit_is_released_and_one_beyond_it_waits(
     for _ in range(2):
         line = pb.OrderLine(product="boiler", quantity="1", unit_price=cny("60.00"))
         order = pb.Order(account_id=account.id, currency_code="CNY", lines=[line])
-        drafted = await api.orders.CreateOrder(pb.CreateOrderRequest(order=order), metadata=user.metadata)
-        placed.append(await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=drafted.id), metadata=user.metadata))
+        drafted = await api.orders.CreateOrder(pb.CreateOrderRequest(order=order), metadata=rep.metadata)
+        placed.append(await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=drafted.id), metadata=rep.metadata))
     assert [each.state for each in placed] == [pb.Order.STATE_RELEASED, pb.Order.STATE_ON_HOLD]
     assert [each.code for each in placed[1].hold_reasons] == ["CREDIT_LIMIT_EXCEEDED"]

@@ -273,3 +273,15 @@ async def test_a_repeated_request_with_the_same_key_creates_one_lead(api: Sales,
     assert names_of(await emitted(sales, user.tenant_id, first.id)) == ["LeadCreated"]
     page = await api.leads.ListLeads(pb.ListLeadsRequest(), metadata=user.metadata)
     assert len(page.leads) == 1
+
+
+async def test_a_lead_whose_owner_has_left_is_saved_as_it_was_read(
+    api: Sales, user: User, create: CreateLead, sales: Running
+) -> None:
+    gone = await sales.user(user.tenant_id)
+    lead = await create(owner_id=str(gone.id))
+    await sales.change_user(gone, active=False)
+    assert await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=lead), metadata=user.metadata) == lead
+    lead.source = "fair"
+    updated = await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=lead), metadata=user.metadata)
+    assert (updated.source, updated.owner_id) == ("fair", str(gone.id))

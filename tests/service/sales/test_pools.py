@@ -260,6 +260,25 @@ async def test_a_follow_up_keeps_a_lead_that_would_have_gone_back(
     assert not await in_pool(api, user, followed.id)
 
 
+async def test_a_lead_that_is_assigned_to_and_fro_goes_back_at_the_hard_maximum(
+    api: Sales, sandbox_user: User, create: CreateLead, sales: Running
+) -> None:
+    user, tenant = sandbox_user, sandbox_user.tenant_id
+    other = await sales.user(tenant)
+    await change_rules(api, user, pb.PoolRules(reclaim_after=days(7), hard_maximum=days(10)))
+    lead = await create(by=user)
+    for version, (day, owner) in enumerate([(4, other), (8, user)], start=2):
+        await move_clock(sales, tenant, timedelta(days=day), version=version)
+        request = leads.AssignLeadRequest(id=lead.id, owner_id=str(owner.id))
+        assigned = await api.leads.AssignLead(request, metadata=user.metadata)
+    assert assigned.safe_until_time.ToDatetime() - lead.take_time.ToDatetime() == timedelta(days=10)
+    asked = leads.ExplainProtectionRequest(id=lead.id)
+    explained = await api.leads.ExplainProtection(asked, metadata=user.metadata)
+    assert explained.reason == leads.Protection.REASON_HARD_MAXIMUM
+    await move_clock(sales, tenant, timedelta(days=11), version=4)
+    await eventually(lambda: in_pool(api, user, lead.id))
+
+
 async def test_a_stricter_rule_takes_leads_back_at_once_and_a_milder_one_keeps_them(
     api: Sales, sandbox_user: User, create: CreateLead, sales: Running
 ) -> None:

@@ -1,6 +1,6 @@
 """An account, its credit limit, and an order that was approved within it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -9,7 +9,7 @@ from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 
 from tests.service.running import Running, User
 from tests.service.scoring.business import Order, money, new_account, order
-from tests.service.scoring.credit import Check, SetLimit
+from tests.service.scoring.credit import Answer, Check, SetLimit, as_sales
 
 if TYPE_CHECKING:
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
@@ -50,7 +50,7 @@ def set_limit(scoring: Running, user: User, account_id: UUID) -> SetLimit:
 
 @pytest.fixture
 def check(scoring: Running, user: User, account_id: UUID) -> Check:
-    """Asks for an amount as `user`, for an order when one is given."""
+    """Asks for an amount as `user`, or as the sales service for an order when one is given."""
     stub: CreditServiceAsyncStub = CreditServiceStub(scoring.channel)
 
     async def check_credit(
@@ -60,11 +60,12 @@ def check(scoring: Running, user: User, account_id: UUID) -> Check:
         *,
         of: UUID = account_id,
         by: User = user,
-    ) -> pb.CheckCreditResponse:
-        request = pb.CheckCreditRequest(
-            account_id=str(of), amount=money(amount, currency_code), order_id=str(order_id or "")
-        )
-        return await stub.CheckCredit(request, metadata=by.metadata)
+    ) -> Answer:
+        values: dict[str, Any] = {"account_id": str(of), "amount": money(amount, currency_code)}
+        if order_id is None:
+            return await stub.PreviewCredit(pb.PreviewCreditRequest(**values), metadata=by.metadata)
+        request = pb.CheckCreditRequest(**values, order_id=str(order_id))
+        return await stub.CheckCredit(request, metadata=as_sales(scoring, by.tenant_id))
 
     return check_credit
 

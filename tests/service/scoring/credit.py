@@ -5,18 +5,32 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
+from crm_kit.identity.services import ServiceIdentity
+from crm_scoring.settings import ScoringSettings
 
-from tests.service.running import User
+from tests.service.running import Running, User
 
 if TYPE_CHECKING:
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
 
 Reason = pb.CheckCreditResponse.Reason
-Check = Callable[..., Awaitable[pb.CheckCreditResponse]]
+CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
+Answer = pb.CheckCreditResponse | pb.PreviewCreditResponse
+Check = Callable[..., Awaitable[Answer]]
 SetLimit = Callable[..., Awaitable[pb.CreditLimit]]
 
 
-def names(answer: pb.CheckCreditResponse) -> list[str]:
+def as_sales(
+    scoring: Running, tenant_id: UUID, *, name: str = "sales", path: str = CHECK, key: bytes = b""
+) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call by the sales service in its own name; or of another service, for another rpc, by a key."""
+    settings = scoring.service.settings
+    assert isinstance(settings, ScoringSettings)
+    identity = ServiceIdentity(name, key or settings.sales_key.get_secret_value().encode())
+    return (("authorization", identity.authorization(path, tenant_id)),)
+
+
+def names(answer: Answer) -> list[str]:
     """The reasons without their prefix."""
     return [Reason.Name(each).removeprefix("REASON_") for each in answer.reasons]
 

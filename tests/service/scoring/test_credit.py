@@ -20,8 +20,8 @@ from sqlalchemy import delete, select
 from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Order, also_known_to, new_account, order, set_clock, tell
-from tests.service.scoring.credit import Check, SetLimit, names, read
+from tests.service.scoring.business import Order, also_known_to, money, new_account, order, set_clock, tell
+from tests.service.scoring.credit import Check, SetLimit, as_sales, names, read
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -98,15 +98,14 @@ async def test_an_order_of_another_account_is_refused_and_keeps_what_is_reserved
 ) -> None:
     """Whether it would be approved or not: neither takes the reservation over, nor gives it up."""
     theirs = order(user.tenant_id, account_id, 800)
-    rep = await scoring.user(user.tenant_id, grants={"credit.check": Scope.OWN})
-    own = await new_account(scoring, user.tenant_id, rep)
+    own = await new_account(scoring, user.tenant_id, user)
     await set_limit(1000)
     await set_limit(limit, of=own)
     assert (await check(800, theirs.id)).approved
 
     async def refuses() -> None:
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-            await check(1, theirs.id, of=own, by=rep)
+            await check(1, theirs.id, of=own)
         assert refusal.detail == "order_id: is an order of another account"
         assert (await read(stub, user, own)).used.amount == "0.00"
 
@@ -130,23 +129,81 @@ async def test_an_order_that_is_asked_for_by_two_accounts_at_once_is_reserved_fo
     assert sorted(amounts) == ["0.00", "0.00", "0.00", "600.00"]
 
 
-async def test_an_order_that_was_checked_for_the_wrong_account_is_free_once_that_reservation_ends(
+async def test_a_reservation_that_is_over_is_still_its_accounts(
     scoring: Running, user: User, account_id: UUID, set_limit: SetLimit, check: Check
 ) -> None:
-    wrong, id = await new_account(scoring, user.tenant_id, user), new_id()
+    other, id = await new_account(scoring, user.tenant_id, user), new_id()
     await set_limit(1000)
-    assert (await check(600, id, of=wrong)).approved
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-        await check(600, id)
-    await set_clock(scoring, user.tenant_id, timedelta(minutes=16))
     assert (await check(600, id)).approved
-    assert not (await check(401)).approved
+    await set_clock(scoring, user.tenant_id, timedelta(minutes=16))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await check(600, id, of=other)
+    assert (await check(700, id)).approved
+    assert not (await check(301)).approved
 
 
-async def test_a_question_without_an_order_reserves_nothing(set_limit: SetLimit, check: Check) -> None:
+async def test_a_preview_reserves_nothing(
+    stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit, check: Check
+) -> None:
     await set_limit(1000)
     for _ in range(3):
         assert (await check(600)).approved
+    assert (await read(stub, user, account_id)).reserved.amount == "0.00"
+
+
+# --- who asks
+
+
+async def test_people_preview_the_credit_of_accounts_in_their_scope(
+    scoring: Running, user: User, set_limit: SetLimit, check: Check
+) -> None:
+    rep = await scoring.user(user.tenant_id, grants={"credit.read": Scope.OWN})
+    own = await new_account(scoring, user.tenant_id, rep)
+    await set_limit(1000, of=own)
+    assert (await check(1000, of=own, by=rep)).limit.amount == "1000.00"
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await check(1, by=rep)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await check(1, of=own, by=await scoring.user(user.tenant_id, grants={"credit.write": Scope.ALL}))
+
+
+async def test_only_the_sales_service_reserves_and_nobody_in_its_name(
+    scoring: Running, stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit
+) -> None:
+    await set_limit(1000)
+    request = pb.CheckCreditRequest(account_id=str(account_id), amount=money(1), order_id=str(new_id()))
+    everything = await scoring.user(user.tenant_id, grants={"*": Scope.ALL, "credit.check": Scope.ALL})
+    strangers = (
+        everything.metadata,
+        as_sales(scoring, user.tenant_id, key=b"k" * 32),
+        as_sales(scoring, user.tenant_id, name="scoring"),
+        as_sales(scoring, user.tenant_id, path="/crm.scoring.v1.CreditService/SetCreditLimit"),
+        (("authorization", "Bearer nonsense"),),
+        (),
+    )
+    for metadata in strangers:
+        with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+            await stub.CheckCredit(request, metadata=metadata)
+    assert (await read(stub, user, account_id)).reserved.amount == "0.00"
+
+
+async def test_what_the_sales_service_proves_itself_by_opens_nothing_else(
+    scoring: Running, stub: "CreditServiceAsyncStub", user: User, account_id: UUID
+) -> None:
+    path = "/crm.scoring.v1.CreditService/GetCreditLimit"
+    with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+        await stub.GetCreditLimit(
+            pb.GetCreditLimitRequest(account_id=str(account_id)),
+            metadata=as_sales(scoring, user.tenant_id, path=path),
+        )
+
+
+async def test_a_tenant_that_is_not_there_has_no_credit(
+    scoring: Running, stub: "CreditServiceAsyncStub", account_id: UUID
+) -> None:
+    request = pb.CheckCreditRequest(account_id=str(account_id), amount=money(1), order_id=str(new_id()))
+    with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
+        await stub.CheckCredit(request, metadata=as_sales(scoring, new_id()))
 
 
 # --- what becomes of an order

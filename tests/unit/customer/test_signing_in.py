@@ -9,6 +9,7 @@ from crm_customer.directory.tokens.model import (
     Failures,
     RefreshToken,
     login_key,
+    network_of,
     new_refresh_token,
     parse_refresh_token,
 )
@@ -63,8 +64,24 @@ def test_a_successor_is_always_the_same_and_depends_on_key_and_token() -> None:
 
 
 def test_failures_of_one_login_are_not_those_of_another_tenant() -> None:
-    assert login_key("a", "b") != login_key("b", "a")
-    assert login_key("a", "b") == login_key("a", "b")
+    assert login_key("a", "b", "192.0.2.1") != login_key("b", "a", "192.0.2.1")
+    assert login_key("a", "b", "192.0.2.1") == login_key("a", "b", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_failures_count_for_the_network_that_they_come_from(address: str, network: str) -> None:
+    assert network_of(address) == network
+    assert login_key("a", "b", address) == login_key("a", "b", network.removesuffix("/64"))
 
 
 def test_a_key_is_named_by_its_thumbprint() -> None:

@@ -118,11 +118,14 @@ async def test_request_id_token_key_and_trace_reach_the_service(
 ) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     headers = {"x-request-id": "r-1", "idempotency-key": "k 1".replace(" ", "-"), "traceparent": trace}
+    # Where the client is, it does not get to say.
+    headers["x-client-address"] = "192.0.2.1"
     answer = await client.post(f"{URL}:archive", headers=headers)
     assert answer.headers["x-request-id"] == "r-1"
     seen = service.seen.metadata[-1]
     assert (seen["x-request-id"], seen["idempotency-key"], seen["traceparent"]) == ("r-1", "k-1", trace)
     assert seen["authorization"] == "Bearer t"
+    assert seen["x-client-address"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("sent", ["", "with space", "x" * 129, "<script>"])

@@ -228,7 +228,7 @@ def test_verbs_say_what_they_are_called_what_they_need_and_what_undoes_them() ->
     update = verbs["UpdateAccount"]
     assert (update["name"], update["method"], update["path"]) == ("update", "PATCH", "/v1/accounts/{id}")
     assert (verbs["CreateAccount"]["name"], verbs["CreateAccount"]["on_record"]) == ("create", False)
-    assert [each["rpc"] for each in COLLECTIONS["credit_limits"]["verbs"]] == ["SetCreditLimit", "CheckCredit"]
+    assert [each["rpc"] for each in COLLECTIONS["credit_limits"]["verbs"]] == ["SetCreditLimit", "PreviewCredit"]
 
 
 @given(

@@ -17,7 +17,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 LI, WANG, TEAM = UUID(int=1), UUID(int=2), UUID(int=3)
 IN_POOL = Lead(UUID("01956b0e-0000-7000-8000-000000000001"), "王伟", NOW, NOW, pool_time=NOW)
-OWNED = replace(IN_POOL, pool_time=None, owner_id=LI, take_time=NOW, safe_until_time=LATER)
+OWNED = replace(IN_POOL, pool_time=None, owner_id=LI, take_time=NOW, owned_since_time=NOW, safe_until_time=LATER)
 QUALIFIED = replace(OWNED, state=LeadState.QUALIFIED)
 CONVERTING = QUALIFIED.start_conversion(now=NOW, user_id=LI)
 
@@ -32,6 +32,14 @@ def test_a_lead_that_somebody_else_owns_is_already_claimed() -> None:
     with pytest.raises(FailedPrecondition) as refused:
         OWNED.claim(WANG, None, now=LATER)
     assert refused.value.reason == "LEAD_ALREADY_CLAIMED"
+
+
+def test_the_hard_maximum_counts_on_from_hand_to_hand_and_anew_from_the_pool() -> None:
+    passed_on = OWNED.assign(WANG, TEAM, now=LATER).assign(LI, TEAM, now=LATER + timedelta(hours=1))
+    assert (passed_on.take_time, passed_on.owned_since_time) == (LATER + timedelta(hours=1), NOW)
+    pooled = passed_on.return_to_pool("no budget", now=LATER)
+    assert pooled.owned_since_time is None
+    assert pooled.claim(WANG, TEAM, now=LATER).owned_since_time == LATER
 
 
 def test_a_repeated_claim_does_not_restart_the_protection() -> None:

@@ -30,7 +30,7 @@ def call(at: datetime, recorded: datetime | None = None) -> FollowUp:
 
 
 def test_a_lead_never_followed_counts_from_when_it_was_taken() -> None:
-    got = protection(Holding(LEAD, LI, NOW), RULES, NOW)
+    got = protection(Holding(LEAD, LI, NOW, NOW), RULES, NOW)
     assert (got.safe_until_time, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
     assert got.warning_time == NOW + 48 * HOUR
     assert not got.is_lapsed(NOW + 72 * HOUR - timedelta(microseconds=1))
@@ -39,12 +39,12 @@ def test_a_lead_never_followed_counts_from_when_it_was_taken() -> None:
 
 def test_a_follow_up_protects_by_the_extension_of_its_kind() -> None:
     visit = FollowUp(FollowUpKind.VISIT, NOW + HOUR, NOW + HOUR)
-    got = protection(Holding(LEAD, LI, NOW, (visit,)), RULES, NOW + DAY)
+    got = protection(Holding(LEAD, LI, NOW, NOW, (visit,)), RULES, NOW + DAY)
     assert (got.safe_until_time, got.reason) == (NOW + 241 * HOUR, ProtectionReason.FOLLOW_UP)
 
 
 def test_a_short_extension_does_not_move_the_protection_back() -> None:
-    got = protection(Holding(LEAD, LI, NOW, (call(NOW + HOUR),)), RULES, NOW + DAY)
+    got = protection(Holding(LEAD, LI, NOW, NOW, (call(NOW + HOUR),)), RULES, NOW + DAY)
     assert (got.safe_until_time, got.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
 
 
@@ -59,7 +59,7 @@ def test_a_short_extension_does_not_move_the_protection_back() -> None:
 def test_a_follow_up_that_is_not_credible_does_not_move_the_clock(
     happened: datetime, recorded: datetime, why: str
 ) -> None:
-    got = protection(Holding(LEAD, LI, NOW, (call(happened, recorded),)), RULES, NOW + 10 * DAY)
+    got = protection(Holding(LEAD, LI, NOW, NOW, (call(happened, recorded),)), RULES, NOW + 10 * DAY)
     assert got.safe_until_time == NOW + 72 * HOUR
     assert why in got.steps[1].explanation
     assert got.steps[1].safe_until_time is None
@@ -67,31 +67,37 @@ def test_a_follow_up_that_is_not_credible_does_not_move_the_clock(
 
 def test_a_fast_watch_gains_nothing() -> None:
     recorded = NOW + 50 * HOUR
-    got = protection(Holding(LEAD, LI, NOW, (call(recorded + CLOCK_SKEW, recorded),)), RULES, recorded)
+    got = protection(Holding(LEAD, LI, NOW, NOW, (call(recorded + CLOCK_SKEW, recorded),)), RULES, recorded)
     assert got.safe_until_time == recorded + 48 * HOUR
 
 
 def test_a_kind_without_extension_does_not_count() -> None:
     note = FollowUp(FollowUpKind.NOTE, NOW + 50 * HOUR, NOW + 50 * HOUR)
-    assert protection(Holding(LEAD, LI, NOW, (note,)), RULES, NOW + 3 * DAY).safe_until_time == NOW + 72 * HOUR
+    assert protection(Holding(LEAD, LI, NOW, NOW, (note,)), RULES, NOW + 3 * DAY).safe_until_time == NOW + 72 * HOUR
 
 
 def test_nothing_passes_the_hard_maximum() -> None:
-    got = protection(Holding(LEAD, LI, NOW, (call(NOW + 29 * DAY),)), RULES, NOW + 29 * DAY)
+    got = protection(Holding(LEAD, LI, NOW, NOW, (call(NOW + 29 * DAY),)), RULES, NOW + 29 * DAY)
     assert (got.safe_until_time, got.reason) == (NOW + 30 * DAY, ProtectionReason.HARD_MAXIMUM)
 
 
 def test_a_lead_that_is_being_converted_is_safe_without_limit() -> None:
-    got = protection(Holding(LEAD, LI, NOW, is_converting=True), RULES, NOW + 900 * DAY)
+    got = protection(Holding(LEAD, LI, NOW, NOW, is_converting=True), RULES, NOW + 900 * DAY)
     assert (got.safe_until_time, got.reason, got.remaining(NOW)) == (None, ProtectionReason.CONVERTING, None)
 
 
 def test_without_rules_nothing_goes_back() -> None:
-    assert protection(Holding(LEAD, LI, NOW), PoolRules(), NOW + 900 * DAY).reason is ProtectionReason.NO_RULE
+    assert protection(Holding(LEAD, LI, NOW, NOW), PoolRules(), NOW + 900 * DAY).reason is ProtectionReason.NO_RULE
+
+
+def test_the_hard_maximum_counts_from_the_first_of_the_owners_since_the_pool() -> None:
+    got = protection(Holding(LEAD, LI, NOW + 29 * DAY, NOW), RULES, NOW + 29 * DAY)
+    assert (got.safe_until_time, got.reason) == (NOW + 30 * DAY, ProtectionReason.HARD_MAXIMUM)
+    assert got.steps[-1].start_time == NOW
 
 
 def test_the_hard_maximum_stands_alone_too() -> None:
-    got = protection(Holding(LEAD, LI, NOW), PoolRules(hard_maximum=DAY), NOW)
+    got = protection(Holding(LEAD, LI, NOW, NOW), PoolRules(hard_maximum=DAY), NOW)
     assert (got.safe_until_time, got.reason) == (NOW + DAY, ProtectionReason.HARD_MAXIMUM)
 
 
@@ -134,7 +140,7 @@ def test_protection_is_what_living_through_the_hours_gives(
     safe_until = NOW + (age + left) * HOUR
     if rules.hard_maximum:
         safe_until = min(safe_until, NOW + rules.hard_maximum)
-    got = protection(Holding(LEAD, LI, NOW, given_follow_ups), rules, NOW + age * HOUR)
+    got = protection(Holding(LEAD, LI, NOW, NOW, given_follow_ups), rules, NOW + age * HOUR)
     assert got.safe_until_time == safe_until
     assert got.remaining(NOW + age * HOUR) == max(safe_until - NOW - age * HOUR, timedelta())
 
@@ -144,8 +150,8 @@ def test_a_follow_up_moves_the_protection_only_forward(
     some: tuple[FollowUp, ...], more: tuple[FollowUp, ...], rules: PoolRules, age: int
 ) -> None:
     now = NOW + age * HOUR
-    before = protection(Holding(LEAD, LI, NOW, some), rules, now).safe_until_time
-    after = protection(Holding(LEAD, LI, NOW, some + more), rules, now).safe_until_time
+    before = protection(Holding(LEAD, LI, NOW, NOW, some), rules, now).safe_until_time
+    after = protection(Holding(LEAD, LI, NOW, NOW, some + more), rules, now).safe_until_time
     assert before is not None
     assert after is not None
     assert after >= before
@@ -205,9 +211,9 @@ def test_the_next_day_begins_on_time_when_clocks_change(day: int, seconds: int) 
 
 
 def test_a_simulation_names_what_would_go_back_and_counts_what_would_be_safe() -> None:
-    old = Holding(UUID(int=11), LI, NOW - 100 * HOUR)
-    middle = Holding(UUID(int=12), WANG, NOW - 60 * HOUR)
-    young = Holding(UUID(int=13), WANG, NOW - HOUR)
+    old = Holding(UUID(int=11), LI, NOW - 100 * HOUR, NOW - 100 * HOUR)
+    middle = Holding(UUID(int=12), WANG, NOW - 60 * HOUR, NOW - 60 * HOUR)
+    young = Holding(UUID(int=13), WANG, NOW - HOUR, NOW - HOUR)
     stricter = Simulation(RULES, PoolRules(reclaim_after=48 * HOUR), NOW)
     for batch in ([old, middle], [young]):
         stricter.add(batch)

@@ -5,6 +5,7 @@ Known for at most a second, so a right that is taken away is gone everywhere wit
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import Unauthenticated, invalid_field
-from crm_kit.identity.access import Access, Actor, Scope
+from crm_kit.identity.access import SERVICE_ACCESS, SERVICE_USER, Access, Actor, Scope
 from crm_kit.identity.tokens import Claims
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 
@@ -50,6 +51,12 @@ def access_of_user() -> Any:
         .join(tenant, tenant.c.tenant_id == user.c.tenant_id)
         .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
     )
+
+
+@statement
+def active_tenant() -> Any:
+    tenant = access_tenants.c
+    return select(tenant.sandbox, tenant.clock_offset).where(tenant.tenant_id == bindparam("tenant_id"), tenant.active)
 
 
 @statement
@@ -115,6 +122,14 @@ class Directory:
         if changes == self._changes and not actor.access.sandbox:
             self._seen[tenant_id, user_id] = (asked, actor)
         return actor
+
+    async def service(self, tenant_id: UUID) -> Actor:
+        """A service at work in a tenant, in its own name; Unauthenticated when the tenant is not active here."""
+        rows = await self._database.all(tenant_id, active_tenant(), {"tenant_id": tenant_id})
+        if not rows:
+            raise Unauthenticated("the tenant is not active here")
+        state = {"sandbox": rows[0]["sandbox"], "clock_offset": rows[0]["clock_offset"]}
+        return Actor(tenant_id, SERVICE_USER, replace(SERVICE_ACCESS, **state))
 
     def forget(self, tenant_id: UUID) -> None:
         """The tenant's directory has changed: ask again at the next call."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Select, any_, bindparam, select
+from sqlalchemy import ColumnElement, Select, any_, bindparam, not_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -51,6 +51,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         def rows(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
             found = self.rows(scope) if of is None else self.rows(scope).where(of)
+            if self.masked is not None and scope is not Scope.ALL and filtered_by & self.masked.fields:
+                found = found.where(not_(self.masked.rows))
             unasked = {field: values for field, values in self.hidden.items() if field not in filtered_by}
             return found.where(*(self.table.c[field].not_in(sorted(values)) for field, values in unasked.items()))
 
@@ -106,12 +108,28 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     # --- messages
 
     def message(self, reader: Reader, entity: Entity) -> Shown:
-        """The message that shows a record at the reader's time."""
+        """The message that shows a record at the reader's time, without what is masked from the reader."""
+        return self.as_seen(reader, self.whole_message(reader, entity))
+
+    def whole_message(self, reader: Reader, entity: Entity) -> Shown:
+        """The message with all there is to the record."""
         return self.message_of(entity if self.at is None else self.at(entity, reader.now))
+
+    def as_seen(self, reader: Reader, shown: Shown) -> Shown:
+        """The message of a record as it is now, without what is masked from the reader."""
+        if self.masked is not None and self.is_masked(reader, shown):
+            self.masked.clear(shown)
+        return shown
+
+    def is_masked(self, reader: Reader, shown: Shown) -> bool:
+        """Whether some fields of the record, which is so now, are hidden from the reader."""
+        return self.masked is not None and reader.scope is not Scope.ALL and self.masked.hidden(shown)
 
     def message_of_row(self, reader: Reader, row: Record) -> Shown:
         """The message that shows the record of a row."""
-        return self.message_from(row) if self.at is None else self.message(reader, self.entity_from(row))
+        if self.at is None:
+            return self.as_seen(reader, self.message_from(row))
+        return self.message(reader, self.entity_from(row))
 
     async def read(self, reader: Reader, id: str) -> Shown:
         """The record with this id, as callers see it."""

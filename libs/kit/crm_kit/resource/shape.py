@@ -30,6 +30,7 @@ from crm_kit.resource.codecs import (
     writer_of,
 )
 from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
+from crm_kit.resource.masking import Masked
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
 
 Entity = TypeVar("Entity")
@@ -59,6 +60,7 @@ class ResourceShape(Generic[Entity, Shown]):
         computed: Mapping[str, ColumnElement[Any]] | None = None,
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
+        masked: Masked | None = None,
         at: Callable[[Entity, datetime], Entity] | None = None,
         momentary: Collection[str] = (),
         default_order: str = "create_time desc",
@@ -74,6 +76,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.computed = dict(computed or {})
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
+        self.masked = masked
         self.at = at
         self.momentary = frozenset(momentary)
         self.default_order = default_order

@@ -21,6 +21,7 @@ from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import NAME, snake
+from crm_kit.resource.masking import Masked
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
@@ -44,6 +45,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `computed`: expressions for fields that are no columns, such as links kept in another table.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
+    `masked`: fields of some records that only those see whose scope is ALL.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `at`: how a record stands at an instant, where that is more than what is stored.
@@ -138,7 +140,7 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
         record: Any = entity
-        shown = self.message(work, entity)
+        shown = self.whole_message(work, entity)
         work.told = (entity, shown)
         message = build(event, **{self.place_in(event): shown}, **told)
         emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
@@ -146,7 +148,7 @@ class Resource(ReadableResource[Entity, Shown]):
     def message(self, reader: Reader, entity: Entity) -> Shown:
         """The message that shows a record at the reader's time; what was just told of it is not made again."""
         if isinstance(reader, UnitOfWork) and reader.told is not None and reader.told[0] is entity:
-            return cast("Shown", reader.told[1])
+            return self.as_seen(reader, cast("Shown", reader.told[1]))
         return super().message(reader, entity)
 
     # --- verbs
@@ -164,15 +166,31 @@ class Resource(ReadableResource[Entity, Shown]):
         self, reader: Reader, request: Any, response: type[Response], tokens: PageTokens
     ) -> Response:
         """A page of the changes of the record that the request names, newest first."""
-        await self._row(reader, UUID(request.id))
-        return await self.changes_of(reader, UUID(request.id), request, response, tokens)
+        row = await self._row(reader, UUID(request.id))
+        mask = self.masked
+        if mask is not None and not self.is_masked(reader, self.message_from(row)):
+            mask = None
+        return await self.changes_of(reader, UUID(request.id), request, response, tokens, mask=mask)
 
     async def changes_of(
-        self, reader: Reader, id: UUID, request: Any, response: type[Response], tokens: PageTokens
+        self,
+        reader: Reader,
+        id: UUID,
+        request: Any,
+        response: type[Response],
+        tokens: PageTokens,
+        *,
+        mask: Masked | None = None,
     ) -> Response:
-        """A page of the changes of a record that the reader has been found to see; an empty one where it has none."""
+        """A page of the changes of a record that the reader has been found to see; an empty one where it has none.
+
+        Without the values that `mask` hides.
+        """
         page = await history.page(reader, self.noun, id, request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract) for row in page.rows]
+        if mask is not None:
+            for change in changes:
+                mask.clear_change(change)
         return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
@@ -193,4 +211,7 @@ class Resource(ReadableResource[Entity, Shown]):
         if later:
             values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
         then = dataclasses.replace(now, **values)
-        return self.message_of(then if self.at is None else self.at(then, time))
+        shown = self.message_of(then if self.at is None else self.at(then, time))
+        if self.masked is not None and self.is_masked(reader, self.message_of(now)):
+            self.masked.clear(shown)
+        return shown

@@ -2,12 +2,14 @@
 
 import time
 from typing import TypeVar
+from uuid import UUID
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
 from crm_kit.errors import CrmError, NotFound, PermissionDenied, Unauthenticated, Unavailable
+from crm_kit.identity.services import ServiceIdentity
 from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.status import reason_of
 from crm_kit.telemetry import current
@@ -19,20 +21,26 @@ DEFAULT_SECONDS = 10.0
 
 
 class ServiceClient:
-    """Calls one service as the user whose request this is."""
+    """Calls one service as the user whose request this is, or in the name of this service, which `identity` proves."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, identity: ServiceIdentity | None = None) -> None:
+        self._identity = identity
         self._channel = ServiceChannel(address)
 
-    async def call(self, path: str, request: Message, response: type[Response], *, key: str = "") -> Response:
-        """Call `/crm.scoring.v1.CreditService/CheckCredit` as the user whose request this is.
+    async def call(
+        self, path: str, request: Message, response: type[Response], *, key: str = "", tenant_id: UUID | None = None
+    ) -> Response:
+        """Call `/crm.customer.v1.AccountService/GetAccount` as the user whose request this is.
+
+        Or in the name of this service, when it is said for which tenant.
 
         Raises the error that the service gave, as one of ours; Unavailable when it does not answer in time.
         """
         info = current.get()
+        authorization = info.authorization if tenant_id is None else self._own_authorization(path, tenant_id)
         seconds = DEFAULT_SECONDS if info.deadline is None else max(0.0, info.deadline - time.monotonic())
         sent = {
-            "authorization": info.authorization,
+            "authorization": authorization,
             "x-request-id": info.request_id,
             "traceparent": info.trace_parent,
             "idempotency-key": key,
@@ -43,6 +51,9 @@ class ServiceClient:
         except grpc.aio.AioRpcError as error:
             raise passed_on(error) from error
         return response.FromString(reply.data)
+
+    def _own_authorization(self, path: str, tenant_id: UUID) -> str:
+        return "" if self._identity is None else self._identity.authorization(path, tenant_id)
 
     async def close(self) -> None:
         """Close the channel."""

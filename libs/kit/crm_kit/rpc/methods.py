@@ -29,6 +29,8 @@ class Method:
     keyed: bool
     request: type[Message]
     response: type[Message]
+    # Of an internal one: the services that may call it in their own name.
+    callers: frozenset[str] = frozenset()
     # Which permission a request needs, where that depends on what it asks for.
     permission_of: Callable[[Any], str] | None = None
 
@@ -46,6 +48,7 @@ def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
             keyed=idempotency == KEYED,
             request=GetMessageClass(method.input_type),
             response=GetMessageClass(method.output_type),
+            callers=frozenset(options.Extensions[options_pb2.callers]),
         )
 
 

@@ -10,6 +10,7 @@ what it gathered is committed after it, together with the answer under the calle
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from crm_kit.database.work import ReadSession, UnitOfWork, retried
 from crm_kit.directory.access import Directory
 from crm_kit.errors import CrmError, InvalidArgument, Unauthenticated
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
+from crm_kit.identity.services import tenant_of_call
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
 from crm_kit.resource.names import Names
@@ -39,6 +41,7 @@ Run = Callable[[Any, Any], Awaitable[Message]]
 REPLAYED = (("idempotent-replayed", "true"),)
 BEARER = "bearer "
 ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
+NOBODY: Mapping[str, bytes] = MappingProxyType({})
 # A part of an upload has 1 MiB. What is parsed at once keeps others waiting: 2 MiB can be a million messages.
 MAX_REQUEST_BYTES = 3 * 512 * 1024
 
@@ -54,12 +57,15 @@ class Pipeline:
         directory: Directory,
         names: Names,
         now: Now = system_now,
+        *,
+        service_keys: Mapping[str, bytes] = NOBODY,
     ) -> None:
         self._database = database
         self._verifier = verifier
         self._directory = directory
         self._names = names
         self._now = now
+        self._service_keys = service_keys
         self._metrics = telemetry.CallMetrics(service)
 
     def handler(self, method: Method, run: Run) -> Handler:
@@ -133,7 +139,11 @@ class Pipeline:
         header = metadata.get("authorization", "")
         if header[: len(BEARER)].lower() != BEARER:
             raise Unauthenticated("a bearer token is needed")
-        return await self._directory.actor(await self._verifier.verify(header[len(BEARER) :].strip()))
+        token = header[len(BEARER) :].strip()
+        if method.permission == INTERNAL:
+            tenant_id = tenant_of_call(token, method.path, self._service_keys, method.callers)
+            return await self._directory.service(tenant_id)
+        return await self._directory.actor(await self._verifier.verify(token))
 
     async def _write(
         self, run: Run, request: Message, work: UnitOfWork, stored: StoredResponse | None = None
@@ -174,6 +184,7 @@ def request_info(call: Call) -> RequestInfo:
         trace_parent=metadata.get("traceparent", ""),
         authorization=metadata.get("authorization", ""),
         deadline=None if call.seconds is None else time.monotonic() + call.seconds,
+        client_address=metadata.get("x-client-address", ""),
     )
 
 

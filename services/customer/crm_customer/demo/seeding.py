@@ -20,7 +20,7 @@ from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.teams.commands import create_team
 from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
-from crm_customer.directory.users.commands import add_user
+from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -78,7 +78,7 @@ async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[st
             "team_id": team_ids[user.team],
             "role_ids": (roles[user.role].id,),
         }
-        add_user(work, values, password_hash=hashes[user.login])
+        add_user(work, new_user(work, values), password_hash=hashes[user.login])
     return len(missing)
 
 

@@ -13,7 +13,7 @@ from crm_customer.directory.roles.built_in import ADMINISTRATOR
 from crm_customer.directory.roles.commands import create_built_in_roles
 from crm_customer.directory.tenants.commands import create_tenant, reserve_slug
 from crm_customer.directory.tenants.queries import find_tenant
-from crm_customer.directory.users.commands import add_user
+from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 
 
@@ -49,4 +49,5 @@ async def fill(database: Database, id: UUID, opening: Opening, hashed: str) -> N
         create_tenant(work, slug=opening.slug, display_name=opening.display_name, sandbox=opening.sandbox)
         roles = create_built_in_roles(work)
         admin = {"display_name": opening.admin_name, "login": opening.admin_login}
-        add_user(work, admin | {"role_ids": (roles[ADMINISTRATOR].id,)}, password_hash=hashed)
+        admin_roles = (roles[ADMINISTRATOR].id,)
+        add_user(work, new_user(work, admin | {"role_ids": admin_roles}), password_hash=hashed)

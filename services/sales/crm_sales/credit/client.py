@@ -20,20 +20,20 @@ REASON = pb.CheckCreditResponse.Reason
 
 
 class CreditClient:
-    """Asks whether an account may owe an amount, and waits for the answer at most `seconds`."""
+    """Asks in the service's own name whether an account may owe an amount; waits for the answer at most `seconds`."""
 
     def __init__(self, peer: ServiceClient, *, seconds: float) -> None:
         self._peer = peer
         self._seconds = seconds
 
-    async def check(self, *, account_id: UUID, order_id: UUID, amount: Money) -> CreditDecision | None:
+    async def check(self, *, tenant_id: UUID, account_id: UUID, order_id: UUID, amount: Money) -> CreditDecision | None:
         """The decision on an order; None when there was no answer, whatever the cause."""
         request = build(pb.CheckCreditRequest, account_id=account_id, amount=amount, order_id=order_id)
         info = current.get()
         end = time.monotonic() + self._seconds
         token = current.set(replace(info, deadline=end if info.deadline is None else min(end, info.deadline)))
         try:
-            answer = await self._peer.call(CHECK, request, pb.CheckCreditResponse)
+            answer = await self._peer.call(CHECK, request, pb.CheckCreditResponse, tenant_id=tenant_id)
         except CrmError as error:
             log.warning("credit.unavailable", reason=error.reason)
             return None

@@ -37,7 +37,7 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
         owner_id = lead.owner_id or work.actor.user_id
         team_id = await owner_team(work, owner_id, field="lead.owner_id")
         await check_capacity(work, owner_id, pool)
-        owned = replace(lead, owner_id=owner_id, owner_team_id=team_id, take_time=work.now)
+        owned = replace(lead, owner_id=owner_id, owner_team_id=team_id, take_time=work.now, owned_since_time=work.now)
         lead = await with_protection(work, owned, pool)
     LEADS.create(work, lead)
     count_owned(work, None, lead, pool)

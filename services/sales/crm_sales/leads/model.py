@@ -50,8 +50,9 @@ class ConversionStep(StrEnum):
 class Lead:
     """A lead. Methods return the changed one.
 
-    Owned: `owner_id` and `take_time` are set. In the pool: `owner_id` is None, `pool_time` says since when, and
-    `former_owner_id` who owned it. A wrong move raises FailedPrecondition ILLEGAL_STATE.
+    Owned: `owner_id` and `take_time` are set, and `owned_since_time`, when its first owner since the pool took it.
+    In the pool: `owner_id` is None, `pool_time` says since when, and `former_owner_id` who owned it. A wrong move
+    raises FailedPrecondition ILLEGAL_STATE.
     """
 
     id: UUID
@@ -71,6 +72,7 @@ class Lead:
     owner_id: UUID | None = None
     owner_team_id: UUID | None = None
     take_time: datetime | None = None
+    owned_since_time: datetime | None = None
     pool_time: datetime | None = None
     former_owner_id: UUID | None = None
     return_reason: str | None = None
@@ -132,7 +134,7 @@ class Lead:
         self._require_open("claimed")
 
     def assign(self, owner_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
-        """Give it to a user, whoever owned it; its protection counts from now."""
+        """Give it to a user, whoever owned it; its protection counts from now, but for the hard maximum."""
         self.require_assignable()
         return self if owner_id == self.owner_id else self._given_to(owner_id, team_id, now)
 
@@ -151,6 +153,7 @@ class Lead:
             owner_id=None,
             owner_team_id=None,
             take_time=None,
+            owned_since_time=None,
             safe_until_time=None,
             pool_time=now,
             was_pooled=True,
@@ -243,7 +246,8 @@ class Lead:
     def _given_to(self, owner_id: UUID, team_id: UUID | None, now: datetime) -> "Lead":
         former = self.owner_id or self.former_owner_id
         owned = replace(self, owner_id=owner_id, owner_team_id=team_id, former_owner_id=former)
-        return replace(owned, take_time=now, pool_time=None)
+        # Passed on from hand to hand it is safe no longer than in one.
+        return replace(owned, take_time=now, owned_since_time=self.owned_since_time or now, pool_time=None)
 
     def _without_attempt(self) -> "Lead":
         return replace(self, conversion_user_id=None, conversion_attempt_time=None)

@@ -33,7 +33,15 @@ def holding_of(lead: Lead, follow_ups: tuple[FollowUp, ...]) -> Holding:
     """The facts of a lead that somebody owns."""
     assert lead.owner_id is not None
     assert lead.take_time is not None
-    return Holding(lead.id, lead.owner_id, lead.take_time, follow_ups, is_converting=lead.is_converting)
+    assert lead.owned_since_time is not None
+    return Holding(
+        lead.id,
+        lead.owner_id,
+        lead.take_time,
+        lead.owned_since_time,
+        follow_ups,
+        is_converting=lead.is_converting,
+    )
 
 
 async def protection_of(reader: Reader, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Protection:

@@ -3,6 +3,7 @@
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope, visible
+from crm_kit.resource.masking import Masked
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, or_
 
@@ -27,6 +28,8 @@ LEADS = Resource(
     # The reclaim run writes them too when only the pool's rules have changed.
     unversioned={"safe_until_time", "rules_version"},
     visible=seen,
+    # Whoever is not to choose among them by it claims a lead before they learn how to reach it.
+    masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), leads.c.owner_id.is_(None)),
     verbs={
         "AssignLead": lambda lead, _: lead.require_assignable(),
         "ClaimLead": lambda lead, _: lead.require_claimable(),

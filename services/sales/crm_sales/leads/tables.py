@@ -27,6 +27,8 @@ leads = tenant_table(
     Column("in_pool", Boolean, nullable=False),
     Column("owner_team_id", Uuid),
     Column("take_time", DateTime(timezone=True)),
+    # When it was first taken since it was in the pool: from there the hard maximum counts, whoever it is passed on to.
+    Column("owned_since_time", DateTime(timezone=True)),
     Column("pool_time", DateTime(timezone=True)),
     Column("former_owner_id", Uuid),
     Column("return_reason", Text),

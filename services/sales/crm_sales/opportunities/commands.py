@@ -1,5 +1,6 @@
 """Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from crm_sales.opportunities.model import Opportunity, TeamShare, stage_change
-from crm_sales.opportunities.queries import outdated_opportunities
+from crm_sales.opportunities.queries import open_opportunities_at, outdated_opportunities
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
 from crm_sales.pipelines.commands import require_unchanged
@@ -132,3 +133,12 @@ async def _follow_batch(work: UnitOfWork, pipeline_id: UUID, after_id: UUID) -> 
             OPPORTUNITIES.save(own, before, before.follow(pipeline), events.OpportunityUpdated)
         await own.flush_many()
     return found[-1].id
+
+
+async def give_opportunities(
+    work: UnitOfWork, account_id: UUID, from_id: UUID, owner_id: UUID, owner_team_id: UUID | None
+) -> None:
+    """Give one user's open opportunities at an account to another."""
+    for before in await open_opportunities_at(work, account_id, owner_id=from_id):
+        after = replace(before, owner_id=owner_id, owner_team_id=owner_team_id)
+        OPPORTUNITIES.save(work, before, after, events.OpportunityUpdated)

@@ -41,6 +41,21 @@ def with_other_probability() -> Select[Any]:
     )
 
 
+@statement
+def open_at_account() -> Select[Any]:
+    return OPPORTUNITIES.rows(Scope.ALL).where(
+        opportunities.c.account_id == bindparam("account_id"),
+        opportunities.c.owner_id == bindparam("owner_id"),
+        opportunities.c.state == OpportunityState.OPEN.value,
+    )
+
+
+async def open_opportunities_at(reader: Reader, account_id: UUID, *, owner_id: UUID) -> list[Opportunity]:
+    """The open opportunities that a user has at an account."""
+    rows = await reader.all(open_at_account(), account_id=account_id, owner_id=owner_id)
+    return [OPPORTUNITIES.entity_from(row) for row in rows]
+
+
 def _stage_changes(_scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
     return select(stage_changes, stage_changes.c.number.label("id")).where(
         stage_changes.c.tenant_id == bindparam("tenant_id"),

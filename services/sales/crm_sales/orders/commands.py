@@ -53,15 +53,17 @@ async def place_order(work: UnitOfWork, credit: CreditClient, before: Order) -> 
     """Place a draft. No connection is held while scoring is asked for credit."""
     before.require_draft()
     await work.release()
-    after = before.place(await asked(credit, before), now=work.now)
+    after = before.place(await asked(credit, work.tenant_id, before), now=work.now)
     return ORDERS.save(work, before, after, events.OrderPlaced)
 
 
-async def asked(credit: CreditClient, order: Order) -> tuple[HoldReason, ...]:
+async def asked(credit: CreditClient, tenant_id: UUID, order: Order) -> tuple[HoldReason, ...]:
     """Why the order has to wait, by the credit of its account; a return takes no credit."""
     if order.gross_amount.amount <= 0:
         return ()
-    decision = await credit.check(account_id=order.account_id, order_id=order.id, amount=order.gross_amount)
+    decision = await credit.check(
+        tenant_id=tenant_id, account_id=order.account_id, order_id=order.id, amount=order.gross_amount
+    )
     return hold_reasons(decision)
 
 

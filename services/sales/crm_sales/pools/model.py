@@ -34,7 +34,8 @@ class PoolRules:
 
     `reclaim_after` counts from when a lead was taken. A follow-up protects as `extensions` say; a kind that is not
     there does not count, nor does a follow-up entered more than `backdating` after it happened. Nothing protects
-    longer than `hard_maximum` from when the lead was taken. The day of `claims_per_day` is that of `time_zone`.
+    longer than `hard_maximum` from when the lead left the pool, whoever it was passed on to since. The day of
+    `claims_per_day` is that of `time_zone`.
     InvalidArgument for an unknown zone, or two extensions of one kind.
     """
 

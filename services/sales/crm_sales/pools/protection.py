@@ -27,11 +27,12 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The facts that protect a lead which somebody has owned since `take_time`."""
+    """The facts that protect a lead owned by somebody since `take_time`, by anybody since `owned_since_time`."""
 
     id: UUID
     owner_id: UUID
     take_time: datetime
+    owned_since_time: datetime
     follow_ups: tuple[FollowUp, ...] = ()
     is_converting: bool = False
 
@@ -91,10 +92,10 @@ def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:
         return Protection(None, reason, (step,))
     steps = _steps(holding, rules, now)
     latest = max((step for step in steps if step.safe_until_time), key=_end, default=None)
-    hard = None if rules.hard_maximum is None else holding.take_time + rules.hard_maximum
+    hard = None if rules.hard_maximum is None else holding.owned_since_time + rules.hard_maximum
     if hard is not None and (latest is None or _end(latest) > hard):
         explanation = f"nothing protects longer than {rules.hard_maximum}"
-        latest = ProtectionStep(ProtectionReason.HARD_MAXIMUM, holding.take_time, hard, explanation)
+        latest = ProtectionStep(ProtectionReason.HARD_MAXIMUM, holding.owned_since_time, hard, explanation)
         steps.append(latest)
     if latest is None:
         return Protection(None, ProtectionReason.NO_RULE, tuple(steps))

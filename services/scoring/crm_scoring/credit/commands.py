@@ -12,15 +12,15 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money
-from sqlalchemy import DateTime, and_, bindparam, not_, or_, update
+from sqlalchemy import DateTime, and_, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_scoring.credit.decisions import decide
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
-from crm_scoring.credit.queries import NO_ORDER, find_account_of, get_usage, is_settled_on
+from crm_scoring.credit.queries import find_account_of, get_usage
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
-from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
+from crm_scoring.credit.rules import CreditDecision, CreditRules
 from crm_scoring.credit.tables import credit_orders
-from crm_scoring.facts.model import day_of
 
 
 async def set_credit_limit(
@@ -40,25 +40,23 @@ async def set_credit_limit(
 async def check_order(
     work: UnitOfWork,
     account_id: UUID,
-    order_id: UUID | None,
+    order_id: UUID,
     amount: Money,
     *,
     rules: CreditRules,
     reserve_for: timedelta,
 ) -> tuple[CreditDecision, CreditLimit, Usage]:
-    """Decide on an order and, when it is named and approved, reserve its amount.
+    """Decide on an order and, when it is approved, reserve its amount.
 
     One account's checks happen one after the other, so what one reserves the next one sees. What the order had
     reserved before is not held against it, and is given up when it is refused now. InvalidArgument for an order of
     another account, whose reservation stays as it is.
     """
-    await advisory_lock(work, name_of(account_id), *([f"credit order {order_id}"] if order_id else []))
-    if order_id is not None and await find_account_of(work, order_id) not in (None, account_id):
+    await advisory_lock(work, name_of(account_id), f"credit order {order_id}")
+    if await find_account_of(work, order_id) not in (None, account_id):
         raise invalid_field("order_id", "same_account", "is an order of another account")
-    limit = await get_credit_limit(work, account_id)
-    usage = await get_usage(work, account_id, amount.currency_code, without=order_id or NO_ORDER)
-    decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(day_of(work.now)), rules)
-    if order_id is not None and decision.approved:
+    decision, limit, usage = await decide(work, account_id, amount, rules=rules, without=order_id)
+    if decision.approved:
         work.execute(
             reserve(),
             id=order_id,
@@ -68,7 +66,7 @@ async def check_order(
             expire_time=work.now + reserve_for,
             now=work.now,
         )
-    elif order_id is not None:
+    else:
         work.execute(give_up(), id=order_id, account_id=account_id)
     return decision, limit, usage
 
@@ -103,13 +101,13 @@ def reserve() -> Any:
         currency_code=bindparam("currency_code"),
         expire_time=bindparam("expire_time", type_=DateTime(timezone=True)),
     )
-    changed = ("account_id", "state", "amount", "currency_code", "expire_time")
+    changed = ("state", "amount", "currency_code", "expire_time")
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
         set_={name: fresh.excluded[name] for name in changed},
         where=and_(
             credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED]),
-            or_(credit_orders.c.account_id == fresh.excluded.account_id, not_(is_settled_on())),
+            credit_orders.c.account_id == fresh.excluded.account_id,
         ),
     )
 

@@ -25,15 +25,6 @@ def is_released() -> ColumnElement[bool]:
     return credit_orders.c.state == OrderState.RELEASED
 
 
-def is_settled_on() -> ColumnElement[bool]:
-    """Whether an order is known to be its account's: it was heard of, paid, or is on its way at `now`.
-
-    A reservation that is over ties it to none: whoever asked may have named another's order by mistake.
-    """
-    orders = credit_orders.c
-    return or_(orders.version > 0, orders.state == OrderState.EXPECTED, is_reserved())
-
-
 def takes_credit() -> tuple[ColumnElement[bool], ...]:
     """Whether an order takes of its account's limit at `now`."""
     orders = credit_orders.c
@@ -73,7 +64,7 @@ async def get_usage(reader: Reader, account_id: UUID, currency_code: str, *, wit
 @statement
 def account_of_order() -> Select[Any]:
     return select(credit_orders.c.account_id).where(
-        credit_orders.c.tenant_id == bindparam("tenant_id"), credit_orders.c.id == bindparam("id"), is_settled_on()
+        credit_orders.c.tenant_id == bindparam("tenant_id"), credit_orders.c.id == bindparam("id")
     )
 
 

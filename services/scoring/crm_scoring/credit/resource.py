@@ -48,7 +48,7 @@ CREDIT_LIMITS = Resource(
     computed={"used": taken(*takes_credit()), "reserved": taken(*takes_credit(), is_reserved())},
     unversioned={"used", "reserved"},
     visible=of_seen_account,
-    verbs={"SetCreditLimit": lambda _limit, _: None, "CheckCredit": lambda _limit, _: None},
+    verbs={"SetCreditLimit": lambda _limit, _: None, "PreviewCredit": lambda _limit, _: None},
 )
 
 

@@ -7,13 +7,13 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
-from crm_kit.wire import id_from
 
 from crm_scoring.accounts.queries import get_account
 from crm_scoring.credit import commands
+from crm_scoring.credit.decisions import decide
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditRules
-from crm_scoring.credit.wire import decision_to_pb
+from crm_scoring.credit.wire import decided
 from crm_scoring.wire import money_from_pb
 
 
@@ -36,17 +36,21 @@ class CreditServicer:
         limit = await commands.set_credit_limit(work, account.id, amount, request.reason, etag=request.etag)
         return CREDIT_LIMITS.message(work, limit)
 
+    async def PreviewCredit(self, request: pb.PreviewCreditRequest, reader: Reader) -> pb.PreviewCreditResponse:
+        account = await get_account(reader, self._accounts, UUID(request.account_id))
+        amount = money_from_pb(request.amount, field="amount")
+        return decided(pb.PreviewCreditResponse, *await decide(reader, account.id, amount, rules=self._rules))
+
     async def CheckCredit(self, request: pb.CheckCreditRequest, work: UnitOfWork) -> pb.CheckCreditResponse:
-        account = await get_account(work, self._accounts, UUID(request.account_id))
         decision, limit, usage = await commands.check_order(
             work,
-            account.id,
-            id_from(request.order_id),
+            UUID(request.account_id),
+            UUID(request.order_id),
             money_from_pb(request.amount, field="amount"),
             rules=self._rules,
             reserve_for=self._reserve_for,
         )
-        return decision_to_pb(decision, limit, usage)
+        return decided(pb.CheckCreditResponse, decision, limit, usage)
 
     async def ListCreditLimitChanges(
         self, request: pb.ListCreditLimitChangesRequest, reader: Reader

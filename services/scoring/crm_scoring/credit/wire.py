@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from typing import TypeVar
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
@@ -14,11 +15,13 @@ from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
 from crm_scoring.credit.rules import CreditDecision, CreditReasonCode
 from crm_scoring.wire import money_from_pb, money_to_pb
 
+Response = TypeVar("Response", pb.CheckCreditResponse, pb.PreviewCreditResponse)
 REASONS = EnumNames(pb.CheckCreditResponse.Reason, "REASON_", CreditReasonCode)
 
 
-def decision_to_pb(decision: CreditDecision, limit: CreditLimit, usage: Usage) -> pb.CheckCreditResponse:
-    return pb.CheckCreditResponse(
+def decided(response: type[Response], decision: CreditDecision, limit: CreditLimit, usage: Usage) -> Response:
+    """The answer to whoever asks, whether it took effect or not."""
+    return response(
         approved=decision.approved,
         reasons=[REASONS.wire(each.code) for each in decision.decisive],
         limit=money_to_pb(limit.amount),

@@ -36,7 +36,6 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
-        "credit.check": "ALL",
         **writes("ALL", "pools", "pipelines"),
         **reads("TEAM", *SERVICE_DESK_RECORDS, "scores"),
     },
@@ -44,8 +43,6 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **reads("ALL", *SHARED),
         **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
-        # An order checks its account's credit in the name of who enters it, whoever owns the account.
-        "credit.check": "ALL",
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),

@@ -1,6 +1,8 @@
 """Every write on roles. Each function is one transaction's work: row, history, event and projection together."""
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
@@ -10,9 +12,9 @@ from crm_kit.ids import new_id
 
 from crm_customer.directory.roles.built_in import BUILT_IN
 from crm_customer.directory.roles.model import Grant, Role, granted
-from crm_customer.directory.roles.queries import check_administrator_stays, get_built_in_roles
+from crm_customer.directory.roles.queries import check_administrator_stays, get_built_in_roles, get_holders
 from crm_customer.directory.roles.resource import ROLES
-from crm_customer.directory.roles.rights import check_holds
+from crm_customer.directory.roles.rights import check_holds, check_reaches, may_do_everything
 from crm_customer.directory.tenants.commands import take_turn
 
 
@@ -31,12 +33,23 @@ async def update_role(work: UnitOfWork, before: Role, values: dict[str, Any]) ->
     if after == before:
         return before
     check_holds(work.actor.access, (*before.grants, *after.grants))
+    await check_holders(work, after.id, after.gained(before))
     if before.administers and not after.administers:
         await take_turn(work)
         await check_administrator_stays(work, without_role=before.id)
     saved = ROLES.save(work, before, after, events.RoleUpdated)
     project(work, saved)
     return saved
+
+
+async def check_holders(work: UnitOfWork, role_id: UUID, gained: Collection[Grant]) -> None:
+    """Raise PermissionDenied when those who have the role would come to reach what the caller does not."""
+    if not gained or may_do_everything(work.actor.access):
+        return
+    await take_turn(work)
+    holders = await get_holders(work, role_id)
+    if holders is not None:
+        check_reaches(work.actor, gained, holders)
 
 
 def create_built_in_roles(work: UnitOfWork) -> dict[str, Role]:

@@ -19,6 +19,10 @@ class Scope(enum.StrEnum):
     ALL = "ALL"
 
 
+# A wider scope includes the narrower ones.
+RANK = {scope: rank for rank, scope in enumerate(Scope)}
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A permission, or `*` for every one, and whose records it reaches."""
@@ -43,6 +47,11 @@ class Role:
     def administers(self) -> bool:
         """Whether its holders may do everything in the tenant."""
         return Grant(EVERYTHING, Scope.ALL) in self.grants
+
+    def gained(self, before: "Role") -> tuple[Grant, ...]:
+        """The grants that it has and did not have before, or for fewer records."""
+        old = {each.permission: RANK[each.scope] for each in before.grants}
+        return tuple(each for each in self.grants if RANK[each.scope] > old.get(each.permission, -1))
 
     def update(self, values: dict[str, Any]) -> "Role":
         """With new values of some fields. FailedPrecondition when the platform brings it."""

@@ -5,13 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
+from crm_kit.database.trees import ids_from_here_down
 from crm_kit.database.work import Reader
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.plumbing import access_roles, access_users
-from sqlalchemy import Select, any_, bindparam, select
+from crm_kit.plumbing import access_roles, access_teams, access_users
+from sqlalchemy import Select, Uuid, any_, bindparam, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from crm_customer.directory.roles.model import EVERYTHING, Role, Scope
+from crm_customer.directory.roles.model import EVERYTHING, Grant, Role, Scope
 from crm_customer.directory.roles.resource import ROLES
+from crm_customer.directory.roles.rights import Holders
 from crm_customer.directory.roles.tables import roles
 
 NOBODY = UUID(int=0)
@@ -42,6 +45,57 @@ def other_administrator() -> Select[Any]:
         )
         .limit(1)
     )
+
+
+@statement
+def teams_of_holders() -> Select[Any]:
+    """The teams of the others who have a role in force."""
+    users = access_users.c
+    return (
+        select(users.team_id)
+        .distinct()
+        .where(
+            users.tenant_id == bindparam("tenant_id"),
+            bindparam("role_id", type_=Uuid) == any_(users.role_ids),
+            users.active,
+            users.id != bindparam("me"),
+        )
+    )
+
+
+@statement
+def grants_for_teams() -> Select[Any]:
+    """The permissions that people of some teams have for their team and those below."""
+    users, roles = access_users.c, access_roles.c
+    grants = func.jsonb_each_text(roles.grants).table_valued("key", "value").render_derived()
+    return (
+        select(grants.c.key.label("permission"))
+        .distinct()
+        .select_from(access_users)
+        .join(access_roles, (roles.tenant_id == users.tenant_id) & (roles.id == any_(users.role_ids)))
+        .join(grants, true())
+        .where(
+            users.tenant_id == bindparam("tenant_id"),
+            roles.tenant_id == bindparam("tenant_id"),
+            users.team_id == any_(bindparam("team_ids_above", type_=ARRAY(Uuid))),
+            users.active,
+            grants.c.value == Scope.TEAM,
+        )
+    )
+
+
+async def get_holders(reader: Reader, role_id: UUID) -> Holders | None:
+    """The others who have the role; None when there are none."""
+    rows = await reader.all(teams_of_holders(), role_id=role_id, me=reader.actor.user_id)
+    team_ids = frozenset(row["team_id"] for row in rows)
+    below = await ids_from_here_down(reader, access_teams, [id for id in team_ids if id is not None])
+    return Holders(team_ids, below) if rows else None
+
+
+async def get_team_grants(reader: Reader, team_ids: Collection[UUID]) -> list[Grant]:
+    """What people of these teams may do with the records of their team and those below."""
+    rows = await reader.all(grants_for_teams(), team_ids_above=list(team_ids)) if team_ids else []
+    return [Grant(row["permission"], Scope.TEAM) for row in rows]
 
 
 async def get_roles(reader: Reader, ids: Collection[UUID], *, field: str) -> dict[UUID, Role]:

@@ -1,22 +1,75 @@
-"""Who may give which rights, nobody more than they have, and who may decide who is let in."""
+"""Who may give which rights, nobody more than they have, and who may decide who is let in.
+
+What is compared is whose records a grant reaches, not how its scope is called: TEAM of the team at the top reaches
+more than TEAM of one below it. How else the caller might come by such rights does not matter: roles given to others are
+borrowed by their passwords.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
 
 from crm_kit.errors import PermissionDenied
-from crm_kit.identity.access import Access, Scope
+from crm_kit.identity.access import Access, Actor, Scope
 
 from crm_customer.directory.roles.model import EVERYTHING, Grant
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Those in whose hands grants are: of which teams (None: of none), and these teams with all below them.
+
+    `own_records`: they may own records that are not the caller's, as anybody may but the caller and somebody new.
+    """
+
+    team_ids: frozenset[UUID | None]
+    below: frozenset[UUID]
+    own_records: bool = True
+
+
 def check_holds(access: Access, grants: Iterable[Grant]) -> None:
-    """Raise PermissionDenied unless every one of these grants is among the caller's own."""
-    everything = access.grants.get(EVERYTHING, 0)
+    """Raise PermissionDenied unless every one of these grants is among the caller's own, by name and scope."""
     for each in grants:
-        if max(access.grants.get(each.permission, 0), everything) < Scope[each.scope]:
-            raise PermissionDenied(f"{each.permission} for {each.scope} records is more than you may do yourself")
+        if widest_scope(access, each.permission) < Scope[each.scope]:
+            raise beyond(each)
+
+
+def check_reaches(actor: Actor, grants: Iterable[Grant], holders: Holders) -> None:
+    """Raise PermissionDenied unless the caller reaches all that these grants reach in these hands."""
+    for each in grants:
+        if not covers(actor, each, holders):
+            raise beyond(each)
+
+
+def covers(actor: Actor, grant: Grant, holders: Holders) -> bool:
+    """Whether the caller has the permission for all records that the grant reaches in these hands."""
+    mine, theirs = widest_scope(actor.access, grant.permission), Scope[grant.scope]
+    if mine < theirs:
+        return False
+    if mine is Scope.ALL:
+        return True
+    # What people own lies in their team. Who has no team is reached by nobody's TEAM.
+    reached = frozenset(actor.access.team_ids) if mine is Scope.TEAM else frozenset[UUID]()
+    covered = holders.below <= reached or theirs is Scope.OWN
+    return covered and (not holders.own_records or holders.team_ids <= reached)
+
+
+def widest_scope(access: Access, permission: str) -> int:
+    """The widest scope in which the caller has the permission; 0 when in none."""
+    return max(access.grants.get(permission, 0), access.grants.get(EVERYTHING, 0))
+
+
+def may_do_everything(access: Access) -> bool:
+    """Whether the caller may do everything in the tenant, so that nothing reaches more."""
+    return access.grants.get(EVERYTHING) is Scope.ALL
 
 
 def check_administers(access: Access) -> None:
     """Raise PermissionDenied unless the caller may do everything in the tenant."""
-    if access.grants.get(EVERYTHING) is not Scope.ALL:
+    if not may_do_everything(access):
         raise PermissionDenied("this takes everything in the tenant: `*` with the scope ALL")
+
+
+def beyond(grant: Grant) -> PermissionDenied:
+    """The refusal of a grant that reaches more than the caller does."""
+    return PermissionDenied(f"{grant.permission} for {grant.scope} records is more than you may do yourself")

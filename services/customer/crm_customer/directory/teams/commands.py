@@ -1,13 +1,16 @@
 """Every write on teams. Each function is one transaction's work: row, history, event and projection together."""
 
 from typing import Any
+from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
-from crm_kit.database.trees import ids_from_here_up
+from crm_kit.database.trees import ids_from_here_down, ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_team
 from crm_kit.ids import new_id
 
+from crm_customer.directory.roles.queries import get_team_grants
+from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
 from crm_customer.directory.teams.model import Team
 from crm_customer.directory.teams.resource import TEAMS
 from crm_customer.directory.teams.tables import teams
@@ -29,10 +32,22 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
     if after.parent_id != before.parent_id:
         # Two moves, each fine alone, can make a circle together.
         await take_turn(work)
-        after.check_place(await ids_from_here_up(work, teams, after.parent_id))
+        above = await ids_from_here_up(work, teams, after.parent_id)
+        after.check_place(above)
+        await check_gain(work, before, above)
     saved = TEAMS.save(work, before, after, events.TeamUpdated)
     project(work, saved)
     return saved
+
+
+async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> None:
+    """Raise PermissionDenied when those `above` the new place come to reach what the caller does not."""
+    if may_do_everything(work.actor.access):
+        return
+    new = above - await ids_from_here_up(work, teams, moved.parent_id)
+    below = await ids_from_here_down(work, teams, [moved.id])
+    holders = Holders(frozenset(), below, own_records=False)
+    check_reaches(work.actor, await get_team_grants(work, new), holders)
 
 
 def project(work: UnitOfWork, team: Team) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import jwt
 import structlog
+from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
@@ -72,7 +73,7 @@ class Issuer:
         slug, login = slug.lower(), login_of(login)
         # Whoever does not exist costs the same statements and the same hash as who does.
         tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
-        key = login_key(slug, login)
+        key = login_key(slug, login, telemetry.current.get().client_address)
         eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         signing = await self.keys.current()
         async with self.passwords.turn():
@@ -153,7 +154,7 @@ class Issuer:
         credential = await find_own_credential(eyes, user_id)
         if credential is None:
             raise FailedPrecondition("you have no password here: you sign in by another provider")
-        key = login_key(credential.slug, credential.login)
+        key = login_key(credential.slug, credential.login, telemetry.current.get().client_address)
         async with self.passwords.turn():
             await check_may_try(eyes, key)
             verdict = await self.passwords.verify(credential.hash, current)
@@ -213,7 +214,7 @@ class Issuer:
 
 
 async def check_may_try(eyes: ReadSession, key: bytes) -> None:
-    """Raise ResourceExhausted while the login has to wait."""
+    """Raise ResourceExhausted while whoever tries the login from there has to wait."""
     failures = await find_failures(eyes, key)
     wait = failures.wait(eyes.now).total_seconds() if failures else 0.0
     if wait > 0:

@@ -6,6 +6,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
 from uuid import UUID
 
 FREE_FAILURES = 5
@@ -20,7 +21,7 @@ REUSE_WINDOW = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failures to sign in with one login since the last success, and when the last one was."""
+    """Failures to sign in with one login from one network since the last success, and when the last one was."""
 
     count: int
     last_time: datetime
@@ -82,6 +83,21 @@ def parse_refresh_token(text: str) -> RefreshToken | None:
     return RefreshToken(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), data[32:])
 
 
-def login_key(tenant: str, login: str) -> bytes:
-    """What failures are counted by. Logins that do not exist are counted too, so that waiting tells nothing."""
-    return hashlib.sha256(f"{tenant}\n{login}".encode()).digest()
+def login_key(tenant: str, login: str, client_address: str) -> bytes:
+    """What failures are counted by: whoever fails elsewhere keeps nobody from signing in.
+
+    Logins that do not exist are counted too, so that waiting tells nothing.
+    """
+    return hashlib.sha256(f"{tenant}\n{login}\n{network_of(client_address)}".encode()).digest()
+
+
+def network_of(address: str) -> str:
+    """Where an address is at home: of IPv6 the /64 that one household has, else the address itself."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped else str(ip_network((parsed.packed, 64), strict=False))

@@ -47,7 +47,8 @@ refresh_tokens = tenant_table(
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)
 
-# By login, not by user: who does not exist waits like who does. Unknown tenants count under SYSTEM_TENANT.
+# By login and network, not by user: who does not exist waits like who does, and nobody for the failures of others.
+# Unknown tenants count under SYSTEM_TENANT.
 sign_in_failures = tenant_table(
     "sign_in_failures",
     metadata,

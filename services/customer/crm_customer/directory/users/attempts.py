@@ -3,21 +3,21 @@
 from crm_kit.resource.actions import Attempt
 
 from crm_customer.directory.roles.queries import check_administrator_stays
-from crm_customer.directory.users.commands import administers, manageable_roles
+from crm_customer.directory.users.commands import administers, check_manages
 from crm_customer.directory.users.model import User
 from crm_customer.directory.users.resource import USERS
 
 
 async def deactivate(user: User, attempt: Attempt) -> None:
     """Not the last administrator, nor somebody who may do more than the caller."""
-    roles = await manageable_roles(attempt.reader, user.role_ids)
+    roles = await check_manages(attempt.reader, user)
     if administers(user, roles) and not administers(user.deactivate(), roles):
         await check_administrator_stays(attempt.reader, without_user=user.id)
 
 
 async def manage(user: User, attempt: Attempt) -> None:
     """Not somebody who may do more than the caller."""
-    await manageable_roles(attempt.reader, user.role_ids)
+    await check_manages(attempt.reader, user)
 
 
 TRIED_USERS = USERS.trying(DeactivateUser=deactivate, ActivateUser=manage, SetPassword=manage)

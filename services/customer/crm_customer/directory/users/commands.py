@@ -1,11 +1,11 @@
 """Every write on users. Each function is one transaction's work: row, history, event and projection together."""
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
+from crm_kit.database.trees import ids_from_here_down
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.projection import project_user
 from crm_kit.errors import PermissionDenied
@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.roles.model import Role
 from crm_customer.directory.roles.queries import check_administrator_stays, get_roles
-from crm_customer.directory.roles.rights import check_holds
+from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
+from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.model import User
 from crm_customer.directory.users.resource import USERS
@@ -28,14 +29,20 @@ async def create_user(work: UnitOfWork, values: dict[str, Any]) -> User:
     """Create a user, who cannot sign in here before they have a password."""
     if work.scope is Scope.OWN:
         raise PermissionDenied("with your scope you reach yourself only, not somebody new")
-    await manageable_roles(work, values["role_ids"])
-    check_team_in_reach(work, values["team_id"])
-    return add_user(work, values)
+    user = new_user(work, values)
+    await take_turn_of_rights(work)
+    await check_manages(work, user, is_new=True)
+    check_team_in_reach(work, user.team_id)
+    return add_user(work, user)
 
 
-def add_user(work: UnitOfWork, values: dict[str, Any], *, password_hash: str = "") -> User:
+def new_user(work: UnitOfWork, values: dict[str, Any]) -> User:
+    """A user from the values of their fields."""
+    return User(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
+
+
+def add_user(work: UnitOfWork, user: User, *, password_hash: str = "") -> User:
     """Gather a new user whose roles are known to be right, and the hash of their password if they have one."""
-    user = User(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
     if password_hash:
         user = user.with_new_password(now=work.now)
     USERS.create(work, user)
@@ -81,21 +88,42 @@ async def save(work: UnitOfWork, before: User, after: User, event: type[Message]
     """Gather what a changed user means, if the caller may manage who they were and who they become."""
     if after == before:
         return before
-    roles = await manageable_roles(work, {*before.role_ids, *after.role_ids})
-    if administers(before, roles) and not administers(after, roles):
-        await take_turn(work)
-        await check_administrator_stays(work, without_user=before.id)
+    # What people do to their own name or password gives them nothing.
+    if before.id != work.actor.user_id or before.rights != after.rights:
+        await take_turn_of_rights(work)
+        roles = await check_manages(work, before, after)
+        if administers(before, roles) and not administers(after, roles):
+            await take_turn(work)
+            await check_administrator_stays(work, without_user=before.id)
     saved = USERS.save(work, before, after, event)
     project(work, saved)
     return saved
 
 
-async def manageable_roles(reader: Reader, role_ids: Collection[UUID]) -> dict[UUID, Role]:
-    """The roles; PermissionDenied when one grants more than the caller has, for they would borrow it."""
-    found = await get_roles(reader, role_ids, field="user.role_ids")
-    for role in found.values():
-        check_holds(reader.actor.access, role.grants)
-    return found
+async def take_turn_of_rights(work: UnitOfWork) -> None:
+    """Let what the caller gives be compared with what they have while neither changes.
+
+    Who may do everything gives nothing that they do not have, whatever else changes.
+    """
+    if not may_do_everything(work.actor.access):
+        await take_turn(work)
+
+
+async def check_manages(reader: Reader, *states: User, is_new: bool = False) -> dict[UUID, Role]:
+    """The roles of a user in these states; PermissionDenied when one reaches more than the caller, who would borrow it.
+
+    Records that are the caller's own, or that somebody new does not have yet, are nothing to borrow.
+    """
+    roles = await get_roles(reader, {id for user in states for id in user.role_ids}, field="user.role_ids")
+    if may_do_everything(reader.actor.access):
+        return roles
+    for user in states:
+        below = await ids_from_here_down(reader, teams, [user.team_id] if user.team_id else [])
+        own_records = not is_new and user.id != reader.actor.user_id
+        holders = Holders(frozenset({user.team_id}), below, own_records)
+        for id in user.role_ids:
+            check_reaches(reader.actor, roles[id].grants, holders)
+    return roles
 
 
 def check_team_in_reach(work: UnitOfWork, team_id: UUID | None) -> None:

@@ -26,6 +26,11 @@ class User:
     role_ids: tuple[UUID, ...] = ()
     password_time: datetime | None = None
 
+    @property
+    def rights(self) -> tuple[bool, UUID | None, tuple[UUID, ...]]:
+        """What decides on whose records they reach."""
+        return self.active, self.team_id, self.role_ids
+
     def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""
         return replace(self, **values).checked()

@@ -40,11 +40,17 @@ def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...
 
 
 async def update_account(
-    work: UnitOfWork, before: Account, values: dict[str, Any], *, contact_names: tuple[str, ...] | None = None
+    work: UnitOfWork,
+    before: Account,
+    values: dict[str, Any],
+    *,
+    contact_names: tuple[str, ...] | None = None,
+    keep_opportunities: bool = False,
 ) -> Account:
     """Change some fields of an account; nothing is written when nothing changes.
 
-    `contact_names` as for `follow_account`.
+    `contact_names` as for `follow_account`. A new owner gets the open opportunities that the former one has at it,
+    unless `keep_opportunities`.
     """
     values |= await given_to(work, values, before.owner_id, field="account.owner_id")
     await check_parent(work, values)
@@ -54,7 +60,10 @@ async def update_account(
         after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
     await follow_account(work, before, after, contact_names=contact_names)
-    return ACCOUNTS.save(work, before, after, events.AccountUpdated)
+    if after.owner_id == before.owner_id:
+        return ACCOUNTS.save(work, before, after, events.AccountUpdated)
+    told = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
+    return ACCOUNTS.save(work, before, after, events.AccountOwnerChanged, **told)
 
 
 async def check_parent(work: UnitOfWork, values: dict[str, Any]) -> None:

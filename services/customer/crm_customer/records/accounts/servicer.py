@@ -29,7 +29,8 @@ class AccountServicer:
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
         before, values = await ACCOUNTS.to_update(work, request)
-        return ACCOUNTS.message(work, await commands.update_account(work, before, values))
+        updated = await commands.update_account(work, before, values, keep_opportunities=request.keep_opportunities)
+        return ACCOUNTS.message(work, updated)
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
         before, status = await ACCOUNTS.target(work, request), value_in(request, "status", Status)

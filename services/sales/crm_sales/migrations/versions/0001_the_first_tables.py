@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("in_pool", sa.Boolean(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("take_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("owned_since_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pool_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("former_owner_id", sa.Uuid(), nullable=True),
         sa.Column("return_reason", sa.Text(), nullable=True),
