@@ -1,6 +1,6 @@
 """What each statement costs that runs by itself, beside a million rows: its time, the pages it reads, and its plan.
 
-python -m tests.load.background_bench [--rows N]
+python -m tests.load.background_bench [--rows N] [--only SERVICE ...]
 
 Writes build/background_bench.json; ends with 1 when a statement takes longer than it may or reads a whole table.
 """
@@ -219,27 +219,34 @@ async def costs_of(servers: Servers, service: str, rows: int) -> list[Cost]:
         await connection.close()
 
 
-async def measured(rows: int) -> list[Cost]:
-    """All services, one after the other."""
+async def measured(services: Sequence[str], rows: int) -> list[Cost]:
+    """Services one after the other; what each costs is printed as soon as it is known."""
+    print(f"{f'beside {rows:,} rows':<36}{'ms':>8}{'pages':>8}")
+    costs = []
     async with servers_for_tests() as servers:
-        return [cost for service in SERVICES for cost in await costs_of(servers, service, rows)]
+        for service in services:
+            found = await costs_of(servers, service, rows)
+            print("\n".join(map(line_of, found)), flush=True)
+            costs += found
+    return costs
+
+
+def line_of(cost: Cost) -> str:
+    """A line of the table."""
+    wrong = "" if cost.is_good else f"   reads all of {', '.join(cost.read_whole)}" if cost.read_whole else "   slow"
+    return f"{cost.statement:<36}{cost.milliseconds:>8.1f}{cost.pages:>8}{wrong}"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="tests.load.background_bench", description="What background work costs.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table")
-    rows = parser.parse_args(arguments).rows
-    costs = asyncio.run(measured(rows))
+    parser.add_argument("--only", nargs="+", choices=SERVICES, default=list(SERVICES), help="only these services")
+    given = parser.parse_args(arguments)
+    costs = asyncio.run(measured(given.only, given.rows))
     RESULT.parent.mkdir(exist_ok=True)
-    told = {"machine": machine(), "rows": rows, "statements": [asdict(cost) for cost in costs]}
+    told = {"machine": machine(), "rows": given.rows, "statements": [asdict(cost) for cost in costs]}
     RESULT.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    print(f"{f'beside {rows:,} rows':<36}{'ms':>8}{'pages':>8}")
-    for cost in costs:
-        wrong = (
-            "" if cost.is_good else f"   reads all of {', '.join(cost.read_whole)}" if cost.read_whole else "   slow"
-        )
-        print(f"{cost.statement:<36}{cost.milliseconds:>8.1f}{cost.pages:>8}{wrong}")
     return int(not all(cost.is_good for cost in costs))
 
 
