@@ -16,6 +16,7 @@ from crm_local.settings import SERVICES
 SECRETS = {
     "guanxi": {"page-token-key": "k" * 16},
     "customer-signing": {"key-secret": "s" * 16},
+    "sales-identity": {"key": "i" * 32},
     **{
         f"{service.replace('_', '-')}-{what}": {"url": url}
         for service in SERVICES

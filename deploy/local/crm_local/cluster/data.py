@@ -57,6 +57,7 @@ class Data:
         made = {
             "guanxi": {"page-token-key": self._credentials.page_token_key},
             "customer-signing": {"key-secret": self._credentials.signing_key_secret},
+            "sales-identity": {"key": self._credentials.sales_key},
         }
         for service in SERVICES:
             name = service.replace("_", "-")
