@@ -82,7 +82,11 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> dict[str, str]:
         """Service -> host:port: of each the setting that ends in `_address`, beside our own."""
-        own = {name.removesuffix("_address"): str(value) for name, value in self if name.endswith("_address")}
+        own = {
+            name.removesuffix("_address"): value
+            for name, value in self
+            if name.endswith("_address") and isinstance(value, str)
+        }
         return {service: address for service, address in own.items() if service != "listen"}
 
     @property

@@ -11,6 +11,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.admission import Caller
 from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.settings import Settings
 from crm_kit.errors import NotFound, Unauthenticated
 from fastapi import APIRouter
 
@@ -287,6 +288,10 @@ async def test_another_origin_may_ask_only_when_it_is_allowed(service: AccountSe
     assert "etag" in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-origin" not in other.headers
     assert other.headers["vary"] == "Accept-Encoding, Origin"
+
+
+def test_a_service_is_behind_each_setting_that_is_an_address_and_behind_no_limit() -> None:
+    assert Settings().addresses.keys() == {"customer", "sales", "service_desk", "scoring"}
 
 
 async def test_health_tells_which_services_answer() -> None:
