@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, require_account
+from crm_kit.accounts import Accounts, require_account_in_use
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
@@ -100,7 +100,7 @@ async def account_of(
 ) -> UUID:
     """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
     if wanted.account_id is not None:
-        await require_account(work, accounts, wanted.account_id, field="account_id")
+        await require_account_in_use(work, accounts, wanted.account_id, field="account_id")
         await work.release()
         return wanted.account_id
     is_organization = lead.company_name is not None
