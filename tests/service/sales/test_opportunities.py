@@ -5,6 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, pipelines_pb2
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.identity.access import Scope
@@ -161,6 +163,15 @@ async def test_winning_passes_by_no_stage_but_with_a_reason_of_who_may(
     changes = await api.opportunities.ListStageChanges(pb.ListStageChangesRequest(id=deal.id), metadata=user.metadata)
     assert changes.stage_changes[0].reason == "best offer (the paper is in the mail)"
     whole = await create(pipeline_id=made.id, checked=["contract signed"])
+    for deal_id, by, reason in (
+        ((await create(pipeline_id=made.id)).id, seller, "ILLEGAL_STATE"),
+        ((await create(pipeline_id=made.id)).id, user, ""),
+        (whole.id, seller, ""),
+    ):
+        told = await ResourceServiceStub(sales.channel).GetRecordActions(
+            resources_pb2.GetRecordActionsRequest(collection="opportunities", id=deal_id), metadata=by.metadata
+        )
+        assert [each.reason for each in told.actions if each.verb == "win"] == [reason]
     request = pb.WinOpportunityRequest(id=whole.id, reason="x")
     assert (await api.opportunities.WinOpportunity(request, metadata=seller.metadata)).state == pb.Opportunity.STATE_WON
 
