@@ -9,8 +9,9 @@ from crm.sales.v1 import orders_pb2
 from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.running import Running, User
+from tests.service.sales.converting import Qualified
 from tests.service.sales.ordering import Draft, Released, approve, placed
-from tests.service.sales.selling import Sales, clients, cny, known_account
+from tests.service.sales.selling import Sales, also_in, clients, cny, known_account
 
 CreateLead = Callable[..., Awaitable[pb.Lead]]
 
@@ -35,6 +36,27 @@ def create(api: Sales, user: User) -> CreateLead:
         return await api.leads.CreateLead(request, metadata=by.metadata)
 
     return create_lead
+
+
+# --- conversion
+
+
+@pytest.fixture
+async def seller(user: User, customer: Running) -> User:
+    await also_in(customer, user)
+    return user
+
+
+@pytest.fixture
+def qualified(api: Sales, create: CreateLead, seller: User) -> Qualified:
+    async def qualified_lead(**fields: Any) -> pb.Lead:
+        told = {"phone_number": "+8613800138000", "email": "wang@huaxin.example"}
+        lead = await create(by=seller, **told | fields)
+        call = pb.RecordFollowUpRequest(id=lead.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL))
+        await api.leads.RecordFollowUp(call, metadata=seller.metadata)
+        return await api.leads.QualifyLead(pb.QualifyLeadRequest(id=lead.id), metadata=seller.metadata)
+
+    return qualified_lead
 
 
 # --- orders

@@ -310,3 +310,19 @@ async def test_an_order_is_due_by_the_calendar_of_the_tenant(
         assert done.due_date == (day + timedelta(days=days_later + payment_days)).isoformat()
     due_today = pb.ListOrdersRequest(filter="due_date = today")
     assert len((await api.orders.ListOrders(due_today, metadata=user.metadata)).orders) == 1
+
+
+async def test_what_verbs_move_is_refused_by_name_in_an_update_and_sent_back_as_it_came(
+    api: Sales, user: User, draft: Draft
+) -> None:
+    order = await draft()
+    for wanted, field in (
+        (pb.Order(state=pb.Order.STATE_RELEASED), "order.state"),
+        (pb.Order(cancel_reason="x"), "order.cancel_reason"),
+    ):
+        wanted.id = order.id
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.orders.UpdateOrder(pb.UpdateOrderRequest(order=wanted), metadata=user.metadata)
+        assert refusal.fields == [field]
+    again = await api.orders.UpdateOrder(pb.UpdateOrderRequest(order=order), metadata=user.metadata)
+    assert again == order
