@@ -20,7 +20,16 @@ from sqlalchemy import delete, select
 from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Order, also_known_to, money, new_account, order, reversed_payment, set_clock, tell
+from tests.service.scoring.business import (
+    Order,
+    also_known_to,
+    money,
+    new_account,
+    order,
+    reversed_payment,
+    set_clock,
+    tell,
+)
 from tests.service.scoring.credit import Check, SetLimit, as_sales, names, read
 
 if TYPE_CHECKING:

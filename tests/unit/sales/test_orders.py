@@ -157,3 +157,15 @@ def test_a_line_that_does_not_fit_is_refused_by_its_place(line: OrderLine, field
     with pytest.raises(InvalidArgument) as refused:
         order(OrderLine("p", Decimal(1), cny(1)), line)
     assert [violation.field for violation in refused.value.violations] == [f"order.lines[1].{field}"]
+
+
+@given(st.lists(st.integers(1, 150), max_size=6), st.integers(1, 150))
+def test_what_is_taken_back_right_after_it_was_paid_leaves_the_order_as_it_was(before: list[int], amount: int) -> None:
+    current = order().place((), now=NOW, today=NOW.date())
+    for paid in before:
+        current = current.pay(cny(paid))
+    assert current.pay(cny(amount)).take_back(cny(amount)) == current
+
+
+def test_a_cancelled_order_has_nothing_open() -> None:
+    assert order().place((), now=NOW, today=NOW.date()).cancel("x").open_amount == cny(0)

@@ -11,9 +11,9 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
+from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_sales.leads.model import Lead
