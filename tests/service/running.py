@@ -24,6 +24,7 @@ from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from crm_kit.service import Service
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
+from crm_kit.zones import DEFAULT_ZONE
 from crm_local.testing import Servers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
@@ -87,16 +88,23 @@ class Running:
         return id
 
     async def know_tenant(
-        self, id: UUID, *, sandbox: bool = False, clock_offset: timedelta = timedelta(0), version: int = 1
+        self,
+        id: UUID,
+        *,
+        sandbox: bool = False,
+        clock_offset: timedelta = timedelta(0),
+        time_zone: str = DEFAULT_ZONE,
+        version: int = 1,
     ) -> None:
         """Have the service know a tenant, or how it has changed, as by its event; customer itself hears none."""
         slug = f"t{id.hex[-12:]}"
         if self.service.name == "customer":
             async with self.unit_of_work(id) as work:
                 values: dict[str, Any] = {"active": True, "sandbox": sandbox, "clock_offset": clock_offset}
+                values["time_zone"] = time_zone
                 project_tenant(work, id=id, slug=slug, version=version, **values)
             return
-        tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=True, sandbox=sandbox)
+        tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=True, sandbox=sandbox, time_zone=time_zone)
         tenant.clock_offset.FromTimedelta(clock_offset)
         told = (events_pb2.TenantCreated if version == 1 else events_pb2.TenantClockAdvanced)(tenant=tenant)
         await self.hear(told, tenant_id=id, aggregate_id=id, version=version)

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from crm.metadata.v1 import metadata_pb2 as pb
 from crm.options.v1 import options_pb2
 from crm_kit.labels import Label, verb_label
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Rpc
 from crm_gateway.metadata.fields import field_metadata, label_to_pb
 from crm_gateway.openapi.document import variable_names
+from crm_gateway.transcode.fields import is_output_only
 from crm_gateway.transcode.routes import parse_template
 
 CREATE, UPDATE = "create", "update"
@@ -41,7 +42,15 @@ def _asked_for(rpc: Rpc) -> Iterator[pb.FieldMetadata]:
         if field.name not in addressing:
             asked = field_metadata(field)
             asked.settable = True
+            given = [each for each in asked.fields if is_given(field, each.name)]
+            del asked.fields[:]
+            asked.fields.extend(given)
             yield asked
+
+
+def is_given(field: FieldDescriptor, name: str) -> bool:
+    """Whether a caller gives this field of the object that a request has in a field; others are for answers."""
+    return field.message_type is None or not is_output_only(field.message_type.fields_by_name[name])
 
 
 def path_of(rpc: Rpc | None) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Index,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    false,
     or_,
     select,
     true,
@@ -26,6 +28,7 @@ from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
 from crm_kit.database.tables import Kept, tenant_table
 from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
@@ -34,18 +37,28 @@ from crm_kit.projections import Projection, put_newest
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from
 
+PUT_AWAY = (pb.Account.STATUS_ARCHIVED, pb.Account.STATUS_MERGED)
 GET_ACCOUNT = "/crm.customer.v1.AccountService/GetAccount"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is kept of an account; `version` is that of the customer service."""
+    """What is kept of an account; `version` is that of the customer service.
+
+    `archived` is one that was merged into another, too.
+    """
 
     id: UUID
     display_name: str
     owner_id: UUID | None
     owner_team_id: UUID | None
+    archived: bool
     version: int
+
+    def require_in_use(self) -> None:
+        """FailedPrecondition ACCOUNT_ARCHIVED when it was archived, or merged into another."""
+        if self.archived:
+            raise FailedPrecondition("the account is archived or merged into another", reason="ACCOUNT_ARCHIVED")
 
 
 Accounts = Projection[Account]
@@ -62,6 +75,7 @@ def accounts_table(metadata: MetaData) -> Table:
         Column("display_name", Text, nullable=False),
         Column("owner_id", Uuid),
         Column("owner_team_id", Uuid),
+        Column("archived", Boolean, nullable=False, server_default=false()),
         # Of the event that said so; an older one changes nothing.
         Column("version", Integer, nullable=False),
         retention=Kept("accounts, as customer has them"),
@@ -124,6 +138,20 @@ async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, fie
     return await accounts.require(work, id, field=field, scope=work.actor.access.scope("accounts.read"))
 
 
+async def require_account_in_use(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:
+    """As `require_account`, for what begins with an account; ACCOUNT_ARCHIVED for one that is archived."""
+    account = await require_account(work, accounts, id, field=field)
+    account.require_in_use()
+    return account
+
+
+async def check_in_use(work: UnitOfWork, accounts: Accounts, id: UUID) -> None:
+    """ACCOUNT_ARCHIVED when the account of a record that the caller sees is archived, whoever sees the account."""
+    account = await accounts.find(work, id, scope=Scope.ALL)
+    if account is not None:
+        account.require_in_use()
+
+
 def account_reference(accounts: Accounts) -> Require:
     """What a custom field may refer to: an account that the caller sees."""
 
@@ -140,5 +168,6 @@ def account_from_pb(account: pb.Account, *, version: int) -> Account:
         display_name=account.display_name,
         owner_id=id_from(account.owner_id),
         owner_team_id=id_from(account.owner_team_id),
+        archived=account.status in PUT_AWAY,
         version=version,
     )

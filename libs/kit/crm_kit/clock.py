@@ -10,7 +10,9 @@ from sqlalchemy import Select, bindparam, select
 
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_tenants
+from crm_kit.zones import DEFAULT_ZONE
 
 Now = Callable[[], datetime]
 CACHE_SECONDS = 0.5
@@ -25,6 +27,17 @@ def system_now() -> datetime:
 def offset_of_tenant() -> Select[Any]:
     columns = (access_tenants.c.clock_offset, access_tenants.c.sandbox)
     return select(*columns).where(access_tenants.c.tenant_id == bindparam("tenant_id"))
+
+
+@statement
+def zone_of_tenant() -> Select[Any]:
+    return select(access_tenants.c.time_zone).where(access_tenants.c.tenant_id == bindparam("tenant_id"))
+
+
+async def time_zone_of(reader: Reader) -> str:
+    """The tenant's time zone, for who is at work in the service's own name: a caller's access has it."""
+    row = await reader.one(zone_of_tenant())
+    return row["time_zone"] if row else DEFAULT_ZONE
 
 
 class TenantClock:

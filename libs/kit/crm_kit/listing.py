@@ -160,7 +160,8 @@ def planned(query: Statement, tree: Filter) -> Statement:
 
 def context_of(reader: Reader) -> FilterContext:
     """What the words of a filter stand for when this reader asks."""
-    return FilterContext(reader.now, me=reader.actor.user_id, team_ids=reader.actor.access.team_ids)
+    access = reader.actor.access
+    return FilterContext(reader.now, access.time_zone, me=reader.actor.user_id, team_ids=access.team_ids)
 
 
 @statement

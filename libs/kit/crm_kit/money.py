@@ -6,17 +6,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Self
 
+from crm_kit.currencies import CURRENCIES, MINOR_DIGITS
 from crm_kit.errors import invalid_field
 
-# Currencies whose minor unit is not the hundredth. Source: ISO 4217:2015, list one "Current currency & funds
-# code list", column "Mnr unt", kept by SIX Group (https://www.six-group.com/en/products-services/
-# financial-information/data-standards.html).
-MINOR_DIGITS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
-    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
 USUAL_MINOR_DIGITS = 2
 # The first that `crm.type.v1.Money` cannot carry.
 MAX_AMOUNT = Decimal(10) ** 15
@@ -124,6 +116,12 @@ def check_range(money: Money, *, field: str) -> None:
         raise invalid_field(f"{field}.amount", "range", f"{money} has more than 15 digits before the point")
 
 
+def check_currency(currency_code: str, *, field: str) -> None:
+    """InvalidArgument naming `field` for a code that is no currency of ISO 4217."""
+    if currency_code not in CURRENCIES:
+        raise invalid_field(field, "currency", f"{currency_code!r} is not a currency of ISO 4217 such as CNY")
+
+
 def total(amounts: Iterable[Money], currency_code: str) -> Money:
     """The sum, zero of that currency when there is nothing to add."""
     nothing, added = Money.zero(currency_code), Decimal(0)
@@ -134,8 +132,7 @@ def total(amounts: Iterable[Money], currency_code: str) -> Money:
 
 def parse_money(amount: str, currency_code: str, *, field: str = "amount") -> Money:
     """Money from the two texts of `crm.type.v1.Money`. InvalidArgument names the one of them that is wrong."""
-    if not _CURRENCY.fullmatch(currency_code):
-        raise invalid_field(f"{field}.currency_code", "currency", "must be an ISO 4217 code such as CNY")
+    check_currency(currency_code, field=f"{field}.currency_code")
     return Money(parse_amount(amount, field=f"{field}.amount"), currency_code)
 
 

@@ -30,12 +30,23 @@ TIMELINE: Sequence[EventKind] = (
     EventKind(customer.AccountArchived, "account.id", "account.display_name"),
     EventKind(customer.AccountRestored, "account.id", "account.display_name", ("account.status",)),
     EventKind(sales.LeadConverted, "lead.account_id", "lead.display_name", ("lead.source", "lead.campaign")),
+    EventKind(
+        sales.FollowUpConverted,
+        "account_id",
+        "lead_name",
+        ("follow_up.kind", "follow_up.note", "lead_id"),
+        time="follow_up.happen_time",
+        actor="follow_up.user_id",
+    ),
     EventKind(sales.OpportunityCreated, "opportunity.account_id", "opportunity.display_name", DEAL),
     EventKind(sales.OpportunityWon, "opportunity.account_id", "opportunity.display_name", DEAL),
     EventKind(sales.OpportunityLost, "opportunity.account_id", "opportunity.display_name", DEAL),
     EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
     EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
     EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
+    EventKind(
+        sales.PaymentReversed, "payment.account_id", "payment.reference", ("payment.amount", "payment.reverse_reason")
+    ),
     EventKind(service_desk.CaseCreated, "case.account_id", "case.title", (*CASE, "case.channel")),
     EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
     EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),

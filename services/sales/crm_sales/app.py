@@ -19,7 +19,7 @@ from crm_sales.leads.attempts import TRIED_LEADS
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
-from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.opportunities.attempts import TRIED_OPPORTUNITIES
 from crm_sales.opportunities.servicer import OpportunityServicer
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
@@ -54,7 +54,7 @@ def build(settings: SalesSettings) -> Service:
         OrderServicer(tokens, known, credit),
         PaymentServicer(tokens, known),
     ]
-    service.resources = [TRIED_LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.resources = [TRIED_LEADS, POOLS, PIPELINES, TRIED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "stages": stage_names()}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)

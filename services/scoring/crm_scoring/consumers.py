@@ -1,22 +1,25 @@
 """What the scoring service does on the events of the others."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as sales
 from crm.sales.v1 import orders_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
+from crm_kit.clock import time_zone_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 
-from crm_scoring.credit.commands import add_payment, put_order
+from crm_scoring.credit.commands import add_payments, put_order
 from crm_scoring.credit.model import OrderState
-from crm_scoring.credit.wire import allocations, order_credit
+from crm_scoring.credit.wire import amounts_by_order, order_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
 from crm_scoring.scores.commands import ask_rescoring
 
 CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
+TakeIn = Callable[[UnitOfWork, list[Fact]], Awaitable[None]]
 
 
 def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
@@ -26,32 +29,59 @@ def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> Non
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    async def order_released(work: UnitOfWork, event: Event, released: sales.OrderPlaced | sales.OrderReleased) -> None:
-        await take_in(work, order_facts(event, released.order, holds=True))
-        put_order(work, order_credit(event, released.order, OrderState.RELEASED))
+    follow_orders(consumers, take_in)
+    follow_payments(consumers, take_in)
+    follow_cases(consumers, take_in)
 
-    async def order_placed(work: UnitOfWork, event: Event, placed: sales.OrderPlaced) -> None:
-        if placed.order.state == orders_pb2.Order.STATE_ON_HOLD:
-            put_order(work, order_credit(event, placed.order, OrderState.HELD))
+
+def follow_orders(consumers: Consumers, take_in: TakeIn) -> None:
+    """Subscribe to what accounts buy, and what that uses of their credit."""
+
+    async def released(work: UnitOfWork, event: Event, told: sales.OrderPlaced | sales.OrderReleased) -> None:
+        await take_in(work, order_facts(event, told.order, zone=await time_zone_of(work), holds=True))
+        put_order(work, order_credit(event, told.order, OrderState.RELEASED))
+
+    async def placed(work: UnitOfWork, event: Event, told: sales.OrderPlaced) -> None:
+        if told.order.state == orders_pb2.Order.STATE_ON_HOLD:
+            put_order(work, order_credit(event, told.order, OrderState.HELD))
         else:
-            await order_released(work, event, placed)
+            await released(work, event, told)
 
-    async def order_cancelled(work: UnitOfWork, event: Event, cancelled: sales.OrderCancelled) -> None:
-        await take_in(work, order_facts(event, cancelled.order, holds=False))
-        put_order(work, order_credit(event, cancelled.order, OrderState.CANCELLED))
+    async def cancelled(work: UnitOfWork, event: Event, told: sales.OrderCancelled) -> None:
+        await take_in(work, order_facts(event, told.order, zone=await time_zone_of(work), holds=False))
+        put_order(work, order_credit(event, told.order, OrderState.CANCELLED))
 
-    async def payment_received(work: UnitOfWork, event: Event, received: sales.PaymentReceived) -> None:
-        payment = received.payment
-        await take_in(work, [payment_fact(event, payment)])
-        for order_id, amount in allocations(payment):
-            add_payment(work, UUID(payment.account_id), order_id, amount)
+    consumers.on(sales.OrderPlaced, placed)
+    consumers.on(sales.OrderReleased, released)
+    consumers.on(sales.OrderCancelled, cancelled)
 
-    async def case_changed(work: UnitOfWork, event: Event, changed: CaseEvent) -> None:
-        await take_in(work, case_facts(event, changed.case))
 
-    consumers.on(sales.OrderPlaced, order_placed)
-    consumers.on(sales.OrderReleased, order_released)
-    consumers.on(sales.OrderCancelled, order_cancelled)
-    consumers.on(sales.PaymentReceived, payment_received)
-    consumers.on(service_desk.CaseCreated, case_changed)
-    consumers.on(service_desk.CaseClosed, case_changed)
+def follow_payments(consumers: Consumers, take_in: TakeIn) -> None:
+    """Subscribe to what accounts pay, and what of their credit is free again with that."""
+
+    async def received(work: UnitOfWork, event: Event, told: sales.PaymentReceived) -> None:
+        await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
+        add_payments(work, UUID(told.payment.account_id), amounts_by_order(told.payment.allocations))
+
+    async def allocated(work: UnitOfWork, event: Event, told: sales.PaymentAllocated) -> None:
+        await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
+        add_payments(work, UUID(told.payment.account_id), amounts_by_order(told.allocations))
+
+    async def taken_back(work: UnitOfWork, event: Event, told: sales.PaymentReversed) -> None:
+        await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work), holds=False)])
+        paid = amounts_by_order(told.payment.allocations)
+        add_payments(work, UUID(told.payment.account_id), {id: -amount for id, amount in paid.items()})
+
+    consumers.on(sales.PaymentReceived, received)
+    consumers.on(sales.PaymentAllocated, allocated)
+    consumers.on(sales.PaymentReversed, taken_back)
+
+
+def follow_cases(consumers: Consumers, take_in: TakeIn) -> None:
+    """Subscribe to what accounts ask and complain of."""
+
+    async def changed(work: UnitOfWork, event: Event, told: CaseEvent) -> None:
+        await take_in(work, case_facts(event, told.case, zone=await time_zone_of(work)))
+
+    consumers.on(service_desk.CaseCreated, changed)
+    consumers.on(service_desk.CaseClosed, changed)

@@ -309,6 +309,27 @@ async def test_an_external_id_is_unique_in_the_tenant_and_free_again_after(
     assert (await create(external_ids=[key])).external_ids == [key]
 
 
+async def test_the_external_ids_of_an_account_are_replaced_in_one_update(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    def keys(**values: str) -> list[pb.ExternalId]:
+        return [pb.ExternalId(source=source, value=value) for source, value in values.items()]
+
+    account = await create(external_ids=keys(sap="4711", erp="1"))
+    for wanted in (
+        keys(sap="4712", erp="1"),
+        keys(sap="1", erp="4712"),
+        keys(erp="4712", crm="1"),
+        keys(crm="4712", erp="1"),
+    ):
+        changed = patch(account, "external_ids", external_ids=wanted)
+        assert list((await accounts.UpdateAccount(changed, metadata=user.metadata)).external_ids) == wanted
+    # What was given up is free, what is kept is not.
+    await create(external_ids=keys(sap="4711"))
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await create(external_ids=keys(crm="4712"))
+
+
 async def test_archived_accounts_leave_lists_and_come_back_as_they_were(
     accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:

@@ -249,3 +249,25 @@ async def test_the_demo_and_the_keys_are_made_by_command(customer: Running) -> N
     keys = await TokenServiceStub(customer.channel).GetSigningKeys(GetSigningKeysRequest())
     assert keys.keys[0].kid in rotated
     assert command_of(["serve"]) is None
+
+
+async def test_an_administrator_changes_the_time_zone_of_the_tenant(
+    tenants: "TenantServiceAsyncStub", company: Company, customer: Running
+) -> None:
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL)))
+    read = await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)
+    assert read.time_zone == "Asia/Shanghai"
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(time_zone="America/New_York", etag=read.etag))
+    changed = await tenants.UpdateTenant(request, metadata=admin.metadata)
+    assert (changed.time_zone, changed.slug, changed.etag > read.etag) == ("America/New_York", company.slug, True)
+    assert (await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).time_zone == "America/New_York"
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await tenants.UpdateTenant(request, metadata=admin.metadata)
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(time_zone="Moon/Tranquility"))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await tenants.UpdateTenant(request, metadata=admin.metadata)
+    assert refusal.fields == ["tenant.time_zone"]
+    for role in (await company.role(accounts_read=Scope.ALL), await company.role(tenant_write=Scope.TEAM)):
+        member = company.acting(await company.user(role))
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await tenants.UpdateTenant(request, metadata=member.metadata)

@@ -32,9 +32,8 @@ from tests.service.kit.custom_fields import NUMBER, SINGLE_SELECT, custom_of, me
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
+from tests.service.sales.converting import Qualified, accounts_of, contacts_of
 from tests.service.sales.selling import Sales, also_in, cny, emitted, names_of
-
-Qualified = Callable[..., Awaitable[pb.Lead]]
 
 
 class CrashError(Exception):
@@ -77,37 +76,6 @@ def servicer(sales: Running) -> Iterator[LeadServicer]:
     before = found._customer
     yield found
     found._customer = before
-
-
-@pytest.fixture
-async def seller(user: User, customer: Running) -> User:
-    await also_in(customer, user)
-    return user
-
-
-@pytest.fixture
-def qualified(api: Sales, create: CreateLead, seller: User) -> Qualified:
-    async def qualified_lead(**fields: Any) -> pb.Lead:
-        lead = await create(by=seller, phone_number="+8613800138000", email="wang@huaxin.example", **fields)
-        call = pb.RecordFollowUpRequest(id=lead.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL))
-        await api.leads.RecordFollowUp(call, metadata=seller.metadata)
-        return await api.leads.QualifyLead(pb.QualifyLeadRequest(id=lead.id), metadata=seller.metadata)
-
-    return qualified_lead
-
-
-async def accounts_of(customer: Running, user: User) -> list[accounts_pb2.Account]:
-    page = await AccountServiceStub(customer.channel).ListAccounts(
-        accounts_pb2.ListAccountsRequest(), metadata=user.metadata
-    )
-    return list(page.accounts)
-
-
-async def contacts_of(customer: Running, user: User) -> list[contacts_pb2.Contact]:
-    page = await ContactServiceStub(customer.channel).ListContacts(
-        contacts_pb2.ListContactsRequest(), metadata=user.metadata
-    )
-    return list(page.contacts)
 
 
 async def check_once(api: Sales, customer: Running, user: User, lead: pb.Lead) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, pipelines_pb2
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.identity.access import Scope
@@ -124,6 +126,54 @@ async def test_a_criterion_is_overridden_with_a_reason_only_by_who_may(
         pb.ListStageChangesRequest(id=opportunity.id), metadata=seller.metadata
     )
     assert [change.reason for change in page.stage_changes] == ["the customer insists"]
+
+
+async def test_an_opportunity_begins_in_a_later_stage_only_when_the_stages_before_would_let_it_go(
+    create: Create, pipeline: Pipeline
+) -> None:
+    _, second, third = pipeline.stages
+    for stage in (second, third):
+        for fields in ({}, {"fields": {"budget": "1"}}, {"checked": ["demo"]}):
+            with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+                await create(pipeline_id=pipeline.id, stage_id=stage.id, **fields)
+            assert "missing" in refusal.detail
+    begun = await create(pipeline_id=pipeline.id, stage_id=third.id, fields={"budget": "1"}, checked=["demo"])
+    assert (begun.stage_id, begun.probability_percent) == (third.id, 90)
+
+
+async def test_winning_passes_by_no_stage_but_with_a_reason_of_who_may(
+    api: Sales, user: User, pipeline: Pipeline, sales: Running, create: Create
+) -> None:
+    last = pipelines_pb2.Stage(display_name="d", probability_percent=95, checklist=["contract signed"])
+    wanted = Pipeline(display_name="q", stages=[pipelines_pb2.Stage(display_name="a"), last])
+    made = await api.pipelines.CreatePipeline(
+        pipelines_pb2.CreatePipelineRequest(pipeline=wanted), metadata=user.metadata
+    )
+    deal = await create(pipeline_id=made.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await api.opportunities.WinOpportunity(pb.WinOpportunityRequest(id=deal.id, reason="x"), metadata=user.metadata)
+    assert "contract signed" in refusal.detail
+    override = pb.WinOpportunityRequest(id=deal.id, reason="best offer", override_reason="the paper is in the mail")
+    grants = {"opportunities.write": Scope.ALL, "opportunities.read": Scope.ALL}
+    seller = await sales.user(user.tenant_id, grants=grants)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.opportunities.WinOpportunity(override, metadata=seller.metadata)
+    won = await api.opportunities.WinOpportunity(override, metadata=user.metadata)
+    assert (won.state, won.close_reason) == (pb.Opportunity.STATE_WON, "best offer")
+    changes = await api.opportunities.ListStageChanges(pb.ListStageChangesRequest(id=deal.id), metadata=user.metadata)
+    assert changes.stage_changes[0].reason == "best offer (the paper is in the mail)"
+    whole = await create(pipeline_id=made.id, checked=["contract signed"])
+    for deal_id, by, reason in (
+        ((await create(pipeline_id=made.id)).id, seller, "ILLEGAL_STATE"),
+        ((await create(pipeline_id=made.id)).id, user, ""),
+        (whole.id, seller, ""),
+    ):
+        told = await ResourceServiceStub(sales.channel).GetRecordActions(
+            resources_pb2.GetRecordActionsRequest(collection="opportunities", id=deal_id), metadata=by.metadata
+        )
+        assert [each.reason for each in told.actions if each.verb == "win"] == [reason]
+    request = pb.WinOpportunityRequest(id=whole.id, reason="x")
+    assert (await api.opportunities.WinOpportunity(request, metadata=seller.metadata)).state == pb.Opportunity.STATE_WON
 
 
 async def test_winning_losing_and_reopening_keep_the_whole_history(

@@ -1,105 +1,25 @@
-"""Orders and payments through their contract."""
+"""Orders through their contract."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from crm.sales.v1 import events_pb2, opportunities_pb2, payments_pb2
+from crm.customer.v1 import accounts_pb2
+from crm.customer.v1 import events_pb2 as customer_events
+from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm_kit.identity.access import Scope
-from crm_kit.ids import new_id
-from crm_kit.money import Money
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.credit.client import CreditClient
-from crm_sales.orders.model import Order, OrderLine
-from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
-from tests.service.sales.selling import Answer, Sales, cny, credit_service, emitted, known_account, names_of
-
-Draft = Callable[..., Awaitable[pb.Order]]
-Released = Callable[..., Awaitable[pb.Order]]
-Check = credit_pb2.CheckCreditRequest
-Checked = credit_pb2.CheckCreditResponse
-
-
-async def approve(_request: Check) -> Checked:
-    return Checked(approved=True, reasons=[Checked.REASON_WITHIN_LIMIT])
-
-
-async def refuse(_request: Check) -> Checked:
-    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation="used 90 and new 20 is more than 100")
-
-
-@pytest.fixture
-async def account_id(sales: Running, user: User) -> str:
-    return await known_account(sales, user.tenant_id, user)
-
-
-@pytest.fixture
-def servicer(sales: Running) -> Iterator[OrderServicer]:
-    found = next(each for each in sales.service.servicers if isinstance(each, OrderServicer))
-    before = found._credit
-    yield found
-    found._credit = before
-
-
-@pytest.fixture
-def draft(api: Sales, user: User, account_id: str) -> Draft:
-    async def draft_order(price: str = "100.00", *, by: User = user, **fields: Any) -> pb.Order:
-        line = pb.OrderLine(product="boiler", quantity="1", unit_price=cny(price))
-        values: dict[str, Any] = {"account_id": account_id, "currency_code": "CNY", "lines": [line]}
-        request = pb.CreateOrderRequest(order=pb.Order(**values | fields))
-        return await api.orders.CreateOrder(request, metadata=by.metadata)
-
-    return draft_order
-
-
-async def placed(
-    api: Sales,
-    servicer: OrderServicer,
-    user: User,
-    order: pb.Order,
-    answer: Answer,
-    *,
-    seconds: float = 5,
-    key: str = "",
-) -> pb.Order:
-    """The order placed while scoring answers so."""
-    async with credit_service(answer) as address:
-        peer = ServiceClient(address)
-        servicer._credit = CreditClient(peer, seconds=seconds)
-        metadata = user.with_key(key) if key else user.metadata
-        try:
-            return await api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=metadata)
-        finally:
-            await peer.close()
-
-
-@pytest.fixture
-def released(api: Sales, servicer: OrderServicer, user: User, draft: Draft) -> Released:
-    async def released_order(price: str = "100.00", **fields: Any) -> pb.Order:
-        return await placed(api, servicer, user, await draft(price, **fields), approve)
-
-    return released_order
-
-
-async def pay(api: Sales, user: User, amount: str, *, key: str = "", **fields: Any) -> payments_pb2.Payment:
-    request = payments_pb2.RecordPaymentRequest(payment=payments_pb2.Payment(amount=cny(amount), **fields))
-    metadata = user.with_key(key) if key else user.metadata
-    return await api.payments.RecordPayment(request, metadata=metadata)
-
-
-async def read(api: Sales, user: User, order: pb.Order) -> pb.Order:
-    return await api.orders.GetOrder(pb.GetOrderRequest(id=order.id), metadata=user.metadata)
-
+from tests.service.sales.ordering import Check, Checked, Draft, Released, approve, pay, placed, read, refuse
+from tests.service.sales.selling import Sales, cny, credit_service, emitted, known_account, names_of
 
 # --- drafting
 
@@ -309,92 +229,100 @@ async def test_orders_are_listed_by_what_they_come_to(api: Sales, user: User, dr
     assert list(page.orders) == [large]
 
 
-# --- payments
+# --- what an order comes from, and when it is due
 
 
-async def test_a_payment_pays_the_oldest_orders_first_and_what_is_left_over_stays_visible(
-    api: Sales, user: User, released: Released, account_id: str, sales: Running
+async def archive(sales: Running, tenant_id: UUID, id: str) -> None:
+    """Have sales hear that the account was archived."""
+    account = accounts_pb2.Account(id=id, display_name="华信电力", status=accounts_pb2.Account.STATUS_ARCHIVED)
+    told = customer_events.AccountArchived(account=account)
+    await sales.hear(told, tenant_id=tenant_id, aggregate_id=UUID(id), version=2)
+
+
+async def deal_of(api: Sales, user: User, account_id: str) -> opportunities_pb2.Opportunity:
+    deal = opportunities_pb2.Opportunity(account_id=account_id, display_name="Boiler")
+    request = opportunities_pb2.CreateOpportunityRequest(opportunity=deal)
+    return await api.opportunities.CreateOpportunity(request, metadata=user.metadata)
+
+
+async def test_nothing_is_ordered_or_placed_of_a_lost_opportunity(
+    api: Sales, user: User, draft: Draft, servicer: OrderServicer, account_id: str
 ) -> None:
-    late = await released("100.00", payment_days=60)
-    soon = await released("100.00", payment_days=10)
-    payment = await pay(api, user, "150.00", account_id=account_id, reference="bank 1")
-    shares = [(each.order_id, each.amount.amount, each.open_amount.amount) for each in payment.allocations]
-    assert shares == [(soon.id, "100.00", "0.00"), (late.id, "50.00", "50.00")]
-    assert payment.unallocated_amount == cny("0.00")
-    assert (await read(api, user, soon)).state == pb.Order.STATE_PAID
-    assert (await read(api, user, late)).state == pb.Order.STATE_PARTLY_PAID
-    more = await pay(api, user, "70.00", account_id=account_id)
-    assert more.unallocated_amount == cny("20.00")
-    (event,) = await emitted(sales, user.tenant_id, payment.id)
-    assert isinstance(event, events_pb2.PaymentReceived)
-    assert event.payment == nameless(payment)
-    *_, allocated = await emitted(sales, user.tenant_id, soon.id)
-    assert isinstance(allocated, events_pb2.OrderPaymentAllocated)
-    assert (allocated.payment_id, allocated.amount) == (payment.id, cny("100.00"))
-    assert allocated.order == nameless(await read(api, user, soon))
-    page = await api.payments.ListPayments(
-        payments_pb2.ListPaymentsRequest(filter=f'account_id = "{account_id}"'), metadata=user.metadata
-    )
-    assert list(page.payments) == [more, payment]
+    deal = await deal_of(api, user, account_id)
+    early = await draft(opportunity_id=deal.id)
+    lose = opportunities_pb2.LoseOpportunityRequest(id=deal.id, reason="price")
+    await api.opportunities.LoseOpportunity(lose, metadata=user.metadata)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await draft(opportunity_id=deal.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await placed(api, servicer, user, early, approve)
+    reopen = opportunities_pb2.ReopenOpportunityRequest(id=deal.id, reason="they called")
+    await api.opportunities.ReopenOpportunity(reopen, metadata=user.metadata)
+    assert (await placed(api, servicer, user, early, approve)).state == pb.Order.STATE_RELEASED
 
 
-async def test_a_payment_pays_a_thousand_orders_at_once(
-    api: Sales, user: User, account_id: str, sales: Running
+async def test_nothing_new_begins_with_an_archived_account_but_what_is_owed_is_paid(
+    api: Sales, user: User, draft: Draft, released: Released, servicer: OrderServicer, account_id: str, sales: Running
 ) -> None:
-    async with sales.unit_of_work(user.tenant_id) as work:
-        line = OrderLine("boiler", Decimal(1), Money(Decimal(1), "CNY"))
-        order = Order(new_id(), UUID(account_id), "CNY", (line,), Money.zero("CNY"), user.id, work.now, work.now).place(
-            (), now=work.now
-        )
-        for _ in range(1000):
-            ORDERS.create(work, replace(order, id=new_id()))
-        await work.flush_many()
-    payment = await pay(api, user, "1001.00", account_id=account_id, key="a thousand")
-    assert len({each.order_id for each in payment.allocations}) == 1000
-    assert payment.unallocated_amount == cny("1.00")
-    again = await pay(api, user, "1001.00", account_id=account_id, key="a thousand")
-    assert again == payment
-    request = pb.ListOrdersRequest(filter="state != PAID")
-    assert not (await api.orders.ListOrders(request, metadata=user.metadata)).orders
+    deal, lost, owed = await deal_of(api, user, account_id), await deal_of(api, user, account_id), await released()
+    lose = opportunities_pb2.LoseOpportunityRequest(id=lost.id, reason="price")
+    await api.opportunities.LoseOpportunity(lose, metadata=user.metadata)
+    early = await draft()
+    await archive(sales, user.tenant_id, account_id)
+    reopen = opportunities_pb2.ReopenOpportunityRequest(id=lost.id, reason="they called")
+    for attempt in (
+        deal_of(api, user, account_id),
+        draft(),
+        draft(opportunity_id=deal.id),
+        placed(api, servicer, user, early, approve),
+        api.opportunities.ReopenOpportunity(reopen, metadata=user.metadata),
+    ):
+        with refused("FAILED_PRECONDITION", "ACCOUNT_ARCHIVED"):
+            await attempt
+    assert (await pay(api, user, "1", order_id=owed.id)).allocations
+    assert (await pay(api, user, "1", account_id=account_id)).allocations
 
 
-async def test_a_payment_sent_twice_with_one_key_counts_once(api: Sales, user: User, released: Released) -> None:
-    order = await released()
-    first = await pay(api, user, "40", order_id=order.id, key="p")
-    assert await pay(api, user, "40", order_id=order.id, key="p") == first
-    assert (await read(api, user, order)).paid_amount == cny("40.00")
-    with refused("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED"):
-        await pay(api, user, "41", order_id=order.id, key="p")
+async def test_a_cancelled_order_has_nothing_open(api: Sales, user: User, released: Released) -> None:
+    order = await released("100.00")
+    request = pb.CancelOrderRequest(id=order.id, reason="wrong size")
+    done = await api.orders.CancelOrder(request, metadata=user.metadata)
+    assert (done.gross_amount, done.open_amount) == (cny("100.00"), cny("0.00"))
 
 
-async def test_payments_at_the_same_time_lose_no_money(
-    api: Sales, user: User, released: Released, account_id: str
+@pytest.mark.parametrize(("zone", "days_later"), [("Asia/Shanghai", 1), ("America/New_York", 0)])
+async def test_an_order_is_due_by_the_calendar_of_the_tenant(
+    api: Sales, sales: Running, servicer: OrderServicer, zone: str, days_later: int
 ) -> None:
-    orders = [await released("30.00", payment_days=days) for days in (1, 2, 3)]
-    payments = await asyncio.gather(*(pay(api, user, "20.00", account_id=account_id) for _ in range(5)))
-    paid = [Decimal((await read(api, user, order)).paid_amount.amount) for order in orders]
-    unallocated = [Decimal(payment.unallocated_amount.amount) for payment in payments]
-    assert (sum(paid), sum(unallocated)) == (90, 10)
+    """At 20:22 UTC it is 04:22 of the next day in Beijing, and the afternoon in New York."""
+    tenant_id = await sales.tenant(sandbox=True)
+    user = await sales.user(tenant_id)
+    now = datetime.now(UTC)
+    day = now.date() + timedelta(days=2)
+    then = datetime(day.year, day.month, day.day, 20, 22, tzinfo=UTC)
+    await sales.know_tenant(tenant_id, sandbox=True, clock_offset=then - now, time_zone=zone, version=2)
+    line = pb.OrderLine(product="boiler", quantity="1", unit_price=cny("1"))
+    values: dict[str, Any] = {"account_id": await known_account(sales, tenant_id), "currency_code": "CNY"}
+    for payment_days in (0, 30):
+        order = pb.Order(lines=[line], payment_days=payment_days, **values)
+        drafted = await api.orders.CreateOrder(pb.CreateOrderRequest(order=order), metadata=user.metadata)
+        done = await placed(api, servicer, user, drafted, approve)
+        assert done.due_date == (day + timedelta(days=days_later + payment_days)).isoformat()
+    due_today = pb.ListOrdersRequest(filter="due_date = today")
+    assert len((await api.orders.ListOrders(due_today, metadata=user.metadata)).orders) == 1
 
 
-async def test_a_payment_needs_an_amount_and_a_payer_that_fit(
-    api: Sales, user: User, draft: Draft, released: Released, sales: Running
+async def test_what_verbs_move_is_refused_by_name_in_an_update_and_sent_back_as_it_came(
+    api: Sales, user: User, draft: Draft
 ) -> None:
     order = await draft()
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-        await pay(api, user, "1")
-    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await pay(api, user, "1", order_id=order.id)
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-        await pay(api, user, "-1", account_id=order.account_id)
-    euro = payments_pb2.Payment(order_id=(await released()).id)
-    euro.amount.amount, euro.amount.currency_code = "1", "EUR"
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-        await api.payments.RecordPayment(payments_pb2.RecordPaymentRequest(payment=euro), metadata=user.metadata)
-    assert refusal.fields == ["payment.amount.currency_code"]
-    stranger = await sales.user()
-    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
-        await pay(api, stranger, "1", order_id=order.id)
-    reader = await sales.user(user.tenant_id, grants={"payments.read": Scope.ALL})
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await pay(api, reader, "1", order_id=order.id)
+    for wanted, field in (
+        (pb.Order(state=pb.Order.STATE_RELEASED), "order.state"),
+        (pb.Order(cancel_reason="x"), "order.cancel_reason"),
+    ):
+        wanted.id = order.id
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.orders.UpdateOrder(pb.UpdateOrderRequest(order=wanted), metadata=user.metadata)
+        assert refusal.fields == [field]
+    again = await api.orders.UpdateOrder(pb.UpdateOrderRequest(order=order), metadata=user.metadata)
+    assert again == order

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from crm.sales.v1 import events_pb2, opportunities_pb2
+from crm.sales.v1 import events_pb2, leads_pb2, opportunities_pb2
 from crm.sales.v1 import pipelines_pb2 as pb
 from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
@@ -16,6 +16,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, emitted, known_account, names_of
+from tests.service.web import bearer, gateway
 
 
 def staged(*names: str) -> list[pb.Stage]:
@@ -158,3 +159,47 @@ async def test_others_see_no_pipeline_of_this_tenant_and_readers_change_none(
     reader = await sales.user(user.tenant_id, grants={"pipelines.read": Scope.ALL})
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await api.pipelines.UpdatePipeline(with_stages(pipeline, staged("x")), metadata=reader.metadata)
+
+
+# --- what people read
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "'a'"), ("zh", "阶段“a”")])
+async def test_the_stage_that_is_in_use_is_named_in_every_language(
+    api: Sales, user: User, pipeline: pb.Pipeline, sales: Running, language: str, said: str
+) -> None:
+    opportunity = opportunities_pb2.Opportunity(
+        account_id=await known_account(sales, user.tenant_id), display_name="Boiler", pipeline_id=pipeline.id
+    )
+    await api.opportunities.CreateOpportunity(
+        opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity), metadata=user.metadata
+    )
+    kept = [{"id": stage.id, "display_name": stage.display_name} for stage in pipeline.stages[1:]]
+    headers = bearer(user) | {"accept-language": language}
+    async with gateway(sales) as client:
+        answer = await client.patch(f"/v1/pipelines/{pipeline.id}", json={"stages": kept}, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "STAGE_IN_USE")
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("wrong", [1, 4, 60])
+async def test_no_error_shows_a_regular_expression_however_many_fields_are_wrong(
+    user: User, sales: Running, language: str, wrong: int
+) -> None:
+    line = {"product": "x", "quantity": "a lot", "unit_price": {"amount": "1e3", "currency_code": "yuan"}}
+    order = {"account_id": str(user.id), "currency_code": "yuan", "lines": [line] * wrong}
+    headers = bearer(user) | {"accept-language": language}
+    async with gateway(sales) as client:
+        answer = await client.post("/v1/orders", json=order, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "INVALID_ARGUMENT")
+    for sign in ("regex", "[0-9]", "[A-Z]", "{1,", "\\S", "^", "$"):
+        assert sign not in answer.text
+
+
+async def test_no_error_of_a_call_shows_a_regular_expression_either(api: Sales, user: User) -> None:
+    lead = leads_pb2.Lead(display_name="x", company_name=" ", phone_number="none")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.leads.CreateLead(leads_pb2.CreateLeadRequest(lead=lead), metadata=user.metadata)
+    assert refusal.fields == ["lead.company_name", "lead.phone_number"]
+    assert refusal.detail.count("does not have the form it must have") == 2

@@ -99,6 +99,29 @@ class Order:
         payment.allocations.add(order_id=str(self.id), amount=money(amount, self.currency_code), due_date=due_date)
         return event(self.tenant_id, sales.PaymentReceived(payment=payment), "payment", id, at=at)
 
+    def paid_later(self, received: Event, amount: object, at: datetime | None = None) -> Event:
+        """Some of what was unallocated of a payment is allocated to it."""
+        payment = payment_of(received)
+        more = payments_pb2.PaymentAllocation(order_id=str(self.id), amount=money(amount, self.currency_code))
+        payment.allocations.append(more)
+        payload = sales.PaymentAllocated(payment=payment, allocations=[more])
+        return event(self.tenant_id, payload, "payment", UUID(payment.id), version=2, at=at)
+
+
+def payment_of(told: Event) -> payments_pb2.Payment:
+    """The payment as the event tells it."""
+    for payload in (sales.PaymentReceived(), sales.PaymentAllocated()):
+        if told.payload.Unpack(payload):
+            return payload.payment
+    raise AssertionError(told)
+
+
+def reversed_payment(told: Event) -> Event:
+    """What was told of is reversed."""
+    payload = sales.PaymentReversed(payment=payment_of(told))
+    version = told.aggregate_version + 1
+    return event(UUID(told.tenant_id), payload, "payment", UUID(told.aggregate_id), version=version)
+
 
 def order(
     tenant_id: UUID, account_id: UUID, *lines: object, currency_code: str = "CNY", due_in_days: int = 30

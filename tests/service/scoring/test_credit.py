@@ -20,7 +20,16 @@ from sqlalchemy import delete, select
 from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
-from tests.service.scoring.business import Order, also_known_to, money, new_account, order, set_clock, tell
+from tests.service.scoring.business import (
+    Order,
+    also_known_to,
+    money,
+    new_account,
+    order,
+    reversed_payment,
+    set_clock,
+    tell,
+)
 from tests.service.scoring.credit import Check, SetLimit, as_sales, names, read
 
 if TYPE_CHECKING:
@@ -243,6 +252,18 @@ async def test_what_is_paid_is_free_again_even_when_it_was_paid_before_the_relea
     assert (await read(stub, user, reserved.account_id)).used.amount == "350.00"
     await tell(scoring, reserved.paid("350.00"))
     assert (await read(stub, user, reserved.account_id)).used.amount == "0.00"
+
+
+async def test_what_was_paid_by_a_reversed_payment_is_owed_again(
+    stub: "CreditServiceAsyncStub", user: User, scoring: Running, reserved: Order
+) -> None:
+    received = reserved.paid("250.00")
+    more = reserved.paid_later(received, "100.00")
+    await tell(scoring, reserved.released(), received, more, more)
+    assert (await read(stub, user, reserved.account_id)).used.amount == "250.00"
+    back = reversed_payment(more)
+    await tell(scoring, back, back)
+    assert (await read(stub, user, reserved.account_id)).used.amount == "600.00"
 
 
 async def test_a_reservation_of_which_nothing_more_is_heard_ends_after_its_minutes(

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from crm.sales.v1 import events_pb2 as sales
@@ -16,6 +17,7 @@ from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
+from crm_kit.zones import DEFAULT_ZONE
 from crm_scoring.facts.model import NO_CURRENCY
 from crm_scoring.facts.tables import account_days, facts
 from crm_scoring.rebuild import rebuild_all
@@ -23,7 +25,7 @@ from sqlalchemy import delete, select, update
 
 from tests.service.eventually import eventually
 from tests.service.running import Running
-from tests.service.scoring.business import Event, case_event, order, tell
+from tests.service.scoring.business import Event, case_event, order, reversed_payment, tell
 
 Row = dict[str, Any]
 
@@ -65,7 +67,7 @@ def history(tenant_id: UUID, seed: int) -> tuple[list[Event], Counted]:
         at = start + timedelta(hours=chance.randrange(24 * 12))
         lines = [Decimal(chance.randint(-5_00, 90_00)).scaleb(-2) for _ in range(chance.randint(1, 3))]
         made = order(tenant_id, chance.choice(accounts), *lines, currency_code=chance.choice(["CNY", "CNY", "USD"]))
-        key = (made.account_id, at.date(), made.currency_code)
+        key = (made.account_id, at.astimezone(ZoneInfo(DEFAULT_ZONE)).date(), made.currency_code)
         events.append(made.released(at=at))
         if chance.random() < 0.3:
             events.append(made.cancelled())
@@ -158,6 +160,29 @@ async def test_a_late_payment_is_counted_with_its_days(scoring: Running, tenant_
     await tell(scoring, made.paid("4.00", paid, due_date="2026-03-01"), made.paid("6.00", paid, due_date="2026-03-20"))
     days = await days_of(scoring, tenant_id)
     assert [(row["payments"], row["late_payments"], row["overdue_days"]) for row in days] == [(2, 1, 10)]
+
+
+async def test_a_reversed_payment_counts_no_more_in_whatever_order_its_events_come(
+    scoring: Running, tenant_id: UUID
+) -> None:
+    made = order(tenant_id, new_id(), 10)
+    received, other = made.paid("4.00"), made.paid("6.00")
+    await tell(scoring, received, reversed_payment(received), reversed_payment(other), other)
+    assert await days_of(scoring, tenant_id) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Asia/Shanghai", date(2026, 3, 12)), ("America/New_York", date(2026, 3, 11))]
+)
+async def test_days_and_delays_are_those_of_the_tenants_calendar(scoring: Running, zone: str, day: date) -> None:
+    tenant_id = new_id()
+    await scoring.know_tenant(tenant_id, time_zone=zone)
+    evening = datetime(2026, 3, 11, 20, 22, tzinfo=UTC)
+    made = order(tenant_id, new_id(), 10)
+    await tell(scoring, made.released(at=evening), made.paid("4.00", evening, due_date="2026-03-11"))
+    (row,) = await days_of(scoring, tenant_id)
+    assert (row["day"], row["orders"], row["payments"]) == (day, 1, 1)
+    assert (row["late_payments"], row["overdue_days"]) == ((1, 1) if day.day == 12 else (0, 0))
 
 
 async def test_events_come_through_the_broker(scoring: Running, tenant_id: UUID) -> None:

@@ -163,7 +163,7 @@ async def test_too_little_is_unknown_and_says_why(scoring: Running, stub: "Score
     assert [each.account_id for each in listed.scores] == [str(account_id)]
 
 
-async def test_orders_in_another_currency_count_and_their_amounts_do_not(
+async def test_who_buys_in_another_currency_only_is_unknown_and_says_so(
     scoring: Running, stub: "ScoreServiceAsyncStub"
 ) -> None:
     user = await scoring.user(await scoring.tenant(sandbox=True))
@@ -180,11 +180,14 @@ async def test_orders_in_another_currency_count_and_their_amounts_do_not(
     scores = await get(stub, user, abroad)
     assert scores.value_tier.band == Tier.TIER_UNKNOWN
     assert scores.value_tier.unknown_reason == Tier.UNKNOWN_REASON_OTHER_CURRENCY
-    recency, frequency, monetary = scores.rfm.reasons
-    assert (recency.order_date, recency.contribution) == ((system_now() + noon).date().isoformat(), "5")
-    assert (frequency.order_count, frequency.HasField("amount")) == (1, False)
-    assert (monetary.HasField("amount"), monetary.contribution) == (False, "1")
-    assert (await get(stub, user, accounts[-1])).value_tier.value == money("5000.00")
+    assert (scores.rfm.band, scores.rfm.value) == (pb.RfmScore.SEGMENT_UNKNOWN, 0)
+    assert (scores.rfm.unknown_reason, list(scores.rfm.reasons)) == (pb.RfmScore.UNKNOWN_REASON_OTHER_CURRENCY, [])
+    # Of who buys in both, orders in any currency count, and amounts in the main currency only.
+    both = await get(stub, user, accounts[-1])
+    assert both.value_tier.value == money("5000.00")
+    recency, frequency, monetary = both.rfm.reasons
+    assert recency.order_date == (system_now() + noon).date().isoformat()
+    assert (frequency.order_count, monetary.amount) == (6, money("5000.00"))
 
 
 async def test_a_tier_is_told_of_when_it_changes_and_only_then(scoring: Running, user: User) -> None:

@@ -310,7 +310,9 @@ def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
 
 
 def test_events_are_those_that_carry_the_record() -> None:
-    assert COLLECTIONS["payments"]["events"] == ["crm.sales.v1.PaymentReceived"]
+    assert COLLECTIONS["payments"]["events"] == [
+        f"crm.sales.v1.Payment{what}" for what in ("Received", "Allocated", "Reversed")
+    ]
     assert "crm.sales.v1.OrderPlaced" in COLLECTIONS["orders"]["events"]
 
 

@@ -3,8 +3,18 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from crm_kit import currencies
 from crm_kit.errors import InvalidArgument
-from crm_kit.money import Money, check_range, format_amount, minor_digits, parse_amount, parse_money, total
+from crm_kit.money import (
+    Money,
+    check_currency,
+    check_range,
+    format_amount,
+    minor_digits,
+    parse_amount,
+    parse_money,
+    total,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,3 +196,14 @@ def test_a_currency_is_three_capitals(code: str) -> None:
     assert [violation.field for violation in raised.value.violations] == ["total.currency_code"]
     with pytest.raises(ValueError, match="ISO 4217"):
         Money(Decimal(1), code)
+
+
+def test_a_currency_is_one_of_iso_4217_in_which_people_pay() -> None:
+    for code in ("CNY", "JPY", "BHD", "CLF", "XCG", "ZWG"):
+        check_currency(code, field="currency_code")
+    # Withdrawn, no currency, for tests, gold, in small letters, and none at all.
+    for code in ("DEM", "ZWL", "XXX", "XTS", "XAU", "cny", "ZZZ", ""):
+        with pytest.raises(InvalidArgument) as refused:
+            check_currency(code, field="payment.amount.currency_code")
+        assert [each.field for each in refused.value.violations] == ["payment.amount.currency_code"]
+    assert set(currencies.MINOR_DIGITS) <= currencies.CURRENCIES

@@ -37,6 +37,7 @@ class Tenant:
     sandbox: bool = False
     active: bool = True
     clock_offset: timedelta = timedelta(0)
+    time_zone: str = "Asia/Shanghai"
     current_time: datetime | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "Tenant":
@@ -48,7 +49,7 @@ def tenant_columns() -> Table:
         "tenants",
         MetaData(),
         Column("id", Uuid, nullable=False),
-        *(Column(name, Text, nullable=False) for name in ("slug", "display_name")),
+        *(Column(name, Text, nullable=False) for name in ("slug", "display_name", "time_zone")),
         *(Column(name, Boolean, nullable=False) for name in ("sandbox", "active")),
         Column("clock_offset", Interval, nullable=False),
         *versioned_columns(),

@@ -86,12 +86,12 @@ def test_a_tie_goes_up_and_nothing_is_lost_to_binary_fractions() -> None:
 
 
 def test_an_order_without_reasons_to_hold_is_released_and_due_after_its_payment_days() -> None:
-    placed = order().place((), now=NOW)
+    placed = order().place((), now=NOW, today=NOW.date())
     assert (placed.state, placed.place_time, placed.due_date) == (OrderState.RELEASED, NOW, date(2026, 4, 1))
 
 
 def test_an_order_with_reasons_is_on_hold_until_it_is_released() -> None:
-    held = order().place((LIMIT,), now=NOW)
+    held = order().place((LIMIT,), now=NOW, today=NOW.date())
     assert (held.state, held.hold_reasons) == (OrderState.ON_HOLD, (LIMIT,))
     with pytest.raises(FailedPrecondition, match=r"900\.00 used") as refused:
         held.pay(cny(1))
@@ -116,14 +116,14 @@ def test_a_refused_credit_holds_for_each_of_its_reasons_and_no_answer_holds_too(
 
 def test_an_order_is_placed_once_and_paid_only_after_that() -> None:
     with pytest.raises(FailedPrecondition):
-        order().place((), now=NOW).place((), now=NOW)
+        order().place((), now=NOW, today=NOW.date()).place((), now=NOW, today=NOW.date())
     with pytest.raises(FailedPrecondition, match="DRAFT"):
         order().pay(cny(1))
 
 
 @given(st.lists(st.integers(1, 150), max_size=6))
 def test_payments_add_up(amounts: list[int]) -> None:
-    current = order().place((), now=NOW)
+    current = order().place((), now=NOW, today=NOW.date())
     for amount in amounts:
         current = current.pay(cny(amount))
     paid = sum(amounts)
@@ -133,13 +133,13 @@ def test_payments_add_up(amounts: list[int]) -> None:
 
 
 def test_what_costs_nothing_is_paid_when_it_is_placed() -> None:
-    assert order(OrderLine("gift", Decimal(1), cny(0))).place((), now=NOW).state is OrderState.PAID
+    assert order(OrderLine("gift", Decimal(1), cny(0))).place((), now=NOW, today=NOW.date()).state is OrderState.PAID
 
 
 def test_an_order_is_cancelled_only_before_money_came_in() -> None:
-    cancelled = order().place((), now=NOW).cancel("changed their mind")
+    cancelled = order().place((), now=NOW, today=NOW.date()).cancel("changed their mind")
     assert (cancelled.state, cancelled.cancel_reason) == (OrderState.CANCELLED, "changed their mind")
-    for one in (cancelled, order().place((), now=NOW).pay(cny(1))):
+    for one in (cancelled, order().place((), now=NOW, today=NOW.date()).pay(cny(1))):
         with pytest.raises(FailedPrecondition):
             one.cancel("changed their mind")
 
@@ -157,3 +157,15 @@ def test_a_line_that_does_not_fit_is_refused_by_its_place(line: OrderLine, field
     with pytest.raises(InvalidArgument) as refused:
         order(OrderLine("p", Decimal(1), cny(1)), line)
     assert [violation.field for violation in refused.value.violations] == [f"order.lines[1].{field}"]
+
+
+@given(st.lists(st.integers(1, 150), max_size=6), st.integers(1, 150))
+def test_what_is_taken_back_right_after_it_was_paid_leaves_the_order_as_it_was(before: list[int], amount: int) -> None:
+    current = order().place((), now=NOW, today=NOW.date())
+    for paid in before:
+        current = current.pay(cny(paid))
+    assert current.pay(cny(amount)).take_back(cny(amount)) == current
+
+
+def test_a_cancelled_order_has_nothing_open() -> None:
+    assert order().place((), now=NOW, today=NOW.date()).cancel("x").open_amount == cny(0)

@@ -30,7 +30,7 @@ def placed(number: int, payment_days: int, amount: int) -> Order:
         create_time=NOW,
         update_time=NOW,
     )
-    return draft.place((), now=NOW)
+    return draft.place((), now=NOW, today=NOW.date())
 
 
 orders_in = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300)), max_size=6).map(

@@ -1,27 +1,21 @@
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-import pytest
 from crm_kit.money import Money
-from crm_scoring.facts.model import NO_CURRENCY, Bucket, Fact, FactKind, day_of
+from crm_scoring.facts.model import NO_CURRENCY, Bucket, Fact, FactKind
 
 ACCOUNT = UUID(int=1)
 EVENING = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("hours", [-11, 0, 8])
-def test_the_day_is_that_of_utc_wherever_the_clock_stands(hours: int) -> None:
-    assert day_of(EVENING.astimezone(timezone(timedelta(hours=hours)))) == date(2026, 1, 1)
-
-
 def test_amounts_of_two_currencies_are_not_added_up_together() -> None:
     def ordered(code: str) -> Fact:
-        return Fact(UUID(int=2), FactKind.ORDER, 1, ACCOUNT, EVENING, Money(Decimal(10), code))
+        return Fact(UUID(int=2), FactKind.ORDER, 1, ACCOUNT, EVENING, EVENING.date(), Money(Decimal(10), code))
 
     assert ordered("CNY").bucket == Bucket(ACCOUNT, date(2026, 1, 1), "CNY")
     assert ordered("USD").bucket != ordered("CNY").bucket
 
 
 def test_what_is_no_matter_of_money_has_the_code_for_no_currency() -> None:
-    assert Fact(UUID(int=2), FactKind.CASE, 1, ACCOUNT, EVENING).bucket.currency_code == NO_CURRENCY
+    assert Fact(UUID(int=2), FactKind.CASE, 1, ACCOUNT, EVENING, EVENING.date()).bucket.currency_code == NO_CURRENCY

@@ -65,3 +65,10 @@ def test_too_little_data_is_unknown_and_says_so() -> None:
     scores = score_rfm([silent, *buyers(20)])
     assert scores[0] is RfmUnknown.NO_ORDER
     assert scores[1:] == score_rfm(buyers(20))
+
+
+def test_who_buys_in_another_currency_only_is_unknown_and_puts_nobody_else_elsewhere() -> None:
+    abroad = Purchases(date(2026, 3, 1), orders=100)
+    assert score_rfm([abroad, *buyers(19)])[0] is RfmUnknown.OTHER_CURRENCY
+    scores = score_rfm([abroad, *buyers(20)])
+    assert scores == [RfmUnknown.OTHER_CURRENCY, *score_rfm(buyers(20))]

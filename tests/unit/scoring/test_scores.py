@@ -95,13 +95,13 @@ def test_an_account_whose_business_is_over_becomes_unknown() -> None:
     assert (after.tier_unknown_reason, after.rfm_unknown_reason) == (TierUnknown.NO_CONTRIBUTION, RfmUnknown.NO_ORDER)
 
 
-def test_orders_in_another_currency_count_and_their_amounts_do_not() -> None:
+def test_who_buys_in_another_currency_only_is_unknown() -> None:
     abroad = Business(UUID(int=9), TODAY, 3)
     scores = score([abroad, *(buyer(number) for number in range(1, 6))])[UUID(int=9)]
     assert scores.tier_unknown_reason is TierUnknown.OTHER_CURRENCY
     assert scores.value_tier.value is None
-    judged_by = {reason.code: reason.judged_by for reason in scores.rfm.reasons}
-    assert judged_by == {ReasonCode.RECENCY: TODAY, ReasonCode.FREQUENCY: 3, ReasonCode.MONETARY: None}
+    assert (scores.segment, scores.rfm.value) == (RfmSegment.UNKNOWN, 0)
+    assert (scores.rfm_unknown_reason, scores.rfm.reasons) == (RfmUnknown.OTHER_CURRENCY, ())
 
 
 def test_what_was_returned_is_a_reason_of_its_own() -> None:

@@ -47,6 +47,7 @@ def access_of_user() -> Any:
             roles.scalar_subquery().label("grants"),
             tenant.c.sandbox,
             tenant.c.clock_offset,
+            tenant.c.time_zone,
         )
         .join(tenant, tenant.c.tenant_id == user.c.tenant_id)
         .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
@@ -56,7 +57,9 @@ def access_of_user() -> Any:
 @statement
 def active_tenant() -> Any:
     tenant = access_tenants.c
-    return select(tenant.sandbox, tenant.clock_offset).where(tenant.tenant_id == bindparam("tenant_id"), tenant.active)
+    return select(tenant.sandbox, tenant.clock_offset, tenant.time_zone).where(
+        tenant.tenant_id == bindparam("tenant_id"), tenant.active
+    )
 
 
 @statement
@@ -80,6 +83,7 @@ def access_from(row: Record) -> Access:
         team_ids=tuple(team for team in row["team_ids"] or () if team),
         sandbox=row["sandbox"],
         clock_offset=row["clock_offset"],
+        time_zone=row["time_zone"],
     )
 
 
@@ -128,7 +132,7 @@ class Directory:
         rows = await self._database.all(tenant_id, active_tenant(), {"tenant_id": tenant_id})
         if not rows:
             raise Unauthenticated("the tenant is not active here")
-        state = {"sandbox": rows[0]["sandbox"], "clock_offset": rows[0]["clock_offset"]}
+        state = {name: rows[0][name] for name in ("sandbox", "clock_offset", "time_zone")}
         return Actor(tenant_id, SERVICE_USER, replace(SERVICE_ACCESS, **state))
 
     def forget(self, tenant_id: UUID) -> None:

@@ -15,14 +15,23 @@ from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
 from crm_kit.wire import id_from
+from crm_kit.zones import DEFAULT_ZONE
 
 
 def project_tenant(
-    work: UnitOfWork, *, id: UUID, slug: str, active: bool, sandbox: bool, clock_offset: timedelta, version: int
+    work: UnitOfWork,
+    *,
+    id: UUID,
+    slug: str,
+    active: bool,
+    sandbox: bool,
+    clock_offset: timedelta,
+    version: int,
+    time_zone: str = DEFAULT_ZONE,
 ) -> None:
-    """A tenant's state and clock."""
+    """A tenant's state, clock and time zone."""
     row = {"id": id, "slug": slug, "active": active, "sandbox": sandbox, "clock_offset": clock_offset}
-    put_newest(work, access_tenants, row | {"version": version})
+    put_newest(work, access_tenants, row | {"time_zone": time_zone, "version": version})
 
 
 def project_user(
@@ -101,6 +110,7 @@ def _take_tenant(work: UnitOfWork, tenant: tenants_pb2.Tenant, version: int) -> 
         active=tenant.active,
         sandbox=tenant.sandbox,
         clock_offset=tenant.clock_offset.ToTimedelta(),
+        time_zone=tenant.time_zone or DEFAULT_ZONE,
         version=version,
     )
 

@@ -12,9 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from crm_kit.filtering.tree import Field, FieldType, Now, Party, Start, Unit, Value, Word
-
-DEFAULT_ZONE = "Asia/Shanghai"
-"""Whose days and weeks are meant where nobody has said."""
+from crm_kit.zones import DEFAULT_ZONE
 
 # Four digits keep every result among the years that dates have.
 _NOW = re.compile(r"now(?:([+-][0-9]{1,4})([mhdw]))?")

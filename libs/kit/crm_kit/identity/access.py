@@ -4,7 +4,7 @@ import enum
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import PermissionDenied
+from crm_kit.zones import DEFAULT_ZONE, day_in
 
 
 class Scope(enum.IntEnum):
@@ -35,6 +36,8 @@ class Access:
     sandbox: bool = False
     # How far the tenant's test clock is ahead; zero but for sandbox tenants.
     clock_offset: timedelta = timedelta(0)
+    # The tenant's, an IANA name.
+    time_zone: str = DEFAULT_ZONE
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""
@@ -46,6 +49,10 @@ class Access:
         if not granted:
             raise PermissionDenied(f"the permission {permission} is needed")
         return max(granted)
+
+    def day_of(self, instant: datetime) -> date:
+        """The day that calendars of the tenant show at an instant."""
+        return day_in(self.time_zone, instant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ MAX_ENTRIES = 5000
 # What is smaller has no more entries than can be checked in 30 ms.
 COUNTED_BYTES = 1000
 
+PATTERN_TEXT = "does not have the form it must have"
+
 
 def check_message(message: Message) -> None:
     """Raise InvalidArgument naming each field, rule and position that the contract refuses.
@@ -96,9 +98,7 @@ def _messages(field: _Counted, entries: Any) -> Iterator[tuple[object, Message]]
 
 def _refuse(found: Sequence[Violation], place: str = "") -> None:
     if found:
-        violations = [
-            FieldViolation(joined(place, path_of(each)), each.proto.rule_id, each.proto.message) for each in found
-        ]
+        violations = [FieldViolation(joined(place, path_of(each)), each.proto.rule_id, text_of(each)) for each in found]
         detail = "; ".join(f"{each.field}: {each.detail}" for each in violations[:5])
         raise InvalidArgument(detail, violations=violations)
 
@@ -116,6 +116,12 @@ def _changed_fields(update: Any) -> Collection[str]:
 def _is_changed(violation: Violation, changed: Collection[str]) -> bool:
     path = violation.proto.field
     return path is None or len(path.elements) == 1 or EVERYTHING in changed or path.elements[1].field_name in changed
+
+
+def text_of(violation: Violation) -> str:
+    """What is wrong, in words: a regular expression, which the validator would name, is nothing that people read."""
+    rule = violation.proto.rule_id
+    return PATTERN_TEXT if rule == "string.pattern" else violation.proto.message
 
 
 def path_of(violation: Violation) -> str:

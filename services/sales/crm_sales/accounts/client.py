@@ -1,5 +1,6 @@
 """Calls to the customer service, as the user whose request this is."""
 
+from collections.abc import AsyncIterator
 from typing import TypeVar
 from uuid import UUID, uuid5
 
@@ -12,7 +13,7 @@ from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_text
 from google.protobuf.message import Message
 
-from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.accounts.model import Likeness, NewAccount, NewContact
 
 ACCOUNTS = "/crm.customer.v1.AccountService/"
 CONTACTS = "/crm.customer.v1.ContactService/"
@@ -20,6 +21,7 @@ CONTACTS = "/crm.customer.v1.ContactService/"
 LEAD_SOURCE = "lead"
 # The longest text that the customer service searches for.
 MAX_QUERY_LENGTH = 200
+MAX_PAGE_SIZE = 200
 
 Created = TypeVar("Created", accounts_pb2.Account, contacts_pb2.Contact)
 
@@ -59,7 +61,7 @@ class CustomerClient:
         return await custom_fields_of(self._peer, "accounts")
 
     async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
-        """The id of the contact of this name at the account. With the same `key` it is created once."""
+        """The id of the contact who is this person at the account. With the same `key` it is created once."""
         found = await self._named_contact(wanted)
         if found is not None:
             return found
@@ -74,7 +76,7 @@ class CustomerClient:
         return UUID(created.id)
 
     async def _named_account(self, wanted: NewAccount) -> UUID | None:
-        """An organization of exactly this name; private persons share names, so their phone must agree too."""
+        """An organization of this name, however typed; private persons share names, so their phone must agree too."""
         if wanted.is_organization:
             query = wanted.display_name
         elif wanted.phone_number:
@@ -83,7 +85,7 @@ class CustomerClient:
         else:
             return None
         for account in await self._search(query):
-            same_name = account.display_name == wanted.display_name and account.kind == kind_of(wanted)
+            same_name = wanted.is_named(account.display_name) and account.kind == kind_of(wanted)
             if same_name and (wanted.is_organization or wanted.phone_number in account.phone_numbers):
                 return UUID(account.id)
         return None
@@ -99,12 +101,25 @@ class CustomerClient:
         return list(found.accounts)
 
     async def _named_contact(self, wanted: NewContact) -> UUID | None:
-        quoted = wanted.display_name.replace("\\", "\\\\").replace('"', '\\"')
-        request = contacts_pb2.ListContactsRequest(
-            account_id=str(wanted.account_id), filter=f'display_name = "{quoted}"', page_size=1
-        )
-        found = await self._peer.call(CONTACTS + "ListContacts", request, contacts_pb2.ListContactsResponse)
-        return next((UUID(each.id) for each in found.contacts), None)
+        """The contact of the account who is the same person; else a namesake of whom nothing says otherwise."""
+        namesake = None
+        async for each in self._contacts_of(wanted.account_id):
+            likeness = wanted.likeness(each.display_name, each.phone_numbers, each.emails)
+            if likeness is Likeness.SAME:
+                return UUID(each.id)
+            if likeness is Likeness.NAMESAKE and namesake is None:
+                namesake = UUID(each.id)
+        return namesake
+
+    async def _contacts_of(self, account_id: UUID) -> AsyncIterator[contacts_pb2.Contact]:
+        request = contacts_pb2.ListContactsRequest(account_id=str(account_id), page_size=MAX_PAGE_SIZE)
+        while True:
+            page = await self._peer.call(CONTACTS + "ListContacts", request, contacts_pb2.ListContactsResponse)
+            for each in page.contacts:
+                yield each
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
 
 
 def kind_of(wanted: NewAccount) -> "accounts_pb2.Account.Kind.ValueType":

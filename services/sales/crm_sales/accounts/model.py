@@ -1,9 +1,21 @@
 """What sales tells the customer service about an account or a contact that a sale brings."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from enum import IntEnum
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
+
+from crm_sales.accounts.names import name_key
+
+
+class Likeness(IntEnum):
+    """Whether two persons of one account are the same: ANOTHER, a NAMESAKE of whom no more is known, or the SAME."""
+
+    ANOTHER = 0
+    NAMESAKE = 1
+    SAME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,16 @@ class NewAccount:
     source: str | None = None
     custom: CustomValues = field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """The same for all who are the same account."""
+        phone = "" if self.is_organization else f" {self.phone_number or self.lead_id}"
+        return name_key(self.display_name) + phone
+
+    def is_named(self, display_name: str) -> bool:
+        """Whether an account of this name is called the same."""
+        return name_key(display_name) == name_key(self.display_name)
+
 
 @dataclass(frozen=True, slots=True)
 class NewContact:
@@ -31,3 +53,15 @@ class NewContact:
     job_title: str | None = None
     phone_number: str | None = None
     email: str | None = None
+
+    def likeness(self, display_name: str, phone_numbers: Collection[str], emails: Collection[str]) -> Likeness:
+        """How much like this person a contact is who has this name, these phone numbers and e-mail addresses."""
+        if name_key(display_name) != name_key(self.display_name):
+            return Likeness.ANOTHER
+        told = [
+            self.phone_number in phone_numbers if self.phone_number and phone_numbers else None,
+            self.email.casefold() in {each.casefold() for each in emails} if self.email and emails else None,
+        ]
+        if True in told:
+            return Likeness.SAME
+        return Likeness.ANOTHER if False in told else Likeness.NAMESAKE

@@ -93,10 +93,8 @@ async def record_follow_up(work: UnitOfWork, before: Lead, follow_up: FollowUp) 
     """Record a follow-up, with what it does to state and protection."""
     check_in_reach(work.scope, before)
     pool = await get_pool(work)
-    work.insert(
-        lead_follow_ups,
-        row_of(follow_up) | {"id": new_id(), "lead_id": before.id, "user_id": work.actor.user_id},
-    )
+    follow_up = replace(follow_up, id=new_id(), user_id=work.actor.user_id)
+    work.insert(lead_follow_ups, row_of(follow_up) | {"lead_id": before.id})
     after = await with_protection(work, before.follow_up(now=work.now), pool, (follow_up,))
     return LEADS.save(work, before, after, events.LeadFollowedUp, follow_up=follow_up)
 

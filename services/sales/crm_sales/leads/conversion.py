@@ -5,22 +5,27 @@ the same at every attempt, and the opportunity comes with the lead's last step i
 anywhere and be begun again, by whomever, and nothing is there twice.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, require_account
+from crm_kit.accounts import Accounts, require_account_in_use
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValues, carried
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.events.leases import turn
+from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Access
 from crm_kit.money import Money
+from crm_kit.resource.codecs import build
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
@@ -28,6 +33,7 @@ from crm_sales.accounts.model import NewAccount, NewContact
 from crm_sales.leads.commands import save
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.protection import with_protection
+from crm_sales.leads.queries import all_follow_ups
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.commands import open_opportunity
 from crm_sales.opportunities.model import check_amount
@@ -36,6 +42,8 @@ from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
+GO_ON = 50
+"""Follow-ups after which others have their turn."""
 # Asking again would be answered the same way.
 FINAL = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
 
@@ -68,12 +76,12 @@ async def convert_lead(
     await opportunity_custom(work, lead)
     own_fields = (await definitions_of(work, LEADS.collection)).fields
     await work.release()
-    lead = await start(work, id)
+    lead = await start(work, id, wanted)
     if lead.next_step is ConversionStep.ACCOUNT:
         account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted, own_fields))
         lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if lead.next_step is ConversionStep.CONTACT:
-        contact_id = await asked(work, id, partial(contact_of, customer, lead))
+        contact_id = await asked(work, id, partial(contact_of, work, customer, lead))
         await record(work, id, ConversionStep.CONTACT, contact_id)
     return await finish(work, id, wanted, pipeline.id)
 
@@ -100,7 +108,7 @@ async def account_of(
 ) -> UUID:
     """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
     if wanted.account_id is not None:
-        await require_account(work, accounts, wanted.account_id, field="account_id")
+        await require_account_in_use(work, accounts, wanted.account_id, field="account_id")
         await work.release()
         return wanted.account_id
     is_organization = lead.company_name is not None
@@ -115,7 +123,9 @@ async def account_of(
         source=lead.source,
         custom=carried(lead.custom, own_fields, await customer.account_custom_fields()) if lead.custom else {},
     )
-    return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+    # Of two leads of one new company one creates it, and the other finds it.
+    async with turn(work.database, name_of_turn(work, "account", account.key)):
+        return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
 
 
 async def opportunity_custom(work: UnitOfWork, lead: Lead) -> CustomValues:
@@ -126,7 +136,7 @@ async def opportunity_custom(work: UnitOfWork, lead: Lead) -> CustomValues:
     return await values_to_create(work, OPPORTUNITIES.collection, values, path="opportunity.custom")
 
 
-async def contact_of(customer: CustomerClient, lead: Lead) -> UUID:
+async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> UUID:
     """The lead's person at the account, found or created."""
     assert lead.account_id is not None
     contact = NewContact(
@@ -137,7 +147,13 @@ async def contact_of(customer: CustomerClient, lead: Lead) -> UUID:
         phone_number=lead.phone_number,
         email=lead.email,
     )
-    return await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+    async with turn(work.database, name_of_turn(work, "contacts", str(lead.account_id))):
+        return await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+
+
+def name_of_turn(work: UnitOfWork, what: str, key: str) -> str:
+    """What is held while something is looked for and created in a tenant, however long its key is."""
+    return f"{work.tenant_id} {what} {sha256(key.encode()).hexdigest()}"
 
 
 async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) -> UUID:
@@ -152,9 +168,10 @@ async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) 
         raise
 
 
-async def start(work: UnitOfWork, id: UUID) -> Lead:
+async def start(work: UnitOfWork, id: UUID, wanted: Wanted) -> Lead:
     """The lead with a conversion that is this caller's."""
-    started = partial(Lead.start_conversion, now=work.now, user_id=work.actor.user_id)
+    caller_id, account_id = work.actor.user_id, wanted.account_id
+    started = partial(Lead.start_conversion, now=work.now, user_id=caller_id, account_id=account_id)
     return await step(work, id, started, events.LeadConversionStarted)
 
 
@@ -196,4 +213,16 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) 
         custom=await opportunity_custom(work, before),
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
+    await bring_follow_ups(work, after)
     return save(work, before, after, await get_pool(work), events.LeadConverted)
+
+
+async def bring_follow_ups(work: UnitOfWork, lead: Lead) -> None:
+    """Gather that the follow-ups of a converted lead belong to the history of its account."""
+    for index, follow_up in enumerate(await all_follow_ups(work, lead.id)):
+        assert follow_up.id is not None, "what is stored has an id"
+        told = {"lead_id": lead.id, "lead_name": lead.display_name, "account_id": lead.account_id}
+        event = build(events.FollowUpConverted, follow_up=follow_up, **told)
+        emit(work, event, aggregate_type="follow_up", id=follow_up.id, version=1)
+        if index % GO_ON == 0:
+            await asyncio.sleep(0)

@@ -179,10 +179,11 @@ class Lead:
         self._require_not_converting("disqualified")
         return replace(self, state=LeadState.DISQUALIFIED, disqualify_reason=reason, safe_until_time=None)
 
-    def start_conversion(self, *, now: datetime, user_id: UUID) -> "Lead":
+    def start_conversion(self, *, now: datetime, user_id: UUID, account_id: UUID | None = None) -> "Lead":
         """Start converting it, or go on where an earlier attempt stopped; a converted lead stays as it is.
 
         The caller then does `next_step` under `step_key` until none is left, recording each id.
+        An `account_id` that is named takes the place of another one that an earlier attempt found or created.
         CONVERSION_UNDER_WAY while somebody else's attempt may still run.
         """
         if self.state is LeadState.CONVERTED:
@@ -190,7 +191,8 @@ class Lead:
         self.require_convertible()
         if self.conversion_user_id != user_id:
             self._require_no_attempt(now)
-        return replace(self, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
+        started = self if account_id in (None, self.account_id) else replace(self, account_id=None, contact_id=None)
+        return replace(started, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
 
     def require_convertible(self) -> None:
         """A conversion is started with an owned QUALIFIED lead, or gone on with."""

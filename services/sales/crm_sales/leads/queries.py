@@ -6,9 +6,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
+from crm_kit.listing import Listing
+from crm_kit.paging import OrderColumn
 from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -49,6 +53,26 @@ def follow_ups_of_leads() -> Select[Any]:
             rows.c.record_time >= leads.c.take_time,
         )
     )
+
+
+def _follow_ups(_scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
+    return select(lead_follow_ups).where(
+        lead_follow_ups.c.tenant_id == bindparam("tenant_id"), lead_follow_ups.c.lead_id == bindparam("lead_id")
+    )
+
+
+FOLLOW_UPS = Listing(
+    name="follow_ups",
+    rows=_follow_ups,
+    fields=FilterSchema({}),
+    orders={"id": OrderColumn(lead_follow_ups.c.id)},
+    default_order="id desc",
+)
+
+
+@statement
+def follow_ups_of_lead() -> Select[Any]:
+    return _follow_ups(Scope.ALL, frozenset()).order_by(lead_follow_ups.c.id)
 
 
 @statement
@@ -135,6 +159,17 @@ async def claims_on(reader: Reader, user_id: UUID, day_date: date) -> int:
     """How many leads the user has claimed on a day."""
     row = await reader.one(claims_of_user(), user_id=user_id, day_date=day_date)
     return row["claims"] if row else 0
+
+
+async def all_follow_ups(reader: Reader, lead_id: UUID) -> list[FollowUp]:
+    """Every follow-up of a lead, whoever owned it then, the oldest first."""
+    return [follow_up_from(row) for row in await reader.all(follow_ups_of_lead(), lead_id=lead_id)]
+
+
+def follow_up_from(row: Record) -> FollowUp:
+    """A follow-up, with who did it."""
+    names = ("id", "happen_time", "record_time", "user_id", "note")
+    return FollowUp(kind=FollowUpKind(row["kind"]), **{name: row[name] for name in names})
 
 
 async def follow_ups_of(reader: Reader, ids: Collection[UUID]) -> dict[UUID, tuple[FollowUp, ...]]:

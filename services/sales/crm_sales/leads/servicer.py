@@ -5,6 +5,7 @@ from uuid import UUID
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.listing import PageOf
 from crm_kit.money import Money
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import build, value_in
@@ -14,6 +15,7 @@ from crm_sales.accounts.client import CustomerClient
 from crm_sales.leads import commands
 from crm_sales.leads.conversion import Wanted, convert_lead
 from crm_sales.leads.protection import protection_of
+from crm_sales.leads.queries import FOLLOW_UPS, follow_up_from
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.model import NOTHING
 from crm_sales.pools.model import FollowUpKind
@@ -94,6 +96,18 @@ class LeadServicer:
             warning_time=safe.warning_time,
             reason=safe.reason,
             steps=safe.steps,
+        )
+
+    async def ListFollowUps(self, request: pb.ListFollowUpsRequest, reader: Reader) -> pb.ListFollowUpsResponse:
+        lead = await LEADS.get(reader, UUID(request.id))
+        commands.check_in_reach(reader.scope, lead)
+        asked = PageOf(request.page_size, request.page_token)
+        page = await FOLLOW_UPS.page(reader, asked, self._tokens, lead_id=lead.id)
+        return build(
+            pb.ListFollowUpsResponse,
+            follow_ups=[follow_up_from(row) for row in page.rows],
+            next_page_token=page.next_token,
+            prev_page_token=page.prev_token,
         )
 
     async def ListLeadChanges(self, request: pb.ListLeadChangesRequest, reader: Reader) -> pb.ListLeadChangesResponse:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, require_account
+from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import given_to, owned_by, require_users
@@ -19,7 +19,7 @@ from crm_sales.opportunities.queries import open_opportunities_at, outdated_oppo
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
 from crm_sales.pipelines.commands import require_unchanged
-from crm_sales.pipelines.model import Pipeline
+from crm_sales.pipelines.model import Pipeline, Stage
 from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 
@@ -29,7 +29,7 @@ BATCH = 200
 
 async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Opportunity:
     """Create an opportunity; the caller becomes its owner unless one is named."""
-    await require_account(work, accounts, values["account_id"], field="opportunity.account_id")
+    await require_account_in_use(work, accounts, values["account_id"], field="opportunity.account_id")
     pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
     values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
     await require_team(work, values)
@@ -46,20 +46,22 @@ async def require_team(work: UnitOfWork, values: dict[str, Any], *, old: tuple[T
 def open_opportunity(
     work: UnitOfWork, pipeline: Pipeline, *, stage_id: UUID | None = None, **values: Any
 ) -> Opportunity:
-    """Gather a new opportunity, in the first stage unless another is named. STAGE_NOT_IN_PIPELINE."""
-    stage_id = stage_id or pipeline.first_stage_id
+    """Gather a new opportunity, in the first stage unless another is named.
+
+    STAGE_NOT_IN_PIPELINE; ILLEGAL_STATE when it cannot begin there.
+    """
     opportunity = Opportunity(
         id=new_id(),
         pipeline_id=pipeline.id,
-        stage_id=stage_id,
+        stage_id=pipeline.first_stage_id,
         stage_time=work.now,
-        probability_percent=pipeline.stage(stage_id).probability_percent,
+        probability_percent=pipeline.stages[0].probability_percent,
         create_time=work.now,
         update_time=work.now,
         **values,
     )
     require_unchanged(work, pipeline)
-    return OPPORTUNITIES.create(work, opportunity)
+    return OPPORTUNITIES.create(work, opportunity.enter(pipeline, stage_id or pipeline.first_stage_id))
 
 
 async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
@@ -74,17 +76,30 @@ async def move_opportunity(
 ) -> Opportunity:
     """Move to another stage. Overriding exit criteria that do not hold needs `opportunities.override`."""
     pipeline = await PIPELINES.get(work, before.pipeline_id)
-    if override_reason and before.missing(before.stages_to(pipeline, stage_id)):
-        work.actor.access.scope("opportunities.override")
+    check_override(work, before, before.stages_to(pipeline, stage_id), override_reason)
     after = before.move(pipeline, stage_id, now=work.now, override=override_reason is not None)
     require_unchanged(work, pipeline)
     return save_move(work, before, after, override_reason, events.OpportunityMoved)
 
 
-async def win_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
-    """Win an opportunity: the deal is made."""
+async def win_opportunity(
+    work: UnitOfWork, before: Opportunity, reason: str, *, override_reason: str | None
+) -> Opportunity:
+    """Win an opportunity: the deal is made. Exit criteria as in `move_opportunity`."""
     pipeline = await PIPELINES.get(work, before.pipeline_id)
-    return save_move(work, before, before.win(pipeline, reason, now=work.now), reason, events.OpportunityWon)
+    check_override(work, before, before.stages_left(pipeline), override_reason)
+    after = before.win(pipeline, reason, now=work.now, override=override_reason is not None)
+    require_unchanged(work, pipeline)
+    told = f"{reason} ({override_reason})" if override_reason else reason
+    return save_move(work, before, after, told, events.OpportunityWon)
+
+
+def check_override(
+    work: UnitOfWork, before: Opportunity, stages: tuple[Stage, ...], override_reason: str | None
+) -> None:
+    """PermissionDenied when a reason stands in for exit criteria of these stages and the caller may not do that."""
+    if override_reason and before.missing(stages):
+        work.actor.access.scope("opportunities.override")
 
 
 def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
@@ -92,8 +107,10 @@ def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Oppo
     return save_move(work, before, before.lose(reason, now=work.now), reason, events.OpportunityLost)
 
 
-async def reopen_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
+async def reopen_opportunity(work: UnitOfWork, accounts: Accounts, before: Opportunity, reason: str) -> Opportunity:
     """Take a won or lost opportunity up again."""
+    before.require_closed()
+    await check_in_use(work, accounts, before.account_id)
     pipeline = await PIPELINES.get(work, before.pipeline_id)
     require_unchanged(work, pipeline)
     return save_move(work, before, before.reopen(pipeline), reason, events.OpportunityReopened)

@@ -79,6 +79,14 @@ class Opportunity:
         self.require_open("changed")
         return replace(self, **values)
 
+    def enter(self, pipeline: Pipeline, stage_id: UUID) -> "Opportunity":
+        """A new one in the stage that it begins in: the exit criteria of every stage before that must hold.
+
+        Errors: STAGE_NOT_IN_PIPELINE; ILLEGAL_STATE naming what is missing.
+        """
+        self._require_exit(self.stages_to(pipeline, stage_id))
+        return replace(self, stage_id=stage_id, probability_percent=pipeline.stage(stage_id).probability_percent)
+
     def move(self, pipeline: Pipeline, stage_id: UUID, *, now: datetime, override: bool = False) -> "Opportunity":
         """Move to another stage; to the stage it is in changes nothing.
 
@@ -94,10 +102,11 @@ class Opportunity:
         moved = replace(self, stage_id=stage_id, stage_time=now, probability_percent=probability)
         return moved._counted()
 
-    def win(self, pipeline: Pipeline, reason: str, *, now: datetime) -> "Opportunity":
-        """The deal is made; the exit criteria of its stage must hold."""
+    def win(self, pipeline: Pipeline, reason: str, *, now: datetime, override: bool = False) -> "Opportunity":
+        """The deal is made; the exit criteria of its stage and of all after it must hold unless `override`."""
         self.require_open("won")
-        self._require_exit((pipeline.stage(self.stage_id),))
+        if not override:
+            self._require_exit(self.stages_left(pipeline))
         return self._closed(OpportunityState.WON, 100, reason, now)
 
     def lose(self, reason: str, *, now: datetime) -> "Opportunity":
@@ -122,6 +131,10 @@ class Opportunity:
         """The stages that a move forward leaves and passes; none backward. STAGE_NOT_IN_PIPELINE."""
         target, current = pipeline.position(stage_id), pipeline.position(self.stage_id)
         return pipeline.stages[current:target]
+
+    def stages_left(self, pipeline: Pipeline) -> tuple[Stage, ...]:
+        """The stages that winning leaves and passes: its own and all after it."""
+        return pipeline.stages[pipeline.position(self.stage_id) :]
 
     def missing(self, stages: tuple[Stage, ...]) -> tuple[str, ...]:
         """The required fields without a value and the items not checked, of these stages, each once."""

@@ -45,7 +45,9 @@ class OpportunityServicer:
 
     async def WinOpportunity(self, request: pb.WinOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         before = await OPPORTUNITIES.target(work, request)
-        return OPPORTUNITIES.message(work, await commands.win_opportunity(work, before, request.reason))
+        override_reason = request.override_reason.strip() or None
+        won = await commands.win_opportunity(work, before, request.reason, override_reason=override_reason)
+        return OPPORTUNITIES.message(work, won)
 
     async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         before = await OPPORTUNITIES.target(work, request)
@@ -53,7 +55,8 @@ class OpportunityServicer:
 
     async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         before = await OPPORTUNITIES.target(work, request)
-        return OPPORTUNITIES.message(work, await commands.reopen_opportunity(work, before, request.reason))
+        reopened = await commands.reopen_opportunity(work, self._accounts, before, request.reason)
+        return OPPORTUNITIES.message(work, reopened)
 
     async def ListStageChanges(
         self, request: pb.ListStageChangesRequest, reader: Reader

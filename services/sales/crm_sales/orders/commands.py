@@ -5,14 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, require_account
+from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import invalid_field
+from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.money import Money
 
 from crm_sales.credit.client import CreditClient
+from crm_sales.opportunities.model import Opportunity, OpportunityState
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.orders.model import HoldReason, Order, hold_reasons
 from crm_sales.orders.resource import ORDERS
@@ -39,21 +41,33 @@ async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, o
         found = await OPPORTUNITIES.get_many(work, [opportunity_id], scope=scope)
         if opportunity_id not in found:
             raise invalid_field("order.opportunity_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+        require_not_lost(found[opportunity_id])
         of_opportunity = found[opportunity_id].account_id
         if account_id not in (None, of_opportunity):
             raise invalid_field("order.account_id", "same_account", "is not the opportunity's account")
+        await check_in_use(work, accounts, of_opportunity)
         return of_opportunity
     if account_id is None:
         raise invalid_field("order.account_id", "required", "name an account or an opportunity")
-    await require_account(work, accounts, account_id, field="order.account_id")
+    await require_account_in_use(work, accounts, account_id, field="order.account_id")
     return account_id
 
 
-async def place_order(work: UnitOfWork, credit: CreditClient, before: Order) -> Order:
+def require_not_lost(opportunity: Opportunity) -> None:
+    """Nothing is ordered of a deal that will not be made."""
+    if opportunity.state is OpportunityState.LOST:
+        raise FailedPrecondition("an opportunity that is LOST has no orders; reopen it first")
+
+
+async def place_order(work: UnitOfWork, accounts: Accounts, credit: CreditClient, before: Order) -> Order:
     """Place a draft. No connection is held while scoring is asked for credit."""
     before.require_draft()
+    await check_in_use(work, accounts, before.account_id)
+    if before.opportunity_id is not None:
+        require_not_lost(await OPPORTUNITIES.get(work, before.opportunity_id, scope=Scope.ALL))
     await work.release()
-    after = before.place(await asked(credit, work.tenant_id, before), now=work.now)
+    hold_reasons = await asked(credit, work.tenant_id, before)
+    after = before.place(hold_reasons, now=work.now, today=work.actor.access.day_of(work.now))
     return ORDERS.save(work, before, after, events.OrderPlaced)
 
 
@@ -82,3 +96,9 @@ def pay_order(work: UnitOfWork, before: Order, amount: Money, *, payment_id: UUI
     """Gather that some of a payment goes to an order."""
     event = events.OrderPaymentAllocated
     return ORDERS.save(work, before, before.pay(amount), event, payment_id=payment_id, amount=amount)
+
+
+def take_back_payment(work: UnitOfWork, before: Order, amount: Money, *, payment_id: UUID) -> Order:
+    """Gather that what had gone to an order of a payment is gone again."""
+    event = events.OrderPaymentReversed
+    return ORDERS.save(work, before, before.take_back(amount), event, payment_id=payment_id, amount=amount)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.money import Money, check_range, total
+from crm_kit.money import Money, check_currency, check_range, total
 
 from crm_sales.credit.model import CreditDecision
 
@@ -101,6 +101,8 @@ class Order:
     hold_reasons: tuple[HoldReason, ...] = ()
     release: Release | None = None
     place_time: datetime | None = None
+    # The day it is to be paid, by the tenant's calendar; None until it is placed.
+    due_date: date | None = None
     cancel_reason: str | None = None
     opportunity_id: UUID | None = None
     owner_team_id: UUID | None = None
@@ -112,7 +114,8 @@ class Order:
             line.check(self.currency_code, field=f"order.lines[{number}]")
 
     def checked(self) -> "Order":
-        """The order, whose lines and total are amounts that messages can carry; InvalidArgument when not."""
+        """The order, in a currency that there is, with amounts that messages can carry; InvalidArgument when not."""
+        check_currency(self.currency_code, field="order.currency_code")
         for number, line in enumerate(self.lines):
             check_range(line.net_amount, field=f"order.lines[{number}].net_amount")
             check_range(line.tax_amount, field=f"order.lines[{number}].tax_amount")
@@ -138,13 +141,10 @@ class Order:
 
     @property
     def open_amount(self) -> Money:
-        """What is still to be paid, never below zero."""
+        """What is still to be paid, never below zero; nothing of an order that was cancelled."""
+        if self.state is OrderState.CANCELLED:
+            return Money.zero(self.currency_code)
         return max(self.gross_amount - self.paid_amount, Money.zero(self.currency_code))
-
-    @property
-    def due_date(self) -> date | None:
-        """The day it is to be paid; None until it is placed."""
-        return None if self.place_time is None else self.place_time.date() + timedelta(days=self.payment_days)
 
     def require_draft(self) -> None:
         """Only a DRAFT is placed."""
@@ -154,10 +154,14 @@ class Order:
         """Only an order that is ON_HOLD is released."""
         self._require(OrderState.ON_HOLD, "released")
 
-    def place(self, hold_reasons: tuple[HoldReason, ...], *, now: datetime) -> "Order":
-        """Place a draft: ON_HOLD when there are reasons, else RELEASED (or PAID, when it costs nothing)."""
+    def place(self, hold_reasons: tuple[HoldReason, ...], *, now: datetime, today: date) -> "Order":
+        """Place a draft: ON_HOLD when there are reasons, else RELEASED (or PAID, when it costs nothing).
+
+        `today` is the day at `now` by the tenant's calendar, from which it is due in `payment_days`.
+        """
         self.require_draft()
-        placed = replace(self, place_time=now, hold_reasons=hold_reasons)
+        due_date = today + timedelta(days=self.payment_days)
+        placed = replace(self, place_time=now, due_date=due_date, hold_reasons=hold_reasons)
         return replace(placed, state=OrderState.ON_HOLD if hold_reasons else placed._payment_state())
 
     def release_hold(self, reason: str, *, now: datetime, actor_id: UUID) -> "Order":
@@ -170,6 +174,11 @@ class Order:
         self.require_released()
         paid = replace(self, paid_amount=self.paid_amount + amount)
         return replace(paid, state=paid._payment_state())
+
+    def take_back(self, amount: Money) -> "Order":
+        """Take away money that came in and went back, or never came."""
+        left = replace(self, paid_amount=self.paid_amount - amount)
+        return replace(left, state=left._payment_state())
 
     def cancel(self, reason: str) -> "Order":
         """Cancel it; not once money has come in."""

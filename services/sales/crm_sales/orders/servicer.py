@@ -34,7 +34,7 @@ class OrderServicer:
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, work: UnitOfWork) -> pb.Order:
         before = await ORDERS.target(work, request)
-        return ORDERS.message(work, await commands.place_order(work, self._credit, before))
+        return ORDERS.message(work, await commands.place_order(work, self._accounts, self._credit, before))
 
     async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, work: UnitOfWork) -> pb.Order:
         before = await ORDERS.target(work, request)

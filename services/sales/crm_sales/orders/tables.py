@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
-# `gross_amount` and `due_date` follow from lines and days; they are stored to be filtered and summed.
+# `gross_amount` follows from the lines; it is stored to be filtered and summed.
 orders = tenant_table(
     "orders",
     metadata,

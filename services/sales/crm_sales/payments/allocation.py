@@ -1,12 +1,14 @@
 """Which orders a payment pays, and how much of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from uuid import UUID
 
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money
 
 from crm_sales.orders.model import Order
+from crm_sales.payments.model import PaymentAllocation
 
 
 def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money]]:
@@ -27,3 +29,11 @@ def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money
             shares.append((order, share))
             left -= share
     return shares
+
+
+def amounts_by_order(allocations: Iterable[PaymentAllocation]) -> Mapping[UUID, Money]:
+    """What went to each order, in the order in which they came first: one may have been paid more than once."""
+    amounts: dict[UUID, Money] = {}
+    for each in allocations:
+        amounts[each.order_id] = amounts[each.order_id] + each.amount if each.order_id in amounts else each.amount
+    return amounts

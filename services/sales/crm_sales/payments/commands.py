@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import invalid_field
+from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.money import Money, check_minor_unit, total
+from crm_kit.money import Money, check_minor_unit
 
-from crm_sales.orders.commands import pay_order
+from crm_sales.orders.commands import pay_order, take_back_payment
 from crm_sales.orders.model import Order
 from crm_sales.orders.queries import open_orders
 from crm_sales.orders.resource import ORDERS
-from crm_sales.payments.allocation import allocate
+from crm_sales.payments.allocation import allocate, amounts_by_order
 from crm_sales.payments.model import Payment, PaymentAllocation
 from crm_sales.payments.resource import PAYMENTS
 
@@ -27,21 +30,65 @@ async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str,
     """Record money that came in and allocate it to what is open, the oldest due date first."""
     amount: Money = values["amount"]
     check_minor_unit(amount, field="payment.amount")
+    receive_time = values.pop("receive_time", work.now)
+    check_not_after_today(work, receive_time)
     paying, named = values.get("account_id"), values["order_id"]
     account_id, payable = await payer(work, accounts, paying, named, amount.currency_code)
-    id = new_id()
     shares = allocate(amount, payable)
     payment = Payment(
-        id=id,
-        **{"receive_time": work.now} | values | {"account_id": account_id},
-        allocations=await pay_all(work, shares, payment_id=id),
-        unallocated_amount=amount - total((share for _, share in shares), amount.currency_code),
+        id=new_id(),
+        **tidied(values) | {"account_id": account_id},
+        receive_time=receive_time,
+        unallocated_amount=amount,
         owner_id=shares[0][0].owner_id if shares else work.actor.user_id,
         owner_team_id=shares[0][0].owner_team_id if shares else work.actor.access.team_id,
         create_time=work.now,
         update_time=work.now,
     )
+    if shares:
+        payment = payment.allocate(await pay_all(work, shares, payment_id=payment.id))
     return PAYMENTS.create(work, payment)
+
+
+def check_not_after_today(work: UnitOfWork, receive_time: datetime) -> None:
+    """InvalidArgument for money of another day than today or a past one, by the tenant's calendar."""
+    day_of = work.actor.access.day_of
+    if day_of(receive_time) > day_of(work.now):
+        raise invalid_field("payment.receive_time", "past", f"{receive_time.isoformat()} is after today")
+
+
+def tidied(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, without the blanks around what tells a payment from another."""
+    return values | {name: (values.get(name) or "").strip() or None for name in ("reference", "bank_account")}
+
+
+async def allocate_payment(work: UnitOfWork, before: Payment, order_id: UUID | None) -> Payment:
+    """Allocate the rest of a payment to the order that is named, or to all that are open, the oldest first."""
+    before.require_unallocated()
+    currency_code = before.amount.currency_code
+    if order_id is not None:
+        payable = [await payable_order(work, order_id, field="order_id")]
+        check_fits(payable[0], before.account_id, currency_code, account_field="order_id", currency_field="order_id")
+    else:
+        payable = await open_orders(work, before.account_id, currency_code)
+    shares = allocate(before.unallocated_amount, payable)
+    if not shares:
+        raise FailedPrecondition(f"nothing is to be paid in {currency_code}")
+    allocations = await pay_all(work, shares, payment_id=before.id)
+    event = events.PaymentAllocated
+    return PAYMENTS.save(work, before, before.allocate(allocations), event, allocations=allocations)
+
+
+async def reverse_payment(work: UnitOfWork, before: Payment, reason: str) -> Payment:
+    """Reverse a payment: what it paid is open again, in the same transaction."""
+    after = before.reverse(reason, now=work.now)
+    paid = amounts_by_order(before.allocations)
+    orders = await ORDERS.get_many(work, list(paid), scope=Scope.ALL)
+    for index, (order_id, amount) in enumerate(paid.items()):
+        take_back_payment(work, orders[order_id], amount, payment_id=before.id)
+        if index % GO_ON == 0:
+            await asyncio.sleep(0)
+    return PAYMENTS.save(work, before, after, events.PaymentReversed)
 
 
 async def payer(
@@ -49,7 +96,9 @@ async def payer(
 ) -> tuple[UUID, list[Order]]:
     """The account that pays, and its orders that can be paid: the one named, or all that are open."""
     if order_id is not None:
-        order = await payable_order(work, order_id, account_id, currency_code)
+        order = await payable_order(work, order_id, field="payment.order_id")
+        fields = {"account_field": "payment.account_id", "currency_field": "payment.amount.currency_code"}
+        check_fits(order, account_id or order.account_id, currency_code, **fields)
         return order.account_id, [order]
     if account_id is None:
         raise invalid_field("payment.account_id", "required", "name an account or an order")
@@ -57,22 +106,23 @@ async def payer(
     return account_id, await open_orders(work, account_id, currency_code)
 
 
-async def payable_order(work: UnitOfWork, order_id: UUID, account_id: UUID | None, currency_code: str) -> Order:
-    """The order that is paid; REFERENCE_NOT_FOUND, ORDER_ON_HOLD or ILLEGAL_STATE when it cannot be."""
+async def payable_order(work: UnitOfWork, order_id: UUID, *, field: str) -> Order:
+    """The order that is to be paid; REFERENCE_NOT_FOUND, ORDER_ON_HOLD or ILLEGAL_STATE when it cannot be."""
     found = await ORDERS.get_many(work, [order_id])
     if order_id not in found:
-        raise invalid_field("payment.order_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+        raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     order = found[order_id]
-    if account_id not in (None, order.account_id):
-        raise invalid_field("payment.account_id", "same_account", "is not the order's account")
-    if currency_code != order.currency_code:
-        raise invalid_field(
-            "payment.amount.currency_code",
-            "same_currency",
-            f"is {currency_code}, the order is in {order.currency_code}",
-        )
     order.require_released()
     return order
+
+
+def check_fits(order: Order, account_id: UUID, currency_code: str, *, account_field: str, currency_field: str) -> None:
+    """InvalidArgument unless the order is of the account and in the currency that the payment is in."""
+    if account_id != order.account_id:
+        raise invalid_field(account_field, "same_account", "is not the account of both payment and order")
+    if currency_code != order.currency_code:
+        detail = f"the payment is in {currency_code}, the order in {order.currency_code}"
+        raise invalid_field(currency_field, "same_currency", detail)
 
 
 async def pay_all(

@@ -1,4 +1,4 @@
-"""Payments, declared. A payment never changes."""
+"""Payments, declared."""
 
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import payments_pb2 as pb
@@ -16,4 +16,8 @@ PAYMENTS = Resource(
     message=pb.Payment,
     created=events.PaymentReceived,
     visible=reached_with_account(payments, accounts),
+    verbs={
+        "AllocatePayment": lambda payment, _: payment.require_unallocated(),
+        "ReversePayment": lambda payment, attempt: payment.reverse("", now=attempt.now),
+    },
 )

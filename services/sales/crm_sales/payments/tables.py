@@ -1,12 +1,12 @@
 """Table of payments."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Numeric, Text, Uuid
+from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
+from sqlalchemy import Column, DateTime, Index, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
-# A payment never changes; `allocations` says what it paid when it came.
+# The amount never changes; `allocations` says what it paid, in the order in which it did.
 payments = tenant_table(
     "payments",
     metadata,
@@ -17,6 +17,10 @@ payments = tenant_table(
     Column("currency_code", Text, nullable=False),
     Column("receive_time", DateTime(timezone=True), nullable=False),
     Column("reference", Text),
+    Column("bank_account", Text),
+    Column("state", Text, nullable=False),
+    Column("reverse_time", DateTime(timezone=True)),
+    Column("reverse_reason", Text),
     Column("allocations", JSONB, nullable=False),
     Column("unallocated_amount", Numeric, nullable=False),
     Column("owner_id", Uuid, nullable=False),
@@ -29,3 +33,21 @@ Index("payments_receive_time_index", payments.c.tenant_id, payments.c.receive_ti
 Index("payments_account_index", payments.c.tenant_id, payments.c.account_id, payments.c.create_time)
 Index("payments_owner_index", payments.c.tenant_id, payments.c.owner_id, payments.c.create_time)
 Index("payments_owner_team_index", payments.c.tenant_id, payments.c.owner_team_id, payments.c.create_time)
+# Money is recorded once, whoever sends the bank's statement again. A reversed payment leaves its reference to another.
+Index(
+    "payments_reference_index",
+    payments.c.tenant_id,
+    payments.c.bank_account,
+    payments.c.reference,
+    unique=True,
+    postgresql_where=text("state = 'RECEIVED' AND reference IS NOT NULL"),
+    postgresql_nulls_not_distinct=True,
+    info={
+        "violation": Violation(
+            "exists",
+            "PAYMENT_REFERENCE_TAKEN",
+            "payment.reference",
+            "a payment with this bank reference is recorded already",
+        )
+    },
+)

@@ -76,7 +76,9 @@ async def remove_stage(work: UnitOfWork, stage: Stage) -> None:
         await work.flush()
     except InvalidArgument as error:
         raise FailedPrecondition(
-            f"there are opportunities in stage {stage.display_name!r}: move them first", reason="STAGE_IN_USE"
+            f"there are opportunities in stage {stage.display_name!r}, or they came to rest in it: it stays",
+            reason="STAGE_IN_USE",
+            metadata={"stage": stage.display_name},
         ) from error
 
 

@@ -17,12 +17,14 @@ MAX_SECONDS = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """One follow-up: when the user says it happened, when the server learned of it, and what came of it."""
+    """One follow-up: when the user says it happened, when the server learned of it, what came of it, and by whom."""
 
     kind: FollowUpKind
     happen_time: datetime
     record_time: datetime
     note: str | None = None
+    id: UUID | None = None
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Every write on credit."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
-from crm_kit.money import Money
+from crm_kit.money import Money, check_minor_unit
 from sqlalchemy import DateTime, and_, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -27,6 +28,7 @@ async def set_credit_limit(
     work: UnitOfWork, account_id: UUID, amount: Money, reason: str, *, etag: str = ""
 ) -> CreditLimit:
     """Set an account's limit; one that is as it was is not written."""
+    check_minor_unit(amount, field="amount")
     await advisory_lock(work, name_of(account_id))
     before = await get_credit_limit(work, account_id)
     await CREDIT_LIMITS.check_etag(work, account_id, etag, before.version)
@@ -77,9 +79,14 @@ def put_order(work: UnitOfWork, order: OrderCredit) -> None:
     work.execute(put_order_state(), **values)
 
 
-def add_payment(work: UnitOfWork, account_id: UUID, order_id: UUID, amount: Money) -> None:
-    """Gather that some of an order is paid, even when the order has not been heard of."""
-    work.execute(put_paid(), id=order_id, account_id=account_id, paid=amount.amount, currency_code=amount.currency_code)
+def add_payments(work: UnitOfWork, account_id: UUID, amounts: Mapping[UUID, Money]) -> None:
+    """Gather that some of these orders is paid, even when they have not been heard of; below zero: no more.
+
+    Each order once: the same row cannot be written twice in one statement.
+    """
+    for id, amount in amounts.items():
+        code = amount.currency_code
+        work.execute(put_paid(), id=id, account_id=account_id, paid=amount.amount, currency_code=code)
 
 
 def name_of(account_id: UUID) -> str:

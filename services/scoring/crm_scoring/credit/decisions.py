@@ -9,7 +9,6 @@ from crm_scoring.credit.model import CreditLimit, Usage
 from crm_scoring.credit.queries import NO_ORDER, get_usage
 from crm_scoring.credit.resource import get_credit_limit
 from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
-from crm_scoring.facts.model import day_of
 
 
 async def decide(
@@ -18,5 +17,6 @@ async def decide(
     """Decide on an amount, `without` what an order uses already."""
     limit = await get_credit_limit(reader, account_id)
     usage = await get_usage(reader, account_id, amount.currency_code, without=without)
-    decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(day_of(reader.now)), rules)
+    today = reader.actor.access.day_of(reader.now)
+    decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(today), rules)
     return decision, limit, usage

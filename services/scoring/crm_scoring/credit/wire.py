@@ -1,6 +1,6 @@
 """Credit between protobuf and entity: out to callers, and in from the events of orders and payments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import TypeVar
 from uuid import UUID
@@ -41,7 +41,10 @@ def order_credit(event: event_pb2.Event, order: orders_pb2.Order, state: OrderSt
     )
 
 
-def allocations(payment: payments_pb2.Payment) -> Iterator[tuple[UUID, Money]]:
-    """Which orders a payment pays, and how much of each."""
-    for each in payment.allocations:
-        yield UUID(each.order_id), money_from_pb(each.amount, field="payment.allocations.amount")
+def amounts_by_order(allocations: Iterable[payments_pb2.PaymentAllocation]) -> dict[UUID, Money]:
+    """What is paid of each order: a payment may pay some of one now and more of it later."""
+    amounts: dict[UUID, Money] = {}
+    for each in allocations:
+        id, amount = UUID(each.order_id), money_from_pb(each.amount, field="payment.allocations.amount")
+        amounts[id] = amounts[id] + amount if id in amounts else amount
+    return amounts

@@ -65,8 +65,7 @@ def name_of(account_id: UUID) -> str:
 def fact_row(fact: Fact) -> dict[str, Any]:
     """The row of a fact."""
     amount = fact.amount.amount if fact.amount else None
-    bucket = fact.bucket
-    return row_of(fact) | {"amount": amount, "day": bucket.day, "currency_code": bucket.currency_code}
+    return row_of(fact) | {"amount": amount, "currency_code": fact.bucket.currency_code}
 
 
 def given_buckets() -> TableValuedAlias:

@@ -1,7 +1,7 @@
 """What is known of an account's business: facts, which events tell, and the days that they are added up on."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -35,7 +35,8 @@ class Fact:
     """What an order, payment or case, whose `id` it has, tells as of one of its versions; the newest one is true.
 
     `amount` is what was ordered, returned or paid, never below zero and before tax where there is any; None for what
-    is no matter of money. `overdue_days` is how late a payment came. `holds` is False when it was taken back.
+    is no matter of money. `day` is that of `occur_time` by the tenant's calendar. `overdue_days` is how late a payment
+    came. `holds` is False when it was taken back.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Fact:
     version: int
     account_id: UUID
     occur_time: datetime
+    day: date
     amount: Money | None = None
     overdue_days: int = 0
     holds: bool = True
@@ -51,9 +53,4 @@ class Fact:
     def bucket(self) -> Bucket:
         """What it is added up with."""
         currency_code = self.amount.currency_code if self.amount else NO_CURRENCY
-        return Bucket(self.account_id, day_of(self.occur_time), currency_code)
-
-
-def day_of(instant: datetime) -> date:
-    """The day an instant belongs to: that of UTC."""
-    return instant.astimezone(UTC).date()
+        return Bucket(self.account_id, self.day, currency_code)

@@ -6,16 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from crm_kit.clock import time_zone_of
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
 from crm_kit.resource import history
+from crm_kit.zones import day_in
 from sqlalchemy import Column, Interval, Text, Uuid, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from crm_scoring.facts.model import day_of
 from crm_scoring.scores.model import AccountScores
 from crm_scoring.scores.queries import (
     COLUMNS,
@@ -46,7 +48,8 @@ async def rescore(work: UnitOfWork, rules: ScoringRules) -> int | None:
     if asked is None:
         return None
     currency_code = await get_main_currency(work)
-    since, until = rules.window(day_of(work.now))
+    zone = await time_zone_of(work)
+    since, until = rules.window(day_in(zone, work.now))
     business = await work.all(business_in_window(), currency_code=currency_code, since=since, until=until)
     stored = await work.all(all_scores())
 
@@ -58,7 +61,7 @@ async def rescore(work: UnitOfWork, rules: ScoringRules) -> int | None:
     before, changed = await asyncio.to_thread(compute)
     for start in range(0, len(changed), ROWS_AT_ONCE):
         await save(work, before, changed[start : start + ROWS_AT_ONCE])
-    work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now))
+    work.execute(finish(), done=asked, compute_time=work.now, refresh_time=next_day(work.now, zone))
     return len(changed)
 
 
@@ -106,9 +109,9 @@ def score_row(each: AccountScores) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in scores.c}
 
 
-def next_day(now: datetime) -> datetime:
+def next_day(now: datetime, zone: str) -> datetime:
     """When the window that is looked at is another."""
-    return datetime.combine(day_of(now) + timedelta(days=1), time(), UTC)
+    return datetime.combine(day_in(zone, now) + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
 
 
 @statement

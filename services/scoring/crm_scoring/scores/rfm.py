@@ -37,6 +37,7 @@ class RfmUnknown(StrEnum):
     """Why there is too little to say."""
 
     NO_ORDER = "NO_ORDER"
+    OTHER_CURRENCY = "OTHER_CURRENCY"
     TOO_FEW_BUYERS = "TOO_FEW_BUYERS"
 
 
@@ -53,11 +54,21 @@ SEGMENTS: tuple[tuple[RfmSegment, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """What an account bought in the window: the day of the last order, None without any, and `spent` after returns."""
+    """What an account bought in the window: the day of the last order, None without any, and `spent` after returns.
+
+    `spent` is None when nothing of it was in the main currency: what it is worth beside others is not known.
+    """
 
     last_order_date: date | None = None
     orders: int = 0
-    spent: Decimal = Decimal(0)
+    spent: Decimal | None = None
+
+    @property
+    def unknown(self) -> RfmUnknown | None:
+        """Why it cannot be put beside others."""
+        if self.last_order_date is None:
+            return RfmUnknown.NO_ORDER
+        return RfmUnknown.OTHER_CURRENCY if self.spent is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +88,24 @@ class Quintiles:
 def score_rfm(purchases: Sequence[Purchases], min_buyers: int = MIN_BUYERS) -> list[Quintiles | RfmUnknown]:
     """The quintiles of all accounts of a tenant against each other, in the order given, or why they are unknown.
 
-    With fewer than `min_buyers` accounts that have an order nothing is said of any.
+    With fewer than `min_buyers` accounts that can be put beside each other nothing is said of any.
     """
-    buyers = [one for one in purchases if one.last_order_date is not None]
+    buyers = [(one.last_order_date, one.orders, one.spent) for one in purchases if one.unknown is None]
     if len(buyers) < min_buyers:
-        return [RfmUnknown.TOO_FEW_BUYERS if one.last_order_date else RfmUnknown.NO_ORDER for one in purchases]
-    recency = quintiles(one.last_order_date.toordinal() for one in buyers if one.last_order_date)
-    frequency = quintiles(one.orders for one in buyers)
-    monetary = quintiles(one.spent for one in buyers)
-    return [
-        Quintiles(recency[one.last_order_date.toordinal()], frequency[one.orders], monetary[one.spent])
-        if one.last_order_date
-        else RfmUnknown.NO_ORDER
-        for one in purchases
-    ]
+        return [one.unknown or RfmUnknown.TOO_FEW_BUYERS for one in purchases]
+    recency = quintiles(day for day, _, _ in buyers if day is not None)
+    frequency = quintiles(orders for _, orders, _ in buyers)
+    monetary = quintiles(spent for _, _, spent in buyers if spent is not None)
+
+    def scored(one: Purchases) -> Quintiles | RfmUnknown:
+        if one.last_order_date is None or one.spent is None:
+            return one.unknown or RfmUnknown.NO_ORDER
+        return Quintiles(recency[one.last_order_date], frequency[one.orders], monetary[one.spent])
+
+    return [scored(one) for one in purchases]
 
 
-_Value = TypeVar("_Value", int, Decimal)
+_Value = TypeVar("_Value", int, Decimal, date)
 
 
 def quintiles(values: Iterable[_Value]) -> dict[_Value, int]:

@@ -31,6 +31,8 @@ class ScoringRules:
 class Business:
     """What an account did in the window. Orders in any currency count, amounts in the main currency only.
 
+    What is said of an account that buys in other currencies only is that this is not known.
+
     `ordered` and `returned` are None when nothing of it was in the main currency.
     """
 
@@ -48,7 +50,7 @@ class Business:
     @property
     def purchases(self) -> Purchases:
         """What quintiles are taken of."""
-        return Purchases(self.last_order_date, self.orders, self.contribution or Decimal(0))
+        return Purchases(self.last_order_date, self.orders, self.contribution)
 
 
 def score_tenant(

@@ -1,5 +1,6 @@
 """Every write on tenants. Each function is one transaction's work: row, history, event and projection together."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -48,6 +49,13 @@ def create_tenant(work: UnitOfWork, *, slug: str, display_name: str, sandbox: bo
     return tenant
 
 
+def update_tenant(work: UnitOfWork, before: Tenant, values: dict[str, Any]) -> Tenant:
+    """Change some fields of the tenant; nothing is written when nothing changes."""
+    saved = TENANTS.save(work, before, replace(before, **values), events.TenantUpdated)
+    project(work, saved)
+    return saved
+
+
 async def advance_test_clock(work: UnitOfWork, duration: timedelta) -> Tenant:
     """Move the clock of a sandbox forward."""
     before = await get_tenant(work)
@@ -68,6 +76,7 @@ def project(work: UnitOfWork, tenant: Tenant) -> None:
         active=tenant.active,
         sandbox=tenant.sandbox,
         clock_offset=tenant.clock_offset,
+        time_zone=tenant.time_zone,
         version=tenant.version,
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.zones import DEFAULT_ZONE, check_zone
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Far enough for every rule there is, and no date falls off the end of the calendar.
@@ -25,7 +26,11 @@ class Tenant:
     sandbox: bool = False
     active: bool = True
     clock_offset: timedelta = timedelta(0)
+    time_zone: str = DEFAULT_ZONE
     current_time: datetime | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        check_zone(self.time_zone, field="tenant.time_zone")
 
     def at(self, now: datetime) -> "Tenant":
         """As it is at `now` on its own clock."""

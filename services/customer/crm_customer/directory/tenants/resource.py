@@ -15,6 +15,7 @@ TENANTS = Resource(
     table=tenants,
     message=pb.Tenant,
     created=events.TenantCreated,
+    updated=events.TenantUpdated,
     beside={"turn"},
     at=Tenant.at,
     momentary={"current_time"},

@@ -20,6 +20,14 @@ class TenantServicer:
         tenant = await get_tenant(reader)
         return TENANTS.message_of(tenant.at(now_on(tenant, reader)))
 
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, work: UnitOfWork) -> pb.Tenant:
+        check_whole_tenant(work.scope)
+        request.tenant.id = str(work.tenant_id)
+        before, values = await TENANTS.to_update(work, request)
+        tenant = commands.update_tenant(work, before, values)
+        work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
+        return TENANTS.message_of(tenant.at(now_on(tenant, work)))
+
     async def AdvanceTestClock(self, request: pb.AdvanceTestClockRequest, work: UnitOfWork) -> pb.Tenant:
         check_whole_tenant(work.scope)
         tenant = await commands.advance_test_clock(work, request.duration.ToTimedelta())

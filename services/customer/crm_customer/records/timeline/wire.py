@@ -1,7 +1,7 @@
 """Timeline entries from the events of all services."""
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,17 +25,20 @@ class EventKind:
 
     Paths are field names with dots, such as `opportunity.account_id`. One that the event does not have, or an event
     that has no kind in the contract, is a ValueError here, not a surprise when the event comes. A detail is shown
-    under the last name of its path, or under another: `promise=milestone.kind`.
+    under the last name of its path, or under another: `promise=milestone.kind`. `time` and `actor` are for what
+    happened at another time, or was done by somebody else, than the event tells of it.
     """
 
     payload: type[Message]
     account: str
     title: str = ""
     details: tuple[str, ...] = ()
+    time: str = ""
+    actor: str = ""
 
     def __post_init__(self) -> None:
         details = [detail_name_and_path(each) for each in self.details]
-        for path in (self.account, *filter(None, (self.title,)), *(path for _, path in details)):
+        for path in (self.account, *filter(None, (self.title, self.time, self.actor)), *(path for _, path in details)):
             check_path(self.payload.DESCRIPTOR, path)
         name = kind_name(self.payload)
         if name not in set(Kind):
@@ -58,13 +61,15 @@ class EventKind:
             id=UUID(event.id),
             account_id=UUID(account_id),
             kind=self.kind,
-            entry_time=time_from(event.occur_time),
+            entry_time=datetime.fromisoformat(text_at(payload, self.time))
+            if self.time
+            else time_from(event.occur_time),
             title=text_at(payload, self.title) if self.title else "",
             details=tuple(Detail(name, value) for name, value in shown if value),
             service=self.payload.DESCRIPTOR.full_name.split(".")[1],
             reference_type=event.aggregate_type,
             reference_id=UUID(event.aggregate_id),
-            actor_id=UUID(event.actor_id),
+            actor_id=UUID(text_at(payload, self.actor) if self.actor else event.actor_id),
         )
 
 

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("sandbox", sa.Boolean(), nullable=False),
         sa.Column("clock_offset", sa.Interval(), nullable=False),
+        sa.Column("time_zone", sa.Text(), server_default="Asia/Shanghai", nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="access_tenants_pkey"),
     )
@@ -60,6 +61,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )
@@ -463,6 +465,10 @@ def upgrade() -> None:
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("receive_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reference", sa.Text(), nullable=True),
+        sa.Column("bank_account", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reverse_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reverse_reason", sa.Text(), nullable=True),
         sa.Column("allocations", postgresql.JSONB(), nullable=False),
         sa.Column("unallocated_amount", sa.Numeric(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
@@ -482,6 +488,14 @@ def upgrade() -> None:
         "payments_owner_team_index", "payments", ["tenant_id", "owner_team_id", "create_time"], unique=False
     )
     op.create_index("payments_receive_time_index", "payments", ["tenant_id", "receive_time", "id"], unique=False)
+    op.create_index(
+        "payments_reference_index",
+        "payments",
+        ["tenant_id", "bank_account", "reference"],
+        unique=True,
+        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
+        postgresql_nulls_not_distinct=True,
+    )
     protected(
         "access_roles",
         "access_teams",
@@ -507,6 +521,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "payments_reference_index",
+        table_name="payments",
+        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
+        postgresql_nulls_not_distinct=True,
+    )
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
     op.drop_index("payments_owner_index", table_name="payments")

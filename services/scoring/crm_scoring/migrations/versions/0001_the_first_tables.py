@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("sandbox", sa.Boolean(), nullable=False),
         sa.Column("clock_offset", sa.Interval(), nullable=False),
+        sa.Column("time_zone", sa.Text(), server_default="Asia/Shanghai", nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="access_tenants_pkey"),
     )
@@ -79,6 +80,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )

@@ -1,0 +1,38 @@
+"""Names that are the same to people."""
+
+import unicodedata
+
+from crm_sales.accounts.names import name_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+# Letters of scripts that people write names in; case folding of exotic ones does not come back from upper case.
+LETTERS = st.text(st.sampled_from("abcxyzéüñçøđ王伟华信电力1207&.,"), min_size=1, max_size=20)
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+
+
+@given(LETTERS)
+def test_a_name_is_the_same_in_any_case_width_composition_and_with_any_blanks(name: str) -> None:
+    key = name_key(name)
+    for typed in (
+        name.upper(),
+        name.translate(FULL_WIDTH),
+        unicodedata.normalize("NFD", name),
+        unicodedata.normalize("NFC", name),
+        f"\u3000{' '.join(name)}\u200b ",
+        key,
+    ):
+        assert name_key(typed) == key
+
+
+@given(LETTERS, LETTERS)
+def test_names_of_other_letters_stay_apart(name: str, other: str) -> None:
+    def spelled(text: str) -> str:
+        return unicodedata.normalize("NFC", text)
+
+    assert (name_key(name) == name_key(other)) is (spelled(name) == spelled(other))
+
+
+def test_quotes_dashes_and_brackets_of_typographers_are_those_of_typewriters() -> None:
+    assert name_key("“Xi’an” – 【Optics】") == name_key('"Xi\'an" - (Optics)')
+    assert name_key("Optics (Xi'an)") != name_key("Optics Xi'an")
