@@ -44,6 +44,8 @@ class RuleValues:
             names = enum_names(field.enum_type)
             choices = [names[number] for number in enum_numbers_allowed(field)]
             values["choices"] = ", ".join(name for name in choices if name != UNSPECIFIED)
+        elif key == "string.in":
+            values["choices"] = ", ".join(getattr(rules_of(field).string, "in"))
         elif key == "string.pattern" and (example := self._example(field)):
             values["example"] = example
         return f"{key}.one" if values.get("min_len") == "1" and key == "string.min_len" else key, values

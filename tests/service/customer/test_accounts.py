@@ -372,3 +372,47 @@ async def test_twenty_twins_at_once_create_one_account(
     created = await asyncio.gather(*(create(key="k-1") for _ in range(20)))
     assert len({each.id for each in created}) == 1
     assert len((await accounts.ListAccounts(pb.ListAccountsRequest(), metadata=user.metadata)).accounts) == 1
+
+
+# --- what people type
+
+
+@pytest.mark.parametrize(
+    ("typed", "region", "kept"),
+    [
+        ("138 0013 8000", "", "+8613800138000"),
+        ("0755-8666 1234 转801", "CN-GD", "+8675586661234;ext=801"),
+        ("030 901820", "DE-BE", "+4930901820"),
+        ("2345 6789", "CN-HK", "+85223456789"),
+        ("(302) 555-0123 ext. 12", "US-DE", "+13025550123;ext=12"),
+    ],
+)
+async def test_a_number_is_kept_in_one_form_however_it_is_typed(
+    typed: str, region: str, kept: str, accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    made = await create(phone_numbers=[typed, kept], region_code=region)
+    assert list(made.phone_numbers) == [kept]
+    updated = await accounts.UpdateAccount(patch(made, phone_numbers=[typed]), metadata=user.metadata)
+    assert updated == made
+
+
+async def test_what_is_no_telephone_number_is_named(create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(phone_numbers=["+8613800138000", "call me maybe"])
+    assert refusal.fields == ["account.phone_numbers[1]"]
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u2060\u200d", "\u3164", "\u00ad", "\u2800\u2800"])
+async def test_a_name_that_nobody_sees_is_refused(name: str, create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(display_name=name)
+    assert refusal.fields == ["account.display_name"]
+    assert (await create(display_name=f"华\u200b信{name}")).display_name == f"华\u200b信{name}"
+
+
+@pytest.mark.parametrize("website", ["javascript:alert(1)", "data:text/html,x", "ftp://x.example", "JavaScript://x"])
+async def test_a_website_is_on_the_web(website: str, create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(website=website)
+    assert refusal.fields == ["account.website"]
+    assert (await create(website="HTTPS://x.example/a?b=c")).website == "HTTPS://x.example/a?b=c"

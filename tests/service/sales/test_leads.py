@@ -285,3 +285,21 @@ async def test_a_lead_whose_owner_has_left_is_saved_as_it_was_read(
     lead.source = "fair"
     updated = await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=lead), metadata=user.metadata)
     assert (updated.source, updated.owner_id) == ("fair", str(gone.id))
+
+
+async def test_the_number_of_a_lead_is_kept_in_one_form(api: Sales, user: User, create: CreateLead) -> None:
+    lead = await create(phone_number="138 0013 8000")
+    assert lead.phone_number == "+8613800138000"
+    request = pb.UpdateLeadRequest(
+        lead=pb.Lead(id=lead.id, phone_number="010-6234 5678 转12"), update_mask=FieldMask(paths=["phone_number"])
+    )
+    assert (await api.leads.UpdateLead(request, metadata=user.metadata)).phone_number == "+861062345678;ext=12"
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(phone_number="no number")
+    assert refusal.fields == ["lead.phone_number"]
+
+
+async def test_a_lead_whose_name_nobody_sees_is_refused(create: CreateLead) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(display_name="\u200b\u2060")
+    assert refusal.fields == ["lead.display_name"]

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from crm_customer.imports.spreadsheets.cells import cell_text, has_lost_digits, typed_text
 from crm_customer.imports.spreadsheets.reader import MAX_COLUMNS, read_spreadsheet
-from crm_customer.imports.spreadsheets.unpacked import unpack
+from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet, pack
 from crm_customer.imports.spreadsheets.xlsx_file import MAX_UNPACKED_BYTES
 from crm_kit.errors import InvalidArgument
 from crm_kit.formulas import neutralized, restored
@@ -36,17 +36,17 @@ def read(content: bytes) -> tuple[tuple[str, ...], Rows]:
     """What is in a file. Read at once and put by first, it is the same."""
     sheet = read_spreadsheet(io.BytesIO(content))
     rows = list(sheet.rows)
-    unpacked = unpack(io.BytesIO(content))
-    with unpacked.file:
-        assert (unpacked.header, unpacked.row_count) == (sheet.header, len(rows))
-        assert list(unpacked.spreadsheet().rows) == rows
+    put_by = io.BytesIO()
+    count = pack(read_spreadsheet(io.BytesIO(content)), put_by)
+    assert count == len(rows)
+    assert list(UnpackedSheet(sheet.header, count, sheet.layout, put_by).spreadsheet().rows) == rows
     return sheet.header, rows
 
 
 def refusal(content: bytes) -> str:
-    """Why a file cannot be read: known from unpacking it, before a row is taken."""
+    """Why a file cannot be read: known from putting it by, before a row is taken."""
     with pytest.raises(InvalidArgument) as refused:
-        unpack(io.BytesIO(content))
+        pack(read_spreadsheet(io.BytesIO(content)), io.BytesIO())
     assert refused.value.reason == "UPLOAD_UNREADABLE"
     return refused.value.detail
 
@@ -116,7 +116,7 @@ def test_dangerous_beginnings_get_an_apostrophe_that_goes_away_again(start: str)
         (13800138000, "13800138000"),
         (12.5, "12.5"),
         (1e-7, "0.0000001"),
-        (1e21, "1000000000000000000000"),
+        (1e21, "1E+21"),
         (True, "TRUE"),
         (None, ""),
         (datetime.fromisoformat("2026-03-01"), "2026-03-01"),
@@ -199,7 +199,6 @@ def test_only_the_first_visible_sheet_is_read() -> None:
         (b"\n\n , \n", "it is empty"),
         (b"name,phone\n", "a header but no rows"),
         ("名单\n客户,电话\n".encode(), "a header but no rows"),
-        (b"phone,name,phone\n1,2,3\n", "2 columns are called 'phone': A, C"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old .xls file"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xff", "neither XLSX nor text"),
         (b"\xef\xbb\xbfname\n\xff\xff", "it says it is utf-8"),

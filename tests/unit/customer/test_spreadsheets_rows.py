@@ -1,10 +1,12 @@
+import gettext
 import io
 from collections.abc import Callable
 
 import openpyxl
+import pycountry
 import pytest
 from crm_customer.imports.spreadsheets.fields import Reason
-from crm_customer.imports.spreadsheets.mapping import checked_mapping, guess_mapping, mapping_for
+from crm_customer.imports.spreadsheets.mapping import Field, checked_mapping, guess_mapping, mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.regions import region_code
 from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
@@ -194,6 +196,7 @@ def test_a_row_becomes_an_account() -> None:
         tags=("重点", "VIP"),
         contact_name="张伟",
         contact_phone=("+8613800138000",),
+        account_row=2,
     )
 
 
@@ -229,7 +232,7 @@ def test_the_type_of_a_customer_may_be_its_role() -> None:
         ("地区", "南方大区", Reason.REGION_UNKNOWN),
         ("客户名称", "华" * 201, Reason.TOO_LONG),
         ("简称", "#N/A", Reason.CELL_ERROR),
-        ("员工人数", "about 20", Reason.NUMBER_INVALID),
+        ("员工人数", "twenty", Reason.NUMBER_INVALID),
         ("网址", "huaxin", Reason.WEBSITE_INVALID),
         ("网址", "ftp://huaxin.com", Reason.WEBSITE_INVALID),
         ("状态", "不清楚", Reason.VALUE_UNKNOWN),
@@ -353,3 +356,162 @@ def test_a_made_spreadsheet_is_the_same_for_the_same_seed() -> None:
     assert len({error.reason for error in made.errors}) == 7
     with pytest.raises(ValueError, match="cannot be bad"):
         make_customer_spreadsheet(rows=5, bad_rows=5)
+
+
+@pytest.mark.parametrize("cell", ["无", "n/a", "N/A", "-", "--", "—", "/", "暂无", "無", "null", "\u200b", "\u3164"])
+def test_a_word_for_nothing_is_nothing(cell: str) -> None:
+    found = account(["客户名称", "电话", "邮箱", "人数", "国家", "联系人", "custom.x"], ["A", *[cell] * 6])
+    assert found == AccountRow(row_number=2, display_name="A", account_row=2)
+    assert problem(["客户名称"], [cell])[2] is Reason.NAME_MISSING
+
+
+@pytest.mark.parametrize(
+    ("typed", "count"),
+    [
+        *(
+            ("51-200", 51),
+            ("500+", 500),
+            ("50人以下", 50),
+            ("10,001+ employees", 10001),
+            ("1.2万", 12000),
+            ("约300人", 300),
+        ),
+        *(("1,200", 1200), ("1.200", 1200), ("1 200", 1200), ("1'200", 1200), ("1,200.00", 1200), ("1.200,00", 1200)),
+        *(("12.0", 12), ("１００", 100), ("20-99人", 20), ("1-2万", 10000), ("0", 0)),
+    ],
+)
+def test_a_number_of_people_is_read_as_it_is_written(typed: str, count: int) -> None:
+    assert account(["名称", "人数"], ["A", typed]).employee_count == count
+
+
+@pytest.mark.parametrize("typed", ["12,5", "12.5", "1,20", "200-51", "99999999999", "-5", "twelve"])
+def test_what_is_no_number_of_people_becomes_none(typed: str) -> None:
+    assert problem(["名称", "人数"], ["A", typed])[2] is Reason.NUMBER_INVALID
+
+
+@given(st.integers(0, 10**9 - 1), st.sampled_from([",", ".", " ", "'", ""]))
+def test_thousands_may_be_grouped_by_any_mark(number: int, mark: str) -> None:
+    assert account(["名称", "人数"], ["A", f"{number:,}".replace(",", mark)]).employee_count == number
+
+
+@pytest.mark.parametrize(
+    ("state", "country", "code"),
+    [
+        *(
+            ("DE", "US", "US-DE"),
+            ("CA", "United States", "US-CA"),
+            ("IN", "USA", "US-IN"),
+            ("California", "US", "US-CA"),
+        ),
+        *(("加州", "美国", "US-CA"), ("加利福尼亚州", "美國", "US-CA"), ("Bavaria", "Deutschland", "DE-BY")),
+        *(("Bayern", "DE", "DE-BY"), ("東京都", "日本", "JP-13"), ("Île-de-France", "France", "FR-IDF")),
+        *(("ile de france", "法国", "FR-IDF"), ("NSW", "Australia", "AU-NSW"), ("广东省", "中国", "CN-GD")),
+        *(("廣東", "中國", "CN-GD"), ("Singapore", "SG", "SG"), ("", "Österreich", "AT"), ("", "香港", "CN-HK")),
+        *(("广东", "", "CN-GD"), ("Texas", "", "US-TX")),
+    ],
+)
+def test_a_state_is_one_of_the_country_beside_it(state: str, country: str, code: str) -> None:
+    assert account(["名称", "State", "Country"], ["A", state, country]).region_code == code
+
+
+def test_a_state_of_another_country_is_none() -> None:
+    assert problem(["名称", "State", "Country"], ["A", "Bayern", "US"]) == ("State", "Bayern", Reason.REGION_UNKNOWN)
+
+
+def test_every_country_is_known_by_its_english_and_chinese_names() -> None:
+    chinese = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, ["zh_CN"])
+    own = {"CN-HK": "HK", "CN-MO": "MO", "CN-TW": "TW"}
+    for country in pycountry.countries:
+        names = {country.name, country.alpha_3, chinese.gettext(country.name)}
+        codes = {region_code(name) for name in names}
+        assert {own.get(code or "", code) for code in codes} == {country.alpha_2}, names
+
+
+def test_a_number_without_country_code_beside_an_unknown_country_is_no_number_of_another() -> None:
+    row = account(["名称", "国家", "电话"], ["A", "Atlantis", "13800138000"], RowRules(skip_invalid=True))
+    assert (row.phone_numbers, [each.reason for each in row.left_out]) == (
+        (),
+        [Reason.REGION_UNKNOWN, Reason.PHONE_INVALID],
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        (
+            (
+                "Account Name|Type|Parent Account|Billing Street|Billing City|Billing State/Province|"
+                "Billing Zip/Postal Code|Billing Country|Phone|Account Number|"
+                "Website|Industry|Employees|Account Owner|Account Source|Description"
+            ),
+            (
+                "display_name kind parent address city region_code postal_code country phone_numbers external_ids "
+                "website industry employee_count owner source remarks"
+            ),
+        ),
+        (
+            (
+                "Record ID|Company name|Company owner|Phone Number|"
+                "City|Country/Region|Industry|State/Region|Postal Code|"
+                "Number of Employees|Street Address|Company Domain Name"
+            ),
+            (
+                "external_ids display_name owner phone_numbers city country industry region_code postal_code "
+                "employee_count address website"
+            ),
+        ),
+        (
+            "First Name|Last Name|Email|Job Title|Associated Company",
+            "contact_first_name contact_last_name emails contact_title display_name",
+        ),
+        (
+            "name|is_company|street|city|state_id|zip|country_id|phone|mobile|email|website|vat|user_id|comment|ref",
+            (
+                "display_name kind address city region_code "
+                "postal_code country phone_numbers phone_numbers emails website "
+                "credit_code owner remarks external_ids"
+            ),
+        ),
+        (
+            (
+                "客户名称|客户编号|客户级别|成交状态|客户来源|一级行业|"
+                "国家|省|市|详细地址|电话|网址|邮箱|负责人|备注|上级客户"
+            ),
+            (
+                "display_name external_ids tags status source industry country region_code city address phone_numbers "
+                "website emails owner remarks parent"
+            ),
+        ),
+        (
+            "客戶名稱|統一編號|電話|電子郵件|聯絡人|職稱|地址|備註|員工人數|網站",
+            (
+                "display_name credit_code phone_numbers emails "
+                "contact_name contact_title address remarks employee_count "
+                "website"
+            ),
+        ),
+        ("Kind|Account Type", "kind"),
+        ("Account Type|Name", "kind display_name"),
+    ],
+)
+def test_the_columns_of_other_systems_exports_are_known(header: str, fields: str) -> None:
+    assert list(guess_mapping(header.split("|")).values()) == fields.split()
+
+
+def test_each_field_is_what_its_own_name_says() -> None:
+    names = [str(each) for each in Field]
+    assert guess_mapping(names) == {name: name for name in names}
+    assert guess_mapping(["id", "External ID", "external_ids"]) == {"external_ids": "external_ids"}
+
+
+def test_a_contacts_first_and_last_name_are_put_together_as_its_script_does() -> None:
+    header = ["公司", "First Name", "Last Name"]
+    assert account(header, ["A", "Anna", "Schmidt"]).contact_name == "Anna Schmidt"
+    assert account(header, ["A", "伟", "张"]).contact_name == "张伟"
+    assert account(header, ["A", "", "Schmidt"]).contact_name == "Schmidt"
+
+
+def test_people_of_one_name_are_different_people() -> None:
+    header = ["客户名称", "客户类型", "联系人"]
+    rows = list(read_rows(sheet(header, ["王伟", "个人", "a"], ["王伟", "个人", "b"]), mapping_for(header, {})))
+    assert [row.account_row for row in rows if isinstance(row, AccountRow)] == [2, 3]

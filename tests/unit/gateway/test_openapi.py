@@ -148,7 +148,7 @@ def test_an_account_shows_its_rules() -> None:
         "description": "The name people use for it.",
         "examples": ["华信电力有限公司"],
     }
-    assert properties["phone_numbers"]["items"]["pattern"] == r"^\+[1-9][0-9]{6,14}$"
+    assert properties["phone_numbers"]["items"]["pattern"] == "^[^0-9０-９]*([0-9０-９][^0-9０-９]*){5,60}$"
     assert (properties["phone_numbers"]["maxItems"], properties["phone_numbers"]["uniqueItems"]) == (20, True)
     assert (properties["employee_count"]["type"], properties["employee_count"]["minimum"]) == (["integer", "null"], 0)
     assert properties["owner_id"]["format"] == "uuid"

@@ -17,6 +17,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from crm_kit.blanks import is_visible
 from crm_kit.custom_fields.model import SELECTIONS, CustomField, FieldType
 from crm_kit.custom_fields.tokens import token_of
 from crm_kit.errors import FieldViolation, InvalidArgument
@@ -107,7 +108,7 @@ def shown(value: object) -> str:
 
 def _text(_field: CustomField, value: object, _before: object) -> str:
     text = _of_text(value)
-    if text.isspace():
+    if text and not any(map(is_visible, text)):
         raise Misfit("blank", "text must be more than blanks")
     if len(text) > MAX_CHARACTERS:
         raise Misfit("max_len", f"has {len(text)} characters, at most {MAX_CHARACTERS} are possible")

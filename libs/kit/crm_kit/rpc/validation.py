@@ -13,6 +13,7 @@ from protovalidate import Violation, collect_violations
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.masks import ADDRESSING, EVERYTHING
 from crm_kit.resource.violations import joined
+from crm_kit.rpc.visible import invisible_texts
 
 # In all lists and maps of a request together. Each takes some microseconds to check, some 60 where it is wrong.
 MAX_ENTRIES = 5000
@@ -34,12 +35,14 @@ def check_message(message: Message) -> None:
         changed = _changed_fields(message)
         found = [each for each in found if _is_changed(each, changed)]
     _refuse(found)
+    _refuse_invisible(message)
 
 
 def check_fields(message: Message, names: Collection[str], *, place: str) -> None:
     """The same of some fields of a message, which a request has at `place`."""
-    found = [each for each in collect_violations(message) if path_of(each).partition(".")[0].partition("[")[0] in names]
+    found = [each for each in collect_violations(message) if _first(path_of(each)) in names]
     _refuse(found, place)
+    _refuse_invisible(message, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,18 @@ def _refuse(found: Sequence[Violation], place: str = "") -> None:
         violations = [FieldViolation(joined(place, path_of(each)), each.proto.rule_id, text_of(each)) for each in found]
         detail = "; ".join(f"{each.field}: {each.detail}" for each in violations[:5])
         raise InvalidArgument(detail, violations=violations)
+
+
+def _refuse_invisible(message: Message, place: str = "") -> None:
+    """Raise InvalidArgument for texts that people could not see, though they must see something."""
+    paths = [joined(place, path) for path in invisible_texts(message)]
+    if paths:
+        violations = [FieldViolation(path, "blank", "must be more than blanks") for path in paths]
+        raise InvalidArgument(f"{paths[0]}: must be more than blanks", violations=violations)
+
+
+def _first(path: str) -> str:
+    return path.partition(".")[0].partition("[")[0]
 
 
 def _changed_fields(update: Any) -> Collection[str]:

@@ -3,7 +3,8 @@
 import asyncio
 import enum
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from crm_kit.rpc.validation import check_fields
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, known_accounts
 from crm_customer.imports.model import Import, Mode
-from crm_customer.imports.row_values import changed_account, changed_contact, new_account, new_contact
+from crm_customer.imports.row_values import changed_account, changed_contact, new_account, new_contact, without
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts import commands as accounts
@@ -55,7 +56,15 @@ class Outcome(enum.Enum):
     SKIPPED = enum.auto()
 
 
-Result = Outcome | tuple[Fault, ...]
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A row that is in; `left_out` is what was wrong with cells that it came in without."""
+
+    outcome: Outcome
+    left_out: tuple[Fault, ...] = ()
+
+
+Result = Done | tuple[Fault, ...]
 """Of a row: what became of it, or what is wrong with it."""
 
 
@@ -69,6 +78,10 @@ class Batch:
     lookups: Lookups
     results: list[Result] = field(default_factory=list)
     touched: set[UUID] = field(default_factory=set)
+    # Whether changes of accounts were gathered since the last account was created.
+    has_changes: bool = False
+    # The accounts that rows of this unit create, by the first row of each.
+    made: dict[int, Account] = field(default_factory=dict)
     teams: dict[UUID, dict[str, UUID | None]] = field(default_factory=dict)
     # Of the accounts that are there already: name to id, and those that rows speak of.
     contact_ids: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
@@ -91,24 +104,39 @@ class Batch:
     async def _result(self, row: FileRow, known: Known) -> Result:
         if row.account is None:
             return row.faults
+        account, left_out = row.account, row.faults
+        while True:
+            result = await self._attempt(row, account, known)
+            if isinstance(result, Outcome):
+                return Done(result, left_out)
+            rest = without(account, self.source.mapping.get(result.column, "")) if self.job.skip_invalid_cells else None
+            if rest is None:
+                return (result,)
+            account, left_out = rest, (*left_out, replace(result, row_imported=True))
+
+    async def _attempt(self, row: FileRow, account: AccountRow, known: Known) -> Outcome | Fault:
+        """What becomes of the row, or the one thing that is wrong with it."""
         pending, gathered = self.work.pending, len(self.work.pending)
         try:
-            return await self._account(row.account, known)
+            return await self._account(account, known)
         except CrmError as error:
             if not answers_for_itself(error):
                 raise
             # Its own statements, if there are any yet, are the last ones; all, if it had those before it sent.
             del self.work.pending[gathered if self.work.pending is pending else 0 :]
-            return (fault_of(error, row, self.source, self.job.external_source),)
+            return fault_of(error, row, self.source, self.job.external_source)
 
     async def _account(self, row: AccountRow, known: Known) -> Outcome:
-        if self.job.mode is Mode.CREATE:
+        if (outcome := await self._another_contact(row)) is not None:
+            return outcome
+        before = await self._made_here(row)
+        if before is None and self.job.mode is Mode.CREATE:
             if known.taken(row):
                 raise invalid_field(
                     "account.external_ids", "unique", "another account has it already", reason="EXTERNAL_ID_TAKEN"
                 )
             return await self._create(row)
-        before = known.account_of(row)
+        before = before or known.account_of(row)
         if before is not None:
             return await self._update(row, before)
         if self.job.mode is Mode.UPSERT:
@@ -119,23 +147,60 @@ class Batch:
             )
         raise NotFound("account.external_ids: there is no account with this key", reason="ACCOUNT_NOT_FOUND")
 
+    async def _another_contact(self, row: AccountRow) -> Outcome | None:
+        """What becomes of a row that tells no more than a contact of an account that is created in this unit.
+
+        None for all others: they need what was gathered to be sent first.
+        """
+        account = self.made.get(row.account_row)
+        if account is None or row.custom or row.status or row.contact_name in self.contact_ids[account.id]:
+            return None
+        values = changed_account(account, row) | await self._references(row)
+        if account.update(values, now=self.work.now) != account:
+            return None
+        return Outcome.UPDATED if row.contact_name and await self._contact(row, account) else Outcome.SKIPPED
+
+    async def _made_here(self, row: AccountRow) -> Account | None:
+        """The account that an earlier row of this import has created, by its id: whatever has happened in between."""
+        if row.account_row == row.row_number:
+            return None
+        await self.work.flush_many()
+        self.made.pop(row.account_row, None)
+        id = account_id(self.job, row.account_row)
+        found = await ACCOUNTS.get_many(self.work, [id])
+        if found:
+            await self._look_up_contacts([id], {row.contact_name})
+        return found.get(id)
+
     async def _create(self, row: AccountRow) -> Outcome:
         if not row.display_name:
             raise invalid_field(
                 "account.display_name", "required", "the customer's name is missing", reason="NAME_MISSING"
             )
+        if self.has_changes:
+            # Rows of one statement go together: what an account needs would be sent before the account.
+            await self.work.flush_many()
+            self.has_changes = False
         values = new_account(row) | await self._references(row)
         values["custom"] = await self._custom(row)
         owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
-        account = accounts.drafted(values | owner, now=self.work.now)
+        id = account_id(self.job, row.account_row)
+        account = replace(accounts.drafted(values | owner, now=self.work.now), id=id)
         self._check(ACCOUNTS, account, values)
+        self.contact_ids[id] = {}
         if row.contact_name:
             contact = new_contact(row)
-            self._check(CONTACTS, contacts.create_with_account(self.work, account, contact), contact)
+            created = contacts.create_with_account(self.work, account, contact)
+            self._check(CONTACTS, created, contact)
+            self.contact_ids[id][row.contact_name] = created.id
         else:
             accounts.put_new(self.work, account)
+        self.made[row.account_row] = account
         if self.job.dry_run and self.source.column(Field.PARENT):
             self.lookups.imagined.update([row.display_name, *(value for _, value in row.external_ids)])
+        if self.job.dry_run and row.account_row in self.lookups.imagined_rows:
+            return Outcome.UPDATED
+        self.lookups.imagined_rows.add(row.account_row)
         return Outcome.CREATED
 
     async def _update(self, row: AccountRow, before: Account) -> Outcome:
@@ -145,6 +210,7 @@ class Batch:
             before = await ACCOUNTS.get(self.work, before.id)
             await self._look_up_contacts([before.id], {row.contact_name})
         self.touched.add(before.id)
+        self.has_changes = True
         values = changed_account(before, row) | await self._references(row)
         if row.custom:
             values["custom"] = await self._custom(row, before)
@@ -190,6 +256,7 @@ class Batch:
             others, values = self._contact_names(account.id), new_contact(row)
             created = contacts.create_at_account(self.work, account, values, others=others)
             self._check(CONTACTS, created, values)
+            self.contact_ids[account.id][created.display_name] = created.id
             return True
         before = self.contacts.get(id) or await CONTACTS.get(self.work, id)
         values = changed_contact(before, row)
@@ -218,6 +285,17 @@ class Batch:
 
     def _contact_names(self, account_id: UUID) -> tuple[str, ...]:
         return tuple(self.contact_ids.get(account_id, ()))
+
+
+def account_id(job: Import, row_number: int) -> UUID:
+    """The id of the account that a row creates: the same whoever asks, and however often.
+
+    It is a UUIDv7 of the import's time whose ids go up with the rows, as an index likes it.
+    """
+    milliseconds = int(job.create_time.timestamp() * 1000)
+    rest = int.from_bytes(blake2b(job.id.bytes + row_number.to_bytes(8), digest_size=7).digest()) & (1 << 54) - 1
+    high, low = row_number >> 8 & 0xFFF, row_number & 0xFF
+    return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low << 54 | rest)
 
 
 def answers_for_itself(error: CrmError) -> bool:

@@ -11,6 +11,7 @@ from crm_kit.errors import CrmError
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
+from crm_customer.imports.jobs import forget_tries
 from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload
 from crm_customer.imports.queries import get_part, get_upload
 from crm_customer.imports.resource import IMPORTS
@@ -74,6 +75,8 @@ def start_import(work: UnitOfWork, before: Import) -> Import:
 
 def advance_import(work: UnitOfWork, before: Import, after: Import) -> Import:
     """Its file was opened, or more of its rows are done."""
+    if after.rows_read > before.rows_read:
+        work.execute(forget_tries(), import_id=after.id)
     return IMPORTS.save(work, before, after, events.ImportAdvanced)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -16,23 +16,30 @@ from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, field
 from crm_customer.imports.queries import get_part
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
-from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowError, RowRules, read_rows
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a row; `column` is the header, empty if it is about the whole row."""
+    """One thing wrong with a row; `column` is the header, empty if it is about the whole row.
+
+    `row_imported`: the row came in all the same, without this cell.
+    """
 
     column: str
     value: str
     reason: str
     detail: str
+    row_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A row of the file: its cells, and the account they tell or what is wrong with them."""
+    """A row of the file: its cells, and the account they tell or what is wrong with them.
+
+    With an account, `faults` are about cells that were left out.
+    """
 
     number: int
     cells: tuple[str, ...]
@@ -47,9 +54,14 @@ class Source:
         self._sheet = unpacked.spreadsheet()
         self.header = self._sheet.header
         known = fields_of(each for each in job.mapping if each.field)
+        self.layout = unpacked.layout
         self.mapping = known or checked(job, self.header, custom_fields)
         self._cells: tuple[str, ...] = ()
-        rules = RowRules(external_source=job.external_source, name_required=job.mode is Mode.CREATE)
+        rules = RowRules(
+            external_source=job.external_source,
+            name_required=job.mode is Mode.CREATE,
+            skip_invalid=job.skip_invalid_cells,
+        )
         sheet = Spreadsheet(self.header, self._watched())
         self._rows = read_rows(sheet, self.mapping, rules)
 
@@ -86,9 +98,13 @@ class Source:
 
     def _file_row(self, row: AccountRow | BadRow) -> FileRow:
         if isinstance(row, AccountRow):
-            return FileRow(row.row_number, self._cells, row)
-        faults = tuple(Fault(each.column, each.value, each.reason, each.detail) for each in row.errors)
-        return FileRow(row.row_number, row.cells, None, faults)
+            left_out = tuple(replace(fault_from(each), row_imported=True) for each in row.left_out)
+            return FileRow(row.row_number, self._cells, row, left_out)
+        return FileRow(row.row_number, row.cells, None, tuple(map(fault_from, row.errors)))
+
+
+def fault_from(error: RowError) -> Fault:
+    return Fault(error.column, error.value, error.reason, error.detail)
 
 
 def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, CustomField]) -> dict[str, str]:
@@ -108,6 +124,11 @@ def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, Cu
     return mapping
 
 
+def names_of(job: Import, custom_fields: Mapping[str, CustomField]) -> list[str]:
+    """What columns may be called beside what everybody calls them: they tell which row is the header."""
+    return [*headings_of(custom_fields), *(each.column for each in job.columns)]
+
+
 async def fetch_upload(reader: Reader, upload: Upload) -> BinaryIO:
     """The upload as a temporary file, which is gone when it is closed."""
     with contextlib.ExitStack() as stack:
@@ -117,5 +138,7 @@ async def fetch_upload(reader: Reader, upload: Upload) -> BinaryIO:
             if not part:
                 raise InvalidArgument("the upload is not complete", reason="UPLOAD_UNREADABLE")
             file.write(part)
+        # Who reads it does so by its descriptor.
+        file.flush()
         stack.pop_all()
         return file

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, null, select, update
 from sqlalchemy.types import Interval, Uuid
 
 from crm_customer.imports.tables import import_jobs
@@ -18,7 +18,7 @@ RENEW_SECONDS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An import that `holder` has claimed; `tries` claims there were."""
+    """An import that `holder` has claimed; `tries` claims there were since it last got on."""
 
     tenant_id: UUID
     import_id: UUID
@@ -78,6 +78,36 @@ async def renew(database: Database, job: Job, duration: timedelta = CLAIM) -> bo
     return bool(await database.all(job.tenant_id, extend_claim(), values))
 
 
+@statement
+def give_back() -> Any:
+    jobs = import_jobs
+    return (
+        update(jobs)
+        .where(
+            jobs.c.tenant_id == bindparam("tenant_id"),
+            jobs.c.import_id == bindparam("import_id"),
+            jobs.c.holder == bindparam("holder"),
+        )
+        .values(expire_time=func.clock_timestamp(), tries=func.greatest(jobs.c.tries - 1, 0), holder=null())
+    )
+
+
+@statement
+def forget_tries() -> Any:
+    """Needs `import_id`: whoever got on with an import was not taken down by it."""
+    jobs = import_jobs
+    return (
+        update(jobs)
+        .where(
+            jobs.c.tenant_id == bindparam("tenant_id"),
+            jobs.c.import_id == bindparam("import_id"),
+            jobs.c.tries > 1,
+        )
+        .values(tries=1)
+    )
+
+
 async def release(database: Database, job: Job) -> None:
-    """Leave the import to whoever comes next."""
-    await renew(database, job, timedelta(0))
+    """Leave the import to whoever comes next. That it was begun does not count: it did not take its worker down."""
+    values = {"tenant_id": job.tenant_id, "import_id": job.import_id, "holder": job.holder}
+    await database.all(job.tenant_id, give_back(), values)

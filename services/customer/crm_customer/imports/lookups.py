@@ -112,6 +112,7 @@ class Lookups:
         self._owners: dict[str, UUID] = {}
         # What rows of a dry run would have created, and later rows may name as their parent.
         self.imagined: set[str] = set()
+        self.imagined_rows: set[int] = set()
 
     async def owner(self, reader: Reader, name: str) -> UUID:
         """The active user with this login or name; InvalidArgument for none and for several."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
 
+from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import checked_mapping
 
 DEFAULT_SOURCE = "spreadsheet"
@@ -93,11 +94,26 @@ class ImportColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What some more rows add to the counters of an import."""
+
+    created_count: int
+    updated_count: int
+    skipped_count: int
+    failed_count: int
+    partial_count: int
+    reported_count: int
+    error_count: int
+    error_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """The job. `owner_id` made it and lends it their rights; `account_owner_id` will own what it creates.
 
     `columns` is what was told of the columns, `mapping` what all columns of the file were taken for. It is empty,
-    and `rows_total` 0, until the file was opened. `error_count` and `error_bytes` are what is kept of bad rows.
+    and `rows_total` 0, until the file was opened. `layout` is what was told of the file, `read_layout` how it was read
+    then. `error_count` and `error_bytes` are what is kept of bad rows.
     """
 
     id: UUID
@@ -110,6 +126,9 @@ class Import:
     version: int = 1
     external_source: str = DEFAULT_SOURCE
     columns: tuple[ImportColumn, ...] = ()
+    layout: Layout | None = None
+    read_layout: Layout | None = None
+    skip_invalid_cells: bool = False
     dry_run: bool = False
     account_owner_id: UUID | None = None
     owner_team_id: UUID | None = None
@@ -121,6 +140,7 @@ class Import:
     skipped_count: int = 0
     failed_count: int = 0
     reported_count: int = 0
+    partial_count: int = 0
     error_count: int = 0
     error_bytes: int = 0
     failure_reason: str | None = None
@@ -152,26 +172,16 @@ class Import:
         self._check_under_way("started")
         return replace(self, state=State.RUNNING, start_time=now)
 
-    def begin(self, mapping: tuple[ImportColumn, ...], rows_total: int) -> "Import":
+    def begin(self, mapping: tuple[ImportColumn, ...], rows_total: int, layout: Layout) -> "Import":
         """With what the file turned out to be; its rows come next."""
         self._check_under_way("begun")
-        return replace(self, mapping=mapping, rows_total=rows_total)
+        return replace(self, mapping=mapping, rows_total=rows_total, read_layout=layout)
 
-    def advance(
-        self, *, created: int, updated: int, skipped: int, failed: int, reported: int, errors: int, error_bytes: int
-    ) -> "Import":
-        """With so many more rows done, and so much kept of the failed ones."""
+    def advance(self, progress: "Progress") -> "Import":
+        """With so many more rows done, and so much kept of what is wrong with them."""
         self._check_under_way("carried on")
-        return replace(
-            self,
-            created_count=self.created_count + created,
-            updated_count=self.updated_count + updated,
-            skipped_count=self.skipped_count + skipped,
-            failed_count=self.failed_count + failed,
-            reported_count=self.reported_count + reported,
-            error_count=self.error_count + errors,
-            error_bytes=self.error_bytes + error_bytes,
-        )
+        more = {name: getattr(self, name) + getattr(progress, name) for name in Progress.__slots__}
+        return replace(self, **more)
 
     def succeed(self, now: datetime) -> "Import":
         """All rows are done."""

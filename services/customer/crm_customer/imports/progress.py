@@ -9,10 +9,10 @@ from crm_kit.database.work import UnitOfWork
 from sqlalchemy import DateTime, Table, Uuid, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crm_customer.imports.batch import Outcome, Result
+from crm_customer.imports.batch import Done, Outcome, Result
 from crm_customer.imports.commands import advance_import
 from crm_customer.imports.files import Fault, FileRow
-from crm_customer.imports.model import MAX_ERRORS, MAX_REPORT_BYTES, Import
+from crm_customer.imports.model import MAX_ERRORS, MAX_REPORT_BYTES, Import, Progress
 from crm_customer.imports.tables import import_errors, import_rows
 
 BadRow = tuple[FileRow, tuple[Fault, ...]]
@@ -20,20 +20,32 @@ BadRow = tuple[FileRow, tuple[Fault, ...]]
 
 def advance(work: UnitOfWork, before: Import, rows: Sequence[FileRow], results: Sequence[Result]) -> Import:
     """Gather the import's progress; it must still be what it was."""
-    bad = [(row, result) for row, result in zip(rows, results, strict=True) if not isinstance(result, Outcome)]
-    kept = kept_of(bad, before)
+    told = [(row, faults_of(result)) for row, result in zip(rows, results, strict=True)]
+    kept = kept_of([each for each in told if each[1]], before)
+    failed = {row.number for row, result in zip(rows, results, strict=True) if not isinstance(result, Done)}
+    done = [result for result in results if isinstance(result, Done)]
+    outcomes = [each.outcome for each in done]
+    kept_rows = [row for row, _ in kept if row.number in failed]
     after = before.advance(
-        created=results.count(Outcome.CREATED),
-        updated=results.count(Outcome.UPDATED),
-        skipped=results.count(Outcome.SKIPPED),
-        failed=len(bad),
-        reported=len(kept),
-        errors=sum(len(faults) for _, faults in kept),
-        error_bytes=sum(size_of(row) for row, _ in kept),
+        Progress(
+            created_count=outcomes.count(Outcome.CREATED),
+            updated_count=outcomes.count(Outcome.UPDATED),
+            skipped_count=outcomes.count(Outcome.SKIPPED),
+            failed_count=len(failed),
+            partial_count=sum(bool(each.left_out) for each in done),
+            reported_count=len(kept_rows),
+            error_count=sum(len(faults) for _, faults in kept),
+            error_bytes=sum(map(size_of, kept_rows)),
+        )
     )
     if kept:
-        keep(work, before, kept)
+        keep(work, before, kept, kept_rows)
     return advance_import(work, before, after)
+
+
+def faults_of(result: Result) -> tuple[Fault, ...]:
+    """What is wrong with a row, whether it came in without it or not at all."""
+    return result.left_out if isinstance(result, Done) else result
 
 
 def kept_of(bad: Sequence[BadRow], job: Import) -> list[BadRow]:
@@ -53,10 +65,11 @@ def size_of(row: FileRow) -> int:
     return sum(len(cell.encode()) for cell in row.cells)
 
 
-def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow]) -> None:
-    """Gather bad rows and their errors, numbered on from those there are."""
-    rows = [{"row_number": row.number, "cells": row.cells} for row, _ in kept]
-    work.execute(put(import_rows), import_id=job.id, create_time=work.now, rows=rows)
+def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow], failed: Sequence[FileRow]) -> None:
+    """Gather the failed rows, and the errors of all, numbered on from those there are."""
+    if failed:
+        rows = [{"row_number": row.number, "cells": row.cells} for row in failed]
+        work.execute(put(import_rows), import_id=job.id, create_time=work.now, rows=rows)
     faults = [(row.number, fault) for row, faults in kept for fault in faults]
     errors = [
         {"row_number": number, "id": id} | row_of(fault) for id, (number, fault) in enumerate(faults, job.error_count)

@@ -61,6 +61,7 @@ def errors_between() -> Select[Any]:
             errors.tenant_id == bindparam("tenant_id"),
             errors.import_id == bindparam("import_id"),
             errors.row_number.between(bindparam("first"), bindparam("last")),
+            ~errors.row_imported,
         )
         .order_by(errors.row_number, errors.id)
     )
@@ -81,6 +82,7 @@ ERRORS = Listing(
             "row_number": FilterField(FieldType.INTEGER, import_errors.c.row_number),
             "column": FilterField(FieldType.TEXT, import_errors.c.column),
             "reason": FilterField(FieldType.TEXT, import_errors.c.reason),
+            "row_imported": FilterField(FieldType.BOOL, import_errors.c.row_imported),
         }
     ),
     orders={"id": OrderColumn(import_errors.c.id), "row_number": OrderColumn(import_errors.c.row_number)},

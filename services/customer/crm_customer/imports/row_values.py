@@ -4,16 +4,18 @@ An import adds: of lists (phones, e-mails, tags, roles, external ids) what was t
 What a row does not tell stays as it is.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from crm_kit.errors import invalid_field
 
+from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
 from crm_customer.records.contacts.model import Contact
 
 Value = TypeVar("Value")
+_OPTIONAL = frozenset(each.name for each in fields(AccountRow)) & set(Field) - {Field.DISPLAY_NAME, Field.EXTERNAL_IDS}
 PLAIN = (
     *("legal_name", "short_name", "credit_code", "industry", "employee_count", "region_code"),
     *("website", "source", "taboos"),
@@ -71,6 +73,19 @@ def changed_contact(before: Contact, row: AccountRow) -> dict[str, Any]:
         if several:
             values[name] = joined(f"contact.{name}", several, getattr(before, name))
     return values
+
+
+def without(row: AccountRow, target: str) -> AccountRow | None:
+    """The row without what one of its columns told; None when it cannot do without, or tells nothing there."""
+    if target.startswith(CUSTOM_PREFIX):
+        key = target.removeprefix(CUSTOM_PREFIX)
+        rest: Any = tuple(each for each in row.custom if each[0] != key)
+        return replace(row, custom=rest) if rest != row.custom else None
+    target = Field.REGION if target == Field.COUNTRY else target
+    if target not in _OPTIONAL or not getattr(row, target):
+        return None
+    nothing: dict[str, Any] = {target: () if isinstance(getattr(row, target), tuple) else None}
+    return replace(row, **nothing)
 
 
 def told(row: AccountRow) -> dict[str, Any]:

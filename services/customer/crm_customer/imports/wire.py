@@ -29,4 +29,5 @@ def error_to_pb(row: Record) -> pb.ImportError:
         value=row["value"],
         reason=row["reason"],
         detail=row["detail"],
+        row_imported=row["row_imported"],
     )

@@ -27,15 +27,16 @@ from crm_kit.ids import new_id
 from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
-from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload
+from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload, names_of
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
 from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.resource import IMPORTS
-from crm_customer.imports.spreadsheets.mapping import Field
-from crm_customer.imports.spreadsheets.unpacked import unpack
+from crm_customer.imports.spreadsheets.layout import Layout
+from crm_customer.imports.spreadsheets.rows import CONTACT_NAMES
+from crm_customer.imports.spreadsheets.separate import unpack
 from crm_customer.records.accounts.resource import ACCOUNTS
 
 log = structlog.get_logger()
@@ -43,8 +44,8 @@ BATCH = 250
 """Rows of one transaction."""
 
 POLL_SECONDS = 2.0
-MAX_TRIES = 20
-"""Claims on one import; more mean that it takes its workers down."""
+MAX_DEATHS = 2
+"""Of workers on one import, with no row done in between: it is what takes them down."""
 
 
 class Overtaken(Exception):
@@ -79,14 +80,19 @@ class ImportWorker:
 
     async def run(self) -> None:
         """Carry imports out for ever."""
+        left: Job | None = None
         while True:
             try:
+                if left:
+                    await jobs.release(self._database, left)
+                job = left = None
                 job = await jobs.claim(self._database, new_id())
                 if job is not None:
                     await self.hold(job)
                     continue
-            except Unavailable as error:
+            except (Unavailable, Conflict) as error:
                 log.warning("import.waiting", error=error.detail)
+                left = job
                 await asyncio.sleep(POLL_SECONDS)
             except Exception:
                 # A defect of ours: that import is tried again when the claim on it has lapsed, the next one now.
@@ -135,10 +141,10 @@ class ImportWorker:
         if found.state is State.QUEUED:
             found = await self._start(job.tenant_id, found)
         upload = await get_upload(reader, found.upload_id)
+        custom = await definitions_of(reader, ACCOUNTS.collection, fresh=True)
         with await fetch_upload(reader, upload) as file:
-            unpacked = await asyncio.to_thread(unpack, file)
+            unpacked = await unpack(file, found.layout or Layout(), names_of(found, custom.fields))
         with unpacked.file:
-            custom = await definitions_of(reader, ACCOUNTS.collection, fresh=True)
             source = Source(unpacked, found, custom.fields)
             run = Run(job.tenant_id, found, source, Lookups(found.external_source))
             if not found.mapping:
@@ -154,7 +160,7 @@ class ImportWorker:
 
     async def _begin(self, run: Run, total: int) -> None:
         async with self._unit(run.tenant_id, run.job) as work:
-            after = advance_import(work, run.job, run.job.begin(run.source.columns, total))
+            after = advance_import(work, run.job, run.job.begin(run.source.columns, total, run.source.layout))
         run.job = after
 
     async def _write_all(self, run: Run) -> None:
@@ -234,7 +240,7 @@ class ImportWorker:
         claims = Claims(self._issuer, tenant, user, expire_time=math.inf, token_id="")
         actor = await self._directory.actor(claims)
         scope = actor.access.scope("accounts.write")
-        if run.source.column(Field.CONTACT_NAME):
+        if CONTACT_NAMES & set(run.source.mapping.values()):
             scope = min(scope, actor.access.scope("contacts.write"))
         return actor, scope
 
@@ -259,5 +265,9 @@ class ImportWorker:
 
 def check_tries(job: Job) -> None:
     """An import that takes its workers down is not begun for ever."""
-    if job.tries > MAX_TRIES:
-        raise CrmError(f"it was begun {MAX_TRIES} times and never ended")
+    if job.tries > MAX_DEATHS:
+        raise CrmError(
+            f"the import was begun {MAX_DEATHS} times and each time ended whoever carried it out, at the same row; "
+            "split the file, or save it anew as .xlsx without formats and pictures",
+            reason="IMPORT_CRASHED",
+        )

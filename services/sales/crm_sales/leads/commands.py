@@ -28,7 +28,7 @@ from crm_sales.pools.queries import get_pool
 async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool) -> Lead:
     """Create a lead that is owned by the caller or by `owner_id`, or that is in the pool."""
     pool = await get_pool(work)
-    lead = Lead(id=new_id(), create_time=work.now, update_time=work.now, **values)
+    lead = Lead(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
     if to_pool:
         if lead.owner_id is not None:
             raise invalid_field("lead.owner_id", "empty", "a lead in the pool has no owner")

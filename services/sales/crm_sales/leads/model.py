@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition
+from crm_kit.phone_numbers import normal
 
 
 class LeadState(StrEnum):
@@ -115,7 +116,13 @@ class Lead:
         """With new values of some fields."""
         self._require_open("changed")
         self._require_not_converting("changed")
-        return replace(self, **values)
+        return replace(self, **values).checked()
+
+    def checked(self) -> "Lead":
+        """The lead with its number in E.164. InvalidArgument for one that is no telephone number."""
+        if self.phone_number is None:
+            return self
+        return replace(self, phone_number=normal(self.phone_number, region=self.region_code, field="lead.phone_number"))
 
     def claim(self, user_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
         """Take it from the pool. LEAD_ALREADY_CLAIMED when somebody else was first.

@@ -8,12 +8,14 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from crm_kit.errors import InvalidArgument
+from crm_kit.phone_numbers import parse_phone_number
 
 from crm_customer.imports.spreadsheets.cells import has_lost_digits
 from crm_customer.imports.spreadsheets.mapping import SOURCE_NAME, Field
+from crm_customer.imports.spreadsheets.quantities import people_of
 from crm_customer.imports.spreadsheets.regions import region_code
+from crm_customer.imports.spreadsheets.wording import plain
 from crm_customer.records.accounts.credit_code import parse_credit_code
-from crm_customer.records.phone_numbers import parse_phone_number
 
 
 class Reason(StrEnum):
@@ -58,6 +60,8 @@ MAX_CHARACTERS: Mapping[str, int] = {
     Field.OWNER: 200,
     Field.PARENT: 200,
     Field.CONTACT_NAME: 200,
+    Field.CONTACT_FIRST_NAME: 100,
+    Field.CONTACT_LAST_NAME: 100,
     Field.CONTACT_TITLE: 100,
     Field.PREFERENCES: 4000,
     Field.TABOOS: 4000,
@@ -69,7 +73,7 @@ MAX_CHARACTERS: Mapping[str, int] = {
 
 _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.REMARKS])
 _MAX_CUSTOM_CHARACTERS = 4000
-_SEPARATORS = re.compile(r"[,;，；、/|\n]")
+_SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
 _EMAIL_SEPARATORS = re.compile(r"[,;，；、|\s]")
 # https://html.spec.whatwg.org/#valid-e-mail-address, as the contract checks, and with a dot in the domain.
@@ -79,13 +83,14 @@ _MAX_EMAIL_CHARACTERS = 254
 
 _KINDS = {
     "ORGANIZATION": "企业 公司 单位 机构 组织 法人 对公 企业客户 公司客户 单位客户 "
-    "organization organisation company business b",
-    "PERSON": "个人 自然人 个人客户 居民 对私 person individual consumer private c",
+    "organization organisation company business corporate true b",
+    "PERSON": "个人 自然人 个人客户 居民 对私 person individual consumer private false c",
 }
 _ROLES = {
     "PROSPECT": "潜在客户 意向客户 目标客户 潜客 prospect lead",
-    "CUSTOMER": "客户 正式客户 成交客户 老客户 用户 customer client",
-    "PARTNER": "合作伙伴 伙伴 经销商 代理商 分销商 渠道商 partner dealer distributor agent",
+    "CUSTOMER": "客户 正式客户 成交客户 老客户 用户 customer client customer-direct customer-channel",
+    "PARTNER": "合作伙伴 伙伴 经销商 代理商 分销商 渠道商 partner dealer distributor reseller agent "
+    "channelpartner/reseller technologypartner installationpartner",
     "SUPPLIER": "供应商 供货商 supplier vendor",
     "COMPETITOR": "竞争对手 同行 竞品 competitor rival",
 }
@@ -154,10 +159,20 @@ def tags(text: str) -> list[str]:
     return [one_text(part, Field.TAGS) for part in _parts(_TAG_SEPARATORS, text)]
 
 
-def region(text: str) -> str:
-    code = region_code(text)
+def country(text: str) -> str:
+    """A country, or a region whose lists name it like one: Hong Kong."""
+    return _place(text, "", "country")
+
+
+def region(text: str, country: str = "") -> str:
+    """A province, state or country; with `country` (ISO 3166-1 alpha-2) one of its subdivisions."""
+    return _place(text, country, f"region of {country}" if country else "region")
+
+
+def _place(text: str, country: str, noun: str) -> str:
+    code = region_code(text, country)
     if code is None:
-        detail = "it is not a region we know; write the province or country, for example 广东, CN-GD or DE"
+        detail = f"it is not a {noun} we know; write the province or country, for example 广东, CN-GD or DE"
         raise CellError(Reason.REGION_UNKNOWN, detail, text)
     return code
 
@@ -177,10 +192,10 @@ def website(text: str) -> str:
 
 
 def employee_count(text: str) -> int:
-    digits = re.sub(r"[,，\s]|人$", "", unicodedata.normalize("NFKC", text))
-    if not re.fullmatch(r"\d{1,9}", digits):
-        raise CellError(Reason.NUMBER_INVALID, "it is not a whole number of people", text)
-    return int(digits)
+    count = people_of(text)
+    if count is None:
+        raise CellError(Reason.NUMBER_INVALID, "it is not a whole number of people, nor a range such as 51-200", text)
+    return count
 
 
 def status(text: str) -> str:
@@ -196,15 +211,14 @@ def roles(text: str) -> list[str]:
 
 
 def _lookup(table: Mapping[str, str]) -> dict[str, str]:
-    return {word: name for name, words in table.items() for word in [name.lower(), *words.split()]}
+    return {plain(word): name for name, words in table.items() for word in [name, *words.split()]}
 
 
 _WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES)}
 
 
 def _choice(text: str, table: Mapping[str, str]) -> str:
-    word = "".join(unicodedata.normalize("NFKC", text).lower().split())
-    found = _WORDS[id(table)].get(word)
+    found = _WORDS[id(table)].get(plain(text))
     if found is None:
         examples = ", ".join(words.split()[0] for words in table.values())
         raise CellError(Reason.VALUE_UNKNOWN, f"possible are {examples} or {', '.join(table)}", text)
@@ -228,7 +242,7 @@ SINGLE: Mapping[str, Single] = {
     Field.CREDIT_CODE: credit_code,
     Field.STATUS: status,
     Field.EMPLOYEE_COUNT: employee_count,
-    Field.REGION: region,
+    Field.COUNTRY: country,
     Field.WEBSITE: website,
 }
 """Fields with one value that is more than a text."""

@@ -1,18 +1,18 @@
-"""Uploaded files as a header and rows of texts, read row by row: CSV in UTF-8 or GB18030, and XLSX.
+"""Uploaded files as a header and rows of texts, read row by row: CSV in the usual encodings, and XLSX.
 
 What cannot be read is refused with reason UPLOAD_UNREADABLE and a detail that says where and why; that may happen
 at any row, since nothing is read ahead.
 """
 
 import itertools
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from openpyxl.utils import get_column_letter
-
 from crm_customer.imports.spreadsheets.csv_file import csv_records
+from crm_customer.imports.spreadsheets.header import SEARCHED_ROWS, Row, column_names, header_at
+from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.refusal import unreadable
 from crm_customer.imports.spreadsheets.xlsx_file import xlsx_records
 
@@ -24,48 +24,74 @@ MAX_CELL_CHARACTERS = 32_767
 """Characters of a cell, as in the file format."""
 
 _ZIP = b"PK\x03\x04"
-_OLE = b"\xd0\xcf\x11\xe0"
+# How files of other programs begin, and what they are.
+_OTHERS = {
+    b"\xd0\xcf\x11\xe0": "an old .xls file or one with a password; save it as .xlsx without one",
+    b"%PDF": "a PDF; ask for the list as .xlsx or .csv",
+    b"{\\rt": "a text document; copy the table into a spreadsheet and save it as .xlsx",
+}
+# Parts by which archives of other programs are known.
+_OTHER_ARCHIVES = {
+    "content.xml": "an OpenDocument file; save it as .xlsx",
+    "xl/workbook.bin": "a binary workbook (.xlsb); save it as .xlsx",
+    "word/document.xml": "a text document; copy the table into a spreadsheet and save it as .xlsx",
+    "Index/Document.iwa": "a Numbers file; export it as .xlsx",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Spreadsheet:
-    """The names of the columns and the rows below them.
+    """The names of the columns, the rows below them, and how the file is laid out.
 
     `rows` gives (row number as a spreadsheet program shows it, cells) once. Rows without content are left out;
     cells are filled up to the header's length and are more only where a CSV row has more.
-    A column without a name is called after its letter, for example `(C)`.
     """
 
     header: tuple[str, ...]
-    rows: Iterator[tuple[int, tuple[str, ...]]]
+    rows: Iterator[Row]
+    layout: Layout = field(default_factory=Layout)
 
 
-def read_spreadsheet(file: BinaryIO) -> Spreadsheet:
+def read_spreadsheet(file: BinaryIO, told: Layout | None = None, *, told_names: Collection[str] = ()) -> Spreadsheet:
     """Reads an uploaded file, which must be seekable and stay open while rows are taken.
 
-    A single cell above the header is taken for a title and passed over. Raises InvalidArgument
-    (UPLOAD_UNREADABLE) when it is not a spreadsheet, has no rows, or names two columns the same.
+    `told` is what is known of its layout; what is not is found out, the header's row also by the names of columns that
+    are known. Raises InvalidArgument (UPLOAD_UNREADABLE) when it is not a spreadsheet or has no rows.
     """
     file.seek(0)
     start = file.read(4)
     file.seek(0)
-    if start == _OLE:
-        raise unreadable("this is an old .xls file or one with a password; save it as .xlsx without one")
+    if start in _OTHERS:
+        raise unreadable(f"it is {_OTHERS[start]}")
     is_xlsx = start == _ZIP
-    records = _filled(xlsx_records(file) if is_xlsx else csv_records(file))
-    header_row, header = _header(records)
+    layout, records = _xlsx(file, told or Layout()) if is_xlsx else csv_records(file, told or Layout())
+    header_row, header, below = _header(_filled(records), layout.header_row, told_names)
     width = len(header)
 
-    def rows() -> Iterator[tuple[int, tuple[str, ...]]]:
-        for number, cells in header_row:
+    def rows() -> Iterator[Row]:
+        for number, cells in below:
             kept = cells[:width] if is_xlsx else cells
             if any(kept):
                 yield number, (*kept, *[""] * (width - len(kept)))
 
-    return Spreadsheet(header, rows())
+    return Spreadsheet(header, rows(), replace(layout, header_row=header_row))
 
 
-def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, list[str]]]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            parts = set(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError):
+        # What is wrong with it is told by who reads it.
+        parts = set()
+    for part, what in _OTHER_ARCHIVES.items():
+        if part in parts:
+            raise unreadable(f"it is {what}")
+    title, records = xlsx_records(file, told.sheet)
+    return replace(told, sheet=title, encoding="", separator=""), records
+
+
+def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     for number, cells in records:
         if number > MAX_ROWS:
             raise unreadable(f"it has more than {MAX_ROWS} rows")
@@ -80,28 +106,18 @@ def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, tup
 
 
 def _header(
-    records: Iterator[tuple[int, tuple[str, ...]]],
-) -> tuple[Iterator[tuple[int, tuple[str, ...]]], tuple[str, ...]]:
-    """The rows below the header, and the header."""
-    first = next(records, None)
-    if first is None:
-        raise unreadable("it is empty")
-    second = next(records, None)
-    if second is None:
+    records: Iterator[Row], told_row: int, told_names: Collection[str]
+) -> tuple[int, tuple[str, ...], Iterator[Row]]:
+    """The header's row number, the names in it, and the rows below."""
+    if told_row:
+        records = itertools.dropwhile(lambda row: row[0] < told_row, records)
+    first = list(itertools.islice(records, 2 if told_row else SEARCHED_ROWS))
+    if not first:
+        raise unreadable(f"it has no row {told_row}" if told_row else "it is empty")
+    if told_row and first[0][0] != told_row:
+        raise unreadable(f"its row {told_row} is empty")
+    at = 0 if told_row else header_at(first, told_names)
+    if len(first) == at + 1:
         raise unreadable("it has a header but no rows")
-    is_title = sum(map(bool, first[1])) == 1 and sum(map(bool, second[1])) > 1
-    if not is_title:
-        return itertools.chain([second], records), _named(first[1])
-    third = next(records, None)
-    if third is None:
-        raise unreadable("it has a header but no rows")
-    return itertools.chain([third], records), _named(second[1])
-
-
-def _named(cells: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(" ".join(cell.split()) for cell in cells)
-    for name, count in Counter(filter(None, names)).items():
-        if count > 1:
-            letters = [get_column_letter(at) for at, other in enumerate(names, start=1) if other == name]
-            raise unreadable(f"{count} columns are called {name!r}: {', '.join(letters)}")
-    return tuple(name or f"({get_column_letter(at)})" for at, name in enumerate(names, start=1))
+    names = column_names(first[at], first[at - 1] if at else None)
+    return first[at][0], names, itertools.chain(first[at + 1 :], records)

@@ -1,10 +1,19 @@
-"""Names of regions as people write them, to ISO 3166-2 (China) and ISO 3166-1 alpha-2 (countries)."""
+"""Names of countries and their subdivisions as people write them, to ISO 3166-1 alpha-2 and ISO 3166-2.
 
+The names are those of the standard in many languages, from Debian's iso-codes by way of pycountry; beside them stand
+the short names that lists use and the standard does not have.
+"""
+
+import gettext
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 
 import phonenumbers
+import pycountry
+
+from crm_customer.imports.spreadsheets import wording
 
 # ISO 3166-2:CN, 34 subdivisions: code, Chinese short name, names in Latin letters.
 _PROVINCES = """
@@ -15,56 +24,80 @@ MO 澳门 Macao Macau; NM 内蒙古 Neimenggu InnerMongolia NeiMongol; NX 宁夏
 SD 山东 Shandong; SH 上海 Shanghai; SN 陕西 Shaanxi; SX 山西 Shanxi; TJ 天津 Tianjin; TW 台湾 Taiwan; XJ 新疆 Xinjiang
 XZ 西藏 Xizang Tibet; YN 云南 Yunnan; ZJ 浙江 Zhejiang
 """
-# ISO 3166-1 alpha-2 of the countries that appear in customer lists by name.
+# What people call countries beside what the standard calls them.
 _COUNTRIES = """
-AE 阿联酋 UnitedArabEmirates UAE; AT 奥地利 Austria; AU 澳大利亚 Australia; BE 比利时 Belgium; BR 巴西 Brazil
-CA 加拿大 Canada; CH 瑞士 Switzerland; CN 中国 China; CZ 捷克 Czechia; DE 德国 Germany Deutschland; DK 丹麦 Denmark
-EG 埃及 Egypt; ES 西班牙 Spain; FI 芬兰 Finland; FR 法国 France; GB 英国 UnitedKingdom UK GreatBritain England
-GR 希腊 Greece; HU 匈牙利 Hungary; ID 印度尼西亚 印尼 Indonesia; IE 爱尔兰 Ireland; IL 以色列 Israel; IN 印度 India
-IT 意大利 Italy; JP 日本 Japan; KH 柬埔寨 Cambodia; KR 韩国 Korea SouthKorea; KZ 哈萨克斯坦 Kazakhstan; LA 老挝 Laos
-MM 缅甸 Myanmar; MX 墨西哥 Mexico; MY 马来西亚 Malaysia; NL 荷兰 Netherlands Holland
-NO 挪威 Norway
-NZ 新西兰 NewZealand; PH 菲律宾 Philippines; PK 巴基斯坦 Pakistan; PL 波兰 Poland; PT 葡萄牙 Portugal; RU 俄罗斯 Russia
-SA 沙特阿拉伯 沙特 SaudiArabia; SE 瑞典 Sweden
-SG 新加坡 Singapore; TH 泰国 Thailand; TR 土耳其 Turkey Türkiye; UA 乌克兰 Ukraine
-US 美国 UnitedStates USA America; VN 越南 Vietnam; ZA 南非 SouthAfrica
+AE 阿联酋 UAE
+BN 汶莱; BO 玻利维亚; CD 刚果金 DRCongo; CZ CzechRepublic; GB 英国 UK GreatBritain Britain England
+ID 印尼
+IR 伊朗 Iran; KH 高棉
+KP 朝鲜 NorthKorea; KR 韩国 南韩 SouthKorea Korea; LA 老挝 寮国 Laos
+MD 摩尔多瓦 Moldova
+MK 北马其顿 Macedonia; NL Holland TheNetherlands; NZ 纽西兰; PS 巴勒斯坦 Palestine
+RU 俄罗斯 Russia Россия; SA 沙特 沙乌地阿拉伯 KSA
+SY 叙利亚 Syria; TR Turkey 土耳其; TZ 坦桑尼亚 Tanzania; US 美国 美利坚 America; VA 梵蒂冈 Vatican
+VE 委内瑞拉 Venezuela; VN 越南 Vietnam
 """
+# Subdivisions by the short names that Chinese lists use.
+_SHORT = "US-CA 加州; US-TX 德州; US-FL 佛州; US-WA 华盛顿州; AU-NSW 新州; AU-VIC 维州; CA-ON 安省; CA-BC 卑诗省 BC省"
+_LANGUAGES = (
+    *("en", "zh_CN", "zh_TW", "zh_HK", "de", "fr", "es", "it", "pt", "pt_BR", "nl", "ca", "pl", "cs", "sk", "hu", "ro"),
+    *("sv", "da", "nb_NO", "fi", "is", "et", "lv", "lt", "ru", "uk", "be", "bg", "sr", "hr", "bs", "sl", "mk", "sq"),
+    *("el", "tr", "he", "ar", "fa", "hi", "bn", "ta", "th", "vi", "id", "ms", "km", "lo", "my", "ja", "ko", "mn", "kk"),
+    *("ka", "hy", "az", "uz", "ur"),
+)
+_WITHOUT_COUNTRY = ("en", "zh_CN", "zh_TW")
 _CODE = re.compile(r"([A-Z]{2})(-[A-Z0-9]{1,3})?")
 # What follows a province's short name in its full name.
 _ENDINGS = re.compile(r"(省|市|特别行政区|(壮族|回族|维吾尔)?自治区|province|municipality|autonomousregion|sar)?")
+# What a subdivision is called that is not its name.
+_KINDS = re.compile(
+    r"(?<=.)(州|省|市|县|府|都|道|区|自治区|大区|state|province|prefecture|region|oblast|county|ken|fu|to|land|canton)$"
+)
 
 
-def _names(table: str, prefix: str) -> dict[str, str]:
-    entries = (entry.split() for entry in re.split(r"[;\n]", table) if entry.strip())
-    return {_plain(name): prefix + code for code, *names in entries for name in names}
+@lru_cache(maxsize=4096)
+def region_code(text: str, country: str = "") -> str | None:
+    """`广东省`, `Guangdong`, `广东省深圳市`, `CN-GD`, `德国`, `Deutschland`, `DE` to a code; None if unknown.
 
-
-def _plain(text: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
-
-
-_PROVINCE_CODES = _names(_PROVINCES, "CN-")
-_COUNTRY_CODES = _names(_COUNTRIES, "")
-
-
-@lru_cache(maxsize=1024)
-def region_code(text: str) -> str | None:
-    """`广东省`, `广东`, `Guangdong`, `广东省深圳市`, `中国广东`, `CN-GD`, `德国`, `DE` to a code; None if unknown.
-
-    Of Chinese subdivisions only those of the standard are accepted, of other countries' any well-formed code.
+    With a `country` (ISO 3166-1 alpha-2) only its subdivisions and itself are meant: `CA` of the US is `US-CA`.
     """
+    if country:
+        return _within(text, country)
     code = unicodedata.normalize("NFKC", text).strip().upper()
     known = _CODE.fullmatch(code)
-    if known and (known[1] in phonenumbers.SUPPORTED_REGIONS):
-        is_chinese = known[1] == "CN" and known[2]
-        return code if not is_chinese or code in _PROVINCE_CODES.values() else None
+    if known and known[2]:
+        return code if code in _subdivision_codes() else None
+    if known and known[1] in phonenumbers.SUPPORTED_REGIONS:
+        return code
     plain = _plain(text)
-    if plain in _COUNTRY_CODES:
-        return _COUNTRY_CODES[plain]
-    plain = plain.removeprefix("中国").removeprefix("china")
-    for name, found in _PROVINCE_CODES.items():
-        if plain.startswith(name) and _fits(plain.removeprefix(name)):
-            return found
+    return _china_first(plain) or _unique_subdivisions().get(plain) or _unique_subdivisions().get(_bare(plain))
+
+
+def _within(text: str, country: str) -> str | None:
+    plain = _plain(text)
+    if country == "CN" and (province := _province(plain)):
+        return province
+    code = unicodedata.normalize("NFKC", text).strip().upper()
+    full = code if code.startswith(f"{country}-") else f"{country}-{code}"
+    if full in _subdivision_codes():
+        return full
+    names = _subdivisions(country)
+    found = names.get(plain) or names.get(_bare(plain))
+    if found is None and (code == country or _countries().get(plain) == country):
+        return country
+    return found
+
+
+def _china_first(plain: str) -> str | None:
+    """A province of China, which lists name without their country, or a country."""
+    return _province(plain) or _countries().get(plain)
+
+
+def _province(plain: str) -> str | None:
+    rest = plain.removeprefix("中国").removeprefix("china")
+    for name, code in _province_names().items():
+        if rest.startswith(name) and _fits(rest.removeprefix(name)):
+            return code
     return None
 
 
@@ -73,3 +106,80 @@ def _fits(rest: str) -> bool:
     ending = _ENDINGS.match(rest)
     after = rest[ending.end() :] if ending else rest
     return not after or not after.isascii()
+
+
+def _plain(text: str) -> str:
+    """As words are compared, and without accents."""
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
+    return wording.plain("".join(each for each in letters if not "\u0300" <= each <= "\u036f"))
+
+
+def _bare(plain: str) -> str:
+    return _KINDS.sub("", plain)
+
+
+@cache
+def _province_names() -> dict[str, str]:
+    return dict(_entries(_PROVINCES, "CN-"))
+
+
+@cache
+def _countries() -> dict[str, str]:
+    names = dict(_entries(_COUNTRIES))
+    translations = _translations("iso3166-1", _LANGUAGES)
+    # The first who has a name keeps it, and all have their English and Chinese ones before others have theirs.
+    for translation in translations:
+        for country in pycountry.countries:
+            for kind in ("name", "common_name", "official_name", "alpha_3"):
+                if name := getattr(country, kind, None):
+                    names.setdefault(_plain(translation.gettext(name)), country.alpha_2)
+    return names
+
+
+@lru_cache(maxsize=32)
+def _subdivisions(country: str) -> dict[str, str]:
+    """Names of a country's subdivisions."""
+    names = {name: code for name, code in _entries(_SHORT) if code.startswith(country)}
+    several = [each for each in pycountry.subdivisions if each.country_code == country]
+    # Of a region and a department within it, the region has the name.
+    several.sort(key=lambda each: bool(each.parent_code))
+    for name, code in _named(several, _LANGUAGES):
+        names.setdefault(name, code)
+    return names
+
+
+@cache
+def _subdivision_codes() -> frozenset[str]:
+    return frozenset(each.code for each in pycountry.subdivisions)
+
+
+@cache
+def _unique_subdivisions() -> dict[str, str]:
+    """Names that only one subdivision in the world has."""
+    codes: dict[str, set[str]] = {}
+    for name, code in _named(pycountry.subdivisions, _WITHOUT_COUNTRY):
+        codes.setdefault(name, set()).add(code)
+    return {name: min(several) for name, several in codes.items() if len(several) == 1} | dict(_entries(_SHORT))
+
+
+def _named(subdivisions: Iterable[pycountry.db.Data], languages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each by all its names, with and without what it is."""
+    translations = _translations("iso3166-2", languages)
+    for subdivision in subdivisions:
+        names = {subdivision.name, *(each.gettext(subdivision.name) for each in translations)}
+        for plain in map(_plain, names):
+            yield plain, subdivision.code
+            yield _bare(plain), subdivision.code
+
+
+@cache
+def _translations(domain: str, languages: Sequence[str]) -> list[gettext.NullTranslations]:
+    return [gettext.NullTranslations()] + [
+        gettext.translation(domain, pycountry.LOCALES_DIR, [language], fallback=True) for language in languages
+    ]
+
+
+def _entries(table: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for entry in re.split(r"[;\n]", table):
+        code, *names = entry.split() or [""]
+        yield from ((_plain(name), prefix + code) for name in names)

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from crm_kit.phone_numbers import phone_country
+
 from crm_customer.imports.spreadsheets import fields
 from crm_customer.imports.spreadsheets.cells import ERROR_VALUES
 from crm_customer.imports.spreadsheets.fields import CellError, Reason
+from crm_customer.imports.spreadsheets.groups import Groups, Key, Mention
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
+from crm_customer.imports.spreadsheets.wording import plain, says_nothing
 
 _MAX_VALUES = {
     Field.PHONE_NUMBERS: 20,
@@ -19,13 +23,16 @@ _MAX_VALUES = {
     Field.TAGS: 50,
 }
 
+CONTACT_NAMES = frozenset([Field.CONTACT_NAME, Field.CONTACT_FIRST_NAME, Field.CONTACT_LAST_NAME])
+
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
     """An account as a row tells it. None and empty tuples: the row does not tell.
 
     `kind`, `status` and `roles` are names of the contract without their prefix; phone numbers are E.164, the region
-    is ISO 3166; `external_ids` are (source, value), `custom` are (key, text).
+    is ISO 3166; `external_ids` are (source, value), `custom` are (key, text). `account_row` is the number of the first
+    row about the same account, its own if there is none. `left_out` is what is wrong with cells that were passed over.
     """
 
     row_number: int
@@ -58,6 +65,8 @@ class AccountRow:
     taboos: str | None = None
     remarks: str | None = None
     custom: tuple[tuple[str, str], ...] = ()
+    account_row: int = 0
+    left_out: tuple["RowError", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +94,24 @@ class RowRules:
     """What the file does not say itself.
 
     `external_source` is the system of external ids whose column names none, `default_region` (ISO 3166-1 alpha-2)
-    the country of phone numbers without a country code where the row's region names none.
+    the country of phone numbers without a country code where the row names none. With `skip_invalid`, a cell that is
+    wrong is left out of its row, unless it is the account's name or key.
     """
 
     external_source: str = "spreadsheet"
     default_region: str = "CN"
     name_required: bool = True
+    skip_invalid: bool = False
 
 
 def read_rows(
     sheet: Spreadsheet, mapping: Mapping[str, str], rules: RowRules | None = None
 ) -> Iterator[AccountRow | BadRow]:
-    """All rows of a sheet, in order. An external id that an earlier row has is an error of the later one.
-
-    Keeps the external ids seen in memory, 100 bytes or so each.
-    """
+    """All rows of a sheet, in order. Those about the same account are told apart as `Groups` says."""
     rules = rules or RowRules()
-    seen: dict[tuple[str, str], int] = {}
+    groups = Groups(by_name=not CONTACT_NAMES.isdisjoint(mapping.values()))
     for number, cells in sheet.rows:
-        reading = _Reading(number, cells, sheet.header, mapping, rules)
-        row = reading.row()
-        if isinstance(row, AccountRow):
-            row = reading.without_duplicates(row, seen)
-        yield row
+        yield _Reading(number, cells, sheet.header, mapping, rules).row(groups)
 
 
 @dataclass(slots=True)
@@ -122,38 +126,52 @@ class _Reading:
     external_ids: list[tuple[str, tuple[str, str]]] = field(default_factory=list)
     custom: list[tuple[str, str]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    left_out: list[RowError] = field(default_factory=list)
 
-    def row(self) -> AccountRow | BadRow:
+    def row(self, groups: Groups) -> AccountRow | BadRow:
         if len(self.cells) > len(self.header):
             extra = self.cells[len(self.header)]
             detail = f"the row has {len(self.cells)} cells, the header {len(self.header)}; quote texts with separators"
             self._refuse("", CellError(Reason.TOO_MANY_CELLS, detail, extra))
             return self._bad()
-        phones = []
+        later: dict[str, list[tuple[str, str]]] = {}
         for column, cell in zip(self.header, self.cells, strict=True):
             target = self.mapping.get(column)
-            if not target or not cell:
+            if not target or not cell or says_nothing(cell):
                 continue
-            if target in {Field.PHONE_NUMBERS, Field.CONTACT_PHONE}:
-                phones.append((column, target, cell))
+            if target in _LATER:
+                later.setdefault(target, []).append((column, cell))
             else:
                 self._take(column, target, cell)
-        # After the others: the region says in which country a number without a country code is.
-        for column, target, cell in phones:
-            self._attempt(column, cell, partial(self._phones, cell, target))
+        # The country says which states there are, and both where a number without a country code is.
+        for target in _LATER:
+            for column, cell in later.get(target, ()):
+                self._attempt(column, cell, partial(_LATER[target], self, cell, target))
         self._check_name()
         self._check_counts()
-        return self._bad() if self.errors else self._account()
+        self._complete()
+        return self._bad() if self.errors else self._placed(groups)
 
-    def without_duplicates(self, row: AccountRow, seen: dict[tuple[str, str], int]) -> AccountRow | BadRow:
-        for column, key in self.external_ids:
-            if key in seen:
-                detail = f"row {seen[key]} has the same"
-                self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, detail, key[1]))
-        if self.errors:
-            return self._bad()
-        seen.update(dict.fromkeys(row.external_ids, self.number))
-        return row
+    def _placed(self, groups: Groups) -> AccountRow | BadRow:
+        """The row with the account it is about, unless another account has its key already."""
+        mention = self._mention()
+        refused = groups.refused(mention)
+        if refused is None:
+            return self._account(*groups.place(mention))
+        key, other = refused
+        column = next(column for column, each in self.external_ids if each == key)
+        self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, f"row {other} has the same", key[1]))
+        return self._bad()
+
+    def _mention(self) -> Mention:
+        site = tuple(str(self.values[each]) if each in self.values else None for each in _SITE)
+        return Mention(
+            row_number=self.number,
+            name=plain(str(self.values.get(Field.DISPLAY_NAME, ""))),
+            is_person=self.values.get(Field.KIND) == "PERSON",
+            keys=tuple(dict.fromkeys(key for _, key in self.external_ids)),
+            site=site,
+        )
 
     def _take(self, column: str, target: str, cell: str) -> None:
         if target.startswith(CUSTOM_PREFIX):
@@ -175,16 +193,26 @@ class _Reading:
 
     def _attempt(self, column: str, cell: str, take: Callable[[], None]) -> None:
         if cell in ERROR_VALUES:
-            self._refuse(column, CellError(Reason.CELL_ERROR, "the formula of this cell has failed", cell))
+            self._refuse(column, CellError(Reason.CELL_ERROR, ERROR_VALUES[cell], cell))
             return
         try:
             take()
         except CellError as refused:
             self._refuse(column, refused)
 
+    def _country(self, cell: str, _target: str) -> None:
+        # Unknown, unless the next line knows it: no number may be taken for one of another country.
+        self.values[Field.COUNTRY] = _NOWHERE
+        self.values[Field.COUNTRY] = fields.country(cell)
+
+    def _region(self, cell: str, _target: str) -> None:
+        country = str(self.values.get(Field.COUNTRY, ""))
+        is_known = country not in {"", _NOWHERE} and "-" not in country
+        self.values[Field.REGION] = fields.region(cell, country if is_known else "")
+
     def _phones(self, cell: str, target: str) -> None:
-        country = str(self.values.get(Field.REGION, self.rules.default_region))[:2]
-        self.lists.setdefault(target, []).extend(fields.phone_numbers(cell, country))
+        place = self.values.get(Field.REGION) or self.values.get(Field.COUNTRY) or self.rules.default_region
+        self.lists.setdefault(target, []).extend(fields.phone_numbers(cell, phone_country(str(place))))
 
     def _external_id(self, column: str, source: str, cell: str) -> None:
         self.external_ids += [(column, key) for key in fields.external_ids(cell, source)]
@@ -206,22 +234,59 @@ class _Reading:
     def _check_counts(self) -> None:
         for target, most in _MAX_VALUES.items():
             if len(self.lists.get(target, ())) > most:
+                del self.lists[target][most:]
                 column = next(c for c, t in self.mapping.items() if t == target)
                 cell = self.cells[list(self.header).index(column)]
                 self._refuse(column, CellError(Reason.TOO_MANY_VALUES, f"at most {most} are possible", cell))
 
     def _refuse(self, column: str, refused: CellError) -> None:
-        self.errors.append(RowError(self.number, column, refused.value, refused.reason, refused.detail))
+        target = self.mapping.get(column, "")
+        is_needed = not target or target == Field.DISPLAY_NAME or target.startswith(Field.EXTERNAL_IDS)
+        errors = self.left_out if self.rules.skip_invalid and not is_needed else self.errors
+        errors.append(RowError(self.number, column, refused.value, refused.reason, refused.detail))
 
     def _bad(self) -> BadRow:
         return BadRow(self.number, tuple(self.cells), tuple(self.errors))
 
-    def _account(self) -> AccountRow:
-        several = {target: tuple(dict.fromkeys(values)) for target, values in self.lists.items()}
+    def _complete(self) -> None:
+        """What several cells tell together."""
+        country = self.values.pop(Field.COUNTRY, _NOWHERE)
+        if country != _NOWHERE:
+            self.values.setdefault(Field.REGION, country)
+        first, last = (str(self.values.pop(each, "")) for each in (Field.CONTACT_FIRST_NAME, Field.CONTACT_LAST_NAME))
+        if first or last:
+            self.values.setdefault(Field.CONTACT_NAME, full_name(first, last))
+
+    def _account(self, account_row: int, keys: tuple[Key, ...]) -> AccountRow:
+        several: dict[str, Any] = {target: tuple(dict.fromkeys(values)) for target, values in self.lists.items()}
         told: dict[str, Any] = {**self.values, **several}
         return AccountRow(
             row_number=self.number,
-            external_ids=tuple(dict.fromkeys(key for _, key in self.external_ids)),
+            external_ids=keys,
             custom=tuple(self.custom),
+            account_row=account_row,
+            left_out=tuple(self.left_out),
             **told,
         )
+
+
+def full_name(first: str, last: str) -> str:
+    """A name as its script writes it: 张 and 伟 are 张伟, Anna and Schmidt are Anna Schmidt."""
+    if any(map(is_han, first + last)):
+        return f"{last}{first}"
+    return f"{first} {last}".strip()
+
+
+def is_han(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
+_NOWHERE = "ZZ"
+_SITE = (Field.CREDIT_CODE, Field.REGION, Field.CITY, Field.ADDRESS)
+_LATER: Mapping[str, Callable[[_Reading, str, str], None]] = {
+    Field.COUNTRY: _Reading._country,
+    Field.REGION: _Reading._region,
+    Field.PHONE_NUMBERS: _Reading._phones,
+    Field.CONTACT_PHONE: _Reading._phones,
+}
+"""Fields whose cells are read after the others, in this order."""

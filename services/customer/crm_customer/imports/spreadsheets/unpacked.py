@@ -3,17 +3,16 @@
 They are put by as lines of JSON in a temporary file, compressed: an upload unpacks to ten times its size.
 """
 
-import contextlib
 import gzip
 import io
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import orjson
 
-from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
+from crm_customer.imports.spreadsheets.layout import Layout
+from crm_customer.imports.spreadsheets.reader import Spreadsheet
 
 FASTEST = 1
 """Level of compression."""
@@ -21,15 +20,16 @@ FASTEST = 1
 
 @dataclass(frozen=True, slots=True)
 class UnpackedSheet:
-    """The header, how many rows there are below it, and the file that holds them; to be closed."""
+    """The header, how many rows there are below it, the layout, and the file that holds the rows; to be closed."""
 
     header: tuple[str, ...]
     row_count: int
+    layout: Layout
     file: BinaryIO
 
     def spreadsheet(self) -> Spreadsheet:
         """The rows from the first on; not to be read twice at the same time."""
-        return Spreadsheet(self.header, self._rows())
+        return Spreadsheet(self.header, self._rows(), self.layout)
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         self.file.seek(0)
@@ -39,15 +39,11 @@ class UnpackedSheet:
                 yield number, tuple(cells)
 
 
-def unpack(upload: BinaryIO) -> UnpackedSheet:
-    """Read all of an uploaded file. UPLOAD_UNREADABLE as `read_spreadsheet` says, whichever row it is about."""
-    sheet = read_spreadsheet(upload)
+def pack(sheet: Spreadsheet, file: BinaryIO) -> int:
+    """Write all rows of a sheet to a file; how many there are. UPLOAD_UNREADABLE as `read_spreadsheet` says."""
     count = 0
-    with contextlib.ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
-        with gzip.open(file, "wb", FASTEST) as packed, io.BufferedWriter(packed) as lines:
-            for number, cells in sheet.rows:
-                lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
-                count += 1
-        stack.pop_all()
-    return UnpackedSheet(sheet.header, count, file)
+    with gzip.open(file, "wb", FASTEST) as packed, io.BufferedWriter(packed) as lines:
+        for number, cells in sheet.rows:
+            lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
+    return count

@@ -1,23 +1,35 @@
-"""XLSX files: the first visible sheet, streamed. What they unpack to is bounded before anything is unpacked."""
+"""XLSX files: one sheet, streamed. Each part is bounded before anything is unpacked."""
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, BinaryIO
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 import openpyxl
+from openpyxl.styles.numbers import BUILTIN_FORMATS_MAX_SIZE as OWN_FORMATS
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheetParser
+from openpyxl.xml.functions import iterparse
 
-from crm_customer.imports.spreadsheets.cells import cell_text
+from crm_customer.imports.spreadsheets.cells import NOT_CALCULATED, cell_text
+from crm_customer.imports.spreadsheets.number_formats import shape_of
 from crm_customer.imports.spreadsheets.refusal import unreadable
 
 MAX_UNPACKED_BYTES = 512 << 20
+"""Of all parts together: the sheets, which are read row by row, and pictures, which are not read at all."""
+
 MAX_SHARED_TEXT_BYTES = 96 << 20
-"""Of the table of texts, the one part that is kept in memory."""
+"""Of the table of texts, which is kept in memory."""
+
+MAX_PART_BYTES = 8 << 20
+"""Of each other part that is read, as a whole: styles, theme, the list of sheets."""
 
 _MAX_PARTS = 2000
 _SHARED_TEXTS = "xl/sharedStrings.xml"
+# Where all other parts are that are read; pictures, charts and pivot tables are not.
+_READ = frozenset([".", "_rels", "docProps", "xl", "xl/_rels", "xl/theme", "xl/chartsheets", "xl/worksheets/_rels"])
 # All that the libraries below raise for files that are not what they say.
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException, OSError, EOFError, RuntimeError),
@@ -25,27 +37,89 @@ _BROKEN = (
 )
 
 
-def xlsx_records(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-    """(row number, cells) of the rows of the first visible sheet; formulas by the value they last had.
+class SheetParser(WorkSheetParser):
+    """Reads the rows of a sheet and nothing else of it: what stands around them has no bound."""
 
-    Raises UPLOAD_UNREADABLE for broken and for oversized files.
+    def records(self, shapes: Mapping[int, str]) -> Iterator[tuple[int, list[str]]]:
+        """(row number, cells as they are shown) of each row; `shapes` are those of the cells' styles, where any."""
+        last = 0
+        for _, element in iterparse(self.source):
+            if element.tag == DATA_TAG:
+                return
+            if element.tag != ROW_TAG:
+                continue
+            number, cells = self.parse_row(element)
+            if number <= last:
+                raise ValueError(number)
+            last = number
+            element.clear()
+            self.row_dimensions.clear()
+            texts = [""] * (cells[-1]["column"] if cells else 0)
+            for cell in cells:
+                value = cell["value"]
+                if value is not None:
+                    texts[cell["column"] - 1] = cell_text(value, shapes.get(cell["style_id"], ""))
+            yield number, texts
+
+    def parse_cell(self, element: Element) -> dict[str, Any]:
+        """A cell; one with a formula that has no value says so."""
+        cell: dict[str, Any] = super().parse_cell(element)
+        if cell["value"] is None and element.find(FORMULA_TAG) is not None and element.get("t") != "str":
+            cell["value"] = NOT_CALCULATED
+        return cell
+
+
+def xlsx_records(file: BinaryIO, sheet_name: str = "") -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """The name of a sheet and the (row number, cells) of its rows: the first visible one unless one is named.
+
+    Formulas are told by the value they last had. Raises UPLOAD_UNREADABLE for broken and for oversized files, and for
+    a sheet that is not there.
     """
     try:
         _check_size(file)
         book: Any = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        try:
-            sheet = next((s for s in book.worksheets if s.sheet_state == "visible"), None)
-            if sheet is None:
-                raise unreadable("it has no visible sheet")
-            # The size that the file states may be wrong, or a million columns.
-            sheet.reset_dimensions()
-            rows = sheet.iter_rows(values_only=True)
-            for number, values in enumerate(rows, start=1):
-                yield number, [cell_text(value) for value in values]
-        finally:
-            book.close()
     except _BROKEN as error:
-        raise unreadable(f"it is not a sound XLSX file ({type(error).__name__})") from error
+        raise _broken(error) from error
+    sheet = _sheet(book, sheet_name)
+    return sheet.title, _records(book, sheet)
+
+
+def _records(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    formats = book._number_formats
+    numbers = (style.numFmtId for style in book._cell_styles)
+    known = (shape_of(formats[number - OWN_FORMATS]) if number >= OWN_FORMATS else "" for number in numbers)
+    shapes = {style: shape for style, shape in enumerate(known) if shape}
+    try:
+        with book._archive.open(sheet._worksheet_path) as source:
+            parser = SheetParser(
+                source,
+                sheet._shared_strings,
+                data_only=True,
+                epoch=book.epoch,
+                date_formats=book._date_formats,
+                timedelta_formats=book._timedelta_formats,
+            )
+            yield from parser.records(shapes)
+    except _BROKEN as error:
+        raise _broken(error) from error
+    finally:
+        book.close()
+
+
+def _sheet(book: Any, name: str) -> Any:
+    visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    if name:
+        found = next((sheet for sheet in book.worksheets if sheet.title.strip() == name.strip()), None)
+        if found is None:
+            raise unreadable(f"it has no sheet {name!r}; its sheets are: {', '.join(each.title for each in visible)}")
+        return found
+    if not visible:
+        raise unreadable("it has no visible sheet")
+    return visible[0]
+
+
+def _broken(error: Exception) -> Exception:
+    return unreadable(f"it is not a sound XLSX file ({type(error).__name__})")
 
 
 def _check_size(file: BinaryIO) -> None:
@@ -53,5 +127,14 @@ def _check_size(file: BinaryIO) -> None:
         parts = archive.infolist()
     if len(parts) > _MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
         raise unreadable(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB")
-    if any(p.filename == _SHARED_TEXTS and p.file_size > MAX_SHARED_TEXT_BYTES for p in parts):
-        raise unreadable(f"its texts are more than {MAX_SHARED_TEXT_BYTES >> 20} MB; split it into several files")
+    for part in parts:
+        most = _bound_of(part.filename)
+        if part.file_size > most:
+            detail = f"its part {part.filename!r} is more than {most >> 20} MB"
+            raise unreadable(f"{detail}; copy the rows into a new file, or split them into several")
+
+
+def _bound_of(name: str) -> int:
+    if name == _SHARED_TEXTS:
+        return MAX_SHARED_TEXT_BYTES
+    return MAX_PART_BYTES if str(PurePosixPath(name).parent) in _READ else MAX_UNPACKED_BYTES

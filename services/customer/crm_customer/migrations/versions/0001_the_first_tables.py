@@ -445,6 +445,9 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("external_source", sa.Text(), nullable=False),
         sa.Column("columns", postgresql.JSONB(), nullable=False),
+        sa.Column("layout", postgresql.JSONB(), nullable=True),
+        sa.Column("read_layout", postgresql.JSONB(), nullable=True),
+        sa.Column("skip_invalid_cells", sa.Boolean(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("account_owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
@@ -458,6 +461,7 @@ def upgrade() -> None:
         sa.Column("skipped_count", sa.Integer(), nullable=False),
         sa.Column("failed_count", sa.Integer(), nullable=False),
         sa.Column("reported_count", sa.Integer(), nullable=False),
+        sa.Column("partial_count", sa.Integer(), nullable=False),
         sa.Column("error_count", sa.Integer(), nullable=False),
         sa.Column("error_bytes", sa.Integer(), nullable=False),
         sa.Column("failure_reason", sa.Text(), nullable=True),
@@ -546,6 +550,7 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("row_imported", sa.Boolean(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "import_id"], ["imports.tenant_id", "imports.id"], name="import_errors_import_fkey"

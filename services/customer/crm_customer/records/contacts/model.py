@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from crm_kit.phone_numbers import normalized
 
 from crm_customer.records.accounts.model import Consent, dated, repeated
 
@@ -79,12 +80,13 @@ class Contact:
         return replace(self, status=Status.ACTIVE)
 
     def checked(self, *, now: datetime) -> "Contact":
-        """The contact with its consents dated. InvalidArgument for what breaks a rule over more than one field."""
+        """The contact with its numbers in E.164 and its consents dated. InvalidArgument for what breaks a rule."""
         violations = list(self._violations(now))
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
-        return replace(self, consents=dated(self.consents, now=now))
+        phones = normalized(self.phone_numbers, field="contact.phone_numbers")
+        return replace(self, phone_numbers=phones, consents=dated(self.consents, now=now))
 
     def _violations(self, now: datetime) -> Iterator[FieldViolation]:
         if not self.accounts:

@@ -1,8 +1,11 @@
-"""Phone numbers as people type them, to E.164 (ITU-T E.164: `+`, country code, at most 15 digits)."""
+"""Phone numbers as people type them, to E.164: `+`, country code, at most 15 digits; an extension as in RFC 3966."""
 
+import re
 import unicodedata
+from collections.abc import Iterable
 
 import phonenumbers
+
 from crm_kit.errors import InvalidArgument, invalid_field
 
 _REASONS = {
@@ -19,13 +22,17 @@ _LENGTHS = {
     phonenumbers.ValidationResult.INVALID_LENGTH: "no number there has so many digits",
 }
 _MAX_CHARACTERS = 60
+_NORMAL = re.compile(r"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,7})?")
+# Subdivisions of China that have telephone numbers of their own.
+_OWN_NUMBERS = {"CN-HK": "HK", "CN-MO": "MO", "CN-TW": "TW"}
+_EXTENSION = re.compile(r"\s*[,，]?\s*(?:转分机|转|轉|分机|分機)(?:号|號)?\s*[:.]?\s*")
 
 
 def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "phone_number") -> str:
     """What people type to E.164: `138 0013 8000`, `(0755) 8666-1234`, `+86...`, `0086...`, full width.
 
-    `default_region` (ISO 3166-1 alpha-2) says where a number without a country code is.
-    Raises InvalidArgument that says what is wrong; a number with an extension is refused, since E.164 has none.
+    `default_region` (ISO 3166-1 alpha-2) says where a number without a country code is. An extension stays behind the
+    number: `8666 1234 转801` and `ext. 801` become `;ext=801`. Raises InvalidArgument that says what is wrong.
     """
     typed = unicodedata.normalize("NFKC", text).strip()
     if not typed:
@@ -33,18 +40,38 @@ def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "p
     if len(typed) > _MAX_CHARACTERS:
         raise _refused(field, f"a phone number has at most {_MAX_CHARACTERS} characters")
     try:
-        number = phonenumbers.parse(typed, default_region)
+        number = phonenumbers.parse(_EXTENSION.sub(" ext. ", typed), default_region)
     except phonenumbers.NumberParseException as error:
         raise _refused(field, f"{typed!r}: {_REASONS[error.error_type]}") from error
-    if number.extension:
-        raise _refused(field, f"{typed!r}: the extension {number.extension} cannot be kept; put it elsewhere")
     length = phonenumbers.is_possible_number_with_reason(number)
     if length in _LENGTHS:
         raise _refused(field, f"{typed!r}: {_LENGTHS[length]}")
     if not phonenumbers.is_valid_number(number):
         country = phonenumbers.region_code_for_country_code(number.country_code or 0)
         raise _refused(field, f"{typed!r}: there are no such numbers in {country}")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    plain = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{plain};ext={number.extension}" if number.extension else plain
+
+
+def normalized(numbers: Iterable[str], *, region: str | None = None, field: str) -> tuple[str, ...]:
+    """Each number once, as `normal` writes it; `field` is the list that they are in."""
+    found = (normal(number, region=region, field=f"{field}[{at}]") for at, number in enumerate(numbers))
+    return tuple(dict.fromkeys(found))
+
+
+def normal(number: str, *, region: str | None = None, field: str) -> str:
+    """A number as `parse_phone_number` writes it; one that is written so already is left as it is.
+
+    `region` (ISO 3166) says where one without a country code is; China when it is not known.
+    """
+    if _NORMAL.fullmatch(number):
+        return number
+    return parse_phone_number(number, default_region=phone_country(region or "CN"), field=field)
+
+
+def phone_country(region: str) -> str:
+    """The country whose telephone numbers a region has, as ISO 3166-1 alpha-2; `region` is ISO 3166-1 or 3166-2."""
+    return _OWN_NUMBERS.get(region, region[:2])
 
 
 def _refused(field: str, detail: str) -> InvalidArgument:
