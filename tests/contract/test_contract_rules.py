@@ -104,6 +104,23 @@ message Part {
   string title = 1 [(crm.options.v1.label).zh = "名称"];
 }
 
+// Who works with widgets.
+message User {
+  option (crm.options.v1.resource) = {collection: "users"};
+  option (crm.options.v1.noun).zh = "用户";
+
+  // Made by the service.
+  string id = 1;
+  // Their places.
+  repeated Place places = 2 [(crm.options.v1.label).zh = "地点"];
+}
+
+// A place.
+message Place {
+  // Made by the service.
+  string id = 1;
+}
+
 message GetWidgetRequest { string id = 1; }
 message ListWidgetsRequest { int32 page_size = 1; string page_token = 2; string filter = 3; }
 message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; string prev_page_token = 3; }
@@ -179,6 +196,8 @@ BREAKS = {
     "fields of one label": ('"转动次数"', '"转动时间"', "turn_time and turn_count are both called '转动时间'"),
     "values of one label": ('"已转回"', '"已转动"', "TURNED and TURNED_BACK are both called '已转动'"),
     "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
+    "reference to nothing": ('"users",', '"people",', "Widget.turner_id: refers_to 'people' is neither a collection"),
+    "reference to no list": ('"users",', '"users.id",', "Widget.turner_id: refers_to 'users.id' is neither"),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 
@@ -194,6 +213,10 @@ def broken(what: str) -> tuple[str, str]:
 
 def test_a_well_made_contract_has_no_problems(compile_contract: CompileContract) -> None:
     assert contract_problems(compile_contract(WELL_MADE)) == []
+
+
+def test_an_id_may_refer_to_what_stands_within_a_record(compile_contract: CompileContract) -> None:
+    assert contract_problems(compile_contract(WELL_MADE.replace('"users",', '"users.places",'))) == []
 
 
 @pytest.mark.parametrize("what", BREAKS)

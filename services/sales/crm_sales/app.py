@@ -55,7 +55,7 @@ def build(settings: SalesSettings) -> Service:
         PaymentServicer(tokens, known),
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, OPPORTUNITIES, ORDERS, PAYMENTS]
-    service.names = {"accounts": accounts, "stages": stage_names()}
+    service.names = {"accounts": accounts, "pipelines.stages": stage_names()}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]
