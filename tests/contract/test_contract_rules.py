@@ -198,6 +198,16 @@ BREAKS = {
     "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
     "reference to nothing": ('"users",', '"people",', "Widget.turner_id: refers_to 'people' is neither a collection"),
     "reference to no list": ('"users",', '"users.id",', "Widget.turner_id: refers_to 'users.id' is neither"),
+    "id without a name": (
+        "string turner_name = 7",
+        "string turner_title = 7",
+        "Widget.turner_id: an answer tells an id without a name; say what it refers_to and put turner_name beside it",
+    ),
+    "nameless for nothing": (
+        '(crm.options.v1.refers_to) = "users",',
+        '(crm.options.v1.refers_to) = "users", (crm.options.v1.nameless) = "why",',
+        "Widget.turner_id: turner_name stands beside it: no (crm.options.v1.nameless)",
+    ),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 
@@ -217,6 +227,12 @@ def test_a_well_made_contract_has_no_problems(compile_contract: CompileContract)
 
 def test_an_id_may_refer_to_what_stands_within_a_record(compile_contract: CompileContract) -> None:
     assert contract_problems(compile_contract(WELL_MADE.replace('"users",', '"users.places",'))) == []
+
+
+def test_an_id_may_say_why_it_has_no_name(compile_contract: CompileContract) -> None:
+    nameless = WELL_MADE.replace('"users",', '"users", (crm.options.v1.nameless) = "shown by nobody",')
+    text = nameless.replace("string turner_name = 7", 'string title = 7 [(crm.options.v1.label).zh = "标题"];//')
+    assert contract_problems(compile_contract(text)) == []
 
 
 @pytest.mark.parametrize("what", BREAKS)

@@ -11,7 +11,9 @@ from crm.options.v1 import options_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
 from crm_kit.contract_problem import ContractProblem, Path
+from crm_kit.labels import name_beside
 
+INTERNAL = "internal"
 # The source paths of messages, of their fields and of the messages within them in descriptor.proto.
 _MESSAGES, _FIELDS, _NESTED = 4, 2, 3
 
@@ -24,10 +26,22 @@ class _Message:
     path: Path
     proto: DescriptorProto
 
+    def problem(self, index: int, text: str) -> ContractProblem:
+        """What is wrong with one of its fields."""
+        place = (*self.path, _FIELDS, index)
+        return ContractProblem(self.file, place, f"{self.proto.name}.{self.proto.field[index].name}: {text}")
+
 
 def find_reference_problems(files: Iterable[FileDescriptorProto]) -> Iterator[ContractProblem]:
-    """The ids that refer to what nobody can read."""
-    messages = dict(_messages(tuple(files)))
+    """The ids that refer to what nobody can read, and those of answers that nobody could tell from one another."""
+    files = tuple(files)
+    messages = dict(_messages(files))
+    yield from _targets_that_are_not_there(messages)
+    for name in sorted(_answered(files, messages)):
+        yield from _ids_without_names(messages[name])
+
+
+def _targets_that_are_not_there(messages: Mapping[str, _Message]) -> Iterator[ContractProblem]:
     collections = {
         collection: each.proto
         for each in messages.values()
@@ -52,6 +66,39 @@ def _is_there(target: str, collections: Mapping[str, DescriptorProto], messages:
     field = next((each for each in record.field if each.name == inner), None)
     element = messages.get(field.type_name) if field and _is_list(field) else None
     return element is not None and any(each.name == "id" for each in element.proto.field)
+
+
+def _answered(files: Iterable[FileDescriptorProto], messages: Mapping[str, _Message]) -> set[str]:
+    """The messages that an answer to a caller has, at any depth."""
+    waiting = [
+        method.output_type
+        for file in files
+        for service in file.service
+        for method in service.method
+        if method.options.Extensions[options_pb2.permission] != INTERNAL
+    ]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in messages and name not in found:
+            found.add(name)
+            waiting += [field.type_name for field in messages[name].proto.field if field.type_name]
+    return found
+
+
+def _ids_without_names(message: _Message) -> Iterator[ContractProblem]:
+    names = {field.name for field in message.proto.field}
+    for index, field in enumerate(message.proto.field):
+        name = name_beside(field.name)
+        if not name or field.type != FieldDescriptorProto.TYPE_STRING:
+            continue
+        is_named = bool(field.options.Extensions[options_pb2.refers_to]) and name in names
+        why = field.options.Extensions[options_pb2.nameless]
+        if is_named and why:
+            yield message.problem(index, f"{name} stands beside it: no (crm.options.v1.nameless)")
+        elif not is_named and not why:
+            remedy = f"say what it refers_to and put {name} beside it, or say why not: (crm.options.v1.nameless)"
+            yield message.problem(index, f"an answer tells an id without a name; {remedy}")
 
 
 def _is_list(field: FieldDescriptorProto) -> bool:

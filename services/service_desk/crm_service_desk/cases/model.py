@@ -286,7 +286,7 @@ class Case:
             raise invalid_field("send_time", "range", "must not be before the case was created nor in the future")
         speaker = contact_id or self.contact_id
         move = CaseMove(self).logged(
-            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, actor_id=speaker, text=text
+            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, contact_id=speaker, text=text
         )
         if self.state is not CaseState.WAITING_CUSTOMER:
             return move
@@ -294,9 +294,9 @@ class Case:
         if back > send_time:
             # It crossed our decision to wait, and so ends the waiting where it began.
             move = move.logged(
-                CaseEventKind.RESUMED, now=now, occur_time=back, actor_id=speaker, pause_reason=PauseReason.CUSTOMER
+                CaseEventKind.RESUMED, now=now, occur_time=back, contact_id=speaker, pause_reason=PauseReason.CUSTOMER
             )
-        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, actor_id=speaker)
+        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, contact_id=speaker)
         return opened.changed(state=CaseState.OPEN)
 
     def require_move(self, state: CaseState) -> None:
