@@ -120,7 +120,7 @@ async def test_several_ids_have_their_names_in_the_same_order(
     headers = bearer(user)
     account = await new_account(customer, user)
     people = [await customer.user(user.tenant_id, name=name) for name in ("陈刚", "李敏")]
-    body = {"account_id": account.id, "channel": "CALL", "subject": "call"}
+    body = {"account_id": account.id, "channel": "CALL", "direction": "INBOUND", "subject": "call"}
     ids = {"user_ids": [str(each.id) for each in people]}
     made = await web.post("/v1/interactions", json=body | ids, headers=headers)
     assert made.status_code == 201, made.text
@@ -131,8 +131,9 @@ async def test_several_ids_have_their_names_in_the_same_order(
     asked.clear()
     assert (await web.get(f"/v1/interactions/{told['id']}", headers=headers)).json() == told
     assert asked == []
-    again = await web.patch(f"/v1/interactions/{told['id']}", json=told | {"user_names": ["nobody"]}, headers=headers)
-    assert (again.status_code, again.json()) == (200, told)
+    person = (await web.get(f"/v1/users/{people[0].id}", headers=headers)).json()
+    again = await web.patch(f"/v1/users/{people[0].id}", json=person | {"role_names": ["nobody"]}, headers=headers)
+    assert (again.status_code, again.json()) == (200, person)
 
 
 async def new_opportunity(sales: Running, seller: User) -> opportunities_pb2.Opportunity:

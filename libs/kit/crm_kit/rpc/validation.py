@@ -1,11 +1,12 @@
 """Messages checked against the rules written in the contract."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from buf.validate import validate_pb2
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import Violation, collect_violations
@@ -19,6 +20,10 @@ MAX_ENTRIES = 5000
 # What is smaller has no more entries than can be checked in 30 ms.
 COUNTED_BYTES = 1000
 
+# The rule, and what the validator says, of every field that is missing.
+REQUIRED, IS_REQUIRED = "required", "value is required"
+PATTERN = "string.pattern"
+
 
 def check_message(message: Message) -> None:
     """Raise InvalidArgument naming each field, rule and position that the contract refuses.
@@ -28,16 +33,18 @@ def check_message(message: Message) -> None:
     if message.ByteSize() > COUNTED_BYTES:
         _count_entries(message, "", MAX_ENTRIES)
     found = collect_violations(message)
-    if found and "update_mask" in message.DESCRIPTOR.fields_by_name:
+    if not found:
+        return
+    if "update_mask" in message.DESCRIPTOR.fields_by_name:
         changed = _changed_fields(message)
         found = [each for each in found if _is_changed(each, changed)]
-    _refuse(found)
+    _refuse(message, found)
 
 
 def check_fields(message: Message, names: Collection[str], *, place: str) -> None:
     """The same of some fields of a message, which a request has at `place`."""
     found = [each for each in collect_violations(message) if path_of(each).partition(".")[0].partition("[")[0] in names]
-    _refuse(found, place)
+    _refuse(message, found, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +101,45 @@ def _messages(field: _Counted, entries: Any) -> Iterator[tuple[object, Message]]
     return ((key, entries[key]) for key in entries) if field.is_map else enumerate(entries)
 
 
-def _refuse(found: Sequence[Violation], place: str = "") -> None:
+def _refuse(message: Message, found: Sequence[Violation], place: str = "") -> None:
     if found:
-        violations = [
-            FieldViolation(joined(place, path_of(each)), each.proto.rule_id, each.proto.message) for each in found
-        ]
+        violations = list(_told(message.DESCRIPTOR, found, place))
         detail = "; ".join(f"{each.field}: {each.detail}" for each in violations[:5])
         raise InvalidArgument(detail, violations=violations)
+
+
+def _told(message: Descriptor, found: Iterable[Violation], place: str) -> Iterator[FieldViolation]:
+    """The violations in words. A required text that is empty or blank breaks one rule, whatever else it breaks."""
+    missing: set[str] = set()
+    for each in found:
+        path, rule, detail = joined(place, path_of(each)), each.proto.rule_id, each.proto.message
+        if _is_missing(message, each):
+            if path in missing:
+                continue
+            missing.add(path)
+            rule, detail = REQUIRED, IS_REQUIRED
+        elif rule == PATTERN:
+            # What the validator says of it is a regular expression, which is for no reader.
+            detail = "does not have the form it must have"
+        yield FieldViolation(path, rule, detail)
+
+
+def _is_missing(message: Descriptor, violation: Violation) -> bool:
+    """Whether it is about a required text in which there is nothing to read."""
+    value = violation.field_value
+    if violation.proto.field is None or not isinstance(value, str) or value.strip():
+        return False
+    field, inner = None, message
+    for element in violation.proto.field.elements:
+        field = inner.fields_by_name[element.field_name]
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            inner = inner.fields_by_name["value"].message_type
+    return (
+        field is not None
+        and not field.is_repeated
+        and field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    )
 
 
 def _changed_fields(update: Any) -> Collection[str]:
