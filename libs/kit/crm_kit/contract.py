@@ -349,7 +349,7 @@ def _name_problems_beside(id: FieldDescriptorProto | None, name: FieldDescriptor
     behaviors = name.options.Extensions[_FIELD_BEHAVIOR]
     is_text = name.type == FieldDescriptorProto.TYPE_STRING and name.label == id.label
     if not is_text or field_behavior_pb2.OUTPUT_ONLY not in behaviors:
-        yield f"beside {id.name}, which refers to a record, it is its name: an OUTPUT_ONLY string, repeated as the id is"
+        yield f"beside {id.name}, which refers to a record, it is its name: an OUTPUT_ONLY string, as the id is"
 
 
 def _enum_problems(path: tuple[int, ...], enum: EnumDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:

@@ -239,12 +239,12 @@ async def test_a_reason_is_told_in_the_language_of_the_caller(
     assert (english["title"], english["detail"]) == ("Account not found", f"There is no account {ID}.")
 
 
-async def test_what_only_a_service_can_say_stays_as_it_wrote_it(
+async def test_a_reason_without_values_is_told_in_the_language_of_the_caller(
     client: httpx.AsyncClient, service: AccountService
 ) -> None:
     service.fail = failing(grpc.StatusCode.FAILED_PRECONDITION, "It is ARCHIVED.", reason="ILLEGAL_STATE")
     problem = (await client.post(f"{URL}:archive", headers=ZH)).json()
-    assert (problem["title"], problem["detail"]) == ("当前状态不允许此操作", "It is ARCHIVED.")
+    assert (problem["title"], problem["detail"]) == ("当前状态不允许此操作", "当前状态不允许此操作。")
 
 
 async def test_pages_and_routes_that_are_not_there_are_told_so_too(client: httpx.AsyncClient) -> None:

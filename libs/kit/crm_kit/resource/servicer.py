@@ -127,4 +127,5 @@ def action_to_pb(action: Action) -> pb.RecordActions.Action:
         allowed=not action.reason,
         reason=action.reason,
         detail=action.detail,
+        metadata=action.metadata,
     )

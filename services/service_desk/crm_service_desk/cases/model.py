@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_move
 
 from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
@@ -206,7 +206,8 @@ class Case:
         if (after.impact, after.urgency) == (self.impact, self.urgency):
             return after
         if self.state in FINISHED:
-            raise FailedPrecondition(f"the priority of a case that is {self.state} cannot be changed")
+            detail = f"the priority of a case that is {self.state} cannot be changed"
+            raise illegal_state("priority_fixed", detail, noun="case", state=self.state)
         return replace(after, priority=priority_of(after.impact, after.urgency))
 
     def may_change_level(self, before: "Case") -> bool:
@@ -303,8 +304,7 @@ class Case:
         """FailedPrecondition ILLEGAL_STATE, which names the legal moves, unless it can become that."""
         legal = MOVES[self.state]
         if state not in legal:
-            named = ", ".join(sorted(legal)) or "none"
-            raise FailedPrecondition(f"a case that is {self.state} cannot become {state}; it can become: {named}")
+            raise wrong_move("case", self.state, state, legal=legal)
 
     def require_closable(self) -> None:
         """FailedPrecondition unless it is resolved, and a complaint was replied to: COMPLAINT_WITHOUT_REPLY."""
@@ -320,10 +320,9 @@ class Case:
         self.require_move(CaseState.REOPENED)
         assert self.resolve_time is not None
         if now - self.resolve_time > window:
-            raise FailedPrecondition(
-                f"it was resolved at {self.resolve_time.isoformat()}, more than {window.days} days ago: "
-                "create a new case instead"
-            )
+            resolved = self.resolve_time.isoformat()
+            detail = f"it was resolved at {resolved}, more than {window.days} days ago: create a new case instead"
+            raise illegal_state("reopen_window_over", detail, resolve_time=resolved, days=window.days)
 
     def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
         self.require_move(state)
