@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.problems import ProblemError, unreadable
+from crm_gateway.records import collection_name
 from crm_gateway.transcode.decoder import Violations, add
 from crm_gateway.transcode.encoder import Encode, Encoders, Selection
 from crm_gateway.transcode.fields import is_map, is_well_known, message_of
@@ -82,11 +83,17 @@ class Views:
 
 
 def records_of(answer: Descriptor) -> FieldDescriptor | None:
-    """The field of a page that has its records; None for an answer that is no page."""
-    if not any(name in answer.fields_by_name for name in _PAGE_FIELDS):
-        return None
+    """The field of a page, or of what a search found, that has its records; None for any other answer."""
+    is_page = any(name in answer.fields_by_name for name in _PAGE_FIELDS)
     found = [field for field in answer.fields if field.is_repeated and _has_fields(field)]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1 or not (is_page or _is_found(answer, found[0])):
+        return None
+    return found[0]
+
+
+def _is_found(answer: Descriptor, field: FieldDescriptor) -> bool:
+    """Whether a list in an answer that is no record itself has the records of a collection."""
+    return not collection_name(answer) and bool(collection_name(message_of(field)))
 
 
 def _single(name: str, asked: Mapping[str, list[str]]) -> str | None:

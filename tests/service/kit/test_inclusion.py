@@ -73,6 +73,17 @@ async def test_a_record_brings_what_it_refers_to_from_every_service(
     }
 
 
+async def test_a_search_shows_fields_and_brings_what_it_refers_to_as_a_list_does(
+    customer: Running, user: User, web: httpx.AsyncClient
+) -> None:
+    above = await new_account(customer, user, display_name="Fabrikam")
+    account = await new_account(customer, user, display_name="Northwind Traders", parent_id=above.id)
+    path, asked = "/v1/accounts:search", {"query": "northwind", "fields": "id,display_name", "include": "parent"}
+    answer = (await web.get(path, params=asked, headers=bearer(user))).json()
+    assert answer["accounts"] == [{"id": account.id, "display_name": "Northwind Traders"}]
+    assert answer["included"]["accounts"][above.id]["display_name"] == "Fabrikam"
+
+
 async def test_a_list_brings_each_record_once_also_when_the_id_is_not_shown(
     customer: Running, sales: Running, user: User, web: httpx.AsyncClient
 ) -> None:
