@@ -1,5 +1,6 @@
 """The columns of an exported list, from the resource's message: one for each value that a person can read in a cell."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from crm_gateway.transcode.fields import is_custom, is_map, is_plain_message, me
 
 SEPARATOR = "; "
 DEPTH = 3
+QUOTE = '"'
+# What separates the values of a cell, here or where people wrote it, and what quotes one.
+_APART = re.compile(r'[,;，；、|/\n"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
     return read
 
 
+def _told_apart(text: str) -> str:
+    """A text among others in a cell: in double quotes where a separator in it would make two of it."""
+    return f'"{text.replace(QUOTE, QUOTE * 2)}"' if _APART.search(text) else text
+
+
 def text_of(value: Any) -> str:
     """A JSON value in a cell: lists of plain values apart by semicolons, anything deeper as JSON."""
     match value:
@@ -94,7 +103,7 @@ def text_of(value: Any) -> str:
         case datetime():
             return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode().strip('"')
         case list() if not any(isinstance(each, list | dict) for each in value):
-            return SEPARATOR.join(map(text_of, value))
+            return SEPARATOR.join(_told_apart(text_of(each)) for each in value)
         case list() | dict():
             return orjson.dumps(value).decode() if value else ""
     return str(value)
