@@ -51,8 +51,8 @@ class Views:
 
     def of(self, asked: Mapping[str, list[str]]) -> View:
         """The view that these parameters ask for; ProblemError names what they cannot mean."""
-        fields = _single(FIELDS, asked)
-        include = _single(INCLUDE, asked) if self.references else None
+        fields = single(FIELDS, asked)
+        include = single(INCLUDE, asked) if self.references else None
         if fields is None and include is None:
             return self.whole
         encode = self.whole.encode if fields is None else self._selected(fields)
@@ -96,7 +96,7 @@ def _is_found(answer: Descriptor, field: FieldDescriptor) -> bool:
     return not collection_name(answer) and bool(collection_name(message_of(field)))
 
 
-def _single(name: str, asked: Mapping[str, list[str]]) -> str | None:
+def single(name: str, asked: Mapping[str, list[str]]) -> str | None:
     """The value of a parameter that may be there once."""
     values = asked.get(name, [])
     if len(values) > 1:

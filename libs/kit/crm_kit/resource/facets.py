@@ -46,8 +46,9 @@ async def count_values(resource: AnyResource, reader: Reader, field: str, *, fil
     """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer."""
     known = list(offered(resource))
     if field not in known:
-        detail = f"{field} is not possible for {resource.collection}; possible: {', '.join(known)}"
-        raise invalid_field("field", "facet", detail)
+        possible = ", ".join(known)
+        detail = f"{field} is not possible for {resource.collection}; possible: {possible}"
+        raise invalid_field("field", "facet", detail, metadata={"field": field, "possible": possible})
     tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
     limit = limit or DEFAULT_LIMIT
     # One value more than is told shows that there are more, and one row is for the records without a value.

@@ -70,8 +70,10 @@ async def summarize(
 def _check(resource: AnyResource, parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
     for index, name in enumerate(names):
         if name not in known:
-            detail = f"{name} is not possible for {resource.collection}; possible: {', '.join(known) or 'nothing'}"
-            raise invalid_field(f"{parameter}[{index}]", parameter, detail)
+            possible = ", ".join(known) or "nothing"
+            detail = f"{name} is not possible for {resource.collection}; possible: {possible}"
+            metadata = {"field": name, "possible": possible}
+            raise invalid_field(f"{parameter}[{index}]", parameter, detail, metadata=metadata)
 
 
 def _add(
