@@ -86,6 +86,7 @@ async def test_a_tenants_own_fields_stand_behind_those_of_the_contract(
     assert [each["value"] for each in level["values"]] == ["A", "B"]
     assert (area["name"], area["type"], area["label"]) == ("custom.area", "DECIMAL", {"en": "Floor area", "zh": "面积"})
     assert all(each["filterable"] and each["sortable"] and each["changeable"] for each in (level, area))
+    assert [(each["groupable"], each["summable"]) for each in (level, area)] == [(True, False), (True, True)]
     blind = company.acting(await company.user(await company.role(leads_read=Scope.ALL)))
     unseen = (await web.get("/v1/metadata/accounts", headers=bearer(blind))).json()["fields"]
     assert unseen == told.json()["fields"][:-2]
@@ -106,7 +107,7 @@ async def test_the_values_that_metadata_calls_facetable_are_counted(
         assert answer.status_code == (200 if field["facetable"] else 422), answer.text
     answer = await web.get("/v1/accounts:facets", params={"field": "industry"}, headers=bearer(company.admin))
     assert answer.json() == {
-        "values": [{"value": "steel", "count": 1}],
+        "values": [{"value": "steel", "count": 1, "name": None}],
         "unset_count": 0,
         "total_count": 1,
         "truncated": False,

@@ -3,7 +3,7 @@
 That is done when an answer is whole, and only there: events and history would keep names that are true no more.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -120,6 +120,14 @@ class Names:
                         setattr(owner, name_field, found[1])
         for collection, missing in unknown.items():
             await self._fill_unknown(reader, self._sources[collection], missing)
+
+    async def by_id(self, reader: Reader, collection: str, ids: Collection[str]) -> Mapping[str, str]:
+        """The names of records of a collection, as far as they are known here."""
+        source = self._sources.get(collection)
+        if source is None or not ids:
+            return {}
+        rows = await reader.all(names_of(source), ids=[UUID(id) for id in ids])
+        return {str(row["id"]): row["display_name"] for row in rows if row["display_name"]}
 
     async def _fill_unknown(self, reader: Reader, source: FromClause, missing: list[tuple[NamedId, Any]]) -> None:
         # What this unit of work gathered is not in the database yet, or only for itself: nobody else may learn it.

@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -53,9 +53,14 @@ class ResourceServicer:
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
         summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
-        return pb.SummarizeRecordsResponse(
-            groups=map(group_to_pb, summary.groups), total_count=summary.total, truncated=summary.left_out
-        )
+        groups = [group_to_pb(each) for each in summary.groups]
+        for field in request.group_by:
+            named = [group for group in groups if field in group.key]
+            names = await self._names_of(resource, reader, field, {each.key[field] for each in named})
+            for group in named:
+                if name := names.get(group.key[field]):
+                    group.names[field] = name
+        return pb.SummarizeRecordsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
         resource = self._asked(request)
@@ -67,8 +72,12 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
+        names = await self._names_of(resource, reader, request.field, {value for value, _ in counted.values})
         return pb.CountRecordValuesResponse(
-            values=[pb.CountRecordValuesResponse.Value(value=value, count=count) for value, count in counted.values],
+            values=[
+                pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
+                for value, count in counted.values
+            ],
             unset_count=counted.unset,
             total_count=counted.total,
             truncated=counted.truncated,
@@ -80,6 +89,13 @@ class ResourceServicer:
         record = await resource.get(reader, UUID(request.id))
         actions = [await action_on(resource, record, verb, reader) for verb in resource.verbs.values()]
         return pb.RecordActions(actions=[action_to_pb(each) for each in actions])
+
+    async def _names_of(
+        self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
+    ) -> Mapping[str, str]:
+        """What the records are called that values of a field are the ids of; nothing for other values."""
+        contract = resource.contract.get(field)
+        return await self._names.by_id(reader, contract.refers_to if contract else "", ids)
 
     def permission_of(self, request: Any) -> str:
         """What a request needs: the permission to read the collection that it names."""
