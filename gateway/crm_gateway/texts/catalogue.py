@@ -65,7 +65,12 @@ def catalogue(language: Language) -> Catalogue:
 
 def preferred_language(accept_language: bytes | None) -> Language:
     """The language that `Accept-Language` asks for most among ours; English when it asks for none of them."""
-    best: Language = "en"
+    return asked_language(accept_language) or "en"
+
+
+def asked_language(accept_language: bytes | None) -> Language | None:
+    """The language that `Accept-Language` asks for most among ours; None when it asks for none of them."""
+    best: Language | None = None
     best_weight = 0.0
     for part in (accept_language or b"").decode("latin-1").lower().split(","):
         tag, _, parameter = part.partition(";")

@@ -1,4 +1,4 @@
-"""What services raise has texts in every language: each rule, state and reason that stands in their code is looked up."""
+"""What services raise has texts in every language: each rule, state and reason in their code is looked up."""
 
 import ast
 import string

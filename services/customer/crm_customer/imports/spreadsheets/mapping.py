@@ -54,11 +54,12 @@ _SYNONYMS = {
     Field.DISPLAY_NAME: "客户名称 公司名称 企业名称 单位名称 客户名 客户 名称 公司 企业 "
     "单位 客户姓名 会员名称 "
     "name|account name|customer name|company name|company|customer|account|display name|organization",
-    Field.LEGAL_NAME: "法定名称 注册名称 工商名称 全称 公司全称 客户全称 legal name|registered name|full name",
+    Field.LEGAL_NAME: "法定名称 注册名称 工商名称 工商注册名称 全称 公司全称 客户全称 "
+    "legal name|registered name|full name",
     Field.SHORT_NAME: "简称 客户简称 公司简称 short name|abbreviation|alias",
     Field.CREDIT_CODE: "统一社会信用代码 社会信用代码 信用代码 统一信用代码 税号 纳税人识别号 "
     "unified social credit code|social credit code|credit code|uscc|tax id",
-    Field.ROLES: "客户角色 角色 合作关系 关系 role|roles|relationship",
+    Field.ROLES: "客户角色 业务角色 角色 合作关系 关系 role|roles|relationship",
     Field.STATUS: "状态 客户状态 status|account status|customer status",
     Field.INDUSTRY: "行业 所属行业 行业类别 industry|sector|line of business",
     Field.EMPLOYEE_COUNT: "员工人数 人数 员工数 规模 公司规模 "
