@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from crm_kit.money import format_amount
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
-from crm_kit.resource.reading import row_by_id
 from crm_kit.resource.summaries import Group, summarize
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -87,8 +86,22 @@ class ResourceServicer:
     async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
         resource = self._asked(request)
         record = await resource.get(reader, UUID(request.id))
-        actions = [await action_on(resource, record, verb, reader) for verb in resource.verbs.values()]
-        return pb.RecordActions(actions=[action_to_pb(each) for each in actions])
+        (actions,) = await actions_on(resource, [record], reader)
+        return record_actions_to_pb(record, actions)
+
+    async def BatchGetRecordActions(
+        self, request: pb.BatchGetRecordActionsRequest, reader: Reader
+    ) -> pb.BatchGetRecordActionsResponse:
+        resource = self._asked(request)
+        # One id in two spellings is one record.
+        ids = {UUID(id): id for id in request.ids}
+        found = await resource.get_many(reader, ids)
+        records = [found[id] for id in ids if id in found]
+        actions = await actions_on(resource, records, reader)
+        return pb.BatchGetRecordActionsResponse(
+            record_actions=map(record_actions_to_pb, records, actions),
+            missing_ids=[asked for id, asked in ids.items() if id not in found],
+        )
 
     async def _names_of(
         self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
@@ -109,13 +122,31 @@ class ResourceServicer:
         return resource
 
 
-async def action_on(resource: AnyResource, record: Any, verb: Verb, reader: Reader) -> Action:
-    """Whether the caller may do this with the record, and whether it can be done."""
+async def actions_on(resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
+    """Of each record, whether the caller may do each of its verbs, and whether it can be done.
+
+    What a scope reaches is asked once for all records; a rule may ask more of each.
+    """
+    access, ids = reader.actor.access, [record.id for record in records]
+    permissions = {verb.permission for verb in resource.verbs.values()}
+    scopes = {access.scope(permission) for permission in permissions if access.may(permission)}
+    reached: dict[Scope, Set[UUID]] = {
+        scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
+    }
+    return [
+        [await action_on(resource, record, verb, reader, reached) for verb in resource.verbs.values()]
+        for record in records
+    ]
+
+
+async def action_on(
+    resource: AnyResource, record: Any, verb: Verb, reader: Reader, reached: Mapping[Scope, Set[UUID]]
+) -> Action:
     try:
         scope = reader.actor.access.scope(verb.permission)
     except PermissionDenied as error:
         return Action(verb, error.reason, error.detail)
-    if scope is not Scope.ALL and await reader.one(row_by_id(resource, scope), id=record.id) is None:
+    if scope is not Scope.ALL and record.id not in reached[scope]:
         return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
     return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope))
 
@@ -134,6 +165,10 @@ def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
         else:
             sums.append(pb.SummarizeRecordsResponse.Sum(field=name, number=f"{value:f}"))
     return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)
+
+
+def record_actions_to_pb(record: Any, actions: Iterable[Action]) -> pb.RecordActions:
+    return pb.RecordActions(id=str(record.id), actions=map(action_to_pb, actions))
 
 
 def action_to_pb(action: Action) -> pb.RecordActions.Action:

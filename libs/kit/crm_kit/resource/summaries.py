@@ -132,7 +132,8 @@ def _is_money(resource: AnyResource, name: str) -> bool:
 def _key(resource: AnyResource, name: str) -> ColumnElement[Any]:
     """What groups go by: a column, or the value of a custom field as text."""
     if name.startswith(CUSTOM):
-        return resource.table.c.custom[name.removeprefix(CUSTOM)].astext
+        value: ColumnElement[Any] = resource.table.c.custom[name.removeprefix(CUSTOM)].astext
+        return value
     return column_of(resource, name)
 
 

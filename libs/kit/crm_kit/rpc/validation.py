@@ -20,6 +20,7 @@ MAX_ENTRIES = 5000
 # What is smaller has no more entries than can be checked in 30 ms.
 COUNTED_BYTES = 1000
 
+_BEHAVIOR: Any = field_behavior_pb2.field_behavior
 # The rule, and what the validator says, of every field that is missing.
 REQUIRED, IS_REQUIRED = "required", "value is required"
 PATTERN = "string.pattern"
@@ -108,7 +109,7 @@ def _refuse(message: Message, found: Sequence[Violation], place: str = "") -> No
         raise InvalidArgument(detail, violations=violations)
 
 
-def _told(message: Descriptor, found: Iterable[Violation], place: str) -> Iterator[FieldViolation]:
+def _told(message: Any, found: Iterable[Violation], place: str) -> Iterator[FieldViolation]:
     """The violations in words. A required text that is empty or blank breaks one rule, whatever else it breaks."""
     missing: set[str] = set()
     for each in found:
@@ -124,12 +125,13 @@ def _told(message: Descriptor, found: Iterable[Violation], place: str) -> Iterat
         yield FieldViolation(path, rule, detail)
 
 
-def _is_missing(message: Descriptor, violation: Violation) -> bool:
+def _is_missing(message: Any, violation: Violation) -> bool:
     """Whether it is about a required text in which there is nothing to read."""
     value = violation.field_value
     if violation.proto.field is None or not isinstance(value, str) or value.strip():
         return False
-    field, inner = None, message
+    field: Any = None
+    inner = message
     for element in violation.proto.field.elements:
         field = inner.fields_by_name[element.field_name]
         inner = field.message_type
@@ -138,7 +140,7 @@ def _is_missing(message: Descriptor, violation: Violation) -> bool:
     return (
         field is not None
         and not field.is_repeated
-        and field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        and field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[_BEHAVIOR]
     )
 
 
