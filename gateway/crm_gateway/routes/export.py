@@ -140,9 +140,9 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "description": "It has every record that the caller may see, and a column for each field, under its label in "
         "the language of `Accept-Language`, and without that header under its path, `owner_name`. A field of each "
         "object in a list has one, too, `addresses.city`. Custom fields stand under their labels, or under "
-        "`custom.<key>` where a label means another column, too. It is sent while it is read; when it cannot be finished, the connection "
-        "breaks off. In CSV a cell that a spreadsheet would compute begins with an apostrophe; in XLSX every cell is "
-        "text.\nReasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
+        "`custom.<key>` where a label means another column, too. It is sent while it is read; when it cannot be "
+        "finished, the connection breaks off. In CSV a cell that a spreadsheet would compute begins with an "
+        "apostrophe; in XLSX every cell is text.\nReasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
             {

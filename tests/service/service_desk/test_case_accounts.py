@@ -179,6 +179,7 @@ async def test_the_log_of_a_case_names_who_did_it_and_who_wrote(desk: Desk, cust
         return case if case.contact_name else None
 
     case = await eventually(named)
+    assert case is not None
     assert case.contact_name == "陈晨"
     await desk.do("AssignCase", case, assignee_id=str(desk.user.id))
     await desk.do("RecordCustomerMessage", case, text="all day")

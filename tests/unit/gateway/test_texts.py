@@ -158,7 +158,8 @@ def with_text(request: Descriptor, path: str, text: str) -> Any:
 
 
 def is_required_text(field: FieldDescriptor) -> bool:
-    behavior = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    options: Any = field.GetOptions()
+    behavior = options.Extensions[field_behavior_pb2.field_behavior]
     is_text = field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
     return is_text and field_behavior_pb2.REQUIRED in behavior and bool(list(rule_ids(rules_of(field))))
 
