@@ -14,8 +14,8 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.wire import id_from
 
 from crm_sales.accounts.tables import accounts
-from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
 from crm_sales.contacts.tables import contacts
+from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
 from crm_sales.tenants.defaults import provide_defaults
 
 
