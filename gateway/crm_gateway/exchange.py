@@ -62,6 +62,11 @@ class Exchange:
         return preferred_language(self.headers.get(b"accept-language"))
 
     @property
+    def language_headers(self) -> Headers:
+        """What an answer with texts says of their language."""
+        return [(b"content-language", self.language.encode()), (b"vary", b"Accept-Language")]
+
+    @property
     def client(self) -> str:
         """The peer's address."""
         peer = self.scope.get("client")

@@ -154,13 +154,11 @@ async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) ->
 
 def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
     """A problem as an answer, in the caller's language."""
-    language = exchange.language
     headers = [
         (b"content-type", MEDIA_TYPE),
-        (b"content-language", language.encode()),
-        (b"vary", b"Accept-Language"),
+        *exchange.language_headers,
         (b"cache-control", b"no-store"),
         *problem.all_headers(),
     ]
-    body = problem.body(instance=exchange.raw_path, request_id=exchange.request_id, language=language)
+    body = problem.body(instance=exchange.raw_path, request_id=exchange.request_id, language=exchange.language)
     return Answer(problem.status, headers, body)

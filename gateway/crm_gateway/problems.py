@@ -16,10 +16,11 @@ from typing import Any
 import grpc
 from crm.error.v1 import etag_mismatch_pb2
 from crm_kit.errors import CrmError
+from crm_kit.labels import Label
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from crm_gateway.texts.catalogue import Language, catalogue
+from crm_gateway.texts.catalogue import NO_LABELS, Language, catalogue
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 DOMAIN = "guanxi"
@@ -57,7 +58,8 @@ class Problem:
     """One problem, without what only the request knows (instance, request id, language). `retry_after` is in seconds.
 
     `detail` is what a service wrote, in English; `text` and `values` are as in Violation, the reason being the key.
-    `more` are members that only problems of this reason have.
+    `labels` are what people call values such as the state of a record; `more` are members that only problems of this
+    reason have.
     """
 
     status: int
@@ -68,6 +70,7 @@ class Problem:
     headers: Sequence[tuple[bytes, bytes]] = dataclasses.field(default=())
     text: str = ""
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, Label] = dataclasses.field(default_factory=dict)
     more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def body(self, *, instance: str, request_id: str, language: Language = "en") -> bytes:
@@ -95,8 +98,8 @@ class Problem:
             return _joined((each.field, each.told(language)) for each in self.errors[:_MAX_TOLD])
         if self.detail and language == "en":
             return self.detail
-        key = self.text or self.reason
-        ours = catalogue(language).detail(key, self.values)
+        key = self.text or variant(self.reason, self.values)
+        ours = catalogue(language).detail(key, self.values, self.labels)
         return ours or self.detail or catalogue("en").detail(key, self.values) or title(self.reason, language)
 
     def all_headers(self) -> list[tuple[bytes, bytes]]:
@@ -180,7 +183,7 @@ def internal() -> Problem:
     return Problem(_INTERNAL.status, _INTERNAL.reason)
 
 
-def from_crm_error(error: CrmError) -> Problem:
+def from_crm_error(error: CrmError, *, labels: Mapping[str, Label] = NO_LABELS) -> Problem:
     """The problem of an error raised inside the gateway."""
     meaning = _MEANINGS.get(error.code, _INTERNAL)
     if meaning is _INTERNAL:
@@ -192,11 +195,19 @@ def from_crm_error(error: CrmError) -> Problem:
         [Violation(each.field, each.rule, each.detail) for each in error.violations],
         meaning.retry_after if error.retry_after_seconds is None else _whole(error.retry_after_seconds),
         values=error.metadata,
+        labels=labels,
     )
+
+
+def variant(reason: str, values: Mapping[str, str]) -> str:
+    """The key of a reason's text: one that has several has its `rule` among the values."""
+    return f"{reason}.{values['rule']}" if "rule" in values else reason
 
 
 # Path of a field in the request and the rule it breaks -> key in the catalogue, and values.
 Explain = Callable[[str, str], tuple[str, Mapping[str, str]]]
+# What people call the states and fields of a kind of record, by its noun.
+LabelsOf = Callable[[str], Mapping[str, Label]]
 
 
 def unexplained(_path: str, rule: str) -> tuple[str, Mapping[str, str]]:
@@ -204,7 +215,18 @@ def unexplained(_path: str, rule: str) -> tuple[str, Mapping[str, str]]:
     return rule, {}
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "", explain: Explain = unexplained) -> Problem:
+def without_labels(_noun: str) -> Mapping[str, Label]:
+    """Records of which nothing is known."""
+    return NO_LABELS
+
+
+def from_rpc_error(
+    error: grpc.aio.AioRpcError,
+    *,
+    body_field: str = "",
+    explain: Explain = unexplained,
+    labels_of: LabelsOf = without_labels,
+) -> Problem:
     """The problem of a failed call. Paths below the field that the body fills are told as the body has them."""
     meaning = _MEANINGS.get(error.code().name, _INTERNAL)
     if meaning is _INTERNAL:
@@ -222,9 +244,10 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, body_field: str = "", explain
         _status(meaning, info.reason),
         info.reason,
         _detail(error.details() or "", found, body_field),
-        [_explained(each, body_field, explain) for each in found],
+        [_explained(each, body_field, explain, info.metadata if len(found) == 1 else {}) for each in found],
         meaning.retry_after if retry is None else _whole(retry.retry_delay.ToTimedelta().total_seconds()),
         values=dict(info.metadata),
+        labels=labels_of(info.metadata.get("noun", "")),
         more=_encode_mismatch(details["EtagMismatch"]) if "EtagMismatch" in details else {},
     )
 
@@ -262,9 +285,13 @@ _DETAILS: Mapping[str, Any] = {
 _encode_mismatch = Encoders().of(etag_mismatch_pb2.EtagMismatch.DESCRIPTOR)
 
 
-def _explained(found: Any, body_field: str, explain: Explain) -> Violation:
-    """A violation under its catalogue key: what the validator wrote is left out, what a service wrote is kept."""
+def _explained(found: Any, body_field: str, explain: Explain, told: Mapping[str, str]) -> Violation:
+    """A violation under its catalogue key: what the validator wrote is left out, what a service wrote is kept.
+
+    `told` are the values that the service gave for the only one.
+    """
     key, values = explain(found.field, found.reason)
+    values = {**values, **told}
     is_of_contract = "." in key or found.description == _REQUIRED
     ours = is_of_contract and catalogue("en").rule(key, values) is not None
     detail = "" if ours else found.description

@@ -104,6 +104,23 @@ message Part {
   string title = 1 [(crm.options.v1.label).zh = "名称"];
 }
 
+// Who works with widgets.
+message User {
+  option (crm.options.v1.resource) = {collection: "users"};
+  option (crm.options.v1.noun).zh = "用户";
+
+  // Made by the service.
+  string id = 1;
+  // Their places.
+  repeated Place places = 2 [(crm.options.v1.label).zh = "地点"];
+}
+
+// A place.
+message Place {
+  // Made by the service.
+  string id = 1;
+}
+
 message GetWidgetRequest { string id = 1; }
 message ListWidgetsRequest { int32 page_size = 1; string page_token = 2; string filter = 3; }
 message ListWidgetsResponse { repeated Widget widgets = 1; string next_page_token = 2; string prev_page_token = 3; }
@@ -179,6 +196,18 @@ BREAKS = {
     "fields of one label": ('"转动次数"', '"转动时间"', "turn_time and turn_count are both called '转动时间'"),
     "values of one label": ('"已转回"', '"已转动"', "TURNED and TURNED_BACK are both called '已转动'"),
     "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
+    "reference to nothing": ('"users",', '"people",', "Widget.turner_id: refers_to 'people' is neither a collection"),
+    "reference to no list": ('"users",', '"users.id",', "Widget.turner_id: refers_to 'users.id' is neither"),
+    "id without a name": (
+        "string turner_name = 7",
+        "string turner_title = 7",
+        "Widget.turner_id: an answer tells an id without a name; say what it refers_to and put turner_name beside it",
+    ),
+    "nameless for nothing": (
+        '(crm.options.v1.refers_to) = "users",',
+        '(crm.options.v1.refers_to) = "users", (crm.options.v1.nameless) = "why",',
+        "Widget.turner_id: turner_name stands beside it: no (crm.options.v1.nameless)",
+    ),
     "two services": ("// A widget.\n", "service OtherService {}\n", "one service a file"),
 }  # fmt: skip
 
@@ -194,6 +223,16 @@ def broken(what: str) -> tuple[str, str]:
 
 def test_a_well_made_contract_has_no_problems(compile_contract: CompileContract) -> None:
     assert contract_problems(compile_contract(WELL_MADE)) == []
+
+
+def test_an_id_may_refer_to_what_stands_within_a_record(compile_contract: CompileContract) -> None:
+    assert contract_problems(compile_contract(WELL_MADE.replace('"users",', '"users.places",'))) == []
+
+
+def test_an_id_may_say_why_it_has_no_name(compile_contract: CompileContract) -> None:
+    nameless = WELL_MADE.replace('"users",', '"users", (crm.options.v1.nameless) = "shown by nobody",')
+    text = nameless.replace("string turner_name = 7", 'string title = 7 [(crm.options.v1.label).zh = "标题"];//')
+    assert contract_problems(compile_contract(text)) == []
 
 
 @pytest.mark.parametrize("what", BREAKS)

@@ -34,7 +34,10 @@ def custom_field_metadata(field: Any, *, settable: bool, changeable: bool) -> pb
         settable=settable,
         changeable=changeable,
         filterable=True,
-        sortable=not is_list,
+        # Ids are in no order that means anything.
+        sortable=not is_list and field.type != _Type.TYPE_REFERENCE,
+        groupable=not is_list,
+        summable=field.type == _Type.TYPE_NUMBER,
         refers_to=field.reference_collection,
         values=[pb.ValueMetadata(value=each.key, label=_label(each.label)) for each in offered],
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from crm.resource.v1 import resources_pb2
+
 from crm_gateway.contract import Rpc
 from crm_gateway.openapi.rules import Schema
 from crm_gateway.openapi.schemas import Form, Schemas
 from crm_gateway.transcode.fields import message_of
-from crm_gateway.transcode.inclusion import INCLUDE, INCLUDED, MISSING, batch_gets, records_field
+from crm_gateway.transcode.inclusion import ACTIONS, INCLUDE, INCLUDED, MISSING, batch_gets, records_field
 
 
 def include_parameter(words: Iterable[str]) -> Schema:
@@ -28,13 +30,17 @@ def included_schema(rpcs: Iterable[Rpc], schemas: Schemas) -> Schema:
         for collection, rpc in sorted(batch_gets(rpcs).items())
         for field in [records_field(rpc.response)]
     }
+    action = resources_pb2.RecordActions.DESCRIPTOR.fields_by_name[ACTIONS]
+    actions = {"type": "array", "items": schemas.ref(message_of(action), Form.ANSWER)}
+    records[ACTIONS] = {"type": "object", "additionalProperties": actions}
     return {
         "type": "object",
         "description": "What `include` asks for; not there without it.",
         "properties": {
             INCLUDED: {
                 "type": "object",
-                "description": "The records by collection and id, as far as the caller may see them.",
+                "description": "The records by collection and id, as far as the caller may see them; by the id of each "
+                "record of the answer its `actions`.",
                 "properties": records,
             },
             MISSING: {

@@ -19,9 +19,10 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
-from crm_gateway.exports.columns import Column, chosen, columns_of, custom_columns
+from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.texts.catalogue import asked_language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
@@ -136,11 +137,12 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "operationId": "ExportRecords",
         "tags": ["Resource"],
         "summary": "Exports any list with its filter and order as CSV or XLSX.",
-        "description": "It has every record that the caller may see, and a column for each field; custom fields stand "
-        "under their labels in the language of `Accept-Language`, or under `custom.<key>` where a label means another "
-        "column, too. It is sent while it is read; when it cannot be finished, the connection breaks off. In CSV a "
-        "cell that a spreadsheet would compute begins with an apostrophe; in XLSX every cell is text.\n"
-        "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
+        "description": "It has every record that the caller may see, and a column for each field, under its label in "
+        "the language of `Accept-Language`, and without that header under its path, `owner_name`. A field of each "
+        "object in a list has one, too, `addresses.city`. Custom fields stand under their labels, or under "
+        "`custom.<key>` where a label means another column, too. It is sent while it is read; when it cannot be "
+        "finished, the connection breaks off. In CSV a cell that a spreadsheet would compute begins with an "
+        "apostrophe; in XLSX every cell is text.\nReasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
             {
@@ -197,12 +199,16 @@ async def export(collection: str, request: Request) -> Response:
     metadata = metadata_of(exchange)
     custom_fields: CustomFieldLists = request.app.state.custom_fields
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
-    columns = [*listed.columns, *custom_columns(own, exchange.language, listed.columns)]
+    language = asked_language(exchange.headers.get(b"accept-language"))
+    # Programs read paths; people, whose browsers ask for a language, read labels.
+    columns = list(listed.columns if language is None else called(listed.columns, language, own))
+    columns += custom_columns(own, exchange.language, columns)
     listed = replace(listed, columns=asked.columns(columns))
     pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {
+        "vary": "Accept-Language",
         "content-disposition": f'attachment; filename="{collection}.{asked.format}"',
         "cache-control": "no-store",
     }

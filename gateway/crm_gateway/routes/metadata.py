@@ -25,8 +25,10 @@ from crm_gateway.preconditions import known_tag
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
-from crm_gateway.transcode.encoder import Encoders, json_bytes
+from crm_gateway.transcode.encoder import Encoders, Selection, json_bytes
 from crm_gateway.transcode.operations import Operation
+from crm_gateway.transcode.requests import parse_parameters
+from crm_gateway.transcode.views import FIELDS, selection_of, single
 
 CURRENT_USER = "crm.customer.v1.UserService.GetCurrentUser"
 AUTHENTICATED = "authenticated"
@@ -106,7 +108,9 @@ def granted(permissions: Iterable[str], grants: Grants) -> list[dict[str, str]]:
     return found
 
 
-_HEADERS = [{"$ref": f"#/components/parameters/{name}"} for name in ("XRequestId", "XRequestTimeout", "IfNoneMatch")]
+_HEADERS = [
+    {"$ref": f"#/components/parameters/{name}"} for name in ("Fields", "XRequestId", "XRequestTimeout", "IfNoneMatch")
+]
 _DESCRIPTION = (
     "Labels are in English and Chinese at once, so that a document serves both. What the contract says changes with a "
     "version of the platform; `grants` are those of the caller. The fields that a tenant has added are told with their "
@@ -163,6 +167,24 @@ async def collection_metadata(collection: str, request: Request) -> Response:
     return await _answer(request, collection)
 
 
+def _selection(query: bytes) -> Selection | None:
+    """What `fields=` wants to see of each collection; None for all. ProblemError for any other parameter."""
+    asked = parse_parameters(query)
+    for parameter in asked.keys() - {FIELDS}:
+        raise ProblemError(malformed(parameter, "unknown_field", "parameter"))
+    text = single(FIELDS, asked)
+    return None if text is None else selection_of(text, pb.CollectionMetadata.DESCRIPTOR)
+
+
+def _picked(value: Any, selection: Selection) -> Any:
+    """A JSON value cut down to a selection, each element of a list for itself."""
+    if isinstance(value, list):
+        return [_picked(each, selection) for each in value]
+    if value is None:
+        return None
+    return {name: value[name] if inner is None else _picked(value[name], inner) for name, inner in selection.items()}
+
+
 async def _answer(request: Request, name: str) -> Response:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     admission: Admission = request.app.state.admission
@@ -170,9 +192,10 @@ async def _answer(request: Request, name: str) -> Response:
     exchange.answer_headers += await admission.admit(
         exchange.headers.get(b"authorization"), exchange.client, public=False
     )
-    for parameter in request.query_params:
-        raise ProblemError(malformed(parameter, "unknown_field", "parameter"))
+    selection = _selection(exchange.query)
     told = await documents.whole(name, exchange) if name else documents.all(await documents.grants(exchange))
+    if selection is not None:
+        told = _picked(told, selection if name else {"collections": selection})
     body = json_bytes(told)
     etag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"cache-control": "private, no-cache", "etag": f'"{etag}"'}

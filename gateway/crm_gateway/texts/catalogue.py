@@ -6,8 +6,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from crm_kit.labels import Label
+
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
+NO_LABELS: Mapping[str, Label] = {}
 # Comes after a key whose values are not all known.
 _PLAIN = ".plain"
 
@@ -23,9 +26,19 @@ class Catalogue:
         """A reason as a short sentence without its full stop."""
         return self.tables["titles"].get(reason)
 
-    def detail(self, key: str, values: Mapping[str, str]) -> str | None:
-        """What went wrong, in whole sentences. The key is a reason, or one of its variants such as `X.body`."""
-        return self._filled("details", key, values)
+    def detail(self, key: str, values: Mapping[str, str], labels: Mapping[str, Label] = NO_LABELS) -> str | None:
+        """What went wrong, in whole sentences. The key is a reason, or one of its variants such as `X.body`.
+
+        Values are told by their labels, and by our own words; several stand in one, separated by commas.
+        """
+        told = {
+            name: ", ".join(self._word(each, labels) for each in value.split(", ")) for name, value in values.items()
+        }
+        return self._filled("details", key, told)
+
+    def _word(self, value: str, labels: Mapping[str, Label]) -> str:
+        label = labels.get(value)
+        return getattr(label, self.language) if label else self.tables["words"].get(value, value)
 
     def rule(self, key: str, values: Mapping[str, str]) -> str | None:
         """What a field should have been, to be read after its name."""
@@ -52,7 +65,12 @@ def catalogue(language: Language) -> Catalogue:
 
 def preferred_language(accept_language: bytes | None) -> Language:
     """The language that `Accept-Language` asks for most among ours; English when it asks for none of them."""
-    best: Language = "en"
+    return asked_language(accept_language) or "en"
+
+
+def asked_language(accept_language: bytes | None) -> Language | None:
+    """The language that `Accept-Language` asks for most among ours; None when it asks for none of them."""
+    best: Language | None = None
     best_weight = 0.0
     for part in (accept_language or b"").decode("latin-1").lower().split(","):
         tag, _, parameter = part.partition(";")

@@ -19,6 +19,9 @@ _ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?\.?")
 _NUMBERS = re.compile(
     r"(?:double|float|u?int32|u?int64|sint32|sint64|fixed32|fixed64|sfixed32|sfixed64|duration|timestamp)\."
 )
+PATTERN = "string.pattern"
+# Patterns that words say better than an example, and the variant of the text.
+_FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank"}
 # What the validator says of the value's emptiness is the rule itself.
 _EMPTY = "_empty"
 
@@ -46,8 +49,11 @@ class RuleValues:
             values["choices"] = ", ".join(name for name in choices if name != UNSPECIFIED)
         elif key == "string.in":
             values["choices"] = ", ".join(getattr(rules_of(field).string, "in"))
-        elif key == "string.pattern" and (example := self._example(field)):
-            values["example"] = example
+        elif key == PATTERN:
+            if variant := _FORMS.get(keywords(field).get("pattern", "")):
+                return f"{key}.{variant}", {}
+            if example := self._example(field):
+                values["example"] = example
         return f"{key}.one" if values.get("min_len") == "1" and key == "string.min_len" else key, values
 
     def _example(self, field: FieldDescriptor) -> str:

@@ -15,8 +15,9 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.large_answers import written
 from crm_gateway.preconditions import etag_required
-from crm_gateway.problems import Problem, ProblemError, malformed
+from crm_gateway.problems import Problem, ProblemError, malformed, without_labels
 from crm_gateway.settings import Settings
+from crm_gateway.texts.actions import translate_actions
 from crm_gateway.transcode.inclusion import Inclusion
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
@@ -40,7 +41,8 @@ class Dispatcher:
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
-        self._inclusion = Inclusion({each.rpc for each in served}, channels)
+        labels_of = served[0].labels_of if served else without_labels
+        self._inclusion = Inclusion({each.rpc for each in served}, channels, labels_of)
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
@@ -69,6 +71,9 @@ class Dispatcher:
         request = await self._request(operation, match.values, exchange)
         began = time.monotonic()
         message, replayed = await self._call(operation, request, exchange)
+        if operation.tells_actions:
+            translate_actions(message.actions, exchange.language, operation.labels_of)
+            exchange.answer_headers += exchange.language_headers
         if view is not None:
             beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
             known = exchange.headers.get(b"if-none-match")
@@ -114,7 +119,11 @@ class Dispatcher:
         assert operation.views is not None
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout) - (time.monotonic() - began)
         records = operation.views.records(message)
-        return await self._inclusion.read(view.references, records, metadata_of(exchange), max(0.0, seconds))
+        if any(each.of for each in view.references):
+            exchange.answer_headers += exchange.language_headers
+        return await self._inclusion.read(
+            view.references, records, metadata_of(exchange), max(0.0, seconds), exchange.language
+        )
 
     async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> tuple[Any, bool]:
         """The response message, and whether the service had answered the same before."""

@@ -16,6 +16,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.contract import Rpc
+from crm_gateway.problems import LabelsOf
+from crm_gateway.records import collection_name
+from crm_gateway.texts.actions import translate_actions
+from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
 
@@ -23,18 +27,24 @@ INCLUDE = "include"
 INCLUDED, MISSING = "included", "missing"
 # What an answer with `include` has beside its own fields.
 BESIDE = frozenset({INCLUDED, MISSING})
+ACTIONS = "actions"
 BATCH_GET = "/crm.resource.v1.ResourceService/BatchGetRecords"
-MAX_IDS = 200
+BATCH_ACTIONS = "/crm.resource.v1.ResourceService/BatchGetRecordActions"
+MAX_IDS, MAX_ACTION_IDS = 200, 50
 # The caller may see nothing there; that is not a failure.
 _NOTHING_TO_SEE = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A field with the id of another record, and the collection that has it: `owner_id` and `users`."""
+    """A field with the id of another record, and the collection that has it: `owner_id` and `users`.
+
+    What can be done with a record is found by its own id: `id` and `actions`, `of` the collection that it is in.
+    """
 
     id: str
     collection: str
+    of: str = ""
 
 
 def references_of(record: Descriptor, collections: Collection[str]) -> dict[str, Reference]:
@@ -44,7 +54,18 @@ def references_of(record: Descriptor, collections: Collection[str]) -> dict[str,
         collection = field.GetOptions().Extensions[options_pb2.refers_to]
         if field.name.endswith("_id") and not field.is_repeated and collection in collections:
             found[field.name.removesuffix("_id")] = Reference(field.name, collection)
+    if (own := collection_name(record)) in collections and "id" in record.fields_by_name:
+        found[ACTIONS] = Reference("id", ACTIONS, own)
     return found
+
+
+def batch_actions(rpcs: Iterable[Rpc]) -> dict[str, Rpc]:
+    """The rpc that says what can be done with several records of a collection, by the collection."""
+    return {
+        rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0].replace("-", "_"): rpc
+        for rpc in rpcs
+        if rpc.path == BATCH_ACTIONS
+    }
 
 
 def batch_gets(rpcs: Iterable[Rpc]) -> dict[str, Rpc]:
@@ -65,8 +86,11 @@ class Source:
     request: Any
     call: Call
     encode: Encode
+    max_ids: int = MAX_IDS
 
-    async def read(self, ids: Sequence[str], metadata: Metadata, seconds: float) -> dict[str, Any] | None:
+    async def read(
+        self, ids: Sequence[str], metadata: Metadata, seconds: float, _language: Language
+    ) -> dict[str, Any] | None:
         """Those of the records that the caller may see, by id; None when there is no answer."""
         try:
             page, _ = await self.call(self.request(ids=ids), metadata, seconds)
@@ -75,11 +99,43 @@ class Source:
         return {record.id: self.encode(record) for record in getattr(page, self.collection)}
 
 
+@dataclass(frozen=True, slots=True)
+class ActionSource:
+    """How it is read and told what can be done with records of one collection."""
+
+    request: Any
+    call: Call
+    encode: Encode
+    labels_of: LabelsOf
+    max_ids: int = MAX_ACTION_IDS
+
+    async def read(
+        self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language
+    ) -> dict[str, Any] | None:
+        """The actions on each record that the caller may see, by id; None when there is no answer."""
+        try:
+            page, _ = await self.call(self.request(ids=ids), metadata, seconds)
+        except grpc.aio.AioRpcError as error:
+            return {} if error.code() in _NOTHING_TO_SEE else None
+        for each in page.record_actions:
+            translate_actions(each.actions, language, self.labels_of)
+        return {each.id: self.encode(each)[ACTIONS] for each in page.record_actions}
+
+
 class Inclusion:
     """Reads what answers refer to."""
 
-    def __init__(self, rpcs: Iterable[Rpc], channels: Channels) -> None:
+    def __init__(self, rpcs: Collection[Rpc], channels: Channels, labels_of: LabelsOf) -> None:
         encoders = Encoders()
+        self._actions = {
+            collection: ActionSource(
+                message_factory.GetMessageClass(rpc.request),
+                channels.call_of(rpc),
+                encoders.of(message_of(rpc.response.fields_by_name["record_actions"])),
+                labels_of,
+            )
+            for collection, rpc in batch_actions(rpcs).items()
+        }
         self._sources: Mapping[str, Source] = {
             collection: Source(
                 collection,
@@ -91,15 +147,25 @@ class Inclusion:
         }
 
     async def read(
-        self, references: Iterable[Reference], records: Sequence[Any], metadata: Metadata, seconds: float
+        self,
+        references: Iterable[Reference],
+        records: Sequence[Any],
+        metadata: Metadata,
+        seconds: float,
+        language: Language,
     ) -> dict[str, Any]:
-        """`included`, the records by collection and id, and `missing`, the collections that did not answer."""
+        """`included`, the records by collection and id, and `missing`, the collections that did not answer.
+
+        What can be done with the records of the answer themselves stands under `actions`.
+        """
         wanted: dict[str, dict[str, None]] = {}
+        sources: dict[str, Source | ActionSource] = {}
         for each in references:
             ids = wanted.setdefault(each.collection, {})
             ids.update((id, None) for record in records if (id := getattr(record, each.id)))
+            sources[each.collection] = self._actions[each.of] if each.of else self._sources[each.collection]
         found = await asyncio.gather(
-            *(read_all(self._sources[collection], list(ids), metadata, seconds) for collection, ids in wanted.items())
+            *(read_all(sources[name], list(ids), metadata, seconds, language) for name, ids in wanted.items())
         )
         by_collection = dict(zip(wanted, found, strict=True))
         return {
@@ -108,11 +174,13 @@ class Inclusion:
         }
 
 
-async def read_all(source: Source, ids: Sequence[str], metadata: Metadata, seconds: float) -> dict[str, Any] | None:
-    """The records of all ids, read as many at a time as the service takes; None when a part of them failed."""
-    batches = [ids[at : at + MAX_IDS] for at in range(0, len(ids), MAX_IDS)]
+async def read_all(
+    source: Source | ActionSource, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language = "en"
+) -> dict[str, Any] | None:
+    """What there is of all ids, read as many at a time as the service takes; None when a part of them failed."""
+    batches = [ids[at : at + source.max_ids] for at in range(0, len(ids), source.max_ids)]
     records: dict[str, Any] = {}
-    for each in await asyncio.gather(*(source.read(batch, metadata, seconds) for batch in batches)):
+    for each in await asyncio.gather(*(source.read(batch, metadata, seconds, language) for batch in batches)):
         if each is None:
             return None
         records |= each

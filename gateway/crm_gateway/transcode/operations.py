@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
+from crm.resource.v1 import resources_pb2
 
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
 from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
-from crm_gateway.problems import Explain, Problem, from_rpc_error
+from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
+from crm_gateway.texts.labels import RecordLabels
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
@@ -47,10 +49,13 @@ class Operation:
     guarded: bool
     located: str | None
     explain: Explain
+    labels_of: LabelsOf
+    # Whether the answer says what can be done with a record, and why not.
+    tells_actions: bool
 
     def problem_of(self, error: grpc.aio.AioRpcError) -> Problem:
         """The problem of a call that failed."""
-        return from_rpc_error(error, body_field=self.binding.body, explain=self.explain)
+        return from_rpc_error(error, body_field=self.binding.body, explain=self.explain, labels_of=self.labels_of)
 
     def view(self, query: bytes) -> View | None:
         """The view that the query asks for; None without views. ProblemError when there is no such view."""
@@ -95,7 +100,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
     encoders = Encoders()
     decoders = Decoders()
     batch_decoders = Decoders(keep_ids=True)
-    rule_values = RuleValues(contract)
+    rule_values, labels = RuleValues(contract), RecordLabels(contract)
     collections = batch_gets(contract.rpcs).keys()
     for rpc in contract.rpcs:
         if rpc.permission == INTERNAL:
@@ -122,6 +127,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 guarded=reader.takes_etag and not creates and not rpc.is_read,
                 located=_located(contract, rpc) if creates else None,
                 explain=partial(rule_values.of, rpc.request),
+                labels_of=labels.of,
+                tells_actions=rpc.response is resources_pb2.RecordActions.DESCRIPTOR,
             )
 
 

@@ -96,9 +96,12 @@ class RequestReader:
         return message
 
     def put_etag(self, message: Any, etag: str) -> None:
-        """Put the etag of `If-Match` where the RPC looks for it."""
+        """Put the etag of `If-Match` where the RPC looks for it; ProblemError where the body says another one."""
         assert self._etag is not None
-        self._etag(message).etag = etag
+        owner = self._etag(message)
+        if owner.etag and owner.etag != etag:
+            raise ProblemError(malformed("If-Match", "conflict", "etag"))
+        owner.etag = etag
 
     def _read_query(self, message: Any, query: bytes, violations: Violations) -> None:
         for name, values in parse_parameters(query).items():

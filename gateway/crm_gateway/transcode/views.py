@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.problems import ProblemError, unreadable
+from crm_gateway.records import collection_name
 from crm_gateway.transcode.decoder import Violations, add
 from crm_gateway.transcode.encoder import Encode, Encoders, Selection
 from crm_gateway.transcode.fields import is_map, is_well_known, message_of
@@ -50,8 +51,8 @@ class Views:
 
     def of(self, asked: Mapping[str, list[str]]) -> View:
         """The view that these parameters ask for; ProblemError names what they cannot mean."""
-        fields = _single(FIELDS, asked)
-        include = _single(INCLUDE, asked) if self.references else None
+        fields = single(FIELDS, asked)
+        include = single(INCLUDE, asked) if self.references else None
         if fields is None and include is None:
             return self.whole
         encode = self.whole.encode if fields is None else self._selected(fields)
@@ -82,14 +83,20 @@ class Views:
 
 
 def records_of(answer: Descriptor) -> FieldDescriptor | None:
-    """The field of a page that has its records; None for an answer that is no page."""
-    if not any(name in answer.fields_by_name for name in _PAGE_FIELDS):
-        return None
+    """The field of a page, or of what a search found, that has its records; None for any other answer."""
+    is_page = any(name in answer.fields_by_name for name in _PAGE_FIELDS)
     found = [field for field in answer.fields if field.is_repeated and _has_fields(field)]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1 or not (is_page or _is_found(answer, found[0])):
+        return None
+    return found[0]
 
 
-def _single(name: str, asked: Mapping[str, list[str]]) -> str | None:
+def _is_found(answer: Descriptor, field: FieldDescriptor) -> bool:
+    """Whether a list in an answer that is no record itself has the records of a collection."""
+    return not collection_name(answer) and bool(collection_name(message_of(field)))
+
+
+def single(name: str, asked: Mapping[str, list[str]]) -> str | None:
     """The value of a parameter that may be there once."""
     values = asked.get(name, [])
     if len(values) > 1:

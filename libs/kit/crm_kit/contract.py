@@ -22,6 +22,7 @@ from google.protobuf.descriptor_pb2 import (
 
 from crm_kit.label_rules import find_label_problems
 from crm_kit.labels import name_beside
+from crm_kit.reference_rules import find_reference_problems
 
 # Field numbers in descriptor.proto; a path of them and of indices names an element in the source information.
 MESSAGES, ENUMS, SERVICES = 4, 5, 6
@@ -105,12 +106,14 @@ def contract_problems(image: FileDescriptorSet) -> list[str]:
     """
     contracts = _read(image)
     problems: list[tuple[str, int, str]] = []
-    labels = tuple(find_label_problems(contracts.files))
+    of_ids_and_labels = (*find_label_problems(contracts.files), *find_reference_problems(contracts.files))
     for file in contracts.files:
         lines = {tuple(at.path): at.span[0] + 1 for at in file.source_code_info.location}
         for path, text in _file_problems(file, contracts):
             problems.append((file.name, lines.get(path, 1), text))
-        problems += [(each.file, lines.get(each.path, 1), each.text) for each in labels if each.file == file.name]
+        problems += [
+            (each.file, lines.get(each.path, 1), each.text) for each in of_ids_and_labels if each.file == file.name
+        ]
     problems += _shared_routes(contracts)
     return [f"{name}:{line}: {text}" for name, line, text in sorted(problems)]
 
@@ -344,9 +347,9 @@ def _name_problems_beside(id: FieldDescriptorProto | None, name: FieldDescriptor
     if id is None or not id.options.Extensions[options_pb2.refers_to]:
         return
     behaviors = name.options.Extensions[_FIELD_BEHAVIOR]
-    is_text = name.type == FieldDescriptorProto.TYPE_STRING and name.label != FieldDescriptorProto.LABEL_REPEATED
+    is_text = name.type == FieldDescriptorProto.TYPE_STRING and name.label == id.label
     if not is_text or field_behavior_pb2.OUTPUT_ONLY not in behaviors:
-        yield f"beside {id.name}, which refers to a record, it is its name: an OUTPUT_ONLY string"
+        yield f"beside {id.name}, which refers to a record, it is its name: an OUTPUT_ONLY string, as the id is"
 
 
 def _enum_problems(path: tuple[int, ...], enum: EnumDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:

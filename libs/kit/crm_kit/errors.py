@@ -4,7 +4,7 @@
 it names field, rule and position, never anything internal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,8 @@ class FieldViolation:
 class CrmError(Exception):
     """Base of all errors that a caller may see. `code` is the name of a gRPC status code.
 
-    `metadata` are the values that the detail names, for who tells it in another language.
+    `metadata` are the values that the detail names, for who tells it in another language; where a reason has several
+    texts, `rule` among them says which.
     """
 
     code = "INTERNAL"
@@ -137,6 +138,36 @@ class Unavailable(CrmError):
     default_reason = "UNAVAILABLE"
 
 
-def invalid_field(field: str, rule: str, detail: str, *, reason: str = "") -> InvalidArgument:
-    """An InvalidArgument of one field."""
-    return InvalidArgument(f"{field}: {detail}", reason=reason, violations=[FieldViolation(field, rule, detail)])
+def illegal_state(rule: str, detail: str, **values: object) -> FailedPrecondition:
+    """A FailedPrecondition ILLEGAL_STATE. The texts of each language have `ILLEGAL_STATE.<rule>` with these values."""
+    return FailedPrecondition(detail, metadata={"rule": rule} | {name: str(value) for name, value in values.items()})
+
+
+def wrong_state(noun: str, state: str, done: str, *, legal: Iterable[str] = ()) -> FailedPrecondition:
+    """ILLEGAL_STATE: what is in this state cannot be `done`, as `archived`; `legal` are the states in which it can."""
+    called, states = noun.replace("_", " "), list(legal)
+    remedy = f"; it must be {' or '.join(states)}" if states else ""
+    named = {"legal": ", ".join(states)} if states else {}
+    detail = f"{_article(called)} {called} that is {state} cannot be {done}{remedy}"
+    return illegal_state("wrong_state", detail, noun=noun, state=state, done=done, **named)
+
+
+def wrong_move(noun: str, state: str, target: str, *, legal: Iterable[str]) -> FailedPrecondition:
+    """ILLEGAL_STATE: what is in this state cannot come to the target; `legal` are the states to which it can."""
+    states = sorted(legal)
+    detail = f"{_article(noun)} {noun} that is {state} cannot become {target}"
+    named = {"legal": ", ".join(states)} if states else {}
+    detail += f"; it can become: {', '.join(states) or 'none'}"
+    return illegal_state("wrong_move", detail, noun=noun, state=state, target=target, **named)
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def invalid_field(
+    field: str, rule: str, detail: str, *, reason: str = "", metadata: Mapping[str, str] | None = None
+) -> InvalidArgument:
+    """An InvalidArgument of one field; `metadata` are the values that the text of its rule names."""
+    violations = [FieldViolation(field, rule, detail)]
+    return InvalidArgument(f"{field}: {detail}", reason=reason, violations=violations, metadata=metadata)

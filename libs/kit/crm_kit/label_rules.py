@@ -19,6 +19,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from crm_kit.contract_problem import ContractProblem, Path
 from crm_kit.labels import STANDARD, Label, field_label, in_words, name_beside, value_label, without_id
 
 _HTTP: Any = annotations_pb2.http
@@ -26,17 +27,6 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _BLANK_BESIDE_HAN = re.compile(rf"[{_HAN}] | [{_HAN}]|^ | $")
 # The source paths of messages, fields, enums, values, services and rpcs in descriptor.proto.
 _MESSAGES, _FIELDS, _NESTED, _NESTED_ENUMS, _ENUMS, _VALUES, _SERVICES, _METHODS = 4, 2, 3, 4, 5, 2, 6, 2
-
-Path = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelProblem:
-    """What breaks a rule: the file, the path of the declaration in it, and the text."""
-
-    file: str
-    path: Path
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +37,11 @@ class _Declared:
     path: Path
     proto: Any
 
-    def problem(self, path: Path, text: str) -> LabelProblem:
-        return LabelProblem(self.file, (*self.path, *path), f"{self.proto.name}{text}")
+    def problem(self, path: Path, text: str) -> ContractProblem:
+        return ContractProblem(self.file, (*self.path, *path), f"{self.proto.name}{text}")
 
 
-def find_label_problems(files: Iterable[FileDescriptorProto]) -> Iterator[LabelProblem]:
+def find_label_problems(files: Iterable[FileDescriptorProto]) -> Iterator[ContractProblem]:
     """What is shown to people and lacks a label, or has an odd one."""
     files = tuple(files)
     declared = dict(_declarations(files))
@@ -69,7 +59,7 @@ def find_label_problems(files: Iterable[FileDescriptorProto]) -> Iterator[LabelP
     for file in files:
         for index, service in enumerate(file.service):
             for at, text in _verb_problems(service):
-                yield LabelProblem(file.name, (_SERVICES, index, _METHODS, at), text)
+                yield ContractProblem(file.name, (_SERVICES, index, _METHODS, at), text)
 
 
 def _verb_requests(files: Iterable[FileDescriptorProto]) -> Iterator[str]:
@@ -106,7 +96,7 @@ def _is_record(proto: Any) -> bool:
     )
 
 
-def _message_problems(each: _Declared) -> Iterator[LabelProblem]:
+def _message_problems(each: _Declared) -> Iterator[ContractProblem]:
     if _is_record(each.proto):
         for text in _said_problems(each.proto.options.Extensions[options_pb2.noun], each.proto.name):
             yield each.problem((), f": {text}: option (crm.options.v1.noun)")
@@ -124,7 +114,7 @@ def _message_problems(each: _Declared) -> Iterator[LabelProblem]:
     yield from (each.problem((), f": {text}") for text in _doubled(labels))
 
 
-def _enum_problems(each: _Declared) -> Iterator[LabelProblem]:
+def _enum_problems(each: _Declared) -> Iterator[ContractProblem]:
     """An unset value has no label: it is shown as nothing."""
     prefix = each.proto.value[0].name.removesuffix("UNSPECIFIED")
     labels: list[tuple[str, Label]] = []

@@ -63,8 +63,10 @@ def without_id(name: str) -> str:
 
 
 def name_beside(id: str) -> str:
-    """What the name is called that stands beside an id: `owner_name` for `owner_id`; empty for other fields."""
-    return id.removesuffix("_id") + "_name" if id.endswith("_id") else ""
+    """What the name beside an id is called: `owner_name` for `owner_id`, `user_names` for `user_ids`; else empty."""
+    if id.endswith("_ids"):
+        return f"{id[:-4]}_names"
+    return f"{id[:-3]}_name" if id.endswith("_id") else ""
 
 
 def _label(said: Any, name: str) -> Label:

@@ -14,6 +14,7 @@ from crm_kit.service import Service
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.tables import accounts
 from crm_sales.consumers import follow_events
+from crm_sales.contacts.tables import contacts
 from crm_sales.credit.client import CreditClient
 from crm_sales.leads.attempts import TRIED_LEADS
 from crm_sales.leads.protection import held_leads
@@ -55,7 +56,7 @@ def build(settings: SalesSettings) -> Service:
         PaymentServicer(tokens, known),
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, TRIED_OPPORTUNITIES, ORDERS, PAYMENTS]
-    service.names = {"accounts": accounts, "stages": stage_names()}
+    service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]

@@ -6,6 +6,7 @@ from uuid import UUID
 from crm.customer.v1.events_pb2 import AccountOwnerChanged
 from crm.sales.v1 import events_pb2 as sales
 from crm_kit.accounts import account_from_pb, follow_accounts
+from crm_kit.contacts import follow_contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
@@ -13,6 +14,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.wire import id_from
 
 from crm_sales.accounts.tables import accounts
+from crm_sales.contacts.tables import contacts
 from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
 from crm_sales.tenants.defaults import provide_defaults
 
@@ -21,6 +23,7 @@ def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[
     """Subscribe to everything; `wake` is called when a tenant, and so maybe its clock, has changed."""
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
     follow_accounts(consumers, accounts, on_owner_changed=opportunities_follow)
+    follow_contacts(consumers, contacts)
     follow_pipelines(consumers)
 
 

@@ -1,6 +1,7 @@
 """All tables of this service: importing this fills the catalogue."""
 
 from crm_sales.accounts import tables as accounts
+from crm_sales.contacts import tables as contacts
 from crm_sales.leads import tables as leads
 from crm_sales.metadata import metadata
 from crm_sales.opportunities import tables as opportunities
@@ -9,4 +10,4 @@ from crm_sales.payments import tables as payments
 from crm_sales.pipelines import tables as pipelines
 from crm_sales.pools import tables as pools
 
-__all__ = ["accounts", "leads", "metadata", "opportunities", "orders", "payments", "pipelines", "pools"]
+__all__ = ["accounts", "contacts", "leads", "metadata", "opportunities", "orders", "payments", "pipelines", "pools"]

@@ -44,6 +44,7 @@ def build(settings: ScoringSettings) -> Service:
     ]
     service.resources = [CREDIT_LIMITS]
     service.service_keys = {"sales": settings.sales_key.get_secret_value().encode()}
+    service.names = {"accounts": accounts}
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers, accounts)
     follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)

@@ -38,6 +38,39 @@ async def test_everybody_is_told_what_their_own_roles_grant(web: httpx.AsyncClie
     assert admins.json()["fields"] == told.json()["fields"]
 
 
+async def test_only_what_is_asked_for_is_told_with_an_etag_of_its_own(web: httpx.AsyncClient, company: Company) -> None:
+    headers = bearer(company.admin)
+    whole = await web.get("/v1/metadata", headers=headers)
+    asked = {"fields": "name,label,fields.name,fields.values"}
+    told = await web.get("/v1/metadata", params=asked, headers=headers)
+    assert told.json()["collections"] == [
+        {
+            "name": each["name"],
+            "label": each["label"],
+            "fields": [{"name": field["name"], "values": field["values"]} for field in each["fields"]],
+        }
+        for each in whole.json()["collections"]
+    ]
+    tag = {"if-none-match": told.headers["etag"]}
+    assert (await web.get("/v1/metadata", params=asked, headers=headers | tag)).status_code == 304
+    assert (await web.get("/v1/metadata", headers=headers | tag)).status_code == 200
+    names = await web.get("/v1/metadata/accounts", params={"fields": "fields.name"}, headers=headers)
+    assert names.json()["fields"][0] == {"name": "id"}
+    for params in ({"fields": "colour"}, {"fields": "name,name"}, {"include": "owner"}):
+        refused = await web.get("/v1/metadata", params=params, headers=headers)
+        assert (refused.status_code, len(refused.json()["errors"])) == (400, 1)
+
+
+async def test_metadata_is_small_on_the_wire(web: httpx.AsyncClient, company: Company) -> None:
+    headers = bearer(company.admin) | {"accept-encoding": "gzip"}
+    whole = await web.get("/v1/metadata", headers=headers)
+    assert whole.headers["content-encoding"] == "gzip"
+    assert int(whole.headers["content-length"]) < 32_000
+    some = {"fields": "name,label,list_path,grants"}
+    short = await web.get("/v1/metadata", params=some, headers=headers)
+    assert int(short.headers["content-length"]) < 4_000
+
+
 async def test_a_tenants_own_fields_stand_behind_those_of_the_contract(
     web: httpx.AsyncClient, customer: Running, company: Company
 ) -> None:
@@ -53,6 +86,7 @@ async def test_a_tenants_own_fields_stand_behind_those_of_the_contract(
     assert [each["value"] for each in level["values"]] == ["A", "B"]
     assert (area["name"], area["type"], area["label"]) == ("custom.area", "DECIMAL", {"en": "Floor area", "zh": "面积"})
     assert all(each["filterable"] and each["sortable"] and each["changeable"] for each in (level, area))
+    assert [(each["groupable"], each["summable"]) for each in (level, area)] == [(True, False), (True, True)]
     blind = company.acting(await company.user(await company.role(leads_read=Scope.ALL)))
     unseen = (await web.get("/v1/metadata/accounts", headers=bearer(blind))).json()["fields"]
     assert unseen == told.json()["fields"][:-2]
@@ -73,7 +107,7 @@ async def test_the_values_that_metadata_calls_facetable_are_counted(
         assert answer.status_code == (200 if field["facetable"] else 422), answer.text
     answer = await web.get("/v1/accounts:facets", params={"field": "industry"}, headers=bearer(company.admin))
     assert answer.json() == {
-        "values": [{"value": "steel", "count": 1}],
+        "values": [{"value": "steel", "count": 1, "name": None}],
         "unset_count": 0,
         "total_count": 1,
         "truncated": False,

@@ -217,3 +217,61 @@ async def test_a_summary_filters_and_groups_by_custom_fields(customer: Running, 
     request = generic.SummarizeRecordsRequest(collection="accounts", filter="custom.area < 100", group_by=["kind"])
     told = await resources.SummarizeRecords(request, metadata=user.metadata)
     assert told.total_count == sum(Decimal(each.get("area", 100)) < 100 for each in ACCOUNTS.values())
+
+
+async def test_a_summary_groups_by_custom_fields_and_adds_their_numbers_up(customer: Running, user: User) -> None:
+    resources: Any = ResourceServiceStub(customer.channel)
+    request = generic.SummarizeRecordsRequest(
+        collection="accounts", group_by=["custom.grade", "custom.vip"], sum=["custom.area"]
+    )
+    told = await resources.SummarizeRecords(request, metadata=user.metadata)
+    wanted: dict[tuple[str, str], list[Decimal]] = {}
+    for each in ACCOUNTS.values():
+        key = (each.get("grade", ""), str(each["vip"]).lower() if "vip" in each else "")
+        wanted.setdefault(key, []).append(Decimal(each.get("area", 0)))
+    found = {
+        (group.key.get("custom.grade", ""), group.key.get("custom.vip", "")): (
+            group.count,
+            sum((Decimal(each.number) for each in group.sums), Decimal(0)),
+        )
+        for group in told.groups
+    }
+    assert found == {key: (len(areas), sum(areas)) for key, areas in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("group_by", "sum", "field"),
+    [
+        ("custom.tags", "", "group_by[0]"),
+        ("custom.colour", "", "group_by[0]"),
+        ("", "custom.grade", "sum[0]"),
+        ("", "custom.no", "sum[0]"),
+    ],
+)
+async def test_a_summary_by_what_is_no_such_custom_field_is_refused(
+    customer: Running, user: User, group_by: str, sum: str, field: str
+) -> None:
+    resources: Any = ResourceServiceStub(customer.channel)
+    request = generic.SummarizeRecordsRequest(
+        collection="accounts", group_by=filter(None, [group_by]), sum=filter(None, [sum])
+    )
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as told:
+        await resources.SummarizeRecords(request, metadata=user.metadata)
+    assert told.fields == [field]
+
+
+async def test_an_archived_field_is_no_field_of_summaries_and_facets_filter_by_one_that_is(
+    customer: Running, user: User
+) -> None:
+    resources: Any = ResourceServiceStub(customer.channel)
+    facets = generic.CountRecordValuesRequest(collection="accounts", field="kind", filter="custom.grade = silver")
+    assert (await resources.CountRecordValues(facets, metadata=user.metadata)).total_count == 2
+    page = await stub_of(customer).ListCustomFields(
+        pb.ListCustomFieldsRequest(collection="accounts"), metadata=user.metadata
+    )
+    (area,) = (each for each in page.custom_fields if each.key == "area")
+    put_away = pb.ArchiveCustomFieldRequest(collection="accounts", id=area.id)
+    await stub_of(customer).ArchiveCustomField(put_away, metadata=user.metadata)
+    request = generic.SummarizeRecordsRequest(collection="accounts", sum=["custom.area"])
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await resources.SummarizeRecords(request, metadata=user.metadata)

@@ -73,6 +73,17 @@ async def test_a_record_brings_what_it_refers_to_from_every_service(
     }
 
 
+async def test_a_search_shows_fields_and_brings_what_it_refers_to_as_a_list_does(
+    customer: Running, user: User, web: httpx.AsyncClient
+) -> None:
+    above = await new_account(customer, user, display_name="Fabrikam")
+    account = await new_account(customer, user, display_name="Northwind Traders", parent_id=above.id)
+    path, asked = "/v1/accounts:search", {"query": "northwind", "fields": "id,display_name", "include": "parent"}
+    answer = (await web.get(path, params=asked, headers=bearer(user))).json()
+    assert answer["accounts"] == [{"id": account.id, "display_name": "Northwind Traders"}]
+    assert answer["included"]["accounts"][above.id]["display_name"] == "Fabrikam"
+
+
 async def test_a_list_brings_each_record_once_also_when_the_id_is_not_shown(
     customer: Running, sales: Running, user: User, web: httpx.AsyncClient
 ) -> None:
@@ -128,16 +139,18 @@ async def test_an_answer_may_be_sent_back_with_what_stood_beside_it(
 
 async def test_words_that_are_no_reference_are_named_with_those_that_are(user: User, web: httpx.AsyncClient) -> None:
     for include, told in (
-        ("account,stage", "expected one of account, pipeline, owner, owner_team, lead"),
-        ("account_id", "expected one of account, pipeline, owner, owner_team, lead"),
+        ("account,stage", "expected one of account, pipeline, owner, owner_team, lead, actions"),
+        ("account_id", "expected one of account, pipeline, owner, owner_team, lead, actions"),
         ("account,lead,account", "account is there twice"),
-        ("", "expected one of account, pipeline, owner, owner_team, lead"),
+        ("", "expected one of account, pipeline, owner, owner_team, lead, actions"),
     ):
         answer = await web.get("/v1/opportunities", params={"include": include}, headers=bearer(user))
         assert answer.status_code == 400
         assert [(each["field"], each["detail"]) for each in answer.json()["errors"]] == [("include", told)]
 
 
-async def test_what_refers_to_nothing_has_no_such_parameter(user: User, web: httpx.AsyncClient) -> None:
+async def test_what_refers_to_nothing_brings_its_actions_alone(user: User, web: httpx.AsyncClient) -> None:
     answer = await web.get("/v1/pipelines", params={"include": "owner"}, headers=bearer(user))
-    assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (400, "unknown_field")
+    assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (400, "expected one of actions")
+    count = await web.get("/v1/pipelines:count", params={"include": "owner"}, headers=bearer(user))
+    assert (count.status_code, count.json()["errors"][0]["rule"]) == (400, "unknown_field")

@@ -114,6 +114,25 @@ async def test_names_are_said_within_a_record_too(customer: Running, user: User)
     assert await ContactServiceStub(customer.channel).GetContact(request, metadata=user.metadata) == contact
 
 
+async def test_several_ids_have_their_names_in_the_same_order(
+    customer: Running, user: User, web: httpx.AsyncClient, clock: Clock, asked: list[str]
+) -> None:
+    headers = bearer(user)
+    account = await new_account(customer, user)
+    people = [await customer.user(user.tenant_id, name=name) for name in ("陈刚", "李敏")]
+    body = {"account_id": account.id, "channel": "CALL", "direction": "INBOUND", "subject": "call"}
+    ids = {"user_ids": [str(each.id) for each in people]}
+    made = await web.post("/v1/interactions", json=body | ids, headers=headers)
+    assert made.status_code == 201, made.text
+    told = made.json()
+    names = dict(zip(ids["user_ids"], ("陈刚", "李敏"), strict=True))
+    assert told["user_names"] == [names[id] for id in told["user_ids"]]
+    assert told["contact_names"] == []
+    asked.clear()
+    assert (await web.get(f"/v1/interactions/{told['id']}", headers=headers)).json() == told
+    assert asked == []
+
+
 async def new_opportunity(sales: Running, seller: User) -> opportunities_pb2.Opportunity:
     """An opportunity in the second stage of a pipeline of its own."""
     api = clients(sales)

@@ -143,6 +143,20 @@ async def test_a_summary_counts_and_adds_up_what_the_caller_sees(
     assert found == {"steel": (2, "30"), "power": (1, "5"), None: (1, "1")}
 
 
+async def test_groups_and_values_in_use_say_whose_they_are(
+    customer: Running, user: User, resources: "ResourceServiceAsyncStub"
+) -> None:
+    other = await customer.user(user.tenant_id, name="李敏")
+    await new_account(customer, other)
+    by_owner = generic.SummarizeRecordsRequest(collection="accounts", group_by=["owner_id", "kind"])
+    (group,) = (await resources.SummarizeRecords(by_owner, metadata=other.metadata)).groups
+    assert (group.key["owner_id"], dict(group.names)) == (str(other.id), {"owner_id": "李敏"})
+    for field, name in (("owner_id", "李敏"), ("kind", "")):
+        values = generic.CountRecordValuesRequest(collection="accounts", field=field)
+        (value,) = (await resources.CountRecordValues(values, metadata=other.metadata)).values
+        assert value.name == name
+
+
 async def test_a_summary_filters_as_the_list_does(
     customer: Running, user: User, accounts: "AccountServiceAsyncStub", resources: "ResourceServiceAsyncStub"
 ) -> None:

@@ -121,7 +121,7 @@ async def test_scores_follow_the_orders_with_reasons_that_add_up(
     assert (worst.rfm.value, worst.rfm.band) == (3, pb.RfmScore.SEGMENT_LOST)
     assert (best.value_tier.band, worst.value_tier.band) == (Tier.TIER_KEY, Tier.TIER_SMALL)
     assert best.value_tier.value == money("5000.00")
-    assert best.account_display_name == "n19"
+    assert best.account_name == "n19"
     assert best.account_owner_id == str(user.id)
     for scores in (best, worst):
         assert scores.HasField("compute_time")

@@ -19,6 +19,7 @@ from crm_service_desk.accounts.queries import find_value_tier
 from crm_service_desk.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.customer.customers import new_contact
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.service_desk.desk import Desk, milestone
@@ -166,3 +167,26 @@ async def test_a_case_that_turns_out_to_be_of_a_key_account_is_promised_more(des
     updated = await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
     assert (updated.account_id, updated.service_level_id) == (account_id, key.id)
     assert milestone(updated, "RESOLUTION").due_time.ToDatetime() == case.create_time.ToDatetime() + timedelta(hours=1)
+
+
+async def test_the_log_of_a_case_names_who_did_it_and_who_wrote(desk: Desk, customer: Running) -> None:
+    await also_at(customer, desk.user, {"*": Scope.ALL})
+    account = await create_account(customer, desk.user)
+    contact = await new_contact(customer, desk.user, account.id, display_name="陈晨")
+
+    async def named() -> cases_pb2.Case | None:
+        case = await desk.create(contact_id=contact.id)
+        return case if case.contact_name else None
+
+    case = await eventually(named)
+    assert case is not None
+    assert case.contact_name == "陈晨"
+    await desk.do("AssignCase", case, assignee_id=str(desk.user.id))
+    await desk.do("RecordCustomerMessage", case, text="all day")
+    request = cases_pb2.ListCaseEventsRequest(id=case.id)
+    events = (await desk.cases.ListCaseEvents(request, metadata=desk.user.metadata)).events
+    by_kind = {cases_pb2.CaseEvent.Kind.Name(each.kind): each for each in events}
+    opened, said = by_kind["KIND_OPENED"], by_kind["KIND_CUSTOMER_MESSAGE"]
+    assert (opened.actor_id, opened.contact_id) == (str(desk.user.id), "")
+    assert opened.actor_name == events[0].actor_name != ""
+    assert (said.actor_id, said.contact_id, said.contact_name) == ("", contact.id, "陈晨")

@@ -4,16 +4,19 @@ import csv
 import io
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.sales.v1 import orders_pb2
-from crm_gateway.exports.columns import columns_of, text_of
+from crm_gateway.exports.columns import called, columns_of, text_of
 from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
+from crm_gateway.texts.catalogue import LANGUAGES
 from crm_gateway.transcode.encoder import Encoders
 from crm_kit.formulas import neutralized, restored
+from crm_kit.labels import Label
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,20 +105,38 @@ def test_columns_are_the_fields_with_nested_ones_under_their_path() -> None:
     assert headings[:3] == ["id", "account_id", "account_name"]
     assert "gross_amount.amount" in headings
     assert "gross_amount.currency_code" in headings
-    assert "lines" in headings
+    assert "lines.quantity" in headings
+    assert "lines" not in headings
 
 
 def test_a_record_fills_its_columns() -> None:
-    account = accounts_pb2.Account(
-        id="x", display_name="华信", tags=["vip", "old"], addresses=[accounts_pb2.Address(city="深圳")]
-    )
+    addresses = [accounts_pb2.Address(city="深圳", line="A座; 3楼"), accounts_pb2.Address(line="1号")]
+    account = accounts_pb2.Account(id="x", display_name="华信", tags=["vip", "old"], addresses=addresses)
     account.competitor_profile.strengths = "price"
     values = Encoders().of(accounts_pb2.Account.DESCRIPTOR)(account)
     row = {column.heading: column.read(values) for column in columns_of(accounts_pb2.Account.DESCRIPTOR)}
     assert (row["display_name"], row["tags"], row["industry"]) == ("华信", "vip; old", "")
     assert row["competitor_profile.strengths"] == "price"
-    assert '"city":"深圳"' in row["addresses"]
+    assert (row["addresses.city"], row["addresses.line"]) == ("深圳; ", '"A座; 3楼"; 1号')
+    assert row["addresses.postal_code"] == ""
     assert row["employee_count"] == "0"
+
+
+def test_columns_are_called_as_people_call_their_fields_and_never_two_alike() -> None:
+    columns = list(columns_of(accounts_pb2.Account.DESCRIPTOR))
+    for language in LANGUAGES:
+        headings = [column.heading.casefold() for column in called(columns, language)]
+        assert len(set(headings)) == len(headings)
+    chinese = {column.path: column.heading for column in called(columns, "zh")}
+    assert [chinese[path] for path in ("display_name", "owner_id", "owner_name", "addresses.city")] == [
+        "客户名称",
+        "负责人ID",
+        "负责人名称",
+        "地址：城市",
+    ]
+    assert {column.path: column.heading for column in called(columns, "en")}["owner_name"] == "Owner name"
+    twice = [replace(column, label=Label("Same", "相同")) for column in columns[:2]]
+    assert [column.heading for column in called(twice, "en")] == [column.path for column in columns[:2]]
 
 
 def test_plain_values_are_written_plainly() -> None:

@@ -109,6 +109,19 @@ async def test_if_match_becomes_the_etag_of_the_request(client: httpx.AsyncClien
     assert service.seen.request == pb.ArchiveAccountRequest(id=ID)
 
 
+@pytest.mark.parametrize(("method", "path"), [("PATCH", URL), ("POST", f"{URL}:archive")])
+async def test_an_if_match_and_an_etag_in_the_body_are_one_or_the_request_is_refused(
+    client: httpx.AsyncClient, service: AccountService, method: str, path: str
+) -> None:
+    for if_match, etag in [('"7"', "7"), ("*", "7"), ('"7~0123abcd"', "7"), ('"7"', None), ('"7"', "")]:
+        await client.request(method, path, json={"etag": etag}, headers={"if-match": if_match})
+        request = service.seen.request
+        assert (request.account if method == "PATCH" else request).etag == "7"
+    refused = await client.request(method, path, json={"etag": "6"}, headers={"if-match": '"7"'})
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], error["rule"]) == (400, "If-Match", "conflict")
+
+
 async def test_a_precondition_that_cannot_be_kept_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/accounts", json={}, headers={"if-match": '"7"'})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "If-Match")

@@ -85,6 +85,7 @@ def test_a_reference_is_a_single_id_into_a_collection_that_is_read_by_id() -> No
         "owner": Reference("owner_id", "users"),
         "owner_team": Reference("owner_team_id", "teams"),
         "merged_into": Reference("merged_into_id", "accounts"),
+        "actions": Reference("id", "actions", of="accounts"),
     }
     assert references_of(pb.Account.DESCRIPTOR, {"teams"}).keys() == {"owner_team"}
 

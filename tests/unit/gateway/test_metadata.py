@@ -292,8 +292,11 @@ def test_paths_schemas_and_verbs_are_those_of_the_openapi_document() -> None:
 
 
 def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
-    # Stages have names, but are read with their pipeline.
-    assert {each["refers_to"] for _, each in EVERY_FIELD} - {None, "stages"} <= COLLECTIONS.keys()
+    for target in {each["refers_to"] for _, each in EVERY_FIELD} - {None}:
+        collection, _, within = target.partition(".")
+        assert COLLECTIONS[collection]["resource"]
+        # Stages are read with their pipeline.
+        assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
     # The verbs of custom fields are there once for each collection, under names of their own.
     changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith("CustomField")}

@@ -128,6 +128,8 @@ def test_the_records_of_a_page_are_known_for_every_list() -> None:
     for name, each in OPERATIONS.items():
         if name.startswith(("List", "BatchGet")) and each.binding.verb == "GET":
             assert records_of(each.rpc.response) is not None, name
+    found = records_of(pb.SearchAccountsResponse.DESCRIPTOR)
+    assert (found and found.name) == "accounts"
     assert records_of(pb.Account.DESCRIPTOR) is None
     assert records_of(resources_pb2.SummarizeRecordsResponse.DESCRIPTOR) is None
 

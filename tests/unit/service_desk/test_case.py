@@ -151,7 +151,7 @@ def test_a_customers_message_does_not_end_waiting_for_others() -> None:
     case = case_in(CaseState.WAITING_THIRD_PARTY)
     move = case.record_customer_message("hello?", [], send_time=NOON, now=NOON, contact_id=CONTACT)
     assert move.case.state is CaseState.WAITING_THIRD_PARTY
-    assert [each.actor_id for each in move.events] == [CONTACT]
+    assert [each.contact_id for each in move.events] == [CONTACT]
 
 
 @pytest.mark.parametrize("minutes", [-1, 11])

@@ -1,6 +1,6 @@
 """Values that a caller sent, checked by the tenant's definitions, other records and what they refer to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 from uuid import UUID
 
@@ -41,12 +41,23 @@ async def values_to_create(
 
 
 async def values_to_update(
-    work: UnitOfWork, collection: str, sent: Mapping[str, object], before: CustomValues, *, path: str, id: UUID
+    work: UnitOfWork,
+    collection: str,
+    sent: Mapping[str, object],
+    before: CustomValues,
+    *,
+    path: str,
+    id: UUID,
+    left_out: Set[str] = frozenset(),
 ) -> dict[str, CustomValue]:
-    """The values of a changed record, of which `sent` has the keys that change; None clears."""
+    """The values of a changed record, of which `sent` has the keys that change; None clears.
+
+    Those `left_out` are cleared only because the caller sent all values without them: archived ones stay.
+    """
 
     def judge(known: Definitions) -> Found:
-        return known, checked_values(known.fields, sent, before, path=path)
+        changed = {key: value for key, value in sent.items() if key not in left_out or not known.is_archived(key)}
+        return known, checked_values(known.fields, changed, before, path=path)
 
     known, values = await judged(work, collection, judge)
     await _check_others(work, known, before, values, path=path, id=id)

@@ -34,6 +34,10 @@ class Definitions:
     version: int = 0
     fields: Mapping[str, CustomField] = field(default_factory=lambda: MappingProxyType({}))
 
+    def is_archived(self, key: str) -> bool:
+        """Whether the key is that of a custom field that was put away."""
+        return key in self.fields and not self.fields[key].is_active
+
 
 class Require(Protocol):
     """InvalidArgument REFERENCE_NOT_FOUND, naming `field`, unless there is such a record for the caller.

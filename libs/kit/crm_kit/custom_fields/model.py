@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
+from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field, wrong_state
 
 MAX_FIELDS = 100
 """Of one collection, archived ones included."""
@@ -89,7 +89,7 @@ class CustomField:
     def restore(self) -> "CustomField":
         """Bring it back."""
         if self.is_active:
-            raise FailedPrecondition("a custom field that is ACTIVE cannot be restored; it must be ARCHIVED")
+            raise wrong_state("custom_field", self.state, "restored", legal=[State.ARCHIVED])
         return replace(self, state=State.ACTIVE)
 
     def retype(self, type: FieldType, *, options: Sequence[Option] = ()) -> "CustomField":
@@ -115,7 +115,7 @@ class CustomField:
     def require_active(self, done: str) -> None:
         """Only an active one is changed, archived or retyped."""
         if not self.is_active:
-            raise FailedPrecondition(f"a custom field that is ARCHIVED cannot be {done}; it must be ACTIVE")
+            raise wrong_state("custom_field", self.state, done, legal=[State.ACTIVE])
 
     def _violations(self) -> Iterator[FieldViolation]:
         if self.type in SELECTIONS and not self.options:

@@ -62,7 +62,8 @@ _NAMES = {
 
 def refuse(field: str, position: int, detail: str, *, rule: str = "filter") -> InvalidArgument:
     """The error for a filter that is wrong at a position: 1 is the first character."""
-    return invalid_field(field, rule, f"at position {position}: {detail}", reason="INVALID_FILTER")
+    metadata = {"position": str(position)}
+    return invalid_field(field, rule, f"at position {position}: {detail}", reason="INVALID_FILTER", metadata=metadata)
 
 
 def parse_text(text: str, field: str) -> Tree[Token]:

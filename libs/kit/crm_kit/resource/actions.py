@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -45,11 +45,13 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Whether a verb is possible, and if not, why."""
+    """Whether a verb is possible, and if not, why: as the error of the command says it."""
 
     verb: Verb
     reason: str = ""
     detail: str = ""
+    # What the detail names, for who tells it in another language.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def verbs_of(message: type[Message]) -> Iterator[Verb]:
@@ -93,5 +95,5 @@ async def tried(verb: Verb, rule: Try, record: Any, attempt: Attempt) -> Action:
         if inspect.isawaitable(answer):
             await answer
     except CrmError as error:
-        return Action(verb, error.reason, error.detail)
+        return Action(verb, error.reason, error.detail, error.metadata)
     return Action(verb)

@@ -43,11 +43,15 @@ class FieldContract:
 
 @dataclass(frozen=True, slots=True)
 class NamedId:
-    """An id beside which the contract has the name of the record it refers to: `owner_id` and `owner_name`."""
+    """An id beside which the contract has the name of the record it refers to: `owner_id` and `owner_name`.
+
+    `is_list`: there are several, and their names are in the same order.
+    """
 
     id: str
     name: str
     collection: str
+    is_list: bool = False
 
 
 def named_ids(message: Any) -> tuple[NamedId, ...]:
@@ -57,7 +61,7 @@ def named_ids(message: Any) -> tuple[NamedId, ...]:
         collection = field.GetOptions().Extensions[options_pb2.refers_to]
         name = name_beside(field.name)
         if collection and name in message.fields_by_name:
-            found.append(NamedId(field.name, name, collection))
+            found.append(NamedId(field.name, name, collection, field.is_repeated))
     return tuple(found)
 
 

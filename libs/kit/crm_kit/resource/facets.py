@@ -9,7 +9,6 @@ from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, bindpara
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
-from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, FieldType, Shaped, fields_of
 from crm_kit.identity.access import Scope
@@ -46,9 +45,10 @@ async def count_values(resource: AnyResource, reader: Reader, field: str, *, fil
     """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer."""
     known = list(offered(resource))
     if field not in known:
-        detail = f"{field} is not possible for {resource.collection}; possible: {', '.join(known)}"
-        raise invalid_field("field", "facet", detail)
-    tree = parse_filter(filter, resource.filter_schema) if filter else EVERYTHING
+        possible = ", ".join(known)
+        detail = f"{field} is not possible for {resource.collection}; possible: {possible}"
+        raise invalid_field("field", "facet", detail, metadata={"field": field, "possible": possible})
+    tree, _ = await resource.listing.read(reader, filter)
     limit = limit or DEFAULT_LIMIT
     # One value more than is told shows that there are more, and one row is for the records without a value.
     limits = {"record_limit": MAX_RECORDS, "value_limit": limit + 2}

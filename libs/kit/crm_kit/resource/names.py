@@ -3,7 +3,7 @@
 That is done when an answer is whole, and only there: events and history would keep names that are true no more.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from sqlalchemy import FromClause, Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_kit.database.known_names import BELIEVED_SECONDS
+from crm_kit.database.known_names import BELIEVED_SECONDS, Known
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_teams, access_users
@@ -106,6 +106,11 @@ class Names:
         for each, owners in places.found(messages):
             known = known_names.of(reader.tenant_id, self._sources[each.collection].description)
             id_field, name_field = each.id, each.name
+            if each.is_list:
+                for owner in owners:
+                    if not _told(getattr(owner, id_field), getattr(owner, name_field), known, oldest):
+                        unknown.setdefault(each.collection, []).append((each, owner))
+                continue
             for owner in owners:
                 if id := getattr(owner, id_field):
                     found = known.get(id)
@@ -116,10 +121,18 @@ class Names:
         for collection, missing in unknown.items():
             await self._fill_unknown(reader, self._sources[collection], missing)
 
+    async def by_id(self, reader: Reader, collection: str, ids: Collection[str]) -> Mapping[str, str]:
+        """The names of records of a collection, as far as they are known here."""
+        source = self._sources.get(collection)
+        if source is None or not ids:
+            return {}
+        rows = await reader.all(names_of(source), ids=[UUID(id) for id in ids])
+        return {str(row["id"]): row["display_name"] for row in rows if row["display_name"]}
+
     async def _fill_unknown(self, reader: Reader, source: FromClause, missing: list[tuple[NamedId, Any]]) -> None:
         # What this unit of work gathered is not in the database yet, or only for itself: nobody else may learn it.
         gathered = {str(id): name for (table, id), name in reader.names.items() if table == source.description}
-        ids = {getattr(owner, each.id) for each, owner in missing} - gathered.keys()
+        ids = {id for each, owner in missing for id in _ids(each, owner)} - gathered.keys()
         known_names = reader.database.known_names
         read_time = known_names.now()
         rows = await reader.all(names_of(source), ids=[UUID(id) for id in ids]) if ids else []
@@ -127,7 +140,24 @@ class Names:
         known_names.put(reader.tenant_id, source.description, names, read_time=read_time)
         names |= gathered
         for each, owner in missing:
-            setattr(owner, each.name, names[getattr(owner, each.id)])
+            if each.is_list:
+                getattr(owner, each.name)[:] = [names[id] for id in _ids(each, owner)]
+            elif name := names[getattr(owner, each.id)]:
+                setattr(owner, each.name, name)
+
+
+def _told(ids: Sequence[str], names: Any, known: Mapping[str, Known], oldest: float) -> bool:
+    """Put the names of a list of ids into `names` if all of them are known, and say whether they are."""
+    found = [each[1] for id in ids if (each := known.get(id)) is not None and each[0] > oldest]
+    if len(found) == len(ids):
+        names[:] = found
+    return len(found) == len(ids)
+
+
+def _ids(each: NamedId, owner: Any) -> Sequence[str]:
+    """The ids that a message has there."""
+    found = getattr(owner, each.id)
+    return found if each.is_list else (found,)
 
 
 def named_tables(resources: Iterable[ResourceShape[Any, Any]]) -> dict[str, FromClause]:

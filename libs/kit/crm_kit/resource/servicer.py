@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from crm_kit.money import format_amount
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
-from crm_kit.resource.reading import row_by_id
 from crm_kit.resource.summaries import Group, summarize
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -53,9 +52,14 @@ class ResourceServicer:
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
         summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
-        return pb.SummarizeRecordsResponse(
-            groups=map(group_to_pb, summary.groups), total_count=summary.total, truncated=summary.left_out
-        )
+        groups = [group_to_pb(each) for each in summary.groups]
+        for field in request.group_by:
+            named = [group for group in groups if field in group.key]
+            names = await self._names_of(resource, reader, field, {each.key[field] for each in named})
+            for group in named:
+                if name := names.get(group.key[field]):
+                    group.names[field] = name
+        return pb.SummarizeRecordsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
         resource = self._asked(request)
@@ -67,8 +71,12 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
+        names = await self._names_of(resource, reader, request.field, {value for value, _ in counted.values})
         return pb.CountRecordValuesResponse(
-            values=[pb.CountRecordValuesResponse.Value(value=value, count=count) for value, count in counted.values],
+            values=[
+                pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
+                for value, count in counted.values
+            ],
             unset_count=counted.unset,
             total_count=counted.total,
             truncated=counted.truncated,
@@ -78,8 +86,29 @@ class ResourceServicer:
     async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
         resource = self._asked(request)
         record = await resource.get(reader, UUID(request.id))
-        actions = [await action_on(resource, record, verb, reader) for verb in resource.verbs.values()]
-        return pb.RecordActions(actions=[action_to_pb(each) for each in actions])
+        (actions,) = await actions_on(resource, [record], reader)
+        return record_actions_to_pb(record, actions)
+
+    async def BatchGetRecordActions(
+        self, request: pb.BatchGetRecordActionsRequest, reader: Reader
+    ) -> pb.BatchGetRecordActionsResponse:
+        resource = self._asked(request)
+        # One id in two spellings is one record.
+        ids = {UUID(id): id for id in request.ids}
+        found = await resource.get_many(reader, ids)
+        records = [found[id] for id in ids if id in found]
+        actions = await actions_on(resource, records, reader)
+        return pb.BatchGetRecordActionsResponse(
+            record_actions=map(record_actions_to_pb, records, actions),
+            missing_ids=[asked for id, asked in ids.items() if id not in found],
+        )
+
+    async def _names_of(
+        self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
+    ) -> Mapping[str, str]:
+        """What the records are called that values of a field are the ids of; nothing for other values."""
+        contract = resource.contract.get(field)
+        return await self._names.by_id(reader, contract.refers_to if contract else "", ids)
 
     def permission_of(self, request: Any) -> str:
         """What a request needs: the permission to read the collection that it names."""
@@ -93,13 +122,31 @@ class ResourceServicer:
         return resource
 
 
-async def action_on(resource: AnyResource, record: Any, verb: Verb, reader: Reader) -> Action:
-    """Whether the caller may do this with the record, and whether it can be done."""
+async def actions_on(resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
+    """Of each record, whether the caller may do each of its verbs, and whether it can be done.
+
+    What a scope reaches is asked once for all records; a rule may ask more of each.
+    """
+    access, ids = reader.actor.access, [record.id for record in records]
+    permissions = {verb.permission for verb in resource.verbs.values()}
+    scopes = {access.scope(permission) for permission in permissions if access.may(permission)}
+    reached: dict[Scope, Set[UUID]] = {
+        scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
+    }
+    return [
+        [await action_on(resource, record, verb, reader, reached) for verb in resource.verbs.values()]
+        for record in records
+    ]
+
+
+async def action_on(
+    resource: AnyResource, record: Any, verb: Verb, reader: Reader, reached: Mapping[Scope, Set[UUID]]
+) -> Action:
     try:
         scope = reader.actor.access.scope(verb.permission)
     except PermissionDenied as error:
         return Action(verb, error.reason, error.detail)
-    if scope is not Scope.ALL and await reader.one(row_by_id(resource, scope), id=record.id) is None:
+    if scope is not Scope.ALL and record.id not in reached[scope]:
         return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
     return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope))
 
@@ -120,6 +167,10 @@ def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
     return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)
 
 
+def record_actions_to_pb(record: Any, actions: Iterable[Action]) -> pb.RecordActions:
+    return pb.RecordActions(id=str(record.id), actions=map(action_to_pb, actions))
+
+
 def action_to_pb(action: Action) -> pb.RecordActions.Action:
     return pb.RecordActions.Action(
         rpc=action.verb.rpc,
@@ -127,4 +178,5 @@ def action_to_pb(action: Action) -> pb.RecordActions.Action:
         allowed=not action.reason,
         reason=action.reason,
         detail=action.detail,
+        metadata=action.metadata,
     )

@@ -1,17 +1,20 @@
 """Counts and sums of records by group, with the reader's scope and the list's filter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func
+from sqlalchemy import ColumnElement, Integer, Numeric, Select, bindparam, cast, func
 
+from crm_kit.custom_fields.definitions import definitions_of
+from crm_kit.custom_fields.model import CustomField, FieldType
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
+from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped, fields_of
 from crm_kit.identity.access import Scope
@@ -22,6 +25,9 @@ from crm_kit.resource.reading import ReadableResource
 from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
 
+# Of custom fields: a record is in one group only, and only numbers are added up.
+GROUPED = frozenset(FieldType) - {FieldType.MULTI_SELECT}
+SUMMED = frozenset({FieldType.NUMBER})
 MAX_GROUPS = 1000
 # A group of amounts is one row for each currency.
 MAX_ROWS = 4 * MAX_GROUPS
@@ -51,8 +57,11 @@ async def summarize(
     resource: AnyResource, reader: Reader, *, filter: str, group_by: Sequence[str], sum: Sequence[str]
 ) -> Summary:
     """At most 1,000 groups. InvalidArgument for a field that cannot be grouped by or added up."""
-    _check(resource, "group_by", group_by, [name for name, each in resource.contract.items() if each.group])
-    _check(resource, "sum", sum, [name for name, each in resource.contract.items() if each.sum])
+    custom = await _custom_fields(resource, reader, (*group_by, *sum))
+    groups_by = [name for name, each in resource.contract.items() if each.group]
+    adds_up = [name for name, each in resource.contract.items() if each.sum]
+    _check(resource, "group_by", group_by, [*groups_by, *_of_types(custom, GROUPED)])
+    _check(resource, "sum", sum, [*adds_up, *_of_types(custom, SUMMED)])
     tree, _ = await resource.listing.read(reader, filter)
     query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
@@ -67,11 +76,24 @@ async def summarize(
     return Summary(whole[:MAX_GROUPS], total, left_out=is_cut or len(whole) > MAX_GROUPS)
 
 
+async def _custom_fields(resource: AnyResource, reader: Reader, names: Sequence[str]) -> Mapping[str, CustomField]:
+    """The tenant's own fields where one of the names is such a field's, as they are now; none otherwise."""
+    if not resource.has_custom or not any(name.startswith(CUSTOM) for name in names):
+        return {}
+    return (await definitions_of(reader, resource.collection, fresh=True)).fields
+
+
+def _of_types(fields: Mapping[str, CustomField], types: Container[FieldType]) -> Iterator[str]:
+    return (CUSTOM + key for key, field in fields.items() if field.is_active and field.type in types)
+
+
 def _check(resource: AnyResource, parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
     for index, name in enumerate(names):
         if name not in known:
-            detail = f"{name} is not possible for {resource.collection}; possible: {', '.join(known) or 'nothing'}"
-            raise invalid_field(f"{parameter}[{index}]", parameter, detail)
+            possible = ", ".join(known) or "nothing"
+            detail = f"{name} is not possible for {resource.collection}; possible: {possible}"
+            metadata = {"field": name, "possible": possible}
+            raise invalid_field(f"{parameter}[{index}]", parameter, detail, metadata=metadata)
 
 
 def _add(
@@ -104,7 +126,20 @@ def _text(value: object) -> str | None:
 
 
 def _is_money(resource: AnyResource, name: str) -> bool:
-    return resource.hints[name] in (Money, Money | None)
+    return not name.startswith(CUSTOM) and resource.hints[name] in (Money, Money | None)
+
+
+def _key(resource: AnyResource, name: str) -> ColumnElement[Any]:
+    """What groups go by: a column, or the value of a custom field as text."""
+    if name.startswith(CUSTOM):
+        value: ColumnElement[Any] = resource.table.c.custom[name.removeprefix(CUSTOM)].astext
+        return value
+    return column_of(resource, name)
+
+
+def _number(resource: AnyResource, name: str) -> ColumnElement[Any]:
+    """What is added up."""
+    return cast(_key(resource, name), Numeric) if name.startswith(CUSTOM) else column_of(resource, name)
 
 
 @statement
@@ -114,9 +149,9 @@ def grouped(
     rows = resource.listing.rows(scope, fields_of(filtered.tree))
     if filtered.tree is not EVERYTHING:
         rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
-    keys = [column_of(resource, name) for name in group_by]
+    keys = [_key(resource, name) for name in group_by]
     apart = [*keys, resource.table.c[CURRENCY]] if any(_is_money(resource, name) for name in sum) else keys
-    sums = [func.sum(column_of(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
+    sums = [func.sum(_number(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
     count = func.count()
     chosen = rows.with_only_columns(
         *(key.label(f"key_{index}") for index, key in enumerate(keys)),

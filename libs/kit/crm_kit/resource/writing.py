@@ -16,6 +16,7 @@ from crm_kit.custom_fields.writing import put_values
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.events.outbox import emit
+from crm_kit.masks import EVERYTHING
 from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
@@ -80,7 +81,12 @@ class Resource(ReadableResource[Entity, Shown]):
             old, path = custom_of(before), f"{self.place}.{CUSTOM}"
             asked = {key: values[CUSTOM].get(key) for key in {**old, **values[CUSTOM]}}
             id = cast("Any", before).id
-            values[CUSTOM] = await values_to_update(work, self.collection, asked, old, path=path, id=id)
+            # Archived values that a whole map leaves out stay: they are nobody's to change.
+            is_whole = not {CUSTOM, EVERYTHING}.isdisjoint(update.update_mask.paths)
+            left_out = old.keys() - values[CUSTOM].keys() if is_whole else frozenset()
+            values[CUSTOM] = await values_to_update(
+                work, self.collection, asked, old, path=path, id=id, left_out=left_out
+            )
         return before, values
 
     def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:

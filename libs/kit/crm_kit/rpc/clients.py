@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from crm_kit.errors import CrmError, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from crm_kit.identity.services import ServiceIdentity
 from crm_kit.rpc.channels import ServiceChannel
-from crm_kit.rpc.status import reason_of
+from crm_kit.rpc.status import info_of
 from crm_kit.telemetry import current
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class ServiceClient:
 
 def passed_on(error: grpc.aio.AioRpcError) -> CrmError:
     """What a called service answered, as our error; its reason is kept, and its internal failures are not shown."""
-    code, detail, reason = error.code(), error.details() or "", reason_of(error)
+    code, detail, info = error.code(), error.details() or "", info_of(error)
     known: dict[grpc.StatusCode, type[CrmError]] = {
         grpc.StatusCode.NOT_FOUND: NotFound,
         grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
@@ -70,7 +70,7 @@ def passed_on(error: grpc.aio.AioRpcError) -> CrmError:
     }
     for kind in CrmError.__subclasses__():
         known.setdefault(grpc.StatusCode[kind.code], kind)
-    if code in known and reason:
-        return known[code](detail, reason=reason)
+    if code in known and info.reason:
+        return known[code](detail, reason=info.reason, metadata=info.metadata)
     log.warning("peer.failed", code=code.name)
     return Unavailable("a service that this needs does not answer; try again", retry_after_seconds=1)

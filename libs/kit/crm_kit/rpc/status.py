@@ -110,10 +110,15 @@ def grpc_code(error: CrmError) -> grpc.StatusCode:
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
     """The reason that a called service gave, or an empty string."""
+    return str(info_of(error).reason)
+
+
+def info_of(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    """The reason and the values that a called service gave; empty when it gave none."""
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             for detail in status_pb2.Status.FromString(value).details:
                 info = error_details_pb2.ErrorInfo()
                 if detail.Unpack(info):
-                    return str(info.reason)
-    return ""
+                    return info
+    return error_details_pb2.ErrorInfo()

@@ -1,11 +1,12 @@
 """Messages checked against the rules written in the contract."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from buf.validate import validate_pb2
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import Violation, collect_violations
@@ -20,7 +21,10 @@ MAX_ENTRIES = 5000
 # What is smaller has no more entries than can be checked in 30 ms.
 COUNTED_BYTES = 1000
 
-PATTERN_TEXT = "does not have the form it must have"
+_BEHAVIOR: Any = field_behavior_pb2.field_behavior
+# The rule, and what the validator says, of every field that is missing.
+REQUIRED, IS_REQUIRED = "required", "value is required"
+PATTERN = "string.pattern"
 
 
 def check_message(message: Message) -> None:
@@ -34,14 +38,14 @@ def check_message(message: Message) -> None:
     if found and "update_mask" in message.DESCRIPTOR.fields_by_name:
         changed = _changed_fields(message)
         found = [each for each in found if _is_changed(each, changed)]
-    _refuse(found)
+    _refuse(message, found)
     _refuse_invisible(message)
 
 
 def check_fields(message: Message, names: Collection[str], *, place: str) -> None:
     """The same of some fields of a message, which a request has at `place`."""
     found = [each for each in collect_violations(message) if _first(path_of(each)) in names]
-    _refuse(found, place)
+    _refuse(message, found, place)
     _refuse_invisible(message, place)
 
 
@@ -99,9 +103,9 @@ def _messages(field: _Counted, entries: Any) -> Iterator[tuple[object, Message]]
     return ((key, entries[key]) for key in entries) if field.is_map else enumerate(entries)
 
 
-def _refuse(found: Sequence[Violation], place: str = "") -> None:
+def _refuse(message: Message, found: Sequence[Violation], place: str = "") -> None:
     if found:
-        violations = [FieldViolation(joined(place, path_of(each)), each.proto.rule_id, text_of(each)) for each in found]
+        violations = list(_told(message.DESCRIPTOR, found, place))
         detail = "; ".join(f"{each.field}: {each.detail}" for each in violations[:5])
         raise InvalidArgument(detail, violations=violations)
 
@@ -118,6 +122,41 @@ def _first(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
+def _told(message: Any, found: Iterable[Violation], place: str) -> Iterator[FieldViolation]:
+    """The violations in words. A required text that is empty or blank breaks one rule, whatever else it breaks."""
+    missing: set[str] = set()
+    for each in found:
+        path, rule, detail = joined(place, path_of(each)), each.proto.rule_id, each.proto.message
+        if _is_missing(message, each):
+            if path in missing:
+                continue
+            missing.add(path)
+            rule, detail = REQUIRED, IS_REQUIRED
+        elif rule == PATTERN:
+            # What the validator says of it is a regular expression, which is for no reader.
+            detail = "does not have the form it must have"
+        yield FieldViolation(path, rule, detail)
+
+
+def _is_missing(message: Any, violation: Violation) -> bool:
+    """Whether it is about a required text in which there is nothing to read."""
+    value = violation.field_value
+    if violation.proto.field is None or not isinstance(value, str) or value.strip():
+        return False
+    field: Any = None
+    inner = message
+    for element in violation.proto.field.elements:
+        field = inner.fields_by_name[element.field_name]
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            inner = inner.fields_by_name["value"].message_type
+    return (
+        field is not None
+        and not field.is_repeated
+        and field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[_BEHAVIOR]
+    )
+
+
 def _changed_fields(update: Any) -> Collection[str]:
     """The resource's fields that an update changes: the others do not have to keep their rules. `*` is all of them."""
     masked = {each.partition(".")[0] for each in update.update_mask.paths}
@@ -131,12 +170,6 @@ def _changed_fields(update: Any) -> Collection[str]:
 def _is_changed(violation: Violation, changed: Collection[str]) -> bool:
     path = violation.proto.field
     return path is None or len(path.elements) == 1 or EVERYTHING in changed or path.elements[1].field_name in changed
-
-
-def text_of(violation: Violation) -> str:
-    """What is wrong, in words: a regular expression, which the validator would name, is nothing that people read."""
-    rule = violation.proto.rule_id
-    return PATTERN_TEXT if rule == "string.pattern" else violation.proto.message
 
 
 def path_of(violation: Violation) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
+from crm_kit.errors import FailedPrecondition, InvalidArgument, illegal_state, invalid_field, wrong_state
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import checked_mapping
@@ -60,11 +60,12 @@ class Upload:
     def append(self, offset: int, size: int, *, now: datetime) -> "Upload":
         """With `size` more bytes at `offset`, which must be where the bytes that are here end."""
         if self.sealed:
-            raise FailedPrecondition("an upload that is imported takes no more bytes")
+            raise illegal_state("upload_sealed", "an upload that is imported takes no more bytes")
         if offset != self.received_bytes:
             raise FailedPrecondition(
                 f"the part begins at byte {offset}, but {self.received_bytes} bytes are here; go on there",
                 reason="UPLOAD_OFFSET_MISMATCH",
+                metadata={"offset": str(offset), "received_bytes": str(self.received_bytes)},
             )
         received = offset + size
         most = self.total_bytes or MAX_BYTES
@@ -200,9 +201,7 @@ class Import:
 
     def _check_under_way(self, verb: str) -> None:
         if self.state not in UNDER_WAY:
-            raise FailedPrecondition(
-                f"an import that is {self.state} cannot be {verb}; it must be {' or '.join(UNDER_WAY)}"
-            )
+            raise wrong_state("import", self.state, verb, legal=UNDER_WAY)
 
 
 def fields_of(columns: Iterable[ImportColumn]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from crm.sales.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import owner_team
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import illegal_state, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
@@ -113,13 +113,13 @@ async def disqualify_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
 def check_assignable(scope: Scope, lead: Lead) -> None:
     """Who reaches only their own leads claims one from the pool; nobody is given it."""
     if lead.in_pool and scope is Scope.OWN:
-        raise FailedPrecondition("you cannot assign a lead that is in the pool; claim it instead")
+        raise illegal_state("only_claimable", "you cannot assign a lead that is in the pool; claim it instead")
 
 
 def check_in_reach(scope: Scope, lead: Lead) -> None:
     """The pool is seen by all; what is in it is changed only by who may change all leads."""
     if lead.in_pool and scope is not Scope.ALL:
-        raise FailedPrecondition("the lead is in the pool; claim it first")
+        raise illegal_state("lead_in_pool", "the lead is in the pool; claim it first", done="changed")
 
 
 def save(work: UnitOfWork, before: Lead, after: Lead, pool: Pool, event: type[Message]) -> Lead:

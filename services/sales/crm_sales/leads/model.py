@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition
+from crm_kit.errors import FailedPrecondition, illegal_state, wrong_move, wrong_state
 from crm_kit.phone_numbers import normal
 
 
@@ -230,10 +230,11 @@ class Lead:
         if known == id:
             return self
         if known is not None:
-            raise FailedPrecondition(f"the {step} of this conversion is {known} already")
+            raise illegal_state("step_done", f"the {step} of this conversion is {known} already", step=step, id=known)
         self._require_converting()
         if step is not self.next_step:
-            raise FailedPrecondition(f"{self.next_step} comes before {step}")
+            detail = f"{self.next_step} comes before {step}"
+            raise illegal_state("step_too_early", detail, step=step, next_step=self.next_step)
         found: dict[str, Any] = {step.field: id}
         lead = replace(self, **found)
         return lead if lead.next_step else replace(lead._without_attempt(), state=LeadState.CONVERTED)
@@ -263,21 +264,20 @@ class Lead:
 
     def _require_move(self, state: LeadState) -> None:
         if state not in MOVES[self.state]:
-            named = ", ".join(sorted(MOVES[self.state])) or "none"
-            raise FailedPrecondition(f"a lead that is {self.state} cannot become {state}; it can become: {named}")
+            raise wrong_move("lead", self.state, state, legal=MOVES[self.state])
 
     def _require_open(self, done: str) -> None:
         if not self.is_open:
-            raise FailedPrecondition(f"a lead that is {self.state} cannot be {done}")
+            raise wrong_state("lead", self.state, done)
 
     def _require_owner(self, done: str) -> None:
         if self.owner_id is None:
-            raise FailedPrecondition(f"a lead in the pool cannot be {done}; claim it first")
+            raise illegal_state("lead_in_pool", f"a lead in the pool cannot be {done}; claim it first", done=done)
 
     def _require_converting(self) -> None:
         if not self.is_converting:
-            raise FailedPrecondition("no conversion is under way")
+            raise illegal_state("no_conversion", "no conversion is under way")
 
     def _require_not_converting(self, done: str) -> None:
         if self.is_converting:
-            raise FailedPrecondition(f"a lead that is being converted cannot be {done}")
+            raise illegal_state("lead_converting", f"a lead that is being converted cannot be {done}", done=done)

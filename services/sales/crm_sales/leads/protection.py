@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.errors import FailedPrecondition
+from crm_kit.errors import illegal_state
 
 from crm_sales.leads.model import Lead
 from crm_sales.leads.queries import follow_ups_of, held_after
@@ -47,7 +47,7 @@ def holding_of(lead: Lead, follow_ups: tuple[FollowUp, ...]) -> Holding:
 async def protection_of(reader: Reader, lead: Lead, pool: Pool, more: tuple[FollowUp, ...] = ()) -> Protection:
     """Until when an owned lead is safe; `more` are follow-ups that are not written yet."""
     if lead.holder_id is None:
-        raise FailedPrecondition("only an open lead with an owner is protected")
+        raise illegal_state("not_protected", "only an open lead with an owner is protected")
     known = (await follow_ups_of(reader, [lead.id])).get(lead.id, ())
     return protection(holding_of(lead, (*known, *more)), pool.rules, reader.now)
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
+from crm_kit.errors import InvalidArgument, illegal_state, invalid_field, wrong_state
 from crm_kit.money import Money, check_minor_unit
 
 from crm_sales.pipelines.model import Pipeline, Stage
@@ -158,17 +158,19 @@ class Opportunity:
     def require_closed(self) -> None:
         """Only a WON or LOST opportunity is reopened."""
         if self.state is OpportunityState.OPEN:
-            raise FailedPrecondition("an opportunity that is OPEN cannot be reopened; it must be WON or LOST")
+            raise wrong_state("opportunity", self.state, "reopened", legal=["WON", "LOST"])
 
     def require_open(self, done: str) -> None:
         """Most of what can be `done` needs an OPEN one."""
         if self.state is not OpportunityState.OPEN:
-            raise FailedPrecondition(f"an opportunity that is {self.state} cannot be {done}; it must be OPEN")
+            raise wrong_state("opportunity", self.state, done, legal=["OPEN"])
 
     def _require_exit(self, stages: tuple[Stage, ...]) -> None:
         missing = self.missing(stages)
         if missing:
-            raise FailedPrecondition(f"the stage cannot be left yet; missing: {', '.join(missing)}")
+            named = ", ".join(missing)
+            detail = f"the stage cannot be left yet; missing: {named}"
+            raise illegal_state("stage_incomplete", detail, noun="opportunity", missing=named)
 
     def _closed(self, state: OpportunityState, percent: int, reason: str, now: datetime) -> "Opportunity":
         closed = replace(self, state=state, probability_percent=percent, close_reason=reason, close_time=now)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_state
 from crm_kit.money import Money, check_currency, check_range, total
 
 from crm_sales.credit.model import CreditDecision
@@ -183,7 +183,9 @@ class Order:
     def cancel(self, reason: str) -> "Order":
         """Cancel it; not once money has come in."""
         if self.state is OrderState.CANCELLED or self.paid_amount:
-            raise FailedPrecondition(f"an order that is {self.state} with {self.paid_amount} paid cannot be cancelled")
+            detail = f"an order that is {self.state} with {self.paid_amount} paid cannot be cancelled"
+            values = {"noun": "order", "state": self.state, "paid_amount": self.paid_amount}
+            raise illegal_state("order_not_cancellable", detail, **values)
         return replace(self, state=OrderState.CANCELLED, cancel_reason=reason)
 
     def require_released(self) -> None:
@@ -192,8 +194,7 @@ class Order:
             reasons = "; ".join(reason.explanation for reason in self.hold_reasons)
             raise FailedPrecondition(f"the order is on hold: {reasons}", reason="ORDER_ON_HOLD")
         if self.state not in _PAYABLE:
-            named = ", ".join(_PAYABLE)
-            raise FailedPrecondition(f"an order that is {self.state} cannot be paid; it must be one of: {named}")
+            raise wrong_state("order", self.state, "paid", legal=_PAYABLE)
 
     def _payment_state(self) -> OrderState:
         if not self.paid_amount and self.gross_amount.amount > 0:
@@ -202,7 +203,7 @@ class Order:
 
     def _require(self, state: OrderState, done: str) -> None:
         if self.state is not state:
-            raise FailedPrecondition(f"an order that is {self.state} cannot be {done}; it must be {state}")
+            raise wrong_state("order", self.state, done, legal=[state])
 
 
 def hold_reasons(decision: CreditDecision | None) -> tuple[HoldReason, ...]:

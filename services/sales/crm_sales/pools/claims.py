@@ -42,7 +42,9 @@ def check_claim(entry: PoolEntry, claimant: Claimant, rules: PoolRules, now: dat
 def capacity_reached(capacity: int) -> FailedPrecondition:
     """What who owns as many leads as the pool allows is told."""
     return FailedPrecondition(
-        f"a user may own at most {capacity} open leads in this pool", reason="POOL_CAPACITY_REACHED"
+        f"a user may own at most {capacity} open leads in this pool",
+        reason="POOL_CAPACITY_REACHED",
+        metadata={"capacity": str(capacity)},
     )
 
 
@@ -51,6 +53,7 @@ def daily_limit_reached(rules: PoolRules, now: datetime) -> FailedPrecondition:
     return FailedPrecondition(
         f"a user may claim at most {rules.claims_per_day} leads a day from this pool",
         reason="POOL_DAILY_LIMIT_REACHED",
+        metadata={"claims_per_day": str(rules.claims_per_day)},
         retry_after_seconds=(_next_day_start(rules, now) - now).total_seconds(),
     )
 
@@ -76,5 +79,6 @@ def _check_cool_down(entry: PoolEntry, claimant: Claimant, rules: PoolRules, now
             raise FailedPrecondition(
                 f"{cause}: you can claim it from {end.isoformat(timespec='seconds')} on",
                 reason="POOL_COOL_DOWN",
+                metadata={"claimable_time": end.isoformat(timespec="seconds")},
                 retry_after_seconds=(end - now).total_seconds(),
             )

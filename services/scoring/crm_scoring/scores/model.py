@@ -78,7 +78,7 @@ class AccountScores:
     update_time: datetime | None = None
     # Read beside it: when the tenant was last scored, and the account as it is known here.
     compute_time: datetime | None = field(default=None, compare=False)
-    account_display_name: str | None = field(default=None, compare=False)
+    account_name: str | None = field(default=None, compare=False)
     account_owner_id: UUID | None = field(default=None, compare=False)
 
     @property

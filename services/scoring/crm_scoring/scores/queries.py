@@ -35,7 +35,7 @@ def scores_beside_accounts() -> Select[Any]:
             scores.c.rfm_value.label("rfm.value"),
             scores.c.contribution.label("value_tier.value"),
             rescorings.c.compute_time,
-            accounts.c.display_name.label("account_display_name"),
+            accounts.c.display_name.label("account_name"),
             accounts.c.owner_id.label("account_owner_id"),
         )
         .outerjoin(accounts, and_(accounts.c.tenant_id == scores.c.tenant_id, accounts.c.id == scores.c.id))

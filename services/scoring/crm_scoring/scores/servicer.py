@@ -24,9 +24,7 @@ class ScoreServicer:
         account = await get_account(reader, self._accounts, UUID(request.account_id))
         scores = await get_scores(reader, account.id)
         # The account may be known to its owner only.
-        return scores_to_pb(
-            replace(scores, account_display_name=account.display_name, account_owner_id=account.owner_id)
-        )
+        return scores_to_pb(replace(scores, account_name=account.display_name, account_owner_id=account.owner_id))
 
     async def ListScores(self, request: pb.ListScoresRequest, reader: Reader) -> pb.ListScoresResponse:
         page = await LISTING.page(reader, request, self._tokens)

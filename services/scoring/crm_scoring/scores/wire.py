@@ -28,7 +28,7 @@ def scores_to_pb(scores: AccountScores) -> pb.AccountScores:
     return pb.AccountScores(
         id=str(scores.id),
         account_id=str(scores.account_id),
-        account_display_name=scores.account_display_name or "",
+        account_name=scores.account_name or "",
         account_owner_id=id_text(scores.account_owner_id),
         rfm=rfm_to_pb(scores.rfm),
         value_tier=value_tier_to_pb(scores.value_tier),

@@ -37,6 +37,7 @@ class CaseEvent:
     occur_time: datetime
     record_time: datetime
     actor_id: UUID | None = None
+    contact_id: UUID | None = None
     text: str | None = None
     pause_reason: PauseReason | None = None
     policy: ServiceLevelPolicy | None = None

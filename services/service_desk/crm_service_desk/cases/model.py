@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_move
 
 from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
@@ -206,7 +206,8 @@ class Case:
         if (after.impact, after.urgency) == (self.impact, self.urgency):
             return after
         if self.state in FINISHED:
-            raise FailedPrecondition(f"the priority of a case that is {self.state} cannot be changed")
+            detail = f"the priority of a case that is {self.state} cannot be changed"
+            raise illegal_state("priority_fixed", detail, noun="case", state=self.state)
         return replace(after, priority=priority_of(after.impact, after.urgency))
 
     def may_change_level(self, before: "Case") -> bool:
@@ -286,7 +287,7 @@ class Case:
             raise invalid_field("send_time", "range", "must not be before the case was created nor in the future")
         speaker = contact_id or self.contact_id
         move = CaseMove(self).logged(
-            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, actor_id=speaker, text=text
+            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, contact_id=speaker, text=text
         )
         if self.state is not CaseState.WAITING_CUSTOMER:
             return move
@@ -294,17 +295,16 @@ class Case:
         if back > send_time:
             # It crossed our decision to wait, and so ends the waiting where it began.
             move = move.logged(
-                CaseEventKind.RESUMED, now=now, occur_time=back, actor_id=speaker, pause_reason=PauseReason.CUSTOMER
+                CaseEventKind.RESUMED, now=now, occur_time=back, contact_id=speaker, pause_reason=PauseReason.CUSTOMER
             )
-        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, actor_id=speaker)
+        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, contact_id=speaker)
         return opened.changed(state=CaseState.OPEN)
 
     def require_move(self, state: CaseState) -> None:
         """FailedPrecondition ILLEGAL_STATE, which names the legal moves, unless it can become that."""
         legal = MOVES[self.state]
         if state not in legal:
-            named = ", ".join(sorted(legal)) or "none"
-            raise FailedPrecondition(f"a case that is {self.state} cannot become {state}; it can become: {named}")
+            raise wrong_move("case", self.state, state, legal=legal)
 
     def require_closable(self) -> None:
         """FailedPrecondition unless it is resolved, and a complaint was replied to: COMPLAINT_WITHOUT_REPLY."""
@@ -320,10 +320,9 @@ class Case:
         self.require_move(CaseState.REOPENED)
         assert self.resolve_time is not None
         if now - self.resolve_time > window:
-            raise FailedPrecondition(
-                f"it was resolved at {self.resolve_time.isoformat()}, more than {window.days} days ago: "
-                "create a new case instead"
-            )
+            resolved = self.resolve_time.isoformat()
+            detail = f"it was resolved at {resolved}, more than {window.days} days ago: create a new case instead"
+            raise illegal_state("reopen_window_over", detail, resolve_time=resolved, days=window.days)
 
     def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
         self.require_move(state)

@@ -78,6 +78,7 @@ def event_from(row: Record) -> CaseEvent:
         occur_time=row["occur_time"],
         record_time=row["record_time"],
         actor_id=row["actor_id"],
+        contact_id=row["contact_id"],
         text=row["text"],
         pause_reason=PauseReason(reason) if reason else None,
         policy=policy_from(policy) if policy else None,

@@ -86,6 +86,8 @@ case_events = tenant_table(
     Column("occur_time", DateTime(timezone=True), nullable=False),
     Column("record_time", DateTime(timezone=True), nullable=False),
     Column("actor_id", Uuid),
+    # Who wrote, of what a customer's message brought about.
+    Column("contact_id", Uuid),
     Column("text", Text),
     Column("pause_reason", Text),
     # Of a POLICY_CHANGED: what is promised from then on.

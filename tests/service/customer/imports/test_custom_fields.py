@@ -1,7 +1,9 @@
 """Custom fields of accounts in spreadsheets."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm.customer.v1.accounts_pb2 import ExternalId
 from crm.resource.v1.custom_fields_pb2 import CustomField
@@ -101,8 +103,9 @@ async def test_a_column_of_a_custom_field_that_is_not_there_is_refused(user: Use
     assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
 
 
+@pytest.mark.parametrize("language", [{}, {"accept-language": "en"}, {"accept-language": "zh"}], ids=str)
 async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
-    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run, language: dict[str, str]
 ) -> None:
     labels = {"no": "Number", "status": "status", "one": "Size", "two": "size"}
     values = {"no": "=A-1", "status": "signed", "one": "1", "two": "2"}
@@ -111,10 +114,11 @@ async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
         for key, text in labels.items():
             await new_field(customer, by, key, label=CustomField.Label(en=text))
     keys = [ExternalId(source="erp", value="007"), ExternalId(source="sap", value="=1")]
-    named = {"display_name": "+1+1", "industry": "steel", "phone_numbers": ["+8613800138000"]}
+    named: dict[str, Any] = {"display_name": "+1+1", "industry": "steel", "phone_numbers": ["+8613800138000"]}
+    named |= {"legal_name": "华信", "roles": [accounts_pb2.Account.ROLE_SUPPLIER], "tags": ["A, B", "C"]}
     made = await new_account(customer, user, external_ids=keys, custom=message_values(values), **named)
     async with gateway(customer) as web:
-        file = (await web.get("/v1/accounts:export", headers=bearer(user))).content
+        file = (await web.get("/v1/accounts:export", headers=bearer(user) | language)).content
     job = await run(file, by=other)
     assert counts(job) == (1, 0, 0, 0), job.failure
     (account,) = await all_accounts(accounts, other)

@@ -17,7 +17,7 @@ from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict, FailedPrecondition, ResourceExhausted, Unauthenticated, invalid_field
+from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated, illegal_state, invalid_field
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, case, delete, or_, update
@@ -153,7 +153,7 @@ class Issuer:
         eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         credential = await find_own_credential(eyes, user_id)
         if credential is None:
-            raise FailedPrecondition("you have no password here: you sign in by another provider")
+            raise illegal_state("no_password", "you have no password here: you sign in by another provider")
         key = login_key(credential.slug, credential.login, telemetry.current.get().client_address)
         async with self.passwords.turn():
             await check_may_try(eyes, key)

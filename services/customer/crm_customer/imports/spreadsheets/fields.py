@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -75,6 +75,8 @@ _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.R
 _MAX_CUSTOM_CHARACTERS = 4000
 _SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
+# A value in double quotes, with blanks around it; what is quoted within it is doubled.
+_QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"[^\S\n]*')
 _EMAIL_SEPARATORS = re.compile(r"[,;，；、|\s]")
 # https://html.spec.whatwg.org/#valid-e-mail-address, as the contract checks, and with a dot in the domain.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -226,7 +228,22 @@ def _choice(text: str, table: Mapping[str, str]) -> str:
 
 
 def _parts(separators: re.Pattern[str], text: str) -> list[str]:
-    return list(dict.fromkeys(part for raw in separators.split(text) if (part := raw.strip())))
+    """The values of a cell, each once. One in double quotes may have separators in it, as an export writes it."""
+    return list(dict.fromkeys(part for raw in _split(separators, text) if (part := raw.strip())))
+
+
+def _split(separators: re.Pattern[str], text: str) -> Iterator[str]:
+    at = 0
+    while at <= len(text):
+        quoted = _QUOTED.match(text, at)
+        if quoted and (quoted.end() == len(text) or separators.match(text, quoted.end())):
+            yield quoted[1].replace('""', '"')
+            at = quoted.end() + 1
+        else:
+            separator = separators.search(text, at)
+            end = separator.start() if separator else len(text)
+            yield text[at:end]
+            at = end + 1
 
 
 def _with_all_digits(text: str) -> str:

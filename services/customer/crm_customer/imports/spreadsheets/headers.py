@@ -30,7 +30,7 @@ HEADERS: Mapping[str, list[str]] = {
         "统一社会信用代码 社会信用代码 信用代码 统一信用代码 税号 纳税人识别号 统一编号",
         "unified social credit code|social credit code|credit code|uscc|tax id|vat|vat number|tax number",
     ),
-    "roles": _names("客户角色 角色 合作关系 关系", "role|roles|relationship"),
+    "roles": _names("客户角色 业务角色 角色 合作关系 关系", "role|roles|relationship"),
     "status": _names("状态 客户状态 成交状态", "status|account status|customer status"),
     "industry": _names("行业 所属行业 行业类别 一级行业 客户行业", "industry|sector|line of business|industry id"),
     "employee_count": _names(

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
+from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field, wrong_state
 from crm_kit.phone_numbers import normalized
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
@@ -184,9 +184,7 @@ class Account:
 
     def _check_status(self, verb: str, *legal: Status) -> None:
         if self.status not in legal:
-            raise FailedPrecondition(
-                f"an account that is {self.status} cannot be {verb}; it must be {' or '.join(legal)}"
-            )
+            raise wrong_state("account", self.status, verb, legal=legal)
 
 
 def repeated(field: str, keys: Sequence[str]) -> Iterator[FieldViolation]:

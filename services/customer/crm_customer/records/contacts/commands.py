@@ -10,7 +10,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import given_to, owned_by
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, invalid_field, wrong_state
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
@@ -125,9 +125,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
             field = f"contact.accounts[{index}].account_id"
             raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
         if found[id].status not in IN_BUSINESS:
-            raise FailedPrecondition(
-                f"an account that is {found[id].status} gets no contact; it must be {' or '.join(IN_BUSINESS)}"
-            )
+            raise wrong_state("account", found[id].status, "given a contact", legal=IN_BUSINESS)
 
 
 async def check_superior_exists(work: UnitOfWork, superior_id: UUID) -> None:

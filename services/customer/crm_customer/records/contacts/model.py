@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from crm_kit.errors import FieldViolation, InvalidArgument, wrong_state
 from crm_kit.phone_numbers import normalized
 
 from crm_customer.records.accounts.model import Consent, dated, repeated
@@ -99,4 +99,4 @@ class Contact:
 
     def _check_status(self, verb: str, legal: Status) -> None:
         if self.status is not legal:
-            raise FailedPrecondition(f"a contact that is {self.status} cannot be {verb}; it must be {legal}")
+            raise wrong_state("contact", self.status, verb, legal=[legal])

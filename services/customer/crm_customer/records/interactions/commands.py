@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.statements import Statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
+from crm_kit.errors import NotFound, invalid_field, wrong_state
 from crm_kit.ids import new_id
 
 from crm_customer.records.accounts.model import IN_BUSINESS
@@ -48,9 +48,7 @@ async def check_account(work: UnitOfWork, id: UUID) -> None:
         field = "interaction.account_id"
         raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from None
     if account.status not in IN_BUSINESS:
-        raise FailedPrecondition(
-            f"nothing is recorded of an account that is {account.status}; it must be {' or '.join(IN_BUSINESS)}"
-        )
+        raise wrong_state("account", account.status, "given an interaction", legal=IN_BUSINESS)
 
 
 async def check_there(work: UnitOfWork, existing: Statement, name: str, ids: Sequence[UUID]) -> None:

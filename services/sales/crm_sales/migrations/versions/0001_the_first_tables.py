@@ -68,6 +68,14 @@ def upgrade() -> None:
     op.create_index("accounts_owner_index", "accounts", ["tenant_id", "owner_id"], unique=False)
     op.create_index("accounts_owner_team_index", "accounts", ["tenant_id", "owner_team_id"], unique=False)
     op.create_table(
+        "contacts",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="contacts_pkey"),
+    )
+    op.create_table(
         "changes",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("resource_type", sa.Text(), nullable=False),
@@ -501,6 +509,7 @@ def upgrade() -> None:
         "access_teams",
         "access_users",
         "accounts",
+        "contacts",
         "changes",
         "custom_field_versions",
         "custom_fields",
@@ -603,6 +612,7 @@ def downgrade() -> None:
     op.drop_table("custom_fields")
     op.drop_table("custom_field_versions")
     op.drop_table("changes")
+    op.drop_table("contacts")
     op.drop_table("accounts")
     op.drop_index("access_users_login_index", table_name="access_users")
     op.drop_table("access_users")
