@@ -12,6 +12,7 @@ Writes build/chaos.json; ends with 1 when something is missing, doubled, refused
 import argparse
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ import orjson
 from crm_local.settings import PROCESSES
 
 from tests.any_day import folders, moves_the_clock, shifted
-from tests.chaos.disturbances import CLOCK_FILE
+from tests.chaos.disturbances import CLOCK_FILE, OWN_MOUNTS
 from tests.chaos.report import printed
 from tests.chaos.run import Plan, run_chaos
 
@@ -71,7 +72,11 @@ def become_movable() -> None:
         environment |= {CLOCK_FILE: str(file), "FAKETIME_CACHE_DURATION": "1"}
         environment = {name: value for name, value in environment.items() if value or name != "TZ"}
         if moves_the_clock(environment, datetime.now(UTC)):
-            os.execve(sys.executable, [sys.executable, "-m", "tests.chaos", *sys.argv[1:]], environment)
+            command = [sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
+            if os.geteuid() == 0 and (unshare := shutil.which("unshare")):
+                command = [unshare, "--mount", "--propagation", "private", *command]
+                environment[OWN_MOUNTS] = "1"
+            os.execve(command[0], command, environment)
     print("clocks stay as they are: there is no libfaketime")
 
 
