@@ -41,7 +41,7 @@ class Settings(BaseSettings):
 
     # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies.
     max_connections: int = Field(default=2000, ge=1)
-    max_connections_per_address: int = Field(default=200, ge=1)
+    max_connections_per_peer: int = Field(default=200, ge=1)
     max_header_bytes: int = Field(default=32 * 1024, ge=1024, le=256 * 1024)
     header_timeout: float = Field(default=10.0, gt=0, le=300)
     # Longer than the 60 s that proxies keep a connection for use: whoever sends should be the one who closes.
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         """What connections are held to."""
         return Bounds(
             connections=self.max_connections,
-            per_address=self.max_connections_per_address,
+            per_address=self.max_connections_per_peer,
             head_bytes=self.max_header_bytes,
             head_seconds=self.header_timeout,
             idle_seconds=self.idle_timeout,

@@ -180,7 +180,7 @@ async def test_when_all_are_at_work_a_newcomer_is_told_to_come_back() -> None:
 
 
 async def test_one_address_has_so_many_connections_unless_it_is_a_proxy() -> None:
-    limits = {"max_connections_per_address": 1}
+    limits = {"max_connections_per_peer": 1}
     async with gateway(**limits, trusted_proxies="10.0.0.0/8") as port, line(port) as first:
         await first.send(REQUEST)
         async with line(port) as second:
