@@ -7,7 +7,7 @@ from crm.customer.v1 import contacts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
 from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid
 
-from crm_kit.database.tables import tenant_table
+from crm_kit.database.tables import Kept, tenant_table
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
@@ -23,6 +23,7 @@ def contacts_table(metadata: MetaData) -> Table:
         Column("display_name", Text, nullable=False),
         # Of the event that said so; an older one changes nothing.
         Column("version", Integer, nullable=False),
+        retention=Kept("contacts, as customer has them"),
     )
 
 

@@ -269,7 +269,7 @@ def test_headers_are_told_where_they_work() -> None:
     common = {"X-Request-Id", "X-Request-Timeout"}
     assert names("/v1/accounts", "post") == common | {"Idempotency-Key"}
     assert names("/v1/accounts/{id}", "get") == common | {"id", "fields", "include", "If-None-Match"}
-    assert names("/v1/accounts/{id}", "patch") == common | {"id", "update_mask", "If-Match"}
+    assert names("/v1/accounts/{id}", "patch") == common | {"id", "update_mask", "keep_opportunities", "If-Match"}
     assert good_answer("/v1/accounts", "post")["headers"].keys() == {"ETag", "Location", "Idempotent-Replayed"}
     assert good_answer("/v1/accounts/{id}", "get")["headers"].keys() == {"ETag", "Idempotent-Replayed"}
     assert "headers" not in good_answer("/v1/accounts", "get")

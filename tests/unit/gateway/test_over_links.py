@@ -50,7 +50,8 @@ async def test_a_request_goes_over_a_link_with_token_id_key_and_deadline(
     assert (answer.status_code, answer.json()["display_name"]) == (200, "华信电力有限公司")
     (call,) = service.calls
     assert pb.ArchiveAccountRequest.FromString(call.data) == pb.ArchiveAccountRequest(id=ID)
-    assert call.metadata == {"authorization": "Bearer t", "x-request-id": "r-1", "idempotency-key": "k-1"}
+    own = {"x-request-id": "r-1", "idempotency-key": "k-1", "x-client-address": "127.0.0.1"}
+    assert call.metadata == {"authorization": "Bearer t", **own}
     assert call.seconds is not None
     assert call.seconds <= 5
     assert one.counts == Counter(link=1)

@@ -134,7 +134,7 @@ class ImportWorker:
             await self._fail(job, error)
 
     async def _from_where_it_was_left(self, job: Job) -> None:
-        reader = await self._eyes(job.tenant_id)
+        reader = await self._reader(job.tenant_id)
         found = await IMPORTS.get(reader, job.import_id)
         if found.state not in UNDER_WAY:
             raise Overtaken
@@ -221,13 +221,13 @@ class ImportWorker:
 
     async def _check_not_overtaken(self, tenant_id: UUID, job: Import) -> None:
         """Raise Overtaken if the conflict was about the import itself."""
-        reader = await self._eyes(tenant_id)
+        reader = await self._reader(tenant_id)
         if (await IMPORTS.get(reader, job.id)).version != job.version:
             raise Overtaken
 
     async def _fail(self, job: Job, error: CrmError) -> None:
         """The file or the user's rights do not allow to go on."""
-        before = await IMPORTS.get(await self._eyes(job.tenant_id), job.import_id)
+        before = await IMPORTS.get(await self._reader(job.tenant_id), job.import_id)
         if before.state in UNDER_WAY:
             log.info("import.failed", import_id=str(job.import_id), reason=error.reason)
             with contextlib.suppress(Overtaken):
@@ -258,7 +258,7 @@ class ImportWorker:
         finally:
             await work.close()
 
-    async def _eyes(self, tenant_id: UUID) -> ReadSession:
+    async def _reader(self, tenant_id: UUID) -> ReadSession:
         now = await self._clock.now(tenant_id)
         return ReadSession(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
