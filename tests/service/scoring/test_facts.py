@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from crm.sales.v1 import events_pb2 as sales
+from crm.sales.v1 import events_pb2
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
@@ -185,10 +185,11 @@ async def test_days_and_delays_are_those_of_the_tenants_calendar(scoring: Runnin
     assert (row["late_payments"], row["overdue_days"]) == ((1, 1) if day.day == 12 else (0, 0))
 
 
-async def test_events_come_through_the_broker(scoring: Running, tenant_id: UUID) -> None:
+async def test_events_come_through_the_broker(scoring: Running, sales: Running, tenant_id: UUID) -> None:
     made = order(tenant_id, new_id(), 10)
-    async with scoring.unit_of_work(tenant_id) as work:
-        payload = sales.OrderReleased(order=made.message(work.now))
+    # The broker believes of orders nobody but sales.
+    async with sales.unit_of_work(tenant_id) as work:
+        payload = events_pb2.OrderReleased(order=made.message(work.now))
         emit(work, payload, aggregate_type="order", id=made.id, version=2)
     rows = await eventually(lambda: rows_of(scoring, tenant_id, account_days))
     assert [row["ordered"] for row in rows] == [Decimal(10)]
