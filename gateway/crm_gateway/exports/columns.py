@@ -88,13 +88,15 @@ def _of_all(name: str, column: Column) -> Callable[[dict[str, Any]], str]:
 def called(columns: Iterable[Column], language: Language, custom_fields: Iterable[Any] = ()) -> Iterator[Column]:
     """The columns under their labels in a language; those that would be called alike keep their paths.
 
-    So does one that is called as a custom field is: an import would take it for that.
+    So does one that is called as a custom field is: an import would take it for that. And so does the record's own id,
+    which an import would take for the key of another system.
     """
     named = [(column, getattr(column.label, language)) for column in columns]
     counts = Counter(label.casefold() for _, label in named)
     counts.update({text.casefold() for field in custom_fields for text in (field.label.en, field.label.zh)})
     for column, label in named:
-        yield replace(column, heading=label) if label and counts[label.casefold()] == 1 else column
+        keeps_path = column.path == "id" or not label or counts[label.casefold()] > 1
+        yield column if keeps_path else replace(column, heading=label)
 
 
 def chosen(columns: Sequence[Column], paths: Iterable[str]) -> Iterator[Column]:
