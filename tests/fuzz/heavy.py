@@ -44,6 +44,7 @@ JSON: Mapping[str, bytes] = {
     "escaped characters": b'{"a":"' + b"\\u4e00" * ((MIB - 8) // 6) + b'"}',
     "escaped quotes": b'{"a":"' + b'\\",[{' * ((MIB - 8) // 5) + b'"}',
     "a text without end": b'{"a":"' + b',[{"' * ((MIB - 8) // 4),
+    "a text without end, of few quotes": b'{"a":"' + b'\\",,,,,,,,,,,' * 75_000,
     "commas in a text": b'{"a":"' + b"," * (MIB - 8) + b'"}',
 }
 

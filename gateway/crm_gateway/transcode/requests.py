@@ -32,7 +32,8 @@ from crm_gateway.transcode.scalars import Refused
 MAX_JSON_DEPTH = 24
 # The largest request that makes sense has some thousand; two million that mean nothing fit into a body.
 MAX_JSON_VALUES = 20_000
-_JSON_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive, and the end may be missing: it never goes back over what it has read.
+_JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _MASK = "update_mask"
 _QUERY_DEPTH = 3
 

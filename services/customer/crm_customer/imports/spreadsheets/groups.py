@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 Key = tuple[str, str]
 Site = tuple[str | None, ...]
+MAX_SITES = 200
+"""Branches of one name that rows without a key are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Groups:
 
     Rows with the same key are about one account; a key under another name is a mistake. A row without a key is about
     the organization that an earlier row names, unless they tell different credit codes or places: branches.
-    Of each row some 300 bytes are kept.
+    Of each row some 300 bytes are kept. Of one name only the first branches are, since every row is compared with each.
     """
 
     by_name: bool
@@ -50,7 +52,9 @@ class Groups:
         for key in row.keys:
             self._keys.setdefault(key, (number, row.name))
         if first is None and self._is_named(row):
-            self._names.setdefault(row.name, []).append(row)
+            sites = self._names.setdefault(row.name, [])
+            if len(sites) < MAX_SITES:
+                sites.append(row)
         return number, row.keys
 
     def _is_named(self, row: Mention) -> bool:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from decimal import Decimal
 
+# Of a range with words around it; a longer text is none.
+MAX_CHARACTERS = 60
 _UNITS = {"": 1, "百": 100, "千": 1000, "k": 1000, "万": 10_000, "萬": 10_000}
 _NUMBER = r"[0-9][0-9.,' ]*"
 _WORDS_BEFORE = (
@@ -25,8 +27,8 @@ def people_of(text: str) -> int | None:
 
     None when it is not one; half a person is none: `12,5`.
     """
-    typed = unicodedata.normalize("NFKC", text).strip().casefold()
-    match = _QUANTITY.fullmatch(typed)
+    typed = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    match = _QUANTITY.fullmatch(typed) if len(typed) <= MAX_CHARACTERS else None
     if not match:
         return None
     low = _amount(match[1], match[2] or match[4] or "")
