@@ -119,8 +119,11 @@ async def test_a_criterion_is_overridden_with_a_reason_only_by_who_may(
     seller = await sales.user(user.tenant_id, grants=seller_grants)
     opportunity = await create(pipeline_id=pipeline.id)
     request = move(opportunity, b, override_reason="the customer insists")
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await api.opportunities.MoveOpportunity(request, metadata=seller.metadata)
+    of_own_deals = seller_grants | {"opportunities.override": Scope.OWN}
+    for grants in (seller_grants, of_own_deals):
+        caller = await sales.user(user.tenant_id, grants=grants)
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await api.opportunities.MoveOpportunity(request, metadata=caller.metadata)
     await api.opportunities.MoveOpportunity(request, metadata=user.metadata)
     page = await api.opportunities.ListStageChanges(
         pb.ListStageChangesRequest(id=opportunity.id), metadata=seller.metadata

@@ -137,12 +137,18 @@ class Database:
                 there: bool = await self._probe.fetchval("SELECT to_regclass($1) IS NOT NULL", name)
                 return there
         except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError) as error:
+            # A connection to a server that is gone without a word would be waited for until TCP gives up.
+            self._end_probe()
             raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
+
+    def _end_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.terminate()
+            self._probe = None
 
     async def close(self) -> None:
         """Give all connections back and close them."""
-        if self._probe is not None:
-            await self._probe.close()
+        self._end_probe()
         if self._pool is not None:
             await self._pool.close()
 

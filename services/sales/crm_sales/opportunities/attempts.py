@@ -2,6 +2,7 @@
 
 from crm_kit.resource.actions import Attempt
 
+from crm_sales.opportunities.commands import may_override
 from crm_sales.opportunities.model import Opportunity
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.pipelines.resource import PIPELINES
@@ -11,8 +12,8 @@ async def win(opportunity: Opportunity, attempt: Attempt) -> None:
     """Only when the exit criteria hold, or by who may give a reason instead."""
     opportunity.require_open("won")
     pipeline = await PIPELINES.get(attempt.reader, opportunity.pipeline_id)
-    may_override = attempt.reader.actor.access.may("opportunities.override")
-    opportunity.win(pipeline, "", now=attempt.now, override=may_override)
+    override = may_override(attempt.reader.actor, opportunity)
+    opportunity.win(pipeline, "", now=attempt.now, override=override)
 
 
 TRIED_OPPORTUNITIES = OPPORTUNITIES.trying(WinOpportunity=win)

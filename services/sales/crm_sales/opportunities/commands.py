@@ -10,7 +10,8 @@ from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import given_to, owned_by, require_users
-from crm_kit.identity.access import Scope
+from crm_kit.errors import PermissionDenied
+from crm_kit.identity.access import Actor, Scope, reaches
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
@@ -23,6 +24,7 @@ from crm_sales.pipelines.model import Pipeline, Stage
 from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 
+OVERRIDE = "opportunities.override"
 # How many opportunities follow their pipeline in one transaction.
 BATCH = 200
 
@@ -98,8 +100,15 @@ def check_override(
     work: UnitOfWork, before: Opportunity, stages: tuple[Stage, ...], override_reason: str | None
 ) -> None:
     """PermissionDenied when a reason stands in for exit criteria of these stages and the caller may not do that."""
-    if override_reason and before.missing(stages):
-        work.actor.access.scope("opportunities.override")
+    if override_reason and before.missing(stages) and not may_override(work.actor, before):
+        raise PermissionDenied("the permission opportunities.override is needed, in a scope that reaches the owner")
+
+
+def may_override(actor: Actor, opportunity: Opportunity) -> bool:
+    """Whether the caller may give a reason in place of the exit criteria of this opportunity."""
+    if not actor.access.may(OVERRIDE):
+        return False
+    return reaches(actor.access.scope(OVERRIDE), actor, opportunity.owner_id, opportunity.owner_team_id)
 
 
 def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
