@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from signal import Signals
 
 from crm_local.child import Program, run_to_end
@@ -150,12 +150,18 @@ class Pod:
         root = self._folder / f"root-{container['name']}"
         root.mkdir(parents=True, exist_ok=True)
         volumes = tuple((str(self._folder / volume), place, True) for place, volume in setup.mounts.items())
-        binds = (*self.ground.binds, (str(self.ground.etc), "/etc", False), *volumes)
+        # Outer places first: a volume at /tmp hides no code that lies below /tmp.
+        binds = sorted((*self.ground.binds, (str(self.ground.etc), "/etc", False), *volumes), key=depth_of)
         log = self.ground.logs / f"{self.name}_{container['name']}.log"
-        place = Place(self._namespace, root, binds, log)
+        place = Place(self._namespace, root, tuple(binds), log)
         return program_of(name, replace(setup, command=command or setup.command), place)
 
     def _container(self, container: Resource) -> Container:
         startup, liveness, readiness = (probe_of(probe, container, self.address) for probe in PROBES)
         grace = self.specification.get("terminationGracePeriodSeconds", GRACE_SECONDS)
         return Container(self._program(container), startup, liveness, readiness, self.changed, grace)
+
+
+def depth_of(bind: tuple[str, str, bool]) -> int:
+    """How many folders deep the place of a bind is."""
+    return len(PurePosixPath(bind[1]).parts)
