@@ -1,6 +1,6 @@
 """Civil time: which day it is depends on the zone, and a tenant's days are those of its own."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crm_kit.errors import invalid_field
@@ -18,5 +18,8 @@ def check_zone(name: str, *, field: str) -> None:
 
 
 def day_in(zone: str, instant: datetime) -> date:
-    """The day that calendars in the zone show at an instant."""
-    return instant.astimezone(ZoneInfo(zone)).date()
+    """The day that calendars in the zone show at an instant; at the ends of time, where they show none, that of UTC."""
+    try:
+        return instant.astimezone(ZoneInfo(zone)).date()
+    except OverflowError:
+        return instant.astimezone(UTC).date()
