@@ -14,6 +14,10 @@ from typing import Any
 
 import kubernetes_validate
 import yaml
+from crm_customer.imports.model import MAX_BYTES
+from crm_customer.imports.spreadsheets.separate import BOUNDS
+from crm_customer.imports.worker import SIDE_BY_SIDE
+from crm_local.cluster.containers import size_of
 
 OVERLAYS = Path(__file__).resolve().parent / "k8s" / "overlays"
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -26,6 +30,11 @@ CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
 BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
 # The largest file that the gateway can be told to take.
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
+# Who carries imports out, what it takes for itself while it does, and what all of them may take beside it.
+IMPORTER = "Deployment/customer"
+IMPORTER_BYTES = 300 * 1024 * 1024
+IMPORT_MEMORY_BYTES = SIDE_BY_SIDE * BOUNDS.memory_bytes
+IMPORT_DISK_BYTES = SIDE_BY_SIDE * (MAX_BYTES + BOUNDS.packed_bytes)
 
 Resource = Mapping[str, Any]
 
@@ -92,6 +101,8 @@ def resource_problems(resource: Resource) -> Iterator[str]:
             yield from (f"{container['name']}: {text}" for text in container_problems(container))
     if resource["kind"] == "Deployment":
         yield from deployment_problems(resource)
+    if title(resource) == IMPORTER:
+        yield from import_problems(resource)
     if resource["kind"] == "Job":
         yield from job_problems(resource)
     if resource["kind"] == "Ingress":
@@ -185,6 +196,18 @@ def deployment_problems(resource: Resource) -> Iterator[str]:
                 yield f"{container['name']}: no {probe}"
     if not pod(resource).get("topologySpreadConstraints"):
         yield "no topologySpreadConstraints: all pods may share one machine"
+
+
+def import_problems(resource: Resource) -> Iterator[str]:
+    """Say where a pod has no room for the files that it imports at a time and the processes that read them."""
+    for container in containers(resource):
+        limit = dig(container, "resources.limits.memory") or "0"
+        if size_of(limit) < IMPORTER_BYTES + IMPORT_MEMORY_BYTES:
+            yield f"{limit} of memory do not hold the readers of {SIDE_BY_SIDE} imports beside the service"
+    for volume in pod(resource).get("volumes", []):
+        limit = dig(volume, "emptyDir.sizeLimit") or "0"
+        if volume["name"] == "tmp" and size_of(limit) < IMPORT_DISK_BYTES:
+            yield f"{limit} of /tmp do not hold the files of {SIDE_BY_SIDE} imports and their rows"
 
 
 def job_problems(resource: Resource) -> Iterator[str]:

@@ -31,7 +31,7 @@ from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
-from crm_customer.imports.worker import ImportWorker
+from crm_customer.imports.worker import SIDE_BY_SIDE, ImportWorker
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -72,8 +72,7 @@ def build(settings: CustomerSettings) -> Service:
     service.jobs.append(IndexSorting(service.database).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
-    # Twice: a long import does not keep the short ones waiting.
-    service.jobs += [importing.run, importing.run]
+    service.jobs += [importing.run] * SIDE_BY_SIDE
     follow_events(service.consumers)
     return service
 

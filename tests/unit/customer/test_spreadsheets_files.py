@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 from crm_customer.imports.spreadsheets import separate
 from crm_customer.imports.spreadsheets.cells import cell_text, has_lost_digits, typed_text
@@ -16,6 +15,8 @@ from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadshe
 from crm_kit.errors import InvalidArgument
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.factories.workbooks import book, with_parts
 
 
 def read(content: bytes, told: Layout | None = None, **names: Any) -> tuple[Spreadsheet, list[tuple[str, ...]]]:
@@ -28,32 +29,6 @@ def refusal(content: bytes, told: Layout | None = None) -> str:
         read(content, told)
     assert refused.value.reason == "UPLOAD_UNREADABLE"
     return refused.value.detail
-
-
-def book(*rows: list[object], formats: dict[str, str] | None = None, **sheets: list[list[object]]) -> bytes:
-    made = openpyxl.Workbook()
-    for row in rows:
-        made.worksheets[0].append(row)
-    for cell, form in (formats or {}).items():
-        made.worksheets[0][cell].number_format = form
-    for name, others in sheets.items():
-        sheet = made.create_sheet(name)
-        for row in others:
-            sheet.append(row)
-    file = io.BytesIO()
-    made.save(file)
-    return file.getvalue()
-
-
-def with_parts(content: bytes, **parts: bytes) -> bytes:
-    file = io.BytesIO()
-    replaced = {name.replace("__", "/").replace("_xml", ".xml"): data for name, data in parts.items()}
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            target.writestr(name, replaced.pop(name) if name in replaced else source.read(name))
-        for name, data in replaced.items():
-            target.writestr(name, data)
-    return file.getvalue()
 
 
 def with_value(content: bytes, old: bytes, new: bytes) -> bytes:
@@ -262,19 +237,6 @@ async def test_a_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
         assert (unpacked.header, unpacked.row_count) == (("客户名称", "电话"), 2)
         assert unpacked.layout == Layout(encoding="utf-8", separator=",", header_row=2)
         assert list(unpacked.spreadsheet().rows) == [(3, ("华信", "1")), (4, ("中科", "2"))]
-
-
-async def test_a_file_that_takes_too_much_memory_is_refused_in_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(separate, "MAX_MEMORY_BYTES", 96 << 20)
-    head = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs>'
-    styles = head + b"<xf/>" * 1_500_000 + b"</cellXfs></styleSheet>"
-    path = tmp_path / "bomb.xlsx"
-    path.write_bytes(with_parts(book(["客户名称", "电话"], ["A", "1"]), xl__styles_xml=styles))
-    with path.open("rb") as upload, pytest.raises(InvalidArgument) as refused:
-        await separate.unpack(upload, Layout())
-    assert "takes more than 96 MB to read" in refused.value.detail
 
 
 async def test_a_reader_that_is_ended_from_outside_is_no_fault_of_the_file(

@@ -37,7 +37,7 @@ UNWISE = {
     "writable": (POD, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "Filesystem is not"),
     "capabilities": (POD, "drop: [ALL]", "drop: [NET_RAW]", "capabilities.drop is not ['ALL']"),
     "token": (POD, "automountServiceAccountToken: false", "hostNetwork: true", "hostNetwork opens the machine"),
-    "host path": (POD, "emptyDir: {sizeLimit: 512Mi}", "hostPath: {path: /}", "opens the machine's files"),
+    "host path": (POD, "emptyDir: {sizeLimit: 768Mi}", "hostPath: {path: /}", "opens the machine's files"),
     "latest": ("release/kustomization.yaml", "customer, newTag: 0.1.0", "customer, newTag: latest", "no release"),
     "other release": (
         "release/kustomization.yaml", "sales, newTag: 0.1.0", "sales, newTag: 0.2.0", "does not end with its release",
@@ -49,6 +49,11 @@ UNWISE = {
     ),
     "small uploads": ("overlays/production/ingress.yaml", "size: 51m", "size: 50m", "50m refuses uploads"),
     "nginx's own limit": ("overlays/production/ingress.yaml", "proxy-body-size", "proxy-buffer-size", "1m refuses up"),
+    "memory of readers": (
+        "base/customer/kustomization.yaml", "value: 1Gi", "value: 900Mi", "900Mi of memory do not hold the readers",
+    ),
+    "room for files": (POD, "sizeLimit: 768Mi", "sizeLimit: 512Mi", "512Mi of /tmp do not hold the files of 2"),
+    "no room told": (POD, "emptyDir: {sizeLimit: 768Mi}", "emptyDir: {}", "0 of /tmp do not hold"),
     "all callers one": (
         "overlays/production/kustomization.yaml", "- CRM_TRUSTED", "- TRUSTED", "CRM_TRUSTED_PROXIES is not set",
     ),

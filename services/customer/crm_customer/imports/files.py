@@ -1,6 +1,7 @@
 """An uploaded file as rows, some at a time; never the whole of it in memory."""
 
 import contextlib
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import BinaryIO
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.texts import headings_of
 from crm_kit.database.work import Reader
-from crm_kit.errors import InvalidArgument
+from crm_kit.errors import InvalidArgument, Unavailable
 
 from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
@@ -38,13 +39,14 @@ class Fault:
 class FileRow:
     """A row of the file: its cells, and the account they tell or what is wrong with them.
 
-    With an account, `faults` are about cells that were left out.
+    With an account, `faults` are about cells that were left out. `size` is that of its text, in bytes.
     """
 
     number: int
     cells: tuple[str, ...]
     account: AccountRow | None
     faults: tuple[Fault, ...] = ()
+    size: int = 0
 
 
 class Source:
@@ -70,9 +72,18 @@ class Source:
         for _ in islice(self._rows, count):
             pass
 
-    def take(self, count: int) -> list[FileRow]:
-        """The next rows; fewer at the end, none after it."""
-        return [self._file_row(row) for row in islice(self._rows, count)]
+    def take(self, count: int, size: int) -> list[FileRow]:
+        """The next rows, as many as `count` or, from the one on that makes them so many bytes, fewer; none at the end.
+
+        `size` is exceeded by one row at most.
+        """
+        taken: list[FileRow] = []
+        for row in islice(self._rows, count):
+            taken.append(self._file_row(row))
+            size -= taken[-1].size
+            if size <= 0:
+                break
+        return taken
 
     @property
     def columns(self) -> tuple[ImportColumn, ...]:
@@ -97,10 +108,11 @@ class Source:
             yield number, cells
 
     def _file_row(self, row: AccountRow | BadRow) -> FileRow:
+        size = len("".join(self._cells).encode())
         if isinstance(row, AccountRow):
             left_out = tuple(replace(fault_from(each), row_imported=True) for each in row.left_out)
-            return FileRow(row.row_number, self._cells, row, left_out)
-        return FileRow(row.row_number, row.cells, None, tuple(map(fault_from, row.errors)))
+            return FileRow(row.row_number, self._cells, row, left_out, size)
+        return FileRow(row.row_number, row.cells, None, tuple(map(fault_from, row.errors)), size)
 
 
 def fault_from(error: RowError) -> Fault:
@@ -127,6 +139,17 @@ def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, Cu
 def names_of(job: Import, custom_fields: Mapping[str, CustomField]) -> list[str]:
     """What columns may be called beside what everybody calls them: they tell which row is the header."""
     return [*headings_of(custom_fields), *(each.column for each in job.columns)]
+
+
+@contextlib.contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Unavailable while the disk is full: that is no fault of the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise Unavailable("the disk has no room for the file") from error
 
 
 async def fetch_upload(reader: Reader, upload: Upload) -> BinaryIO:

@@ -35,7 +35,7 @@ def advance(work: UnitOfWork, before: Import, rows: Sequence[FileRow], results: 
             partial_count=sum(bool(each.left_out) for each in done),
             reported_count=len(kept_rows),
             error_count=sum(len(faults) for _, faults in kept),
-            error_bytes=sum(map(size_of, kept_rows)),
+            error_bytes=sum(row.size for row, _ in kept),
         )
     )
     if kept:
@@ -53,16 +53,11 @@ def kept_of(bad: Sequence[BadRow], job: Import) -> list[BadRow]:
     kept: list[BadRow] = []
     errors, size = job.error_count, job.error_bytes
     for row, faults in bad:
-        errors, size = errors + len(faults), size + size_of(row)
+        errors, size = errors + len(faults), size + row.size
         if errors > MAX_ERRORS or size > MAX_REPORT_BYTES:
             break
         kept.append((row, faults))
     return kept
-
-
-def size_of(row: FileRow) -> int:
-    """Bytes of its text."""
-    return sum(len(cell.encode()) for cell in row.cells)
 
 
 def keep(work: UnitOfWork, job: Import, kept: Sequence[BadRow], failed: Sequence[FileRow]) -> None:

@@ -27,7 +27,7 @@ from crm_kit.ids import new_id
 from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
-from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload, names_of
+from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload, names_of, room_on_disk
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
@@ -42,6 +42,12 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 log = structlog.get_logger()
 BATCH = 250
 """Rows of one transaction."""
+
+BATCH_BYTES = 1 << 20
+"""Text of them, after which no more come to it: what is kept of a file at a time does not depend on its rows."""
+
+SIDE_BY_SIDE = 2
+"""Imports that a process carries out at a time: a long one does not keep the short ones waiting."""
 
 POLL_SECONDS = 2.0
 MAX_DEATHS = 2
@@ -63,7 +69,7 @@ class Run:
 
 
 class ImportWorker:
-    """Takes imports of all tenants as they come. `run` it as often as imports shall be carried out side by side."""
+    """Takes imports of all tenants as they come. `run` it `SIDE_BY_SIDE` times."""
 
     name = "imports"
 
@@ -142,7 +148,7 @@ class ImportWorker:
             found = await self._start(job.tenant_id, found)
         upload = await get_upload(reader, found.upload_id)
         custom = await definitions_of(reader, ACCOUNTS.collection, fresh=True)
-        with await fetch_upload(reader, upload) as file:
+        with room_on_disk(), await fetch_upload(reader, upload) as file:
             unpacked = await unpack(file, found.layout or Layout(), names_of(found, custom.fields))
         with unpacked.file:
             source = Source(unpacked, found, custom.fields)
@@ -165,10 +171,10 @@ class ImportWorker:
 
     async def _write_all(self, run: Run) -> None:
         """Write what is left, and read on meanwhile."""
-        rows = await asyncio.to_thread(run.source.take, BATCH)
+        rows = await asyncio.to_thread(run.source.take, BATCH, BATCH_BYTES)
         is_first = True
         while rows:
-            following = asyncio.ensure_future(asyncio.to_thread(run.source.take, BATCH))
+            following = asyncio.ensure_future(asyncio.to_thread(run.source.take, BATCH, BATCH_BYTES))
             try:
                 await self._write(run, rows)
                 if is_first:

@@ -71,8 +71,13 @@ MAX_CHARACTERS: Mapping[str, int] = {
 }
 """As in crm.customer.v1; other fields are checked by their form."""
 
+MAX_PHONE_NUMBERS = 20
+"""Of an account or contact, as in crm.customer.v1."""
+
 _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.REMARKS])
 _MAX_CUSTOM_CHARACTERS = 4000
+# Of a place or a choice; a longer text is none.
+_MAX_NAME_CHARACTERS = 200
 _SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
 # A value in double quotes, with blanks around it; what is quoted within it is doubled.
@@ -139,9 +144,12 @@ def credit_code(text: str) -> str:
 
 
 def phone_numbers(text: str, region: str) -> list[str]:
-    """All numbers of a cell to E.164; `region` is the country of those without a country code."""
+    """The numbers of a cell to E.164, one more than an account may have at most.
+
+    `region` is the country of those without a country code.
+    """
     found = []
-    for part in _parts(_SEPARATORS, _with_all_digits(text)):
+    for part in _parts(_SEPARATORS, _with_all_digits(text))[: MAX_PHONE_NUMBERS + 1]:
         try:
             found.append(parse_phone_number(part, default_region=region))
         except InvalidArgument as error:
@@ -172,7 +180,7 @@ def region(text: str, country: str = "") -> str:
 
 
 def _place(text: str, country: str, noun: str) -> str:
-    code = region_code(text, country)
+    code = region_code(text, country) if len(text) <= _MAX_NAME_CHARACTERS else None
     if code is None:
         detail = f"it is not a {noun} we know; write the province or country, for example 广东, CN-GD or DE"
         raise CellError(Reason.REGION_UNKNOWN, detail, text)
@@ -220,7 +228,7 @@ _WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES)}
 
 
 def _choice(text: str, table: Mapping[str, str]) -> str:
-    found = _WORDS[id(table)].get(plain(text))
+    found = _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
     if found is None:
         examples = ", ".join(words.split()[0] for words in table.values())
         raise CellError(Reason.VALUE_UNKNOWN, f"possible are {examples} or {', '.join(table)}", text)

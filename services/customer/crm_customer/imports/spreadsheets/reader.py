@@ -13,7 +13,7 @@ from typing import BinaryIO
 from crm_customer.imports.spreadsheets.csv_file import csv_records
 from crm_customer.imports.spreadsheets.header import SEARCHED_ROWS, Row, column_names, header_at
 from crm_customer.imports.spreadsheets.layout import Layout
-from crm_customer.imports.spreadsheets.refusal import unreadable
+from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long, unreadable
 from crm_customer.imports.spreadsheets.xlsx_file import xlsx_records
 
 MAX_ROWS = 1_048_576
@@ -101,6 +101,8 @@ def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
             raise unreadable(f"row {number} has more than {MAX_COLUMNS} columns")
         if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells):
             raise unreadable(f"row {number} has a cell of more than {MAX_CELL_CHARACTERS} characters")
+        if sum(map(len, cells)) > MAX_ROW_CHARACTERS:
+            raise too_long(number)
         if cells:
             yield number, tuple(cells)
 

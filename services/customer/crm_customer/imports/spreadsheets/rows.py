@@ -16,9 +16,9 @@ from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.wording import plain, says_nothing
 
 _MAX_VALUES = {
-    Field.PHONE_NUMBERS: 20,
+    Field.PHONE_NUMBERS: fields.MAX_PHONE_NUMBERS,
     Field.EMAILS: 20,
-    Field.CONTACT_PHONE: 20,
+    Field.CONTACT_PHONE: fields.MAX_PHONE_NUMBERS,
     Field.CONTACT_EMAIL: 20,
     Field.TAGS: 50,
 }

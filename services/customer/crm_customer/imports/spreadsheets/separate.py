@@ -3,18 +3,22 @@
 A file can be made so that whoever reads it takes any amount of memory. Here it takes that of a process that has nothing
 else to do, has no secrets in its environment, and leaves what it found as plain rows.
 
-    python -m crm_customer.imports.spreadsheets.separate <layout and names as JSON> <descriptor for the rows> <bytes>
+    python -m crm_customer.imports.spreadsheets.separate <layout and names> <descriptor for the rows> <bounds> <service>
+
+Layout, names and bounds are JSON, the service is told by its process id.
 """
 
 import asyncio
 import contextlib
+import ctypes
+import errno
 import os
 import resource
 import signal
 import sys
 import tempfile
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,31 +30,53 @@ from crm_customer.imports.spreadsheets.reader import read_spreadsheet
 from crm_customer.imports.spreadsheets.refusal import unreadable
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet, pack
 
-MAX_MEMORY_BYTES = 320 << 20
-"""Address space of the process. A pod's limit has to have room for it beside the service."""
+# <linux/prctl.h>
+PR_SET_PDEATHSIG = 1
 
-MAX_CPU_SECONDS = 300
-MAX_PACKED_BYTES = 512 << 20
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the process may take.
+
+    `memory_bytes` is its address space, for which a pod's limit has to have room beside the service; `cpu_seconds` is
+    the time it computes; `packed_bytes` is the file of rows it leaves, for which a pod's /tmp has to have room.
+    """
+
+    memory_bytes: int = 320 << 20
+    cpu_seconds: int = 300
+    packed_bytes: int = 256 << 20
+
+
+BOUNDS = Bounds()
 
 
 class ReaderDied(Exception):
     """The process was ended by something else than its own bounds."""
 
 
-async def unpack(upload: BinaryIO, told: Layout, told_names: Collection[str] = ()) -> UnpackedSheet:
-    """Read all of an uploaded file. UPLOAD_UNREADABLE as `read_spreadsheet` says, whichever row it is about."""
+async def unpack(
+    upload: BinaryIO, told: Layout, told_names: Collection[str] = (), *, bounds: Bounds = BOUNDS
+) -> UnpackedSheet:
+    """Read all of an uploaded file. UPLOAD_UNREADABLE as `read_spreadsheet` says, whichever row it is about.
+
+    It is refused so, too, when it takes more than the bounds. OSError ENOSPC when the disk is full.
+    """
     with contextlib.ExitStack() as stack:
         rows: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
-        answer = await _answer_of(upload, rows, orjson.dumps((asdict(told), list(told_names))).decode())
+        asked = orjson.dumps((asdict(told), list(told_names))).decode()
+        answer = await _answer_of(upload, rows, asked, bounds)
         if "refused" in answer:
             raise InvalidArgument(answer["refused"], reason=answer["reason"])
+        if "full" in answer:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         stack.pop_all()
     return UnpackedSheet(tuple(answer["header"]), answer["row_count"], Layout(**answer["layout"]), rows)
 
 
-async def _answer_of(upload: BinaryIO, rows: BinaryIO, asked: str) -> Any:
+async def _answer_of(upload: BinaryIO, rows: BinaryIO, asked: str, bounds: Bounds) -> Any:
+    allowed = orjson.dumps(bounds).decode()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-W", "ignore", "-m", __name__, asked, str(rows.fileno()), str(MAX_MEMORY_BYTES)),
+        *(sys.executable, "-I", "-W", "ignore", "-m", __name__, asked, str(rows.fileno()), allowed, str(os.getpid())),
         stdin=upload.fileno(),
         stdout=asyncio.subprocess.PIPE,
         pass_fds=[rows.fileno()],
@@ -63,40 +89,67 @@ async def _answer_of(upload: BinaryIO, rows: BinaryIO, asked: str) -> Any:
             process.kill()
             await process.wait()
     if process.returncode == -signal.SIGXCPU:
-        raise unreadable(f"it takes more than {MAX_CPU_SECONDS} s to read; split it into several files")
+        raise unreadable(f"it takes more than {bounds.cpu_seconds} s to read; split it into several files")
     if process.returncode:
         raise ReaderDied(f"exit code {process.returncode}")
     return orjson.loads(answer)
 
 
-def main(asked: str, descriptor: str, memory: str) -> dict[str, Any]:
-    """Read standard input into the file with this descriptor within so many bytes of memory; what is answered."""
-    bound(int(memory))
+def main(asked: str, descriptor: str, allowed: str, service: str) -> dict[str, Any]:
+    """Read standard input into the file with this descriptor within bounds; what is answered to the service."""
+    end_with(int(service))
+    bounds = Bounds(**orjson.loads(allowed))
+    bound(bounds)
     layout, names = orjson.loads(asked)
     try:
         with os.fdopen(sys.stdin.fileno(), "rb") as upload, os.fdopen(int(descriptor), "wb") as file:
             sheet = read_spreadsheet(upload, Layout(**layout), told_names=names)
             count = pack(sheet, file)
     except InvalidArgument as error:
-        return {"refused": error.detail, "reason": error.reason}
+        return refused(error)
     except MemoryError:
-        refusal = unreadable(f"it takes more than {int(memory) >> 20} MB to read; split it into several files")
-        return {"refused": refusal.detail, "reason": refusal.reason}
+        return refused(_too_much(f"takes more than {bounds.memory_bytes >> 20} MB to read"))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return {"full": True}
+        if error.errno != errno.EFBIG:
+            raise
+        return refused(_too_much(f"has rows that take more than {bounds.packed_bytes >> 20} MB"))
     return {"header": sheet.header, "row_count": count, "layout": asdict(sheet.layout)}
 
 
-def bound(memory: int) -> None:
+def refused(error: InvalidArgument) -> dict[str, Any]:
+    return {"refused": error.detail, "reason": error.reason}
+
+
+def _too_much(what: str) -> InvalidArgument:
+    return unreadable(f"it {what}; split it into several files")
+
+
+def end_with(service: int) -> None:
+    """End this process when the service ends, however it does."""
+    # Linux has it; elsewhere the bound of its time ends it.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != service:
+        # It has ended already.
+        sys.exit(1)
+
+
+def bound(bounds: Bounds) -> None:
     """From here on this process may take so much and no more, and is the first to go when memory is short."""
-    bounds = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CPU: MAX_CPU_SECONDS,
-        resource.RLIMIT_FSIZE: MAX_PACKED_BYTES,
-        resource.RLIMIT_CORE: 0,
+    limits = {
+        resource.RLIMIT_AS: (bounds.memory_bytes, bounds.memory_bytes),
+        # At the soft limit comes a signal that says what it is about, at the hard one SIGKILL.
+        resource.RLIMIT_CPU: (bounds.cpu_seconds, bounds.cpu_seconds + 5),
+        # Python ignores its signal: a write fails with EFBIG.
+        resource.RLIMIT_FSIZE: (bounds.packed_bytes, bounds.packed_bytes),
+        resource.RLIMIT_CORE: (0, 0),
     }
-    for what, most in bounds.items():
+    for what, most in limits.items():
         # Not every system has each.
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, most)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -13,9 +13,13 @@ import orjson
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
+from crm_customer.imports.spreadsheets.refusal import unreadable
 
 FASTEST = 1
 """Level of compression."""
+
+MAX_TEXT_BYTES = 256 << 20
+"""Of all rows together. A small file may unpack to any size: in XLSX a text stands once, and many cells show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,12 @@ class UnpackedSheet:
 
 def pack(sheet: Spreadsheet, file: BinaryIO) -> int:
     """Write all rows of a sheet to a file; how many there are. UPLOAD_UNREADABLE as `read_spreadsheet` says."""
-    count = 0
+    count, left = 0, MAX_TEXT_BYTES
     with gzip.open(file, "wb", FASTEST) as packed, io.BufferedWriter(packed) as lines:
         for number, cells in sheet.rows:
-            lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
+            left -= lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
+            if left < 0:
+                detail = f"up to row {number} it has more than {MAX_TEXT_BYTES >> 20} MB of text"
+                raise unreadable(f"{detail}; split it into several files")
             count += 1
     return count

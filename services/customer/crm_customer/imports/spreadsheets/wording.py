@@ -24,18 +24,36 @@ _MARKS = re.compile(r"[\W_]+")
 _STROKES = frozenset("-–—―－_/\\.·*?？~～")
 
 
-@lru_cache(maxsize=4096)
+REMEMBERED_CHARACTERS = 200
+"""Of a text whose words are remembered: a few thousand longer ones would fill the memory."""
+
+
 def plain(text: str) -> str:
     """The letters and digits of a text: two that are the same word are equal."""
+    return _remembered(text) if len(text) <= REMEMBERED_CHARACTERS else _plain(text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> str:
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
     return _MARKS.sub("", unicodedata.normalize("NFKC", text).casefold().translate(_TO_SIMPLIFIED))
 
 
 def says_nothing(text: str) -> bool:
     """Whether a cell was filled only to have something in it: `无`, `n/a`, `--`; also one with no visible character."""
-    return not (text[0].isalnum() and len(text) > _LONGEST_EMPTY) and _says_nothing(text)
+    if len(text) > _LONGEST_EMPTY:
+        return not text[0].isalnum() and _is_blank(unicodedata.normalize("NFKC", text))
+    return _says_nothing(text)
 
 
 @lru_cache(maxsize=4096)
 def _says_nothing(text: str) -> bool:
     word = unicodedata.normalize("NFKC", text).strip().casefold().translate(_TO_SIMPLIFIED)
-    return word in _EMPTY or all(each in _STROKES or not is_visible(each) for each in word)
+    return word in _EMPTY or _is_blank(word)
+
+
+def _is_blank(text: str) -> bool:
+    return all(each in _STROKES or not is_visible(each) for each in text)

@@ -15,7 +15,7 @@ from openpyxl.xml.functions import iterparse
 
 from crm_customer.imports.spreadsheets.cells import NOT_CALCULATED, cell_text
 from crm_customer.imports.spreadsheets.number_formats import shape_of
-from crm_customer.imports.spreadsheets.refusal import unreadable
+from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long, unreadable
 
 MAX_UNPACKED_BYTES = 512 << 20
 """Of all parts together: the sheets, which are read row by row, and pictures, which are not read at all."""
@@ -54,11 +54,14 @@ class SheetParser(WorkSheetParser):
             last = number
             element.clear()
             self.row_dimensions.clear()
-            texts = [""] * (cells[-1]["column"] if cells else 0)
+            texts, left = [""] * (cells[-1]["column"] if cells else 0), MAX_ROW_CHARACTERS
             for cell in cells:
                 value = cell["value"]
                 if value is not None:
-                    texts[cell["column"] - 1] = cell_text(value, shapes.get(cell["style_id"], ""))
+                    text = texts[cell["column"] - 1] = cell_text(value, shapes.get(cell["style_id"], ""))
+                    left -= len(text)
+                    if left < 0:
+                        raise too_long(number)
             yield number, texts
 
     def parse_cell(self, element: Element) -> dict[str, Any]:
