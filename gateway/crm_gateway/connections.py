@@ -115,6 +115,7 @@ class Connection(HttpToolsProtocol):
         self._lingering = False
 
     # What happens to the connection
+    # uvicorn narrows the argument of asyncio.Protocol, and so does whoever builds on it.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""

@@ -3,7 +3,6 @@
 Every cell is text (an inline string), so that no long number loses its digits and nothing is taken for a formula.
 """
 
-import io
 import re
 import zipfile
 from collections.abc import Sequence
@@ -41,21 +40,22 @@ PARTS = {
 }
 
 
-class Outgoing(io.RawIOBase):
-    """A file that can only be written, and whose bytes are taken away."""
+class Outgoing:
+    """A file that can only be written, as an archive needs it, and whose bytes are taken away."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._parts: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
+    def write(self, data: bytes) -> int:
         """Keep the bytes until they are taken."""
-        part = bytes(memoryview(data))  # type: ignore[arg-type]
-        self._parts.append(part)
-        return len(part)
+        self._parts.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Its bytes stay until they are taken."""
 
     def take(self) -> bytes:
         """The bytes since the last time."""

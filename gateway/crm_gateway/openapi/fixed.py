@@ -10,7 +10,8 @@ prefix (`PERSON`); the contract's `KIND_PERSON` is accepted too. 64-bit integers
 A key or parameter that does not exist is an error.
 
 **Changes.** PATCH changes the keys that are in the body and leaves all others; `null` clears. An `update_mask`
-parameter wins over the keys. Read-only keys in a body are ignored, so an answer may be sent back as it came.
+parameter wins over the keys. Read-only keys in a body are ignored, so an answer may be sent back as it came;
+an `id` that is not the one in the path is refused.
 
 **Concurrency.** Send the `ETag` of what you read as `If-Match`; a resource that has changed since is answered with 412.
 

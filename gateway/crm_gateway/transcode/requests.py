@@ -64,7 +64,8 @@ class RequestReader:
         self._query = dict(_parameters(rpc.request, decoders, _bound(binding, template)))
         self._body = self._body_decoder(rpc.request, binding, template, decoders)
         self._masked = _masked_resource(rpc.request, binding)
-        self._unmasked = _unmasked(binding, template)
+        self._also_in_body = _also_in_body(binding, template)
+        self._unmasked = frozenset({"etag", *self._also_in_body.values()})
         self._etag = _etag_owner(rpc.request, binding)
         # Query parameters that the service does not see.
         self._about_answer = about_answer
@@ -85,6 +86,7 @@ class RequestReader:
         if self._body is not None and body is not None:
             content = parse_json(body)
             self._body(message, content, "", violations)
+            self._compare(content, values, violations)
             if self._masked is not None:
                 message.update_mask.SetInParent()
                 message.update_mask.paths.extend(mask_of(content, self._masked, self._unmasked))
@@ -103,6 +105,13 @@ class RequestReader:
         if owner.etag and owner.etag != etag:
             raise ProblemError(malformed("If-Match", "conflict", "etag"))
         owner.etag = etag
+
+    def _compare(self, content: Mapping[str, Any], values: Sequence[str], violations: Violations) -> None:
+        """Refuse a body that is about another resource than the path."""
+        for at, name in self._also_in_body.items():
+            told = content.get(name)
+            if told is not None and told != values[at]:
+                add(name, Refused("conflict", "path", value=told, path=values[at]), violations)
 
     def _read_query(self, message: Any, query: bytes, violations: Violations) -> None:
         for name, values in parse_parameters(query).items():
@@ -336,11 +345,11 @@ def _masked_resource(request: Descriptor, binding: Binding) -> Descriptor | None
     return message_of(request.fields_by_name[binding.body])
 
 
-def _unmasked(binding: Binding, template: Template) -> frozenset[str]:
-    """Keys of the body that are no change: the etag, and what the path gives."""
+def _also_in_body(binding: Binding, template: Template) -> dict[int, str]:
+    """Which values of the path the resource in the body has, too: position in the path to key of the body."""
     prefix = binding.body + "."
-    given = (name.removeprefix(prefix) for name in template.variables if name.startswith(prefix))
-    return frozenset({"etag", *given})
+    variables = enumerate(template.variables)
+    return {at: name.removeprefix(prefix) for at, name in variables if name.startswith(prefix)}
 
 
 def _etag_owner(request: Descriptor, binding: Binding) -> Callable[[Any], Any] | None:

@@ -1,6 +1,7 @@
 """From path, query and body to the request message, for the operations of the contracts."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -61,10 +62,42 @@ def test_a_path_fills_the_resource_of_the_body() -> None:
     assert list(request.update_mask.paths) == ["display_name"]
 
 
-def test_the_path_wins_over_an_id_in_the_body() -> None:
-    request = read("UpdateAccount", "the-id", body={"id": "another", "display_name": "New"})
-    assert request.account.id == "the-id"
-    assert list(request.update_mask.paths) == ["display_name"]
+def test_the_id_of_the_path_may_be_in_the_body_too_and_is_no_change() -> None:
+    for told in ("the-id", None):
+        request = read("UpdateAccount", "the-id", body={"id": told, "display_name": "New"})
+        assert request.account.id == "the-id"
+        assert list(request.update_mask.paths) == ["display_name"]
+
+
+def with_id_in_both() -> Iterator[tuple[str, int, str]]:
+    """Every operation whose path names what the body has: its name, how many values its path has, and the key."""
+    for name, each in OPERATIONS.items():
+        for variable in each.template.variables:
+            body, dot, key = variable.partition(".")
+            if dot and body == each.binding.body:
+                yield name, len(each.template.variables), key
+
+
+@pytest.mark.parametrize("another", ["another", "", 7, ["the-id"], {"x": 1}])
+@pytest.mark.parametrize(("rpc", "values", "key"), with_id_in_both())
+def test_a_body_about_another_resource_than_the_path_is_refused(
+    rpc: str, values: int, key: str, another: object
+) -> None:
+    found = refused(rpc, *["the-id"] * values, body={key: another})
+    assert (key, "conflict") in found
+
+
+def test_who_sends_another_id_is_told_both() -> None:
+    with pytest.raises(ProblemError) as caught:
+        read("UpdateAccount", "the-id", body={"id": "another"})
+    (error,) = caught.value.problem.errors
+    assert error.told("en").startswith("is another, but the path names the-id")
+    assert error.told("zh").startswith("是 another，但路径中为 the-id")
+
+
+def test_every_path_that_changes_a_record_was_looked_at() -> None:
+    patched = {name for name, each in OPERATIONS.items() if each.binding.verb == "PATCH" and each.template.variables}
+    assert patched == {name for name, _, _ in with_id_in_both()}
 
 
 def test_the_mask_names_what_changes_and_null_clears() -> None:

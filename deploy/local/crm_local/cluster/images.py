@@ -70,4 +70,5 @@ def _with(image: Image, instruction: str, rest: str) -> Image:
             values["folder"] = rest
         case "ENV":
             values["variables"] = {**image.variables, **dict(part.split("=", 1) for part in shlex.split(rest))}
+    # The values are by name what the fields are, of several types.
     return Image(**values)  # type: ignore[arg-type]

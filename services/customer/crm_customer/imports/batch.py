@@ -15,6 +15,7 @@ from crm_kit.custom_fields.values import CustomValues
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, NotFound, invalid_field
+from crm_kit.identity.access import Scope, reaches
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.validation import check_fields
 
@@ -153,6 +154,8 @@ class Batch:
         None for all others: they need what was gathered to be sent first.
         """
         account = self.made.get(row.account_row)
+        if account:
+            self._check_reach(row, account.owner_id, account.owner_team_id)
         if account is None or row.custom or row.status or row.contact_name in self.contact_ids[account.id]:
             return None
         values = changed_account(account, row) | await self._references(row)
@@ -161,16 +164,27 @@ class Batch:
         return Outcome.UPDATED if row.contact_name and await self._contact(row, account) else Outcome.SKIPPED
 
     async def _made_here(self, row: AccountRow) -> Account | None:
-        """The account that an earlier row of this import has created, by its id: whatever has happened in between."""
+        """The account that an earlier row of this import has created, by its id: whatever has happened in between.
+
+        InvalidArgument when it is somebody else's, whose accounts the user may not change.
+        """
         if row.account_row == row.row_number:
             return None
+        self._check_reach(row, *self.lookups.imagined_rows.get(row.account_row, (self.work.actor.user_id, None)))
         await self.work.flush_many()
         self.made.pop(row.account_row, None)
         id = account_id(self.job, row.account_row)
-        found = await ACCOUNTS.get_many(self.work, [id])
-        if found:
+        account = (await ACCOUNTS.get_many(self.work, [id], scope=Scope.ALL)).get(id)
+        if account:
+            self._check_reach(row, account.owner_id, account.owner_team_id)
             await self._look_up_contacts([id], {row.contact_name})
-        return found.get(id)
+        return account
+
+    def _check_reach(self, row: AccountRow, owner_id: UUID | None, owner_team_id: UUID | None) -> None:
+        """Refuse a row about an account that an earlier one has given to somebody else."""
+        if not reaches(self.work.scope, self.work.actor, owner_id, owner_team_id):
+            detail = f"row {row.account_row} gave the account to somebody else, and theirs are not yours to change"
+            raise invalid_field("account.owner_id", "reach", detail, reason="ACCOUNT_NOT_FOUND")
 
     async def _create(self, row: AccountRow) -> Outcome:
         if not row.display_name:
@@ -200,7 +214,8 @@ class Batch:
             self.lookups.imagined.update([row.display_name, *(value for _, value in row.external_ids)])
         if self.job.dry_run and row.account_row in self.lookups.imagined_rows:
             return Outcome.UPDATED
-        self.lookups.imagined_rows.add(row.account_row)
+        if self.job.dry_run:
+            self.lookups.imagined_rows[row.account_row] = (account.owner_id, account.owner_team_id)
         return Outcome.CREATED
 
     async def _update(self, row: AccountRow, before: Account) -> Outcome:

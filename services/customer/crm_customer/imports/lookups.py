@@ -112,7 +112,8 @@ class Lookups:
         self._owners: dict[str, UUID] = {}
         # What rows of a dry run would have created, and later rows may name as their parent.
         self.imagined: set[str] = set()
-        self.imagined_rows: set[int] = set()
+        # Of the rows that would have created an account, whose it would be: owner and team.
+        self.imagined_rows: dict[int, tuple[UUID | None, UUID | None]] = {}
 
     async def owner(self, reader: Reader, name: str) -> UUID:
         """The active user with this login or name; InvalidArgument for none and for several."""

@@ -2,14 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+from crm.customer.v1 import contacts_pb2
 from crm.customer.v1 import imports_pb2 as pb
+from crm_customer.imports import worker
+from crm_kit.directory.projection import project_team
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 
 from tests.service.customer.imports.calls import Run, Upload, all_accounts, counts, errors_of
 from tests.service.running import Running, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from crm.customer.v1.contacts_pb2_grpc import ContactServiceAsyncStub
     from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
 
 
@@ -71,3 +77,56 @@ async def test_accounts_that_the_user_may_not_see_are_not_changed(
         (2, "ACCOUNT_NOT_FOUND")
     ]
     assert [account.display_name for account in await all_accounts(accounts, head)] == ["华信", "新的"]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("batch", [1, 2, 250])
+@pytest.mark.parametrize("scope", [Scope.OWN, Scope.TEAM])
+async def test_an_account_that_a_row_gave_to_somebody_else_takes_no_further_row(
+    imports: "ImportServiceAsyncStub",
+    contacts: "ContactServiceAsyncStub",
+    customer: Running,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    scope: Scope,
+    batch: int,
+    dry_run: bool,
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", batch)
+    tenant = await customer.tenant()
+    await customer.user(tenant, name="王芳", team_id=new_id())
+    granted = ("imports.read", "imports.write", "accounts.write", "contacts.write", "contacts.read")
+    li = await customer.user(tenant, grants=dict.fromkeys(granted, scope), name="李", team_id=new_id())
+    rows = [
+        ["客户编号", "客户名称", "客户经理", "联系人"],
+        ["C1", "华信", "王芳", "张伟"],
+        ["C2", "鑫淼", "", "赵敏"],
+        ["C1", "华信", "王芳", "刘洋"],
+        ["C2", "鑫淼", "", "孙丽"],
+        ["", "华信", "", "周杰"],
+    ]
+    job = await run(rows, by=li, dry_run=dry_run)
+    assert [
+        (each.row_number, each.column, each.value, each.reason) for each in await errors_of(imports, li, job.id)
+    ] == [
+        (4, "客户经理", "王芳", "ACCOUNT_NOT_FOUND"),
+        (6, "客户经理", "", "ACCOUNT_NOT_FOUND"),
+    ]
+    assert counts(job) == (2, 1, 0, 2)
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=li.metadata)
+    assert sorted(each.display_name for each in page.contacts) == ([] if dry_run else ["孙丽", "赵敏"])
+
+
+async def test_an_account_that_a_row_gave_to_the_own_team_takes_further_rows(
+    contacts: "ContactServiceAsyncStub", customer: Running, run: Run
+) -> None:
+    tenant, team = await customer.tenant(), new_id()
+    async with customer.unit_of_work(tenant) as work:
+        project_team(work, id=team, display_name="华南", parent_id=None, version=1)
+    await customer.user(tenant, name="王芳", team_id=team)
+    granted = ("imports.read", "imports.write", "accounts.write", "contacts.write", "contacts.read")
+    li = await customer.user(tenant, grants=dict.fromkeys(granted, Scope.TEAM), team_id=team)
+    rows = [["客户名称", "客户经理", "联系人"], ["华信", "王芳", "张伟"], ["华信", "王芳", "刘洋"]]
+    assert counts(await run(rows, by=li)) == (1, 1, 0, 0)
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=li.metadata)
+    assert sorted(each.display_name for each in page.contacts) == ["刘洋", "张伟"]
