@@ -17,8 +17,8 @@ from crm_gateway.transcode.fields import is_custom, is_map, is_plain_message, is
 
 SEPARATOR = "; "
 DEPTH = 3
-# Imports take the keys of other systems from one cell, as JSON.
-ONE_CELL = frozenset({"external_ids"})
+# The keys of other systems stand in one cell, each behind its system: an import reads them so.
+KEYS = "external_ids"
 # What the label of an id is followed by, and that of the name beside it.
 NO_LABEL = Label("", "")
 ID, NAME = Label(" ID", "ID"), Label(" name", "名称")
@@ -54,7 +54,9 @@ def columns_of(message: Descriptor, depth: int = DEPTH) -> Iterator[Column]:
             # They have a column each, of which the contract knows nothing.
             continue
         is_list = inner is not None and field.is_repeated and not is_map(field) and not is_well_known(inner)
-        if is_list and name not in ONE_CELL and depth > 1:
+        if is_list and name == KEYS:
+            yield Column(name, name, keys_of, label)
+        elif is_list and depth > 1:
             inner_columns = columns_of(message_of(field), depth - 1)
             yield from (_below(name, label, each, _of_all(name, each)) for each in inner_columns)
         elif is_plain_message(field) and not is_map(field) and depth > 1:
@@ -83,6 +85,11 @@ def _of_all(name: str, column: Column) -> Callable[[dict[str, Any]], str]:
         return SEPARATOR.join(map(_told_apart, texts)) if any(texts) else ""
 
     return read
+
+
+def keys_of(record: dict[str, Any]) -> str:
+    """A record's keys in other systems: `sap: C-1; crm: 4711`."""
+    return SEPARATOR.join(_told_apart(f"{key['source']}: {key['value']}") for key in record.get(KEYS) or ())
 
 
 def called(columns: Iterable[Column], language: Language, custom_fields: Iterable[Any] = ()) -> Iterator[Column]:
@@ -144,8 +151,8 @@ def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
 
 
 def _told_apart(text: str) -> str:
-    """A text among others in a cell: in double quotes where a separator in it would make two of it."""
-    return f'"{text.replace(QUOTE, QUOTE * 2)}"' if _APART.search(text) else text
+    """A text among others in a cell: in double quotes where a separator or a blank in it would be lost."""
+    return f'"{text.replace(QUOTE, QUOTE * 2)}"' if _APART.search(text) or text != text.strip() else text
 
 
 def text_of(value: Any) -> str:

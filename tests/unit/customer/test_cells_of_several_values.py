@@ -1,8 +1,8 @@
 """Cells of several values: what an export writes into one is read back from it."""
 
 import pytest
-from crm_customer.imports.spreadsheets.fields import tags
-from crm_gateway.exports.columns import text_of
+from crm_customer.imports.spreadsheets.fields import external_ids, tags
+from crm_gateway.exports.columns import keys_of, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +12,16 @@ tag = st.text(st.sampled_from('ab ,;，；、|/"\n'), min_size=1, max_size=6).ma
 @given(st.lists(tag.filter(bool), unique=True, max_size=5))
 def test_tags_are_read_back_whatever_signs_they_have(wanted: list[str]) -> None:
     assert tags(text_of(wanted)) == wanted
+
+
+key = st.text(st.sampled_from('ab17E+. :,;；|/"=\n'), min_size=1, max_size=9)
+keys = st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.-]{0,9}", fullmatch=True), key, min_size=1, max_size=5)
+
+
+@given(keys)
+def test_keys_of_other_systems_are_read_back_whatever_signs_they_have(wanted: dict[str, str]) -> None:
+    record = {"external_ids": [{"source": source, "value": value} for source, value in wanted.items()]}
+    assert external_ids(keys_of(record), "spreadsheet") == list(wanted.items())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from crm_kit.identity.access import Scope, visible
 from crm_kit.plumbing import access_users
 from sqlalchemy import Select, bindparam, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from sqlalchemy.types import Text, Uuid
 
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.model import Account
@@ -41,7 +41,11 @@ def users_by_name() -> Select[Any]:
         .where(
             users.tenant_id == bindparam("tenant_id"),
             users.active,
-            or_(users.login == func.lower(bindparam("name", type_=Text)), users.display_name == bindparam("name")),
+            or_(
+                users.id == bindparam("id", type_=Uuid),
+                users.login == func.lower(bindparam("name", type_=Text)),
+                users.display_name == bindparam("name"),
+            ),
         )
         .limit(2)
     )
@@ -116,14 +120,14 @@ class Lookups:
         self.imagined_rows: dict[int, tuple[UUID | None, UUID | None]] = {}
 
     async def owner(self, reader: Reader, name: str) -> UUID:
-        """The active user with this login or name; InvalidArgument for none and for several."""
+        """The active user with this login, name or id; InvalidArgument for none and for several."""
         if name not in self._owners:
-            rows = await reader.all(users_by_name(), name=name)
+            rows = await reader.all(users_by_name(), name=name, id=id_of(name))
             self._owners[name] = the_one([row["id"] for row in rows], "account.owner_id", "active user", name)
         return self._owners[name]
 
     async def parent(self, work: UnitOfWork, name: str) -> UUID | None:
-        """The account with this external id or name; InvalidArgument for none and for several."""
+        """The account with this external id, name or id; InvalidArgument for none and for several."""
         found = await self._accounts(work, name)
         if not found and work.pending:
             # An earlier row may have it, not yet sent.
@@ -134,10 +138,18 @@ class Lookups:
         return the_one(found, "account.parent_id", "account", name)
 
     async def _accounts(self, reader: Reader, name: str) -> Collection[UUID]:
-        id = await find_by_external_id(reader, self._source, name)
+        id = await find_by_external_id(reader, self._source, name) or id_of(name)
         if id is not None and await ACCOUNTS.get_many(reader, [id]):
             return [id]
         return [row["id"] for row in await reader.all(accounts_by_name(reader.scope), name=name)]
+
+
+def id_of(text: str) -> UUID | None:
+    """The id that a cell names, as exports have it; None when it names none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def the_one(found: Collection[UUID], field: str, noun: str, name: str) -> UUID:

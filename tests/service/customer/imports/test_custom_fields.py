@@ -114,6 +114,7 @@ async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
         for key, text in labels.items():
             await new_field(customer, by, key, label=CustomField.Label(en=text))
     keys = [ExternalId(source="erp", value="007"), ExternalId(source="sap", value="=1")]
+    keys.append(ExternalId(source="old.crm", value='1.38E+10; "a": b'))
     named: dict[str, Any] = {"display_name": "+1+1", "industry": "steel", "phone_numbers": ["+8613800138000"]}
     named |= {"legal_name": "华信", "roles": [accounts_pb2.Account.ROLE_SUPPLIER], "tags": ["A, B", "C"]}
     made = await new_account(customer, user, external_ids=keys, custom=message_values(values), **named)
@@ -126,5 +127,6 @@ async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
         assert getattr(account, name) == getattr(made, name)
     assert custom_of(account) == values
     # The keys say whose row it is.
+    assert b"erp: 007; sap: =1; " in file
     assert counts(await run(file, mode=pb.Import.MODE_UPDATE)) == (0, 0, 1, 0)
     assert counts(await run(file.replace(b"steel", b"power"), mode=pb.Import.MODE_UPSERT)) == (0, 1, 0, 0)

@@ -1,6 +1,5 @@
 """One cell's text to the value of one field. All raise `CellError` with words for whoever filled the cell in."""
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -79,6 +78,8 @@ _MAX_CUSTOM_CHARACTERS = 4000
 # Of a place or a choice; a longer text is none.
 _MAX_NAME_CHARACTERS = 200
 _SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
+_KEY_SEPARATORS = re.compile(r"[;；\n]")
+_SYSTEM_AND_KEY = re.compile(rf"({SOURCE_NAME.pattern}): (.+)", re.DOTALL)
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
 # A value in double quotes, with blanks around it; what is quoted within it is doubled.
 _QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"[^\S\n]*')
@@ -111,29 +112,25 @@ _STATUSES = {
 
 def one_text(text: str, target: str) -> str:
     """A text within its field's length; on one line unless the field may have several."""
-    value = text if target in _MANY_LINES else " ".join(text.split())
+    return _checked_length(text if target in _MANY_LINES else " ".join(text.split()), target)
+
+
+def _checked_length(value: str, target: str) -> str:
     most = MAX_CHARACTERS.get(target, _MAX_CUSTOM_CHARACTERS)
     if len(value) > most:
-        raise CellError(Reason.TOO_LONG, f"it has {len(value)} characters, at most {most} are possible", text)
+        raise CellError(Reason.TOO_LONG, f"it has {len(value)} characters, at most {most} are possible", value)
     return value
 
 
 def external_ids(text: str, source: str) -> list[tuple[str, str]]:
-    """The (system, key) that a cell tells: a key in `source`, or all keys as an export writes them, in JSON."""
-    if not text.startswith("[{"):
-        return [(source, _external_id(text))]
-    try:
-        keys = [(each["source"], _external_id(each["value"])) for each in json.loads(text)]
-        sound = all(SOURCE_NAME.fullmatch(system) and key and key.isprintable() for system, key in keys)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        sound = False
-    if not sound:
-        raise CellError(Reason.VALUE_UNKNOWN, "it is neither a key nor keys as an export writes them", text)
+    """The (system, key) that a cell tells: a key in `source`, or several as exports write them, `sap: C1; crm: 7`."""
+    told = [_SYSTEM_AND_KEY.fullmatch(part) for part in _parts(_KEY_SEPARATORS, text)]
+    keys = [(each[1], _checked_length(each[2], Field.EXTERNAL_IDS)) for each in told if each]
+    if not keys:
+        return [(source, one_text(_with_all_digits(text), Field.EXTERNAL_IDS))]
+    if len(keys) < len(told):
+        raise CellError(Reason.VALUE_UNKNOWN, "of several keys each stands behind its system: sap: C1; crm: 7", text)
     return keys
-
-
-def _external_id(text: str) -> str:
-    return one_text(_with_all_digits(text), Field.EXTERNAL_IDS)
 
 
 def credit_code(text: str) -> str:
@@ -237,7 +234,7 @@ def _choice(text: str, table: Mapping[str, str]) -> str:
 
 def _parts(separators: re.Pattern[str], text: str) -> list[str]:
     """The values of a cell, each once. One in double quotes may have separators in it, as an export writes it."""
-    return list(dict.fromkeys(part for raw in _split(separators, text) if (part := raw.strip())))
+    return list(dict.fromkeys(part for part in _split(separators, text) if part))
 
 
 def _split(separators: re.Pattern[str], text: str) -> Iterator[str]:
@@ -250,7 +247,7 @@ def _split(separators: re.Pattern[str], text: str) -> Iterator[str]:
         else:
             separator = separators.search(text, at)
             end = separator.start() if separator else len(text)
-            yield text[at:end]
+            yield text[at:end].strip()
             at = end + 1
 
 
