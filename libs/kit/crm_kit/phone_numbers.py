@@ -28,6 +28,17 @@ _OWN_NUMBERS = {"CN-HK": "HK", "CN-MO": "MO", "CN-TW": "TW"}
 _EXTENSION = re.compile(r"\s*[,，]?\s*(?:转分机|转|轉|分机|分機)(?:号|號)?\s*[:.]?\s*")
 
 
+def _mobile_numbers(region: str) -> re.Pattern[str]:
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    assert metadata is not None
+    assert metadata.mobile is not None
+    return re.compile(metadata.mobile.national_number_pattern or "")
+
+
+# Most numbers that people type: what the library makes of these is known without asking it.
+_CHINESE_MOBILE = _mobile_numbers("CN")
+
+
 def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "phone_number") -> str:
     """What people type to E.164: `138 0013 8000`, `(0755) 8666-1234`, `+86...`, `0086...`, full width.
 
@@ -35,6 +46,8 @@ def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "p
     number: `8666 1234 转801` and `ext. 801` become `;ext=801`. Raises InvalidArgument that says what is wrong.
     """
     typed = unicodedata.normalize("NFKC", text).strip()
+    if default_region == "CN" and typed.isascii() and _CHINESE_MOBILE.fullmatch(typed):
+        return f"+86{typed}"
     if not typed:
         raise _refused(field, "the phone number is empty")
     if len(typed) > _MAX_CHARACTERS:

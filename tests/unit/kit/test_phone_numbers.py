@@ -86,3 +86,14 @@ def test_any_text_gives_a_valid_number_or_a_refusal(typed: str) -> None:
         assert refusal.violations
     else:
         assert phonenumbers.is_valid_number(phonenumbers.parse(number, None))
+
+
+def test_every_range_of_chinese_mobile_numbers_is_read_as_the_library_reads_it() -> None:
+    for start in range(10_000, 20_000):
+        digits = f"{start}123456"
+        number = phonenumbers.parse(digits, "CN")
+        if phonenumbers.is_valid_number(number):
+            assert parse_phone_number(digits) == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        else:
+            with pytest.raises(InvalidArgument):
+                parse_phone_number(digits)

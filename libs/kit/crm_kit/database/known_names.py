@@ -45,8 +45,9 @@ class KnownNames:
     def forget(self, tenant_id: UUID, table: str, id: UUID) -> None:
         """The record may be called otherwise from now on: what was read until now is not to be believed."""
         known = self._with_room(tenant_id, table, 1)
-        self._count += str(id) not in known
-        known[str(id)] = (self.now() - BELIEVED_SECONDS, "")
+        key = str(id)
+        self._count += key not in known
+        known[key] = (self.now() - BELIEVED_SECONDS, "")
 
     def _with_room(self, tenant_id: UUID, table: str, more: int) -> dict[str, Known]:
         """What is known of a table, with room for so many more names."""

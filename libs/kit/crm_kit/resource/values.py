@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -183,6 +184,7 @@ def enum_codec(kind: type[enum.StrEnum], field: Field | None, where: str) -> Cod
     return Codec(numbers.__getitem__, from_message, kind, kind)
 
 
+@cache
 def enum_prefix(name: str) -> str:
     """What the values of an enum begin with: `KIND_` for `Kind`, `LINE_TYPE_` for `LineType`."""
     parts = [letter if index == 0 or not letter.isupper() else f"_{letter}" for index, letter in enumerate(name)]

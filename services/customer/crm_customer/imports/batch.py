@@ -199,7 +199,7 @@ class Batch:
         values["custom"] = await self._custom(row)
         owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
         id = account_id(self.job, row.account_row)
-        account = replace(accounts.drafted(values | owner, now=self.work.now), id=id)
+        account = accounts.drafted(values | owner, now=self.work.now, id=id)
         self._check(ACCOUNTS, account, values)
         self.contact_ids[id] = {}
         if row.contact_name:

@@ -74,7 +74,9 @@ def shaped(digits: str, shape: str) -> str:
 
 def typed_text(text: str) -> str:
     """A text cell without surrounding space, control characters, neutralization and number formatting."""
-    clean = restored(_CONTROL.sub("", text).strip())
+    clean = restored((text if text.isprintable() else _CONTROL.sub("", text)).strip())
+    if not clean[:1].isdigit():
+        return clean
     whole = _WHOLE_NUMBER.fullmatch(clean)
     if whole:
         return whole[1]

@@ -2,20 +2,20 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
 
 import openpyxl
 from openpyxl.styles.numbers import BUILTIN_FORMATS_MAX_SIZE as OWN_FORMATS
 from openpyxl.utils.exceptions import InvalidFileException
-from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheetParser
-from openpyxl.xml.functions import iterparse
 
-from crm_customer.imports.spreadsheets.cells import NOT_CALCULATED, cell_text
+from crm_customer.imports.spreadsheets.cells import typed_text
 from crm_customer.imports.spreadsheets.number_formats import shape_of
-from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long, unreadable
+from crm_customer.imports.spreadsheets.refusal import unreadable
+from crm_customer.imports.spreadsheets.sheet_xml import Book, sheet_rows
 
 MAX_UNPACKED_BYTES = 512 << 20
 """Of all parts together: the sheets, which are read row by row, and pictures, which are not read at all."""
@@ -32,44 +32,9 @@ _SHARED_TEXTS = "xl/sharedStrings.xml"
 _READ = frozenset([".", "_rels", "docProps", "xl", "xl/_rels", "xl/theme", "xl/chartsheets", "xl/worksheets/_rels"])
 # All that the libraries below raise for files that are not what they say.
 _BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException, OSError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, ParseError, ExpatError, InvalidFileException, OSError, EOFError, RuntimeError),
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, SyntaxError),
 )
-
-
-class SheetParser(WorkSheetParser):
-    """Reads the rows of a sheet and nothing else of it: what stands around them has no bound."""
-
-    def records(self, shapes: Mapping[int, str]) -> Iterator[tuple[int, list[str]]]:
-        """(row number, cells as they are shown) of each row; `shapes` are those of the cells' styles, where any."""
-        last = 0
-        for _, element in iterparse(self.source):
-            if element.tag == DATA_TAG:
-                return
-            if element.tag != ROW_TAG:
-                continue
-            number, cells = self.parse_row(element)
-            if number <= last:
-                raise ValueError(number)
-            last = number
-            element.clear()
-            self.row_dimensions.clear()
-            texts, left = [""] * (cells[-1]["column"] if cells else 0), MAX_ROW_CHARACTERS
-            for cell in cells:
-                value = cell["value"]
-                if value is not None:
-                    text = texts[cell["column"] - 1] = cell_text(value, shapes.get(cell["style_id"], ""))
-                    left -= len(text)
-                    if left < 0:
-                        raise too_long(number)
-            yield number, texts
-
-    def parse_cell(self, element: Element) -> dict[str, Any]:
-        """A cell; one with a formula that has no value says so."""
-        cell: dict[str, Any] = super().parse_cell(element)
-        if cell["value"] is None and element.find(FORMULA_TAG) is not None and element.get("t") != "str":
-            cell["value"] = NOT_CALCULATED
-        return cell
 
 
 def xlsx_records(file: BinaryIO, sheet_name: str = "") -> tuple[str, Iterator[tuple[int, list[str]]]]:
@@ -92,17 +57,10 @@ def _records(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
     numbers = (style.numFmtId for style in book._cell_styles)
     known = (shape_of(formats[number - OWN_FORMATS]) if number >= OWN_FORMATS else "" for number in numbers)
     shapes = {style: shape for style, shape in enumerate(known) if shape}
+    texts = list(map(typed_text, sheet._shared_strings))
     try:
         with book._archive.open(sheet._worksheet_path) as source:
-            parser = SheetParser(
-                source,
-                sheet._shared_strings,
-                data_only=True,
-                epoch=book.epoch,
-                date_formats=book._date_formats,
-                timedelta_formats=book._timedelta_formats,
-            )
-            yield from parser.records(shapes)
+            yield from sheet_rows(source, Book(texts, shapes, book._date_formats, book._timedelta_formats, book.epoch))
     except _BROKEN as error:
         raise _broken(error) from error
     finally:

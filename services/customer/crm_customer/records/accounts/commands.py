@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
@@ -26,9 +27,9 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     return put_new(work, drafted(values | owner, now=work.now))
 
 
-def drafted(values: dict[str, Any], *, now: datetime) -> Account:
+def drafted(values: dict[str, Any], *, now: datetime, id: UUID | None = None) -> Account:
     """A new account by the rules, not yet written."""
-    return Account(id=new_id(), create_time=now, update_time=now, **values).checked(now=now)
+    return Account(id=id or new_id(), create_time=now, update_time=now, **values).checked(now=now)
 
 
 def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:

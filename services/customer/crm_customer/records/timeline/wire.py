@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -73,11 +74,13 @@ class EventKind:
         )
 
 
+@cache
 def kind_name(payload: type[Message]) -> str:
     """`OpportunityWon` is OPPORTUNITY_WON."""
     return snake(payload.DESCRIPTOR.name).upper()
 
 
+@cache
 def detail_name_and_path(text: str) -> tuple[str, str]:
     """`order.due_date` -> due_date and the path; `until=order.due_date` -> until and the path."""
     name, _, path = text.rpartition("=")
