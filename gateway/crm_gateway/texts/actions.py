@@ -1,6 +1,5 @@
 """Why something cannot be done with a record, in the language of who asks: the services say it in English."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from crm_gateway.problems import LabelsOf, Problem
@@ -9,9 +8,9 @@ from crm_gateway.texts.catalogue import Language
 CONFLICT = 409
 
 
-def translate_actions(actions: Iterable[Any], language: Language, labels_of: LabelsOf) -> None:
-    """Put the details of `RecordActions.Action` messages into a language, by reason and values as those of problems."""
-    for each in actions:
+def translate_actions(answer: Any, language: Language, labels_of: LabelsOf) -> None:
+    """Put the details of a `RecordActions` into a language, by reason and values as those of problems."""
+    for each in answer.actions:
         if each.reason:
             values = dict(each.metadata)
             labels = labels_of(values.get("noun", ""))

@@ -45,6 +45,10 @@ class Catalogue:
         words = self.tables["words"]
         return self._filled("rules", key, {name: words.get(value, value) for name, value in values.items()})
 
+    def row(self, key: str, values: Mapping[str, str]) -> str | None:
+        """What is wrong with a row of a spreadsheet, in words. The key is a reason, or one with a rule: `X.reach`."""
+        return self._filled("rows", key, values)
+
     def _filled(self, table: str, key: str, values: Mapping[str, str]) -> str | None:
         for each in (key, key + _PLAIN):
             template = self.tables[table].get(each)

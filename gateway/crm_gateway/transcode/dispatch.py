@@ -17,7 +17,6 @@ from crm_gateway.large_answers import written
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import Problem, ProblemError, malformed, without_labels
 from crm_gateway.settings import Settings
-from crm_gateway.texts.actions import translate_actions
 from crm_gateway.transcode.inclusion import Inclusion
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
@@ -71,8 +70,8 @@ class Dispatcher:
         request = await self._request(operation, match.values, exchange)
         began = time.monotonic()
         message, replayed = await self._call(operation, request, exchange)
-        if operation.tells_actions:
-            translate_actions(message.actions, exchange.language, operation.labels_of)
+        if operation.translate is not None:
+            operation.translate(message, exchange.language, operation.labels_of)
             exchange.answer_headers += exchange.language_headers
         if view is not None:
             beside = await self._beside(operation, view, message, exchange, began) if view.references else {}

@@ -118,7 +118,7 @@ class ActionSource:
         except grpc.aio.AioRpcError as error:
             return {} if error.code() in _NOTHING_TO_SEE else None
         for each in page.record_actions:
-            translate_actions(each.actions, language, self.labels_of)
+            translate_actions(each, language, self.labels_of)
         return {each.id: self.encode(each)[ACTIONS] for each in page.record_actions}
 
 

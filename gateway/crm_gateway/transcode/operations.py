@@ -1,19 +1,23 @@
 """What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import grpc
+from crm.customer.v1 import imports_pb2
 from crm.resource.v1 import resources_pb2
 
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
 from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
+from crm_gateway.texts.actions import translate_actions
+from crm_gateway.texts.catalogue import Language
 from crm_gateway.texts.labels import RecordLabels
+from crm_gateway.texts.row_errors import translate_row_errors
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
@@ -22,6 +26,11 @@ from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
 from crm_gateway.transcode.views import View, Views
 
+Translate = Callable[[Any, Language, LabelsOf], None]
+TRANSLATIONS: Mapping[str, Translate] = {
+    resources_pb2.RecordActions.DESCRIPTOR.full_name: translate_actions,
+    imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
+}
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
@@ -50,8 +59,8 @@ class Operation:
     located: str | None
     explain: Explain
     labels_of: LabelsOf
-    # Whether the answer says what can be done with a record, and why not.
-    tells_actions: bool
+    # Puts what the answer says in words into the caller's language; None where it says nothing in words.
+    translate: Translate | None
 
     def problem_of(self, error: grpc.aio.AioRpcError) -> Problem:
         """The problem of a call that failed."""
@@ -128,7 +137,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 located=_located(contract, rpc) if creates else None,
                 explain=partial(rule_values.of, rpc.request),
                 labels_of=labels.of,
-                tells_actions=rpc.response is resources_pb2.RecordActions.DESCRIPTOR,
+                translate=TRANSLATIONS.get(rpc.response.full_name),
             )
 
 

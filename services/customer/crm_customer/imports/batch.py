@@ -184,7 +184,8 @@ class Batch:
         """Refuse a row about an account that an earlier one has given to somebody else."""
         if not reaches(self.work.scope, self.work.actor, owner_id, owner_team_id):
             detail = f"row {row.account_row} gave the account to somebody else, and theirs are not yours to change"
-            raise invalid_field("account.owner_id", "reach", detail, reason="ACCOUNT_NOT_FOUND")
+            told = {"row": str(row.account_row)}
+            raise invalid_field("account.owner_id", "reach", detail, reason="ACCOUNT_NOT_FOUND", metadata=told)
 
     async def _create(self, row: AccountRow) -> Outcome:
         if not row.display_name:
@@ -321,14 +322,15 @@ def answers_for_itself(error: CrmError) -> bool:
 
 def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str) -> Fault:
     """An error of a command in the words of the file."""
-    path, detail = "", error.detail
+    path, detail, told = "", error.detail, error.metadata
     if error.violations:
-        path, detail = error.violations[0].field, error.violations[0].detail
+        first = error.violations[0]
+        path, detail, told = first.field, first.detail, {"rule": first.rule} | told
     elif detail.startswith("account."):
         path, _, detail = detail.partition(": ")
     column = column_of(path.partition("[")[0], source, default_source)
     value = row.cells[source.header.index(column)] if column else ""
-    return Fault(column, value, error.reason, detail)
+    return Fault(column, value, error.reason, detail, metadata=told)
 
 
 def column_of(path: str, source: Source, default_source: str) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
 class Fault:
     """One thing wrong with a row; `column` is the header, empty if it is about the whole row.
 
+    `metadata` are the values that the detail names, among them the broken `rule` where there is one.
     `row_imported`: the row came in all the same, without this cell.
     """
 
@@ -33,6 +34,7 @@ class Fault:
     reason: str
     detail: str
     row_imported: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Source:
 
 
 def fault_from(error: RowError) -> Fault:
-    return Fault(error.column, error.value, error.reason, error.detail)
+    return Fault(error.column, error.value, error.reason, error.detail, metadata=error.metadata)
 
 
 def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, CustomField]) -> dict[str, str]:

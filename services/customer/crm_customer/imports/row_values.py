@@ -123,7 +123,7 @@ def bounded(field: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     most = MAX_ITEMS.get(field.partition(".")[2], len(values))
     if len(values) > most:
         detail = f"it would be {len(values)} in all, at most {most} are possible"
-        raise invalid_field(field, "max_items", detail, reason="TOO_MANY_VALUES")
+        raise invalid_field(field, "max_items", detail, reason="TOO_MANY_VALUES", metadata={"most": str(most)})
     return values
 
 

@@ -121,6 +121,7 @@ import_errors = tenant_table(
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("row_imported", Boolean, nullable=False),
+    Column("metadata", JSONB, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("import_id", "imports", name="import_errors_import_fkey", field="id"),
     key=("import_id", "row_number", "id"),

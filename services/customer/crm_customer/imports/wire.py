@@ -30,4 +30,5 @@ def error_to_pb(row: Record) -> pb.ImportError:
         reason=row["reason"],
         detail=row["detail"],
         row_imported=row["row_imported"],
+        metadata=row["metadata"],
     )

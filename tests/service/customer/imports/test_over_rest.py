@@ -46,6 +46,10 @@ async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
     assert (done["created_count"], done["failed_count"]) == (1, 1)
     errors = (await web.get(f"/v1/imports/{done['id']}/errors")).json()["errors"]
     assert [(each["row_number"], each["column"], each["reason"]) for each in errors] == [(3, "电话", "PHONE_INVALID")]
+    assert errors[0]["detail"] == "'1': it is not a phone number"
+    chinese = await web.get(f"/v1/imports/{done['id']}/errors", headers={"accept-language": "zh-CN"})
+    assert chinese.json()["errors"][0]["detail"] == "“1”不是有效的电话号码，请核对位数、区号和国家代码"
+    assert (chinese.headers["content-language"], "accept-language" in chinese.headers["vary"].lower()) == ("zh", True)
     report = await web.get(f"/v1/imports/{done['id']}/report.csv")
     assert report.headers["content-type"] == "text/csv; charset=utf-8"
     assert "%E5%AE%A2%E6%88%B7-errors.csv" in report.headers["content-disposition"]

@@ -37,13 +37,17 @@ class Reason(StrEnum):
 
 
 class CellError(Exception):
-    """A cell's value is no value of its field. `value` is the part of the cell that is meant."""
+    """A cell's value is no value of its field. `value` is the part of the cell that is meant.
 
-    def __init__(self, reason: Reason, detail: str, value: str) -> None:
+    `metadata` are the values that the detail names, for who tells it in another language.
+    """
+
+    def __init__(self, reason: Reason, detail: str, value: str, **metadata: object) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.value = value
+        self.metadata = {name: str(each) for name, each in metadata.items()}
 
 
 MAX_CHARACTERS: Mapping[str, int] = {
@@ -118,7 +122,8 @@ def one_text(text: str, target: str) -> str:
 def _checked_length(value: str, target: str) -> str:
     most = MAX_CHARACTERS.get(target, _MAX_CUSTOM_CHARACTERS)
     if len(value) > most:
-        raise CellError(Reason.TOO_LONG, f"it has {len(value)} characters, at most {most} are possible", value)
+        detail = f"it has {len(value)} characters, at most {most} are possible"
+        raise CellError(Reason.TOO_LONG, detail, value, length=len(value), most=most)
     return value
 
 
@@ -129,7 +134,9 @@ def external_ids(text: str, source: str) -> list[tuple[str, str]]:
     if not keys:
         return [(source, one_text(_with_all_digits(text), Field.EXTERNAL_IDS))]
     if len(keys) < len(told):
-        raise CellError(Reason.VALUE_UNKNOWN, "of several keys each stands behind its system: sap: C1; crm: 7", text)
+        example = "sap: C1; crm: 7"
+        detail = f"of several keys each stands behind its system: {example}"
+        raise CellError(Reason.VALUE_UNKNOWN, detail, text, choices=example)
     return keys
 
 
@@ -137,7 +144,8 @@ def credit_code(text: str) -> str:
     try:
         return parse_credit_code(_with_all_digits(text))
     except InvalidArgument as error:
-        raise CellError(Reason.CREDIT_CODE_INVALID, error.violations[0].detail, text) from error
+        broken = error.violations[0]
+        raise CellError(Reason.CREDIT_CODE_INVALID, broken.detail, text, rule=broken.rule) from error
 
 
 def phone_numbers(text: str, region: str) -> list[str]:
@@ -228,7 +236,8 @@ def _choice(text: str, table: Mapping[str, str]) -> str:
     found = _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
     if found is None:
         examples = ", ".join(words.split()[0] for words in table.values())
-        raise CellError(Reason.VALUE_UNKNOWN, f"possible are {examples} or {', '.join(table)}", text)
+        detail = f"possible are {examples} or {', '.join(table)}"
+        raise CellError(Reason.VALUE_UNKNOWN, detail, text, choices=f"{examples}, {', '.join(table)}")
     return found
 
 

@@ -71,13 +71,17 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """One thing wrong with one row. `column` is the header, empty if it is about the row; `detail` is for people."""
+    """One thing wrong with one row. `column` is the header, empty if it is about the row; `detail` is for people.
+
+    `metadata` are the values that the detail names.
+    """
 
     row_number: int
     column: str
     value: str
     reason: Reason
     detail: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,8 @@ class _Reading:
         if len(self.cells) > len(self.header):
             extra = self.cells[len(self.header)]
             detail = f"the row has {len(self.cells)} cells, the header {len(self.header)}; quote texts with separators"
-            self._refuse("", CellError(Reason.TOO_MANY_CELLS, detail, extra))
+            count, columns = len(self.cells), len(self.header)
+            self._refuse("", CellError(Reason.TOO_MANY_CELLS, detail, extra, cells=count, columns=columns))
             return self._bad()
         later: dict[str, list[tuple[str, str]]] = {}
         for column, cell in zip(self.header, self.cells, strict=True):
@@ -160,7 +165,8 @@ class _Reading:
             return self._account(*groups.place(mention))
         key, other = refused
         column = next(column for column, each in self.external_ids if each == key)
-        self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, f"row {other} has the same", key[1]))
+        detail = f"row {other} has the same"
+        self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, detail, key[1], row=other))
         return self._bad()
 
     def _mention(self) -> Mention:
@@ -237,13 +243,13 @@ class _Reading:
                 del self.lists[target][most:]
                 column = next(c for c, t in self.mapping.items() if t == target)
                 cell = self.cells[list(self.header).index(column)]
-                self._refuse(column, CellError(Reason.TOO_MANY_VALUES, f"at most {most} are possible", cell))
+                self._refuse(column, CellError(Reason.TOO_MANY_VALUES, f"at most {most} are possible", cell, most=most))
 
     def _refuse(self, column: str, refused: CellError) -> None:
         target = self.mapping.get(column, "")
         is_needed = not target or target == Field.DISPLAY_NAME or target.startswith(Field.EXTERNAL_IDS)
         errors = self.left_out if self.rules.skip_invalid and not is_needed else self.errors
-        errors.append(RowError(self.number, column, refused.value, refused.reason, refused.detail))
+        errors.append(RowError(self.number, column, refused.value, refused.reason, refused.detail, refused.metadata))
 
     def _bad(self) -> BadRow:
         return BadRow(self.number, tuple(self.cells), tuple(self.errors))

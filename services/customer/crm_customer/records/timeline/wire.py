@@ -74,10 +74,14 @@ class EventKind:
         )
 
 
-@cache
 def kind_name(payload: type[Message]) -> str:
     """`OpportunityWon` is OPPORTUNITY_WON."""
-    return snake(payload.DESCRIPTOR.name).upper()
+    return _upper(payload.DESCRIPTOR.name)
+
+
+@cache
+def _upper(name: str) -> str:
+    return snake(name).upper()
 
 
 @cache

@@ -1,0 +1,112 @@
+"""What is wrong with rows of a spreadsheet is told in every language, with its values."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import crm_customer.imports
+import pytest
+from crm.customer.v1 import imports_pb2 as pb
+from crm_customer.imports.files import Fault, fault_from
+from crm_customer.imports.spreadsheets.fields import Reason
+from crm_customer.imports.spreadsheets.mapping import mapping_for
+from crm_customer.imports.spreadsheets.reader import Spreadsheet
+from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
+from crm_gateway.expansion import load_contract
+from crm_gateway.openapi.document import error_reasons
+from crm_gateway.problems import without_labels
+from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
+from crm_gateway.texts.row_errors import told, translate_row_errors
+
+# A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.
+WRONG = [
+    ("电话", "1380013800", "“1380013800”不是有效的电话号码，请核对位数、区号和国家代码"),
+    ("客户编号", "1.38E+10", "电子表格软件缩短了“1.38E+10”，请将该列设为文本格式后重新填写"),
+    ("统一社会信用代码", "91440300708461136A", "校验位不符"),
+    ("统一社会信用代码", "9144", "应为 18 位"),
+    ("邮箱", "info@", "“info@”不是有效的电子邮箱地址"),
+    ("地区", "南方大区", "无法识别“南方大区”"),
+    ("网址", "huaxin", "“huaxin”不是有效的网址"),
+    ("员工人数", "twenty", "“twenty”不是整数人数"),
+    ("状态", "不清楚", "“不清楚”不可用，可填写：潜在, 活跃, 休眠, 流失, POTENTIAL, ACTIVE, DORMANT, LOST"),
+    ("客户编号", "sap: 1; 2", "可填写：sap: C1; crm: 7"),
+    ("简称", "#N/A", "该单元格的公式没有结果（#N/A）"),
+    ("标签", "很" * 51, "内容有 51 个字符，最多 50 个"),
+    ("标签", ",".join(map(str, range(51))), "值过多，最多 50 个"),
+]
+
+
+def faults_of(header: list[str], *rows: list[str]) -> Iterator[Fault]:
+    sheet = Spreadsheet(tuple(header), ((number, tuple(row)) for number, row in enumerate(rows, start=2)))
+    for row in read_rows(sheet, mapping_for(header, {})):
+        if isinstance(row, BadRow):
+            yield from map(fault_from, row.errors)
+
+
+def error_of(fault: Fault) -> pb.ImportError:
+    return pb.ImportError(
+        column=fault.column, value=fault.value, reason=fault.reason, detail=fault.detail, metadata=fault.metadata
+    )
+
+
+def is_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+@pytest.mark.parametrize(("column", "value", "text"), WRONG)
+def test_a_wrong_cell_is_told_in_chinese_with_its_value_and_its_bound(column: str, value: str, text: str) -> None:
+    (fault,) = faults_of(["客户名称", column], ["甲", value])
+    answer = pb.ListImportErrorsResponse(errors=[error_of(fault)])
+    translate_row_errors(answer, "en", without_labels)
+    assert answer.errors[0].detail == fault.detail
+    translate_row_errors(answer, "zh", without_labels)
+    assert text in answer.errors[0].detail
+
+
+def test_what_is_wrong_with_a_row_is_told_in_chinese() -> None:
+    header = ["客户编号", "客户名称"]
+    faults = faults_of(header, ["C1", "甲"], ["C1", "乙"], ["C2", ""], ["C3", "丙", "x"])
+    assert [told(error_of(fault), "zh", without_labels) for fault in faults] == [
+        "编号“C1”在第 2 行属于另一个客户",
+        "缺少客户名称",
+        "该行有 3 个单元格，表头只有 2 个；含有分隔符的文本请加引号",
+    ]
+
+
+def test_every_reason_of_a_cell_is_among_the_examples() -> None:
+    of_rows = {Reason.NAME_MISSING, Reason.EXTERNAL_ID_DUPLICATE, Reason.TOO_MANY_CELLS}
+    found = {fault.reason for column, value, _ in WRONG for fault in faults_of(["客户名称", column], ["甲", value])}
+    assert found | of_rows == set(Reason)
+
+
+def reasons_of_imports() -> set[str]:
+    """Every reason that the program of imports names where a row is refused."""
+    found = {"INTERNAL", *Reason}
+    for name in ("batch", "lookups", "row_values"):
+        tree = ast.parse((Path(crm_customer.imports.__path__[0]) / f"{name}.py").read_text())
+        for keyword in (each for each in ast.walk(tree) if isinstance(each, ast.keyword) and each.arg == "reason"):
+            assert isinstance(keyword.value, ast.Constant)
+            found.add(keyword.value.value)
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_reason_of_a_row_lacks_its_text(language: Language) -> None:
+    assert reasons_of_imports() <= catalogue(language).tables["rows"].keys()
+
+
+def test_no_text_of_a_row_lacks_its_reason() -> None:
+    named = {key.partition(".")[0] for key in catalogue("en").tables["rows"]}
+    assert named <= reasons_of_imports()
+
+
+def test_what_any_command_may_refuse_is_told_in_chinese() -> None:
+    for reason in error_reasons(load_contract()):
+        error = pb.ImportError(column="名称", value="x", reason=reason, detail="english")
+        assert is_chinese(told(error, "zh", without_labels)), reason
+
+
+def test_a_rule_of_the_contract_says_more_than_its_reason() -> None:
+    error = pb.ImportError(column="名称", value="x", reason="INVALID_ARGUMENT", detail="english")
+    error.metadata["rule"] = "credit_code.length"
+    assert told(error, "zh", without_labels) == "应为 18 位"
