@@ -16,8 +16,8 @@ from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
 from crm_gateway.texts.actions import translate_actions
 from crm_gateway.texts.catalogue import Language
+from crm_gateway.texts.imports import translate_failure, translate_failures, translate_row_errors
 from crm_gateway.texts.labels import RecordLabels
-from crm_gateway.texts.row_errors import translate_row_errors
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
 from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
@@ -30,6 +30,8 @@ Translate = Callable[[Any, Language, LabelsOf], None]
 TRANSLATIONS: Mapping[str, Translate] = {
     resources_pb2.RecordActions.DESCRIPTOR.full_name: translate_actions,
     imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
+    imports_pb2.Import.DESCRIPTOR.full_name: translate_failure,
+    imports_pb2.ListImportsResponse.DESCRIPTOR.full_name: translate_failures,
 }
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")

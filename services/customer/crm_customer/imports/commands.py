@@ -87,7 +87,7 @@ def succeed_import(work: UnitOfWork, before: Import) -> Import:
 
 def fail_import(work: UnitOfWork, before: Import, error: CrmError) -> Import:
     """It cannot go on."""
-    return finish(work, before, before.fail(error.reason, error.detail, work.now), events.ImportFinished)
+    return finish(work, before, before.fail(error, work.now), events.ImportFinished)
 
 
 def cancel_import(work: UnitOfWork, before: Import) -> Import:

@@ -128,12 +128,15 @@ def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, Cu
     custom = [target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)]
     unknown = next((each for each in custom if each.removeprefix(CUSTOM_PREFIX) not in labels.values()), None)
     if unknown:
-        raise InvalidArgument(f"accounts have no field {unknown!r}", reason="IMPORT_MAPPING_INCOMPLETE")
+        detail, told = f"accounts have no field {unknown!r}", {"rule": "no_field", "field": unknown}
+        raise InvalidArgument(detail, reason="IMPORT_MAPPING_INCOMPLETE", metadata=told)
     keys = (target for target in mapping.values() if target.startswith(Field.EXTERNAL_IDS))
     if job.mode is not Mode.CREATE and next(keys, None) is None:
+        columns = ", ".join(header)
         raise InvalidArgument(
-            f"no column is an external id, by which accounts are found; the columns are: {', '.join(header)}",
+            f"no column is an external id, by which accounts are found; the columns are: {columns}",
             reason="IMPORT_MAPPING_INCOMPLETE",
+            metadata={"rule": "no_key", "columns": columns},
         )
     return mapping
 

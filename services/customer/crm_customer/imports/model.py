@@ -1,12 +1,12 @@
 """A file that comes in part by part, and the job that makes accounts and contacts of its rows."""
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, InvalidArgument, illegal_state, invalid_field, wrong_state
+from crm_kit.errors import CrmError, FailedPrecondition, InvalidArgument, illegal_state, invalid_field, wrong_state
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import checked_mapping
@@ -146,6 +146,7 @@ class Import:
     error_bytes: int = 0
     failure_reason: str | None = None
     failure: str | None = None
+    failure_metadata: Mapping[str, str] = field(default_factory=dict)
     start_time: datetime | None = None
     finish_time: datetime | None = None
 
@@ -189,10 +190,17 @@ class Import:
         self._check_under_way("finished")
         return replace(self, state=State.SUCCEEDED, finish_time=now)
 
-    def fail(self, reason: str, detail: str, now: datetime) -> "Import":
+    def fail(self, error: CrmError, now: datetime) -> "Import":
         """It cannot go on."""
         self._check_under_way("finished")
-        return replace(self, state=State.FAILED, failure_reason=reason, failure=detail, finish_time=now)
+        return replace(
+            self,
+            state=State.FAILED,
+            failure_reason=error.reason,
+            failure=error.detail,
+            failure_metadata=error.metadata,
+            finish_time=now,
+        )
 
     def cancel(self, now: datetime) -> "Import":
         """Stopped by a user."""

@@ -76,6 +76,7 @@ imports = tenant_table(
     Column("error_bytes", Integer, nullable=False),
     Column("failure_reason", Text),
     Column("failure", Text),
+    Column("failure_metadata", JSONB, nullable=False),
     Column("start_time", DateTime(timezone=True)),
     Column("finish_time", DateTime(timezone=True)),
     *versioned_columns(),

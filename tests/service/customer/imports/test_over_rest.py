@@ -62,6 +62,22 @@ async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
     assert (await web.get(f"/v1/imports/{new_id()}/report.csv")).json()["reason"] == "IMPORT_NOT_FOUND"
 
 
+async def test_why_a_file_is_refused_is_told_in_the_callers_language(web: httpx.AsyncClient) -> None:
+    sent = await web.post("/v1/uploads", content=b"%PDF-1.7", headers={"content-type": "text/csv"})
+    made = await web.post("/v1/imports", json={"upload_id": sent.json()["id"], "mode": "CREATE"})
+
+    async def failed() -> bool:
+        return bool((await web.get(made.headers["location"])).json()["state"] == "FAILED")
+
+    assert await eventually(failed)
+    english = (await web.get(made.headers["location"])).json()
+    assert (english["failure_reason"], english["failure_metadata"]) == ("UPLOAD_UNREADABLE", {"rule": "pdf"})
+    assert english["failure"] == "the file cannot be read: it is a PDF; ask for the list as .xlsx or .csv"
+    for path in (made.headers["location"], "/v1/imports"):
+        answer = (await web.get(path, headers={"accept-language": "zh-CN"})).json()
+        assert (answer.get("imports") or [answer])[0]["failure"] == "文件是 PDF。请索取 .xlsx 或 .csv 格式的名单。"
+
+
 async def test_a_body_comes_in_chunks_of_any_size_and_arrives_whole(
     web: httpx.AsyncClient, customer: Running, user: User
 ) -> None:

@@ -33,8 +33,9 @@ def csv_records(file: BinaryIO, told: Layout) -> tuple[Layout, Records]:
     text.seek(0)
     if _MARKUP.match(sample):
         raise unreadable(
+            "web_page",
             "it is a web page or XML and only called a spreadsheet, as some systems export it; "
-            "open it in a spreadsheet program and save it as .xlsx"
+            "open it in a spreadsheet program and save it as .xlsx",
         )
     declared = _SEPARATOR_LINE.match(sample)
     separator = told.separator or (declared[1] if declared else _separator(sample))
@@ -51,7 +52,7 @@ def _records(text: io.TextIOWrapper, separator: str, is_declared: bool) -> Recor
             yield number, [typed_text(cell) for cell in cells]
     except csv.Error as error:
         detail = f"row {number + 1} is not CSV ({error}); look for a quote that is opened and not closed"
-        raise unreadable(detail) from error
+        raise unreadable("csv", detail, row=number + 1) from error
     finally:
         # The file may be closed before the rows are all taken.
         with contextlib.suppress(ValueError):

@@ -38,14 +38,14 @@ def encoding_of(file: BinaryIO, told: str = "") -> str:
     """The name of the file's encoding, among `CODECS`. UPLOAD_UNREADABLE when it is not what was told, or unclear."""
     if told:
         if not _decodes(file, told):
-            raise unreadable(f"it is not {told}")
+            raise unreadable("told_encoding", f"it is not {told}", encoding=told)
         return told
     start = file.read(4)
     for bom, encoding in _BOMS:
         if start.startswith(bom):
             if _decodes(file, encoding):
                 return encoding
-            raise unreadable(f"it says it is {encoding} and is not")
+            raise unreadable("said_encoding", f"it says it is {encoding} and is not", encoding=encoding)
     return "utf-8" if _decodes(file, "utf-8") else _most_plausible(file)
 
 
@@ -57,9 +57,12 @@ def _most_plausible(file: BinaryIO) -> str:
             if share >= least:
                 found[encoding] = share
     if not found:
+        known = ", ".join(CODECS)
         raise unreadable(
+            "unclear_encoding",
             "it is neither XLSX nor text whose encoding is clear; save it as XLSX or as CSV in UTF-8, "
-            f"or tell its encoding: {', '.join(CODECS)}"
+            f"or tell its encoding: {known}",
+            encodings=known,
         )
     return max(found, key=lambda each: found[each])
 

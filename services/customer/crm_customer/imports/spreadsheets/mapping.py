@@ -122,6 +122,7 @@ def mapping_for(
             raise InvalidArgument(
                 f"no column is the customer's name; the columns are: {columns}",
                 reason="IMPORT_MAPPING_INCOMPLETE",
+                metadata={"rule": "no_name", "columns": columns},
             )
         mapping[legal] = str(Field.DISPLAY_NAME)
     return mapping

@@ -24,18 +24,18 @@ MAX_CELL_CHARACTERS = 32_767
 """Characters of a cell, as in the file format."""
 
 _ZIP = b"PK\x03\x04"
-# How files of other programs begin, and what they are.
+# How files of other programs begin, and what they are: the rule that they break, and words for it.
 _OTHERS = {
-    b"\xd0\xcf\x11\xe0": "an old .xls file or one with a password; save it as .xlsx without one",
-    b"%PDF": "a PDF; ask for the list as .xlsx or .csv",
-    b"{\\rt": "a text document; copy the table into a spreadsheet and save it as .xlsx",
+    b"\xd0\xcf\x11\xe0": ("old_xls", "an old .xls file or one with a password; save it as .xlsx without one"),
+    b"%PDF": ("pdf", "a PDF; ask for the list as .xlsx or .csv"),
+    b"{\\rt": ("text_document", "a text document; copy the table into a spreadsheet and save it as .xlsx"),
 }
 # Parts by which archives of other programs are known.
 _OTHER_ARCHIVES = {
-    "content.xml": "an OpenDocument file; save it as .xlsx",
-    "xl/workbook.bin": "a binary workbook (.xlsb); save it as .xlsx",
-    "word/document.xml": "a text document; copy the table into a spreadsheet and save it as .xlsx",
-    "Index/Document.iwa": "a Numbers file; export it as .xlsx",
+    "content.xml": ("open_document", "an OpenDocument file; save it as .xlsx"),
+    "xl/workbook.bin": ("xlsb", "a binary workbook (.xlsb); save it as .xlsx"),
+    "word/document.xml": _OTHERS[b"{\\rt"],
+    "Index/Document.iwa": ("numbers", "a Numbers file; export it as .xlsx"),
 }
 
 
@@ -62,7 +62,8 @@ def read_spreadsheet(file: BinaryIO, told: Layout | None = None, *, told_names: 
     start = file.read(4)
     file.seek(0)
     if start in _OTHERS:
-        raise unreadable(f"it is {_OTHERS[start]}")
+        rule, what = _OTHERS[start]
+        raise unreadable(rule, f"it is {what}")
     is_xlsx = start == _ZIP
     layout, records = _xlsx(file, told or Layout()) if is_xlsx else csv_records(file, told or Layout())
     header_row, header, below = _header(_filled(records), layout.header_row, told_names)
@@ -84,9 +85,9 @@ def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, lis
     except (zipfile.BadZipFile, ValueError, OSError):
         # What is wrong with it is told by who reads it.
         parts = set()
-    for part, what in _OTHER_ARCHIVES.items():
+    for part, (rule, what) in _OTHER_ARCHIVES.items():
         if part in parts:
-            raise unreadable(f"it is {what}")
+            raise unreadable(rule, f"it is {what}")
     title, records = xlsx_records(file, told.sheet)
     return replace(told, sheet=title, encoding="", separator=""), records
 
@@ -94,13 +95,15 @@ def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, lis
 def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     for number, cells in records:
         if number > MAX_ROWS:
-            raise unreadable(f"it has more than {MAX_ROWS} rows")
+            raise unreadable("many_rows", f"it has more than {MAX_ROWS} rows", most=MAX_ROWS)
         while cells and not cells[-1]:
             cells.pop()
         if len(cells) > MAX_COLUMNS:
-            raise unreadable(f"row {number} has more than {MAX_COLUMNS} columns")
+            detail = f"row {number} has more than {MAX_COLUMNS} columns"
+            raise unreadable("many_columns", detail, row=number, most=MAX_COLUMNS)
         if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells):
-            raise unreadable(f"row {number} has a cell of more than {MAX_CELL_CHARACTERS} characters")
+            detail = f"row {number} has a cell of more than {MAX_CELL_CHARACTERS} characters"
+            raise unreadable("long_cell", detail, row=number, most=MAX_CELL_CHARACTERS)
         if sum(map(len, cells)) > MAX_ROW_CHARACTERS:
             raise too_long(number)
         if cells:
@@ -114,12 +117,14 @@ def _header(
     if told_row:
         records = itertools.dropwhile(lambda row: row[0] < told_row, records)
     first = list(itertools.islice(records, 2 if told_row else SEARCHED_ROWS))
+    if not first and not told_row:
+        raise unreadable("empty", "it is empty")
     if not first:
-        raise unreadable(f"it has no row {told_row}" if told_row else "it is empty")
+        raise unreadable("no_header_row", f"it has no row {told_row}", row=told_row)
     if told_row and first[0][0] != told_row:
-        raise unreadable(f"its row {told_row} is empty")
+        raise unreadable("empty_header_row", f"its row {told_row} is empty", row=told_row)
     at = 0 if told_row else header_at(first, told_names)
     if len(first) == at + 1:
-        raise unreadable("it has a header but no rows")
+        raise unreadable("no_rows", "it has a header but no rows")
     names = column_names(first[at], first[at - 1] if at else None)
     return first[at][0], names, itertools.chain(first[at + 1 :], records)

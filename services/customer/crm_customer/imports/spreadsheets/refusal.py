@@ -6,11 +6,16 @@ MAX_ROW_CHARACTERS = 100_000
 """Of all cells of a row together. In XLSX a text stands in the file once, however many cells show it."""
 
 
-def unreadable(detail: str) -> InvalidArgument:
-    """An InvalidArgument of reason UPLOAD_UNREADABLE; the detail goes on after "the file cannot be read:"."""
-    return InvalidArgument(f"the file cannot be read: {detail}", reason="UPLOAD_UNREADABLE")
+def unreadable(rule: str, detail: str, **metadata: object) -> InvalidArgument:
+    """An InvalidArgument of reason UPLOAD_UNREADABLE; the detail goes on after "the file cannot be read:".
+
+    The texts of each language have `UPLOAD_UNREADABLE.<rule>` with the values of the metadata.
+    """
+    told = {"rule": rule} | {name: str(value) for name, value in metadata.items()}
+    return InvalidArgument(f"the file cannot be read: {detail}", reason="UPLOAD_UNREADABLE", metadata=told)
 
 
 def too_long(row_number: int) -> InvalidArgument:
     """The refusal of a file with a row of more than `MAX_ROW_CHARACTERS`."""
-    return unreadable(f"row {row_number} has more than {MAX_ROW_CHARACTERS} characters in all its cells")
+    detail = f"row {row_number} has more than {MAX_ROW_CHARACTERS} characters in all its cells"
+    return unreadable("long_row", detail, row=row_number, most=MAX_ROW_CHARACTERS)

@@ -66,7 +66,7 @@ async def unpack(
         asked = orjson.dumps((asdict(told), list(told_names))).decode()
         answer = await _answer_of(upload, rows, asked, bounds)
         if "refused" in answer:
-            raise InvalidArgument(answer["refused"], reason=answer["reason"])
+            raise InvalidArgument(answer["refused"], reason=answer["reason"], metadata=answer["metadata"])
         if "full" in answer:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         stack.pop_all()
@@ -89,7 +89,7 @@ async def _answer_of(upload: BinaryIO, rows: BinaryIO, asked: str, bounds: Bound
             process.kill()
             await process.wait()
     if process.returncode == -signal.SIGXCPU:
-        raise unreadable(f"it takes more than {bounds.cpu_seconds} s to read; split it into several files")
+        raise _too_much("time", f"takes more than {bounds.cpu_seconds} s to read", bounds.cpu_seconds)
     if process.returncode:
         raise ReaderDied(f"exit code {process.returncode}")
     return orjson.loads(answer)
@@ -108,22 +108,24 @@ def main(asked: str, descriptor: str, allowed: str, service: str) -> dict[str, A
     except InvalidArgument as error:
         return refused(error)
     except MemoryError:
-        return refused(_too_much(f"takes more than {bounds.memory_bytes >> 20} MB to read"))
+        most = bounds.memory_bytes >> 20
+        return refused(_too_much("memory", f"takes more than {most} MB to read", most))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return {"full": True}
         if error.errno != errno.EFBIG:
             raise
-        return refused(_too_much(f"has rows that take more than {bounds.packed_bytes >> 20} MB"))
+        most = bounds.packed_bytes >> 20
+        return refused(_too_much("disk", f"has rows that take more than {most} MB", most))
     return {"header": sheet.header, "row_count": count, "layout": asdict(sheet.layout)}
 
 
 def refused(error: InvalidArgument) -> dict[str, Any]:
-    return {"refused": error.detail, "reason": error.reason}
+    return {"refused": error.detail, "reason": error.reason, "metadata": error.metadata}
 
 
-def _too_much(what: str) -> InvalidArgument:
-    return unreadable(f"it {what}; split it into several files")
+def _too_much(rule: str, what: str, most: int) -> InvalidArgument:
+    return unreadable(rule, f"it {what}; split it into several files", most=most)
 
 
 def end_with(service: int) -> None:

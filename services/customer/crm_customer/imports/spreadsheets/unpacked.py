@@ -50,7 +50,8 @@ def pack(sheet: Spreadsheet, file: BinaryIO) -> int:
         for number, cells in sheet.rows:
             left -= lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
             if left < 0:
-                detail = f"up to row {number} it has more than {MAX_TEXT_BYTES >> 20} MB of text"
-                raise unreadable(f"{detail}; split it into several files")
+                most = MAX_TEXT_BYTES >> 20
+                detail = f"up to row {number} it has more than {most} MB of text; split it into several files"
+                raise unreadable("much_text", detail, row=number, most=most)
             count += 1
     return count

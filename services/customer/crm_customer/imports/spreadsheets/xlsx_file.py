@@ -72,27 +72,31 @@ def _sheet(book: Any, name: str) -> Any:
     if name:
         found = next((sheet for sheet in book.worksheets if sheet.title.strip() == name.strip()), None)
         if found is None:
-            raise unreadable(f"it has no sheet {name!r}; its sheets are: {', '.join(each.title for each in visible)}")
+            sheets = ", ".join(each.title for each in visible)
+            detail = f"it has no sheet {name!r}; its sheets are: {sheets}"
+            raise unreadable("no_sheet", detail, sheet=name, sheets=sheets)
         return found
     if not visible:
-        raise unreadable("it has no visible sheet")
+        raise unreadable("hidden", "it has no visible sheet")
     return visible[0]
 
 
 def _broken(error: Exception) -> Exception:
-    return unreadable(f"it is not a sound XLSX file ({type(error).__name__})")
+    return unreadable("broken", f"it is not a sound XLSX file ({type(error).__name__})")
 
 
 def _check_size(file: BinaryIO) -> None:
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
     if len(parts) > _MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
-        raise unreadable(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB")
+        unpacked = MAX_UNPACKED_BYTES >> 20
+        raise unreadable("large", f"it unpacks to more than {unpacked} MB", most=unpacked)
     for part in parts:
         most = _bound_of(part.filename)
         if part.file_size > most:
             detail = f"its part {part.filename!r} is more than {most >> 20} MB"
-            raise unreadable(f"{detail}; copy the rows into a new file, or split them into several")
+            remedy = "copy the rows into a new file, or split them into several"
+            raise unreadable("large_part", f"{detail}; {remedy}", part=part.filename, most=most >> 20)
 
 
 def _bound_of(name: str) -> int:

@@ -300,6 +300,7 @@ def upgrade() -> None:
         sa.Column("error_bytes", sa.Integer(), nullable=False),
         sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("failure_metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("start_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finish_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),

@@ -1,4 +1,4 @@
-"""What is wrong with rows of a spreadsheet, in the language of who asks: the service says it in English."""
+"""What is wrong with a spreadsheet or with its rows, in the language of who asks: the service says it in English."""
 
 from typing import Any
 
@@ -15,6 +15,20 @@ def translate_row_errors(answer: Any, language: Language, labels_of: LabelsOf) -
     if language != SPOKEN:
         for each in answer.errors:
             each.detail = told(each, language, labels_of)
+
+
+def translate_failures(answer: Any, language: Language, labels_of: LabelsOf) -> None:
+    """Put the failures of a `ListImportsResponse` into a language."""
+    for each in answer.imports:
+        translate_failure(each, language, labels_of)
+
+
+def translate_failure(job: Any, language: Language, labels_of: LabelsOf) -> None:
+    """Put into a language why an `Import` has failed, by reason, rule and values as those of problems."""
+    if language != SPOKEN and job.failure_reason:
+        values = dict(job.failure_metadata)
+        labels = labels_of(values.get("noun", ""))
+        job.failure = Problem(REFUSED, job.failure_reason, values=values, labels=labels).told(language)
 
 
 def told(error: Any, language: Language, labels_of: LabelsOf) -> str:

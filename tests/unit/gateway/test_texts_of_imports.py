@@ -1,6 +1,7 @@
-"""What is wrong with rows of a spreadsheet is told in every language, with its values."""
+"""What is wrong with a spreadsheet and its rows is told in every language, with its values."""
 
 import ast
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports.files import Fault, fault_from
 from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
-from crm_customer.imports.spreadsheets.reader import Spreadsheet
+from crm_customer.imports.spreadsheets.reader import _OTHER_ARCHIVES, _OTHERS, Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
 from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
 from crm_gateway.problems import without_labels
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
-from crm_gateway.texts.row_errors import told, translate_row_errors
+from crm_gateway.texts.imports import told, translate_failure, translate_failures, translate_row_errors
+from crm_kit.errors import InvalidArgument
 
 # A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.
 WRONG = [
@@ -88,6 +90,45 @@ def reasons_of_imports() -> set[str]:
             assert isinstance(keyword.value, ast.Constant)
             found.add(keyword.value.value)
     return found
+
+
+def rules_of_files() -> set[str]:
+    """Every key of a text that the program names where a file is refused as a whole."""
+    rules = {rule for rule, _ in (*_OTHERS.values(), *_OTHER_ARCHIVES.values())}
+    for path in Path(crm_customer.imports.__path__[0]).rglob("*.py"):
+        for call in (each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id in {"unreadable", "_too_much"}:
+                rule = call.args[0]
+                if isinstance(rule, ast.Constant):
+                    rules.add(str(rule.value))
+    return {f"UPLOAD_UNREADABLE.{rule}" for rule in rules}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_refusal_of_a_file_lacks_its_text_and_no_text_its_refusal(language: Language) -> None:
+    details = catalogue(language).tables["details"]
+    assert rules_of_files() == {key for key in details if key.startswith("UPLOAD_UNREADABLE.")}
+
+
+@pytest.mark.parametrize(
+    ("content", "failure"),
+    [
+        (b"%PDF-1.7", "文件是 PDF。请索取 .xlsx 或 .csv 格式的名单。"),
+        ("名称\n甲,乙\n" + "x" * 40_000, "第 3 行有单元格超过 32767 个字符。"),
+        ('名称\n"甲\n', "第 2 行不是有效的 CSV，请检查是否有未闭合的引号。"),
+        (b"", "文件是空的。"),
+        ("名称\n".encode(), "文件只有表头，没有数据行。"),
+    ],
+)
+def test_why_a_file_is_refused_is_told_in_chinese_with_its_bound(content: bytes | str, failure: str) -> None:
+    data = content.encode() if isinstance(content, str) else content
+    with pytest.raises(InvalidArgument) as refused:
+        list(read_spreadsheet(io.BytesIO(data)).rows)
+    job = pb.Import(failure_reason="UPLOAD_UNREADABLE", failure="x", failure_metadata=refused.value.metadata)
+    translate_failure(job, "en", without_labels)
+    assert job.failure == "x"
+    translate_failures(answer := pb.ListImportsResponse(imports=[job]), "zh", without_labels)
+    assert answer.imports[0].failure == failure
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
