@@ -288,10 +288,14 @@ _encode_mismatch = Encoders().of(etag_mismatch_pb2.EtagMismatch.DESCRIPTOR)
 def _explained(found: Any, body_field: str, explain: Explain, told: Mapping[str, str]) -> Violation:
     """A violation under its catalogue key: what the validator wrote is left out, what a service wrote is kept.
 
-    `told` are the values that the service gave for the only one.
+    `told` are the values that the service gave for the only one; of the texts of a rule `problem` says which.
     """
     key, values = explain(found.field, found.reason)
     values = {**values, **told}
+    if "problem" in told:
+        return Violation(
+            _as_sent(found.field, body_field), found.reason, found.description, f"{key}.{told['problem']}", values
+        )
     is_of_contract = "." in key or found.description == _REQUIRED
     ours = is_of_contract and catalogue("en").rule(key, values) is not None
     detail = "" if ours else found.description

@@ -41,9 +41,12 @@ class Catalogue:
         return getattr(label, self.language) if label else self.tables["words"].get(value, value)
 
     def rule(self, key: str, values: Mapping[str, str]) -> str | None:
-        """What a field should have been, to be read after its name."""
+        """What a field should have been, to be read after its name. What is one of several stands behind a slash."""
         words = self.tables["words"]
-        return self._filled("rules", key, {name: words.get(value, value) for name, value in values.items()})
+        told = {
+            name: " / ".join(words.get(each, each) for each in value.split(" / ")) for name, value in values.items()
+        }
+        return self._filled("rules", key, told)
 
     def row(self, key: str, values: Mapping[str, str]) -> str | None:
         """What is wrong with a row of a spreadsheet, in words. The key is a reason, or one with a rule: `X.reach`."""

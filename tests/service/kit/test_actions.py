@@ -63,8 +63,8 @@ async def test_a_filter_is_refused_with_its_position_in_the_language_of_the_call
     (error,) = refused.json()["errors"]
     assert (error["field"], error["detail"], error["metadata"]) == (
         "filter",
-        "从第 10 个字符起无法识别",
-        {"position": "10"},
+        "从第 10 个字符起无法识别：应为 值，实为 结尾",
+        {"position": "10", "problem": "syntax", "expected": "a value", "found": "the end"},
     )
 
 

@@ -60,18 +60,24 @@ _NAMES = {
 }
 
 
-def refuse(field: str, position: int, detail: str, *, rule: str = "filter") -> InvalidArgument:
-    """The error for a filter that is wrong at a position: 1 is the first character."""
-    metadata = {"position": str(position)}
-    return invalid_field(field, rule, f"at position {position}: {detail}", reason="INVALID_FILTER", metadata=metadata)
+def refuse(field: str, position: int, detail: str, *, problem: str, **values: object) -> InvalidArgument:
+    """The error for a filter that is wrong at a position: 1 is the first character.
+
+    The texts of each language have `filter.<problem>` with the position and the values.
+    """
+    metadata = {name: str(each) for name, each in {"position": position, "problem": problem, **values}.items()}
+    return invalid_field(
+        field, "filter", f"at position {position}: {detail}", reason="INVALID_FILTER", metadata=metadata
+    )
 
 
 def parse_text(text: str, field: str) -> Tree[Token]:
     """The untyped tree of a filter. InvalidArgument with reason INVALID_FILTER names position and expectation."""
     if len(text) > MAX_CHARACTERS:
-        raise refuse(field, MAX_CHARACTERS + 1, f"a filter has at most {MAX_CHARACTERS} characters")
+        detail = f"a filter has at most {MAX_CHARACTERS} characters"
+        raise refuse(field, MAX_CHARACTERS + 1, detail, problem="long", most=MAX_CHARACTERS)
     if unstorable := _UNSTORABLE.search(text):
-        raise refuse(field, unstorable.start() + 1, "this character is not allowed in text")
+        raise refuse(field, unstorable.start() + 1, "this character is not allowed in text", problem="character")
     try:
         return _PARSER.parse(text, start="filter")
     except UnexpectedToken as error:
@@ -79,16 +85,19 @@ def parse_text(text: str, field: str) -> Tree[Token]:
         at_end = token.type == "$END"
         position = len(text) + 1 if at_end else token.start_pos + 1
         found = "the end" if at_end else shown(token)
-        raise refuse(field, position, f"expected {_expected(error.accepts)}, found {found}") from None
+        *others, last = _expected(error.accepts)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        values = {"expected": " / ".join((*others, last)), "found": found}
+        raise refuse(field, position, f"expected {expected}, found {found}", problem="syntax", **values) from None
 
 
-def _expected(terminals: set[str]) -> str:
+def _expected(terminals: set[str]) -> list[str]:
     names = [name for terminal, name in _NAMES.items() if terminal in terminals]
     if "QUOTED" in terminals:
         names = ["a value"]
     elif "WORD" in terminals:
         names = ["a field", *names]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return names
 
 
 def shown(found: Token) -> str:

@@ -85,7 +85,8 @@ class _Reader:
 
     def _read_group(self, node: Tree[Token], inner: Tree[Token], depth: int) -> Filter:
         if depth > MAX_DEPTH:
-            raise self._refuse(node.children[0], f"a filter has at most {MAX_DEPTH} levels of parentheses")
+            detail = f"a filter has at most {MAX_DEPTH} levels of parentheses"
+            raise self._refuse(node.children[0], detail, problem="deep", most=MAX_DEPTH)
         return self.read(inner, depth)
 
     def _read_term(self, kind: str, tokens: list[Token]) -> Filter:
@@ -93,7 +94,9 @@ class _Reader:
         self._count(name)
         declared = self.schema.fields.get(name)
         if declared is None:
-            raise self._refuse(name, f"unknown field {shown(name)}; {self._known_fields()}")
+            known = self._known_fields()
+            detail = f"unknown field {shown(name)}; expected one of {known}"
+            raise self._refuse(name, detail, problem="field", found=shown(name), fields=known)
         field = Field(str(name), declared.type, declared.folded)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
@@ -104,7 +107,8 @@ class _Reader:
     def _count(self, token: Token) -> None:
         self.terms += 1
         if self.terms > MAX_TERMS:
-            raise self._refuse(token, f"a filter has at most {MAX_TERMS} comparisons")
+            detail = f"a filter has at most {MAX_TERMS} comparisons"
+            raise self._refuse(token, detail, problem="many", most=MAX_TERMS)
 
     def _read_membership(self, field: Field, declared: FilterField, tokens: list[Token]) -> Filter:
         values: list[Value] = []
@@ -140,25 +144,29 @@ class _Reader:
         if operator not in allowed:
             expected = ", ".join(allowed)
             detail = f"{field.path} is {field.type}: expected {expected}, :* or = null, found {operator}"
-            raise self._refuse(token, detail)
+            values = {"name": field.path, "expected": expected, "found": operator}
+            raise self._refuse(token, detail, problem="operator", **values)
 
     def _value(self, field: Field, declared: FilterField, literal: Token) -> Value | Period:
         if literal.type == "WORD" and literal == "null":
-            raise self._refuse(literal, 'null goes with = and != only; the text is written "null"')
+            detail = 'null goes with = and != only; the text is written "null"'
+            raise self._refuse(literal, detail, problem="null")
         try:
             return read_value(literal, declared)
         except Unreadable as error:
             detail = f"{field.path} is {field.type}: expected {error}, found {shown(literal)}"
-            raise self._refuse(literal, detail) from None
+            values = {"name": field.path, "found": shown(literal), "possible": error.possible}
+            problem = "choice" if error.possible else f"value.{declared.type}"
+            raise self._refuse(literal, detail, problem=problem, **values) from None
 
     def _known_fields(self) -> str:
         names = sorted(self.schema.fields)
         more = f" and {len(names) - _NAMED_FIELDS} more" if len(names) > _NAMED_FIELDS else ""
-        return f"expected one of {', '.join(names[:_NAMED_FIELDS])}{more}"
+        return f"{', '.join(names[:_NAMED_FIELDS])}{more}"
 
-    def _refuse(self, token: Token | Tree[Token], detail: str) -> InvalidArgument:
+    def _refuse(self, token: Token | Tree[Token], detail: str, *, problem: str, **values: object) -> InvalidArgument:
         assert isinstance(token, Token)
-        return refuse(self.field, (token.start_pos or 0) + 1, detail)
+        return refuse(self.field, (token.start_pos or 0) + 1, detail, problem=problem, **values)
 
 
 def _within(field: Field, period: Period) -> Filter:

@@ -14,7 +14,11 @@ from crm_kit.filtering.words import Period, read_word
 
 
 class Unreadable(ValueError):
-    """The text is not a value of the type; the message is what was expected."""
+    """The text is no value of the type; the message is what was expected, `possible` the values where they are few."""
+
+    def __init__(self, expected: str, *, possible: str = "") -> None:
+        super().__init__(expected)
+        self.possible = possible
 
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -71,7 +75,8 @@ def _read_option(text: str, field: FilterField) -> str:
         shown: dict[str, str] = {}
         for spelling, stored in field.values.items():
             shown[stored] = min(spelling, shown.get(stored, spelling), key=len)
-        raise Unreadable("one of " + ", ".join(shown.values()))
+        possible = ", ".join(shown.values())
+        raise Unreadable(f"one of {possible}", possible=possible)
     return field.values[text]
 
 
