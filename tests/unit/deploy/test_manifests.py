@@ -50,7 +50,7 @@ UNWISE = {
     "small uploads": ("overlays/production/ingress.yaml", "size: 51m", "size: 50m", "50m refuses uploads"),
     "nginx's own limit": ("overlays/production/ingress.yaml", "proxy-body-size", "proxy-buffer-size", "1m refuses up"),
     "memory of readers": (
-        "base/customer/kustomization.yaml", "value: 1Gi", "value: 900Mi", "900Mi of memory do not hold the readers",
+        "base/customer/kustomization.yaml", "value: 1280Mi", "value: 1Gi", "1Gi of memory do not hold the readers",
     ),
     "room for files": (POD, "sizeLimit: 768Mi", "sizeLimit: 512Mi", "512Mi of /tmp do not hold the files of 2"),
     "no room told": (POD, "emptyDir: {sizeLimit: 768Mi}", "emptyDir: {}", "0 of /tmp do not hold"),

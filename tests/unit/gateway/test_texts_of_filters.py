@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import crm_kit.filtering
 import pytest
@@ -12,7 +13,7 @@ from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
 from sqlalchemy import column
 
-COLUMN = column("x")
+COLUMN: Any = column("x")
 SCHEMA = FilterSchema(
     {
         "name": FilterField(FieldType.TEXT, COLUMN),
