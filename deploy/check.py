@@ -30,8 +30,8 @@ CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
 BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
 # The largest file that the gateway can be told to take.
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
-# Who carries imports out; what it takes for itself while it does, 180 MiB and 100 for each import of a million rows; and
-# what those who read the files may take beside it.
+# Who carries imports out; what it takes for itself while it does, 180 MiB and 100 for each import of a million rows;
+# and what those who read the files may take beside it.
 IMPORTER = "Deployment/customer"
 IMPORTER_BYTES = 400 * 1024 * 1024
 IMPORT_MEMORY_BYTES = SIDE_BY_SIDE * BOUNDS.memory_bytes
