@@ -120,10 +120,16 @@ async def test_each_sees_their_records_in_the_order_of_those_who_see_all(
             assert await listed(each.user, size) == [name for name in whole if name in each.sees]
 
 
-async def test_each_counts_their_records(customer: Running, everybody: list[Somebody]) -> None:
+async def test_each_counts_and_sums_up_their_records(customer: Running, everybody: list[Somebody]) -> None:
     stub: ResourceServiceAsyncStub = ResourceServiceStub(customer.channel)
     for each in everybody:
         count = await stub.CountRecords(
             resources_pb2.CountRecordsRequest(collection="contacts"), metadata=each.user.metadata
         )
         assert (count.count, count.exact) == (len(each.sees), True)
+        grouped = resources_pb2.SummarizeRecordsRequest(collection="contacts", group_by=["owner_id"])
+        summary = await stub.SummarizeRecords(grouped, metadata=each.user.metadata)
+        assert sum(group.count for group in summary.groups) == len(each.sees)
+        valued = resources_pb2.CountRecordValuesRequest(collection="contacts", field="status")
+        values = await stub.CountRecordValues(valued, metadata=each.user.metadata)
+        assert [(value.value, value.count) for value in values.values] == [("ACTIVE", len(each.sees))][: len(each.sees)]

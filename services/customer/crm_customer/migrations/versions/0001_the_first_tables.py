@@ -53,6 +53,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )
+    op.create_index(
+        "accounts_credit_code_index",
+        "accounts",
+        ["tenant_id", "credit_code"],
+        unique=False,
+        postgresql_where=sa.text("credit_code IS NOT NULL"),
+    )
     op.create_index("accounts_create_time_index", "accounts", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("accounts_display_name_index", "accounts", ["tenant_id", "display_name", "id"], unique=False)
     op.create_index(
@@ -645,5 +652,6 @@ def downgrade() -> None:
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_index("accounts_last_contact_time_index", table_name="accounts")
     op.drop_index("accounts_display_name_index", table_name="accounts")
+    op.drop_index("accounts_credit_code_index", table_name="accounts")
     op.drop_index("accounts_create_time_index", table_name="accounts")
     op.drop_table("accounts")

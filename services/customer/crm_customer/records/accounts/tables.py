@@ -53,6 +53,13 @@ Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
 Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
+# Whether a company is there already is asked by its code.
+Index(
+    "accounts_credit_code_index",
+    accounts.c.tenant_id,
+    accounts.c.credit_code,
+    postgresql_where=accounts.c.credit_code.is_not(None),
+)
 
 # Keys of accounts in other systems, unique in the tenant: what upserts go by.
 account_external_ids = tenant_table(
