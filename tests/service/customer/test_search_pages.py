@@ -205,6 +205,15 @@ async def test_pages_have_every_match_once_with_the_best_first(
     assert [len(page) for page in pages][:4] == [5, 5, 5, 5]
 
 
+async def test_a_page_that_ends_with_the_last_match_is_the_last(
+    customer: Running, user: User, search: FindAccounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "CHOICE", 1)
+    for n in range(4):
+        await new_account(customer, user, display_name=f"远山{n}")
+    assert [len(page) for page in await all_pages(search, "远山", page_size=2)] == [2, 2]
+
+
 async def test_what_is_written_while_somebody_pages_is_neither_doubled_nor_pushes_anything_out(
     customer: Running, user: User, search: FindAccounts
 ) -> None:

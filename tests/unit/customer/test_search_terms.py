@@ -1,7 +1,9 @@
 import random
+import time
 import unicodedata
 
 import pytest
+from crm_customer.records.accounts.search import MAX_CONTACT_NAMES
 from crm_customer.records.search.normalize import LEGAL_WORDS, words
 from crm_customer.records.search.ranking import matches, rank
 from crm_customer.records.search.terms import RecordTexts, index_tokens, query_terms
@@ -103,6 +105,21 @@ def test_a_caller_is_not_taken_for_somebody_else(text: str) -> None:
 def test_what_looks_like_an_extension_behind_a_name_is_part_of_the_query() -> None:
     assert not matches(query_terms("3m x 12"), RecordTexts(names=("3M",)))
     assert matches(query_terms("3m x 12"), RecordTexts(names=("3M X 12",)))
+
+
+@pytest.mark.parametrize("word", ["ab ", "abcd ", "1 ", "ext.", "i.b.m. ", "ﷺ", "华 ", "a@b ", "(1"])
+def test_the_heaviest_query_does_not_hold_a_process(word: str) -> None:
+    """Beside an account with as many texts as one is found by, each as long as may be."""
+    heaviest = RecordTexts(
+        names=("abcd " * 40,) * 3,
+        contact_names=tuple(f"abcd efgh {number} " + "wxyz " * 36 for number in range(MAX_CONTACT_NAMES)),
+        phone_numbers=tuple(f"+86138{number:08}" for number in range(20)),
+        emails=tuple(f"{'a' * 60}@{number}{'b' * 180}.example" for number in range(20)),
+        external_ids=("x1" * 100,) * 20,
+    )
+    begun = time.thread_time()
+    rank(query_terms((word * 200)[:200]), heaviest)
+    assert time.thread_time() - begun < 0.05
 
 
 @given(st.integers(10**6, 10**13), st.integers(4, 12), st.data())

@@ -163,7 +163,7 @@ class _Run:
                 return None, True
             at = Bookmark(end, looked_at=looked_at)
             if len(self.rows) == self.size:
-                return at, False
+                return (at if await self.candidates(at, 1) else None), False
             batch *= 2
 
     async def candidates(self, at: Bookmark, most: int) -> list[Record]:
