@@ -1,6 +1,6 @@
 """Search as a front end asks for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
@@ -23,7 +23,7 @@ async def web(customer: Running) -> AsyncIterator[httpx.AsyncClient]:
     await gateway.close()
 
 
-async def made(web: httpx.AsyncClient, path: str, body: dict[str, object]) -> str:
+async def made(web: httpx.AsyncClient, path: str, body: Mapping[str, object]) -> str:
     answer = await web.post(path, json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
