@@ -17,17 +17,15 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from crm_customer.records.search.candidates import (
-    CREATE_FUNCTION,
-    CREATE_INDEX,
-    CREATE_TABLE,
-    FIND_CANDIDATES,
-    lookup,
-    stored_tokens,
-)
-from crm_customer.records.search.ranking import best_matches
-from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.accounts.tables import account_search
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, steps_of, stored_tokens
+from crm_customer.records.search.ranking import rank
+from crm_customer.records.search.searching import CHOICE, DEFAULT_PAGE_SIZE
+from crm_customer.records.search.terms import RecordTexts, index_tokens, query_terms
 from crm_local.testing import servers_for_tests
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 TENANT = UUID("01890000-0000-7000-8000-000000000001")
 CITIES = [
@@ -146,7 +144,7 @@ QUERIES = {
 }
 
 
-def account(source: random.Random, number: int) -> tuple[UUID, AccountTexts]:
+def account(source: random.Random, number: int) -> tuple[UUID, RecordTexts]:
     if source.random() < 0.05:
         name = " ".join(source.sample(FOREIGN, source.choice([2, 3]))) + source.choice([" Ltd", " GmbH", " Inc."])
     else:
@@ -160,7 +158,7 @@ def account(source: random.Random, number: int) -> tuple[UUID, AccountTexts]:
     domain = source.choice(["huaxin", "mail", "qq"] + [f"corp{number % 4999}"] * 30)
     email = f"{source.choice(['info', 'sales', 'wei.123', 'zhang'])}{number % 977}@{domain}.com.cn"
     identity = UUID(int=(number << 64) + source.getrandbits(62))
-    return identity, AccountTexts((name,), contacts, numbers, (email,), (f"SAP{number:08d}",))
+    return identity, RecordTexts((name,), contacts, numbers, (email,), (f"SAP{number:08d}",))
 
 
 def rows(count: int, told: dict[str, float]) -> Iterator[tuple[Any, ...]]:
@@ -187,16 +185,21 @@ async def prepare(url: str, role: str, count: int) -> dict[str, float]:
     """Fills the table as its owner, with forced row-level security as migrations leave it."""
     told: dict[str, float] = {}
     connection = await asyncpg.connect(url)
-    await connection.execute(CREATE_TABLE)
+    dialect = postgresql.dialect()
+    (index,) = account_search.indexes
+    bare = account_search.to_metadata(MetaData())
+    for key in list(bare.foreign_key_constraints):
+        bare.constraints.remove(key)
+    await connection.execute(str(CreateTable(bare).compile(dialect=dialect)))
     begun = time.perf_counter()
     await connection.copy_records_to_table("account_search", records=rows(count, told))
     told["fill seconds"] = time.perf_counter() - begun
     await connection.execute("SET maintenance_work_mem = '512MB'")
     begun = time.perf_counter()
-    await connection.execute(CREATE_INDEX)
+    await connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
     told["index seconds"] = time.perf_counter() - begun
     await connection.execute("VACUUM ANALYZE account_search")
-    await connection.execute(CREATE_FUNCTION)
+    await connection.execute(ACCOUNT_SEARCH.create_function)
     await connection.execute(
         f"""ALTER TABLE account_search ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
         CREATE POLICY tenant ON account_search TO {role}
@@ -234,16 +237,18 @@ async def insert_one_by_one(connection: "asyncpg.Connection[Any]", count: int) -
 async def search(statement: Any, text: str) -> tuple[int, list[str]]:
     """How many candidates there were, and the names of the best twenty."""
     query = query_terms(text)
-    rows = await statement.fetch(*lookup(TENANT, query).arguments())
-    texts = {row[0]: AccountTexts(*map(tuple, row[1:])) for row in map(tuple, rows)}
-    best = best_matches(query, texts.items(), 20)
-    return len(texts), [texts[identity].names[0] for identity, _ in best]
+    rows = await statement.fetch(*steps_of(TENANT, query).arguments().values(), CHOICE * DEFAULT_PAGE_SIZE)
+    texts = {row[1]: RecordTexts(*map(tuple, row[2:])) for row in map(tuple, rows)}
+    ranks = {identity: rank(query, each) for identity, each in texts.items()}
+    found = [identity for identity, score in ranks.items() if score > 0]
+    best = sorted(found, key=lambda identity: (-ranks[identity], identity))
+    return len(texts), [texts[identity].names[0] for identity in best[:DEFAULT_PAGE_SIZE]]
 
 
 async def measure(url: str, rounds: int) -> list[dict[str, Any]]:
     connection = await asyncpg.connect(url)
     await connection.execute("SELECT set_config('crm.tenant_id', $1, false)", str(TENANT))
-    statement = await connection.prepare(FIND_CANDIDATES)
+    statement = await connection.prepare(ACCOUNT_SEARCH.find_candidates.sql)
     told = []
     for kind, texts in QUERIES.items():
         for text in texts:

@@ -14,14 +14,12 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     Table,
     Text,
     Uuid,
-    bindparam,
     false,
     or_,
-    select,
-    true,
 )
 
 from crm_kit.custom_fields.definitions import Require
@@ -34,6 +32,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope, visible
 from crm_kit.projections import Projection, put_newest
+from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned, ids_of_owned
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from
 
@@ -63,7 +62,6 @@ class Account:
 
 Accounts = Projection[Account]
 OnOwnerChanged = Callable[[UnitOfWork, events.AccountOwnerChanged], Awaitable[None]]
-Visible = Callable[[Scope], ColumnElement[bool]]
 
 
 def accounts_table(metadata: MetaData) -> Table:
@@ -115,19 +113,22 @@ def follow_accounts(consumers: Consumers, table: Table, *, on_owner_changed: OnO
     consumers.on(events.AccountOwnerChanged, owner_changed)
 
 
-def reached_with_account(table: Table, accounts: Table) -> Visible:
+def reached_with_account(table: Table, accounts: Table) -> Reach:
     """Who may see what is done at an account: its owner, the account's owner, and the teams above either.
 
     Each as far as the scope of the permission goes that is asked for.
     """
 
-    def reached(scope: Scope) -> ColumnElement[bool]:
-        if scope is Scope.ALL:
-            return true()
-        seen = select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
-        return or_(visible(table, scope), table.c.account_id.in_(seen))
+    def each(scope: Scope) -> ColumnElement[bool]:
+        return or_(visible(table, scope), at_owned(table, table.c.account_id, accounts, scope))
 
-    return reached
+    def ways(scope: Scope) -> list[Select[Any]]:
+        return [*ids_of_owned(table, scope), *ids_at_owned(table, table.c.account_id, accounts, scope)]
+
+    def of_many(scope: Scope) -> ColumnElement[bool]:
+        return or_(visible(table, scope), at_one_of_owned(table.c.account_id, accounts, scope))
+
+    return Reach(table, each, ways, of_many)
 
 
 async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:

@@ -3,12 +3,13 @@
 A resource declares its `Listing` once; statements are compiled once per scope, filter shape, order and position.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Integer, Select, bindparam, func, select
+from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func, literal, select, union_all
 
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import Statement, statement
@@ -26,6 +27,7 @@ from crm_kit.paging import (
     OrderColumn,
     PageTokens,
     cut_page,
+    merged_page,
     null_pattern,
     page_size_of,
     page_statement,
@@ -37,6 +39,7 @@ from crm_kit.scans import within_share
 
 Row = TypeVar("Row")
 MAX_EXACT_COUNT = 10_000
+_COUNT_LIMIT = bindparam("count_limit", type_=Integer)
 
 
 class Asked(Protocol):
@@ -92,6 +95,7 @@ class Listing:
 
     `rows(scope, filter fields)` selects what the scope may see, under the names of the order's fields; the paths
     that the caller's filter speaks of let it hide, for example, archived rows unless they are asked for.
+    `whole` are the same rows for what reads all of them, and `pages` for pages, in parts that have none in common.
     """
 
     name: str
@@ -100,6 +104,8 @@ class Listing:
     orders: Mapping[str, OrderColumn]
     default_order: str = "create_time desc"
     custom: CustomFields | None = None
+    whole: Callable[[Scope, frozenset[str]], Select[Any]] | None = None
+    pages: Callable[[Scope, frozenset[str]], Sequence[Select[Any]]] | None = None
 
     async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
         """One page of rows, with the tokens of the next page and of the one before."""
@@ -136,6 +142,18 @@ class Listing:
         (plan,) = await reader.all(explained(select_rows(self, scope, filtered)), **values)
         return Count(max(MAX_EXACT_COUNT, orjson.loads(plan[0])[0]["Plan"]["Plan Rows"]), exact=False)
 
+    async def among(self, reader: Reader, tree: Filter, ids: Collection[UUID]) -> dict[UUID, Record]:
+        """The rows with these ids that the reader may see and the filter takes, by id."""
+        query = planned(select_among(self, reader.scope, Shaped.of(tree)), tree)
+        rows = await reader.all(query, **filter_values(tree, context_of(reader)), ids=list(ids))
+        return {row["id"]: row for row in rows}
+
+    async def ids_among(self, reader: Reader, tree: Filter, ids: Collection[UUID]) -> set[UUID]:
+        """Those of the ids whose rows the reader may see and the filter takes."""
+        query = planned(select_ids_among(self, reader.scope, Shaped.of(tree)), tree)
+        rows = await reader.all(query, **filter_values(tree, context_of(reader)), ids=list(ids))
+        return {row["id"] for row in rows}
+
     async def read(self, reader: Reader, filter: str, order_by: str = "") -> tuple[Filter, Order]:
         """A filter and an order. InvalidArgument for what is none; of custom fields only as they are now."""
         if self.custom is None or (CUSTOM not in filter and CUSTOM not in order_by):
@@ -170,7 +188,9 @@ def select_page(
 ) -> Select[Any]:
     is_beside = any(term.column.beside is not None for term in order.terms)
     build = page_statement_beside if is_beside else page_statement
-    return build(_filtered_rows(listing, scope, filtered.tree), order, nulls, "page_limit")
+    parts = _filtered_pages(listing, scope, filtered.tree)
+    pages = [build(part, order, nulls, "page_limit") for part in parts]
+    return pages[0] if len(pages) == 1 else merged_page(pages, order, bindparam("page_limit", type_=Integer))
 
 
 @statement
@@ -179,9 +199,23 @@ def select_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]
 
 
 @statement
+def select_among(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    id = listing.orders["id"].expression
+    return _filtered_rows(listing, scope, filtered.tree).where(id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+@statement
+def select_ids_among(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
+    id = listing.orders["id"].expression
+    chosen = _filtered_rows(listing, scope, filtered.tree).with_only_columns(id.label("id"))
+    return chosen.where(id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+@statement
 def count_rows(listing: Listing, scope: Scope, filtered: Shaped) -> Select[Any]:
-    limited = _filtered_rows(listing, scope, filtered.tree).limit(bindparam("count_limit", type_=Integer))
-    return select(func.count()).select_from(limited.subquery("counted"))
+    parts = _filtered_pages(listing, scope, filtered.tree)
+    limited = [select(literal(1)).select_from(part.limit(_COUNT_LIMIT).subquery()) for part in parts]
+    return select(func.count()).select_from(union_all(*limited).limit(_COUNT_LIMIT).subquery("counted"))
 
 
 def explained(query: Statement) -> Statement:
@@ -190,5 +224,20 @@ def explained(query: Statement) -> Statement:
 
 
 def _filtered_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
-    base = listing.rows(scope, fields_of(tree))
+    return _filtered(listing, listing.rows(scope, fields_of(tree)), tree)
+
+
+def whole_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
+    """All rows that the scope reaches and the filter takes, for what adds them up."""
+    rows = listing.whole or listing.rows
+    return _filtered(listing, rows(scope, fields_of(tree)), tree)
+
+
+def _filtered_pages(listing: Listing, scope: Scope, tree: Filter) -> list[Select[Any]]:
+    if listing.pages is None:
+        return [_filtered_rows(listing, scope, tree)]
+    return [_filtered(listing, part, tree) for part in listing.pages(scope, fields_of(tree))]
+
+
+def _filtered(listing: Listing, base: Select[Any], tree: Filter) -> Select[Any]:
     return base if tree is EVERYTHING else base.where(compile_sql(tree, listing.fields))

@@ -361,6 +361,13 @@ class PageTokens:
 
         InvalidArgument with reason INVALID_PAGE_TOKEN unless this key signed it for this very request.
         """
+        cursor = self.cursor(token, request)
+        if cursor.position and len(cursor.position) != len(order.terms):
+            raise _refused()
+        return cursor
+
+    def cursor(self, token: str, request: ListRequest) -> Cursor:
+        """As `read`, for what has no order by fields."""
         if not token:
             return Cursor()
         try:
@@ -370,10 +377,7 @@ class PageTokens:
         mac, body = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(request, body)):
             raise _refused()
-        position = unpack(body[1:])
-        if position and len(position) != len(order.terms):
-            raise _refused()
-        return Cursor(position or None, backward=body[:1] == _DIRECTIONS[True])
+        return Cursor(unpack(body[1:]) or None, backward=body[:1] == _DIRECTIONS[True])
 
     def _mac(self, request: ListRequest, body: bytes) -> bytes:
         parts = (request.list_name, str(request.tenant_id), request.filter, request.order_by, *request.of)

@@ -32,7 +32,7 @@ def page_statement_beside(base: Select[Any], order: Order, nulls: tuple[bool, ..
     if len(parts) == 1:
         return parts[0]
     # Where the nearer band fills the page the other is not looked for: among a million records there may be none of it.
-    nearer = parts[0].cte("nearer")
+    nearer = parts[0].cte()
     is_short = select(func.count()).select_from(nearer).scalar_subquery() < count
     return merged_page([select(nearer), parts[1].where(is_short)], order, count)
 

@@ -295,6 +295,7 @@ async def test_an_archived_field_keeps_its_values_takes_none_and_comes_back(cust
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as told:
         await update(customer, user, account.id, contract_no="A-2")
     assert told.fields == ["account.custom.contract_no"]
+    account.custom.clear()
     assert await update(customer, user, account.id, contract_no="A-1") == account
     page = await stub.ListCustomFields(pb.ListCustomFieldsRequest(collection="accounts"), metadata=user.metadata)
     assert not page.custom_fields
@@ -305,6 +306,40 @@ async def test_an_archived_field_keeps_its_values_takes_none_and_comes_back(cust
     back = pb.RestoreCustomFieldRequest(collection="accounts", id=made.id)
     assert (await stub.RestoreCustomField(back, metadata=user.metadata)).state == pb.CustomField.STATE_ACTIVE
     assert custom_of(await update(customer, user, account.id, contract_no="A-2")) == {"contract_no": "A-2"}
+
+
+async def test_values_of_an_archived_field_are_shown_nowhere_until_it_comes_back(customer: Running, user: User) -> None:
+    stub, accounts, records = (
+        stub_of(customer),
+        AccountServiceStub(customer.channel),
+        ResourceServiceStub(customer.channel),
+    )
+    made = await new_field(customer, user, "contract_no")
+    await new_field(customer, user, "floor")
+    account = await account_with(customer, user, contract_no="A-1", floor="3")
+    archive = pb.ArchiveCustomFieldRequest(collection="accounts", id=made.id)
+    await stub.ArchiveCustomField(archive, metadata=user.metadata)
+    by_id = generic.BatchGetRecordsRequest(collection="accounts", ids=[account.id])
+
+    async def shown() -> list[dict[str, Any]]:
+        """Its custom fields in each kind of answer."""
+        got = await accounts.GetAccount(accounts_pb2.GetAccountRequest(id=account.id), metadata=user.metadata)
+        listed = await accounts.ListAccounts(accounts_pb2.ListAccountsRequest(), metadata=user.metadata)
+        found = await accounts.SearchAccounts(accounts_pb2.SearchAccountsRequest(query="华信"), metadata=user.metadata)
+        batch = await records.BatchGetRecords(by_id, metadata=user.metadata)
+        record = accounts_pb2.Account.FromString(batch.records[0].SerializeToString())
+        as_of = generic.GetRecordAsOfRequest(collection="accounts", id=account.id, read_time=got.update_time)
+        then = await records.GetRecordAsOf(as_of, metadata=user.metadata)
+        before = accounts_pb2.Account.FromString(then.SerializeToString())
+        return [custom_of(each) for each in (got, listed.accounts[0], found.accounts[0], record, before)]
+
+    assert await shown() == [{"floor": "3"}] * 5
+    # What is sent back without them leaves them as they are.
+    await update(customer, user, account.id, mask=["custom"], floor="4")
+    assert await shown() == [{"floor": "4"}] * 5
+    back = pb.RestoreCustomFieldRequest(collection="accounts", id=made.id)
+    await stub.RestoreCustomField(back, metadata=user.metadata)
+    assert await shown() == [{"contract_no": "A-1", "floor": "4"}] * 5
 
 
 # --- who may, and what is told

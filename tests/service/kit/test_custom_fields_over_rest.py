@@ -58,10 +58,11 @@ async def test_a_field_is_defined_used_and_put_away(web: httpx.AsyncClient) -> N
     archived = await web.post(f"{fields}/{field['id']}:archive", json={})
     assert (archived.json()["record_count"], archived.json()["custom_field"]["state"]) == (1, "ARCHIVED")
     await web.patch(path, json={"custom": {"area": "7"}})
-    # All values are cleared but those that are put away; naming one of these is refused.
-    assert (await web.patch(path, json={"custom": None})).json()["custom"] == {"contract_no": "A-1"}
+    # All values are cleared but those that are put away, which are not shown; naming one of these is refused.
+    assert (await web.patch(path, json={"custom": None})).json()["custom"] == {}
     assert (await web.patch(path, json={"custom": {"contract_no": None}})).status_code == 422
     assert (await web.post(f"{fields}/{field['id']}:restore", json={})).json()["state"] == "ACTIVE"
+    assert (await web.get(path)).json()["custom"] == {"contract_no": "A-1"}
     assert (await web.patch(path, json={"custom": None})).json()["custom"] == {}
 
 

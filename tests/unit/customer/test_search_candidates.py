@@ -3,14 +3,18 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_customer.records.search.candidates import (
+    ACCOUNT_SEARCH,
     BUCKET_ENDS,
-    CREATE_FUNCTION,
-    lookup,
+    CONTACT_SEARCH,
+    START,
+    Place,
+    SearchTable,
     owner_token,
+    steps_of,
     stored_tokens,
     team_token,
 )
-from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.search.terms import RecordTexts, index_tokens, query_terms
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,11 +23,13 @@ from tests.unit.customer.search_examples import HUAXIN, SMITH, company_names, ma
 TENANT, OTHER_TENANT = uuid4(), uuid4()
 
 
-def steps(tenant: UUID, text: str, visible: frozenset[str] = frozenset()) -> list[tuple[set[int], list[set[int]]]]:
+def steps(
+    tenant: UUID, text: str, visible: frozenset[str] = frozenset(), *, put_away: bool = False
+) -> list[tuple[set[int], list[set[int]]]]:
     """What the statement asks, step by step: all of these, and one of each of those."""
-    found = lookup(tenant, query_terms(text), visible=visible)
+    found = steps_of(tenant, query_terms(text), visible=visible, put_away=put_away)
     columns = [found.required, *(column for column in found.any_of if column is not None)]
-    assert len({len(column) for column in columns}) == 1
+    assert {len(column) for column in columns} == {len(found.without)}
     read = [[{int(number) for number in literal.strip("{}").split(",") if number} for literal in c] for c in columns]
     return [(read[0][step], [column[step] for column in read[1:]]) for step in range(len(read[0]))]
 
@@ -35,7 +41,7 @@ def hits(stored: list[int], asked: list[tuple[set[int], list[set[int]]]]) -> int
 @given(
     st.uuids(version=4), st.sampled_from([HUAXIN, SMITH]), st.sampled_from(["华信", "huaxin", "smith", "hxdl", "8000"])
 )
-def test_a_statement_finds_what_the_tokens_find(account_id: UUID, texts: AccountTexts, text: str) -> None:
+def test_a_statement_finds_what_the_tokens_find(account_id: UUID, texts: RecordTexts, text: str) -> None:
     stored = stored_tokens(TENANT, account_id, index_tokens(texts))
     assert bool(hits(stored, steps(TENANT, text))) == may_be_found(query_terms(text), texts)
 
@@ -49,7 +55,7 @@ def test_no_step_asks_for_nothing(text: str) -> None:
 
 @given(company_names, st.uuids(version=4))
 def test_the_whole_name_finds_an_account_in_the_first_steps(name: str, account_id: UUID) -> None:
-    stored = stored_tokens(TENANT, account_id, index_tokens(AccountTexts(names=(name,))))
+    stored = stored_tokens(TENANT, account_id, index_tokens(RecordTexts(names=(name,))))
     assert hits(stored, steps(TENANT, name)[: len(BUCKET_ENDS)])
 
 
@@ -60,8 +66,8 @@ def test_another_tenants_accounts_are_not_asked_for(account_id: UUID) -> None:
 
 
 def test_each_bucket_is_four_times_as_large_as_the_one_before() -> None:
-    buckets = Counter(stored_tokens(TENANT, UUID(int=number), ["c华信"])[0] for number in range(1024))
-    assert sorted(buckets.values()) == [1, 3, 12, 48, 192, 768]
+    buckets = Counter(stored_tokens(TENANT, UUID(int=number), ["c华信"])[0] for number in range(16384))
+    assert sorted(buckets.values()) == [1, 3, 12, 48, 192, 768, 3072, 12288]
 
 
 def test_only_what_the_caller_may_see_is_asked_for() -> None:
@@ -82,8 +88,36 @@ def test_stored_tokens_are_sorted_32_bit_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["", "!?"])
 def test_a_query_of_nothing_has_no_steps(text: str) -> None:
-    assert lookup(TENANT, query_terms(text)).arguments()[:4] == ([], None, None, None)
+    found = steps_of(TENANT, query_terms(text))
+    assert (found.required, found.any_of, found.without) == ([], (None, None, None), [])
 
 
-def test_the_function_checks_the_tenant_in_every_branch() -> None:
-    assert CREATE_FUNCTION.count("RETURN QUERY") == CREATE_FUNCTION.count("a.tenant_id = current_setting") == 4
+@pytest.mark.parametrize("table", [ACCOUNT_SEARCH, CONTACT_SEARCH])
+def test_the_function_checks_the_tenant_in_every_branch(table: SearchTable) -> None:
+    function = table.create_function
+    assert function.count("RETURN QUERY") == function.count("a.tenant_id = current_setting") == 4
+
+
+@given(st.uuids(version=4))
+def test_what_is_put_away_is_found_only_when_it_is_asked_for(account_id: UUID) -> None:
+    stored = stored_tokens(TENANT, account_id, index_tokens(HUAXIN), put_away=True)
+    assert not hits(stored, steps(TENANT, "华信"))
+    assert hits(stored, steps(TENANT, "华信", put_away=True))
+    living = stored_tokens(TENANT, account_id, index_tokens(HUAXIN))
+    assert hits(living, steps(TENANT, "华信", put_away=True))
+
+
+def test_a_search_goes_on_in_the_step_and_behind_the_id_where_it_stopped() -> None:
+    found = steps_of(TENANT, query_terms("华信"))
+    size = len(found.required)
+    first, last = uuid4(), uuid4()
+    part = found.arguments(Place(2, first), Place(5, last))
+    assert part["required"] == found.required[2:6]
+    assert part["without"] == found.without[2:6]
+    after, until = part["after"], part["until"]
+    assert after is not None
+    assert until is not None
+    assert (after[0], until[-1]) == (first, last)
+    assert {*after[1:], *until[:-1]} == {UUID(int=0), UUID(int=2**128 - 1)}
+    whole = found.arguments(START)
+    assert [len(column) for column in whole.values() if column is not None] == [size] * 4

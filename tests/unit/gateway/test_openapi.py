@@ -277,7 +277,11 @@ def test_headers_are_told_where_they_work() -> None:
 
 
 def test_what_operations_say_alike_is_said_once() -> None:
-    listed = [entry for _, _, entry in ENTRIES if any(p["name"] == "page_token" for p in parameters_of(entry))]
+    paged = [
+        (path, entry) for path, _, entry in ENTRIES if any(p["name"] == "page_token" for p in parameters_of(entry))
+    ]
+    # A search goes forward only, and says so.
+    listed = [entry for path, entry in paged if not path.endswith(":search")]
     assert len(listed) > 10
     assert all({"$ref": "#/components/parameters/PageToken"} in entry["parameters"] for entry in listed)
     archive = CONTENT["paths"]["/v1/accounts/{id}:archive"]["post"]["requestBody"]

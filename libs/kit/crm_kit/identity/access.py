@@ -88,13 +88,14 @@ def _owner_columns(table: Table) -> tuple[Any, Any]:
 
 def visible(table: Table, scope: Scope) -> ColumnElement[bool]:
     """Which rows of an owned table the actor may see; part of every query on it."""
-    if scope is Scope.ALL:
-        return true()
+    return true() if scope is Scope.ALL else or_(*ways_to_own(table, scope))
+
+
+def ways_to_own(table: Table, scope: Scope) -> list[ColumnElement[bool]]:
+    """OWN: one's own rows of an owned table; TEAM: those, and those of the team and all below it."""
     owner, team = _owner_columns(table)
     own: ColumnElement[bool] = owner == bindparam("me")
-    if scope is Scope.OWN:
-        return own
-    return or_(own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
+    return [own] if scope is Scope.OWN else [own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid)))]
 
 
 def reaches(scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None) -> bool:

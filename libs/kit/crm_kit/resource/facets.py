@@ -9,10 +9,10 @@ from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, bindpara
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
-from crm_kit.filtering.sql import compile_sql, filter_values
-from crm_kit.filtering.tree import EVERYTHING, FieldType, Shaped, fields_of
+from crm_kit.filtering.sql import filter_values
+from crm_kit.filtering.tree import FieldType, Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.listing import context_of
+from crm_kit.listing import context_of, whole_rows
 from crm_kit.resource.listed import column_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.scans import within_share
@@ -80,9 +80,7 @@ def _text(value: object) -> str:
 @statement
 def counted_values(resource: AnyResource, scope: Scope, filtered: Shaped, field: str) -> Select[Any]:
     """A row for each value, the one without a value last; each says how many records there are in all."""
-    rows = resource.listing.rows(scope, fields_of(filtered.tree))
-    if filtered.tree is not EVERYTHING:
-        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
+    rows = whole_rows(resource.listing, scope, filtered.tree)
     chosen = rows.with_only_columns(column_of(resource, field).label("value"))
     records = chosen.limit(bindparam("record_limit", type_=Integer)).cte("records")
     is_list = resource.filter_schema.fields[field].type in LIST_TYPES

@@ -25,6 +25,7 @@ from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
 from crm_kit.resource.listed import filter_schema, orders
+from crm_kit.resource.reach import Reach
 from crm_kit.resource.shape import Entity, ResourceShape, Shown
 
 Response = TypeVar("Response", bound=Message)
@@ -44,13 +45,32 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
     def rows(self, scope: Scope) -> Select[Any]:
         """The base of every SELECT: the tenant's rows that the scope reaches."""
-        return select(*self.columns).where(self.table.c.tenant_id == bindparam("tenant_id"), self.visible(scope))
+        return self._all_rows().where(self.visible(scope))
+
+    def _all_rows(self) -> Select[Any]:
+        return select(*self.columns).where(self.table.c.tenant_id == bindparam("tenant_id"))
 
     def list_of(self, name: str, *, of: ColumnElement[bool] | None = None) -> Listing:
         """A list; `of` narrows it, with bind parameters that `list` is given."""
+        # A list that is narrowed is short enough to be looked through.
+        reach = self.visible if of is None and isinstance(self.visible, Reach) else None
 
         def rows(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
-            found = self.rows(scope) if of is None else self.rows(scope).where(of)
+            return shown(self.rows(scope), scope, filtered_by)
+
+        def whole(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
+            if reach is None:
+                return rows(scope, filtered_by)
+            return shown(self._all_rows().where(reach.whole(scope)), scope, filtered_by)
+
+        def pages(scope: Scope, filtered_by: frozenset[str]) -> list[Select[Any]]:
+            if reach is None:
+                return [rows(scope, filtered_by)]
+            return reach.pages(scope, shown(self._all_rows(), scope, filtered_by))
+
+        def shown(found: Select[Any], scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
+            if of is not None:
+                found = found.where(of)
             if self.masked is not None and scope is not Scope.ALL and filtered_by & self.masked.fields:
                 found = found.where(not_(self.masked.rows))
             unasked = {field: values for field, values in self.hidden.items() if field not in filtered_by}
@@ -58,7 +78,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         own = orders(self)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
-        return Listing(name, rows, self.filter_schema, own, self.default_order, custom)
+        return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages)
 
     # --- entities
 

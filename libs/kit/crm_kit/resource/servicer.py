@@ -8,6 +8,7 @@ from crm.resource.v1 import resources_pb2 as pb
 from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
 
+from crm_kit.custom_fields.hiding import hide_archived
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
@@ -36,6 +37,7 @@ class ResourceServicer:
         ids = {str(UUID(id)): id for id in request.ids}
         found = await resource.read_many(reader, ids)
         await self._names.fill_in(reader, resource.message_type, list(found.values()))
+        await hide_archived(reader, list(found.values()))
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
             missing_ids=[asked for id, asked in ids.items() if id not in found],
@@ -45,6 +47,7 @@ class ResourceServicer:
         resource = self._asked(request)
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
         await self._names.fill_in(reader, resource.message_type, [shown])
+        await hide_archived(reader, [shown])
         return shown
 
     async def SummarizeRecords(

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Table, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.etags import etag_of
-from crm_kit.identity.access import Scope, visible
+from crm_kit.identity.access import Scope
 from crm_kit.money import Money, format_amount
 from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
 from crm_kit.resource.codecs import (
@@ -31,6 +31,7 @@ from crm_kit.resource.codecs import (
 )
 from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
 from crm_kit.resource.masking import Masked
+from crm_kit.resource.reach import owned
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
 
 Entity = TypeVar("Entity")
@@ -300,6 +301,4 @@ def _money_message(amount: Any, currency_code: str) -> money_pb2.Money | None:
 
 
 def _by_owner(table: Table) -> Visible:
-    if "owner_id" not in table.c:
-        return lambda _scope: true()
-    return lambda scope: visible(table, scope)
+    return owned(table) if "owner_id" in table.c else lambda _scope: true()

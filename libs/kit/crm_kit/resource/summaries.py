@@ -15,10 +15,10 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
 from crm_kit.filtering.schema import CUSTOM
-from crm_kit.filtering.sql import compile_sql, filter_values
-from crm_kit.filtering.tree import EVERYTHING, Shaped, fields_of
+from crm_kit.filtering.sql import filter_values
+from crm_kit.filtering.tree import Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.listing import context_of
+from crm_kit.listing import context_of, whole_rows
 from crm_kit.money import Money
 from crm_kit.resource.listed import column_of
 from crm_kit.resource.reading import ReadableResource
@@ -146,9 +146,7 @@ def _number(resource: AnyResource, name: str) -> ColumnElement[Any]:
 def grouped(
     resource: AnyResource, scope: Scope, filtered: Shaped, group_by: tuple[str, ...], sum: tuple[str, ...]
 ) -> Select[Any]:
-    rows = resource.listing.rows(scope, fields_of(filtered.tree))
-    if filtered.tree is not EVERYTHING:
-        rows = rows.where(compile_sql(filtered.tree, resource.filter_schema))
+    rows = whole_rows(resource.listing, scope, filtered.tree)
     keys = [_key(resource, name) for name in group_by]
     apart = [*keys, resource.table.c[CURRENCY]] if any(_is_money(resource, name) for name in sum) else keys
     sums = [func.sum(_number(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]

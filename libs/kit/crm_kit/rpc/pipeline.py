@@ -19,6 +19,7 @@ from opentelemetry.trace import StatusCode
 
 from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
+from crm_kit.custom_fields.hiding import without_archived
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, retried
@@ -71,7 +72,7 @@ class Pipeline:
     def handler(self, method: Method, run: Run) -> Handler:
         """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
         if method.permission not in (INTERNAL, PUBLIC):
-            run = self._names.beside(run, method.response)
+            run = without_archived(self._names.beside(run, method.response), method.response)
 
         async def handle(call: Call) -> Reply:
             started = time.perf_counter()

@@ -1,21 +1,30 @@
 """Leads, declared."""
 
+from typing import Any
+
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope, visible
 from crm_kit.resource.masking import Masked
+from crm_kit.resource.reach import Reach, ids_of_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select
 
 from crm_sales.leads.model import Lead
 from crm_sales.leads.tables import leads
 
+IN_POOL = leads.c.owner_id.is_(None)
+
 
 def seen(scope: Scope) -> ColumnElement[bool]:
     """Which leads an actor may see: those in reach, and the pool."""
-    if scope is Scope.ALL:
-        return visible(leads, scope)
-    return or_(visible(leads, scope), leads.c.owner_id.is_(None))
+    return or_(visible(leads, scope), IN_POOL)
+
+
+def ways(scope: Scope) -> list[Select[Any]]:
+    """The same leads, each way along an index."""
+    in_pool = select(leads.c.id).where(leads.c.tenant_id == bindparam("tenant_id"), IN_POOL)
+    return [*ids_of_owned(leads, scope), in_pool]
 
 
 LEADS = Resource(
@@ -27,9 +36,9 @@ LEADS = Resource(
     updated=events.LeadUpdated,
     # The reclaim run writes them too when only the pool's rules have changed.
     unversioned={"safe_until_time", "rules_version"},
-    visible=seen,
+    visible=Reach(leads, seen, ways, seen),
     # Whoever is not to choose among them by it claims a lead before they learn how to reach it.
-    masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), leads.c.owner_id.is_(None)),
+    masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), IN_POOL),
     verbs={
         "AssignLead": lambda lead, _: lead.require_assignable(),
         "ClaimLead": lambda lead, _: lead.require_claimable(),

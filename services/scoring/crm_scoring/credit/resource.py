@@ -5,22 +5,15 @@ from uuid import UUID
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2 as events
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import Scope, visible
+from crm_kit.identity.access import Scope
+from crm_kit.resource.reach import of_owned_account
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, ScalarSelect, exists, func, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.credit.model import CreditLimit
 from crm_scoring.credit.queries import OPEN_AMOUNT, is_reserved, takes_credit
 from crm_scoring.credit.tables import credit_limits, credit_orders
-
-
-def of_seen_account(scope: Scope) -> ColumnElement[bool]:
-    """Whether the actor may see the account."""
-    if scope is Scope.ALL:
-        return true()
-    account = (accounts.c.tenant_id == credit_limits.c.tenant_id) & (accounts.c.id == credit_limits.c.id)
-    return exists().where(account, visible(accounts, scope)).correlate(credit_limits)
 
 
 def taken(*of: ColumnElement[bool]) -> ScalarSelect[object]:
@@ -47,7 +40,7 @@ CREDIT_LIMITS = Resource(
     created=events.CreditLimitSet,
     computed={"used": taken(*takes_credit()), "reserved": taken(*takes_credit(), is_reserved())},
     unversioned={"used", "reserved"},
-    visible=of_seen_account,
+    visible=of_owned_account(credit_limits, credit_limits.c.id, accounts),
     verbs={"SetCreditLimit": lambda _limit, _: None, "PreviewCredit": lambda _limit, _: None},
 )
 

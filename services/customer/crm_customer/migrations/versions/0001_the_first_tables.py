@@ -2,12 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from crm_customer.records.search.candidates import (
-    CREATE_FUNCTION,
-    CREATE_SORT_FUNCTION,
-    DROP_FUNCTION,
-    DROP_SORT_FUNCTION,
-)
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, CONTACT_SEARCH
 from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
@@ -58,6 +53,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="accounts_pkey"),
     )
+    op.create_index(
+        "accounts_credit_code_index",
+        "accounts",
+        ["tenant_id", "credit_code"],
+        unique=False,
+        postgresql_where=sa.text("credit_code IS NOT NULL"),
+    )
     op.create_index("accounts_create_time_index", "accounts", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("accounts_display_name_index", "accounts", ["tenant_id", "display_name", "id"], unique=False)
     op.create_index(
@@ -98,6 +100,9 @@ def upgrade() -> None:
     op.create_index("contacts_create_time_index", "contacts", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("contacts_display_name_index", "contacts", ["tenant_id", "display_name", "id"], unique=False)
     op.create_index("contacts_owner_index", "contacts", ["tenant_id", "owner_id", "create_time", "id"], unique=False)
+    op.create_index(
+        "contacts_owner_team_index", "contacts", ["tenant_id", "owner_team_id", "create_time"], unique=False
+    )
     op.create_index("contacts_reports_to_index", "contacts", ["tenant_id", "reports_to_id"], unique=False)
     op.create_index("contacts_update_time_index", "contacts", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
@@ -255,6 +260,27 @@ def upgrade() -> None:
         postgresql_with={"gin_pending_list_limit": 16384},
     )
     op.create_table(
+        "contact_search",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("contact_id", sa.Uuid(), nullable=False),
+        sa.Column("tokens", postgresql.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("names", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("phone_numbers", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("emails", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"], name="contact_search_contact_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "contact_id", name="contact_search_pkey"),
+    )
+    op.create_index(
+        "contact_search_tokens_index",
+        "contact_search",
+        ["tokens"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 16384},
+    )
+    op.create_table(
         "contact_accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("contact_id", sa.Uuid(), nullable=False),
@@ -269,7 +295,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "contact_id", "account_id", name="contact_accounts_pkey"),
     )
-    op.create_index("contact_accounts_account_index", "contact_accounts", ["tenant_id", "account_id"], unique=False)
+    op.create_index(
+        "contact_accounts_account_index", "contact_accounts", ["tenant_id", "account_id", "contact_id"], unique=False
+    )
     op.create_table(
         "imports",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -532,6 +560,7 @@ def upgrade() -> None:
         "uploads",
         "account_external_ids",
         "account_search",
+        "contact_search",
         "contact_accounts",
         "imports",
         "interactions",
@@ -549,14 +578,16 @@ def upgrade() -> None:
     )
     # The look-up runs with the rights of the schema's owner and compares the tenant itself: under row-level
     # security the operators of arrays may not use an index.
-    op.execute(CREATE_FUNCTION)
-    op.execute("CREATE POLICY search ON account_search TO CURRENT_USER USING (true)")
-    op.execute(CREATE_SORT_FUNCTION)
+    for searched in (ACCOUNT_SEARCH, CONTACT_SEARCH):
+        op.execute(searched.create_function)
+        op.execute(searched.create_policy)
+        op.execute(searched.create_sort_function)
 
 
 def downgrade() -> None:
-    op.execute(DROP_SORT_FUNCTION)
-    op.execute(DROP_FUNCTION)
+    for searched in (ACCOUNT_SEARCH, CONTACT_SEARCH):
+        op.execute(searched.drop_sort_function)
+        op.execute(searched.drop_function)
     op.drop_table("user_identities")
     op.drop_table("user_passwords")
     op.drop_index("refresh_tokens_user_index", table_name="refresh_tokens")
@@ -587,6 +618,8 @@ def downgrade() -> None:
     op.drop_table("imports")
     op.drop_index("contact_accounts_account_index", table_name="contact_accounts")
     op.drop_table("contact_accounts")
+    op.drop_index("contact_search_tokens_index", table_name="contact_search", postgresql_using="gin")
+    op.drop_table("contact_search")
     op.drop_index("account_search_tokens_index", table_name="account_search", postgresql_using="gin")
     op.drop_table("account_search")
     op.drop_table("account_external_ids")
@@ -610,6 +643,7 @@ def downgrade() -> None:
     op.drop_table("roles")
     op.drop_index("contacts_update_time_index", table_name="contacts")
     op.drop_index("contacts_reports_to_index", table_name="contacts")
+    op.drop_index("contacts_owner_team_index", table_name="contacts")
     op.drop_index("contacts_owner_index", table_name="contacts")
     op.drop_index("contacts_display_name_index", table_name="contacts")
     op.drop_index("contacts_create_time_index", table_name="contacts")
@@ -620,5 +654,6 @@ def downgrade() -> None:
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_index("accounts_last_contact_time_index", table_name="accounts")
     op.drop_index("accounts_display_name_index", table_name="accounts")
+    op.drop_index("accounts_credit_code_index", table_name="accounts")
     op.drop_index("accounts_create_time_index", table_name="accounts")
     op.drop_table("accounts")

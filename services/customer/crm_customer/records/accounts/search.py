@@ -1,12 +1,12 @@
-"""Finding accounts by text: exact look-ups of tokens give candidates, the ranking decides."""
+"""What accounts are found by, and by whom."""
 
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import row_of
+from crm_kit.database.connections import Record, row_of
 from crm_kit.database.locks import advisory_lock
-from crm_kit.database.statements import Statement, statement
+from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.identity.access import Scope
 from sqlalchemy import Select, bindparam, select
@@ -15,13 +15,13 @@ from sqlalchemy.dialects.postgresql import insert
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_search
-from crm_customer.records.search.candidates import FIND_CANDIDATES, lookup, owner_token, stored_tokens, team_token
-from crm_customer.records.search.ranking import best_matches
-from crm_customer.records.search.terms import AccountTexts, index_tokens, query_terms
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, stored_tokens, team_token
+from crm_customer.records.search.searching import Search
+from crm_customer.records.search.terms import RecordTexts, index_tokens
 
-find_candidates = Statement(FIND_CANDIDATES, ("required", "any_1", "any_2", "any_3", "most"))
-# Candidates for each account that is asked for: enough for the ranking to choose from.
-CHOICE = 3
+CONTACTS_READ = "contacts.read"
+MAX_CONTACT_NAMES = 100
+"""Of so many contacts, the newest, an account is found by the names; contacts are found by their own search."""
 # What an account is found by, and by whom.
 SEARCHED = frozenset(
     {
@@ -39,39 +39,13 @@ SEARCHED = frozenset(
 HIDDEN = frozenset({Status.ARCHIVED, Status.MERGED})
 
 
-async def search_accounts(reader: Reader, text: str, *, limit: int) -> list[Account]:
-    """The best matches among the accounts the reader may see, best first."""
-    query = query_terms(text)
-    if not query.chunks:
-        return []
-    asked = lookup(reader.tenant_id, query, visible=seen_by(reader))
-    any_1, any_2, any_3 = asked.any_of
-    rows = await reader.all(
-        find_candidates, required=asked.required, any_1=any_1, any_2=any_2, any_3=any_3, most=CHOICE * limit
-    )
-    candidates = [
-        (
-            row["account_id"],
-            AccountTexts(
-                names=tuple(row["names"]),
-                contact_names=tuple(row["contact_names"]),
-                phone_numbers=tuple(row["phone_numbers"]),
-                emails=tuple(row["emails"]),
-                external_ids=tuple(row["external_ids"]),
-            ),
-        )
-        for row in rows
-    ]
-    best = [id for id, _ in best_matches(query, candidates, CHOICE * limit)]
-    accounts: list[Account] = []
-    # Those after the first page are read only where some of it are hidden.
-    for start in range(0, len(best), limit):
-        page = best[start : start + limit]
-        found = await ACCOUNTS.get_many(reader, page)
-        accounts += [found[id] for id in page if id in found and found[id].status not in HIDDEN]
-        if len(accounts) >= limit:
-            break
-    return accounts[:limit]
+def found_by(reader: Reader, row: Record) -> RecordTexts:
+    """What an account is found by. Its contacts count for those who see everybody at the accounts they see."""
+    texts = {name: tuple(row[name]) for name in ACCOUNT_SEARCH.texts}
+    access = reader.actor.access
+    if not access.may(CONTACTS_READ) or access.scope(CONTACTS_READ) < reader.scope:
+        texts["contact_names"] = ()
+    return RecordTexts(**texts)
 
 
 def seen_by(reader: Reader) -> frozenset[str]:
@@ -81,6 +55,9 @@ def seen_by(reader: Reader) -> frozenset[str]:
     own = {owner_token(reader.actor.user_id)}
     teams = reader.actor.access.team_ids if reader.scope is Scope.TEAM else ()
     return frozenset(own | {team_token(team) for team in teams})
+
+
+SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by)
 
 
 async def follow_account(
@@ -109,13 +86,13 @@ async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
 def put_search_row(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
     """Make the account findable by what it is called now, for those who may see it.
 
-    One that is put away is no candidate, so that it takes nobody's place among them; its row waits for its return.
+    One that is put away is a candidate only for those who ask for such: it takes nobody's place among the others.
     """
-    texts = texts_of(account, contact_names)
-    tokens = set() if account.status in HIDDEN else {*index_tokens(texts), *owner_tokens(account)}
+    texts = texts_of(account, contact_names[-MAX_CONTACT_NAMES:])
+    tokens = {*index_tokens(texts), *owner_tokens(account)}
     row = row_of(texts) | {
         "account_id": account.id,
-        "tokens": stored_tokens(work.tenant_id, account.id, tokens),
+        "tokens": stored_tokens(work.tenant_id, account.id, tokens, put_away=account.status in HIDDEN),
     }
     work.execute(put_row(tuple(row)), **row)
 
@@ -128,11 +105,11 @@ def owner_tokens(account: Account) -> Iterator[str]:
         yield team_token(account.owner_team_id)
 
 
-def texts_of(account: Account, contact_names: tuple[str, ...]) -> AccountTexts:
+def texts_of(account: Account, contact_names: tuple[str, ...]) -> RecordTexts:
     """Everything the account is found by."""
     names = (account.display_name, account.legal_name, account.short_name)
     keys = tuple(each.value for each in account.external_ids)
-    return AccountTexts(
+    return RecordTexts(
         names=tuple(name for name in names if name),
         contact_names=contact_names,
         phone_numbers=account.phone_numbers,

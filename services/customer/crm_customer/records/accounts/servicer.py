@@ -8,7 +8,7 @@ from crm_kit.resource.codecs import value_in
 from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.accounts.search import search_accounts
+from crm_customer.records.accounts.search import SEARCH
 
 
 class AccountServicer:
@@ -43,8 +43,7 @@ class AccountServicer:
         return ACCOUNTS.message(work, await commands.restore_account(work, await ACCOUNTS.target(work, request)))
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
-        found = await search_accounts(reader, request.query, limit=request.page_size or 20)
-        return pb.SearchAccountsResponse(accounts=[ACCOUNTS.message(reader, each) for each in found])
+        return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)
 
     async def ListAccountChanges(
         self, request: pb.ListAccountChangesRequest, reader: Reader

@@ -5,7 +5,7 @@ from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
-from crm_customer.records.search.candidates import PENDING_KIBIBYTES
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, PENDING_KIBIBYTES
 
 accounts = tenant_table(
     "accounts",
@@ -53,6 +53,13 @@ Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
 Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
+# Whether a company is there already is asked by its code.
+Index(
+    "accounts_credit_code_index",
+    accounts.c.tenant_id,
+    accounts.c.credit_code,
+    postgresql_where=accounts.c.credit_code.is_not(None),
+)
 
 # Keys of accounts in other systems, unique in the tenant: what upserts go by.
 account_external_ids = tenant_table(
@@ -76,15 +83,11 @@ account_external_ids = tenant_table(
 
 # What an account is found by, and the texts that decide between candidates; see search/candidates.py.
 account_search = tenant_table(
-    "account_search",
+    ACCOUNT_SEARCH.name,
     metadata,
     Column("account_id", Uuid, nullable=False),
     Column("tokens", ARRAY(Integer), nullable=False),
-    Column("names", ARRAY(Text), nullable=False),
-    Column("contact_names", ARRAY(Text), nullable=False),
-    Column("phone_numbers", ARRAY(Text), nullable=False),
-    Column("emails", ARRAY(Text), nullable=False),
-    Column("external_ids", ARRAY(Text), nullable=False),
+    *(Column(name, ARRAY(Text), nullable=False) for name in ACCOUNT_SEARCH.texts),
     reference("account_id", "accounts", name="account_search_account_fkey", field="id"),
     key=("account_id",),
     retention=Kept("a row for each account"),

@@ -24,10 +24,11 @@ from crm_customer.records.accounts.search import lock_search_rows, put_search_ro
 from crm_customer.records.contacts.model import AccountLink, Contact, Status
 from crm_customer.records.contacts.queries import names_at_accounts, seen_contact_ids, superiors
 from crm_customer.records.contacts.resource import CONTACTS
+from crm_customer.records.contacts.search import SEARCHED, put_contact_search_row
 from crm_customer.records.contacts.tables import contact_accounts
 
 # What accounts are found by of a contact.
-SEARCHED = frozenset({"display_name", "accounts", "status"})
+SEARCHED_AT_ACCOUNTS = frozenset({"display_name", "accounts", "status"})
 
 
 async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
@@ -81,6 +82,7 @@ def put_new(work: UnitOfWork, contact: Contact) -> Contact:
     """Gather everything of a new contact but what its accounts are found by."""
     CONTACTS.create(work, contact)
     put_links(work, None, contact)
+    put_contact_search_row(work, contact)
     return contact
 
 
@@ -107,8 +109,11 @@ async def restore_contact(work: UnitOfWork, before: Contact) -> Contact:
 
 async def save(work: UnitOfWork, before: Contact, after: Contact, event: type[Message]) -> Contact:
     """Gather everything of a changed contact; it must still be what was read."""
-    if not SEARCHED.isdisjoint(CONTACTS.changed_fields(before, after)):
+    changed = CONTACTS.changed_fields(before, after)
+    if not SEARCHED_AT_ACCOUNTS.isdisjoint(changed):
         await put_names(work, after, account_ids={*before.account_ids, *after.account_ids})
+    if not SEARCHED.isdisjoint(changed):
+        put_contact_search_row(work, after)
     saved = CONTACTS.save(work, before, after, event)
     put_links(work, before, after)
     return saved

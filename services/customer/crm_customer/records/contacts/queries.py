@@ -7,10 +7,11 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
-from sqlalchemy import Select, any_, bindparam, select
+from sqlalchemy import Integer, Select, any_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from crm_customer.records.accounts.search import MAX_CONTACT_NAMES
 from crm_customer.records.contacts.model import Status
 from crm_customer.records.contacts.resource import seen
 from crm_customer.records.contacts.tables import contact_accounts, contacts
@@ -26,6 +27,7 @@ def seen_contact_ids(scope: Scope) -> Select[Any]:
 
 @statement
 def names_by_account() -> Select[Any]:
+    """All contacts at the accounts, the newest last."""
     at = contact_accounts
     return (
         select(at.c.account_id, at.c.contact_id, contacts.c.display_name)
@@ -35,7 +37,28 @@ def names_by_account() -> Select[Any]:
             at.c.account_id == any_(bindparam("account_ids", type_=ARRAY(Uuid))),
             contacts.c.status == Status.ACTIVE.value,
         )
+        .order_by(at.c.contact_id)
     )
+
+
+@statement
+def newest_names_by_account() -> Select[Any]:
+    """The newest contacts at each account, so many that one may be left out."""
+    at = contact_accounts
+    asked = func.unnest(bindparam("account_ids", type_=ARRAY(Uuid))).table_valued("id").render_derived(name="asked")
+    newest = (
+        select(at.c.contact_id, contacts.c.display_name)
+        .join(contacts, (contacts.c.tenant_id == at.c.tenant_id) & (contacts.c.id == at.c.contact_id))
+        .where(
+            at.c.tenant_id == bindparam("tenant_id"),
+            at.c.account_id == asked.c.id,
+            contacts.c.status == Status.ACTIVE.value,
+        )
+        .order_by(at.c.contact_id.desc())
+        .limit(bindparam("most", type_=Integer))
+        .lateral("newest")
+    )
+    return select(asked.c.id.label("account_id"), *newest.c).select_from(asked.join(newest, true()))
 
 
 @statement
@@ -58,9 +81,10 @@ def superiors() -> Select[Any]:
 async def names_at_accounts(
     reader: Reader, account_ids: Collection[UUID], *, without: UUID | None = None
 ) -> dict[UUID, tuple[str, ...]]:
-    """The names of the contacts at each of the accounts, those put away and `without` left out."""
-    found: dict[UUID, tuple[str, ...]] = {}
-    for row in await reader.all(names_by_account(), account_ids=list(account_ids)):
+    """The names of the newest contacts in use at each of the accounts, the newest last, `without` left out."""
+    found: dict[UUID, list[str]] = {}
+    rows = await reader.all(newest_names_by_account(), account_ids=list(account_ids), most=MAX_CONTACT_NAMES + 1)
+    for row in rows:
         if row["contact_id"] != without:
-            found[row["account_id"]] = (*found.get(row["account_id"], ()), row["display_name"])
-    return found
+            found.setdefault(row["account_id"], []).append(row["display_name"])
+    return {account_id: tuple(reversed(names[:MAX_CONTACT_NAMES])) for account_id, names in found.items()}

@@ -1,10 +1,13 @@
 """Contacts, declared."""
 
+from typing import Any
+
 from crm.customer.v1 import contacts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
-from crm_kit.identity.access import Scope, visible
+from crm_kit.identity.access import Scope, visible, ways_to_own
+from crm_kit.resource.reach import Reach, asked_of_each, ids_of_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from crm_customer.records.accounts.tables import accounts
@@ -30,30 +33,29 @@ LINKS = (
 
 def seen(scope: Scope) -> ColumnElement[bool]:
     """Which contacts the actor may see: their own, and everybody at the accounts they may see."""
+    asked = _at_accounts().where(contact_accounts.c.contact_id == contacts.c.id, visible(accounts, scope))
+    return or_(visible(contacts, scope), asked_of_each(asked, contacts))
+
+
+def of_many(scope: Scope) -> ColumnElement[bool]:
+    """The same, asked of many contacts: those at the accounts are found first."""
+    return or_(visible(contacts, scope), *map(contacts.c.id.in_, at_own_accounts(scope)))
+
+
+def ways(scope: Scope) -> list[Select[Any]]:
+    """The same contacts, each way along an index."""
+    return [*ids_of_owned(contacts, scope), *at_own_accounts(scope)]
+
+
+def at_own_accounts(scope: Scope) -> list[Select[Any]]:
+    """The ids of the contacts at one's own accounts, and at those of the teams."""
+    return [_at_accounts().where(way) for way in ways_to_own(accounts, scope)]
+
+
+def _at_accounts() -> Select[Any]:
     at = contact_accounts
-    if scope is Scope.ALL:
-        return true()
-    if scope is Scope.OWN:
-        # What one user sees is little: it is looked up by owner, instead of asking of each contact of the tenant.
-        own = select(contacts.c.id).where(contacts.c.tenant_id == bindparam("tenant_id"), visible(contacts, scope))
-        at_own_accounts = (
-            select(at.c.contact_id)
-            .join(accounts, (accounts.c.tenant_id == at.c.tenant_id) & (accounts.c.id == at.c.account_id))
-            .where(at.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
-        )
-        return contacts.c.id.in_(own.correlate(None).union(at_own_accounts.correlate(None)))
-    at_seen_account = (
-        exists()
-        .where(
-            at.c.tenant_id == contacts.c.tenant_id,
-            at.c.contact_id == contacts.c.id,
-            accounts.c.tenant_id == at.c.tenant_id,
-            accounts.c.id == at.c.account_id,
-            visible(accounts, scope),
-        )
-        .correlate(contacts)
-    )
-    return or_(visible(contacts, scope), at_seen_account)
+    is_there = (accounts.c.tenant_id == at.c.tenant_id) & (accounts.c.id == at.c.account_id)
+    return select(at.c.contact_id).join(accounts, is_there).where(at.c.tenant_id == bindparam("tenant_id"))
 
 
 CONTACTS = Resource(
@@ -64,7 +66,7 @@ CONTACTS = Resource(
     created=events.ContactCreated,
     updated=events.ContactUpdated,
     computed={"accounts": LINKS},
-    visible=seen,
+    visible=Reach(contacts, seen, ways, of_many),
     hidden={"status": {Status.ARCHIVED}},
     verbs={
         "ArchiveContact": lambda contact, _: contact.archive(),

@@ -8,6 +8,7 @@ from crm_kit.paging import PageTokens
 
 from crm_customer.records.contacts import commands
 from crm_customer.records.contacts.resource import AT_ACCOUNT, CONTACTS
+from crm_customer.records.contacts.search import SEARCH
 
 
 class ContactServicer:
@@ -41,6 +42,9 @@ class ContactServicer:
     async def RestoreContact(self, request: pb.RestoreContactRequest, work: UnitOfWork) -> pb.Contact:
         before = await CONTACTS.target(work, request)
         return CONTACTS.message(work, await commands.restore_contact(work, before))
+
+    async def SearchContacts(self, request: pb.SearchContactsRequest, reader: Reader) -> pb.SearchContactsResponse:
+        return await SEARCH.answer(reader, request, pb.SearchContactsResponse, self._tokens)
 
     async def ListContactChanges(
         self, request: pb.ListContactChangesRequest, reader: Reader

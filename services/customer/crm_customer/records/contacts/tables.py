@@ -1,10 +1,11 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid, text
+from sqlalchemy import ARRAY, Column, Date, Index, Integer, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
+from crm_customer.records.search.candidates import CONTACT_SEARCH, PENDING_KIBIBYTES
 
 contacts = tenant_table(
     "contacts",
@@ -30,6 +31,7 @@ contacts = tenant_table(
 Index("contacts_create_time_index", contacts.c.tenant_id, contacts.c.create_time, contacts.c.id)
 Index("contacts_update_time_index", contacts.c.tenant_id, contacts.c.update_time, contacts.c.id)
 Index("contacts_owner_index", contacts.c.tenant_id, contacts.c.owner_id, contacts.c.create_time, contacts.c.id)
+Index("contacts_owner_team_index", contacts.c.tenant_id, contacts.c.owner_team_id, contacts.c.create_time)
 Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_id)
 Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name, contacts.c.id)
 
@@ -46,4 +48,29 @@ contact_accounts = tenant_table(
     key=("contact_id", "account_id"),
     retention=Kept("part of the contact"),
 )
-Index("contact_accounts_account_index", contact_accounts.c.tenant_id, contact_accounts.c.account_id)
+Index(
+    "contact_accounts_account_index",
+    contact_accounts.c.tenant_id,
+    contact_accounts.c.account_id,
+    contact_accounts.c.contact_id,
+)
+
+# What a contact is found by, and the texts that decide between candidates; see search/candidates.py.
+contact_search = tenant_table(
+    CONTACT_SEARCH.name,
+    metadata,
+    Column("contact_id", Uuid, nullable=False),
+    Column("tokens", ARRAY(Integer), nullable=False),
+    *(Column(name, ARRAY(Text), nullable=False) for name in CONTACT_SEARCH.texts),
+    reference("contact_id", "contacts", name="contact_search_contact_fkey", field="id"),
+    key=("contact_id",),
+    retention=Kept("a row for each contact"),
+)
+# The tenant is part of each token, so the index needs no column for it.
+Index(
+    "contact_search_tokens_index",
+    contact_search.c.tokens,
+    postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": PENDING_KIBIBYTES},
+    info={"tenant_inside": True},
+)

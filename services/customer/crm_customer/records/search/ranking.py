@@ -1,14 +1,14 @@
-"""How well an account fits a query: exact before beginning before substring before pinyin before typo."""
+"""How well a record fits a query: exact before beginning before substring before pinyin before typo."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from uuid import UUID
 
 from crm_customer.records.search.normalize import core, fold, is_ideographic, may_have_typo, squash, words
+from crm_customer.records.search.phones import SHORTEST_END, digits_of, forms_of, is_same_number, main_digits
 from crm_customer.records.search.pinyin import readings_of, runs
-from crm_customer.records.search.terms import AccountTexts, SearchQuery, phone_digits
+from crm_customer.records.search.terms import RecordTexts, SearchQuery
 
 _EXACT, _EXACT_CORE, _BEGINNING, _SUBSTRING = 1.0, 0.95, 0.85, 0.75
 _PINYIN_EXACT, _PINYIN_BEGINNING, _PINYIN_INSIDE = 0.7, 0.66, 0.62
@@ -18,11 +18,10 @@ _TYPO = 0.3
 # Of two equal matches the one that covers more of its text is better; less than any step above.
 _COVERAGE = 0.03
 _CONTACT = 0.99
-_SHORTEST_PHONE_END = 4
 _SHORTEST_READING = 2
 
 
-def rank(query: SearchQuery, texts: AccountTexts) -> float:
+def rank(query: SearchQuery, texts: RecordTexts) -> float:
     """From 0 (does not match) to 1 (is named exactly so). Depends on nothing but its arguments.
 
     Each chunk counts by its best text; the rank is the chunks' mean, or 0 if one of them is nowhere.
@@ -41,18 +40,9 @@ def rank(query: SearchQuery, texts: AccountTexts) -> float:
     return min(total / len(query.chunks), _EXACT)
 
 
-def matches(query: SearchQuery, texts: AccountTexts) -> bool:
-    """Whether each chunk of the query is in the account: what tokens cannot decide alone."""
+def matches(query: SearchQuery, texts: RecordTexts) -> bool:
+    """Whether each chunk of the query is in the record: what tokens cannot decide alone."""
     return rank(query, texts) > 0
-
-
-def best_matches(
-    query: SearchQuery, candidates: Iterable[tuple[UUID, AccountTexts]], most: int
-) -> list[tuple[UUID, float]]:
-    """The best of the candidates with their ranks, best first, each account once; of equals the smaller id first."""
-    ranks = {account_id: rank(query, texts) for account_id, texts in dict(candidates).items()}
-    found = [(account_id, score) for account_id, score in ranks.items() if score > 0]
-    return sorted(found, key=lambda match: (-match[1], match[0]))[:most]
 
 
 def is_one_edit_apart(one: str, other: str) -> bool:
@@ -71,12 +61,12 @@ def is_one_edit_apart(one: str, other: str) -> bool:
     )
 
 
-def _some_begins(anchor: str, texts: AccountTexts) -> bool:
+def _some_begins(anchor: str, texts: RecordTexts) -> bool:
     named = (*texts.names, *texts.contact_names, *texts.external_ids)
     return any(squash(text).startswith(anchor) for text in named)
 
 
-def _chunk_scores(chunk: str, texts: AccountTexts) -> Iterator[float]:
+def _chunk_scores(chunk: str, texts: RecordTexts) -> Iterator[float]:
     if "@" in chunk:
         yield from (_email(chunk, fold(email)) for email in texts.emails)
         return
@@ -91,9 +81,8 @@ def _chunk_scores(chunk: str, texts: AccountTexts) -> Iterator[float]:
         yield _external_id(squashed, squash(external_id), ideographic=ideographic)
     if ideographic:
         return
-    digits = phone_digits(chunk)
-    for number in texts.phone_numbers if len(digits) >= _SHORTEST_PHONE_END else ():
-        yield _phone(digits, squash(number))
+    for number in texts.phone_numbers if len(digits_of(chunk)) >= SHORTEST_END else ():
+        yield _phone(chunk, number)
     for email in texts.emails:
         yield _email_part(chunk, squashed, fold(email))
 
@@ -196,11 +185,12 @@ def _as_initials(letters: str, reading: _Reading) -> float:
     return _INITIALS_INSIDE if at >= 0 else 0.0
 
 
-def _phone(digits: str, number: str) -> float:
-    for typed in (digits, digits.lstrip("0")):
-        if len(typed) >= _SHORTEST_PHONE_END and number.endswith(typed):
-            return _BEGINNING + 0.1 * len(typed) / len(number)
-    return 0.0
+def _phone(chunk: str, number: str) -> float:
+    digits = main_digits(number)
+    for form in forms_of(chunk):
+        if len(form) >= SHORTEST_END and digits.endswith(form):
+            return _BEGINNING + 0.1 * len(form) / len(digits)
+    return _BEGINNING if is_same_number(chunk, number) else 0.0
 
 
 def _email(chunk: str, email: str) -> float:

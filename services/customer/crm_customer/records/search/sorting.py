@@ -1,4 +1,4 @@
-"""Keeps the index that accounts are found by quick while accounts are written.
+"""Keeps the indexes that records are found by quick while records are written.
 
 PostgreSQL collects the tokens of new rows in a list and sorts them into the index later, many at once: that costs less
 than half of what it costs row by row. But every look-up reads the whole list, and whoever fills it up sorts all of it
@@ -10,8 +10,10 @@ from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import Statement
 from crm_kit.events.leases import Lease
 
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, CONTACT_SEARCH
+
 EVERY_SECONDS = 1.0
-sort_account_search = Statement("SELECT sort_account_search()", ())
+sort_indexes = Statement(f"SELECT sort_{ACCOUNT_SEARCH.name}() + sort_{CONTACT_SEARCH.name}() AS pages", ())
 
 
 class IndexSorting:
@@ -25,5 +27,5 @@ class IndexSorting:
 
     async def sort(self) -> bool:
         """Sort in what has been written until now. False: there is no more."""
-        await self._database.all(ALL_TENANTS, sort_account_search, {})
+        await self._database.all(ALL_TENANTS, sort_indexes, {})
         return False

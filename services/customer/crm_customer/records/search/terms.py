@@ -1,11 +1,11 @@
-"""What an account is found by, as index tokens, and what a query asks of them.
+"""What an account or a contact is found by, as index tokens, and what a query asks of them.
 
-A token is a letter for its kind and a text. An account matches a query only if it has all `required` tokens and
+A token is a letter for its kind and a text. A record matches a query only if it has all `required` tokens and
 at least one of each set in `any_of`; tokens are necessary, not sufficient: `ranking.rank` decides.
 
-| kind | of an account | token |
+| kind | of a record | token |
 |---|---|---|
-| `=` | each name, contact, external id; pinyin and initials of names | the whole, squashed |
+| `=` | each name, contact, external id, e-mail; pinyin and initials of names | the whole, squashed |
 | `f`, `^` | the same | its first one, first two characters |
 | `c` | names, contacts, external ids | every two neighbours of which one is ideographic |
 | `p`, `i` | each syllable of names and contacts | the pinyin, the initials from there on |
@@ -17,6 +17,7 @@ Beginnings are kept at a few lengths only; a query uses the longest that is not 
 One letter left out on both sides finds any one typo: W. Garbe, SymSpell (symmetric delete), prefix length 7.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -31,6 +32,7 @@ from crm_customer.records.search.normalize import (
     squash,
     words,
 )
+from crm_customer.records.search.phones import digits_of, forms_of, is_between, main_digits, without_extension
 from crm_customer.records.search.pinyin import certain_boundaries, could_be_initials, readings_of, runs
 
 _WORD_LENGTHS = (2, 3, 4, 5, 6, 7, 8, 11)
@@ -42,12 +44,14 @@ _TYPO_PREFIX = 7
 _MAX_GROUPS = 3
 # In nine of ten names; the last ones are the rarest.
 _GENERIC_BIGRAMS = ("公司", "有限", "限公", "责任", "限责", "任公", "股份", "份有")
-_PHONE_PUNCTUATION = frozenset("+-().")
+# `Anna Weber <anna.weber@example.com>`, as mail programs copy it.
+_ADDRESSED = re.compile(r"<\s*([^<>@\s]+@[^<>@\s]+)\s*>")
+_AROUND_EMAILS = "<>()[]{}\"',;:，；："
 
 
 @dataclass(frozen=True, slots=True)
-class AccountTexts:
-    """Everything an account is found by. Phone numbers are E.164; the credit code goes with the external ids."""
+class RecordTexts:
+    """Everything a record is found by. Phone numbers are E.164; the credit code goes with the external ids."""
 
     names: tuple[str, ...]
     contact_names: tuple[str, ...] = ()
@@ -58,9 +62,9 @@ class AccountTexts:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A query as read. `chunks` are its folded words; each must be found in an account.
+    """A query as read. `chunks` are its folded words; each must be found in a record.
 
-    `exact` is the token of an account named like that, `beginning` of one whose name begins like that: looked up
+    `exact` is the token of a record named like that, `beginning` of one whose name begins like that: looked up
     first, so that a limit on candidates never cuts the best. `anchor` is set when all chunks are single
     characters: then a name must begin with it.
     """
@@ -73,8 +77,8 @@ class SearchQuery:
     anchor: str = ""
 
 
-def index_tokens(texts: AccountTexts) -> frozenset[str]:
-    """All tokens of an account, about 150 for a company with two contacts."""
+def index_tokens(texts: RecordTexts) -> frozenset[str]:
+    """All tokens of a record: about 150 of a company with two contacts, 40 of a contact."""
     tokens: set[str] = set()
     for name in (*texts.names, *texts.contact_names):
         tokens.update(_name_tokens(name))
@@ -83,10 +87,11 @@ def index_tokens(texts: AccountTexts) -> frozenset[str]:
         tokens.update(_ideographic_tokens(squashed), _beginnings("x", squashed, _EXTERNAL_ID_LENGTHS))
         tokens.update(_start_tokens(squashed))
     for number in texts.phone_numbers:
-        digits = squash(number)
+        digits = main_digits(number)
         tokens.update(f"t{digits[-length:]}" for length in _PHONE_LENGTHS if length <= len(digits))
     for email in texts.emails:
         tokens.update(_email_tokens(email))
+        tokens.add(f"={squash(email)}")
     return frozenset(tokens)
 
 
@@ -118,25 +123,29 @@ def query_terms(text: str) -> SearchQuery:
     )
 
 
-def phone_digits(chunk: str) -> str:
-    """The digits of a chunk that has nothing but digits and a phone number's punctuation, else nothing."""
-    rest = "".join(character for character in chunk if character not in _PHONE_PUNCTUATION)
-    return rest if rest.isascii() and rest.isdigit() else ""
-
-
 def _chunks(text: str) -> Iterator[str]:
+    addressed = _ADDRESSED.search(text)
+    if addressed:
+        yield fold(addressed[1])
+        return
     number = ""
-    for chunk in fold(text).split():
-        if phone_digits(chunk):
+    for chunk in without_extension(fold(text)).split():
+        if digits_of(chunk):
             number += chunk
+            continue
+        if number and is_between(chunk):
             continue
         if number:
             yield number
             number = ""
         if squash(chunk):
-            yield chunk
+            yield _email_alone(chunk) if "@" in chunk else chunk
     if number:
         yield number
+
+
+def _email_alone(chunk: str) -> str:
+    return chunk.strip(_AROUND_EMAILS).removeprefix("mailto:")
 
 
 def _name_tokens(name: str) -> list[str]:
@@ -240,8 +249,7 @@ def _whole_chunk_tokens(chunk: str) -> Iterator[str]:
     yield from _longest_beginning("x", squashed, _EXTERNAL_ID_LENGTHS)
     yield from _longest_beginning("e", squashed, _WORD_LENGTHS)
     yield f"e@{chunk}"
-    digits = phone_digits(chunk)
-    for number in {digits, digits.lstrip("0")}:
+    for number in forms_of(chunk):
         yield from [f"t{number[-length:]}" for length in _PHONE_LENGTHS if length <= len(number)][-1:]
 
 
