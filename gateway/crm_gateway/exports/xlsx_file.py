@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 from xml.sax.saxutils import escape
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -51,9 +52,9 @@ class Outgoing(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
+    def write(self, data: Any) -> int:
         """Keep the bytes until they are taken."""
-        part = bytes(memoryview(data))  # type: ignore[arg-type]
+        part = bytes(data)
         self._parts.append(part)
         return len(part)
 

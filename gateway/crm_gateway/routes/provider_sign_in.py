@@ -225,7 +225,7 @@ async def finish(provider_id: str, request: Request) -> Response:
 
 async def _admitted(request: Request) -> Exchange:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
-    exchange.answer_headers += await request.app.state.admission.admit(None, exchange.client, public=True)
+    await request.app.state.admission.admit(exchange, public=True)
     return exchange
 
 

@@ -180,6 +180,6 @@ async def end(request: Request) -> Response:
 async def _admitted(request: Request) -> tuple[Sessions, Exchange]:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     sessions: Sessions = request.app.state.sessions
-    exchange.answer_headers += await request.app.state.admission.admit(None, exchange.client, public=True)
+    await request.app.state.admission.admit(exchange, public=True)
     sessions.check_origin(exchange)
     return sessions, exchange

@@ -124,9 +124,7 @@ async def report(request: Request, id: UUID, ending: str) -> Response:
 async def _admitted(request: Request) -> Exchange:
     """The request as the rest of the gateway knows it, let in."""
     exchange: Exchange = request.scope[EXCHANGE_KEY]
-    exchange.answer_headers += await request.app.state.admission.admit(
-        exchange.headers.get(b"authorization"), exchange.client, public=False
-    )
+    await request.app.state.admission.admit(exchange)
     return exchange
 
 
