@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def slow_accounts(customer: Running, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Whatever reads accounts waits until it gives up."""
-    monkeypatch.setattr(scans, "SCAN_SECONDS", 0.5)
+async def slow_accounts(customer: Running, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    """Whatever reads accounts waits until it gives up, behind this connection."""
+    monkeypatch.setattr(scans, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(scans, "SCAN_SECONDS", 3.0)
     connection = await asyncpg.connect(customer.service.settings.database_url)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
-    yield
+    yield connection
     await transaction.rollback()
     await connection.close()
 
@@ -50,9 +51,10 @@ async def reason(call: "Awaitable[Any]") -> str:
     return reason_of(refused.value)
 
 
-@pytest.mark.usefixtures("slow_accounts")
-async def test_scans_of_one_table_leave_room_for_others_and_end_with_a_way_out(customer: Running) -> None:
-    user = await customer.user()
+async def test_scans_of_one_tenant_leave_room_for_others_and_end_with_a_way_out(
+    customer: Running, slow_accounts: asyncpg.Connection
+) -> None:
+    user, other = await customer.user(), await customer.user()
     accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
     contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
     records: ResourceServiceAsyncStub = ResourceServiceStub(customer.channel)
@@ -67,15 +69,20 @@ async def test_scans_of_one_table_leave_room_for_others_and_end_with_a_way_out(c
 
     calls = [scan(at) for at in range(30)]
 
-    async def all_taken() -> bool:
-        return customer.service.database.scans.locked()
+    async def several_read() -> bool:
+        waiting = "SELECT count(*) > 1 FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass"
+        return bool(await slow_accounts.fetchval(waiting))
 
-    await eventually(all_taken)
+    await eventually(several_read)
+    # Whoever knows what to look for, and whoever is of another tenant.
     await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
+    scanned = contacts_pb2.ListContactsRequest(filter=contains)
+    await contacts.ListContacts(scanned, metadata=other.metadata)
     reasons = {await reason(call) for call in calls}
     assert "INVALID_FILTER" in reasons
     assert reasons <= {"INVALID_FILTER", "RATE_LIMITED"}
-    assert not customer.service.database.scans.locked()
+    # Their places are free again.
+    await contacts.ListContacts(scanned, metadata=user.metadata)
 
 
 async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer: Running, user: User) -> None:

@@ -19,6 +19,7 @@ import orjson
 from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.known_names import KnownNames
+from crm_kit.database.places import Places
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
 from crm_kit.durations import duration_text
@@ -101,7 +102,7 @@ class Database:
         self._pool: asyncpg.Pool[Record] | None = None
         self._probe: asyncpg.Connection[Record] | None = None
         # So many may read at once what no index serves: the others are for whoever knows what to look for.
-        self.scans = asyncio.Semaphore(max(1, size // 3))
+        self.scans = Places(max(1, size // 3))
         self.violations = violations
         self.known_names = KnownNames()
 
