@@ -74,11 +74,11 @@ class Issuer:
         # Whoever does not exist costs the same statements and the same hash as who does.
         tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
         key = login_key(slug, login, telemetry.current.get().client_address)
-        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        reader = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         signing = await self.keys.current()
         async with self.passwords.turn():
-            await check_may_try(eyes, key)
-            credential = await find_credential(eyes, login)
+            await check_may_try(reader, key)
+            credential = await find_credential(reader, login)
             verdict = await self.passwords.verify(credential.hash if credential else None, password)
             async with self.unit(tenant_id, now) as work:
                 if credential is None or not verdict.right:
@@ -124,8 +124,8 @@ class Issuer:
         raise wrong_credentials()
 
     async def _living_family(self, token: RefreshToken, now: datetime) -> Family:
-        eyes = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
-        family = await find_family(eyes, token.family_id)
+        reader = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
+        family = await find_family(reader, token.family_id)
         if family is None or not family.holds or family.expire_time <= now:
             raise wrong_credentials()
         return family
@@ -150,13 +150,13 @@ class Issuer:
     async def change_password(self, work: UnitOfWork, current: str, new: str) -> None:
         """Give the caller a new password. InvalidArgument when the current one is wrong, which counts as a failure."""
         now, tenant_id, user_id = self.now(), work.tenant_id, work.actor.user_id
-        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
-        credential = await find_own_credential(eyes, user_id)
+        reader = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        credential = await find_own_credential(reader, user_id)
         if credential is None:
             raise illegal_state("no_password", "you have no password here: you sign in by another provider")
         key = login_key(credential.slug, credential.login, telemetry.current.get().client_address)
         async with self.passwords.turn():
-            await check_may_try(eyes, key)
+            await check_may_try(reader, key)
             verdict = await self.passwords.verify(credential.hash, current)
             if not verdict.right:
                 async with self.unit(tenant_id, now) as counting:
@@ -213,10 +213,10 @@ class Issuer:
         return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
-async def check_may_try(eyes: ReadSession, key: bytes) -> None:
+async def check_may_try(reader: ReadSession, key: bytes) -> None:
     """Raise ResourceExhausted while whoever tries the login from there has to wait."""
-    failures = await find_failures(eyes, key)
-    wait = failures.wait(eyes.now).total_seconds() if failures else 0.0
+    failures = await find_failures(reader, key)
+    wait = failures.wait(reader.now).total_seconds() if failures else 0.0
     if wait > 0:
         raise ResourceExhausted("too many failures to sign in; wait before you try again", retry_after_seconds=wait)
 

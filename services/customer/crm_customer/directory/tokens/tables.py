@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Kept, Retention, reference, tenant_table
+from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -43,7 +43,7 @@ refresh_tokens = tenant_table(
     reference("user_id", "users", name="refresh_tokens_user_fkey", field="id"),
     reference("provider_id", "identity_providers", name="refresh_tokens_provider_fkey", field="provider_id"),
     key=("family_id",),
-    retention=Retention("expire_time", timedelta(days=1)),
+    retention=Retention("expire_time", timedelta(days=1), Clock.SYSTEM),
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)
 
@@ -56,5 +56,5 @@ sign_in_failures = tenant_table(
     Column("count", Integer, nullable=False),
     Column("last_time", DateTime(timezone=True), nullable=False),
     key=("login_key",),
-    retention=Retention("last_time", timedelta(days=1)),
+    retention=Retention("last_time", timedelta(days=1), Clock.SYSTEM),
 )
