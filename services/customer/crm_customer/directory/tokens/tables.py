@@ -47,8 +47,8 @@ refresh_tokens = tenant_table(
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)
 
-# By login and network, not by user: who does not exist waits like who does, and nobody for the failures of others.
-# Unknown tenants count under SYSTEM_TENANT.
+# By login and network, and by login alone, not by user: who does not exist waits like who does. Unknown tenants count
+# under SYSTEM_TENANT.
 sign_in_failures = tenant_table(
     "sign_in_failures",
     metadata,
@@ -57,4 +57,14 @@ sign_in_failures = tenant_table(
     Column("last_time", DateTime(timezone=True), nullable=False),
     key=("login_key",),
     retention=Retention("last_time", timedelta(days=1), Clock.SYSTEM),
+)
+
+# From where a login was signed in with lately.
+sign_in_networks = tenant_table(
+    "sign_in_networks",
+    metadata,
+    Column("login_key", LargeBinary, nullable=False),
+    Column("last_time", DateTime(timezone=True), nullable=False),
+    key=("login_key",),
+    retention=Retention("last_time", timedelta(days=90), Clock.SYSTEM),
 )
