@@ -68,6 +68,7 @@ def create_app(
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels
+    pages.state.service_states = health.ServiceStates(channels)
     pages.state.admission = admission
     pages.state.settings = settings
     pages.state.custom_fields = CustomFieldLists(served, channels)
@@ -77,7 +78,7 @@ def create_app(
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
     front = Front(Dispatcher(served, channels, admission, settings), pages, settings)
-    return Gateway(front, _health_app(channels), channels)
+    return Gateway(front, _health_app(pages.state.service_states), channels)
 
 
 def checked_contract() -> Contract:
@@ -107,10 +108,10 @@ def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
     return app
 
 
-def _health_app(channels: Channels) -> FastAPI:
+def _health_app(states: health.ServiceStates) -> FastAPI:
     """What probes ask, and nothing else."""
     app = FastAPI(title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.channels = channels
+    app.state.service_states = states
     app.include_router(health.router)
     return app
 

@@ -42,10 +42,11 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1"
 
     # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies. So many
-    # requests of one address may also be under way, whoever brings them, and so many of one tenant.
+    # requests of one address may also be under way, whoever brings them, and so many of one tenant: half of the 256
+    # calls that a gateway has under way at a service.
     max_connections: int = Field(default=2000, ge=1)
     max_connections_per_peer: int = Field(default=200, ge=1)
-    max_requests_per_tenant: int = Field(default=1000, ge=1)
+    max_requests_per_tenant: int = Field(default=128, ge=1)
     max_header_bytes: int = Field(default=32 * 1024, ge=1024, le=256 * 1024)
     header_timeout: float = Field(default=10.0, gt=0, le=300)
     # Longer than the 60 s that proxies keep a connection for use: whoever sends should be the one who closes.

@@ -1,4 +1,4 @@
-"""Filters that read all texts of a large tenant: they end, and leave connections to everybody else."""
+"""Reads of a large tenant: those of all texts end, and all of them leave connections to everybody else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -13,11 +13,12 @@ from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit import scans
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.rpc.status import reason_of
 from crm_kit.service import what_is_missing
 
 from tests.service.eventually import eventually
-from tests.service.running import Running, User
+from tests.service.running import Running
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -85,10 +86,30 @@ async def test_scans_of_one_tenant_leave_room_for_others_and_end_with_a_way_out(
     await contacts.ListContacts(scanned, metadata=user.metadata)
 
 
-async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer: Running, user: User) -> None:
+async def test_requests_of_one_tenant_leave_connections_for_others(
+    customer: Running, slow_accounts: asyncpg.Connection
+) -> None:
+    user, other = await customer.user(), await customer.user()
+    accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
+    contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
+    page = accounts_pb2.ListAccountsRequest()
+    calls = [asyncio.ensure_future(accounts.ListAccounts(page, metadata=user.metadata)) for _ in range(30)]
+
+    async def as_many_as_can_read() -> bool:
+        waiting = "SELECT count(*) > 7 FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass"
+        return bool(await slow_accounts.fetchval(waiting))
+
+    await eventually(as_many_as_can_read)
+    await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=other.metadata)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer: Running) -> None:
     database = customer.service.database
     async with asyncio.timeout(20):
-        taken = [database.connection(user.tenant_id) for _ in range(customer.service.settings.database_pool_size)]
+        taken = [database.connection(ALL_TENANTS) for _ in range(customer.service.settings.database_pool_size)]
         for each in taken:
             await each.__aenter__()
         try:
@@ -96,8 +117,3 @@ async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer
         finally:
             for each in taken:
                 await each.__aexit__(None, None, None)
-
-
-@pytest.fixture
-async def user(customer: Running) -> User:
-    return await customer.user()

@@ -312,6 +312,29 @@ async def test_health_tells_which_services_answer() -> None:
     assert services.json()["services"]["customer"] == "UNREACHABLE"
 
 
+async def test_services_are_asked_once_however_many_ask_how_they_are() -> None:
+    opened = 0
+
+    async def counted(_reader: object, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        writer.close()
+
+    server = await asyncio.start_server(counted, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, gateway(customer_address=f"127.0.0.1:{port}") as client:
+        answers = await asyncio.gather(*(client.get("/health/services") for _ in range(50)))
+    assert {answer.json()["services"]["customer"] for answer in answers} == {"UNREACHABLE"}
+    assert 0 < opened < 20
+
+
+async def test_the_reference_is_limited_by_address_as_all_that_needs_no_token() -> None:
+    async with gateway(rate_limit_anonymous=0.001, rate_limit_anonymous_burst=3) as client:
+        answers = [await client.get(path) for path in ("/docs", "/docs/errors", "/openapi.json", "/openapi.json")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json()["reason"] == "RATE_LIMITED"
+
+
 async def test_a_service_that_hangs_keeps_no_gateway_from_being_ready() -> None:
     """It takes connections and never says a word, as a process that is frozen."""
     frozen = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
