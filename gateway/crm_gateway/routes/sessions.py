@@ -88,8 +88,10 @@ class Sessions:
         if origin is None:
             return
         host = exchange.headers.get(b"host", b"")
-        allowed = {each.encode() for each in self._settings.cors_allowed_origins}
-        if origin not in allowed and origin.partition(b"://")[2] != host:
+        allowed = {each.encode() for each in self._settings.cors_allowed_origins} | {b"https://" + host}
+        if not self._cookies.secure:
+            allowed.add(b"http://" + host)
+        if origin not in allowed:
             raise ProblemError(Problem(403, "PERMISSION_DENIED"))
 
 

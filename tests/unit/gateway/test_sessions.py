@@ -174,7 +174,7 @@ async def test_wrong_credentials_set_no_cookie(client: httpx.AsyncClient) -> Non
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://gateway.evil.example"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://gateway.evil.example", "http://gateway"])
 async def test_a_page_of_another_origin_gets_no_session(client: httpx.AsyncClient, origin: str) -> None:
     await client.post(URL, json=CREDENTIALS)
     for verb, path in (("POST", URL), ("POST", f"{URL}:refresh"), ("DELETE", URL)):
