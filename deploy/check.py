@@ -20,7 +20,8 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 # The oldest has gRPC probes, `preStop.sleep` and `matchLabelKeys` switched on without asking.
 VERSIONS = ("1.30", "1.37")
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|DATABASE_URL$")
+# A limit of requests with a token is none.
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|(?<!RATE_LIMIT_)TOKEN|_KEY$|DATABASE_URL$")
 CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
 
 BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
