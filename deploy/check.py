@@ -24,10 +24,13 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 # The oldest has gRPC probes, `preStop.sleep` and `matchLabelKeys` switched on without asking.
 VERSIONS = ("1.30", "1.37")
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$|DATABASE_URL$")
+# A limit of requests with a token is none.
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|(?<!RATE_LIMIT_)TOKEN|_KEY$|DATABASE_URL$")
 CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+:[^/@\s]+@")
 
 BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
+BUFFERING = "nginx.ingress.kubernetes.io/proxy-request-buffering"
+UPLOADS = "/v1/uploads"
 # The largest file that the gateway can be told to take.
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 # Who carries imports out; what it takes for itself while it does, 180 MiB and 100 for each import of a million rows;
@@ -107,7 +110,7 @@ def resource_problems(resource: Resource) -> Iterator[str]:
     if resource["kind"] == "Job":
         yield from job_problems(resource)
     if resource["kind"] == "Ingress":
-        yield from ingress_problems(resource)
+        yield from buffering_problems(resource)
 
 
 def pod(resource: Resource) -> Resource:
@@ -223,11 +226,18 @@ def job_problems(resource: Resource) -> Iterator[str]:
                 yield "takes a ConfigMap whose name changes, and a Job cannot be changed"
 
 
-def ingress_problems(resource: Resource) -> Iterator[str]:
-    """What ingress-nginx would do if it was not told otherwise."""
-    size = (resource["metadata"].get("annotations") or {}).get(BODY_SIZE, "1m")
-    if int(size.removesuffix("m")) * 1024 * 1024 <= MAX_UPLOAD_BYTES:
-        yield f"{BODY_SIZE} {size} refuses uploads that the gateway takes"
+def buffering_problems(ingress: Resource) -> Iterator[str]:
+    """Say where slow lines would hold places in the gateway."""
+    if annotations(ingress).get(BUFFERING) == "off":
+        yield from (f"{BUFFERING} is off for {path}" for path in sorted(paths(ingress) - {UPLOADS}))
+
+
+def annotations(resource: Resource) -> Mapping[str, str]:
+    return resource["metadata"].get("annotations") or {}
+
+
+def paths(ingress: Resource) -> set[str]:
+    return {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
 
 
 # All together
@@ -237,6 +247,8 @@ def coherence_problems(resources: list[Resource]) -> Iterator[str]:
     yield from reference_problems(resources)
     yield from drain_problems(resources)
     yield from proxy_problems(resources)
+    yield from upload_problems(resources)
+    yield from replica_problems(resources)
     pods = [dig(resource, "spec.template.metadata.labels") or {} for resource in of(resources, *WORKLOADS)]
     for service in of(resources, "Service"):
         if not any(selects(dig(service, "spec.selector") or {}, labels) for labels in pods):
@@ -282,6 +294,24 @@ def proxy_problems(resources: list[Resource]) -> Iterator[str]:
     settings = [resource.get("data", {}) for resource in of(resources, "ConfigMap")]
     if of(resources, "Ingress") and not any("CRM_TRUSTED_PROXIES" in data for data in settings):
         yield "CRM_TRUSTED_PROXIES is not set: behind an Ingress all sign-ins would share one limit"
+
+
+def upload_problems(resources: list[Resource]) -> Iterator[str]:
+    """Say what ingress-nginx would do with large files if it was not told otherwise."""
+    ingresses = of(resources, "Ingress")
+    for ingress in [each for each in ingresses if UPLOADS in paths(each)] or ingresses:
+        size = annotations(ingress).get(BODY_SIZE, "1m")
+        if int(size.removesuffix("m")) * 1024 * 1024 <= MAX_UPLOAD_BYTES:
+            yield f"{title(ingress)}: {BODY_SIZE} {size} refuses uploads that the gateway takes"
+
+
+def replica_problems(resources: list[Resource]) -> Iterator[str]:
+    """Say where the gateways would share limits among more or fewer than there are."""
+    told = [resource.get("data", {}).get("CRM_GATEWAY_REPLICAS") for resource in of(resources, "ConfigMap")]
+    for deployment in of(resources, "Deployment"):
+        replicas = str(dig(deployment, "spec.replicas"))
+        if deployment["metadata"]["name"] == "gateway" and told != [replicas]:
+            yield f"{title(deployment)}: CRM_GATEWAY_REPLICAS is not {replicas}, as its replicas are"
 
 
 def leaving_seconds(container: Resource) -> float:

@@ -6,18 +6,16 @@ python -m crm_gateway openapi    print the OpenAPI document
 """
 
 import sys
-from typing import Any
 
 import orjson
-import uvicorn
 import uvloop
 from crm_kit import logging, telemetry
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.settings import read_settings
 
 from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
-from crm_gateway.connections import Connection, Connections
 from crm_gateway.departure import DepartingServer, Departure
+from crm_gateway.listening import probed, uvicorn_config
 from crm_gateway.openapi.document import openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.settings import Settings
@@ -33,32 +31,8 @@ async def serve(settings: Settings) -> None:
     collect_seldom()
     return_freed_memory()
     departure = Departure(gateway.asgi)
-    await DepartingServer(uvicorn_config(departure, settings), departure, settings.departure_seconds).serve()
-
-
-def uvicorn_config(asgi: Any, settings: Settings) -> uvicorn.Config:
-    """How the gateway is served: HTTP/1.1 parsed by httptools, within the bounds of the settings, no access log."""
-    host, port = settings.host_and_port
-    connections = Connections(settings.bounds)
-
-    class BoundedConnection(Connection):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(connections, *arguments, **named)
-
-    return uvicorn.Config(
-        asgi,
-        host=host,
-        port=port,
-        http=BoundedConnection,
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        forwarded_allow_ips=settings.trusted_proxies,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=settings.drain_timeout,
-        lifespan="on",
-    )
+    async with probed(gateway.health, settings):
+        await DepartingServer(uvicorn_config(departure, settings), departure, settings.departure_seconds).serve()
 
 
 def routes_table() -> str:

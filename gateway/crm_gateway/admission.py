@@ -11,11 +11,11 @@ from typing import Protocol
 from crm_kit.errors import Unauthenticated
 
 from crm_gateway.connections import network_of
-from crm_gateway.limits import Decision, Limit, Limiter
+from crm_gateway.exchange import Exchange, Headers
+from crm_gateway.limits import Limit, Limiter, part_of
 from crm_gateway.problems import Problem, ProblemError
 from crm_gateway.settings import Settings
-
-Headers = list[tuple[bytes, bytes]]
+from crm_gateway.shares import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,6 @@ class TokenVerifier(Protocol):
         """The caller; raises `crm_kit.errors.Unauthenticated` when the token does not hold."""
         ...
 
-    def knows(self, token: str) -> bool:
-        """Whether the token was verified lately, so that it costs next to nothing to look at it again."""
-        ...
-
 
 class Admission:
     """Checks token and limits of a request before anything is done for it."""
@@ -51,48 +47,46 @@ class Admission:
         self._verifier = verifier
         self._monotonic = monotonic
         self._limiter = Limiter()
-        self._token = Limit(settings.rate_limit_token, settings.rate_limit_token_burst)
-        self._tenant = Limit(settings.rate_limit_tenant, settings.rate_limit_tenant_burst)
-        self._anonymous = Limit(settings.rate_limit_anonymous, settings.rate_limit_anonymous_burst)
+        self._under_way = Share(settings.max_requests_per_tenant)
+        parts = settings.gateway_replicas
+        self._token = part_of(settings.rate_limit_token, settings.rate_limit_token_burst, parts)
+        self._tenant = part_of(settings.rate_limit_tenant, settings.rate_limit_tenant_burst, parts)
+        self._anonymous = part_of(settings.rate_limit_anonymous, settings.rate_limit_anonymous_burst, parts)
 
-    async def admit(self, authorization: bytes | None, client: str, *, public: bool) -> Headers:
-        """The `RateLimit-*` headers of an admitted request; ProblemError 401 or 429 for others.
+    async def admit(self, exchange: Exchange, *, public: bool = False) -> None:
+        """Let a request in, with the `RateLimit-*` headers of its answer; ProblemError 401 or 429 for others.
 
-        `client` is the peer's address, used where there is no caller.
+        A public one is counted for its address, any other for its token and tenant.
         """
-        peer = network_of(client)
         if public:
-            return self._within([(f"address {peer}", self._anonymous)])
-        return self._within(await self._keys(authorization, peer))
+            limits = [(f"address {network_of(exchange.client)}", self._anonymous)]
+        else:
+            limits = await self._limits_of_caller(exchange)
+        exchange.answer_headers += self._within(limits)
 
-    async def _keys(self, authorization: bytes | None, peer: str) -> list[tuple[str, Limit]]:
-        """The buckets of who comes with this token. Bad tokens take from that of their address.
+    async def _limits_of_caller(self, exchange: Exchange) -> list[tuple[str, Limit]]:
+        """The buckets of who comes with this token, whose tenant has room for one more request.
 
-        Once that is empty, only those get in from there whose token is known to be good.
+        Bad tokens take from a bucket of their address. When that is empty they get a 429, and good ones pass as ever:
+        an office or a network operator may have one address for all its people.
         """
-        failures = (f"refused {peer}", self._anonymous)
-        now = self._monotonic()
         try:
-            token = bearer(authorization)
+            token = bearer(exchange.headers.get(b"authorization"))
             if self._verifier is None:
                 return [(f"token {hash(token)}", self._token)]
-            if not self._verifier.knows(token):
-                self._refuse_if_empty(self._limiter.peek(*failures, now))
             caller = await self._verifier.verify(token)
         except Unauthenticated:
-            self._within([failures])
+            self._within([(f"refused {network_of(exchange.client)}", self._anonymous)])
             raise
+        self._under_way.take(caller.tenant_id, exchange)
         return [(f"token {caller.token_id}", self._token), (f"tenant {caller.tenant_id}", self._tenant)]
 
     def _within(self, keys: list[tuple[str, Limit]]) -> Headers:
         decision = self._limiter.admit(keys, self._monotonic())
-        self._refuse_if_empty(decision)
-        return [] if decision is None else decision.headers()
-
-    @staticmethod
-    def _refuse_if_empty(decision: Decision | None) -> None:
-        if decision is None or decision.allowed:
-            return
+        if decision is None:
+            return []
+        if decision.allowed:
+            return decision.headers()
         raise ProblemError(
             Problem(
                 429,

@@ -47,9 +47,10 @@ class ContractError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The ASGI application and what must be closed with it."""
+    """The ASGI application, that for probes, and what must be closed with them."""
 
     asgi: App
+    health: App
     channels: Channels
 
     async def close(self, grace: float = 0.0) -> None:
@@ -67,6 +68,7 @@ def create_app(
     admission = Admission(settings, verifier)
     pages = _pages_app(contract, served)
     pages.state.channels = channels
+    pages.state.service_states = health.ServiceStates(channels)
     pages.state.admission = admission
     pages.state.settings = settings
     pages.state.custom_fields = CustomFieldLists(served, channels)
@@ -75,7 +77,8 @@ def create_app(
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
-    return Gateway(Front(Dispatcher(served, channels, admission, settings), pages, settings), channels)
+    front = Front(Dispatcher(served, channels, admission, settings), pages, settings)
+    return Gateway(front, _health_app(pages.state.service_states), channels)
 
 
 def checked_contract() -> Contract:
@@ -102,6 +105,14 @@ def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
     app.add_exception_handler(ProblemError, _own_problem)
     app.add_exception_handler(CrmError, _own_problem)
     app.add_exception_handler(Exception, _internal_problem)
+    return app
+
+
+def _health_app(states: health.ServiceStates) -> FastAPI:
+    """What probes ask, and nothing else."""
+    app = FastAPI(title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.service_states = states
+    app.include_router(health.router)
     return app
 
 

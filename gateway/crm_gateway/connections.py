@@ -10,7 +10,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
@@ -49,7 +49,7 @@ class Connections:
         self.bounds = bounds
         self._open: Counter[str] = Counter()
         self._total = 0
-        # Those that wait for a request, idle for longest first.
+        # Those that nobody waits for an answer on, idle for longest first.
         self._idle: dict[Connection, None] = {}
 
     def admit(self, address: str) -> bool:
@@ -57,7 +57,7 @@ class Connections:
         peer = network_of(address)
         self._open[peer] += 1
         self._total += 1
-        if self._open[peer] > self.bounds.per_address and not self._is_proxy(address):
+        if self._open[peer] > self.bounds.per_address and not is_within(address, self.bounds.proxies):
             return False
         if self._total > self.bounds.connections and self._idle:
             next(iter(self._idle)).make_room()
@@ -72,19 +72,13 @@ class Connections:
         if not self._open[peer]:
             del self._open[peer]
 
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self.bounds.proxies)
-
     def rest(self, connection: "Connection") -> None:
-        """The connection waits for a request."""
+        """Nobody waits for an answer on the connection."""
+        self._idle.pop(connection, None)
         self._idle[connection] = None
 
     def wake(self, connection: "Connection") -> None:
-        """It does not any more."""
+        """A request has begun on it, or it has ended."""
         self._idle.pop(connection, None)
 
 
@@ -115,9 +109,8 @@ class Connection(HttpToolsProtocol):
         self._lingering = False
 
     # What happens to the connection
-    # uvicorn narrows the argument of asyncio.Protocol, and so does whoever builds on it.
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
         self._address = self.client[0] if self.client else ""
         if self._all.admit(self._address):
             self._rest(self._bounds.head_seconds)
@@ -198,13 +191,13 @@ class Connection(HttpToolsProtocol):
             self._expect(self._bounds.stall_seconds)
         elif is_last and self.cycle.more_body:
             self._lingering = True
-            self._expect(self._bounds.head_seconds)
+            self._rest(self._bounds.head_seconds)
         elif is_last and not self._in_head:
             self._rest(self._bounds.idle_seconds)
 
     # Deadlines and refusals
     def make_room(self) -> None:
-        """Close a connection that waits for a request."""
+        """Close a connection that nobody waits for an answer on."""
         self._all.wake(self)
         if self.transport.get_write_buffer_size():
             # Its peer does not read the last answer: a polite end would wait for that.
@@ -262,6 +255,16 @@ class Connection(HttpToolsProtocol):
             self.transport.write(STATUS_LINE[problem.status] + lines + b"\r\n" + body)
         self.transport.close()
         self._expect(self._bounds.stall_seconds)
+
+
+@lru_cache(maxsize=10_000)
+def is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an address is in one of the networks; a name is in none."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in networks)
 
 
 @lru_cache(maxsize=10_000)

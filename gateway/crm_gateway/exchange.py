@@ -41,6 +41,8 @@ class Exchange:
     request_id: str
     # What was learned on the way and goes with any answer, also a problem.
     answer_headers: Headers = field(default_factory=list)
+    # What is done when it is over, however it ends.
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def verb(self) -> str:

@@ -23,6 +23,7 @@ from crm_gateway.exchange import (
 )
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal
 from crm_gateway.settings import Settings
+from crm_gateway.shares import AddressShare
 from crm_gateway.transcode.dispatch import Dispatcher
 
 logger = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Front:
     """ASGI application of the gateway."""
 
     def __init__(self, dispatcher: Dispatcher, fallback: App, settings: Settings) -> None:
+        self._addresses = AddressShare(settings.max_connections_per_peer, settings.bounds.proxies)
         self._dispatcher = dispatcher
         self._fallback = fallback
         self._origins = frozenset(origin.encode() for origin in settings.cors_allowed_origins)
@@ -54,9 +56,14 @@ class Front:
         if scope["type"] != "http":
             await self._fallback(scope, receive, send)
             return
-        # Nobody is told of a client that has gone.
-        with contextlib.suppress(Disconnected):
-            await self._serve(open_exchange(scope, receive), send)
+        exchange = open_exchange(scope, receive)
+        try:
+            # Nobody is told of a client that has gone.
+            with contextlib.suppress(Disconnected):
+                await self._serve(exchange, send)
+        finally:
+            for end in exchange.at_end:
+                end()
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:
         answer = await self._answer(exchange)
@@ -70,6 +77,7 @@ class Front:
 
     async def _answer(self, exchange: Exchange) -> Answer | None:
         try:
+            self._addresses.take(exchange)
             return self._preflight(exchange) or await self._dispatcher.answer(exchange)
         except ProblemError as error:
             return problem_answer(error.problem, exchange)

@@ -2,8 +2,9 @@
 
 A bucket holds up to `burst` permits and gains `per_second` of them; a request takes one. A refused request takes none.
 
-The buckets are in the memory of one process. Behind a load balancer each of n gateways admits as much as the limits
-say, so that all of them admit up to n times that: limits keep a process from being flooded, they do not meter use.
+The buckets are in the memory of one process, and each of n gateways admits an n-th of what the limits say. A balancer
+that spreads requests evenly lets a caller have all of it; one that keeps a caller at one gateway, that part alone.
+Limits keep the platform from being flooded, they do not meter use.
 """
 
 import math
@@ -17,6 +18,11 @@ class Limit:
 
     per_second: float
     burst: int
+
+
+def part_of(per_second: float, burst: int, parts: int) -> Limit:
+    """What one of so many gateways admits of a limit that holds for all together; at least one request at a time."""
+    return Limit(per_second / parts, math.ceil(burst / parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +93,6 @@ class Limiter:
         for key, level in taken.items():
             self._put(key, level)
         return tightest
-
-    def peek(self, key: str, limit: Limit, now: float) -> Decision | None:
-        """What a request would be told, without taking a permit; None without a limit."""
-        return None if limit.per_second <= 0 else take(self._levels.get(key), limit, now)[1]
 
     def _put(self, key: str, level: Level) -> None:
         self._levels.pop(key, None)

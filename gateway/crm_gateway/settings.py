@@ -15,6 +15,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CRM_", frozen=True, extra="ignore")
 
     listen_address: str = "127.0.0.1:8080"
+    # Where probes ask for health, with places of their own; without an address they have to ask among all others.
+    health_listen_address: str = ""
     customer_address: str = "127.0.0.1:7001"
     sales_address: str = "127.0.0.1:7002"
     service_desk_address: str = "127.0.0.1:7003"
@@ -39,9 +41,12 @@ class Settings(BaseSettings):
     # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.
     trusted_proxies: str = "127.0.0.1"
 
-    # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies.
+    # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies. So many
+    # requests of one address may also be under way, whoever brings them, and so many of one tenant: half of the 256
+    # calls that a gateway has under way at a service.
     max_connections: int = Field(default=2000, ge=1)
     max_connections_per_peer: int = Field(default=200, ge=1)
+    max_requests_per_tenant: int = Field(default=128, ge=1)
     max_header_bytes: int = Field(default=32 * 1024, ge=1024, le=256 * 1024)
     header_timeout: float = Field(default=10.0, gt=0, le=300)
     # Longer than the 60 s that proxies keep a connection for use: whoever sends should be the one who closes.
@@ -49,9 +54,10 @@ class Settings(BaseSettings):
     # How long a client may leave an answer unread.
     send_timeout: float = Field(default=30.0, gt=0, le=300)
 
-    # Requests per second, and how many may come at once; 0 switches a limit off. They hold for each gateway process:
-    # behind a load balancer n of them admit up to n times as much. `anonymous` is per address, for requests without a
-    # token and, counted apart, for those whose token does not hold.
+    # Requests per second, and how many may come at once; 0 switches a limit off. They hold for all gateways together:
+    # each admits its part. `anonymous` is per address, for requests without a token and, counted apart, for those whose
+    # token does not hold.
+    gateway_replicas: int = Field(default=1, ge=1)
     rate_limit_token: float = Field(default=100.0, ge=0)
     rate_limit_token_burst: int = Field(default=200, ge=1)
     rate_limit_tenant: float = Field(default=1000.0, ge=0)
@@ -87,9 +93,10 @@ class Settings(BaseSettings):
             for name, value in self
             if name.endswith("_address") and isinstance(value, str)
         }
-        return {service: address for service, address in own.items() if service != "listen"}
+        return {service: address for service, address in own.items() if not service.endswith("listen")}
 
-    @property
-    def host_and_port(self) -> tuple[str, int]:
-        host, _, port = self.listen_address.rpartition(":")
-        return host.strip("[]"), int(port)
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """127.0.0.1:8080 or [::1]:8080 in its parts."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -19,10 +19,6 @@ class VerifiedCallers:
         claims = await self._verifier.verify(token)
         return Caller(tenant_id=claims.tenant, token_id=claims.token_id)
 
-    def knows(self, token: str) -> bool:
-        """Whether the token was verified lately."""
-        return self._verifier.knows(token)
-
 
 def verified_callers(settings: Settings) -> VerifiedCallers:
     """The issuers of the settings; the built-in one's keys come from the customer service."""

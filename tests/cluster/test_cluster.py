@@ -112,18 +112,18 @@ BROKEN: dict[str, tuple[tuple[str, ...], Change, str]] = {
     ),
     "the port of a probe": (
         GATEWAY,
-        gateway_probe("startupProbe", port=8081),
-        r"gateway-1/server: startupProbe failed 8 times: :8081/health/live: ",
+        gateway_probe("startupProbe", port=8089),
+        r"gateway-1/server: startupProbe failed 8 times: :8089/health/live: ",
     ),
     "a liveness that cannot be": (
         GATEWAY,
         gateway_probe("livenessProbe", path="/health/alive"),
-        r"gateway-1/server: livenessProbe failed 2 times: GET :8080/health/alive: 404",
+        r"gateway-1/server: livenessProbe failed 2 times: GET :8081/health/alive: 404",
     ),
     "a readiness that cannot be": (
         GATEWAY,
         gateway_probe("readinessProbe", path="/nowhere"),
-        r"gateway: not ready within 8 s: gateway-1/server: readinessProbe: GET :8080/nowhere: 404",
+        r"gateway: not ready within 8 s: gateway-1/server: readinessProbe: GET :8081/nowhere: 404",
     ),
 }
 

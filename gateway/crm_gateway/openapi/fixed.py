@@ -107,8 +107,9 @@ SECURITY_SCHEMES: dict[str, Schema] = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "guanxi_session",
-        "description": "The cookie of a browser's session, which begins with BeginSession or BeginProviderSession.",
+        "name": "__Host-guanxi_session",
+        "description": "The cookie of a browser's session, which begins with BeginSession or BeginProviderSession. "
+        "Without `__Host-` where the issuer's address is http, as on a developer's machine.",
     },
 }
 

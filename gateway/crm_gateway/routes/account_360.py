@@ -260,9 +260,7 @@ async def account_360(id: str, request: Request) -> Response:
     """All about one account, as far as it can be had within the deadline."""
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     admission: Admission = request.app.state.admission
-    exchange.answer_headers += await admission.admit(
-        exchange.headers.get(b"authorization"), exchange.client, public=False
-    )
+    await admission.admit(exchange)
     for name in request.query_params:
         raise ProblemError(malformed(name, "unknown_field", "parameter"))
     source: Account360 = request.app.state.account_360

@@ -188,9 +188,7 @@ async def export(collection: str, request: Request) -> Response:
     """The file, from the first page on."""
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     admission: Admission = request.app.state.admission
-    exchange.answer_headers += await admission.admit(
-        exchange.headers.get(b"authorization"), exchange.client, public=False
-    )
+    await admission.admit(exchange)
     listed: ListedCollection | None = request.app.state.listed_collections.get(collection)
     if listed is None:
         raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))

@@ -18,6 +18,26 @@ router = APIRouter(prefix="/health", include_in_schema=False)
 _CHECK_SECONDS = 2.0
 
 
+class ServiceStates:
+    """How the services are. Anybody may ask us, so those who do at the same time have one answer."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._asking: asyncio.Task[dict[str, str]] | None = None
+
+    async def read(self) -> dict[str, str]:
+        """The state of each service by its name."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        # Whoever goes away leaves it to the others.
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> dict[str, str]:
+        owners = self._channels.owners
+        states = await asyncio.gather(*(_state(self._channels[owner]) for owner in owners))
+        return dict(zip(owners, states, strict=True))
+
+
 @router.get("/live")
 async def live() -> dict[str, str]:
     """The process answers."""
@@ -33,9 +53,8 @@ async def ready() -> dict[str, str]:
 @router.get("/services")
 async def services(request: Request) -> dict[str, dict[str, str]]:
     """How each service is, asked now: SERVING, NOT_SERVING, or UNREACHABLE after two seconds. For people and alarms."""
-    channels: Channels = request.app.state.channels
-    states = await asyncio.gather(*(_state(channels[owner]) for owner in channels.owners))
-    return {"services": dict(zip(channels.owners, states, strict=True))}
+    states: ServiceStates = request.app.state.service_states
+    return {"services": await states.read()}
 
 
 async def _state(channel: ServiceChannel) -> str:

@@ -189,9 +189,7 @@ async def _answer(request: Request, name: str) -> Response:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     admission: Admission = request.app.state.admission
     documents: MetadataDocuments = request.app.state.metadata
-    exchange.answer_headers += await admission.admit(
-        exchange.headers.get(b"authorization"), exchange.client, public=False
-    )
+    await admission.admit(exchange)
     selection = _selection(exchange.query)
     told = await documents.whole(name, exchange) if name else documents.all(await documents.grants(exchange))
     if selection is not None:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request, Response
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.openapi.responses import failures
 from crm_gateway.problems import Problem, ProblemError, malformed
+from crm_gateway.routes.cookies import Cookies
 from crm_gateway.routes.return_to import MAX_LENGTH, PARAMETER, is_safe, with_reason
 from crm_gateway.routes.sessions import Sessions
 from crm_gateway.settings import Settings
@@ -51,23 +52,22 @@ class SignInCookies:
     """The cookies of the sign-ins that are under way, named after their states."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secure = settings.issuer.startswith("https://")
-        self._prefix = f"__Host-{COOKIE}" if self._secure else COOKIE
+        self._cookies = Cookies.of(settings)
         self._origins = settings.cors_allowed_origins
 
     def begun(self, state: str, sign_in: str, return_to: str, seconds: int) -> str:
         """The `Set-Cookie` header of one that begins. It has to come along when a provider sends the browser back."""
         place = urlsafe_b64encode(return_to.encode()).decode().rstrip("=")
-        return self._header(self._name(state), f"{sign_in}.{place}", seconds)
+        return self._cookies.header(plain_name(state), f"{sign_in}.{place}", seconds, "Lax")
 
     def ended(self, name: str) -> str:
         """The `Set-Cookie` header that ends one."""
-        return self._header(name, "", 0)
+        return self._cookies.header(name, "", 0, "Lax")
 
     def find(self, request: Request, state: str) -> tuple[str, str, str] | None:
-        """Name, sign-in and place to return to of the sign-in of this state, if this browser has begun it."""
-        name = self._name(state)
-        sign_in, _, place = request.cookies.get(name, "").partition(".")
+        """Plain name, sign-in and place to return to of the sign-in of this state, if this browser has begun it."""
+        name = plain_name(state)
+        sign_in, _, place = request.cookies.get(self._cookies.name(name), "").partition(".")
         if not _STATE.fullmatch(state) or not sign_in:
             return None
         try:
@@ -78,16 +78,14 @@ class SignInCookies:
 
     def surplus(self, request: Request) -> list[str]:
         """The oldest of those under way that have to make room for one more; browsers send the oldest first."""
-        under_way = [name for name in request.cookies if name.startswith(self._prefix)]
+        prefix = self._cookies.name(COOKIE)
+        under_way = [COOKIE + name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
         return under_way[: max(0, len(under_way) - MAX_UNDER_WAY + 1)]
 
-    def _name(self, state: str) -> str:
-        return f"{self._prefix}{state[:16]}"
 
-    def _header(self, name: str, value: str, seconds: int) -> str:
-        # __Host- wants this path: then no page of a sibling domain can put a cookie in its place.
-        secure = "; Secure" if self._secure else ""
-        return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+def plain_name(state: str) -> str:
+    """What the cookie of the sign-in of this state is called, but for its prefix."""
+    return f"{COOKIE}{state[:16]}"
 
 
 def asked_of(query: bytes, settings: Settings) -> Asked:
@@ -225,7 +223,7 @@ async def finish(provider_id: str, request: Request) -> Response:
 
 async def _admitted(request: Request) -> Exchange:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
-    exchange.answer_headers += await request.app.state.admission.admit(None, exchange.client, public=True)
+    await request.app.state.admission.admit(exchange, public=True)
     return exchange
 
 

@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from crm_gateway.exchange import EXCHANGE_KEY
+
 router = APIRouter(include_in_schema=False)
 
 # The pages bring all they need: no script, no font, no image comes from elsewhere.
@@ -15,6 +17,7 @@ _PAGE_HEADERS = {
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document."""
+    await _admit(request)
     return Response(
         request.app.state.openapi_json, media_type="application/json", headers={"cache-control": "no-cache"}
     )
@@ -23,10 +26,17 @@ async def openapi(request: Request) -> Response:
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """The reference of all operations and schemas."""
+    await _admit(request)
     return HTMLResponse(request.app.state.reference_page, headers=_PAGE_HEADERS)
 
 
 @router.get("/docs/errors")
 async def errors(request: Request) -> Response:
     """What each error reason means; problem documents link here."""
+    await _admit(request)
     return HTMLResponse(request.app.state.errors_page, headers=_PAGE_HEADERS)
+
+
+async def _admit(request: Request) -> None:
+    """Within the limits of whoever has no token: the documents are large, and anybody may ask for them."""
+    await request.app.state.admission.admit(request.scope[EXCHANGE_KEY], public=True)

@@ -1,4 +1,4 @@
-"""Sessions of browsers: the refresh token stays in a cookie that no script can read, and only this path is sent it.
+"""Sessions of browsers: the refresh token stays in a cookie that no script can read.
 
 The same tokens as of `/v1/auth:token`; here the answer has the access token alone. A request that a page of another
 site makes is sent no cookie (SameSite), and one of another origin that is not allowed is refused.
@@ -17,14 +17,13 @@ from crm_gateway.exchange import EXCHANGE_KEY, Disconnected, Exchange, read_body
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.openapi.responses import failures
 from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.routes.cookies import Cookies
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import check_content_type, metadata_of, timeout_of
 from crm_gateway.transcode.encoder import json_bytes
 from crm_gateway.transcode.operations import Operation
 
 COOKIE = "guanxi_session"
-# Covers the session's own path and its verbs; cookies know no finer paths.
-_PATH = "/v1/auth"
 _CALLS = (
     "TokenService.CreateToken",
     "TokenService.RefreshToken",
@@ -45,6 +44,7 @@ class Sessions:
         self._operations = {name.partition(".")[2]: by_rpc[f"crm.customer.v1.{name}"] for name in _CALLS}
         self._calls = {name: channels.call_of(each.rpc) for name, each in self._operations.items()}
         self._settings = settings
+        self._cookies = Cookies.of(settings)
         self._encode = self._operations["CreateToken"].encode
 
     async def call(self, name: str, request: Message, exchange: Exchange) -> Any:
@@ -76,8 +76,11 @@ class Sessions:
 
     def cookie(self, value: str, seconds: int) -> str:
         """The `Set-Cookie` header; 0 seconds end the cookie."""
-        secure = "; Secure" if self._settings.issuer.startswith("https://") else ""
-        return f"{COOKIE}={value}; Path={_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+        return self._cookies.header(COOKIE, value, seconds, "Strict")
+
+    def token_of(self, request: Request) -> str:
+        """The refresh token in the request's cookie; empty without one."""
+        return request.cookies.get(self._cookies.name(COOKIE), "")
 
     def check_origin(self, exchange: Exchange) -> None:
         """Raise a 403 when a page of an origin that is neither ours nor allowed makes the request."""
@@ -85,8 +88,10 @@ class Sessions:
         if origin is None:
             return
         host = exchange.headers.get(b"host", b"")
-        allowed = {each.encode() for each in self._settings.cors_allowed_origins}
-        if origin not in allowed and origin.partition(b"://")[2] != host:
+        allowed = {each.encode() for each in self._settings.cors_allowed_origins} | {b"https://" + host}
+        if not self._cookies.secure:
+            allowed.add(b"http://" + host)
+        if origin not in allowed:
             raise ProblemError(Problem(403, "PERMISSION_DENIED"))
 
 
@@ -116,7 +121,8 @@ _BEGIN = {
     "operationId": "BeginSession",
     "tags": ["Token"],
     "summary": "Signs a user in from a browser: the refresh token becomes a cookie that no script can read.",
-    "description": "The cookie is HttpOnly and SameSite=Strict, and Secure where the issuer has an https address.\n"
+    "description": "The cookie is HttpOnly and SameSite=Strict. Where the issuer has an https address it is Secure, "
+    "and its name begins with `__Host-`.\n"
     "Reasons: INVALID_CREDENTIALS, RATE_LIMITED, PERMISSION_DENIED.",
     "x-permission": "public",
     "security": [],
@@ -162,7 +168,7 @@ async def begin(request: Request) -> Response:
 async def refresh(request: Request) -> Response:
     """Go on; the answer replaces the cookie. One that does not hold is left: the browser may have a newer one."""
     sessions, exchange = await _admitted(request)
-    asked = pb.RefreshTokenRequest(refresh_token=request.cookies.get(COOKIE, ""))
+    asked = pb.RefreshTokenRequest(refresh_token=sessions.token_of(request))
     if not asked.refresh_token:
         raise ProblemError(Problem(401, "INVALID_CREDENTIALS"))
     return sessions.answer(await sessions.call("RefreshToken", asked, exchange))
@@ -172,7 +178,7 @@ async def refresh(request: Request) -> Response:
 async def end(request: Request) -> Response:
     """Sign out, whether there was a session or not."""
     sessions, exchange = await _admitted(request)
-    if token := request.cookies.get(COOKIE):
+    if token := sessions.token_of(request):
         await sessions.call("RevokeToken", pb.RevokeTokenRequest(refresh_token=token), exchange)
     return Response(status_code=204, headers={"cache-control": "no-store", "set-cookie": sessions.cookie("", 0)})
 
@@ -180,6 +186,6 @@ async def end(request: Request) -> Response:
 async def _admitted(request: Request) -> tuple[Sessions, Exchange]:
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     sessions: Sessions = request.app.state.sessions
-    exchange.answer_headers += await request.app.state.admission.admit(None, exchange.client, public=True)
+    await request.app.state.admission.admit(exchange, public=True)
     sessions.check_origin(exchange)
     return sessions, exchange

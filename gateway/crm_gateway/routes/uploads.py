@@ -41,7 +41,8 @@ _UPLOAD = {
     "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
     "description": "Any line is fast enough that brings 1,000 bytes a second. "
     f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
-    "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED.",
+    "The files that a tenant has uploaded in the last 7 days have 5 GiB at most.\n"
+    "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED, RATE_LIMITED.",
     "x-permission": "imports.write",
     "parameters": [
         {
@@ -124,9 +125,7 @@ async def report(request: Request, id: UUID, ending: str) -> Response:
 async def _admitted(request: Request) -> Exchange:
     """The request as the rest of the gateway knows it, let in."""
     exchange: Exchange = request.scope[EXCHANGE_KEY]
-    exchange.answer_headers += await request.app.state.admission.admit(
-        exchange.headers.get(b"authorization"), exchange.client, public=False
-    )
+    await request.app.state.admission.admit(exchange)
     return exchange
 
 

@@ -63,9 +63,7 @@ class Dispatcher:
         operation = match.targets.get(served_as)
         if operation is None:
             return self._without_operation(verb, _verbs(match))
-        exchange.answer_headers += await self._admission.admit(
-            exchange.headers.get(b"authorization"), exchange.client, public=operation.public
-        )
+        await self._admission.admit(exchange, public=operation.public)
         view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
         began = time.monotonic()

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_kit.database.tables import NAMING, Kept, Retention, Violation, tenant_table, unique, versioned_columns
+from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -35,7 +35,7 @@ outbox = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("publish_time", DateTime(timezone=True)),
     plumbing=True,
-    retention=Retention("publish_time", timedelta(hours=6)),
+    retention=Retention("publish_time", timedelta(hours=6), Clock.SYSTEM),
 )
 # The relay takes the oldest of all tenants, so the tenant does not lead: a backlog would be sorted for every batch.
 Index(
@@ -54,7 +54,7 @@ inbox = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("event_id", "consumer"),
     plumbing=True,
-    retention=Retention("create_time", timedelta(days=14)),
+    retention=Retention("create_time", timedelta(days=14), Clock.SYSTEM),
 )
 inbox.primary_key.info["violation"] = Violation("exists", "ALREADY_EXISTS", "event", "has had its effect")
 
@@ -69,7 +69,7 @@ dead_letters = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("id", "consumer"),
     plumbing=True,
-    retention=Retention("create_time", timedelta(days=90)),
+    retention=Retention("create_time", timedelta(days=90), Clock.SYSTEM),
 )
 
 # Work that only one process may do at a time; whoever holds it renews it, or another takes over.
@@ -96,7 +96,7 @@ idempotency_keys = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("user_id", "key"),
     plumbing=True,
-    retention=Retention("create_time", timedelta(hours=48)),
+    retention=Retention("create_time", timedelta(hours=48), Clock.SYSTEM),
 )
 idempotency_keys.primary_key.info["violation"] = Violation(
     "exists", "IDEMPOTENCY_KEY_IN_USE", "idempotency-key", "a request with this key is being answered"

@@ -1,7 +1,7 @@
 """Deletes what its table keeps no longer, a little at a time.
 
-How long rows stay is declared with their table (`crm_kit/database/tables.py`). Plumbing is cleared for all tenants at
-once; all other tables tenant by tenant, since no row of theirs is ever seen across tenants.
+How long rows stay, and by whose clock, is declared with their table (`crm_kit/database/tables.py`). Plumbing is cleared
+for all tenants at once; all other tables tenant by tenant, since no row of theirs is ever seen across tenants.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ from crm_kit import plumbing
 from crm_kit.background import PeriodicJob, Tenant, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import statement
-from crm_kit.database.tables import SYSTEM_TENANT, Retention
+from crm_kit.database.tables import SYSTEM_TENANT, Clock, Retention
 from crm_kit.events.leases import Lease
 
 log = structlog.get_logger()
@@ -61,7 +61,8 @@ class Cleaning:
 
     async def _clean_tenant(self, tenant: Tenant) -> None:
         for table in self._own:
-            await self._delete_before(tenant.id, table, tenant.now)
+            is_tenants = table.info["retention"].clock is Clock.TENANT
+            await self._delete_before(tenant.id, table, tenant.now if is_tenants else self._tenants.now())
 
     async def _delete_before(self, tenant: UUID | str, table: Table, now: datetime) -> None:
         values = {"before": now - table.info["retention"].age, "tenant_id": tenant}

@@ -1,4 +1,7 @@
-"""Reads that no index serves: they look at all rows of a tenant, so they have a share of the connections and an end."""
+"""Reads that no index serves: they look at all rows of a tenant, so they have a share of the connections and an end.
+
+Of that share each tenant has its own: scans of one do not have those of others refused.
+"""
 
 import asyncio
 import contextlib
@@ -35,18 +38,16 @@ async def within_share(reader: Reader, tree: Filter) -> AsyncIterator[None]:
     if not scans(tree):
         yield
         return
-    share = reader.database.scans
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await share.acquire()
-    except TimeoutError:
-        detail = "too many filters are looking into texts at once; try again, or find records with :search"
-        raise ResourceExhausted(detail, retry_after_seconds=SCAN_SECONDS) from None
-    try:
-        async with asyncio.timeout(SCAN_SECONDS):
-            yield
-    except TimeoutError:
-        detail = "looking into so many texts takes too long; add a condition on another field, or use :search"
-        raise invalid_field("filter", "slow_filter", detail, reason="INVALID_FILTER") from None
-    finally:
-        share.release()
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await stack.enter_async_context(reader.database.scans.place(reader.tenant_id))
+        except TimeoutError:
+            detail = "too many filters are looking into texts at once; try again, or find records with :search"
+            raise ResourceExhausted(detail, retry_after_seconds=SCAN_SECONDS) from None
+        try:
+            async with asyncio.timeout(SCAN_SECONDS):
+                yield
+        except TimeoutError:
+            detail = "looking into so many texts takes too long; add a condition on another field, or use :search"
+            raise invalid_field("filter", "slow_filter", detail, reason="INVALID_FILTER") from None

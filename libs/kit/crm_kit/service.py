@@ -28,7 +28,7 @@ from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers
-from crm_kit.events.relay import Relay, ensure_stream
+from crm_kit.events.relay import Relay, bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
@@ -67,6 +67,8 @@ class Service:
     references: dict[str, Require] = field(default_factory=dict)
     # Services that may call it in their own name, each with the key by which it proves that.
     service_keys: dict[str, bytes] = field(default_factory=dict)
+    # Whether it keeps the stream of all events as the platform relies on it, which the broker lets one service do.
+    keeps_stream: bool = False
     # Background work, each run for the life of the process.
     jobs: list[Job] = field(default_factory=list)
     # Run when the process ends.
@@ -121,7 +123,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         links=settings.links,
     )
     await server.start([*service.servicers, *generic_servicers(service, names)], pipeline)
-    broker = Broker(settings.nats_url)
+    broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
     async def watching() -> None:
@@ -151,8 +153,9 @@ class Broker:
 
     name = "broker"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, keeps_stream: bool = False) -> None:
         self._url = url
+        self._keeps_stream = keeps_stream
         self.client: Client | None = None
         # Set whenever it may be worth another look at `ready`.
         self.changed = asyncio.Event()
@@ -189,7 +192,10 @@ class Broker:
             error_cb=told,
         )
         try:
-            await ensure_stream(client.jetstream(timeout=5))
+            stream = client.jetstream(timeout=5)
+            await ensure_stream(stream)
+            if self._keeps_stream:
+                await bring_up_to_date(stream)
         except BaseException:
             await client.close()
             raise

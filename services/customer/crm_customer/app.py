@@ -48,7 +48,7 @@ SETTINGS = CustomerSettings
 
 def build(settings: CustomerSettings) -> Service:
     """Put the service together."""
-    service = Service("customer", settings, metadata, Path(__file__).parent)
+    service = Service("customer", settings, metadata, Path(__file__).parent, keeps_stream=True)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     service.servicers = [
         AccountServicer(tokens),

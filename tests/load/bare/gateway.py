@@ -13,7 +13,7 @@ import uvloop
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import accounts_pb2_grpc
 from crm.type.v1.value_tier_pb2 import ValueTier
-from crm_gateway.__main__ import uvicorn_config
+from crm_gateway.listening import uvicorn_config
 from crm_gateway.settings import Settings
 from google.protobuf.json_format import MessageToDict
 

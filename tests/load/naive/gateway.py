@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import accounts_pb2_grpc
-from crm_gateway.__main__ import uvicorn_config
+from crm_gateway.listening import uvicorn_config
 from crm_gateway.settings import Settings
 from fastapi import FastAPI, HTTPException
 from google.protobuf.json_format import MessageToDict, ParseDict

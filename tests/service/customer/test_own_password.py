@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from crm.customer.v1 import tokens_pb2 as pb
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
-from crm_customer.directory.tokens.model import FREE_FAILURES
+from crm_customer.directory.tokens.model import HERE
 
 from tests.service.customer.companies import PASSWORD, Company
 from tests.service.customer.tokens import INVALID, credentials, refresh
@@ -41,7 +41,7 @@ async def test_a_wrong_current_password_changes_nothing_and_counts_as_a_failure(
     issuer: "TokenServiceAsyncStub", company: Company
 ) -> None:
     token = await issuer.CreateToken(credentials(company))
-    for _ in range(FREE_FAILURES):
+    for _ in range(HERE.free_failures):
         with refused("INVALID_ARGUMENT", "INVALID_CREDENTIALS") as refusal:
             await issuer.ChangePassword(change(current="wrong"), metadata=company.admin.metadata)
         assert refusal.fields == ["current_password"]

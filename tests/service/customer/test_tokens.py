@@ -11,7 +11,7 @@ from crm.customer.v1 import tokens_pb2 as pb
 from crm.customer.v1 import users_pb2
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
-from crm_customer.directory.tokens.model import FREE_FAILURES
+from crm_customer.directory.tokens.model import ANYWHERE, HERE
 from crm_customer.directory.tokens.tables import sign_in_failures
 from crm_customer.directory.users.tables import user_passwords
 from crm_kit.database.statements import statement
@@ -94,7 +94,7 @@ async def test_after_failures_a_login_waits_whether_it_exists_or_not(
     issuer: "TokenServiceAsyncStub", company: Company, login: str
 ) -> None:
     wrong = credentials(company, login=login, password="wrong")
-    for _ in range(FREE_FAILURES):
+    for _ in range(HERE.free_failures):
         with refused(*INVALID):
             await issuer.CreateToken(wrong)
     for password in ("wrong", PASSWORD):
@@ -108,8 +108,8 @@ async def test_after_failures_a_login_waits_whether_it_exists_or_not(
 async def test_failures_from_elsewhere_keep_nobody_from_signing_in(
     issuer: "TokenServiceAsyncStub", company: Company
 ) -> None:
-    attacker, at_home = (("x-client-address", "192.0.2.66"),), (("x-client-address", "2001:db8::7"),)
-    for _ in range(FREE_FAILURES):
+    attacker, at_home = at("192.0.2.66"), at("2001:db8::7")
+    for _ in range(HERE.free_failures):
         with refused(*INVALID):
             await issuer.CreateToken(credentials(company, password="wrong"), metadata=attacker)
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
@@ -121,25 +121,61 @@ async def test_failures_from_elsewhere_keep_nobody_from_signing_in(
         await issuer.CreateToken(credentials(company), metadata=attacker)
 
 
+@pytest.mark.parametrize("login", [ADMIN_LOGIN, "nobody@company.test"])
+async def test_guesses_from_everywhere_slow_strangers_down_and_not_who_signed_in_from_there_before(
+    issuer: "TokenServiceAsyncStub", company: Company, login: str
+) -> None:
+    at_home, elsewhere = at("2001:db8:0:1::7"), at("198.51.100.7")
+    await issuer.CreateToken(credentials(company), metadata=at_home)
+    for number in range(ANYWHERE.free_failures):
+        with refused(*INVALID):
+            await issuer.CreateToken(
+                credentials(company, login=login, password="wrong"), metadata=at(f"10.0.0.{number}")
+            )
+    for password in ("wrong", PASSWORD):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await issuer.CreateToken(credentials(company, login=login, password=password), metadata=elsewhere)
+        assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert 0 < retry_seconds(refusal.value) <= 30
+    assert (await issuer.CreateToken(credentials(company), metadata=at_home)).access_token
+
+
+async def test_whoever_waited_at_a_new_place_is_known_there_afterwards(
+    issuer: "TokenServiceAsyncStub", company: Company
+) -> None:
+    for number in range(ANYWHERE.free_failures):
+        with refused(*INVALID):
+            await issuer.CreateToken(credentials(company, password="wrong"), metadata=at(f"10.0.0.{number}"))
+    await run(company, failures_were_earlier(), earlier=timedelta(seconds=31))
+    new_place = at("198.51.100.7")
+    assert (await issuer.CreateToken(credentials(company), metadata=new_place)).access_token
+    with refused(*INVALID):
+        await issuer.CreateToken(credentials(company, password="wrong"), metadata=at("10.0.1.1"))
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+        await issuer.CreateToken(credentials(company), metadata=at("10.0.1.2"))
+    assert (await issuer.CreateToken(credentials(company), metadata=new_place)).access_token
+
+
 async def test_guesses_at_the_same_time_are_counted_too(issuer: "TokenServiceAsyncStub", company: Company) -> None:
     wrong = credentials(company, password="wrong")
     answers = await asyncio.gather(*(issuer.CreateToken(wrong) for _ in range(20)), return_exceptions=True)
     codes = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
     assert len(codes) == 20
     # Two are verified at a time: one more than allowed may be under way.
-    assert codes.count(grpc.StatusCode.UNAUTHENTICATED) <= FREE_FAILURES + 1
+    assert codes.count(grpc.StatusCode.UNAUTHENTICATED) <= HERE.free_failures + 1
 
 
 async def test_the_wait_ends_and_a_success_forgets_the_failures(
     issuer: "TokenServiceAsyncStub", company: Company
 ) -> None:
     wrong = credentials(company, password="wrong")
-    for _ in range(FREE_FAILURES):
+    for _ in range(HERE.free_failures):
         with refused(*INVALID):
             await issuer.CreateToken(wrong)
     await run(company, failures_were_earlier(), earlier=timedelta(seconds=31))
     assert (await issuer.CreateToken(credentials(company))).access_token
-    assert await company.eyes.all(failures()) == []
+    # Those from this network; how many guesses there were from anywhere is no success of theirs.
+    assert [row["count"] for row in await company.eyes.all(failures())] == [HERE.free_failures]
 
 
 async def test_hashes_are_brought_to_the_present_parameters(issuer: "TokenServiceAsyncStub", company: Company) -> None:
@@ -150,6 +186,11 @@ async def test_hashes_are_brought_to_the_present_parameters(issuer: "TokenServic
     assert after["hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert (await issuer.RefreshToken(refresh(token))).access_token
     assert (await issuer.CreateToken(credentials(company))).access_token
+
+
+def at(address: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call that the gateway makes for somebody there."""
+    return (("x-client-address", address),)
 
 
 # --- looking below the contract

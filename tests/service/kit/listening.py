@@ -51,6 +51,8 @@ class Listener:
         self.hung: set[UUID] = set()
         self.hanging: list[str] = []
         self.let_go = asyncio.Event()
+        # How long each event of a tenant takes.
+        self.seconds: dict[UUID, float] = {}
         self.complaint = "a handler that cannot"
         self._client = client
         self._tenant_ids: Collection[UUID] = tenant_ids
@@ -59,6 +61,7 @@ class Listener:
         if work.tenant_id in self.hung:
             self.hanging.append(event.aggregate_id)
             await self.let_go.wait()
+        await asyncio.sleep(self.seconds.get(work.tenant_id, 0))
         self._gather(work, event, payload)
 
     def _gather(self, work: UnitOfWork, event: Event, _payload: Created) -> None:

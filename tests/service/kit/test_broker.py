@@ -10,7 +10,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.event.v1 import event_pb2
 from crm_kit.events.outbox import TYPE_URL, subject_of
-from crm_kit.events.relay import RELIED_ON, STREAM, ensure_stream
+from crm_kit.events.relay import RELIED_ON, STREAM, bring_up_to_date, ensure_stream
 from crm_kit.ids import new_id
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers
@@ -111,16 +111,25 @@ async def test_an_event_on_the_subject_of_another_is_not_believed(
     assert str(forged) not in handled
 
 
-async def test_what_the_operator_set_of_the_stream_stays_and_what_is_relied_on_is_put_right(operator: Client) -> None:
+@pytest.mark.parametrize("service", [name for name in SERVICES if name != "customer"])
+async def test_only_customer_can_change_the_stream(service: str, servers: Servers) -> None:
+    assert "permissions violation" in await refusal_of(servers, service, f"$JS.API.STREAM.UPDATE.{STREAM}")
+
+
+async def test_what_the_operator_set_of_the_stream_stays_and_customer_puts_right_what_is_relied_on(
+    operator: Client, servers: Servers
+) -> None:
     stream = operator.jetstream()
+    customer = await nats.connect(servers.environment("customer")["CRM_NATS_URL"])
     kept = (await stream.stream_info(STREAM)).config
     try:
         # A single server takes no other number of replicas; a limit of size goes the same way.
         changed = kept.evolve(max_bytes=2_000_000_000, description="the operator's", max_age=3600.0)
         await stream.update_stream(changed)
-        await ensure_stream(stream)
+        await bring_up_to_date(customer.jetstream())
         found = (await stream.stream_info(STREAM)).config
         assert (found.max_bytes, found.description) == (2_000_000_000, "the operator's")
         assert found.max_age == RELIED_ON["max_age"]
     finally:
         await stream.update_stream(kept)
+        await customer.close()

@@ -180,6 +180,27 @@ async def test_one_tenants_events_that_hang_do_not_keep_others_waiting(
     assert {tuple(listener.versions(UUID(id))) for id, _ in listener.handled if id != str(other)} == {(1, 2)}
 
 
+async def test_one_tenants_events_that_take_their_time_do_not_keep_others_waiting(
+    customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them hangs; it is their number that would keep the others waiting for seconds."""
+    monkeypatch.setattr("crm_kit.events.lanes.LONG_SECONDS", 0.2)
+    other_id, other = new_id(), new_id()
+    await backlog(customer, tenant_id, 1, aggregates=100)
+    async with Listener(customer, client, tenant_id, other_id) as listener:
+        listener.seconds[tenant_id] = 0.15
+        await listener.handles(1)
+        await tell(customer, other_id, other, 1)
+
+        async def has_come() -> bool:
+            return listener.versions(other) == [1]
+
+        await eventually(has_come)
+        assert len(listener.handled) < 60
+        await listener.handles(101)
+    assert await effects(customer, tenant_id, listener.consumers.name) == 100
+
+
 async def test_an_event_that_always_takes_too_long_becomes_a_dead_letter(
     customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.tables import Kept, Retention, tenant_table
+from crm_kit.database.tables import Clock, Kept, Retention, tenant_table
 from crm_kit.ids import new_id
 from crm_kit.plumbing import idempotency_keys
 from crm_kit.retention import BATCH, Cleaning, delete_old, tables_with_retention
@@ -66,7 +66,7 @@ def test_a_table_that_says_nothing_is_found() -> None:
 
 
 async def test_rows_go_when_their_time_is_over_and_not_before(service: Running, servers: Servers) -> None:
-    """Plumbing by the database's clock, everything else by the tenant's, which is more than a year ahead here."""
+    """By the clock that writes them: the tenant's is more than a year ahead here."""
     name = service.service.name
     tenant_id = await service.tenant(sandbox=True)
     await service.know_tenant(tenant_id, sandbox=True, clock_offset=AHEAD, version=2)
@@ -76,7 +76,7 @@ async def test_rows_go_when_their_time_is_over_and_not_before(service: Running, 
         now = await connection.fetchval("SELECT clock_timestamp()")
         young: dict[str, Any] = {}
         for table in tables:
-            there = now if table.info["plumbing"] else system_now() + AHEAD
+            there = system_now() + AHEAD if table.info["retention"].clock is Clock.TENANT else now
             limit = there - table.info["retention"].age
             step = timedelta(days=2) if isinstance(column_of(table).type, Date) else MOMENT
             for time in (limit - step, limit - 2 * step, limit + step):
@@ -160,6 +160,6 @@ async def test_a_request_under_a_key_that_is_forgotten_takes_effect_anew(custome
 
 def test_a_retention_has_an_index_of_its_own() -> None:
     column = Column("create_time", DateTime(timezone=True), nullable=False)
-    kept = Retention("create_time", timedelta(days=1))
+    kept = Retention("create_time", timedelta(days=1), Clock.TENANT)
     table = tenant_table("some", MetaData(), Column("id", Uuid, nullable=False), column, retention=kept)
     assert [[each.name for each in index.columns] for index in table.indexes] == [["tenant_id", "create_time"]]

@@ -1,4 +1,4 @@
-"""Filters that read all texts of a large tenant: they end, and leave connections to everybody else."""
+"""Reads of a large tenant: those of all texts end, and all of them leave connections to everybody else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -13,11 +13,12 @@ from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit import scans
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.rpc.status import reason_of
 from crm_kit.service import what_is_missing
 
 from tests.service.eventually import eventually
-from tests.service.running import Running, User
+from tests.service.running import Running
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def slow_accounts(customer: Running, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Whatever reads accounts waits until it gives up."""
-    monkeypatch.setattr(scans, "SCAN_SECONDS", 0.5)
+async def slow_accounts(customer: Running, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    """Whatever reads accounts waits until it gives up, behind this connection."""
+    monkeypatch.setattr(scans, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(scans, "SCAN_SECONDS", 3.0)
     connection = await asyncpg.connect(customer.service.settings.database_url)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
-    yield
+    yield connection
     await transaction.rollback()
     await connection.close()
 
@@ -50,9 +52,10 @@ async def reason(call: "Awaitable[Any]") -> str:
     return reason_of(refused.value)
 
 
-@pytest.mark.usefixtures("slow_accounts")
-async def test_scans_of_one_table_leave_room_for_others_and_end_with_a_way_out(customer: Running) -> None:
-    user = await customer.user()
+async def test_scans_of_one_tenant_leave_room_for_others_and_end_with_a_way_out(
+    customer: Running, slow_accounts: asyncpg.Connection
+) -> None:
+    user, other = await customer.user(), await customer.user()
     accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
     contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
     records: ResourceServiceAsyncStub = ResourceServiceStub(customer.channel)
@@ -67,21 +70,46 @@ async def test_scans_of_one_table_leave_room_for_others_and_end_with_a_way_out(c
 
     calls = [scan(at) for at in range(30)]
 
-    async def all_taken() -> bool:
-        return customer.service.database.scans.locked()
+    async def several_read() -> bool:
+        waiting = "SELECT count(*) > 1 FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass"
+        return bool(await slow_accounts.fetchval(waiting))
 
-    await eventually(all_taken)
+    await eventually(several_read)
+    # Whoever knows what to look for, and whoever is of another tenant.
     await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
+    scanned = contacts_pb2.ListContactsRequest(filter=contains)
+    await contacts.ListContacts(scanned, metadata=other.metadata)
     reasons = {await reason(call) for call in calls}
     assert "INVALID_FILTER" in reasons
     assert reasons <= {"INVALID_FILTER", "RATE_LIMITED"}
-    assert not customer.service.database.scans.locked()
+    # Their places are free again.
+    await contacts.ListContacts(scanned, metadata=user.metadata)
 
 
-async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer: Running, user: User) -> None:
+async def test_requests_of_one_tenant_leave_connections_for_others(
+    customer: Running, slow_accounts: asyncpg.Connection
+) -> None:
+    user, other = await customer.user(), await customer.user()
+    accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
+    contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
+    page = accounts_pb2.ListAccountsRequest()
+    calls = [asyncio.ensure_future(accounts.ListAccounts(page, metadata=user.metadata)) for _ in range(30)]
+
+    async def as_many_as_can_read() -> bool:
+        waiting = "SELECT count(*) > 7 FROM pg_locks WHERE NOT granted AND relation = 'accounts'::regclass"
+        return bool(await slow_accounts.fetchval(waiting))
+
+    await eventually(as_many_as_can_read)
+    await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=other.metadata)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer: Running) -> None:
     database = customer.service.database
     async with asyncio.timeout(20):
-        taken = [database.connection(user.tenant_id) for _ in range(customer.service.settings.database_pool_size)]
+        taken = [database.connection(ALL_TENANTS) for _ in range(customer.service.settings.database_pool_size)]
         for each in taken:
             await each.__aenter__()
         try:
@@ -89,8 +117,3 @@ async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer
         finally:
             for each in taken:
                 await each.__aexit__(None, None, None)
-
-
-@pytest.fixture
-async def user(customer: Running) -> User:
-    return await customer.user()

@@ -1,12 +1,15 @@
 """Rules of signing in: how long a login waits, what a refresh token looks like, and names of keys."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from crm_customer.directory.tokens.model import (
-    LONGEST_WAIT,
+    ANYWHERE,
+    HERE,
     Failures,
+    Patience,
     RefreshToken,
     login_key,
     network_of,
@@ -15,6 +18,7 @@ from crm_customer.directory.tokens.model import (
 )
 from crm_customer.directory.tokens.signing_keys import thumbprint
 from crm_customer.directory.users.passwords import PARAMETERS, Passwords
+from crm_kit.errors import ResourceExhausted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,15 +29,24 @@ NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
     ("count", "seconds"), [(0, 0), (4, 0), (5, 30), (6, 60), (7, 120), (8, 240), (9, 480), (10, 900), (1000, 900)]
 )
 def test_each_further_failure_doubles_the_wait_up_to_a_quarter_of_an_hour(count: int, seconds: int) -> None:
-    assert Failures(count, NOW).wait(NOW) == timedelta(seconds=seconds)
+    assert Failures(count, NOW).wait(NOW, HERE) == timedelta(seconds=seconds)
 
 
-@given(count=st.integers(min_value=5, max_value=100_000), passed=st.integers(min_value=0, max_value=100_000))
-def test_time_that_passes_is_waited_off(count: int, passed: int) -> None:
+@pytest.mark.parametrize(("count", "seconds"), [(0, 0), (49, 0), (50, 30), (51, 60), (52, 60), (100_000, 60)])
+def test_whoever_comes_to_a_new_place_never_waits_for_long(count: int, seconds: int) -> None:
+    assert Failures(count, NOW).wait(NOW, ANYWHERE) == timedelta(seconds=seconds)
+
+
+@given(
+    count=st.integers(min_value=50, max_value=100_000),
+    passed=st.integers(min_value=0, max_value=100_000),
+    patience=st.sampled_from([HERE, ANYWHERE]),
+)
+def test_time_that_passes_is_waited_off(count: int, passed: int, patience: Patience) -> None:
     later = NOW + timedelta(seconds=passed)
-    wait = Failures(count, NOW).wait(later)
-    assert wait == Failures(count, NOW).wait(NOW) - timedelta(seconds=passed)
-    assert (wait <= timedelta(0)) or passed < LONGEST_WAIT.total_seconds()
+    wait = Failures(count, NOW).wait(later, patience)
+    assert wait == Failures(count, NOW).wait(NOW, patience) - timedelta(seconds=passed)
+    assert (wait <= timedelta(0)) or passed < patience.longest_wait.total_seconds()
 
 
 @given(tenant=st.uuids(), family=st.uuids(), secret=st.binary(min_size=32, max_size=32))
@@ -92,12 +105,33 @@ def test_a_key_is_named_by_its_thumbprint() -> None:
 
 async def test_a_password_is_right_or_wrong_and_nobody_is_never_right() -> None:
     passwords = Passwords()
-    hashed = await passwords.hash("correct horse")
+    hashed = await passwords.hash("correct horse", UUID(int=1))
     assert hashed.startswith("$argon2id$")
     assert (await passwords.verify(hashed, "correct horse")).right
     assert not (await passwords.verify(hashed, "wrong horse")).right
     assert not (await passwords.verify(None, "correct horse")).right
     assert not (await passwords.verify("not a hash", "correct horse")).right
+
+
+async def test_those_who_flood_the_sign_ins_of_one_tenant_leave_room_for_others() -> None:
+    passwords, flooded, other = Passwords(), UUID(int=1), UUID(int=2)
+    over = asyncio.Event()
+
+    async def waits(tenant_id: UUID) -> None:
+        async with passwords.turn(tenant_id):
+            await over.wait()
+
+    tasks = [asyncio.create_task(waits(flooded)) for _ in range(100)]
+    tasks += [asyncio.create_task(waits(other)) for _ in range(10)]
+    # Each gets as far as it can.
+    await asyncio.sleep(0)
+    over.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    refused = [isinstance(each, ResourceExhausted) for each in outcomes]
+    assert 0 < refused[:100].count(False) < 64
+    assert not any(refused[100:])
+    # Whoever has had a turn is not counted any more.
+    await waits(flooded)
 
 
 async def test_only_a_hash_of_other_parameters_is_replaced() -> None:

@@ -54,6 +54,11 @@ UNWISE = {
     ),
     "room for files": (POD, "sizeLimit: 768Mi", "sizeLimit: 512Mi", "512Mi of /tmp do not hold the files of 2"),
     "no room told": (POD, "emptyDir: {sizeLimit: 768Mi}", "emptyDir: {}", "0 of /tmp do not hold"),
+    "slow bodies": ("overlays/production/ingress.yaml", "/v1/uploads", "/v1", "buffering is off for /v1"),
+    "no uploads": ("overlays/production/ingress.yaml", "/v1/uploads", "/v1/files", "2m refuses uploads"),
+    "limits of fewer": (
+        "overlays/production/kustomization.yaml", "REPLICAS=3", "REPLICAS=2", "CRM_GATEWAY_REPLICAS is not 3",
+    ),
     "all callers one": (
         "overlays/production/kustomization.yaml", "- CRM_TRUSTED", "- TRUSTED", "CRM_TRUSTED_PROXIES is not set",
     ),
@@ -123,6 +128,18 @@ def test_every_setting_in_the_manifests_is_one_that_a_process_reads(
     )
     read = {f"CRM_{name.upper()}" for name in fields} | OWN_SETTINGS | {"OMP_NUM_THREADS"}
     assert written <= read
+
+
+def test_the_gateway_is_probed_where_nobody_else_comes(manifests: ModuleType, production: list[Any]) -> None:
+    by_title = {manifests.title(resource): resource for resource in production}
+    (server,) = manifests.containers(by_title["Deployment/gateway"])
+    ports = {port["name"]: port["containerPort"] for port in server["ports"]}
+    probed = {ports[server[f"{kind}Probe"]["httpGet"]["port"]] for kind in ("startup", "liveness", "readiness")}
+    (address,) = [each["value"] for each in server["env"] if each["name"] == "CRM_HEALTH_LISTEN_ADDRESS"]
+    assert {f"0.0.0.0:{port}" for port in probed} == {address}
+    assert [port["targetPort"] for port in by_title["Service/gateway"]["spec"]["ports"]] == ["http"]
+    (opened,) = by_title["NetworkPolicy/to-gateway"]["spec"]["ingress"]
+    assert opened["ports"] == [{"protocol": "TCP", "port": ports["http"]}]
 
 
 def test_a_service_never_holds_the_password_of_its_schemas_owner(manifests: ModuleType, production: list[Any]) -> None:

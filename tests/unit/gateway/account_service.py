@@ -12,9 +12,9 @@ import httpx
 import uvicorn
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import accounts_pb2_grpc
-from crm_gateway.__main__ import uvicorn_config
 from crm_gateway.admission import TokenVerifier
 from crm_gateway.app import create_app
+from crm_gateway.listening import probed, uvicorn_config
 from crm_gateway.settings import Settings
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -164,7 +164,8 @@ async def serving(
     http = uvicorn.Server(uvicorn_config(app.asgi, chosen))
     running = asyncio.create_task(http.serve(sockets=[listener]))
     try:
-        yield listener.getsockname()[1]
+        async with probed(app.health, chosen):
+            yield listener.getsockname()[1]
     finally:
         http.should_exit = True
         await running

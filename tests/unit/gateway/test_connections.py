@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from crm_gateway.admission import Caller
 from crm_gateway.connections import Bounds, Connections, network_of, networks_of
+from crm_local.port_check import free_ports
 
 from tests.unit.gateway.account_service import ID, AccountService, serving
 
@@ -190,6 +192,97 @@ async def test_one_address_has_so_many_connections_unless_it_is_a_proxy() -> Non
         async with line(port) as second:
             await second.send(REQUEST + b"\r\n")
             assert (await second.answer())[0] == 200
+
+
+def slow_body(address: str, token: str = "t") -> bytes:
+    """The head of a request that a proxy brings for an address, whose body does not come."""
+    return (
+        f"POST /v1/accounts HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {token}\r\n"
+        f"x-forwarded-for: {address}\r\nexpect: 100-continue\r\n"
+        "content-type: application/json\r\ncontent-length: 21\r\n\r\n"
+    ).encode()
+
+
+async def begin(client: Line, head: bytes) -> None:
+    """Send the head of a request, and wait until its body is asked for."""
+    await client.send(head)
+    assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def lines_to(port: int, count: int, stack: AsyncExitStack) -> list[Line]:
+    return [await stack.enter_async_context(line(port)) for _ in range(count)]
+
+
+async def test_slow_bodies_of_one_client_leave_places_for_others_behind_the_same_proxy() -> None:
+    async with gateway(max_connections_per_peer=2) as port, AsyncExitStack() as stack:
+        first, second, third, other = await lines_to(port, 4, stack)
+        for client in (first, second):
+            await begin(client, slow_body("192.0.2.1"))
+        await third.send(slow_body("192.0.2.1"))
+        # Nobody waits for the rest of its body.
+        assert await third.problem() == (429, "RATE_LIMITED")
+        await begin(other, slow_body("192.0.2.2"))
+        # What has ended makes room.
+        await first.send(b'{"display_name": "a"}')
+        assert (await first.answer())[0] == 201
+        await begin(first, slow_body("192.0.2.1"))
+
+
+async def test_a_proxy_that_does_not_say_for_whom_it_asks_is_not_taken_for_one_client() -> None:
+    head = slow_body("").replace(b"x-forwarded-for", b"x-other")
+    async with gateway(max_connections_per_peer=1) as port, AsyncExitStack() as stack:
+        for client in await lines_to(port, 3, stack):
+            await begin(client, head)
+
+
+async def test_requests_of_one_tenant_leave_places_for_others_from_wherever_they_come() -> None:
+    limits = {"max_requests_per_tenant": 2, "rate_limit_tenant": 0}
+    async with gateway(**limits, verifier=ByTenant()) as port, AsyncExitStack() as stack:
+        first, second, third, other = await lines_to(port, 4, stack)
+        await begin(first, slow_body("192.0.2.1", "huaxin"))
+        await begin(second, slow_body("192.0.2.2", "huaxin"))
+        await third.send(slow_body("192.0.2.3", "huaxin"))
+        assert await third.problem() == (429, "RATE_LIMITED")
+        await begin(other, slow_body("192.0.2.1", "hengda"))
+
+
+class ByTenant:
+    """Takes every token for the name of a tenant."""
+
+    async def verify(self, token: str) -> Caller:
+        return Caller(token, token)
+
+
+async def test_a_body_that_trickles_through_a_proxy_is_given_up_on() -> None:
+    async with gateway(request_timeout=0.2) as port, line(port) as client:
+        await begin(client, slow_body("192.0.2.1"))
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"]) == (408, "close")
+        assert json.loads(body)["reason"] == "DEADLINE_EXCEEDED"
+
+
+async def test_a_connection_whose_rest_nobody_wants_makes_room() -> None:
+    refused = b"POST /v1/nowhere HTTP/1.1\r\ncontent-length: 100000000\r\n\r\n"
+    async with gateway(max_connections=1) as port, line(port) as lingering:
+        await lingering.send(refused)
+        assert (await lingering.answer())[0] == 404
+        async with line(port) as other:
+            await other.send(REQUEST + b"\r\n")
+            assert (await other.answer())[0] == 200
+        assert await lingering.ended()
+
+
+async def test_probes_have_places_of_their_own() -> None:
+    health = free_ports().gateway
+    address = f"127.0.0.1:{health}"
+    async with gateway(max_connections=1, health_listen_address=address) as port, line(port) as busy:
+        await begin(busy, slow_body("192.0.2.1"))
+        async with line(port) as turned_away:
+            assert await turned_away.problem() == (503, "UNAVAILABLE")
+        for path, expected in (("live", 200), ("ready", 200), ("services", 200), ("any", 404)):
+            async with line(health) as probe:
+                await probe.send(f"GET /health/{path} HTTP/1.1\r\nhost: pod\r\n\r\n".encode())
+                assert (await probe.answer())[0] == expected
 
 
 async def test_a_client_that_does_not_read_its_answers_is_left() -> None:

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from crm_gateway.__main__ import uvicorn_config
 from crm_gateway.app import create_app
 from crm_gateway.departure import DepartingServer, Departure
+from crm_gateway.listening import uvicorn_config
 from crm_gateway.settings import Settings
 
 

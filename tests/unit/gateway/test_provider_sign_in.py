@@ -127,9 +127,9 @@ async def test_back_from_the_provider_the_session_begins_where_the_person_was(
         code="c",
         issuer="https://login.example",
     )
-    assert list(client.cookies) == ["guanxi_session"]
+    assert list(client.cookies) == ["__Host-guanxi_session"]
     session = answer.headers.get_list("set-cookie")[0]
-    assert session == "guanxi_session=r; Path=/v1/auth; Max-Age=1209600; HttpOnly; SameSite=Strict; Secure"
+    assert session == "__Host-guanxi_session=r; Path=/; Max-Age=1209600; HttpOnly; SameSite=Strict; Secure"
     again = await come_back(client, state)
     assert (again.status_code, again.json()["reason"]) == (401, "SIGN_IN_EXPIRED")
 

@@ -100,14 +100,28 @@ async def test_the_refresh_token_is_in_the_cookie_alone(client: httpx.AsyncClien
     assert answer.json() == told
     assert answer.headers["cache-control"] == "no-store"
     morsel = cookie(answer)
-    assert (morsel.key, morsel.value, morsel["path"]) == ("guanxi_session", "r1", "/v1/auth")
+    # From this host alone, or a page of a sibling domain could have people work in its own session.
+    assert (morsel.key, morsel.value, morsel["path"]) == ("__Host-guanxi_session", "r1", "/")
+    assert morsel["domain"] == ""
     assert (morsel["httponly"], morsel["samesite"], morsel["secure"]) == (True, "Strict", True)
     assert morsel["max-age"] == "1209600"
 
 
 async def test_a_cookie_may_go_without_tls_only_where_the_issuer_does(service: TokenService) -> None:
     async with browser(service, issuer="http://127.0.0.1:8080") as client:
-        assert not cookie(await client.post(URL, json=CREDENTIALS))["secure"]
+        client.base_url = httpx.URL("http://127.0.0.1:8080")
+        morsel = cookie(await client.post(URL, json=CREDENTIALS))
+        assert (morsel.key, morsel["secure"], morsel["httponly"]) == ("guanxi_session", "", True)
+        assert (await client.post(f"{URL}:refresh")).status_code == 200
+
+
+async def test_a_cookie_that_another_host_could_have_set_is_no_session(
+    client: httpx.AsyncClient, service: TokenService
+) -> None:
+    await client.post(URL, json=CREDENTIALS)
+    client.cookies = httpx.Cookies({"guanxi_session": "r1"})
+    assert (await client.post(f"{URL}:refresh")).status_code == 401
+    assert service.given == 1
 
 
 async def test_each_refresh_gives_the_next_token_and_cookie(client: httpx.AsyncClient) -> None:
@@ -149,7 +163,7 @@ async def test_the_end_revokes_the_token_and_the_cookie(client: httpx.AsyncClien
     await client.post(URL, json=CREDENTIALS)
     answer = await client.delete(URL)
     assert (answer.status_code, service.revoked, cookie(answer)["max-age"]) == (204, ["r1"], "0")
-    assert "guanxi_session" not in client.cookies
+    assert "__Host-guanxi_session" not in client.cookies
     assert (await client.delete(URL)).status_code == 204
     assert service.revoked == ["r1"]
 
@@ -160,7 +174,7 @@ async def test_wrong_credentials_set_no_cookie(client: httpx.AsyncClient) -> Non
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://gateway.evil.example"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://gateway.evil.example", "http://gateway"])
 async def test_a_page_of_another_origin_gets_no_session(client: httpx.AsyncClient, origin: str) -> None:
     await client.post(URL, json=CREDENTIALS)
     for verb, path in (("POST", URL), ("POST", f"{URL}:refresh"), ("DELETE", URL)):

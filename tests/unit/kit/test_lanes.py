@@ -81,6 +81,28 @@ async def test_what_takes_long_is_not_waited_for_and_its_tenants_others_come_aga
     await lanes.close()
 
 
+async def test_many_that_take_their_time_hold_up_their_own_tenant_only() -> None:
+    """None takes long by itself: together they would keep whoever is in the next batch waiting."""
+    track, lanes = Track(), Lanes()
+    one_by_one = asyncio.Semaphore(1)
+
+    def slow() -> Lane:
+        lane = track.lane("a")
+
+        async def run() -> None:
+            async with one_by_one:
+                # No shorter than what it is said to be, however busy the machine is.
+                await asyncio.sleep(0.004)
+                await lane.run()
+
+        return Lane("a", run, lane.wait, lane.stay)
+
+    await run(lanes, [*(slow() for _ in range(50)), track.lane("b")])
+    assert track.ended.count("b") == 1
+    assert len(track.postponed) > 30
+    await lanes.close()
+
+
 async def test_what_one_fails_with_is_raised_and_the_others_go_on() -> None:
     track, lanes = Track(), Lanes()
     with pytest.raises(OSError, match="gone"):

@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from crm_local.failure import LocalFailure
@@ -52,23 +52,16 @@ def _instructions(dockerfile: str) -> list[tuple[str, str]]:
 
 def _with(image: Image, instruction: str, rest: str) -> Image:
     """The image after one more instruction."""
-    values = {
-        "entrypoint": image.entrypoint,
-        "command": image.command,
-        "user": image.user,
-        "folder": image.folder,
-        "variables": image.variables,
-    }
     match instruction:
         case "ENTRYPOINT":
-            values["entrypoint"] = tuple(json.loads(rest))
+            return replace(image, entrypoint=tuple(json.loads(rest)))
         case "CMD":
-            values["command"] = tuple(json.loads(rest))
+            return replace(image, command=tuple(json.loads(rest)))
         case "USER":
-            values["user"] = rest
+            return replace(image, user=rest)
         case "WORKDIR":
-            values["folder"] = rest
+            return replace(image, folder=rest)
         case "ENV":
-            values["variables"] = {**image.variables, **dict(part.split("=", 1) for part in shlex.split(rest))}
-    # The values are by name what the fields are, of several types.
-    return Image(**values)  # type: ignore[arg-type]
+            added = dict(part.split("=", 1) for part in shlex.split(rest))
+            return replace(image, variables={**image.variables, **added})
+    return image

@@ -19,6 +19,7 @@ import orjson
 from asyncpg.pool import PoolAcquireContext
 
 from crm_kit.database.known_names import KnownNames
+from crm_kit.database.places import Places, PlacesOfTenants
 from crm_kit.database.statements import Statement
 from crm_kit.database.tables import Violation
 from crm_kit.durations import duration_text
@@ -101,7 +102,9 @@ class Database:
         self._pool: asyncpg.Pool[Record] | None = None
         self._probe: asyncpg.Connection[Record] | None = None
         # So many may read at once what no index serves: the others are for whoever knows what to look for.
-        self.scans = asyncio.Semaphore(max(1, size // 3))
+        self.scans = Places(max(1, size // 3))
+        # Of one tenant: however long its requests take, a few are left for the others.
+        self._of_tenants = PlacesOfTenants(size - max(1, size // 5))
         self.violations = violations
         self.known_names = KnownNames()
 
@@ -157,13 +160,13 @@ class Database:
     async def connection(self, tenant: UUID | str) -> AsyncIterator[Connection]:
         """A connection that sees this tenant's rows; `ALL_TENANTS` sees plumbing across tenants."""
         with reported():
-            async with self._acquire() as proxy:
+            async with self._acquire(tenant) as proxy:
                 yield await _seeing(tenant, proxy)
 
     async def all(self, tenant: UUID | str, query: Statement, values: Mapping[str, Any]) -> list[Record]:
         """All rows of one statement, outside any transaction."""
         with reported():
-            async with self._acquire() as proxy:
+            async with self._acquire(tenant) as proxy:
                 connection = await _seeing(tenant, proxy)
                 return await connection.fetch(query.sql, *query.arguments(values))
 
@@ -173,7 +176,26 @@ class Database:
             time: datetime = await connection.fetchval("SELECT clock_timestamp()")
             return time
 
-    def _acquire(self) -> "PoolAcquireContext[Record]":
+    @contextlib.asynccontextmanager
+    async def _acquire(self, tenant: UUID | str) -> AsyncIterator[object]:
+        """A connection of the pool, as one of its tenant's; TimeoutError when none is free in time."""
+        if tenant == ALL_TENANTS:
+            async with self._from_pool() as proxy:
+                yield proxy
+            return
+        places = self._of_tenants.of(tenant)
+        if places.locked():
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                await places.acquire()
+        else:
+            await places.acquire()
+        try:
+            async with self._from_pool() as proxy:
+                yield proxy
+        finally:
+            places.release()
+
+    def _from_pool(self) -> "PoolAcquireContext[Record]":
         if self._pool is None:
             raise Unavailable("the database is not connected yet")
         # A time limit costs a task and a timer: where a connection lies ready there is nothing to wait for.

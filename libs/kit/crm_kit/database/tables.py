@@ -7,6 +7,7 @@ What a violated constraint means to a caller stands beside the constraint, in it
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -42,15 +43,25 @@ class Violation:
     detail: str
 
 
+class Clock(StrEnum):
+    """Whose time it is that a row has."""
+
+    # Of the machines, by which tokens expire and failures are forgotten, also those of sandboxes.
+    SYSTEM = "SYSTEM"
+    # Of the tenant, which a sandbox moves.
+    TENANT = "TENANT"
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """Rows go once the instant or day in `column` is further back than `age`; never while it is null.
 
-    By the database's clock in plumbing tables, by the tenant's in all others.
+    By the clock that writes the column, or a sandbox whose clock is moved loses rows early or keeps them for ever.
     """
 
     column: str
     age: timedelta
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ OUTBOX_CHANNEL = "outbox"
 
 
 class Reader(Protocol):
-    """What a query needs: whose eyes it reads with, and the two ways to fetch.
+    """What a query needs: whose rights it reads by, and the two ways to fetch.
 
     Statements may use `now` and what the actor binds, such as `tenant_id`, without being given them.
     """

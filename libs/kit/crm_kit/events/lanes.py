@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SIDE_BY_SIDE = 8
 # Of one tenant: some are left for the others, whatever its events do.
 OF_ONE_TENANT = 6
-# What has not ended by then is not waited for.
+# A tenant's events are not waited for any longer, be it one that takes long or many that take their time.
 LONG_SECONDS = 1.0
 
 
@@ -31,9 +31,10 @@ class Lanes:
     """Runs lanes, so many at a time and so many of a tenant, batch after batch."""
 
     def __init__(self) -> None:
-        # Each with the time on the event loop's clock from which on it takes long.
-        self._running: dict[asyncio.Task[None], tuple[Lane, float]] = {}
+        self._running: dict[asyncio.Task[None], Lane] = {}
         self._long: set[asyncio.Task[None]] = set()
+        # The tenants that have begun, with the time on the event loop's clock until which they are waited for.
+        self._until: dict[str, float] = {}
 
     @property
     def has_long(self) -> bool:
@@ -41,14 +42,16 @@ class Lanes:
         return bool(self._long)
 
     async def run(self, lanes: Iterable[Lane]) -> None:
-        """Run all, and wait for all but those that take long. What waits behind such of its own tenant comes again."""
+        """Run all, and wait for all but those of tenants that take long; what such have not begun comes again."""
         waiting = deque(lanes)
+        self._look()
+        self._begin_anew()
         while True:
             self._look()
-            self._start(waiting)
-            for lane in self._behind_long(waiting):
+            for lane in self._overdue(waiting):
                 waiting.remove(lane)
                 await lane.wait()
+            self._start(waiting)
             if not waiting and len(self._long) == len(self._running):
                 return
             await self._until_something_happens()
@@ -60,23 +63,29 @@ class Lanes:
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running.clear()
         self._long.clear()
+        self._until.clear()
+
+    def _begin_anew(self) -> None:
+        """Give every tenant its time again of which nothing goes on any more."""
+        tenants = {lane.tenant_id for lane in self._running.values()}
+        self._until = {tenant: until for tenant, until in self._until.items() if tenant in tenants}
 
     def _start(self, waiting: deque[Lane]) -> None:
         """Begin what may begin, in its order."""
-        loop = asyncio.get_running_loop()
-        of_tenant = Counter(lane.tenant_id for lane, _ in self._running.values())
+        now = asyncio.get_running_loop().time()
+        of_tenant = Counter(lane.tenant_id for lane in self._running.values())
         for lane in list(waiting):
             if len(self._running) >= SIDE_BY_SIDE:
                 return
             if of_tenant[lane.tenant_id] < OF_ONE_TENANT:
                 waiting.remove(lane)
                 of_tenant[lane.tenant_id] += 1
-                task = asyncio.ensure_future(lane.run())
-                self._running[task] = (lane, loop.time() + LONG_SECONDS)
+                self._until.setdefault(lane.tenant_id, now + LONG_SECONDS)
+                self._running[asyncio.ensure_future(lane.run())] = lane
 
     async def _until_something_happens(self) -> None:
-        """Until one ends, or takes long from now on."""
-        ends = [end for task, (_, end) in self._running.items() if task not in self._long]
+        """Until one ends, or a tenant takes long from now on."""
+        ends = [self._until[lane.tenant_id] for task, lane in self._running.items() if task not in self._long]
         seconds = max(0.0, min(ends) - asyncio.get_running_loop().time()) if ends else None
         await asyncio.wait(self._running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
@@ -87,14 +96,14 @@ class Lanes:
         for task in ended:
             del self._running[task]
             self._long.discard(task)
-        for task, (lane, end) in self._running.items():
-            if end <= now and task not in self._long:
+        for task, lane in self._running.items():
+            if self._until[lane.tenant_id] <= now and task not in self._long:
                 self._long.add(task)
                 lane.stay()
         for task in ended:
             with contextlib.suppress(asyncio.CancelledError):
                 task.result()
 
-    def _behind_long(self, waiting: Iterable[Lane]) -> list[Lane]:
-        tenants = {self._running[task][0].tenant_id for task in self._long}
-        return [lane for lane in waiting if lane.tenant_id in tenants]
+    def _overdue(self, waiting: Iterable[Lane]) -> list[Lane]:
+        now = asyncio.get_running_loop().time()
+        return [lane for lane in waiting if self._until.get(lane.tenant_id, now + 1) <= now]

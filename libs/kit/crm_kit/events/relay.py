@@ -49,15 +49,19 @@ RELIED_ON: dict[str, Any] = {
 
 
 async def ensure_stream(stream: JetStreamContext) -> None:
-    """Create the stream of all events, or bring what the platform relies on up to date.
+    """Create the stream of all events where it is missing."""
+    try:
+        await stream.stream_info(STREAM)
+    except NotFoundError:
+        await stream.add_stream(StreamConfig(name=STREAM, **RELIED_ON))
+
+
+async def bring_up_to_date(stream: JetStreamContext) -> None:
+    """Give the stream what the platform relies on; the broker lets one service do so.
 
     Where and how often it is kept is the operator's: replicas, placement and limits of size stay as they are.
     """
-    try:
-        kept = (await stream.stream_info(STREAM)).config
-    except NotFoundError:
-        await stream.add_stream(StreamConfig(name=STREAM, **RELIED_ON))
-        return
+    kept = (await stream.stream_info(STREAM)).config
     if any(getattr(kept, name) != value for name, value in RELIED_ON.items()):
         await stream.update_stream(kept.evolve(**RELIED_ON))
 

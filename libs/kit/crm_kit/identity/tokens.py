@@ -78,10 +78,6 @@ class TokenVerifier:
             raise Unauthenticated("the token has expired")
         return claims
 
-    def knows(self, token: str) -> bool:
-        """Whether the token was verified before: to verify it again takes no signature."""
-        return _digest(token) in self._seen
-
     async def _verify(self, token: str, token_id: str) -> Claims:
         try:
             header = jwt.get_unverified_header(token)

@@ -41,7 +41,7 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
     """Make what is missing of the demo tenant; new people get this password, the others keep theirs."""
     opening = Opening(SLUG, DISPLAY_NAME, ADMIN_LOGIN, ADMIN_NAME, password, sandbox=True)
     tenant_id, is_new = await open_tenant(database, passwords, opening)
-    hashes = {user.login: await passwords.hash(password) for user in USERS}
+    hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
     async def attempt() -> tuple[int, int, int]:
         now = await TenantClock(database).now(tenant_id)

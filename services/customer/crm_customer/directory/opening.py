@@ -34,7 +34,7 @@ async def open_tenant(database: Database, passwords: Passwords, opening: Opening
     id = await reserve_slug(database, opening.slug)
     if await find_tenant(ReadSession(database, service_actor(id), scope=Scope.ALL, now=system_now())) is not None:
         return id, False
-    hashed = await passwords.hash(opening.admin_password)
+    hashed = await passwords.hash(opening.admin_password, id)
     try:
         await fill(database, id, opening, hashed)
     except AlreadyExists:

@@ -12,14 +12,15 @@ from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from crm_customer.imports.jobs import forget_tries
-from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload
-from crm_customer.imports.queries import get_part, get_upload
+from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload, check_room
+from crm_customer.imports.queries import get_part, get_upload, held_bytes
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import import_jobs, upload_parts, uploads
 
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
-    """Start an upload."""
+    """Start an upload. ResourceExhausted while the tenant has as many bytes here as it may."""
+    check_room(await held_bytes(work), total_bytes)
     upload = Upload(
         id=new_id(),
         file_name=file_name,

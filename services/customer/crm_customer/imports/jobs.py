@@ -28,15 +28,25 @@ class Job:
 
 @statement
 def claim_next() -> Any:
-    """The import that waits longest, whoever's it is; one that another worker claims just now is passed over."""
-    jobs = import_jobs
+    """Of the tenants with the fewest imports under way the one that waits longest.
+
+    However many a tenant has waiting, those of others come next. What another worker claims just now is passed over.
+    """
+    jobs, others = import_jobs, import_jobs.alias("others")
+    under_way = (
+        select(others.c.tenant_id, func.count().label("count"))
+        .where(others.c.expire_time >= func.clock_timestamp())
+        .group_by(others.c.tenant_id)
+        .subquery("under_way")
+    )
     # A common table expression: it is evaluated once, however the plan looks.
     free = (
         select(jobs.c.tenant_id, jobs.c.import_id)
+        .outerjoin(under_way, under_way.c.tenant_id == jobs.c.tenant_id)
         .where(jobs.c.expire_time < func.clock_timestamp())
-        .order_by(jobs.c.expire_time)
+        .order_by(func.coalesce(under_way.c["count"], 0), jobs.c.expire_time)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=jobs, skip_locked=True)
         .cte("free")
     )
     return (

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from crm_kit.errors import CrmError, FailedPrecondition, InvalidArgument, illegal_state, invalid_field, wrong_state
+from crm_kit.errors import (
+    CrmError,
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+    illegal_state,
+    invalid_field,
+    wrong_state,
+)
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import checked_mapping
@@ -16,6 +24,12 @@ DEFAULT_SOURCE = "spreadsheet"
 
 MAX_BYTES = 50 << 20
 """Of an uploaded file."""
+
+MAX_TENANT_BYTES = 5 << 30
+"""Of the files that a tenant has uploaded and that are still there: all tenants share the disk."""
+
+MIN_COUNTED_BYTES = 1 << 20
+"""What a file counts at least, so that there are not any number of small ones."""
 
 MAX_ERRORS = 10_000
 """Listed errors of one import; the counter of failed rows goes on."""
@@ -84,6 +98,16 @@ class Upload:
         if self.sealed:
             return self
         return replace(self, sealed=True, version=self.version + 1, update_time=max(now, self.update_time))
+
+
+def check_room(held_bytes: int, total_bytes: int) -> None:
+    """Raise ResourceExhausted when another file of so many bytes, 0 for unknown, is too much beside those there are."""
+    if held_bytes + (total_bytes or MAX_BYTES) > MAX_TENANT_BYTES:
+        raise ResourceExhausted(
+            f"the files uploaded in the last 7 days have {held_bytes} bytes, at most {MAX_TENANT_BYTES} are kept; "
+            "upload more when the oldest are gone",
+            retry_after_seconds=3600,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, case, func, select
 
-from crm_customer.imports.model import Upload
+from crm_customer.imports.model import MIN_COUNTED_BYTES, Upload
 from crm_customer.imports.tables import UPLOAD_LASTS, import_errors, import_rows, upload_parts, uploads
 
 PAGE = 1000
@@ -36,6 +36,22 @@ def part_at() -> Select[Any]:
         upload_parts.c.upload_id == bindparam("upload_id"),
         upload_parts.c.first_byte == bindparam("first_byte"),
     )
+
+
+@statement
+def bytes_of_tenant() -> Select[Any]:
+    """Needs `since`. An upload that is not complete counts as what it may become."""
+    expected = case((uploads.c.sealed, uploads.c.received_bytes), else_=uploads.c.total_bytes)
+    counted = func.greatest(uploads.c.received_bytes, expected, MIN_COUNTED_BYTES)
+    return select(func.coalesce(func.sum(counted), 0)).where(
+        uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.create_time > bindparam("since")
+    )
+
+
+async def held_bytes(reader: Reader) -> int:
+    """What the tenant's uploads have, that are not gone yet."""
+    row = await reader.one(bytes_of_tenant(), since=reader.now - UPLOAD_LASTS)
+    return int(row[0]) if row else 0
 
 
 @statement

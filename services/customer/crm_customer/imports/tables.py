@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Kept, Retention, Violation, reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Clock, Kept, Retention, Violation, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -26,7 +26,7 @@ uploads = tenant_table(
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     *versioned_columns(),
-    retention=Retention("create_time", timedelta(days=15)),
+    retention=Retention("create_time", timedelta(days=15), Clock.TENANT),
 )
 
 # The bytes of uploads, as they came.
@@ -39,7 +39,7 @@ upload_parts = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("upload_id", "uploads", name="upload_parts_upload_fkey", field="id"),
     key=("upload_id", "first_byte"),
-    retention=Retention("create_time", UPLOAD_LASTS),
+    retention=Retention("create_time", UPLOAD_LASTS, Clock.TENANT),
 )
 upload_parts.primary_key.info["violation"] = Violation(
     "exists", "UPLOAD_OFFSET_MISMATCH", "offset", "another part came there at the same time"
@@ -107,7 +107,7 @@ import_rows = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("import_id", "imports", name="import_rows_import_fkey", field="id"),
     key=("import_id", "row_number"),
-    retention=Retention("create_time", REPORT_LASTS),
+    retention=Retention("create_time", REPORT_LASTS, Clock.TENANT),
 )
 
 # What is wrong with them, numbered through.
@@ -126,5 +126,5 @@ import_errors = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("import_id", "imports", name="import_errors_import_fkey", field="id"),
     key=("import_id", "row_number", "id"),
-    retention=Retention("create_time", REPORT_LASTS),
+    retention=Retention("create_time", REPORT_LASTS, Clock.TENANT),
 )

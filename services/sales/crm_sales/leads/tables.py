@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Kept, Retention, reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -97,5 +97,5 @@ lead_claims = tenant_table(
     Column("day_date", Date, nullable=False),
     Column("claims", Integer, nullable=False),
     key=("user_id", "day_date"),
-    retention=Retention("day_date", timedelta(days=7)),
+    retention=Retention("day_date", timedelta(days=7), Clock.TENANT),
 )

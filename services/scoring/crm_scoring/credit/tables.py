@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Retention, tenant_table, versioned_columns
+from crm_kit.database.tables import Clock, Retention, tenant_table, versioned_columns
 from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
 
 from crm_scoring.metadata import metadata
@@ -34,7 +34,7 @@ credit_orders = tenant_table(
     Column("due_date", Date),
     # On the tenant's clock; a reservation that is older counts no more.
     Column("expire_time", DateTime(timezone=True)),
-    retention=Retention("expire_time", timedelta(days=30)),
+    retention=Retention("expire_time", timedelta(days=30), Clock.TENANT),
 )
 Index(
     "credit_orders_used_index",

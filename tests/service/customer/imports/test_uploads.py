@@ -41,6 +41,27 @@ async def test_an_upload_broken_off_goes_on_where_it_was(imports: "ImportService
     assert now.received_bytes == 6
 
 
+async def test_a_tenants_files_have_a_bound_so_that_nobody_fills_the_disk_of_all(
+    imports: "ImportServiceAsyncStub", user: User, customer: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_customer.imports.model.MAX_TENANT_BYTES", 3 << 20)
+    large = pb.CreateUploadRequest(file_name="a.csv", total_bytes=2 << 20)
+    await imports.CreateUpload(large, metadata=user.metadata)
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED") as refusal:
+        await imports.CreateUpload(large, metadata=user.metadata)
+    assert str(2 << 20) in refusal.detail
+    # The next one may have any size, so it may be too much.
+    unknown = pb.CreateUploadRequest(file_name="a.csv")
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+        await imports.CreateUpload(unknown, metadata=user.metadata)
+    await imports.CreateUpload(large, metadata=(await customer.user()).metadata)
+    # Small ones count, too.
+    small = pb.CreateUploadRequest(file_name="a.csv", total_bytes=1)
+    await imports.CreateUpload(small, metadata=user.metadata)
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+        await imports.CreateUpload(small, metadata=user.metadata)
+
+
 async def test_the_same_part_at_the_same_time_is_there_once(imports: "ImportServiceAsyncStub", user: User) -> None:
     begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv"), metadata=user.metadata)
     part = pb.AppendUploadRequest(id=begun.id, offset=0, content=b"abc")

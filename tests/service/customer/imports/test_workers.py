@@ -11,12 +11,14 @@ from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import batch, jobs, lookups, worker
 from crm_kit.database.connections import Connection
 from crm_kit.directory.projection import project_user
+from crm_kit.ids import new_id
 
 from tests.factories.spreadsheet import CONTACT, NUMBER, make_customer_spreadsheet
 from tests.service.customer.imports.calls import (
     ENDED,
     Run,
     SetAside,
+    Upload,
     all_accounts,
     another_worker,
     as_csv,
@@ -263,3 +265,30 @@ async def test_an_import_that_cannot_go_on_is_told_with_its_reason(customer: Run
     *_, finished = await told_of(customer, user.tenant_id, job.id)
     assert finished == events_pb2.ImportFinished(job=nameless(job))
     assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "UPLOAD_UNREADABLE")
+
+
+async def test_however_many_imports_a_tenant_has_waiting_those_of_others_come_next(
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    user: User,
+    upload: Upload,
+    set_aside: SetAside,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tenant has one under way, and others from before anybody else had any."""
+    claim, row = jobs.claim, as_csv([["客户名称"], ["华信"]])
+
+    async def claims_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(jobs, "claim", claims_nothing)
+    await set_aside(row)
+    other = await customer.user()
+    for by in (user, user, other):
+        job = pb.Import(upload_id=await upload(row, by=by), mode=pb.Import.MODE_CREATE)
+        await imports.CreateImport(pb.CreateImportRequest(job=job), metadata=by.metadata)
+    claimed = []
+    while job_claimed := await claim(customer.service.database, new_id()):
+        claimed.append(job_claimed.tenant_id)
+    mine = [tenant_id for tenant_id in claimed if tenant_id in (user.tenant_id, other.tenant_id)]
+    assert mine == [other.tenant_id, user.tenant_id, user.tenant_id]

@@ -72,7 +72,7 @@ class SignIns:
         tenant_id = await find_tenant_id(self.issuer.database, slug.lower())
         if tenant_id is None:
             raise no_provider()
-        provider = provider_for(await get_serving_providers(self._eyes(tenant_id, now)), login)
+        provider = provider_for(await get_serving_providers(self._reader(tenant_id, now)), login)
         found = (await self.providers.find(provider.issuer)).found
         sign_in = model.begin(tenant_id, provider.id, now=now)
         url = sign_in.authorization_url(
@@ -85,19 +85,19 @@ class SignIns:
         """Let the person in whom the provider vouches for; Unauthenticated, with a reason, for everybody else."""
         sign_in = self._opened(sealed)
         sign_in.check_answer(state=answer.state, provider_id=answer.provider_id, now=now)
-        eyes = self._eyes(sign_in.tenant_id, now)
-        serving = await get_serving_providers(eyes)
+        reader = self._reader(sign_in.tenant_id, now)
+        serving = await get_serving_providers(reader)
         provider = next((each for each in serving if each.id == sign_in.provider_id), None)
         if provider is None or provider.client_id is None:
             raise expired()
-        client = Client(provider.client_id, await self.secrets.find(eyes, provider.id), self._redirect_uri(provider))
+        client = Client(provider.client_id, await self.secrets.find(reader, provider.id), self._redirect_uri(provider))
         called = await self.providers.find(provider.issuer)
         called.found.check_issuer(answer.issuer)
         await self._use_up(sign_in, now)
         tokens = await called.exchange(client, answer.code, sign_in.verifier)
         claims = await called.verified(tokens.id_token, client)
         sign_in.check_id_token(claims, client.id)
-        login = await self._new_login(eyes, provider, called, tokens, claims)
+        login = await self._new_login(reader, provider, called, tokens, claims)
         return await retried(lambda: self._let_in(sign_in.tenant_id, provider, claims["sub"], login, now))
 
     def _opened(self, sealed: str) -> SignIn:
@@ -124,24 +124,24 @@ class SignIns:
             raise expired() from None
 
     async def _new_login(
-        self, eyes: ReadSession, provider: IdentityProvider, called: Provider, tokens: Tokens, claims: Any
+        self, reader: ReadSession, provider: IdentityProvider, called: Provider, tokens: Tokens, claims: Any
     ) -> str | None:
         """The login by which a person is found who is not linked yet; None for one who is."""
-        if await find_by_subject(eyes, provider.id, claims["sub"]):
+        if await find_by_subject(reader, provider.id, claims["sub"]):
             return None
         login = provider.login_of(claims) or provider.login_of(await called.user_info(tokens, claims["sub"]))
         if login is None:
             raise refused(f"the provider does not say a {provider.login_claim.value.lower()} that can be believed")
-        provider.check_serves(login, await get_all_providers(eyes))
+        provider.check_serves(login, await get_all_providers(reader))
         return login
 
     async def _let_in(
         self, tenant_id: UUID, provider: IdentityProvider, subject: str, login: str | None, now: datetime
     ) -> Pair:
-        eyes = self._eyes(tenant_id, now)
-        person = await find_by_subject(eyes, provider.id, subject)
+        reader = self._reader(tenant_id, now)
+        person = await find_by_subject(reader, provider.id, subject)
         if person is None and login is not None:
-            person = await find_by_login(eyes, provider.id, login)
+            person = await find_by_login(reader, provider.id, login)
         if person is None or not person.active or person.subject not in (None, subject):
             raise unknown_user()
         signing = await self.issuer.keys.current()
@@ -157,7 +157,7 @@ class SignIns:
     def _redirect_uri(self, provider: IdentityProvider) -> str:
         return self.address.rstrip("/") + provider.redirect_path
 
-    def _eyes(self, tenant_id: UUID, now: datetime) -> ReadSession:
+    def _reader(self, tenant_id: UUID, now: datetime) -> ReadSession:
         return ReadSession(self.issuer.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 

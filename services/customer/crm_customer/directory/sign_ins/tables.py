@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Retention, tenant_table
+from crm_kit.database.tables import Clock, Retention, tenant_table
 from sqlalchemy import Column, DateTime, LargeBinary
 
 from crm_customer.metadata import metadata
@@ -15,5 +15,5 @@ finished_sign_ins = tenant_table(
     Column("digest", LargeBinary, nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     key=("digest",),
-    retention=Retention("expire_time", timedelta(hours=1)),
+    retention=Retention("expire_time", timedelta(hours=1), Clock.SYSTEM),
 )

@@ -17,18 +17,17 @@ from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict, ResourceExhausted, Unauthenticated, illegal_state, invalid_field
+from crm_kit.errors import Conflict, Unauthenticated, illegal_state, invalid_field
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
-from sqlalchemy import bindparam, case, delete, or_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, delete, or_, update
 
 from crm_customer.directory.tenants.queries import find_tenant_id
-from crm_customer.directory.tokens.model import FORGOTTEN_AFTER, RefreshToken, login_key, new_refresh_token
+from crm_customer.directory.tokens.guesses import check_may_try, is_known, note_failure, note_success, origin_of
+from crm_customer.directory.tokens.model import RefreshToken, new_refresh_token
 from crm_customer.directory.tokens.queries import (
     Family,
     find_credential,
-    find_failures,
     find_family,
     find_own_credential,
 )
@@ -73,21 +72,21 @@ class Issuer:
         slug, login = slug.lower(), login_of(login)
         # Whoever does not exist costs the same statements and the same hash as who does.
         tenant_id = await find_tenant_id(self.database, slug) or SYSTEM_TENANT
-        key = login_key(slug, login, telemetry.current.get().client_address)
-        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        origin = origin_of(slug, login, telemetry.current.get().client_address)
+        reader = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         signing = await self.keys.current()
-        async with self.passwords.turn():
-            await check_may_try(eyes, key)
-            credential = await find_credential(eyes, login)
+        async with self.passwords.turn(tenant_id):
+            known = await is_known(reader, origin)
+            await check_may_try(reader, origin, known=known)
+            credential = await find_credential(reader, login)
             verdict = await self.passwords.verify(credential.hash if credential else None, password)
             async with self.unit(tenant_id, now) as work:
                 if credential is None or not verdict.right:
-                    work.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
-                    work.execute(forget_failures(), forgotten=now - FORGOTTEN_AFTER, login_key=key)
+                    note_failure(work, origin, known=known)
                     token = None
                 else:
                     token = new_refresh_token(tenant_id, new_id())
-                    work.delete(sign_in_failures, login_key=key)
+                    note_success(work, origin)
                     self.begin_family(work, token, credential.user_id, credential.version)
                     if verdict.new_hash:
                         work.execute(
@@ -124,8 +123,8 @@ class Issuer:
         raise wrong_credentials()
 
     async def _living_family(self, token: RefreshToken, now: datetime) -> Family:
-        eyes = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
-        family = await find_family(eyes, token.family_id)
+        reader = ReadSession(self.database, service_actor(token.tenant_id), scope=Scope.ALL, now=now)
+        family = await find_family(reader, token.family_id)
         if family is None or not family.holds or family.expire_time <= now:
             raise wrong_credentials()
         return family
@@ -150,21 +149,22 @@ class Issuer:
     async def change_password(self, work: UnitOfWork, current: str, new: str) -> None:
         """Give the caller a new password. InvalidArgument when the current one is wrong, which counts as a failure."""
         now, tenant_id, user_id = self.now(), work.tenant_id, work.actor.user_id
-        eyes = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
-        credential = await find_own_credential(eyes, user_id)
+        reader = ReadSession(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+        credential = await find_own_credential(reader, user_id)
         if credential is None:
             raise illegal_state("no_password", "you have no password here: you sign in by another provider")
-        key = login_key(credential.slug, credential.login, telemetry.current.get().client_address)
-        async with self.passwords.turn():
-            await check_may_try(eyes, key)
+        origin = origin_of(credential.slug, credential.login, telemetry.current.get().client_address)
+        async with self.passwords.turn(tenant_id):
+            # Signed in already: no stranger, wherever they are.
+            await check_may_try(reader, origin, known=True)
             verdict = await self.passwords.verify(credential.hash, current)
             if not verdict.right:
                 async with self.unit(tenant_id, now) as counting:
-                    counting.execute(count_failure(), login_key=key, last_time=now, forgotten=now - FORGOTTEN_AFTER)
+                    note_failure(counting, origin, known=True)
                 raise invalid_field("current_password", "credentials", "is wrong", reason="INVALID_CREDENTIALS")
         # Before the unit takes a connection: whoever waits for a hash must not hold one.
-        hashed = await self.passwords.hash(new)
-        work.delete(sign_in_failures, login_key=key)
+        hashed = await self.passwords.hash(new, tenant_id)
+        work.delete(sign_in_failures, login_key=origin.here)
         await set_password(work, await USERS.get(work, user_id, scope=Scope.ALL), hashed)
 
     async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
@@ -213,41 +213,9 @@ class Issuer:
         return unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
 
-async def check_may_try(eyes: ReadSession, key: bytes) -> None:
-    """Raise ResourceExhausted while whoever tries the login from there has to wait."""
-    failures = await find_failures(eyes, key)
-    wait = failures.wait(eyes.now).total_seconds() if failures else 0.0
-    if wait > 0:
-        raise ResourceExhausted("too many failures to sign in; wait before you try again", retry_after_seconds=wait)
-
-
 def wrong_credentials() -> Unauthenticated:
     """One answer for all: it does not say which part was wrong."""
     return Unauthenticated("these credentials do not hold", reason="INVALID_CREDENTIALS")
-
-
-@statement
-def count_failure() -> Any:
-    names = ("tenant_id", "login_key", "last_time")
-    fresh = insert(sign_in_failures).values({name: bindparam(name) for name in names} | {"count": 1})
-    known = sign_in_failures.c
-    return fresh.on_conflict_do_update(
-        index_elements=[known.tenant_id, known.login_key],
-        set_={
-            "count": case((known.last_time < bindparam("forgotten"), 1), else_=known.count + 1),
-            "last_time": fresh.excluded.last_time,
-        },
-    )
-
-
-@statement
-def forget_failures() -> Any:
-    """Of all others of the tenant, what is too old to matter."""
-    return delete(sign_in_failures).where(
-        sign_in_failures.c.tenant_id == bindparam("tenant_id"),
-        sign_in_failures.c.last_time < bindparam("forgotten"),
-        sign_in_failures.c.login_key != bindparam("login_key"),
-    )
 
 
 @statement

@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 from uuid import UUID
 
-FREE_FAILURES = 5
 FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(minutes=15)
 # Failures as old as this are no sign of an attack.
 FORGOTTEN_AFTER = timedelta(days=1)
 SECRET_BYTES = 32
@@ -20,21 +18,39 @@ REUSE_WINDOW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How many failures cost nothing but the last of them, and how long the longest wait after that is."""
+
+    free_failures: int
+    longest_wait: timedelta
+
+
+HERE = Patience(5, timedelta(minutes=15))
+"""With guesses at one login from one network."""
+
+ANYWHERE = Patience(50, timedelta(minutes=1))
+"""With guesses at one login from all networks that are not known: about as many in an hour as there are minutes.
+
+Not longer, or a stranger could keep the owner, who may be at a new place, from ever having a turn.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class Failures:
-    """Failures to sign in with one login from one network since the last success, and when the last one was."""
+    """Failures to sign in with one login, from one network or anywhere, and when the last one was."""
 
     count: int
     last_time: datetime
 
-    def wait(self, now: datetime) -> timedelta:
+    def wait(self, now: datetime, patience: Patience) -> timedelta:
         """How long from `now` on nobody may try; zero or less when they may.
 
-        None for the first four failures, 30 seconds after the fifth, then doubled by each further one.
+        None for failures that are free, 30 seconds after the last of these, then doubled by each further one.
         """
-        if self.count < FREE_FAILURES:
+        if self.count < patience.free_failures:
             return timedelta(0)
-        doublings = min(self.count - FREE_FAILURES, 10)
-        return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT) - (now - self.last_time)
+        doublings = min(self.count - patience.free_failures, 10)
+        return min(FIRST_WAIT * (1 << doublings), patience.longest_wait) - (now - self.last_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +99,13 @@ def parse_refresh_token(text: str) -> RefreshToken | None:
     return RefreshToken(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), data[32:])
 
 
-def login_key(tenant: str, login: str, client_address: str) -> bytes:
-    """What failures are counted by: whoever fails elsewhere keeps nobody from signing in.
+def login_key(tenant: str, login: str, client_address: str | None = None) -> bytes:
+    """What guesses at a login are counted by: from the network of an address, or anywhere.
 
     Logins that do not exist are counted too, so that waiting tells nothing.
     """
-    return hashlib.sha256(f"{tenant}\n{login}\n{network_of(client_address)}".encode()).digest()
+    parts = [tenant, login] if client_address is None else [tenant, login, network_of(client_address)]
+    return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
 def network_of(address: str) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy import Select, bindparam, func, or_, select
 
 from crm_customer.directory.identity_providers.tables import identity_providers
 from crm_customer.directory.tenants.tables import tenants
-from crm_customer.directory.tokens.model import REUSE_WINDOW, Failures, RefreshToken
-from crm_customer.directory.tokens.tables import refresh_tokens, sign_in_failures, signing_keys
+from crm_customer.directory.tokens.model import REUSE_WINDOW, RefreshToken
+from crm_customer.directory.tokens.tables import refresh_tokens, signing_keys
 from crm_customer.directory.users.tables import user_passwords, users
 
 
@@ -91,14 +91,6 @@ def credential_by_user() -> Select[Any]:
 
 
 @statement
-def failures_of_login() -> Select[Any]:
-    return select(sign_in_failures.c["count"], sign_in_failures.c.last_time).where(
-        sign_in_failures.c.tenant_id == bindparam("tenant_id"),
-        sign_in_failures.c.login_key == bindparam("login_key"),
-    )
-
-
-@statement
 def family_by_id() -> Select[Any]:
     same_password = refresh_tokens.c.password_version == func.coalesce(user_passwords.c.version, 0)
     provider_serves = or_(refresh_tokens.c.provider_id.is_(None), identity_providers.c.active)
@@ -150,12 +142,6 @@ async def find_own_credential(reader: Reader, user_id: UUID) -> OwnCredential | 
     """What a user signs in with; None when they have no password here."""
     row = await reader.one(credential_by_user(), user_id=user_id)
     return OwnCredential(**dict(row)) if row else None
-
-
-async def find_failures(reader: Reader, login_key: bytes) -> Failures | None:
-    """The failures of a login since its last success."""
-    row = await reader.one(failures_of_login(), login_key=login_key)
-    return Failures(row["count"], row["last_time"]) if row else None
 
 
 async def find_family(reader: Reader, family_id: UUID) -> Family | None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Kept, Retention, reference, tenant_table
+from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text, Uuid
 
 from crm_customer.metadata import metadata
@@ -43,12 +43,12 @@ refresh_tokens = tenant_table(
     reference("user_id", "users", name="refresh_tokens_user_fkey", field="id"),
     reference("provider_id", "identity_providers", name="refresh_tokens_provider_fkey", field="provider_id"),
     key=("family_id",),
-    retention=Retention("expire_time", timedelta(days=1)),
+    retention=Retention("expire_time", timedelta(days=1), Clock.SYSTEM),
 )
 Index("refresh_tokens_user_index", refresh_tokens.c.tenant_id, refresh_tokens.c.user_id)
 
-# By login and network, not by user: who does not exist waits like who does, and nobody for the failures of others.
-# Unknown tenants count under SYSTEM_TENANT.
+# By login and network, and by login alone, not by user: who does not exist waits like who does. Unknown tenants count
+# under SYSTEM_TENANT.
 sign_in_failures = tenant_table(
     "sign_in_failures",
     metadata,
@@ -56,5 +56,15 @@ sign_in_failures = tenant_table(
     Column("count", Integer, nullable=False),
     Column("last_time", DateTime(timezone=True), nullable=False),
     key=("login_key",),
-    retention=Retention("last_time", timedelta(days=1)),
+    retention=Retention("last_time", timedelta(days=1), Clock.SYSTEM),
+)
+
+# From where a login was signed in with lately.
+sign_in_networks = tenant_table(
+    "sign_in_networks",
+    metadata,
+    Column("login_key", LargeBinary, nullable=False),
+    Column("last_time", DateTime(timezone=True), nullable=False),
+    key=("login_key",),
+    retention=Retention("last_time", timedelta(days=90), Clock.SYSTEM),
 )

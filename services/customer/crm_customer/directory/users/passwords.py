@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from uuid import UUID
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -14,6 +16,8 @@ from crm_kit.errors import ResourceExhausted
 PARAMETERS = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 AT_ONCE = 2
 WAITING = 64
+# Of one tenant: whoever floods the sign-ins of one leaves room for those of others.
+WAITING_OF_TENANT = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +29,35 @@ class Verdict:
 
 
 class Passwords:
-    """`async with passwords.turn(): await passwords.verify(...)`; `await passwords.hash(...)` takes its own turn."""
+    """`async with passwords.turn(tenant_id): await passwords.verify(...)`; `hash` takes a turn of its own."""
 
     def __init__(self, hasher: PasswordHasher = PARAMETERS) -> None:
         self._hasher = hasher
         self._limit = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._waiting: Counter[UUID] = Counter()
         # What is compared with when there is no such user: the same work, and never right.
         self._decoy = hasher.hash(secrets.token_urlsafe())
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, tenant_id: UUID) -> str:
         """The hash in PHC string format."""
-        async with self.turn():
+        async with self.turn(tenant_id):
             return await asyncio.to_thread(self._hasher.hash, password)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Room for one hash; ResourceExhausted when too many wait for it.
+    async def turn(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """Room for one hash; ResourceExhausted when too many wait for it, of all tenants or of this one.
 
         Failures are counted inside it, so that many guesses at the same time find the count of those before.
         """
-        if self._waiting >= WAITING:
+        if self._waiting.total() >= WAITING or self._waiting[tenant_id] >= WAITING_OF_TENANT:
             raise ResourceExhausted("too many sign in at this moment; try again", retry_after_seconds=1)
-        self._waiting += 1
+        self._waiting[tenant_id] += 1
         try:
             async with self._limit:
                 yield
         finally:
-            self._waiting -= 1
+            self._waiting[tenant_id] -= 1
+            self._waiting = +self._waiting
 
     async def verify(self, hash: str | None, password: str) -> Verdict:
         """Compare within a turn; None is a user who does not exist, and takes as long."""

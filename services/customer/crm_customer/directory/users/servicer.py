@@ -48,7 +48,7 @@ class UserServicer:
     async def SetPassword(self, request: pb.SetPasswordRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
         # Before the unit takes a connection: whoever waits for a hash must not hold one.
-        hashed = await self._passwords.hash(request.password)
+        hashed = await self._passwords.hash(request.password, work.tenant_id)
         return USERS.message(work, await commands.set_password(work, await USERS.get(work, UUID(request.id)), hashed))
 
     async def GetCurrentUser(self, _request: pb.GetCurrentUserRequest, reader: Reader) -> pb.CurrentUser:

@@ -130,6 +130,14 @@ def upgrade() -> None:
     )
     op.create_index("sign_in_failures_retention_index", "sign_in_failures", ["tenant_id", "last_time"], unique=False)
     op.create_table(
+        "sign_in_networks",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("login_key", sa.LargeBinary(), nullable=False),
+        sa.Column("last_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "login_key", name="sign_in_networks_pkey"),
+    )
+    op.create_index("sign_in_networks_retention_index", "sign_in_networks", ["tenant_id", "last_time"], unique=False)
+    op.create_table(
         "signing_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -552,6 +560,7 @@ def upgrade() -> None:
         "contacts",
         "roles",
         "sign_in_failures",
+        "sign_in_networks",
         "signing_keys",
         "teams",
         "tenant_slugs",
@@ -636,6 +645,8 @@ def downgrade() -> None:
     op.drop_index("teams_create_time_index", table_name="teams")
     op.drop_table("teams")
     op.drop_table("signing_keys")
+    op.drop_index("sign_in_networks_retention_index", table_name="sign_in_networks")
+    op.drop_table("sign_in_networks")
     op.drop_index("sign_in_failures_retention_index", table_name="sign_in_failures")
     op.drop_table("sign_in_failures")
     op.drop_index("roles_update_time_index", table_name="roles")

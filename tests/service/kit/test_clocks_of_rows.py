@@ -1,0 +1,138 @@
+"""Rows that go by their age have it by the clock that writes them, which their table says.
+
+What each table is written by is done through the contract, in sandboxes whose clock is years away.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import grpc
+import pytest
+from crm.customer.v1 import imports_pb2, tokens_pb2
+from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
+from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
+from crm.sales.v1 import leads_pb2
+from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
+from crm.scoring.v1 import credit_pb2
+from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit import plumbing
+from crm_kit.clock import system_now
+from crm_kit.database.statements import compile_statement
+from crm_kit.database.tables import Clock
+from crm_kit.ids import new_id
+from crm_kit.retention import tables_with_retention
+from sqlalchemy import Table, bindparam, select
+
+from tests.service.customer.companies import ADMIN_LOGIN, PASSWORD, Company, open_company
+from tests.service.customer.imports.calls import ENDED, as_csv
+from tests.service.customer.openid_provider import OpenIdProvider, serving
+from tests.service.customer.sign_ins import with_provider
+from tests.service.eventually import eventually
+from tests.service.running import Running, User
+from tests.service.scoring.business import money, new_account
+from tests.service.scoring.credit import as_sales
+
+AHEAD = timedelta(days=3650)
+# Longer than any row stays.
+NEAR = timedelta(days=400)
+
+
+def tables_of(service: Running) -> dict[str, Table]:
+    """The service's own tables whose rows go."""
+    return {table.name: table for table in tables_with_retention(service.service.metadata)}
+
+
+async def clock_of(service: Running, tenant_id: UUID, table: Table) -> Clock:
+    """Whose clock wrote the rows of a tenant; there have to be some."""
+    column = table.c[table.info["retention"].column]
+    query = compile_statement(select(column).where(table.c.tenant_id == bindparam("tenant_id"), column.is_not(None)))
+    rows = await service.service.database.all(tenant_id, query, {"tenant_id": tenant_id})
+    times = [instant_of(row[0]) for row in rows]
+    assert times, f"{table.name} has no rows"
+    now = system_now()
+    (clock,) = {Clock.TENANT if abs(now + AHEAD - time) < NEAR else Clock.SYSTEM for time in times}
+    assert clock is Clock.TENANT or all(abs(now - time) < NEAR for time in times)
+    return clock
+
+
+def instant_of(time: datetime | date) -> datetime:
+    return time if isinstance(time, datetime) else datetime.fromisoformat(f"{time}T00:00:00+00:00")
+
+
+async def check(service: Running, tenant_id: UUID, tables: Iterable[Table]) -> None:
+    for table in tables:
+        assert await clock_of(service, tenant_id, table) is table.info["retention"].clock, table.name
+
+
+async def sandbox(service: Running) -> User:
+    """Somebody in a sandbox whose clock is years ahead."""
+    user = await service.user(await service.tenant(sandbox=True))
+    await service.know_tenant(user.tenant_id, sandbox=True, clock_offset=AHEAD, version=2)
+    return user
+
+
+async def test_of_customer(customer: Running) -> None:
+    company = await open_company(customer)
+    async with serving(OpenIdProvider()) as openid:
+        firm = await with_provider(company, openid)
+        await customer.know_tenant(company.tenant_id, sandbox=True, clock_offset=AHEAD, version=99)
+        await sign_in(company)
+        await firm.sign_in(await company.user())
+        await import_a_bad_row(company)
+        await check(customer, company.tenant_id, tables_of(customer).values())
+
+
+async def sign_in(company: Company) -> None:
+    stub = TokenServiceStub(company.customer.channel)
+    for password in (PASSWORD, "another"):
+        request = tokens_pb2.CreateTokenRequest(tenant=company.slug, login=ADMIN_LOGIN, password=password)
+        try:
+            await stub.CreateToken(request)
+        except grpc.aio.AioRpcError as error:
+            assert (error.code(), password) == (grpc.StatusCode.UNAUTHENTICATED, "another")
+
+
+async def import_a_bad_row(company: Company) -> None:
+    stub, metadata = ImportServiceStub(company.customer.channel), company.admin.metadata
+    file = as_csv([["客户名称", "客户等级"], ["", "没有"]])
+    upload = await stub.CreateUpload(
+        imports_pb2.CreateUploadRequest(file_name="a.csv", total_bytes=len(file)), metadata=metadata
+    )
+    await stub.AppendUpload(imports_pb2.AppendUploadRequest(id=upload.id, content=file), metadata=metadata)
+    job = imports_pb2.Import(upload_id=upload.id, mode=imports_pb2.Import.MODE_CREATE)
+    made = await stub.CreateImport(imports_pb2.CreateImportRequest(job=job), metadata=metadata)
+
+    async def ended() -> bool:
+        return (await stub.GetImport(imports_pb2.GetImportRequest(id=made.id), metadata=metadata)).state in ENDED
+
+    await eventually(ended)
+
+
+async def test_of_sales(sales: Running) -> None:
+    user = await sandbox(sales)
+    stub = LeadServiceStub(sales.channel)
+    lead = leads_pb2.Lead(display_name="张伟", company_name="华信电力")
+    made = await stub.CreateLead(leads_pb2.CreateLeadRequest(lead=lead, to_pool=True), metadata=user.metadata)
+    await stub.ClaimLead(leads_pb2.ClaimLeadRequest(id=made.id), metadata=user.metadata)
+    await check(sales, user.tenant_id, tables_of(sales).values())
+
+
+async def test_of_scoring(scoring: Running) -> None:
+    user = await sandbox(scoring)
+    account_id = await new_account(scoring, user.tenant_id)
+    request = credit_pb2.CheckCreditRequest(account_id=str(account_id), order_id=str(new_id()), amount=money(100))
+    await CreditServiceStub(scoring.channel).CheckCredit(request, metadata=as_sales(scoring, user.tenant_id))
+    await check(scoring, user.tenant_id, tables_of(scoring).values())
+
+
+async def test_of_the_service_desk(service_desk: Running) -> None:
+    assert tables_of(service_desk) == {}
+
+
+@pytest.mark.parametrize("table", tables_with_retention(plumbing.metadata), ids=lambda table: table.name)
+def test_of_plumbing(table: Table) -> None:
+    """All tenants' at once, so by no tenant's clock: the database writes the time itself."""
+    retention = table.info["retention"]
+    assert retention.clock is Clock.SYSTEM
+    assert table.c[retention.column].server_default is not None or table is plumbing.outbox
