@@ -1,12 +1,15 @@
 """Who may import what."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import pytest
+from crm.customer.v1 import events_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm_kit.identity.access import Scope
 
 from tests.service.customer.imports.calls import Run, Upload, all_accounts, counts, errors_of
-from tests.service.running import Running, refused
+from tests.service.customer.told import told_of
+from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -71,3 +74,39 @@ async def test_accounts_that_the_user_may_not_see_are_not_changed(
         (2, "ACCOUNT_NOT_FOUND")
     ]
     assert [account.display_name for account in await all_accounts(accounts, head)] == ["华信", "新的"]
+
+
+async def test_a_column_of_owners_takes_no_account_that_may_not_be_given(
+    accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", customer: Running, run: Run
+) -> None:
+    tenant = await customer.tenant()
+    own = {"imports.read": Scope.OWN, "imports.write": Scope.OWN, "opportunities.read": Scope.OWN}
+    head, steward = [
+        await customer.user(tenant, grants=own | dict.fromkeys(("accounts.read", "accounts.write"), Scope.ALL))
+        for _ in range(2)
+    ]
+    rows = [["客户编号", "客户名称", "客户经理"], ["C1", "华信", ""], ["C2", "青岛", ""]]
+    await run(rows, by=head)
+    login = f"{steward.id.hex[-12:]}@example.test"
+    rows = [rows[0], ["C1", "华信", login], ["C2", "青岛港", ""]]
+    job = await run(rows, by=steward, mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 1, 0, 1)
+    assert [(each.row_number, each.reason) for each in await errors_of(imports, steward, job.id)] == [
+        (2, "PERMISSION_DENIED")
+    ]
+    assert {each.owner_id for each in await all_accounts(accounts, head)} == {str(head.id)}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_deals_stay_where_an_import_gives_accounts_away_if_that_is_asked_for(
+    accounts: "AccountServiceAsyncStub", customer: Running, run: Run, user: User, *, keep: bool
+) -> None:
+    seller = await customer.user(user.tenant_id)
+    header = ["客户编号", "客户名称", "客户经理"]
+    await run([header, ["C1", "华信", ""]])
+    login = f"{seller.id.hex[-12:]}@example.test"
+    job = await run([header, ["C1", "华信", login]], mode=pb.Import.MODE_UPSERT, keep_opportunities=keep)
+    assert job.keep_opportunities is keep
+    (account,) = await all_accounts(accounts, user)
+    told = await told_of(customer, user.tenant_id, account.id)
+    assert cast("events_pb2.AccountOwnerChanged", told[-1]).keep_opportunities is keep
