@@ -33,7 +33,6 @@ async def test_a_created_case_is_read_back_as_it_was_answered(desk: Desk) -> Non
         title="电表不走",
         description="since Monday",
         account_id=str(account_id),
-        contact_id=str(uuid4()),
         channel=pb.Case.CHANNEL_WECHAT,
         category="billing/meter",
         impact=pb.Case.LEVEL_HIGH,

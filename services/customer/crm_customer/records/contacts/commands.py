@@ -120,7 +120,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
     added = [(index, id) for index, id in enumerate(contact.account_ids) if id not in old_ids]
     if not added:
         return
-    found = await ACCOUNTS.get_many(work, [id for _, id in added])
+    found = await ACCOUNTS.get_referred(work, [id for _, id in added])
     for index, id in added:
         if id not in found:
             field = f"contact.accounts[{index}].account_id"

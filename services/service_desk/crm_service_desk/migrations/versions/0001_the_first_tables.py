@@ -76,6 +76,14 @@ def upgrade() -> None:
     op.create_index("accounts_owner_index", "accounts", ["tenant_id", "owner_id"], unique=False)
     op.create_index("accounts_owner_team_index", "accounts", ["tenant_id", "owner_team_id"], unique=False)
     op.create_table(
+        "contacts",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="contacts_pkey"),
+    )
+    op.create_table(
         "calendar_recounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("calendar_id", sa.Uuid(), nullable=False),
@@ -390,6 +398,7 @@ def upgrade() -> None:
         "access_users",
         "account_tiers",
         "accounts",
+        "contacts",
         "calendar_versions",
         "calendars",
         "case_numbers",
@@ -466,6 +475,7 @@ def downgrade() -> None:
     op.drop_table("calendars")
     op.drop_table("calendar_versions")
     op.drop_table("calendar_recounts")
+    op.drop_table("contacts")
     op.drop_index("accounts_owner_team_index", table_name="accounts")
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_table("accounts")
