@@ -183,6 +183,26 @@ async def test_a_simulation_counts_what_would_go_back_and_changes_nothing(
     assert not any([await in_pool(api, user, lead.id) for lead in [*old, fresh]])
 
 
+async def test_a_simulation_names_no_lead_that_the_caller_may_not_read(
+    api: Sales, sandbox_user: User, create: CreateLead, sales: Running
+) -> None:
+    """Pools are everybody's, also for who reads only their own leads."""
+    rules_of_all = {"pools.read": Scope.ALL, "pools.write": Scope.ALL}
+    own = await sales.user(
+        sandbox_user.tenant_id, grants=rules_of_all | {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
+    )
+    none = await sales.user(sandbox_user.tenant_id, grants=rules_of_all)
+    await create(by=sandbox_user)
+    mine = await create(by=own)
+    await move_clock(sales, sandbox_user.tenant_id, timedelta(days=2), version=2)
+    simulate = pb.SimulatePoolRequest(id=(await pool_of(api, own)).id, rules=pb.PoolRules(reclaim_after=days(1)))
+    answer = await api.pools.SimulatePool(simulate, metadata=own.metadata)
+    assert [each.lead_id for each in answer.returns] == [mine.id]
+    assert (answer.held_count, [each.owner_id for each in answer.owners]) == (1, [str(own.id)])
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.pools.SimulatePool(simulate, metadata=none.metadata)
+
+
 # --- reclaim
 
 

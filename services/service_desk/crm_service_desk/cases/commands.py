@@ -59,6 +59,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
         id=new_id(),
         number="",
         creator_id=work.actor.user_id,
+        creator_team_id=work.actor.access.team_id,
         calendar_id=default_calendar_id(work.tenant_id),
         create_time=work.now,
         update_time=work.now,
@@ -69,7 +70,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
 
 
 async def require_customer(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: Mapping[str, Any]) -> None:
-    """REFERENCE_NOT_FOUND for an account or contact that the caller does not see: readers of the case are told names."""
+    """REFERENCE_NOT_FOUND for an account or contact that the caller does not see: the case names them to readers."""
     if values.get("account_id"):
         await require_account(work, accounts, values["account_id"], field="case.account_id")
     if values.get("contact_id"):

@@ -14,7 +14,10 @@ from crm_service_desk.cases.tables import cases
 
 
 def reached(scope: Scope) -> ColumnElement[bool]:
-    """Which cases the actor may see: those they work on, those they created, and those of their accounts."""
+    """Which cases the actor may see: those they work on, those they created, and those of their accounts.
+
+    For TEAM these of everybody in the teams, too.
+    """
     if scope is Scope.ALL:
         return true()
     of_accounts = select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), visible(accounts, scope))
@@ -24,7 +27,8 @@ def reached(scope: Scope) -> ColumnElement[bool]:
         cases.c.account_id.in_(of_accounts),
     ]
     if scope is Scope.TEAM:
-        own.append(cases.c.assignee_team_id == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
+        teams = any_(bindparam("team_ids", type_=ARRAY(Uuid)))
+        own += [cases.c.assignee_team_id == teams, cases.c.creator_team_id == teams]
     return or_(*own)
 
 

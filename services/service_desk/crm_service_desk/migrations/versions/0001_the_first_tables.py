@@ -301,6 +301,7 @@ def upgrade() -> None:
         sa.Column("assignee_id", sa.Uuid(), nullable=True),
         sa.Column("assignee_team_id", sa.Uuid(), nullable=True),
         sa.Column("creator_id", sa.Uuid(), nullable=False),
+        sa.Column("creator_team_id", sa.Uuid(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
         sa.Column("reply_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolve_time", sa.DateTime(timezone=True), nullable=True),
@@ -347,6 +348,9 @@ def upgrade() -> None:
     )
     op.create_index("cases_create_time_index", "cases", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("cases_creator_index", "cases", ["tenant_id", "creator_id", "create_time", "id"], unique=False)
+    op.create_index(
+        "cases_creator_team_index", "cases", ["tenant_id", "creator_team_id", "create_time", "id"], unique=False
+    )
     op.create_index(
         "cases_first_response_due_index", "cases", ["tenant_id", "first_response_due_time", "id"], unique=False
     )
@@ -441,6 +445,7 @@ def downgrade() -> None:
         table_name="cases",
         postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
+    op.drop_index("cases_creator_team_index", table_name="cases")
     op.drop_index("cases_assignee_team_index", table_name="cases")
     op.drop_index("cases_assignee_index", table_name="cases")
     op.drop_index("cases_account_index", table_name="cases")
