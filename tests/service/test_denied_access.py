@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.factories.messages import Path, put_id, settled
-from tests.factories.places import RPCS, SERVICES, paths_of, route_paths
+from tests.factories.places import CUSTOM_FIELDS, RPCS, SERVICES, paths_of, route_paths
 from tests.service.examples import EXAMPLES, Answer, World, needed_kind
 from tests.service.running import Running, Tokens, User
 
@@ -32,6 +32,14 @@ REFERENCES = [
     if path not in route_paths(rpc)
     and needed_kind(rpc, path) not in ("uploads", rpc.permission.removesuffix(".write"))
     and rpc.permission.endswith(".write")
+]
+# What makes something that is nobody's own.
+SHARED = [
+    rpc
+    for rpc in GRANTED
+    if rpc.bindings
+    and rpc.bindings[0].verb == "POST"
+    and (rpc.bindings[0].template.removeprefix("/v1/") in UNOWNED or rpc.bindings[0].template.endswith(CUSTOM_FIELDS))
 ]
 EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 
@@ -227,6 +235,13 @@ async def test_who_may_write_all_of_one_kind_names_nothing_of_another_that_they_
 ) -> None:
     """What a record refers to is named to its readers: nobody learns a name, or that it is there, by an id."""
     await assert_hidden(world, rpc, path, owner=await admin(world), caller=await over_all(world, rpc.permission))
+
+
+@pytest.mark.parametrize("rpc", SHARED, ids=named)
+async def test_what_concerns_the_whole_tenant_takes_a_scope_that_reaches_it(rpc: Rpc, world: World) -> None:
+    caller = await colleague(world)
+    answer = await world.answer(rpc, await world.request(rpc, caller), caller.metadata)
+    assert answer.code == "PERMISSION_DENIED", answer
 
 
 async def assert_hidden(world: World, rpc: Rpc, path: Path, *, owner: User, caller: User) -> None:

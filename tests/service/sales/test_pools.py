@@ -163,6 +163,16 @@ async def test_reading_rules_does_not_allow_changing_or_simulating(api: Sales, s
         await api.pools.SimulatePool(simulate, metadata=reader.metadata)
 
 
+async def test_rules_of_all_are_not_changed_by_who_reaches_their_own_leads(api: Sales, sales: Running) -> None:
+    """They would take the leads of others back."""
+    own = {"pools.read": Scope.ALL, "pools.write": Scope.TEAM, "leads.read": Scope.TEAM, "leads.write": Scope.TEAM}
+    user = await sales.user(grants=own)
+    pool = await pool_of(api, user)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await change_rules(api, user, pb.PoolRules(reclaim_after=days(1)), pool.etag)
+    assert await pool_of(api, user) == pool
+
+
 # --- simulation
 
 
