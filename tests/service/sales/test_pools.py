@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import tenants_pb2
 from crm.customer.v1.events_pb2 import TenantClockAdvanced
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
@@ -170,6 +172,11 @@ async def test_rules_of_all_are_not_changed_by_who_reaches_their_own_leads(api: 
     pool = await pool_of(api, user)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await change_rules(api, user, pb.PoolRules(reclaim_after=days(1)), pool.etag)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.pools.SimulatePool(pb.SimulatePoolRequest(id=pool.id, rules=pool.rules), metadata=user.metadata)
+    asked = resources_pb2.GetRecordActionsRequest(collection="pools", id=pool.id)
+    actions = (await ResourceServiceStub(sales.channel).GetRecordActions(asked, metadata=user.metadata)).actions
+    assert [(each.rpc, each.reason) for each in actions] == [("SimulatePool", "PERMISSION_DENIED")]
     assert await pool_of(api, user) == pool
 
 
