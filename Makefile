@@ -48,7 +48,7 @@ format: build ## Write code and contracts in the house style
 
 proto: build ## Compile the contracts
 
-migration: build ## Draft a migration: make migration SERVICE=customer MESSAGE="add tiers"
+migration: build ## Draft a migration: make migration SERVICE=customer MESSAGE="add tiers" (SERVICE=kit: for all)
 	@$(BIN)/python -m crm_local migration "$(SERVICE)" "$(MESSAGE)"
 
 # Only from the command line: an environment may have such names for something else.

@@ -38,13 +38,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that one run measured. `costs`: operation -> program -> CPU per request in ms, round by round."""
+    """All that one run measured.
+
+    `costs`: operation -> program -> CPU per request in ms, round by round. `half_load`: operation -> latencies in ms,
+    round by round.
+    """
 
     machine: dict[str, object]
     plan: dict[str, object]
     costs: dict[str, dict[str, list[Cost]]]
     requests_per_second: dict[str, float]
-    half_load: dict[str, dict[str, float]]
+    half_load: dict[str, list[dict[str, float]]]
     deep_page: list[tuple[Cost, Cost]]
     relay: dict[str, float]
     delays: dict[str, float]
@@ -60,8 +64,7 @@ def bars_of(figures: Figures) -> list[Bar]:
     """Every bar of speed and size that a run of this program can tell of."""
     bars = [*cost_bars(figures), *growth_bars(figures)]
     for name in OPERATIONS:
-        half = figures.half_load[name]
-        spread = half["p99"] / half["p50"]
+        spread = median(each["p99"] / each["p50"] for each in figures.half_load[name])
         bars.append(Bar(f"{name}: p99 as a multiple of p50 at half load", spread, WIDEST_SPREAD, "x"))
     bars += [
         Bar("event: commit to consumer at half load, p50", figures.delays["p50"], DELAY_P50, "ms"),
@@ -121,6 +124,9 @@ def printed(figures: Figures) -> str:
             f"{'CPU ms per request':<36}{'gateway':>9}{'service':>9}{'database':>9}{'all':>9}",
             *cost_lines(figures),
             "",
+            f"{'ms to the answer at half load':<36}{'p50':>9}{'p99':>9}{'longest':>9}",
+            *latency_lines(figures),
+            "",
             f"{'':<54}{'measured':>10}{'bar':>10}",
             *map(bar_line, bars),
             "",
@@ -136,6 +142,14 @@ def cost_lines(figures: Figures) -> Iterator[str]:
             parts = ("gateway", "service", "database", "total")
             medians = (median(getattr(cost, part) for cost in costs) for part in parts)
             yield f"{f'{name} {NAMES[program]}':<36}" + "".join(f"{each:>9.3f}" for each in medians)
+
+
+def latency_lines(figures: Figures) -> Iterator[str]:
+    """A line for each operation: medians over the rounds, and the longest answer of all."""
+    for name in OPERATIONS:
+        rounds = figures.half_load[name]
+        p50, p99 = (median(each[part] for each in rounds) for part in ("p50", "p99"))
+        yield f"{name:<36}{p50:>9.2f}{p99:>9.2f}{max(each['longest'] for each in rounds):>9.2f}"
 
 
 def bar_line(bar: Bar) -> str:

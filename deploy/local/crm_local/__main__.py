@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from crm_local.credentials import load_credentials
-from crm_local.drafts import draft_migration
+from crm_local.drafts import DRAFTED, draft_migration
 from crm_local.failure import LocalFailure
 from crm_local.installation import Installation, welcome
 from crm_local.place import delete_place
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("status", help="how the processes are; exit code 3 when not running")
     commands.add_parser("token", help="print an access token of the demo tenant's administrator")
     migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
-    migration.add_argument("service", choices=SERVICES)
+    migration.add_argument("service", choices=DRAFTED)
     migration.add_argument("message")
     resource = commands.add_parser("resource", help="write the scaffold of a new resource of a service")
     resource.add_argument("service")

@@ -1,19 +1,32 @@
-"""A new migration drafted from the difference between a service's tables and its migrations so far."""
+"""A new migration drafted from the difference between tables and the migrations there are so far."""
 
 from importlib import import_module
 from pathlib import Path
 
-from crm_kit.migrations import draft, migrate
+from crm_kit import plumbing
+from crm_kit.migrating import PLUMBING, draft, migrate
+from sqlalchemy import MetaData
 
+from crm_local.settings import SERVICES
 from crm_local.testing import servers_for_tests
 
+KIT = "kit"
+DRAFTED = (*SERVICES, KIT)
+"""What has migrations: each service, and the kit for the tables that every service has."""
 
-async def draft_migration(service: str, message: str) -> Path:
+
+async def draft_migration(of: str, message: str) -> Path:
     """Run the migrations there are on a throwaway database, compare, and write the next one."""
-    package = import_module(f"crm_{service}")
-    folder = Path(str(package.__path__[0])) / "migrations"
-    metadata = import_module(f"crm_{service}.tables").metadata
+    folder, metadata = _migrations_of(of)
     async with servers_for_tests() as servers:
-        url = servers.migration_url(service)
+        url = servers.migration_url(SERVICES[0] if of == KIT else of)
         migrate(url, folder)
         return draft(url, folder, metadata, message)
+
+
+def _migrations_of(of: str) -> tuple[Path, MetaData]:
+    """The folder of migrations, and the tables that they lead to."""
+    if of == KIT:
+        return PLUMBING.folder, plumbing.metadata
+    package = import_module(f"crm_{of}")
+    return Path(str(package.__path__[0])) / "migrations", import_module(f"crm_{of}.tables").metadata

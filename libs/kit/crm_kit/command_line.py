@@ -101,7 +101,7 @@ async def with_database(service: Service, command: Job) -> None:
 def bring_to(folder: Path, revision: str = "head") -> None:
     """Bring the schema of the service in `folder` to a revision and say which it has."""
     # Alembic is a second of import and 20 MB that a serving process does without.
-    from crm_kit.migrations import migrate
+    from crm_kit.migrating import migrate
 
     settings = read_settings(MigrationSettings)
     role = unquote(urlsplit(settings.database_url).username or "")

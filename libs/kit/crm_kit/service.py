@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,11 @@ class Service:
         self.clock = TenantClock(self.database)
         self.directory = Directory(self.database, self.settings.issuer)
         self.consumers = Consumers(self.name, self.database, self.clock)
+
+    @property
+    def tables(self) -> list[str]:
+        """All that its migrations make."""
+        return [*plumbing.metadata.tables, *self.metadata.tables]
 
 
 async def serve(service: Service, built_in_keys: FetchKeys) -> None:
@@ -205,7 +210,7 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
     working: dict[asyncio.Task[None], str] = {}
     try:
         while True:
-            missing = await what_is_missing(service.database, broker)
+            missing = await what_is_missing(service.database, service.tables, broker)
             if missing != said:
                 said = missing
                 await server.set_ready(ready=not missing or missing == ["nats"])
@@ -261,12 +266,12 @@ class Consuming:
         await self._consumers.run(self._client)
 
 
-async def what_is_missing(database: Database, broker: Broker) -> list[str]:
-    """Names what does not answer; empty when all is there."""
+async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:
+    """Names what does not answer; empty when all is there. The schema is, once it has all the tables."""
     missing = [] if broker.ready else ["nats"]
     try:
         await database.open()
-        if not await database.has_table(plumbing.outbox.name):
+        if not await database.has_tables(tables):
             missing.insert(0, "schema")
     except Unavailable:
         missing.insert(0, "database")

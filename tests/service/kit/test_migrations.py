@@ -10,14 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 from crm_kit import plumbing
-from crm_kit.migrations import differences, migrate
+from crm_kit.migrating import PLUMBING, VERSION_TABLES, differences, migrate
 from crm_local.account import plain_environment
 from crm_local.databases import DATABASE_SQL, creation
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers, servers_for_tests
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
-
-WITHOUT_TENANT = {"alembic_version"}
 
 
 def folder_of(service: str) -> Path:
@@ -45,7 +43,7 @@ async def test_every_table_forces_row_level_security_and_its_role_owns_nothing(s
         )
     finally:
         await connection.close()
-    tables = {row["relname"]: row for row in rows if row["relname"] not in WITHOUT_TENANT}
+    tables = {row["relname"]: row for row in rows if row["relname"] not in VERSION_TABLES}
     assert len(tables) > len(plumbing.metadata.tables)
     assert [name for name, row in tables.items() if not row["forced"]] == []
     assert {row["owner"] for row in rows} == {f"crm_{service}_owner"}
@@ -86,7 +84,30 @@ async def test_every_migration_has_a_way_back() -> None:
             url, folder = servers.migration_url(service), folder_of(service)
             head = migrate(url, folder)
             assert migrate(url, folder, "base") == "base"
+            assert await tables_in(url) == VERSION_TABLES
             assert migrate(url, folder) == head
+
+
+async def test_the_tables_that_every_service_has_are_migrated_first_and_in_one_place(
+    servers: Servers,
+) -> None:
+    urls = await fresh_database(servers, "plumbing_alone")
+    url = urls["CRM_MIGRATION_DATABASE_URL"]
+    shared = VERSION_TABLES | plumbing.metadata.tables.keys()
+    head = migrate(url, PLUMBING.folder)
+    assert await tables_in(url) == shared - {"alembic_version"}
+    migrate(url, folder_of("sales"))
+    assert await tables_in(url) == shared | tables_of("sales").tables.keys()
+    assert migrate(url, PLUMBING.folder) == head
+
+
+async def tables_in(url: str) -> set[str]:
+    connection = await asyncpg.connect(url)
+    try:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    finally:
+        await connection.close()
+    return {row["tablename"] for row in names}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import crm_scoring
 import grpc
 import httpx
 import structlog
@@ -16,7 +17,9 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
+from crm_kit import plumbing
 from crm_kit.ids import new_id
+from crm_kit.migrating import PLUMBING, migrate
 from crm_kit.service import Broker
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
@@ -29,6 +32,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.service.eventually import eventually
 from tests.service.running import Tokens, environment, refused
+
+OWN_MIGRATIONS = Path(crm_scoring.__path__[0]) / "migrations"
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -65,8 +70,10 @@ async def test_a_service_whose_database_is_made_and_migrated_later_becomes_ready
     settings.listen_address, settings.drain_seconds = f"127.0.0.1:{ports.scoring}", 0
     settings.database_url = settings.database_url.removesuffix("crm_scoring") + name
     superuser = await asyncpg.connect(servers.superuser_url())
+    owner_url = servers.migration_url("scoring").removesuffix("crm_scoring") + name
+    service = build_scoring(settings)
     with structlog.testing.capture_logs() as told:
-        async with service_running(build_scoring(settings), tokens.keys) as ready:
+        async with service_running(service, tokens.keys) as ready:
 
             async def says(missing: str) -> bool:
                 return any(each.get("missing") == missing for each in told)
@@ -75,10 +82,11 @@ async def test_a_service_whose_database_is_made_and_migrated_later_becomes_ready
             await superuser.execute(f"CREATE DATABASE {name} OWNER crm_scoring_owner")
             await superuser.execute(f"GRANT CONNECT ON DATABASE {name} TO crm_scoring")
             await eventually(lambda: says("schema"))
+            await asyncio.to_thread(migrate, owner_url, PLUMBING.folder, role="crm_scoring")
+            assert await service.database.has_tables([plumbing.outbox.name])
+            assert not await service.database.has_tables(service.tables), "its own tables are still to come"
             assert not ready.is_set()
-            made = await asyncpg.connect(servers.superuser_url(name))
-            await made.execute("CREATE TABLE outbox (); GRANT SELECT ON outbox TO crm_scoring")
-            await made.close()
+            await asyncio.to_thread(migrate, owner_url, OWN_MIGRATIONS, role="crm_scoring")
             await eventually(ready_of(ready))
     await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await superuser.close()

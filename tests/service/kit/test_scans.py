@@ -85,7 +85,7 @@ async def test_a_service_is_ready_while_all_its_connections_are_at_work(customer
         for each in taken:
             await each.__aenter__()
         try:
-            assert await what_is_missing(database, Connected()) == []  # type: ignore[arg-type]
+            assert await what_is_missing(database, customer.service.tables, Connected()) == []  # type: ignore[arg-type]
         finally:
             for each in taken:
                 await each.__aexit__(None, None, None)

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import operator
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -32,6 +32,7 @@ else:
 ALL_TENANTS = "*"
 ACQUIRE_SECONDS = 5
 CHECK_SECONDS = 3
+HAS_TABLES = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name"
 UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
@@ -124,8 +125,8 @@ class Database:
             # Whatever it is, a database that is not there yet, rights that are granted later: it may be put right.
             raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
 
-    async def has_table(self, name: str) -> bool:
-        """Ask the database for a table, on a connection of its own: others may wait for theirs.
+    async def has_tables(self, names: Collection[str]) -> bool:
+        """Ask the database for tables, on a connection of its own: others may wait for theirs.
 
         Raises Unavailable when it does not answer.
         """
@@ -134,7 +135,7 @@ class Database:
                 if self._probe is None or self._probe.is_closed():
                     settings = {"application_name": "guanxi readiness"}
                     self._probe = await asyncpg.connect(self._url, timeout=CHECK_SECONDS, server_settings=settings)
-                there: bool = await self._probe.fetchval("SELECT to_regclass($1) IS NOT NULL", name)
+                there: bool = await self._probe.fetchval(HAS_TABLES, list(names))
                 return there
         except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError) as error:
             # A connection to a server that is gone without a word would be waited for until TCP gives up.

@@ -29,7 +29,7 @@ BEGIN
     RETURN analyzed;
 END $$
 """
-"""Executed by every service's first migration. With its owner's rights: only who owns a table may analyze it."""
+"""Executed by the kit's first migration. With its owner's rights: only who owns a table may analyze it."""
 DROP_ANALYZE_GROWN = "DROP FUNCTION crm_analyze_grown()"
 
 ANALYZE_GROWN = compile_statement(select(func.crm_analyze_grown()))

@@ -388,5 +388,5 @@ BEGIN
     RETURN 1;
 END $$
 """
-"""Executed by every service's first migration."""
+"""Executed by the kit's first migration."""
 DROP_REQUIRE = "DROP FUNCTION crm_require(bigint, integer)"

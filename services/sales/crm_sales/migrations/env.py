@@ -1,5 +1,5 @@
 """Alembic runs this for every migration command; all of it is the platform's."""
 
-from crm_kit.migrations import run
+from crm_kit.migrating import run
 
 run()

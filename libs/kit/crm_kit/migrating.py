@@ -1,11 +1,12 @@
-"""Alembic, run from Python with the service's own folder of versions; nothing to configure.
+"""Alembic, run from Python: first the migrations of the tables that every service has, then the service's own.
 
 Migrations run as the owner of the schema; the service's own role owns nothing. One at a time, guarded by an
 advisory lock, so several replicas may call `migrate` at once.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from crm_kit.database.tables import protect
 from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
 
 LOCK = 7_305_041
+SERVICE_VERSIONS = "alembic_version"
 # All of them are trusted: the owner of a database may make them.
 EXTENSIONS = ("pg_trgm", "btree_gin", "ltree", "unaccent")
 # What a service's own role may do. It owns nothing, and cannot change the schema.
@@ -48,21 +50,71 @@ def downgrade() -> None:
 '''
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A folder of migrations, and the table in which a database keeps how far it has come with them."""
+
+    folder: Path
+    version_table: str
+
+    def upgrade(self, connection: Connection) -> None:
+        """Bring the database up to the newest revision."""
+        command.upgrade(self._config(connection), "head")
+        # Where there was nothing to do, Alembic leaves the transaction open in which it looked.
+        connection.commit()
+
+    def downgrade(self, connection: Connection, revision: str) -> None:
+        """Bring the database down to an older revision, or to none with `base`."""
+        command.downgrade(self._config(connection), revision)
+        connection.commit()
+
+    def revision(self, connection: Connection) -> str:
+        """The revision that the database has; `base` for none."""
+        found = MigrationContext.configure(connection, opts={"version_table": self.version_table})
+        return found.get_current_revision() or "base"
+
+    def newest(self) -> str | None:
+        """The newest revision that there is; None while there is none."""
+        return ScriptDirectory.from_config(self._config(None)).get_current_head()
+
+    def _config(self, connection: Connection | None) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(self.folder))
+        config.set_main_option("path_separator", "os")
+        config.attributes |= {"connection": connection, "version_table": self.version_table}
+        return config
+
+
+PLUMBING = Chain(Path(__file__).parent / "migrations", "plumbing_version")
+VERSION_TABLES = frozenset({PLUMBING.version_table, SERVICE_VERSIONS})
+
+
+def chains_to(folder: Path) -> tuple[Chain, ...]:
+    """All migrations that end with those in `folder`, which are a service's or the plumbing's own."""
+    return (PLUMBING,) if folder == PLUMBING.folder else (PLUMBING, Chain(folder, SERVICE_VERSIONS))
+
+
 def migrate(url: str, folder: Path, revision: str = "head", *, role: str = "") -> str:
     """Bring the database up to `revision`, or down to an older one; the revision it has then.
 
-    A fresh database needs nothing but its owner, whose URL this is: what the schema needs is made here, and `role`,
-    as which the service works, gets the rights to its rows.
+    The plumbing goes up with every service, and down only with `base`: what is newer of it has to suit also the
+    versions before. A fresh database needs nothing but its owner, whose URL this is: what the schema needs is made
+    here, and `role`, as which the service works, gets the rights to its rows.
     """
-    config = _config(folder)
+    *before, own = chains_to(folder)
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
         prepare(connection, role)
         connection.commit()
-        config.attributes["connection"] = connection
-        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
-        return MigrationContext.configure(connection).get_current_revision() or "base"
+        if revision == "head":
+            for chain in (*before, own):
+                chain.upgrade(connection)
+        else:
+            own.downgrade(connection, revision)
+            for chain in before if revision == "base" else ():
+                chain.downgrade(connection, revision)
+        return own.revision(connection)
 
 
 def prepare(connection: Connection, role: str) -> None:
@@ -79,35 +131,41 @@ def prepare(connection: Connection, role: str) -> None:
 
 
 def run() -> None:
-    """The body of every service's `migrations/env.py`."""
-    connection = context.config.attributes["connection"]
-    context.configure(connection=connection, transaction_per_migration=True)
+    """The body of the `env.py` beside every folder of versions."""
+    given = context.config.attributes
+    context.configure(
+        connection=given["connection"], version_table=given["version_table"], transaction_per_migration=True
+    )
     with context.begin_transaction():
         context.run_migrations()
 
 
 def differences(url: str, metadata: MetaData) -> list[Any]:
     """In what the database differs from the tables of a service; empty when the migrations are complete."""
+    everything = MetaData(naming_convention=metadata.naming_convention)
+    for table in (*plumbing.metadata.sorted_tables, *metadata.sorted_tables):
+        table.to_metadata(everything)
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
-        return list(compare_metadata(_comparing(connection), _with_plumbing(metadata)))
+        return list(compare_metadata(_comparing(connection, others=VERSION_TABLES), everything))
 
 
 def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
-    """Write the migration from what the database is to what the tables say. To be read before it is committed."""
+    """Write the migration from what the database is to what the tables say. To be read before it is committed.
+
+    The database has come as far as the migrations in `folder` go, and no further.
+    """
+    *before, own = chains_to(folder)
+    others = VERSION_TABLES | (plumbing.metadata.tables.keys() if before else set())
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
-        comparing = _comparing(connection)
-        found = produce_migrations(comparing, _with_plumbing(metadata))
+        found = produce_migrations(_comparing(connection, others=others), metadata)
     assert found.upgrade_ops is not None
     assert found.downgrade_ops is not None
-    heads = ScriptDirectory.from_config(_config(folder)).get_heads()
-    revision = f"{int(heads[0]) + 1:04}" if heads else "0001"
+    newest = own.newest()
+    revision = f"{int(newest or 0) + 1:04}"
     upgrade = _protected(_body(found.upgrade_ops), metadata)
     downgrade = _body(found.downgrade_ops)
-    if not heads:
-        upgrade = "    create_functions()\n" + upgrade
-        downgrade += "\n    drop_functions()"
     target = folder / "versions" / f"{revision}_{re.sub(r'[^a-z0-9]+', '_', message.lower()).strip('_')}.py"
     target.parent.mkdir(exist_ok=True)
     target.write_text(
@@ -115,7 +173,7 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
             message=message,
             imports=_imports(upgrade + downgrade),
             revision=revision,
-            down_revision=f'"{heads[0]}"' if heads else "None",
+            down_revision=f'"{newest}"' if newest else "None",
             upgrade=upgrade,
             downgrade=downgrade,
         )
@@ -124,7 +182,7 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
 
 
 def create_functions() -> None:
-    """What every service's first migration begins with."""
+    """What the kit's first migration begins with."""
     for create in (CREATE_REQUIRE, CREATE_ANALYZE_GROWN):
         context_connection().execute(text(create))
 
@@ -153,23 +211,13 @@ def driver_url(url: str) -> str:
     return "postgresql+psycopg://" + url.partition("://")[2]
 
 
-def _with_plumbing(metadata: MetaData) -> MetaData:
-    """All tables of a service in one catalogue."""
-    everything = MetaData(naming_convention=metadata.naming_convention)
-    for table in (*plumbing.metadata.sorted_tables, *metadata.sorted_tables):
-        table.to_metadata(everything)
-    return everything
+def _comparing(connection: Connection, *, others: Set[str]) -> MigrationContext:
+    """What compares the database with tables; `others` in it are none of their business."""
 
+    def concerns(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name not in others
 
-def _config(folder: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _comparing(connection: Connection) -> MigrationContext:
-    return MigrationContext.configure(connection, opts={"compare_server_default": False})
+    return MigrationContext.configure(connection, opts={"compare_server_default": False, "include_name": concerns})
 
 
 def _body(operations: Any) -> str:
@@ -182,17 +230,16 @@ def _body(operations: Any) -> str:
 
 def _imports(code: str) -> str:
     """The import lines that a migration needs."""
-    ours = [name for name in ("create_functions", "drop_functions", "protected") if f"{name}(" in code]
     lines = ["import sqlalchemy as sa"] if "sa." in code else []
     lines.append("from alembic import op")
-    lines += [f"from crm_kit.migrations import {', '.join(ours)}"] if ours else []
+    lines += ["from crm_kit.migrating import protected"] if "protected(" in code else []
     lines += ["from sqlalchemy.dialects import postgresql"] if "postgresql." in code else []
     return "\n".join(lines)
 
 
 def _protected(upgrade: str, metadata: MetaData) -> str:
     """With the tables that it creates protected at its end."""
-    tables = plumbing.metadata.tables | metadata.tables
+    tables = metadata.tables
     created = CREATED_TABLE.findall(upgrade)
     if not created:
         return upgrade
