@@ -152,6 +152,16 @@ def created_by(name: str) -> Callable[[World, User], Awaitable[str]]:
     return make
 
 
+def shared(name: str) -> Callable[[World, User], Awaitable[str]]:
+    """Made in the same way by who may do everything in the user's tenant: it is everybody's there."""
+    make = created_by(name)
+
+    async def make_for_all(world: World, user: User) -> str:
+        return await make(world, await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id)))
+
+    return make_for_all
+
+
 async def uploaded(world: World, user: User) -> str:
     upload: Any = await world.create("CreateUpload", user)
     content: Any = GetMessageClass(RPCS["AppendUpload"].request)(id=upload.id, content="名称\n示例\n".encode())
@@ -189,7 +199,9 @@ def created() -> dict[str, Example]:
     makers = [rpc for rpc in RPCS.values() if rpc.bindings and rpc.name == f"Create{rpc.response.name}"]
     routes = {rpc.bindings[0].template.removeprefix("/v1/"): rpc for rpc in makers}
     return {
-        route: Example(created_by(rpc.name), owned="owner_id" in rpc.response.fields_by_name)
+        route: Example(created_by(rpc.name))
+        if "owner_id" in rpc.response.fields_by_name
+        else Example(shared(rpc.name), owned=False)
         for route, rpc in routes.items()
         if ":" not in route
     }
@@ -200,7 +212,7 @@ EXAMPLES: Mapping[str, Example] = {
     # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
     **{
-        f"{collection}/{CUSTOM_FIELDS}": Example(created_by(f"Create{name}CustomField"), owned=False)
+        f"{collection}/{CUSTOM_FIELDS}": Example(shared(f"Create{name}CustomField"), owned=False)
         for collection, name in WITH_CUSTOM_FIELDS.items()
     },
     "interactions": Example(created_by("CreateInteraction")),

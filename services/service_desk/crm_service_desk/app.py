@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
+from crm_kit.contacts import Contacts
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.rpc.clients import ServiceClient
@@ -18,6 +19,7 @@ from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.consumers import follow_events
+from crm_service_desk.contacts.tables import contacts
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
 from crm_service_desk.settings import ServiceDeskSettings
@@ -37,14 +39,14 @@ def build(settings: ServiceDeskSettings) -> Service:
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
-        CaseServicer(tokens, known, reopen_window=window),
+        CaseServicer(tokens, known, Contacts(customer, contacts), reopen_window=window),
     ]
     service.resources = [
         CALENDARS,
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
     ]
-    service.names = {"accounts": accounts}
+    service.names = {"accounts": accounts, "contacts": contacts}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
     service.jobs.append(timers.job.run)

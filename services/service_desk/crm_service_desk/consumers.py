@@ -5,6 +5,7 @@ from uuid import UUID
 
 from crm.scoring.v1 import events_pb2 as scoring
 from crm_kit.accounts import follow_accounts
+from crm_kit.contacts import follow_contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
@@ -13,6 +14,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_service_desk.accounts.commands import put_value_tier
 from crm_service_desk.accounts.tables import accounts
 from crm_service_desk.accounts.wire import value_tier_from
+from crm_service_desk.contacts.tables import contacts
 from crm_service_desk.defaults import make_defaults
 
 
@@ -20,6 +22,7 @@ def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[
     """Subscribe to the directory and to accounts; `wake` is called when a tenant's clock may have moved."""
     follow_directory(consumers, directory, wake=wake, on_tenant=make_defaults)
     follow_accounts(consumers, accounts)
+    follow_contacts(consumers, contacts)
     consumers.project(scoring.ValueTierChanged, project_value_tier)
 
 

@@ -144,6 +144,47 @@ async def test_nobody_borrows_the_wider_team_of_somebody_with_the_same_role(
     await users.SetPassword(users_pb2.SetPasswordRequest(id=own.id, password=PASSWORD), metadata=firm.manager.metadata)
 
 
+async def test_nobody_borrows_what_somebody_owns_in_a_team_that_they_have_left(
+    users: "UserServiceAsyncStub", firm: Firm, customer: Running
+) -> None:
+    """What they got in the south stays there, where it is not the manager's to see."""
+    own = await firm.company.role(accounts_read=Scope.OWN)
+    for former in (firm.south.id, ""):
+        moved_here = await firm.company.user(own, team_id=former)
+        account = await new_account(customer, firm.company.admin, owner_id=moved_here.id)
+        await users.UpdateUser(patch(moved_here.id, team_id=firm.north.id), metadata=firm.company.admin.metadata)
+        assert not await firm.sees(firm.manager, account.id)
+        password = users_pb2.SetPasswordRequest(id=moved_here.id, password=PASSWORD)
+        wider = await firm.company.role(accounts_read=Scope.TEAM)
+        with refused(*DENIED):
+            await users.SetPassword(password, metadata=firm.manager.metadata)
+        with refused(*DENIED):
+            await users.UpdateUser(patch(moved_here.id, login="mine@company.test"), metadata=firm.manager.metadata)
+        with refused(*DENIED):
+            more = patch(moved_here.id, role_ids=[own.id, wider.id])
+            await users.UpdateUser(more, metadata=firm.manager.metadata)
+        # What lends nothing of it is the manager's to do, as with everybody of the team.
+        await users.UpdateUser(patch(moved_here.id, display_name="Zhao"), metadata=firm.manager.metadata)
+        await users.DeactivateUser(users_pb2.DeactivateUserRequest(id=moved_here.id), metadata=firm.manager.metadata)
+        await users.SetPassword(password, metadata=firm.company.admin.metadata)
+
+
+async def test_nobody_widens_a_role_for_what_its_holders_own_in_teams_that_they_have_left(
+    users: "UserServiceAsyncStub", roles: "RoleServiceAsyncStub", firm: Firm
+) -> None:
+    role = await firm.company.role(users_read=Scope.OWN)
+    holder = await firm.company.user(role, team_id=firm.north.id)
+    widened = await roles.UpdateRole(
+        granting(role, "accounts.read", roles_pb2.Grant.SCOPE_OWN), metadata=firm.manager.metadata
+    )
+    for team_id in (firm.south.id, firm.north.id):
+        await users.UpdateUser(patch(holder.id, team_id=team_id), metadata=firm.company.admin.metadata)
+    with refused(*DENIED):
+        await roles.UpdateRole(
+            granting(widened, "accounts.write", roles_pb2.Grant.SCOPE_OWN), metadata=firm.manager.metadata
+        )
+
+
 async def test_nobody_creates_or_promotes_somebody_who_reaches_more(users: "UserServiceAsyncStub", firm: Firm) -> None:
     with refused(*DENIED):
         await firm.company.user(firm.role, team_id=firm.head.id, by=firm.manager)

@@ -1,4 +1,4 @@
-"""Whatever people do to a directory, nobody comes to reach what neither they nor who did it reached before."""
+"""Whatever people do to a directory and to owners, nobody reaches what neither they nor who did it reached before."""
 
 import random
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,8 @@ from typing import Any
 
 import grpc
 import pytest
-from crm.customer.v1 import roles_pb2, teams_pb2, users_pb2
+from crm.customer.v1 import accounts_pb2, roles_pb2, teams_pb2, users_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
@@ -14,14 +15,16 @@ from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.companies import PASSWORD, SCOPES, Company
+from tests.service.customer.customers import new_account
 from tests.service.running import User
 
 MANAGING = ("users.write", "teams.write", "roles.write")
-PERMISSIONS = ("accounts.read", "orders.write")
+PERMISSIONS = ("accounts.read", "accounts.write", "orders.write")
 # Where scopes differ by whom they reach, there is most to get wrong.
 SOME_SCOPES = (Scope.OWN, Scope.TEAM, Scope.TEAM, Scope.TEAM, Scope.ALL)
-STEPS = 120
-# A permission, and what it is for: `team` all records of a team, `own` the records of a user, `all` every record.
+STEPS = 150
+REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
+# A permission, and what it is for: `team` all records of a team, `record` one that there is, `all` every record.
 Reach = frozenset[tuple[str, str, str]]
 
 
@@ -32,12 +35,21 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Record:
+    """An account: whose it is, and the team in which they got it."""
+
+    owner_id: str
+    team_id: str
+
+
+@dataclass(frozen=True)
 class Directory:
-    """A directory as plain values: the oracle, which knows nothing of how the service decides."""
+    """A directory and its accounts as plain values: the oracle, which knows nothing of how the service decides."""
 
     parents: dict[str, str] = field(default_factory=dict)
     grants: dict[str, dict[str, Scope]] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
 
     def is_below(self, team_id: str, top_id: str) -> bool:
         while team_id and team_id != top_id:
@@ -49,40 +61,47 @@ class Directory:
         member, found = self.members[user_id], set()
         for role_id in member.role_ids:
             for permission, scope in self.grants[role_id].items():
-                found.add((permission, "own", user_id))
-                if scope >= Scope.TEAM and member.team_id:
-                    below = [id for id in self.parents if self.is_below(id, member.team_id)]
-                    found |= {(permission, "team", id) for id in below}
-                    found |= {(permission, "own", id) for id, each in self.members.items() if each.team_id in below}
+                below = [id for id in self.parents if self.is_below(id, member.team_id)] if member.team_id else []
+                if scope is Scope.OWN:
+                    below = []
+                found |= {(permission, "team", id) for id in below}
+                found |= {
+                    (permission, "record", id)
+                    for id, each in self.records.items()
+                    if each.owner_id == user_id or each.team_id in below or scope is Scope.ALL
+                }
                 if scope is Scope.ALL:
                     found |= {(permission, "team", id) for id in self.parents} | {(permission, "all", "")}
-                    found |= {(permission, "own", id) for id in self.members}
         return frozenset(found)
 
 
 class Walk:
-    """People of a company who change its directory at random, and what follows from it."""
+    """People of a company who change its directory and owners at random, and what follows from it."""
 
     def __init__(self, company: Company, seed: int) -> None:
         self.company, self.random = company, random.Random(seed)
         self.teams = TeamServiceStub(company.customer.channel)
         self.roles = RoleServiceStub(company.customer.channel)
         self.users = UserServiceStub(company.customer.channel)
+        self.accounts = AccountServiceStub(company.customer.channel)
         self.directory = Directory()
-        self.done = self.denied = 0
+        self.done = self.denied = self.given = 0
 
     async def open(self) -> None:
-        """A random tree of teams, random roles, and people in both."""
+        """A random tree of teams, random roles, and people in both, some of whom were elsewhere before."""
         admin = self.company.admin
         for _ in range(6):
             await self.create_team(admin, parent_id=self.random.choice(["", *self.directory.parents]))
-        for _ in range(6):
+        for _ in range(4):
             await self.create_role(admin)
+        await self.create_role(admin, dict.fromkeys(PERMISSIONS, Scope.ALL))
         for _ in range(7):
             await self.create_user(admin)
+        for _ in range(5):
+            await self.move_user(admin)
 
     def some_grants(self) -> dict[str, Scope]:
-        chosen = {name: self.random.choice(SOME_SCOPES) for name in PERMISSIONS if self.random.random() < 0.7}
+        chosen = {name: self.random.choice(SOME_SCOPES) for name in PERMISSIONS if self.random.random() < 0.6}
         return chosen | {name: Scope.ALL for name in MANAGING if self.random.random() < 0.7}
 
     async def create_team(self, by: User, *, parent_id: str) -> None:
@@ -90,8 +109,8 @@ class Walk:
         made = await self.teams.CreateTeam(teams_pb2.CreateTeamRequest(team=team), metadata=by.metadata)
         self.directory.parents[made.id] = parent_id
 
-    async def create_role(self, by: User) -> None:
-        grants = self.some_grants()
+    async def create_role(self, by: User, grants: dict[str, Scope] | None = None) -> None:
+        grants = self.some_grants() if grants is None else grants
         names = {name.replace(".", "_"): scope for name, scope in grants.items()}
         self.directory.grants[(await self.company.role(by=by, **names)).id] = grants
 
@@ -102,11 +121,32 @@ class Walk:
         )
         made = await self.users.CreateUser(users_pb2.CreateUserRequest(user=user), metadata=by.metadata)
         self.directory.members[made.id] = member
+        await self.create_account(made.id)
+
+    async def create_account(self, owner_id: str) -> None:
+        """An account of theirs, in the team that they are in now."""
+        made = await new_account(self.company.customer, self.company.admin, owner_id=owner_id)
+        self.directory.records[made.id] = Record(owner_id, self.directory.members[owner_id].team_id)
+        assert made.owner_team_id == self.directory.members[owner_id].team_id
+
+    async def give_account(self, by: User) -> None:
+        """Who has an account may pass it on: then those gain who have it now, or are above them."""
+        id, owner_id = self.random.choice(list(self.directory.records)), self.some_user()
+        request = accounts_pb2.UpdateAccountRequest(
+            account=accounts_pb2.Account(id=id, owner_id=owner_id), update_mask=FieldMask(paths=["owner_id"])
+        )
+        before = self.directory.records[id]
+        given = await self.accounts.UpdateAccount(request, metadata=by.metadata)
+        if owner_id != before.owner_id:
+            self.directory.records[id] = Record(owner_id, given.owner_team_id)
+            self.passed_on = id if before.owner_id == str(by.id) else ""
+            self.given += not self.passed_on
 
     async def move_user(self, by: User) -> None:
         id, team_id = self.some_user(), self.some_team()
         await self.update_user(by, id, "team_id", team_id=team_id)
         self.directory.members[id] = replace(self.directory.members[id], team_id=team_id)
+        await self.create_account(id)
 
     async def give_roles(self, by: User) -> None:
         id, role_ids = self.some_user(), self.some_roles()
@@ -146,32 +186,36 @@ class Walk:
         return self.random.choice(list(self.directory.members))
 
     def some_roles(self) -> tuple[str, ...]:
-        return tuple(self.random.sample(list(self.directory.grants), self.random.randint(0, 2)))
+        return tuple(self.random.sample(list(self.directory.grants), self.random.randint(1, 2)))
 
     async def step(self) -> None:
         """One change by somebody, who may be refused: then nothing has changed."""
-        by = self.some_user()
+        by, self.passed_on = self.some_user(), ""
         before = {id: self.directory.reach(id) for id in self.directory.members}
+        there = {*self.directory.parents, *self.directory.records, ""}
         change = self.random.choice(
             [self.create_role, self.create_user, self.move_user, self.give_roles]
-            + [self.move_team, self.regrant, self.set_password] * 3
+            + [self.move_team, self.regrant, self.set_password, self.give_account, self.give_account] * 3
         )
         try:
             await change(self.company.acting(users_pb2.User(id=by)))
         except grpc.aio.AioRpcError as error:
-            assert error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.FAILED_PRECONDITION), error
+            assert error.code() in REFUSED, error
             self.denied += 1
             return
         self.done += 1
         for id, reached in before.items():
-            # Somebody moved into a team takes no records along.
-            came = {each for each in self.directory.reach(id) if each[1] != "own" or each[2] == id}
-            came = {each for each in came if each[2] in self.directory.parents or each[2] in before or not each[2]}
+            # What is made by the change was nobody's before, and what is passed on is its owner's to give.
+            came = {each for each in self.directory.reach(id) if each[2] in there - {self.passed_on}}
             gained = came - reached - before[by]
             assert not gained, f"{change.__name__} by {by} gave {id} {gained}"
 
+    async def sees(self, user: User) -> set[str]:
+        page = await self.accounts.ListAccounts(accounts_pb2.ListAccountsRequest(page_size=200), metadata=user.metadata)
+        return {each.id for each in page.accounts}
 
-@pytest.mark.parametrize("seed", range(6))
+
+@pytest.mark.parametrize("seed", range(8))
 async def test_nobody_gains_by_what_others_or_they_themselves_do(company: Company, seed: int) -> None:
     walk = Walk(company, seed)
     await walk.open()
@@ -179,11 +223,16 @@ async def test_nobody_gains_by_what_others_or_they_themselves_do(company: Compan
         await walk.step()
     assert walk.done > STEPS / 10, "too little was allowed to tell anything"
     assert walk.denied > STEPS / 10, "too little was refused to tell anything"
+    assert walk.given, "nobody has given what is another's"
     for id, member in walk.directory.members.items():
-        me = await walk.users.GetCurrentUser(
-            users_pb2.GetCurrentUserRequest(), metadata=company.acting(users_pb2.User(id=id)).metadata
-        )
+        acting = company.acting(users_pb2.User(id=id))
+        me = await walk.users.GetCurrentUser(users_pb2.GetCurrentUserRequest(), metadata=acting.metadata)
         below = {team for team in walk.directory.parents if walk.directory.is_below(team, member.team_id)}
         assert set(me.team_ids) == (below if member.team_id else set())
         granted = {name for role_id in member.role_ids for name in walk.directory.grants[role_id]}
         assert {grant.permission for grant in me.grants} == granted
+        if "accounts.read" in granted:
+            reached = walk.directory.reach(id)
+            assert await walk.sees(acting) == {
+                each for each in walk.directory.records if ("accounts.read", "record", each) in reached
+            }

@@ -103,6 +103,46 @@ async def test_a_new_owner_gets_what_is_open_and_sees_what_was_done(api: Sales, 
     assert [each.id for each in orders.orders] == [business.order.id]
 
 
+async def test_the_history_of_a_deal_that_went_along_names_who_gave_the_account(
+    api: Sales, user: User, business: Business, give: Give
+) -> None:
+    await give(business.wang)
+    request = opportunities_pb2.ListOpportunityChangesRequest(id=business.open.id)
+    history = await api.opportunities.ListOpportunityChanges(request, metadata=user.metadata)
+    newest = history.changes[0]
+    assert {each.field: each.new_value.string_value for each in newest.fields}["owner_id"] == str(business.wang.id)
+    assert newest.actor_id == str(user.id)
+
+
+async def test_who_may_write_all_deals_takes_none_to_pass_over_its_exit_criteria(
+    api: Sales, sales: Running, user: User, business: Business
+) -> None:
+    """With the right to override them for their own deals only."""
+    over_all = {"opportunities.read": Scope.ALL, "opportunities.write": Scope.ALL}
+    grants = OWN | over_all | {"opportunities.override": Scope.OWN}
+    zhao = await sales.user(user.tenant_id, grants=grants)
+    changed = opportunities_pb2.Opportunity(id=business.open.id, owner_id=str(zhao.id))
+    request = opportunities_pb2.UpdateOpportunityRequest(opportunity=changed, update_mask=FieldMask(paths=["owner_id"]))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.opportunities.UpdateOpportunity(request, metadata=zhao.metadata)
+    request.opportunity.owner_id = str(business.wang.id)
+    given = await api.opportunities.UpdateOpportunity(request, metadata=zhao.metadata)
+    assert given.owner_id == str(business.wang.id)
+
+
+async def test_who_takes_no_account_sees_and_writes_no_deal_at_it(
+    api: Sales, sales: Running, customer: Running, user: User, business: Business
+) -> None:
+    grants = OWN | {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
+    zhao = await sales.user(user.tenant_id, grants=grants)
+    await also_in(customer, zhao, grants)
+    account = accounts_pb2.Account(id=business.account_id, owner_id=str(zhao.id))
+    request = accounts_pb2.UpdateAccountRequest(account=account, update_mask=FieldMask(paths=["owner_id"]))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await AccountServiceStub(customer.channel).UpdateAccount(request, metadata=zhao.metadata)
+    assert not await seen_by(api, zhao)
+
+
 async def test_a_former_owner_keeps_what_they_did_and_sells_no_more_by_what_went_on(
     api: Sales, business: Business, give: Give
 ) -> None:

@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import tenants_pb2
 from crm.customer.v1.events_pb2 import TenantClockAdvanced
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as leads
 from crm.sales.v1 import pools_pb2 as pb
@@ -163,6 +165,21 @@ async def test_reading_rules_does_not_allow_changing_or_simulating(api: Sales, s
         await api.pools.SimulatePool(simulate, metadata=reader.metadata)
 
 
+async def test_rules_of_all_are_not_changed_by_who_reaches_their_own_leads(api: Sales, sales: Running) -> None:
+    """They would take the leads of others back."""
+    own = {"pools.read": Scope.ALL, "pools.write": Scope.TEAM, "leads.read": Scope.TEAM, "leads.write": Scope.TEAM}
+    user = await sales.user(grants=own)
+    pool = await pool_of(api, user)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await change_rules(api, user, pb.PoolRules(reclaim_after=days(1)), pool.etag)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.pools.SimulatePool(pb.SimulatePoolRequest(id=pool.id, rules=pool.rules), metadata=user.metadata)
+    asked = resources_pb2.GetRecordActionsRequest(collection="pools", id=pool.id)
+    actions = (await ResourceServiceStub(sales.channel).GetRecordActions(asked, metadata=user.metadata)).actions
+    assert [(each.rpc, each.reason) for each in actions] == [("SimulatePool", "PERMISSION_DENIED")]
+    assert await pool_of(api, user) == pool
+
+
 # --- simulation
 
 
@@ -181,6 +198,26 @@ async def test_a_simulation_counts_what_would_go_back_and_changes_nothing(
     assert {each.lead_id for each in answer.returns} == {lead.id for lead in old}
     assert [(each.owner_id, each.lead_count) for each in answer.owners] == [(str(user.id), 2), (str(other.id), 1)]
     assert not any([await in_pool(api, user, lead.id) for lead in [*old, fresh]])
+
+
+async def test_a_simulation_names_no_lead_that_the_caller_may_not_read(
+    api: Sales, sandbox_user: User, create: CreateLead, sales: Running
+) -> None:
+    """Pools are everybody's, also for who reads only their own leads."""
+    rules_of_all = {"pools.read": Scope.ALL, "pools.write": Scope.ALL}
+    own = await sales.user(
+        sandbox_user.tenant_id, grants=rules_of_all | {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
+    )
+    none = await sales.user(sandbox_user.tenant_id, grants=rules_of_all)
+    await create(by=sandbox_user)
+    mine = await create(by=own)
+    await move_clock(sales, sandbox_user.tenant_id, timedelta(days=2), version=2)
+    simulate = pb.SimulatePoolRequest(id=(await pool_of(api, own)).id, rules=pb.PoolRules(reclaim_after=days(1)))
+    answer = await api.pools.SimulatePool(simulate, metadata=own.metadata)
+    assert [each.lead_id for each in answer.returns] == [mine.id]
+    assert (answer.held_count, [each.owner_id for each in answer.owners]) == (1, [str(own.id)])
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.pools.SimulatePool(simulate, metadata=none.metadata)
 
 
 # --- reclaim

@@ -175,6 +175,7 @@ async def test_the_log_of_a_case_names_who_did_it_and_who_wrote(desk: Desk, cust
     contact = await new_contact(customer, desk.user, account.id, display_name="陈晨")
 
     case = await desk.create(contact_id=contact.id)
+    assert case.contact_name == "陈晨"
     await desk.do("AssignCase", case, assignee_id=str(desk.user.id))
     await desk.do("RecordCustomerMessage", case, text="all day")
     request = cases_pb2.ListCaseEventsRequest(id=case.id)
@@ -183,4 +184,37 @@ async def test_the_log_of_a_case_names_who_did_it_and_who_wrote(desk: Desk, cust
     opened, said = by_kind["KIND_OPENED"], by_kind["KIND_CUSTOMER_MESSAGE"]
     assert (opened.actor_id, opened.contact_id) == (str(desk.user.id), "")
     assert opened.actor_name == events[0].actor_name != ""
-    assert (said.actor_id, said.contact_id) == ("", contact.id)
+    assert (said.actor_id, said.contact_id, said.contact_name) == ("", contact.id, "陈晨")
+
+
+async def test_a_case_names_no_contact_that_whoever_names_them_may_not_see(desk: Desk, customer: Running) -> None:
+    """Nobody learns a name by putting an id into a case; who reads the case reads it, as all that is in it."""
+    own = {"cases.read": Scope.ALL, "cases.write": Scope.ALL, "contacts.read": Scope.OWN}
+    agent = await desk.running.user(desk.user.tenant_id, grants=own)
+    for user, grants in ((desk.user, {"*": Scope.ALL}), (agent, own)):
+        await also_at(customer, user, grants)
+    account = await create_account(customer, desk.user)
+    contact, other = [
+        await new_contact(customer, desk.user, account.id, display_name=name) for name in ("陈晨", "李娜")
+    ]
+    case = await desk.create(contact_id=contact.id)
+    changed = cases_pb2.Case(id=case.id, contact_id=other.id)
+    mask = FieldMask(paths=["contact_id"])
+    message = cases_pb2.RecordCustomerMessageRequest(id=case.id, text="?", contact_id=other.id)
+    for id in (other.id, str(new_id())):
+        changed.contact_id = message.contact_id = id
+        update = cases_pb2.UpdateCaseRequest(case=changed, update_mask=mask)
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+            await desk.create(by=agent, contact_id=id)
+        assert refusal.fields == ["case.contact_id"]
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+            await desk.cases.UpdateCase(update, metadata=agent.metadata)
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+            await desk.cases.RecordCustomerMessage(message, metadata=agent.metadata)
+        assert refusal.fields == ["contact_id"]
+    read = await desk.cases.GetCase(cases_pb2.GetCaseRequest(id=case.id), metadata=agent.metadata)
+    assert read.contact_name == "陈晨"
+    # What is there already is sent back by whoever may write the case.
+    assert await desk.cases.UpdateCase(cases_pb2.UpdateCaseRequest(case=read), metadata=agent.metadata) == read
+    message.contact_id = contact.id
+    assert (await desk.cases.RecordCustomerMessage(message, metadata=agent.metadata)).id == case.id

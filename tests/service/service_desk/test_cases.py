@@ -33,7 +33,6 @@ async def test_a_created_case_is_read_back_as_it_was_answered(desk: Desk) -> Non
         title="电表不走",
         description="since Monday",
         account_id=str(account_id),
-        contact_id=str(uuid4()),
         channel=pb.Case.CHANNEL_WECHAT,
         category="billing/meter",
         impact=pb.Case.LEVEL_HIGH,
@@ -128,6 +127,7 @@ async def test_one_sees_what_one_works_on_or_created_and_the_cases_of_ones_accou
     of_account = await desk.create(account_id=str(account_id))
     of_rep = await desk.create(by=rep)
     of_agent = await desk.create(assignee_id=str(agent.id))
+    by_agent = await desk.create(by=agent)
     await desk.create()
 
     async def seen(user: Any) -> set[str]:
@@ -135,7 +135,7 @@ async def test_one_sees_what_one_works_on_or_created_and_the_cases_of_ones_accou
         return {each.id for each in page.cases}
 
     assert await seen(rep) == {of_account.id, of_rep.id}
-    assert await seen(agent) == await seen(lead) == {of_agent.id}
+    assert await seen(agent) == await seen(lead) == {of_agent.id, by_agent.id}
     with refused("NOT_FOUND", "CASE_NOT_FOUND"):
         await desk.cases.GetCase(pb.GetCaseRequest(id=of_rep.id), metadata=agent.metadata)
 

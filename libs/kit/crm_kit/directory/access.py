@@ -210,18 +210,3 @@ async def owned_by(reader: Reader, owner_id: UUID | None, *, field: str) -> dict
     """`owner_id` and `owner_team_id` of a record of this owner, the caller when there is none; as `owner_team`."""
     owner_id = owner_id or reader.actor.user_id
     return {"owner_id": owner_id, "owner_team_id": await owner_team(reader, owner_id, field=field)}
-
-
-async def given_to(
-    reader: Reader, values: Mapping[str, Any], owner_id: UUID | None, *, field: str
-) -> dict[str, UUID | None]:
-    """What an update says of the owner of a record that is `owner_id`'s: a new one with their team, or nothing.
-
-    Who keeps a record is not asked for again: they may have left, and the record stays in the team they got it in.
-    A record that nobody is named for stays with its owner. InvalidArgument as `owner_team`.
-    """
-    if "owner_id" not in values:
-        return {}
-    if values["owner_id"] in (None, owner_id):
-        return {"owner_id": owner_id}
-    return await owned_by(reader, values["owner_id"], field=field)

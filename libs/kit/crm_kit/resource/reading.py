@@ -119,6 +119,16 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         rows = await reader.all(rows_by_ids(self, reader.scope if scope is None else scope), ids=list(ids))
         return {row["id"]: self.entity_from(row) for row in rows}
 
+    async def get_referred(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, Entity]:
+        """Those of the records that another record may come to refer to, by id; its readers learn what they are called.
+
+        The caller may read them, and they are within the scope of what the caller does.
+        """
+        access = reader.actor.access
+        if not access.may(self.permission):
+            return {}
+        return await self.get_many(reader, ids, scope=min(reader.scope, access.scope(self.permission)))
+
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)
         if row is None:

@@ -147,6 +147,7 @@ async def action_on(
 ) -> Action:
     try:
         scope = reader.actor.access.scope(verb.permission)
+        resource.check_reaches(scope)
     except PermissionDenied as error:
         return Action(verb, error.reason, error.detail)
     if scope is not Scope.ALL and record.id not in reached[scope]:

@@ -75,6 +75,8 @@ class ResourceShape(Generic[Entity, Shown]):
         self.beside = frozenset(beside)
         self.without_history = self.beside | frozenset(unversioned)
         self.computed = dict(computed or {})
+        # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
+        self.is_shared = visible is None and "owner_id" not in table.c
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
         self.masked = masked

@@ -14,8 +14,9 @@ from crm_kit.custom_fields.checking import values_to_create, values_to_update
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.custom_fields.writing import put_values
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.errors import NotFound
+from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.events.outbox import emit
+from crm_kit.identity.access import Scope
 from crm_kit.masks import EVERYTHING
 from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
@@ -72,8 +73,9 @@ class Resource(ReadableResource[Entity, Shown]):
     async def to_update(self, work: UnitOfWork, update: Any) -> tuple[Entity, dict[str, Any]]:
         """The record that an Update request means, and the values of the fields that it changes.
 
-        NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says.
+        NotFound, EtagMismatch, InvalidArgument: as `get` and as the mask says. PermissionDenied: as `check_reaches`.
         """
+        self.check_reaches(work.scope)
         sent = getattr(update, self.place)
         before = await self.get(work, UUID(sent.id), etag=sent.etag)
         values = updates.changes(self, before, update)
@@ -91,6 +93,7 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
         """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
+        self.check_reaches(work.scope)
         work.insert(self.table, self.row_of(entity))
         self._call(work, entity)
         if self.has_custom:
@@ -108,6 +111,7 @@ class Resource(ReadableResource[Entity, Shown]):
         changed = self.changed_fields(before, after)
         if not changed:
             return before
+        self.check_reaches(work.scope)
         # Not typed: every entity has these, which `_check` has seen to.
         old: Any = before
         update_time = max(work.now, old.update_time)
@@ -124,6 +128,11 @@ class Resource(ReadableResource[Entity, Shown]):
             told["changed_fields"] = tuple(name for name in changed if name.partition(".")[0] in self.contract)
         self._announce(work, after, event, told)
         return after
+
+    def check_reaches(self, scope: Scope) -> None:
+        """PermissionDenied when the records are shared by the whole tenant and the scope does not reach all of it."""
+        if self.is_shared and scope is not Scope.ALL:
+            raise PermissionDenied("this concerns the whole tenant: the permission is needed with the scope ALL")
 
     def changed_fields(self, before: Entity, after: Entity) -> list[str]:
         """The stored fields in which two states of a record differ, custom fields one by one: `custom.contract_no`."""

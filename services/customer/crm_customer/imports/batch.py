@@ -231,7 +231,8 @@ class Batch:
         if row.custom:
             values["custom"] = await self._custom(row, before)
         names = self._contact_names(before.id)
-        after = await accounts.update_account(self.work, before, values, contact_names=names)
+        keep = self.job.keep_opportunities
+        after = await accounts.update_account(self.work, before, values, contact_names=names, keep_opportunities=keep)
         self._check(ACCOUNTS, after, values)
         if row.status:
             after = accounts.change_account_status(self.work, after, Status(row.status))
@@ -317,7 +318,7 @@ def account_id(job: Import, row_number: int) -> UUID:
 def answers_for_itself(error: CrmError) -> bool:
     """Whether the error is about the row alone, found before anything of it was sent."""
     is_taken = error.reason == "CUSTOM_FIELD_VALUE_TAKEN"
-    return is_taken or error.code in {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"}
+    return is_taken or error.code in {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "PERMISSION_DENIED"}
 
 
 def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str) -> Fault:

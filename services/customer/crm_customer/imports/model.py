@@ -136,6 +136,8 @@ class Progress:
 class Import:
     """The job. `owner_id` made it and lends it their rights; `account_owner_id` will own what it creates.
 
+    With `keep_opportunities`, accounts that get another owner leave their open opportunities with the former one.
+
     `columns` is what was told of the columns, `mapping` what all columns of the file were taken for. It is empty,
     and `rows_total` 0, until the file was opened. `layout` is what was told of the file, `read_layout` how it was read
     then. `error_count` and `error_bytes` are what is kept of bad rows.
@@ -155,6 +157,7 @@ class Import:
     read_layout: Layout | None = None
     skip_invalid_cells: bool = False
     dry_run: bool = False
+    keep_opportunities: bool = False
     account_owner_id: UUID | None = None
     owner_team_id: UUID | None = None
     state: State = State.QUEUED

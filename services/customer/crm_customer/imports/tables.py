@@ -58,6 +58,7 @@ imports = tenant_table(
     Column("layout", JSONB),
     Column("read_layout", JSONB),
     Column("skip_invalid_cells", Boolean, nullable=False),
+    Column("keep_opportunities", Boolean, nullable=False),
     Column("dry_run", Boolean, nullable=False),
     Column("account_owner_id", Uuid),
     Column("owner_id", Uuid, nullable=False),

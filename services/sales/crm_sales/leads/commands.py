@@ -11,6 +11,7 @@ from crm_kit.directory.access import owner_team
 from crm_kit.errors import illegal_state, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.resource.owners import check_gives
 from google.protobuf.message import Message
 
 from crm_sales.leads.limits import check_capacity, count_claim, count_owned
@@ -75,9 +76,11 @@ async def check_claimable(reader: Reader, lead: Lead) -> Pool:
 async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
     """Give a lead to a user."""
     check_assignable(work.scope, before)
-    after = before.assign(owner_id, await owner_team(work, owner_id, field="owner_id"), now=work.now)
+    team_id = await owner_team(work, owner_id, field="owner_id")
+    after = before.assign(owner_id, team_id, now=work.now)
     if after is before:
         return before
+    await check_gives(work, LEADS, before, owner_id=owner_id, owner_team_id=team_id)
     pool = await get_pool(work)
     await check_capacity(work, owner_id, pool)
     return save(work, before, await with_protection(work, after, pool), pool, events.LeadAssigned)

@@ -21,9 +21,9 @@ CONVERSION_LASTS = timedelta(hours=1)
 
 
 async def held_leads(reader: Reader) -> AsyncIterator[list[Holding]]:
-    """All owned and open leads that the reader may see, in batches."""
-    after_id = UUID(int=0)
-    while rows := await reader.all(held_after(reader.scope), after_id=after_id, batch=BATCH):
+    """All owned and open leads that the reader may read, in batches; PermissionDenied for who may read none."""
+    after_id, scope = UUID(int=0), reader.actor.access.scope(LEADS.permission)
+    while rows := await reader.all(held_after(scope), after_id=after_id, batch=BATCH):
         after_id = rows[-1]["id"]
         follow_ups = await follow_ups_of(reader, [row["id"] for row in rows])
         yield [holding_of(LEADS.entity_from(row), follow_ups.get(row["id"], ())) for row in rows]

@@ -9,10 +9,11 @@ from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.directory.access import given_to, owned_by, require_users
+from crm_kit.directory.access import owned_by, require_users
 from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Actor, Scope, reaches
 from crm_kit.ids import new_id
+from crm_kit.resource.owners import given_to
 from google.protobuf.message import Message
 
 from crm_sales.opportunities.model import Opportunity, TeamShare, stage_change
@@ -68,7 +69,7 @@ def open_opportunity(
 
 async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
-    values |= await given_to(work, values, before.owner_id, field="opportunity.owner_id")
+    values |= await given_to(work, OPPORTUNITIES, before, values)
     await require_team(work, values, old=before.team)
     return OPPORTUNITIES.save(work, before, before.update(values), events.OpportunityUpdated)
 

@@ -108,7 +108,7 @@ async def payer(
 
 async def payable_order(work: UnitOfWork, order_id: UUID, *, field: str) -> Order:
     """The order that is to be paid; REFERENCE_NOT_FOUND, ORDER_ON_HOLD or ILLEGAL_STATE when it cannot be."""
-    found = await ORDERS.get_many(work, [order_id])
+    found = await ORDERS.get_referred(work, [order_id])
     if order_id not in found:
         raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     order = found[order_id]

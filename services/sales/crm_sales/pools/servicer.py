@@ -37,6 +37,8 @@ class PoolServicer:
         return POOLS.message(work, commands.update_pool(work, before, values))
 
     async def SimulatePool(self, request: pb.SimulatePoolRequest, reader: Reader) -> pb.SimulatePoolResponse:
+        # They are tried by who may bring them into force.
+        POOLS.check_reaches(reader.scope)
         pool, proposed = await POOLS.get(reader, UUID(request.id)), value_in(request, "rules", PoolRules)
         simulation = await simulate_rules(reader, self._holdings, pool.rules, proposed)
         return build(

@@ -1,6 +1,6 @@
 """Every command on cases, of people and of timers. Each function is one transaction's work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
+from crm_kit.contacts import Contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.ids import new_id
@@ -38,10 +39,9 @@ class Act(Protocol):
     def __call__(self, case: Case, /, *, now: datetime, actor_id: UUID) -> CaseMove: ...
 
 
-async def create_case(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Case:
+async def create_case(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: dict[str, Any]) -> Case:
     """Create a case from the values of its fields; its clocks start now."""
-    if values["account_id"]:
-        await require_account(work, accounts, values["account_id"], field="case.account_id")
+    await require_customer(work, accounts, contacts, values)
     draft = await drafted(work, values)
     level = await level_for(work, draft)
     draft = replace(on_level(work, draft, level), first_policy=policy_of(level))
@@ -59,6 +59,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
         id=new_id(),
         number="",
         creator_id=work.actor.user_id,
+        creator_team_id=work.actor.access.team_id,
         calendar_id=default_calendar_id(work.tenant_id),
         create_time=work.now,
         update_time=work.now,
@@ -68,10 +69,19 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
     return replace(case, priority=priority_of(case.impact, case.urgency))
 
 
-async def update_case(work: UnitOfWork, accounts: Accounts, before: Case, values: dict[str, Any]) -> Case:
-    """Change some fields of a case; what decides its service level may change what is promised."""
+async def require_customer(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: Mapping[str, Any]) -> None:
+    """REFERENCE_NOT_FOUND for an account or contact that the caller does not see: the case names them to readers."""
     if values.get("account_id"):
         await require_account(work, accounts, values["account_id"], field="case.account_id")
+    if values.get("contact_id"):
+        await contacts.require(work, values["contact_id"], field="case.contact_id")
+
+
+async def update_case(
+    work: UnitOfWork, accounts: Accounts, contacts: Contacts, before: Case, values: dict[str, Any]
+) -> Case:
+    """Change some fields of a case; what decides its service level may change what is promised."""
+    await require_customer(work, accounts, contacts, values)
     after = before.update(values)
     if not after.may_change_level(before):
         return await save_move(work, before, CaseMove(after), events.CaseUpdated)
@@ -102,9 +112,11 @@ async def reply_to_customer(work: UnitOfWork, before: Case, text: str, *, medium
 
 
 async def record_customer_message(
-    work: UnitOfWork, before: Case, text: str, *, send_time: datetime, contact_id: UUID | None
+    work: UnitOfWork, contacts: Contacts, before: Case, text: str, *, send_time: datetime, contact_id: UUID | None
 ) -> Case:
-    """Record a message of the customer at the time they sent it."""
+    """Record a message of the customer at the time they sent it; of another contact than the case's if one is named."""
+    if contact_id not in (None, before.contact_id):
+        await contacts.require(work, contact_id, field="contact_id")
     log = await get_log(work, before.id)
     move = before.record_customer_message(text, log, send_time=send_time, now=work.now, contact_id=contact_id)
     return await save_move(work, before, move, events.CaseCustomerMessageRecorded, log=log, text=text)

@@ -125,6 +125,8 @@ class Case:
     first_policy: ServiceLevelPolicy = NOTHING_PROMISED
     # How many lines its log has.
     event_count: int = 0
+    # The team in which its creator was then.
+    creator_team_id: UUID | None = None
 
     # --- what is promised
 

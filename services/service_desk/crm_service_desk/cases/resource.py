@@ -17,7 +17,10 @@ from crm_service_desk.cases.tables import cases
 
 
 def reached(scope: Scope) -> ColumnElement[bool]:
-    """Which cases the actor may see: those they work on, those they created, and those of their accounts."""
+    """Which cases the actor may see: those they work on, those they created, and those of their accounts.
+
+    For TEAM these of everybody in the teams, too.
+    """
     return or_(*worked_on(scope), at_owned(cases, cases.c.account_id, accounts, scope))
 
 
@@ -27,10 +30,11 @@ def of_many(scope: Scope) -> ColumnElement[bool]:
 
 
 def worked_on(scope: Scope) -> list[ColumnElement[bool]]:
-    """Those they work on, or their team, and those they created."""
+    """Those they work on and those they created; for TEAM those of everybody in the teams, too."""
     own = [cases.c.assignee_id == bindparam("me"), cases.c.creator_id == bindparam("me")]
     if scope is Scope.TEAM:
-        own.append(cases.c.assignee_team_id == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
+        teams = any_(bindparam("team_ids", type_=ARRAY(Uuid)))
+        own += [cases.c.assignee_team_id == teams, cases.c.creator_team_id == teams]
     return own
 
 

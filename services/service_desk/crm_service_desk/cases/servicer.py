@@ -5,6 +5,7 @@ from uuid import UUID
 
 from crm.service_desk.v1 import cases_pb2 as pb
 from crm_kit.accounts import Accounts
+from crm_kit.contacts import Contacts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
@@ -21,14 +22,15 @@ from crm_service_desk.cases.resource import CASES
 class CaseServicer:
     contract = pb.DESCRIPTOR.services_by_name["CaseService"]
 
-    def __init__(self, tokens: PageTokens, accounts: Accounts, *, reopen_window: timedelta) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts, contacts: Contacts, *, reopen_window: timedelta) -> None:
         self._tokens = tokens
         self._accounts = accounts
+        self._contacts = contacts
         self._reopen_window = reopen_window
 
     async def CreateCase(self, request: pb.CreateCaseRequest, work: UnitOfWork) -> pb.Case:
         values = await CASES.to_create(work, request.case)
-        return CASES.message(work, await commands.create_case(work, self._accounts, values))
+        return CASES.message(work, await commands.create_case(work, self._accounts, self._contacts, values))
 
     async def GetCase(self, request: pb.GetCaseRequest, reader: Reader) -> pb.Case:
         return await CASES.read(reader, request.id)
@@ -38,7 +40,7 @@ class CaseServicer:
 
     async def UpdateCase(self, request: pb.UpdateCaseRequest, work: UnitOfWork) -> pb.Case:
         before, values = await CASES.to_update(work, request)
-        return CASES.message(work, await commands.update_case(work, self._accounts, before, values))
+        return CASES.message(work, await commands.update_case(work, self._accounts, self._contacts, before, values))
 
     async def AssignCase(self, request: pb.AssignCaseRequest, work: UnitOfWork) -> pb.Case:
         before = await CASES.target(work, request)
@@ -58,8 +60,9 @@ class CaseServicer:
     async def RecordCustomerMessage(self, request: pb.RecordCustomerMessageRequest, work: UnitOfWork) -> pb.Case:
         before = await CASES.target(work, request)
         send_time = time_from(request.send_time) if request.HasField("send_time") else work.now
+        contact_id = id_from(request.contact_id)
         case = await commands.record_customer_message(
-            work, before, request.text, send_time=send_time, contact_id=id_from(request.contact_id)
+            work, self._contacts, before, request.text, send_time=send_time, contact_id=contact_id
         )
         return CASES.message(work, case)
 

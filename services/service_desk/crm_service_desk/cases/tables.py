@@ -26,6 +26,7 @@ cases = tenant_table(
     Column("assignee_id", Uuid),
     Column("assignee_team_id", Uuid),
     Column("creator_id", Uuid, nullable=False),
+    Column("creator_team_id", Uuid),
     Column("resolution", Text),
     Column("reply_time", DateTime(timezone=True)),
     Column("resolve_time", DateTime(timezone=True)),
@@ -62,6 +63,7 @@ Index("cases_account_index", cases.c.tenant_id, cases.c.account_id, cases.c.crea
 Index("cases_assignee_index", cases.c.tenant_id, cases.c.assignee_id, cases.c.create_time, cases.c.id)
 Index("cases_assignee_team_index", cases.c.tenant_id, cases.c.assignee_team_id, cases.c.create_time, cases.c.id)
 Index("cases_creator_index", cases.c.tenant_id, cases.c.creator_id, cases.c.create_time, cases.c.id)
+Index("cases_creator_team_index", cases.c.tenant_id, cases.c.creator_team_id, cases.c.create_time, cases.c.id)
 Index("cases_first_response_due_index", cases.c.tenant_id, cases.c.first_response_due_time, cases.c.id)
 Index("cases_resolution_due_index", cases.c.tenant_id, cases.c.resolution_due_time, cases.c.id)
 Index("cases_service_level_index", cases.c.tenant_id, cases.c.service_level_id)

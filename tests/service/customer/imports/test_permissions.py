@@ -1,9 +1,9 @@
 """Who may import what."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from crm.customer.v1 import contacts_pb2
+from crm.customer.v1 import contacts_pb2, events_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import worker
 from crm_kit.directory.projection import project_team
@@ -11,7 +11,8 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 
 from tests.service.customer.imports.calls import Run, Upload, all_accounts, counts, errors_of
-from tests.service.running import Running, refused
+from tests.service.customer.told import told_of
+from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -130,3 +131,39 @@ async def test_an_account_that_a_row_gave_to_the_own_team_takes_further_rows(
     assert counts(await run(rows, by=li)) == (1, 1, 0, 0)
     page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=li.metadata)
     assert sorted(each.display_name for each in page.contacts) == ["刘洋", "张伟"]
+
+
+async def test_a_column_of_owners_takes_no_account_that_may_not_be_given(
+    accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", customer: Running, run: Run
+) -> None:
+    tenant = await customer.tenant()
+    own = {"imports.read": Scope.OWN, "imports.write": Scope.OWN, "opportunities.read": Scope.OWN}
+    head, steward = [
+        await customer.user(tenant, grants=own | dict.fromkeys(("accounts.read", "accounts.write"), Scope.ALL))
+        for _ in range(2)
+    ]
+    rows = [["客户编号", "客户名称", "客户经理"], ["C1", "华信", ""], ["C2", "青岛", ""]]
+    await run(rows, by=head)
+    login = f"{steward.id.hex[-12:]}@example.test"
+    rows = [rows[0], ["C1", "华信", login], ["C2", "青岛港", ""]]
+    job = await run(rows, by=steward, mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 1, 0, 1)
+    assert [(each.row_number, each.reason) for each in await errors_of(imports, steward, job.id)] == [
+        (2, "PERMISSION_DENIED")
+    ]
+    assert {each.owner_id for each in await all_accounts(accounts, head)} == {str(head.id)}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_deals_stay_where_an_import_gives_accounts_away_if_that_is_asked_for(
+    accounts: "AccountServiceAsyncStub", customer: Running, run: Run, user: User, *, keep: bool
+) -> None:
+    seller = await customer.user(user.tenant_id)
+    header = ["客户编号", "客户名称", "客户经理"]
+    await run([header, ["C1", "华信", ""]])
+    login = f"{seller.id.hex[-12:]}@example.test"
+    job = await run([header, ["C1", "华信", login]], mode=pb.Import.MODE_UPSERT, keep_opportunities=keep)
+    assert job.keep_opportunities is keep
+    (account,) = await all_accounts(accounts, user)
+    told = await told_of(customer, user.tenant_id, account.id)
+    assert cast("events_pb2.AccountOwnerChanged", told[-1]).keep_opportunities is keep

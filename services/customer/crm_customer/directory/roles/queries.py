@@ -9,15 +9,16 @@ from crm_kit.database.trees import ids_from_here_down
 from crm_kit.database.work import Reader
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.plumbing import access_roles, access_teams, access_users
-from sqlalchemy import Select, Uuid, any_, bindparam, func, select, true
+from sqlalchemy import Select, Uuid, any_, bindparam, false, func, select, true, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_customer.directory.roles.model import EVERYTHING, Grant, Role, Scope
 from crm_customer.directory.roles.resource import ROLES
 from crm_customer.directory.roles.rights import Holders
-from crm_customer.directory.roles.tables import roles
+from crm_customer.directory.roles.tables import former_teams, roles
 
 NOBODY = UUID(int=0)
+NO_TEAM = UUID(int=0)
 
 
 @statement
@@ -48,18 +49,26 @@ def other_administrator() -> Select[Any]:
 
 
 @statement
-def teams_of_holders() -> Select[Any]:
-    """The teams of the others who have a role in force."""
-    users = access_users.c
-    return (
-        select(users.team_id)
-        .distinct()
-        .where(
-            users.tenant_id == bindparam("tenant_id"),
-            bindparam("role_id", type_=Uuid) == any_(users.role_ids),
-            users.active,
-            users.id != bindparam("me"),
-        )
+def teams_of_holders() -> Any:
+    """The teams that the others are in, or were, who have a role in force."""
+    users, former = access_users.c, former_teams.c
+    holds = (
+        users.tenant_id == bindparam("tenant_id"),
+        bindparam("role_id", type_=Uuid) == any_(users.role_ids),
+        users.active,
+        users.id != bindparam("me"),
+    )
+    left = (former.tenant_id == users.tenant_id) & (former.user_id == users.id)
+    return union(
+        select(users.team_id, true().label("present")).where(*holds),
+        select(former.team_id, false().label("present")).join(access_users, left).where(*holds),
+    )
+
+
+@statement
+def teams_left_by() -> Select[Any]:
+    return select(former_teams.c.team_id).where(
+        former_teams.c.tenant_id == bindparam("tenant_id"), former_teams.c.user_id == bindparam("user_id")
     )
 
 
@@ -87,9 +96,14 @@ def grants_for_teams() -> Select[Any]:
 async def get_holders(reader: Reader, role_id: UUID) -> Holders | None:
     """The others who have the role; None when there are none."""
     rows = await reader.all(teams_of_holders(), role_id=role_id, me=reader.actor.user_id)
-    team_ids = frozenset(row["team_id"] for row in rows)
-    below = await ids_from_here_down(reader, access_teams, [id for id in team_ids if id is not None])
-    return Holders(team_ids, below) if rows else None
+    present = {row["team_id"] for row in rows if row["present"]}
+    below = await ids_from_here_down(reader, access_teams, [id for id in present if id is not None])
+    return Holders(below, owning=frozenset(row["team_id"] for row in rows)) if rows else None
+
+
+async def get_owning_teams(reader: Reader, user_id: UUID, team_id: UUID | None) -> frozenset[UUID | None]:
+    """The teams that what a user owns may lie in: the one they are in, and those that they have left."""
+    return frozenset({team_id, *(row["team_id"] for row in await reader.all(teams_left_by(), user_id=user_id))})
 
 
 async def get_team_grants(reader: Reader, team_ids: Collection[UUID]) -> list[Grant]:

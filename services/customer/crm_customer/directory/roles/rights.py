@@ -17,14 +17,14 @@ from crm_customer.directory.roles.model import EVERYTHING, Grant
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Those in whose hands grants are: of which teams (None: of none), and these teams with all below them.
+    """Those in whose hands grants are, by what they reach.
 
-    `own_records`: they may own records that are not the caller's, as anybody may but the caller and somebody new.
+    `below`: the teams that they are in, with all below them. `owning`: the teams that what they own lies in, which are
+    all that they have ever been in (None: none); empty for who owns nothing but what is the caller's.
     """
 
-    team_ids: frozenset[UUID | None]
     below: frozenset[UUID]
-    own_records: bool = True
+    owning: frozenset[UUID | None] = frozenset()
 
 
 def check_holds(access: Access, grants: Iterable[Grant]) -> None:
@@ -48,10 +48,10 @@ def covers(actor: Actor, grant: Grant, holders: Holders) -> bool:
         return False
     if mine is Scope.ALL:
         return True
-    # What people own lies in their team. Who has no team is reached by nobody's TEAM.
+    # What belongs to no team is reached by nobody's TEAM.
     reached = frozenset(actor.access.team_ids) if mine is Scope.TEAM else frozenset[UUID]()
     covered = holders.below <= reached or theirs is Scope.OWN
-    return covered and (not holders.own_records or holders.team_ids <= reached)
+    return covered and holders.owning <= reached
 
 
 def widest_scope(access: Access, permission: str) -> int:

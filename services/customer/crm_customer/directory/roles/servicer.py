@@ -7,7 +7,6 @@ from crm_kit.paging import PageTokens
 
 from crm_customer.directory.roles import commands
 from crm_customer.directory.roles.resource import ROLES
-from crm_customer.directory.tenants.rights import check_whole_tenant
 
 
 class RoleServicer:
@@ -33,5 +32,4 @@ class RoleServicer:
         return ROLES.message(work, await commands.update_role(work, before, values))
 
     def _changes_directory(self, work: UnitOfWork) -> None:
-        check_whole_tenant(work.scope)
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))

@@ -1,6 +1,6 @@
-"""Tables of roles."""
+"""Tables of roles, and of what rights are compared by."""
 
-from crm_kit.database.tables import tenant_table, unique, versioned_columns
+from crm_kit.database.tables import Kept, tenant_table, unique, versioned_columns
 from sqlalchemy import Boolean, Column, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -24,3 +24,14 @@ roles = tenant_table(
 )
 Index("roles_create_time_index", roles.c.tenant_id, roles.c.create_time, roles.c.id)
 Index("roles_update_time_index", roles.c.tenant_id, roles.c.update_time, roles.c.id)
+
+# Records stay in the team that their owner was in when they got them.
+former_teams = tenant_table(
+    "former_teams",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    # `NO_TEAM` of who was in none.
+    Column("team_id", Uuid, nullable=False),
+    key=("user_id", "team_id"),
+    retention=Kept("a row for each team that a user has left"),
+)

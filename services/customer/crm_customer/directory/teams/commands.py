@@ -46,7 +46,7 @@ async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> N
         return
     new = above - await ids_from_here_up(work, teams, moved.parent_id)
     below = await ids_from_here_down(work, teams, [moved.id])
-    holders = Holders(frozenset(), below, own_records=False)
+    holders = Holders(below)
     check_reaches(work.actor, await get_team_grants(work, new), holders)
 
 

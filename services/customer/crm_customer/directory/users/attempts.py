@@ -15,9 +15,14 @@ async def deactivate(user: User, attempt: Attempt) -> None:
         await check_administrator_stays(attempt.reader, without_user=user.id)
 
 
-async def manage(user: User, attempt: Attempt) -> None:
+async def activate(user: User, attempt: Attempt) -> None:
     """Not somebody who may do more than the caller."""
     await check_manages(attempt.reader, user)
 
 
-TRIED_USERS = USERS.trying(DeactivateUser=deactivate, ActivateUser=manage, SetPassword=manage)
+async def set_password(user: User, attempt: Attempt) -> None:
+    """Not that of somebody who may do more than the caller, also with what they own in teams that they have left."""
+    await check_manages(attempt.reader, user, lends=True)
+
+
+TRIED_USERS = USERS.trying(DeactivateUser=deactivate, ActivateUser=activate, SetPassword=set_password)

@@ -16,8 +16,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.roles.model import Role
-from crm_customer.directory.roles.queries import check_administrator_stays, get_roles
+from crm_customer.directory.roles.queries import NO_TEAM, check_administrator_stays, get_owning_teams, get_roles
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
+from crm_customer.directory.roles.tables import former_teams
 from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.model import User
@@ -57,6 +58,7 @@ async def update_user(work: UnitOfWork, before: User, values: dict[str, Any]) ->
     after = before.update(values)
     if after.team_id != before.team_id:
         check_team_in_reach(work, after.team_id)
+        work.execute(put_former_team(), user_id=before.id, team_id=before.team_id or NO_TEAM)
     return await save(work, before, after, events.UserUpdated)
 
 
@@ -91,7 +93,7 @@ async def save(work: UnitOfWork, before: User, after: User, event: type[Message]
     # What people do to their own name or password gives them nothing.
     if before.id != work.actor.user_id or before.rights != after.rights:
         await take_turn_of_rights(work)
-        roles = await check_manages(work, before, after)
+        roles = await check_manages(work, before, after, lends=after.lends(before))
         if administers(before, roles) and not administers(after, roles):
             await take_turn(work)
             await check_administrator_stays(work, without_user=before.id)
@@ -109,18 +111,21 @@ async def take_turn_of_rights(work: UnitOfWork) -> None:
         await take_turn(work)
 
 
-async def check_manages(reader: Reader, *states: User, is_new: bool = False) -> dict[UUID, Role]:
+async def check_manages(reader: Reader, *states: User, lends: bool = False, is_new: bool = False) -> dict[UUID, Role]:
     """The roles of a user in these states; PermissionDenied when one reaches more than the caller, who would borrow it.
 
-    Records that are the caller's own, or that somebody new does not have yet, are nothing to borrow.
+    What the user owns in teams that they have left counts only when a change `lends` it. Records that are the caller's
+    own, or that somebody new does not have yet, are nothing to borrow.
     """
     roles = await get_roles(reader, {id for user in states for id in user.role_ids}, field="user.role_ids")
     if may_do_everything(reader.actor.access):
         return roles
     for user in states:
         below = await ids_from_here_down(reader, teams, [user.team_id] if user.team_id else [])
-        own_records = not is_new and user.id != reader.actor.user_id
-        holders = Holders(frozenset({user.team_id}), below, own_records)
+        owning: frozenset[UUID | None] = frozenset()
+        if not is_new and user.id != reader.actor.user_id:
+            owning = await get_owning_teams(reader, user.id, user.team_id) if lends else frozenset({user.team_id})
+        holders = Holders(below, owning)
         for id in user.role_ids:
             check_reaches(reader.actor, roles[id].grants, holders)
     return roles
@@ -149,6 +154,12 @@ def project(work: UnitOfWork, user: User) -> None:
         role_ids=user.role_ids,
         version=user.version,
     )
+
+
+@statement
+def put_former_team() -> Any:
+    row = insert(former_teams).values({name: bindparam(name) for name in ("tenant_id", "user_id", "team_id")})
+    return row.on_conflict_do_nothing()
 
 
 @statement

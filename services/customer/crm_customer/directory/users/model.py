@@ -31,6 +31,11 @@ class User:
         """What decides on whose records they reach."""
         return self.active, self.team_id, self.role_ids
 
+    def lends(self, before: "User") -> bool:
+        """Whether somebody else may come to act as this user by the change, or the user to have more roles."""
+        signs_in_otherwise = (self.login, self.password_time) != (before.login, before.password_time)
+        return signs_in_otherwise or not set(self.role_ids) <= set(before.role_ids)
+
     def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""
         return replace(self, **values).checked()

@@ -121,6 +121,13 @@ def upgrade() -> None:
     op.create_index("roles_create_time_index", "roles", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("roles_update_time_index", "roles", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
+        "former_teams",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "user_id", "team_id", name="former_teams_pkey"),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("login_key", sa.LargeBinary(), nullable=False),
@@ -318,6 +325,7 @@ def upgrade() -> None:
         sa.Column("layout", postgresql.JSONB(), nullable=True),
         sa.Column("read_layout", postgresql.JSONB(), nullable=True),
         sa.Column("skip_invalid_cells", sa.Boolean(), nullable=False),
+        sa.Column("keep_opportunities", sa.Boolean(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("account_owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
@@ -559,6 +567,7 @@ def upgrade() -> None:
         "accounts",
         "contacts",
         "roles",
+        "former_teams",
         "sign_in_failures",
         "sign_in_networks",
         "signing_keys",
@@ -649,6 +658,7 @@ def downgrade() -> None:
     op.drop_table("sign_in_networks")
     op.drop_index("sign_in_failures_retention_index", table_name="sign_in_failures")
     op.drop_table("sign_in_failures")
+    op.drop_table("former_teams")
     op.drop_index("roles_update_time_index", table_name="roles")
     op.drop_index("roles_create_time_index", table_name="roles")
     op.drop_table("roles")

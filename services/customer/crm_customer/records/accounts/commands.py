@@ -9,15 +9,19 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import given_to, owned_by
+from crm_kit.directory.access import owned_by
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
+from crm_kit.resource.owners import given_to, may
 from sqlalchemy import bindparam, update
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, accounts
+
+# What is seen with an account, as permissions call it; the owner of the account has it with the account.
+FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportunities", "orders", "payments", "scores"})
 
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
@@ -51,9 +55,10 @@ async def update_account(
     """Change some fields of an account; nothing is written when nothing changes.
 
     `contact_names` as for `follow_account`. A new owner gets the open opportunities that the former one has at it,
-    unless `keep_opportunities`.
+    unless `keep_opportunities`, or the caller may not write them. PermissionDenied when others come to see by it what
+    the caller does not.
     """
-    values |= await given_to(work, values, before.owner_id, field="account.owner_id")
+    values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     await check_parent(work, values)
     after = before.update(values, now=work.now)
     if after.parent_id != before.parent_id:
@@ -63,6 +68,7 @@ async def update_account(
     await follow_account(work, before, after, contact_names=contact_names)
     if after.owner_id == before.owner_id:
         return ACCOUNTS.save(work, before, after, events.AccountUpdated)
+    keep_opportunities = keep_opportunities or not await may(work, ACCOUNTS, before.id, "opportunities.write")
     told = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
     return ACCOUNTS.save(work, before, after, events.AccountOwnerChanged, **told)
 

@@ -9,10 +9,11 @@ from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import given_to, owned_by
+from crm_kit.directory.access import owned_by
 from crm_kit.errors import FailedPrecondition, invalid_field, wrong_state
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.resource.owners import given_to
 from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
@@ -88,7 +89,7 @@ def put_new(work: UnitOfWork, contact: Contact) -> Contact:
 
 async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, Any]) -> Contact:
     """Change some fields of a contact; nothing is written when nothing changes."""
-    values |= await given_to(work, values, before.owner_id, field="contact.owner_id")
+    values |= await given_to(work, CONTACTS, before, values)
     after = before.update(values, now=work.now)
     await check_accounts(work, after, old_ids=before.account_ids)
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
@@ -124,7 +125,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
     added = [(index, id) for index, id in enumerate(contact.account_ids) if id not in old_ids]
     if not added:
         return
-    found = await ACCOUNTS.get_many(work, [id for _, id in added])
+    found = await ACCOUNTS.get_referred(work, [id for _, id in added])
     for index, id in added:
         if id not in found:
             field = f"contact.accounts[{index}].account_id"

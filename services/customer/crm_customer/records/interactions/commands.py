@@ -1,18 +1,17 @@
 """Recording an interaction: its row, the timeline, the account's last contact and the event, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.statements import Statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import NotFound, invalid_field, wrong_state
+from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.ids import new_id
 
 from crm_customer.records.accounts.model import IN_BUSINESS
 from crm_customer.records.accounts.projections import project_last_contact
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.contacts.queries import seen_contact_ids
+from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.interactions.model import Interaction
 from crm_customer.records.interactions.queries import users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
@@ -31,9 +30,12 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
     )
     interaction.check(now=work.now)
     await check_account(work, interaction.account_id)
-    await check_there(work, seen_contact_ids(work.scope), "contact_ids", interaction.contact_ids)
+    contact_ids = interaction.contact_ids
+    if contact_ids:
+        check_there(contact_ids, await CONTACTS.get_referred(work, contact_ids), "contact_ids")
     if interaction.user_ids != (work.actor.user_id,):
-        await check_there(work, users_by_ids(), "user_ids", interaction.user_ids)
+        users = await work.all(users_by_ids(), ids=list(interaction.user_ids))
+        check_there(interaction.user_ids, {row["id"] for row in users}, "user_ids")
     INTERACTIONS.create(work, interaction)
     project_last_contact(work, interaction.account_id, interaction.interaction_time)
     put_entry(work, entry_of(interaction))
@@ -42,20 +44,15 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
 
 async def check_account(work: UnitOfWork, id: UUID) -> None:
     """The account must be there for the caller, and in business."""
-    try:
-        account = await ACCOUNTS.get(work, id)
-    except NotFound:
-        field = "interaction.account_id"
-        raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from None
+    account = (await ACCOUNTS.get_referred(work, [id])).get(id)
+    if account is None:
+        raise invalid_field("interaction.account_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     if account.status not in IN_BUSINESS:
         raise wrong_state("account", account.status, "given an interaction", legal=IN_BUSINESS)
 
 
-async def check_there(work: UnitOfWork, existing: Statement, name: str, ids: Sequence[UUID]) -> None:
+def check_there(ids: Sequence[UUID], found: Container[UUID], name: str) -> None:
     """InvalidArgument naming the first participant that does not exist or that the caller may not see."""
-    if not ids:
-        return
-    found = {row["id"] for row in await work.all(existing, ids=list(ids))}
     for index, id in enumerate(ids):
         if id not in found:
             field = f"interaction.{name}[{index}]"

@@ -1,8 +1,10 @@
 """A timeline: what happened with an account, in one order, whichever service it happened in."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 
@@ -27,6 +29,22 @@ class Kind(enum.StrEnum):
     VALUE_TIER_CHANGED = "VALUE_TIER_CHANGED"
     FOLLOW_UP_CONVERTED = "FOLLOW_UP_CONVERTED"
     PAYMENT_REVERSED = "PAYMENT_REVERSED"
+
+
+# What reading of the account shows of its own, and whose entries take a permission besides.
+OF_ACCOUNT = frozenset({"account", "lead"})
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "account_scores": "scores.read",
+        "case": "cases.read",
+        # Of a lead that became the account: its conversation with the customer, as interactions are.
+        "follow_up": "interactions.read",
+        "interaction": "interactions.read",
+        "opportunity": "opportunities.read",
+        "order": "orders.read",
+        "payment": "payments.read",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

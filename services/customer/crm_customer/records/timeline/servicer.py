@@ -8,7 +8,7 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import build
 
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.timeline.queries import LISTING, entry_from
+from crm_customer.records.timeline.queries import entry_from, page_of
 
 
 class TimelineServicer:
@@ -19,7 +19,7 @@ class TimelineServicer:
 
     async def ListTimeline(self, request: pb.ListTimelineRequest, reader: Reader) -> pb.ListTimelineResponse:
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
-        page = await LISTING.page(reader, request, self._tokens, account_id=account.id)
+        page = await page_of(reader, request, self._tokens, account)
         return build(
             pb.ListTimelineResponse,
             entries=tuple(map(entry_from, page.rows)),

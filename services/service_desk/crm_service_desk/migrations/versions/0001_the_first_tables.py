@@ -32,6 +32,14 @@ def upgrade() -> None:
     op.create_index("accounts_owner_index", "accounts", ["tenant_id", "owner_id"], unique=False)
     op.create_index("accounts_owner_team_index", "accounts", ["tenant_id", "owner_team_id"], unique=False)
     op.create_table(
+        "contacts",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="contacts_pkey"),
+    )
+    op.create_table(
         "calendar_recounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("calendar_id", sa.Uuid(), nullable=False),
@@ -127,6 +135,7 @@ def upgrade() -> None:
         sa.Column("assignee_id", sa.Uuid(), nullable=True),
         sa.Column("assignee_team_id", sa.Uuid(), nullable=True),
         sa.Column("creator_id", sa.Uuid(), nullable=False),
+        sa.Column("creator_team_id", sa.Uuid(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
         sa.Column("reply_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolve_time", sa.DateTime(timezone=True), nullable=True),
@@ -173,6 +182,9 @@ def upgrade() -> None:
     )
     op.create_index("cases_create_time_index", "cases", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("cases_creator_index", "cases", ["tenant_id", "creator_id", "create_time", "id"], unique=False)
+    op.create_index(
+        "cases_creator_team_index", "cases", ["tenant_id", "creator_team_id", "create_time", "id"], unique=False
+    )
     op.create_index(
         "cases_first_response_due_index", "cases", ["tenant_id", "first_response_due_time", "id"], unique=False
     )
@@ -221,6 +233,7 @@ def upgrade() -> None:
     protected(
         "account_tiers",
         "accounts",
+        "contacts",
         "calendar_versions",
         "calendars",
         "case_numbers",
@@ -250,6 +263,7 @@ def downgrade() -> None:
         table_name="cases",
         postgresql_where=sa.text("state NOT IN ('CLOSED', 'CANCELLED')"),
     )
+    op.drop_index("cases_creator_team_index", table_name="cases")
     op.drop_index("cases_assignee_team_index", table_name="cases")
     op.drop_index("cases_assignee_index", table_name="cases")
     op.drop_index("cases_account_index", table_name="cases")
@@ -267,6 +281,7 @@ def downgrade() -> None:
     op.drop_table("calendars")
     op.drop_table("calendar_versions")
     op.drop_table("calendar_recounts")
+    op.drop_table("contacts")
     op.drop_index("accounts_owner_team_index", table_name="accounts")
     op.drop_index("accounts_owner_index", table_name="accounts")
     op.drop_table("accounts")

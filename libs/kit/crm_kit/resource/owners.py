@@ -1,0 +1,113 @@
+"""Giving a record to another owner, which changes who may do what with it.
+
+Whoever has a record may pass it on. Anybody else needs all for it that others come to have by that: with
+`accounts.write` for all accounts and `opportunities.read` for one's own only, nobody makes an account their own to see
+the deals at it, nor a colleague's.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, Uuid, any_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from crm_kit.database.statements import statement
+from crm_kit.database.trees import ids_from_here_up
+from crm_kit.database.work import Reader
+from crm_kit.directory.access import owned_by, widest
+from crm_kit.errors import PermissionDenied
+from crm_kit.identity.access import Scope
+from crm_kit.plumbing import access_roles, access_teams, access_users
+from crm_kit.resource.reading import ReadableResource
+
+AnyResource = ReadableResource[Any, Any]
+EVERYTHING = "*"
+
+
+async def given_to(
+    reader: Reader, resource: AnyResource, before: Any, values: Mapping[str, Any], *, following: Collection[str] = ()
+) -> dict[str, UUID | None]:
+    """What an update says of a record's owner: a new one with their team, or nothing.
+
+    Who keeps a record is not asked for again: they may have left, and the record stays in the team they got it in.
+    A record that nobody is named for stays with its owner. InvalidArgument as `owned_by`, PermissionDenied as
+    `check_gives`.
+    """
+    if "owner_id" not in values:
+        return {}
+    if values["owner_id"] in (None, before.owner_id):
+        return {"owner_id": before.owner_id}
+    owner = await owned_by(reader, values["owner_id"], field=f"{resource.place}.owner_id")
+    await check_gives(reader, resource, before, **owner, following=following)
+    return owner
+
+
+async def check_gives(
+    reader: Reader,
+    resource: AnyResource,
+    before: Any,
+    *,
+    owner_id: UUID | None,
+    owner_team_id: UUID | None,
+    following: Collection[str] = (),
+) -> None:
+    """PermissionDenied when others come to have more for a record by a new owner than the caller has for it.
+
+    `following` are the resources, as permissions call them, that are seen with the record.
+    """
+    access = reader.actor.access
+    if before.owner_id in (reader.actor.user_id, owner_id) or access.grants.get(EVERYTHING) is Scope.ALL:
+        return
+    concerned = {resource_of(resource.permission), EVERYTHING, *following}
+    gained = await gained_permissions(reader, owner_id, owner_team_id, former_team_id=before.owner_team_id)
+    for permission in sorted(each for each in gained if resource_of(each) in concerned):
+        if not await may(reader, resource, before.id, permission):
+            noun = resource.noun.replace("_", " ")
+            raise PermissionDenied(f"who gets this {noun} would have {permission} for it, which you have not")
+
+
+async def may(reader: Reader, resource: AnyResource, id: UUID, permission: str) -> bool:
+    """Whether the caller has a permission in a scope that reaches a record."""
+    access = reader.actor.access
+    if not access.may(permission):
+        return False
+    scope = access.scope(permission)
+    return scope is Scope.ALL or id in await resource.get_many(reader, [id], scope=scope)
+
+
+async def gained_permissions(
+    reader: Reader, owner_id: UUID | None, team_id: UUID | None, *, former_team_id: UUID | None
+) -> set[str]:
+    """What people come to be permitted for a record that gets another owner and team: the owner, and those above."""
+    above_before = await ids_from_here_up(reader, access_teams, former_team_id)
+    above = await ids_from_here_up(reader, access_teams, team_id) - above_before
+    # TEAM is what is one's own, too.
+    of_owner = {Scope.OWN} if team_id in above_before else {Scope.OWN, Scope.TEAM}
+    gained = set()
+    for row in await reader.all(grants_of(), owner_id=owner_id, team_ids_above=list(above)):
+        grants, scopes = widest(row["grants"] or ()), of_owner if row["is_owner"] else {Scope.TEAM}
+        of_everything = grants.get(EVERYTHING, Scope.OWN)
+        gained |= {name for name, scope in grants.items() if max(scope, of_everything) in scopes}
+    return gained
+
+
+def resource_of(permission: str) -> str:
+    """What a permission is for: of `orders.release` orders, of `*` everything."""
+    return permission.partition(".")[0]
+
+
+@statement
+def grants_of() -> Select[Any]:
+    """The grants that active users have together, of a user and of those in some teams."""
+    users, roles = access_users.c, access_roles.c
+    grants = select(func.jsonb_agg(roles.grants)).where(
+        roles.tenant_id == users.tenant_id, roles.id == any_(users.role_ids)
+    )
+    is_owner = users.id == bindparam("owner_id", type_=Uuid)
+    is_above = users.team_id == any_(bindparam("team_ids_above", type_=ARRAY(Uuid)))
+    return (
+        select(is_owner.label("is_owner"), grants.scalar_subquery().label("grants"))
+        .distinct()
+        .where(users.tenant_id == bindparam("tenant_id"), users.active, or_(is_owner, is_above))
+    )
