@@ -47,7 +47,6 @@ class ResourceServicer:
         resource = self._asked(request)
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
         await self._names.fill_in(reader, resource.message_type, [shown])
-        await hide_archived(reader, [shown])
         return shown
 
     async def SummarizeRecords(
