@@ -1,7 +1,7 @@
 """Table of payments."""
 
 from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Numeric, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Index, Integer, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -23,6 +23,7 @@ payments = tenant_table(
     Column("reverse_reason", Text),
     Column("allocations", JSONB, nullable=False),
     Column("unallocated_amount", Numeric, nullable=False),
+    Column("left_out_order_count", Integer, nullable=False, server_default=text("0")),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     *versioned_columns(),

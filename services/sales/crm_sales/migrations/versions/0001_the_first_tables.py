@@ -479,6 +479,7 @@ def upgrade() -> None:
         sa.Column("reverse_reason", sa.Text(), nullable=True),
         sa.Column("allocations", postgresql.JSONB(), nullable=False),
         sa.Column("unallocated_amount", sa.Numeric(), nullable=False),
+        sa.Column("left_out_order_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
