@@ -123,34 +123,53 @@ def reverse(payment: payments_pb2.Payment, **fields: str) -> payments_pb2.Revers
     return payments_pb2.ReversePaymentRequest(id=payment.id, **{"reason": "bounced"} | fields)
 
 
-async def test_one_bank_reference_is_one_payment(api: Sales, user: User, account_id: str, sales: Running) -> None:
+@pytest.mark.parametrize("reference", ["20270319-0042", " 20270319-0042 ", "20270319 - 0042"])
+@pytest.mark.parametrize("bank_account", ["ICBC 6222", "icbc6222", ""])
+async def test_one_bank_reference_is_one_payment_also_where_the_bank_account_is_left_out(
+    api: Sales, user: User, account_id: str, reference: str, bank_account: str
+) -> None:
     bank: dict[str, Any] = {"account_id": account_id, "reference": "20270319-0042", "bank_account": "ICBC 6222"}
+    again = {"account_id": account_id, "reference": reference, "bank_account": bank_account}
     first = await pay(api, user, "10", **bank)
-    for reference in ("20270319-0042", " 20270319-0042 "):
-        with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
-            await pay(api, user, "10", **bank | {"reference": reference})
-    # Another bank counts for itself, and so does another tenant; what has no reference is told apart by nothing.
-    await pay(api, user, "10", **bank | {"bank_account": "CMB 6214"})
-    await pay(api, user, "10", account_id=account_id, reference="20270319-0042")
     with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
-        await pay(api, user, "10", account_id=account_id, reference="20270319-0042")
-    for _ in range(2):
-        await pay(api, user, "10", account_id=account_id)
-    other = await sales.user()
-    await pay(api, other, "10", **bank | {"account_id": await known_account(sales, other.tenant_id)})
+        await pay(api, user, "10", **again)
     # Typed wrongly: reversed and recorded again.
     await api.payments.ReversePayment(reverse(first), metadata=user.metadata)
-    again = await pay(api, user, "11", **bank)
-    assert again.reference == first.reference
+    await pay(api, user, "10", **again)
+    with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
+        await pay(api, user, "10", **bank)
 
 
+async def test_a_bank_reference_comes_back_at_another_bank_account_and_tenant(
+    api: Sales, user: User, account_id: str, sales: Running
+) -> None:
+    bank: dict[str, Any] = {"account_id": account_id, "reference": "0042", "bank_account": "ICBC 6222"}
+    await pay(api, user, "10", **bank)
+    await pay(api, user, "10", **bank | {"bank_account": "ICBC 62"})
+    await pay(api, user, "10", **bank | {"bank_account": "CMB:6214"})
+    # Of one that leaves it out nobody knows that it is not one of these.
+    with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
+        await pay(api, user, "10", account_id=account_id, reference="0042")
+    for other in ("042", "00421", "0042:", "0042;", "4 0042"):
+        await pay(api, user, "10", account_id=account_id, reference=other)
+    # What has no reference is told apart by nothing.
+    for _ in range(2):
+        await pay(api, user, "10", account_id=account_id)
+    stranger = await sales.user()
+    await pay(api, stranger, "10", **bank | {"account_id": await known_account(sales, stranger.tenant_id)})
+
+
+@pytest.mark.parametrize("banks", [[""], ["ICBC 6222"], ["", "ICBC 6222"]])
 async def test_of_ten_recordings_of_one_bank_reference_at_once_one_counts(
-    api: Sales, user: User, released: Released
+    api: Sales, user: User, released: Released, sales: Running, banks: list[str]
 ) -> None:
     order = await released("100.00")
-    tries = [pay(api, user, "10", order_id=order.id, reference="0042") for _ in range(10)]
-    done = await asyncio.gather(*tries, return_exceptions=True)
-    assert [isinstance(each, payments_pb2.Payment) for each in done].count(True) == 1
+    # Nothing but the reference stands in the way of those that pay no order.
+    for paid in ({"order_id": order.id}, {"account_id": await known_account(sales, user.tenant_id)}):
+        fields = paid | {"reference": f"of {paid}"}
+        tries = [pay(api, user, "10", bank_account=banks[at % len(banks)], **fields) for at in range(10)]
+        done = await asyncio.gather(*tries, return_exceptions=True)
+        assert [isinstance(each, payments_pb2.Payment) for each in done].count(True) == 1
     assert (await read(api, user, order)).paid_amount == cny("10.00")
 
 

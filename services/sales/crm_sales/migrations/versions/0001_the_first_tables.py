@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 from crm_kit.migrations import create_functions, drop_functions, protected
+from crm_sales.payments.references import CREATE_KEY, DROP_KEY
 from sqlalchemy.dialects import postgresql
 
 revision = "0001"
@@ -11,6 +12,7 @@ down_revision = None
 
 def upgrade() -> None:
     create_functions()
+    op.execute(CREATE_KEY)
     op.create_table(
         "access_roles",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -489,6 +491,12 @@ def upgrade() -> None:
             ["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"], name="payments_order_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="payments_pkey"),
+        postgresql.ExcludeConstraint(
+            (sa.text("payment_key(tenant_id, reference, bank_account)"), "&&"),
+            name="payments_reference_excl",
+            using="gist",
+            where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
+        ),
     )
     op.create_index("payments_account_index", "payments", ["tenant_id", "account_id", "create_time"], unique=False)
     op.create_index("payments_create_time_index", "payments", ["tenant_id", "create_time", "id"], unique=False)
@@ -497,14 +505,6 @@ def upgrade() -> None:
         "payments_owner_team_index", "payments", ["tenant_id", "owner_team_id", "create_time"], unique=False
     )
     op.create_index("payments_receive_time_index", "payments", ["tenant_id", "receive_time", "id"], unique=False)
-    op.create_index(
-        "payments_reference_index",
-        "payments",
-        ["tenant_id", "bank_account", "reference"],
-        unique=True,
-        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
-        postgresql_nulls_not_distinct=True,
-    )
     protected(
         "access_roles",
         "access_teams",
@@ -531,12 +531,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(
-        "payments_reference_index",
-        table_name="payments",
-        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
-        postgresql_nulls_not_distinct=True,
-    )
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
     op.drop_index("payments_owner_index", table_name="payments")
@@ -621,4 +615,5 @@ def downgrade() -> None:
     op.drop_index("access_teams_parent_index", table_name="access_teams")
     op.drop_table("access_teams")
     op.drop_table("access_roles")
+    op.execute(DROP_KEY)
     drop_functions()
