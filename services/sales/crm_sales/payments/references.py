@@ -1,4 +1,4 @@
-"""When two payments are one: the same bank reference, at the same bank account or at one that one of them leaves out."""
+"""When two payments are one: they have the same bank reference, and no two bank accounts that tell them apart."""
 
 from crm_kit.database.tables import Violation
 from sqlalchemy import text
