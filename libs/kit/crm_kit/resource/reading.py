@@ -97,7 +97,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     ) -> dict[UUID, Entity]:
         """Those of the records that exist and the reader may see, by id."""
         rows = await reader.all(rows_by_ids(self, reader.scope if scope is None else scope), ids=list(ids))
-        return {row["id"]: self.entity_from(row) for row in rows}
+        found = await in_turns(rows, self.entity_from)
+        return {row["id"]: entity for row, entity in zip(rows, found, strict=True)}
 
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)

@@ -6,10 +6,10 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reading import in_turns
+from crm_kit.money import Money
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
 
-from crm_sales.orders.model import Order, OrderState
+from crm_sales.orders.model import OpenItem, OrderState
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.tables import orders
 
@@ -24,8 +24,10 @@ def is_open() -> tuple[ColumnElement[bool], ...]:
 
 
 @statement
-def open_orders_of_account(scope: Scope) -> Select[Any]:
-    return ORDERS.rows(scope).where(*is_open()).order_by(orders.c.due_date, orders.c.id)
+def open_items_of_account(scope: Scope) -> Select[Any]:
+    names = ("id", "version", "due_date", "open_amount", "owner_id", "owner_team_id")
+    found = ORDERS.rows(scope).with_only_columns(*(orders.c[name] for name in names))
+    return found.where(*is_open()).order_by(orders.c.due_date, orders.c.id)
 
 
 @statement
@@ -38,10 +40,13 @@ def open_orders_beyond(scope: Scope) -> Select[Any]:
     )
 
 
-async def open_orders(reader: Reader, account_id: UUID, currency_code: str) -> list[Order]:
-    """The orders of an account that are to be paid in a currency, as far as the reader's scope reaches."""
-    rows = await reader.all(open_orders_of_account(reader.scope), account_id=account_id, currency_code=currency_code)
-    return await in_turns(rows, ORDERS.entity_from)
+async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> list[OpenItem]:
+    """What is to be paid of an account's orders in a currency, as far as the reader's scope reaches."""
+    rows = await reader.all(open_items_of_account(reader.scope), account_id=account_id, currency_code=currency_code)
+    return [
+        OpenItem(id, version, due_date, Money(open_amount, currency_code), owner_id, owner_team_id)
+        for id, version, due_date, open_amount, owner_id, owner_team_id in rows
+    ]
 
 
 async def count_open_beyond(reader: Reader, account_id: UUID, currency_code: str) -> int:
