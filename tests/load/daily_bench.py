@@ -141,7 +141,7 @@ def opportunity(account_id: str) -> dict[str, Any]:
         "account_id": account_id,
         "display_name": f"变压器采购 {NUMBER.decode()}",
         "amount": {"amount": "185000", "currency_code": "CNY"},
-        "expected_close_date": "2099-12-31",
+        "expected_close_date": "2060-12-31",
         "next_step": "Send the offer.",
     }
 

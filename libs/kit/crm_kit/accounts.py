@@ -18,12 +18,17 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    bindparam,
+    exists,
     false,
+    literal,
     or_,
+    select,
 )
 
 from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
+from crm_kit.database.statements import statement
 from crm_kit.database.tables import Kept, tenant_table
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition
@@ -57,7 +62,7 @@ class Account:
     def require_in_use(self) -> None:
         """FailedPrecondition ACCOUNT_ARCHIVED when it was archived, or merged into another."""
         if self.archived:
-            raise FailedPrecondition("the account is archived or merged into another", reason="ACCOUNT_ARCHIVED")
+            raise account_archived()
 
 
 Accounts = Projection[Account]
@@ -140,17 +145,44 @@ async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, fie
 
 
 async def require_account_in_use(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:
-    """As `require_account`, for what begins with an account; ACCOUNT_ARCHIVED for one that is archived."""
+    """As `require_account`, for what begins with an account; ACCOUNT_ARCHIVED as by `check_in_use`."""
     account = await require_account(work, accounts, id, field=field)
     account.require_in_use()
+    keep_in_use(work, accounts, id)
     return account
 
 
 async def check_in_use(work: UnitOfWork, accounts: Accounts, id: UUID) -> None:
-    """ACCOUNT_ARCHIVED when the account of a record that the caller sees is archived, whoever sees the account."""
+    """ACCOUNT_ARCHIVED when the account of a record that the caller sees is archived, whoever sees the account.
+
+    Also when that is heard of before the unit commits.
+    """
     account = await accounts.find(work, id, scope=Scope.ALL)
     if account is not None:
         account.require_in_use()
+    keep_in_use(work, accounts, id)
+
+
+def keep_in_use(work: UnitOfWork, accounts: Accounts, id: UUID) -> None:
+    """Gather that the account is not archived when the unit commits; else it fails with ACCOUNT_ARCHIVED."""
+    work.execute(not_archived(accounts.table), unmet=account_archived, id=id)
+
+
+@statement
+def not_archived(table: Table) -> Select[Any]:
+    """A row unless the account is archived. It stays so until the transaction ends: whoever archives it waits."""
+    account = (
+        select(table.c.archived)
+        .where(table.c.tenant_id == bindparam("tenant_id"), table.c.id == bindparam("id"))
+        .with_for_update(read=True)
+        .cte("account")
+    )
+    return select(literal(1).label("in_use")).where(~exists().where(account.c.archived))
+
+
+def account_archived() -> FailedPrecondition:
+    """The error for what begins with an account that was archived, or merged into another."""
+    return FailedPrecondition("the account is archived or merged into another", reason="ACCOUNT_ARCHIVED")
 
 
 def account_reference(accounts: Accounts) -> Require:

@@ -88,9 +88,9 @@ def cny(amount: str) -> money_pb2.Money:
     return money_pb2.Money(amount=amount, currency_code="CNY")
 
 
-async def known_account(sales: Running, tenant_id: UUID, owner: User | None = None) -> str:
+async def known_account(sales: Running, tenant_id: UUID, owner: User | None = None, *, id: UUID | None = None) -> str:
     """An account that the sales service has heard of."""
-    id = new_id()
+    id = id or new_id()
     async with sales.unit_of_work(tenant_id) as work:
         owned = {"owner_id": owner.id if owner else None, "owner_team_id": owner.team_id if owner else None}
         put_newest(work, accounts, {"id": id, "display_name": "华信电力", "version": 1} | owned)

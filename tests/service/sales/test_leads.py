@@ -183,13 +183,29 @@ async def test_a_follow_up_makes_contact_and_extends_the_protection(
     assert 0 < protection.remaining_seconds <= 7 * 86_400
 
 
-@pytest.mark.parametrize("days", [400, -400])
-async def test_a_follow_up_dated_far_away_does_not_move_the_clock(
-    api: Sales, user: User, create: CreateLead, days: int
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=400), timedelta(days=70 * 365)])
+async def test_a_follow_up_that_is_still_to_come_is_refused(
+    api: Sales, user: User, create: CreateLead, ahead: timedelta
 ) -> None:
     lead = await create()
     follow_up = call()
-    follow_up.happen_time.FromDatetime(lead.create_time.ToDatetime() + timedelta(days=days))
+    follow_up.happen_time.FromDatetime(lead.create_time.ToDatetime() + ahead)
+    request = pb.RecordFollowUpRequest(id=lead.id, follow_up=follow_up)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.leads.RecordFollowUp(request, metadata=user.metadata)
+    assert refusal.fields == ["follow_up.happen_time"]
+    # A watch may be a little fast.
+    follow_up.happen_time.FromDatetime(lead.create_time.ToDatetime() + timedelta(minutes=4))
+    request = pb.RecordFollowUpRequest(id=lead.id, follow_up=follow_up)
+    assert (await api.leads.RecordFollowUp(request, metadata=user.metadata)).state == pb.Lead.STATE_CONTACTED
+
+
+async def test_a_follow_up_of_long_ago_is_recorded_and_does_not_move_the_clock(
+    api: Sales, user: User, create: CreateLead
+) -> None:
+    lead = await create()
+    follow_up = call()
+    follow_up.happen_time.FromDatetime(lead.create_time.ToDatetime() - timedelta(days=400))
     followed = await api.leads.RecordFollowUp(
         pb.RecordFollowUpRequest(id=lead.id, follow_up=follow_up), metadata=user.metadata
     )

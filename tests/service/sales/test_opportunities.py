@@ -89,6 +89,24 @@ async def test_what_does_not_fit_is_refused(create: Create, pipeline: Pipeline, 
         await create(pipeline_id="0197c0de-0000-7000-8000-000000000000")
 
 
+@pytest.mark.parametrize("day", ["0226-03-31", "1969-12-31", "2206-03-31", "9999-12-31"])
+async def test_no_deal_closes_in_a_year_that_was_mistyped(api: Sales, user: User, create: Create, day: str) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(expected_close_date=day)
+    assert refusal.fields == ["opportunity.expected_close_date"]
+    # One that is late, or was imported with the day that it had, is none of them.
+    opportunity = await create(expected_close_date="2019-12-31")
+    changed = pb.Opportunity(id=opportunity.id, expected_close_date=day)
+    request = pb.UpdateOpportunityRequest(opportunity=changed, update_mask=FieldMask(paths=["expected_close_date"]))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.opportunities.UpdateOpportunity(request, metadata=user.metadata)
+    assert refusal.fields == ["opportunity.expected_close_date"]
+    changed.expected_close_date = "2048-02-29"
+    request = pb.UpdateOpportunityRequest(opportunity=changed, update_mask=FieldMask(paths=["expected_close_date"]))
+    updated = await api.opportunities.UpdateOpportunity(request, metadata=user.metadata)
+    assert updated.expected_close_date == "2048-02-29"
+
+
 async def test_moves_go_forward_when_the_exit_criteria_hold(
     api: Sales, user: User, create: Create, pipeline: Pipeline, sales: Running
 ) -> None:

@@ -100,7 +100,7 @@ async def test_with_credit_an_order_is_released(
     done = await placed(api, servicer, user, order, answer)
     assert (done.state, list(done.hold_reasons)) == (pb.Order.STATE_RELEASED, [])
     assert done.due_date > done.place_time.ToDatetime().date().isoformat()
-    assert asked == [Check(account_id=order.account_id, amount=cny("250.00"), order_id=order.id)]
+    assert asked == [Check(account_id=order.account_id, amount=cny("250.00"), order_id=order.id, order_version=1)]
     _, event = await emitted(sales, user.tenant_id, order.id)
     assert isinstance(event, events_pb2.OrderPlaced)
     assert event.order == nameless(done)

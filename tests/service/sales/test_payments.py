@@ -15,11 +15,12 @@ from crm_kit.ids import new_id
 from crm_kit.money import Money
 from crm_sales.orders.model import Order, OrderLine
 from crm_sales.orders.resource import ORDERS
+from crm_sales.orders.servicer import OrderServicer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
-from tests.service.sales.ordering import Draft, Released, pay, read
+from tests.service.sales.ordering import Draft, Released, approve, pay, placed, read
 from tests.service.sales.selling import Sales, cny, emitted, known_account, names_of
 
 
@@ -122,34 +123,53 @@ def reverse(payment: payments_pb2.Payment, **fields: str) -> payments_pb2.Revers
     return payments_pb2.ReversePaymentRequest(id=payment.id, **{"reason": "bounced"} | fields)
 
 
-async def test_one_bank_reference_is_one_payment(api: Sales, user: User, account_id: str, sales: Running) -> None:
+@pytest.mark.parametrize("reference", ["20270319-0042", " 20270319-0042 ", "20270319 - 0042"])
+@pytest.mark.parametrize("bank_account", ["ICBC 6222", "icbc6222", ""])
+async def test_one_bank_reference_is_one_payment_also_where_the_bank_account_is_left_out(
+    api: Sales, user: User, account_id: str, reference: str, bank_account: str
+) -> None:
     bank: dict[str, Any] = {"account_id": account_id, "reference": "20270319-0042", "bank_account": "ICBC 6222"}
+    again = {"account_id": account_id, "reference": reference, "bank_account": bank_account}
     first = await pay(api, user, "10", **bank)
-    for reference in ("20270319-0042", " 20270319-0042 "):
-        with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
-            await pay(api, user, "10", **bank | {"reference": reference})
-    # Another bank counts for itself, and so does another tenant; what has no reference is told apart by nothing.
-    await pay(api, user, "10", **bank | {"bank_account": "CMB 6214"})
-    await pay(api, user, "10", account_id=account_id, reference="20270319-0042")
     with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
-        await pay(api, user, "10", account_id=account_id, reference="20270319-0042")
-    for _ in range(2):
-        await pay(api, user, "10", account_id=account_id)
-    other = await sales.user()
-    await pay(api, other, "10", **bank | {"account_id": await known_account(sales, other.tenant_id)})
+        await pay(api, user, "10", **again)
     # Typed wrongly: reversed and recorded again.
     await api.payments.ReversePayment(reverse(first), metadata=user.metadata)
-    again = await pay(api, user, "11", **bank)
-    assert again.reference == first.reference
+    await pay(api, user, "10", **again)
+    with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
+        await pay(api, user, "10", **bank)
 
 
+async def test_a_bank_reference_comes_back_at_another_bank_account_and_tenant(
+    api: Sales, user: User, account_id: str, sales: Running
+) -> None:
+    bank: dict[str, Any] = {"account_id": account_id, "reference": "0042", "bank_account": "ICBC 6222"}
+    await pay(api, user, "10", **bank)
+    await pay(api, user, "10", **bank | {"bank_account": "ICBC 62"})
+    await pay(api, user, "10", **bank | {"bank_account": "CMB:6214"})
+    # Of one that leaves it out nobody knows that it is not one of these.
+    with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
+        await pay(api, user, "10", account_id=account_id, reference="0042")
+    for other in ("042", "00421", "0042:", "0042;", "4 0042"):
+        await pay(api, user, "10", account_id=account_id, reference=other)
+    # What has no reference is told apart by nothing.
+    for _ in range(2):
+        await pay(api, user, "10", account_id=account_id)
+    stranger = await sales.user()
+    await pay(api, stranger, "10", **bank | {"account_id": await known_account(sales, stranger.tenant_id)})
+
+
+@pytest.mark.parametrize("banks", [[""], ["ICBC 6222"], ["", "ICBC 6222"]])
 async def test_of_ten_recordings_of_one_bank_reference_at_once_one_counts(
-    api: Sales, user: User, released: Released
+    api: Sales, user: User, released: Released, sales: Running, banks: list[str]
 ) -> None:
     order = await released("100.00")
-    tries = [pay(api, user, "10", order_id=order.id, reference="0042") for _ in range(10)]
-    done = await asyncio.gather(*tries, return_exceptions=True)
-    assert [isinstance(each, payments_pb2.Payment) for each in done].count(True) == 1
+    # Nothing but the reference stands in the way of those that pay no order.
+    for paid in ({"order_id": order.id}, {"account_id": await known_account(sales, user.tenant_id)}):
+        fields = paid | {"reference": f"of {paid}"}
+        tries = [pay(api, user, "10", bank_account=banks[at % len(banks)], **fields) for at in range(10)]
+        done = await asyncio.gather(*tries, return_exceptions=True)
+        assert [isinstance(each, payments_pb2.Payment) for each in done].count(True) == 1
     assert (await read(api, user, order)).paid_amount == cny("10.00")
 
 
@@ -293,3 +313,63 @@ async def test_an_order_that_a_payment_paid_twice_is_open_again_by_both(
     assert (await read(api, user, order)).paid_amount == cny("80.00")
     await api.payments.ReversePayment(reverse(other), metadata=user.metadata)
     assert (await read(api, user, order)).paid_amount == cny("0.00")
+
+
+# --- whose orders are paid
+
+
+PAYER = {"payments.write": Scope.OWN, "payments.read": Scope.OWN, "accounts.read": Scope.ALL, "orders.read": Scope.ALL}
+MINE = PAYER | {"orders.write": Scope.OWN}
+
+
+async def test_a_payment_pays_the_orders_that_its_recorder_may_pay_and_says_how_many_it_left_out(
+    api: Sales, user: User, released: Released, draft: Draft, servicer: OrderServicer, sales: Running
+) -> None:
+    seller = await sales.user(user.tenant_id, grants=MINE)
+    account_id = await known_account(sales, user.tenant_id)
+    others = [await released("100.00", account_id=account_id, payment_days=days) for days in (1, 2)]
+    own = await placed(api, servicer, user, await draft(account_id=account_id, owner_id=str(seller.id)), approve)
+    payment = await pay(api, seller, "150.00", account_id=account_id)
+    assert [(each.order_id, each.amount) for each in payment.allocations] == [(own.id, cny("100.00"))]
+    assert (payment.unallocated_amount, payment.left_out_order_count) == (cny("50.00"), 2)
+    assert {(await read(api, user, each)).state for each in others} == {pb.Order.STATE_RELEASED}
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await api.payments.AllocatePayment(allocate(payment), metadata=seller.metadata)
+    assert "2 open orders are beyond" in refusal.detail
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await api.payments.AllocatePayment(allocate(payment, order_id=others[0].id), metadata=seller.metadata)
+    rest = await api.payments.AllocatePayment(allocate(payment), metadata=user.metadata)
+    assert [each.order_id for each in rest.allocations] == [own.id, others[0].id]
+    assert (rest.unallocated_amount, rest.left_out_order_count) == (cny("0.00"), 0)
+    # What somebody else's order is paid by is not for this seller to take back.
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.payments.ReversePayment(reverse(payment), metadata=seller.metadata)
+    assert (await read(api, user, own)).paid_amount == cny("100.00")
+    undone = await api.payments.ReversePayment(reverse(payment), metadata=user.metadata)
+    assert undone.state == payments_pb2.Payment.STATE_REVERSED
+
+
+async def test_orders_at_an_account_that_is_the_recorders_are_paid_whoever_owns_them(
+    api: Sales, user: User, released: Released, sales: Running
+) -> None:
+    seller = await sales.user(user.tenant_id, grants=PAYER)
+    order = await released("100.00", account_id=await known_account(sales, user.tenant_id, seller))
+    payment = await pay(api, seller, "100.00", account_id=order.account_id)
+    assert ([each.order_id for each in payment.allocations], payment.left_out_order_count) == ([order.id], 0)
+
+
+async def test_a_team_pays_the_orders_of_its_people_only(
+    api: Sales, user: User, draft: Draft, servicer: OrderServicer, sales: Running
+) -> None:
+    team, other = new_id(), new_id()
+    account_id = await known_account(sales, user.tenant_id)
+    rights = {name: max(scope, Scope.TEAM) for name, scope in MINE.items()}
+    payer = await sales.user(user.tenant_id, grants=rights, team_id=team)
+    orders = []
+    for team_id in (team, other, None):
+        owner = await sales.user(user.tenant_id, grants=MINE, team_id=team_id)
+        drafted = await draft(account_id=account_id, owner_id=str(owner.id))
+        orders.append(await placed(api, servicer, user, drafted, approve))
+    payment = await pay(api, payer, "300.00", account_id=account_id)
+    assert [each.order_id for each in payment.allocations] == [orders[0].id]
+    assert (payment.unallocated_amount, payment.left_out_order_count) == (cny("200.00"), 2)

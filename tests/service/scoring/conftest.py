@@ -60,11 +60,12 @@ def check(scoring: Running, user: User, account_id: UUID) -> Check:
         *,
         of: UUID = account_id,
         by: User = user,
+        version: int = 1,
     ) -> Answer:
         values: dict[str, Any] = {"account_id": str(of), "amount": money(amount, currency_code)}
         if order_id is None:
             return await stub.PreviewCredit(pb.PreviewCreditRequest(**values), metadata=by.metadata)
-        request = pb.CheckCreditRequest(**values, order_id=str(order_id))
+        request = pb.CheckCreditRequest(**values, order_id=str(order_id), order_version=version)
         return await stub.CheckCredit(request, metadata=as_sales(scoring, by.tenant_id))
 
     return check_credit

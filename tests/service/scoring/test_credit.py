@@ -244,6 +244,36 @@ async def test_a_held_or_cancelled_order_uses_nothing_and_old_news_change_nothin
     assert await used() == "0.00"
 
 
+async def test_a_check_that_comes_late_reserves_nothing_for_an_order_that_was_held_or_cancelled_without_it(
+    stub: "CreditServiceAsyncStub", user: User, scoring: Running, reserved: Order, check: Check
+) -> None:
+    for became in (reserved.held(version=2), reserved.cancelled(version=3)):
+        await tell(scoring, became)
+        await check(600, reserved.id, version=1)
+        limit = await read(stub, user, reserved.account_id)
+        assert (limit.used.amount, limit.reserved.amount) == ("0.00", "0.00")
+
+
+async def test_an_order_is_reserved_in_the_version_that_is_known_or_a_newer_one(
+    stub: "CreditServiceAsyncStub", user: User, scoring: Running, reserved: Order, check: Check
+) -> None:
+    await tell(scoring, reserved.held(version=2))
+    await check(500, reserved.id, version=2)
+    assert (await read(stub, user, reserved.account_id)).reserved.amount == "500.00"
+
+
+async def test_a_check_that_comes_late_reserves_nothing_for_an_order_that_is_paid(
+    stub: "CreditServiceAsyncStub", user: User, scoring: Running, account_id: UUID, set_limit: SetLimit, check: Check
+) -> None:
+    await set_limit(1000)
+    made = order(user.tenant_id, account_id, 600)
+    await tell(scoring, made.paid("600.00"))
+    await check(600, made.id, version=1)
+    assert (await read(stub, user, account_id)).reserved.amount == "0.00"
+    await tell(scoring, made.released())
+    assert (await read(stub, user, account_id)).used.amount == "0.00"
+
+
 async def test_what_is_paid_is_free_again_even_when_it_was_paid_before_the_release_was_heard_of(
     stub: "CreditServiceAsyncStub", user: User, scoring: Running, reserved: Order
 ) -> None:

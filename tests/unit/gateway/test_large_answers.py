@@ -8,10 +8,8 @@ from crm.sales.v1 import orders_pb2 as pb
 from crm_gateway.large_answers import written
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 
+from tests.steps import MAX_SECONDS, garbage_as_in_a_service
 from tests.unit.gateway.served import served
-
-# What a request may hold the loop for, on a machine three times as slow as one at rest.
-MAX_SECONDS = 0.15
 
 
 def page_of(orders: int, lines: int) -> pb.ListOrdersResponse:
@@ -24,11 +22,13 @@ async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_wr
     encode = Encoders().of(page.DESCRIPTOR)
     encode(page_of(1, 1))
     waits: list[float] = []
-    writing = asyncio.create_task(written(page, lambda: json_bytes(encode(page))))
-    while not writing.done():
-        began = time.perf_counter()
-        await asyncio.sleep(0.001)
-        waits.append(time.perf_counter() - began)
+    with garbage_as_in_a_service():
+        writing = asyncio.create_task(written(page, lambda: json_bytes(encode(page))))
+        while not writing.done():
+            # What this process does meanwhile, in whichever thread: the loop and the one that writes take turns.
+            began = time.process_time()
+            await asyncio.sleep(0.001)
+            waits.append(time.process_time() - began)
     assert len(await writing) > 4_000_000
     assert len(waits) > 5
     assert sorted(waits)[-2] < MAX_SECONDS

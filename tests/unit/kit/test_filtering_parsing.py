@@ -232,10 +232,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_filters_are_refused_in_time_that_grows_with_their_length_only(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     assert refusal(text).reason == "INVALID_FILTER"
     # Usually 5 ms; exponential behaviour would take years.
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @given(st.text(max_size=60) | st.text("()=!<>:,\"'\\ ANDORTIsize1*-.", max_size=60))

@@ -50,14 +50,14 @@ def test_a_payment_goes_coin_by_coin_to_the_order_that_is_due_first(orders: list
             oldest = min(waiting, key=due.__getitem__)
             left[oldest] -= 1
             got[oldest] = got.get(oldest, 0) + 1
-    shares = allocate(cny(coins), orders)
-    assert {order.id: share for order, share in shares} == {id: cny(amount) for id, amount in got.items()}
-    assert [due[order.id] for order, _ in shares] == sorted(due[order.id] for order, _ in shares)
+    shares = allocate(cny(coins), [order.open_item for order in orders])
+    assert {item.order_id: share for item, share in shares} == {id: cny(amount) for id, amount in got.items()}
+    assert [due[item.order_id] for item, _ in shares] == sorted(due[item.order_id] for item, _ in shares)
 
 
 def test_what_is_paid_in_part_gets_no_more_than_is_open() -> None:
-    order = placed(1, 30, 100).pay(cny(70))
-    assert allocate(cny(50), [order]) == [(order, cny(30))]
+    item = placed(1, 30, 100).pay(cny(70)).open_item
+    assert allocate(cny(50), [item]) == [(item, cny(30))]
 
 
 @pytest.mark.parametrize("amount", [0, -1])

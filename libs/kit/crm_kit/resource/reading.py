@@ -117,7 +117,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     ) -> dict[UUID, Entity]:
         """Those of the records that exist and the reader may see, by id."""
         rows = await reader.all(rows_by_ids(self, reader.scope if scope is None else scope), ids=list(ids))
-        return {row["id"]: self.entity_from(row) for row in rows}
+        found = await in_turns(rows, self.entity_from)
+        return {row["id"]: entity for row, entity in zip(rows, found, strict=True)}
 
     async def get_referred(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, Entity]:
         """Those of the records that another record may come to refer to, by id; its readers learn what they are called.

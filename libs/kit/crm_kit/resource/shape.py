@@ -7,12 +7,14 @@ import dataclasses
 import operator
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
+from typing import cast as typed
 
+import orjson
 from crm.error.v1.error_reason_pb2 import ErrorReason
 from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Table, true
+from sqlalchemy import ColumnElement, Table, Text, cast, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.etags import etag_of
@@ -154,7 +156,7 @@ class ResourceShape(Generic[Entity, Shown]):
         values = dict(zip(self._shown, self._read_shown(entity), strict=True))
         for name, write in self._to_message:
             values[name] = write(values[name])
-        return self.message_type(etag=etag_of(cast("Any", entity).version), **values)
+        return self.message_type(etag=etag_of(typed("Any", entity).version), **values)
 
     # --- checks
 
@@ -203,7 +205,7 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def default_of(self, name: str) -> Any:
         """The value that a new record has in a field; dataclasses.MISSING where it must be given."""
-        field = cast("Any", self.entity).__dataclass_fields__[name]
+        field = typed("Any", self.entity).__dataclass_fields__[name]
         return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
     def place_in(self, event: type[Message]) -> str:
@@ -243,11 +245,21 @@ class ResourceShape(Generic[Entity, Shown]):
         self.columns = [*(self._column(name) for name in self._selected), *extra]
 
     def _column(self, name: str) -> ColumnElement[Any]:
+        if self._is_document(name):
+            # The driver reads the JSON of all rows at once; as text it waits until each row has its turn.
+            return cast(self.table.c[name], Text).label(name)
         return self.computed[name].label(name) if name in self.computed else self.table.c[name]
 
     def is_json(self, name: str) -> bool:
         """Whether a field is kept as JSON."""
-        return isinstance(self._column(name).type, JSONB)
+        return isinstance((self.computed[name] if name in self.computed else self.table.c[name]).type, JSONB)
+
+    def _is_document(self, name: str) -> bool:
+        """Whether a field is a list kept as JSON, which may be long: the lines of an order, for example."""
+        return name not in self.computed and name in self.hints and self.is_json(name) and self._is_several(name)
+
+    def _is_several(self, name: str) -> bool:
+        return annotation_of(self.hints[name]).repeated
 
     def _is_amount(self, name: str) -> bool:
         """Whether it is money kept as a number, its currency in a column of its own."""
@@ -258,7 +270,11 @@ class ResourceShape(Generic[Entity, Shown]):
             return None
         annotation = annotation_of(self.hints[name])
         codec = codec_of(annotation.kind, None, self._where(name))
-        return around(annotation, codec.from_json if self.is_json(name) else codec.from_column)
+        if not self._is_document(name):
+            return around(annotation, codec.from_json if self.is_json(name) else codec.from_column)
+        read = around(annotation, codec.from_json) or tuple
+        # A statement that selects the column itself gets it from the driver as it was read.
+        return lambda kept: None if kept is None else read(orjson.loads(kept) if isinstance(kept, str) else kept)
 
     def _compile_messages(self) -> None:
         self._shown = tuple(name for name in self.contract if name != "etag")

@@ -26,9 +26,12 @@ class CreditClient:
         self._peer = peer
         self._seconds = seconds
 
-    async def check(self, *, tenant_id: UUID, account_id: UUID, order_id: UUID, amount: Money) -> CreditDecision | None:
-        """The decision on an order; None when there was no answer, whatever the cause."""
-        request = build(pb.CheckCreditRequest, account_id=account_id, amount=amount, order_id=order_id)
+    async def check(
+        self, *, tenant_id: UUID, account_id: UUID, order_id: UUID, order_version: int, amount: Money
+    ) -> CreditDecision | None:
+        """The decision on an order in a version; None when there was no answer, whatever the cause."""
+        asked = {"account_id": account_id, "order_id": order_id, "order_version": order_version, "amount": amount}
+        request = build(pb.CheckCreditRequest, **asked)
         info = current.get()
         end = time.monotonic() + self._seconds
         token = current.set(replace(info, deadline=end if info.deadline is None else min(end, info.deadline)))

@@ -1,6 +1,7 @@
 """Every write on leads but conversion and reclaim. Each function is one transaction's work."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import lead_follow_ups
 from crm_sales.pools.claims import Claimant, PoolEntry, check_claim
 from crm_sales.pools.model import Pool
-from crm_sales.pools.protection import FollowUp
+from crm_sales.pools.protection import CLOCK_SKEW, FollowUp
 from crm_sales.pools.queries import get_pool
 
 
@@ -95,6 +96,7 @@ async def return_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
 async def record_follow_up(work: UnitOfWork, before: Lead, follow_up: FollowUp) -> Lead:
     """Record a follow-up, with what it does to state and protection."""
     check_in_reach(work.scope, before)
+    check_happened(follow_up, work.now)
     pool = await get_pool(work)
     follow_up = replace(follow_up, id=new_id(), user_id=work.actor.user_id)
     work.insert(lead_follow_ups, row_of(follow_up) | {"lead_id": before.id})
@@ -111,6 +113,16 @@ async def disqualify_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
     """Disqualify a lead: it will not buy."""
     check_in_reach(work.scope, before)
     return save(work, before, before.disqualify(reason), await get_pool(work), events.LeadDisqualified)
+
+
+def check_happened(follow_up: FollowUp, now: datetime) -> None:
+    """InvalidArgument for what is still to come, but for the difference of two clocks.
+
+    What is entered late may be of any day: it is history, and the pool's rules say whether it protects.
+    """
+    if follow_up.happen_time > now + CLOCK_SKEW:
+        happened = follow_up.happen_time.isoformat()
+        raise invalid_field("follow_up.happen_time", "past", f"{happened} lies more than five minutes in the future")
 
 
 def check_assignable(scope: Scope, lead: Lead) -> None:

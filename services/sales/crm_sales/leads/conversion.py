@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, require_account_in_use
+from crm_kit.accounts import Accounts, check_in_use, keep_in_use, require_account_in_use
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
@@ -77,13 +77,16 @@ async def convert_lead(
     own_fields = (await definitions_of(work, LEADS.collection)).fields
     await work.release()
     lead = await start(work, id, wanted)
+    if lead.account_id is not None:
+        # What an earlier attempt found may have been put away since.
+        await asked(work, id, partial(account_in_use, work, accounts, lead.account_id))
     if lead.next_step is ConversionStep.ACCOUNT:
         account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted, own_fields))
         lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if lead.next_step is ConversionStep.CONTACT:
         contact_id = await asked(work, id, partial(contact_of, work, customer, lead))
         await record(work, id, ConversionStep.CONTACT, contact_id)
-    return await finish(work, id, wanted, pipeline.id)
+    return await finish(work, id, wanted, pipeline.id, accounts)
 
 
 def require_rights(access: Access) -> None:
@@ -126,6 +129,13 @@ async def account_of(
     # Of two leads of one new company one creates it, and the other finds it.
     async with turn(work.database, name_of_turn(work, "account", account.key)):
         return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+
+
+async def account_in_use(work: UnitOfWork, accounts: Accounts, account_id: UUID) -> UUID:
+    """The account, once it is known to be in use still."""
+    await check_in_use(work, accounts, account_id)
+    await work.release()
+    return account_id
 
 
 async def opportunity_custom(work: UnitOfWork, lead: Lead) -> CustomValues:
@@ -193,13 +203,14 @@ async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: 
         return LEADS.save(own, before, after, event, **told)
 
 
-async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID) -> Lead:
-    """Opportunity and converted lead, in one transaction."""
+async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, accounts: Accounts) -> Lead:
+    """Opportunity and converted lead, in one transaction; ACCOUNT_ARCHIVED when the account is by then."""
     before = await LEADS.get(work, id)
     if before.state is LeadState.CONVERTED:
         return before
     require_attempt(before, ConversionStep.OPPORTUNITY)
     assert before.account_id is not None, "the opportunity comes after the account"
+    keep_in_use(work, accounts, before.account_id)
     opportunity = open_opportunity(
         work,
         await PIPELINES.get(work, pipeline_id),

@@ -16,7 +16,7 @@ from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to
 from google.protobuf.message import Message
 
-from crm_sales.opportunities.model import Opportunity, TeamShare, stage_change
+from crm_sales.opportunities.model import Opportunity, TeamShare, check_close_date, stage_change
 from crm_sales.opportunities.queries import open_opportunities_at, outdated_opportunities
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
@@ -32,6 +32,7 @@ BATCH = 200
 
 async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Opportunity:
     """Create an opportunity; the caller becomes its owner unless one is named."""
+    check_close_date(values.get("expected_close_date"), work.actor.access.day_of(work.now))
     await require_account_in_use(work, accounts, values["account_id"], field="opportunity.account_id")
     pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
     values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
@@ -69,6 +70,7 @@ def open_opportunity(
 
 async def update_opportunity(work: UnitOfWork, before: Opportunity, values: dict[str, Any]) -> Opportunity:
     """Change some fields of an opportunity; nothing is written when nothing changes."""
+    check_close_date(values.get("expected_close_date"), work.actor.access.day_of(work.now))
     values |= await given_to(work, OPPORTUNITIES, before, values)
     await require_team(work, values, old=before.team)
     return OPPORTUNITIES.save(work, before, before.update(values), events.OpportunityUpdated)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,9 @@ from crm_kit.money import Money, check_minor_unit
 from crm_sales.pipelines.model import Pipeline, Stage
 
 WHOLE = Decimal(100)
+FIRST_CLOSE_DATE = date(1970, 1, 1)
+# Nearly fifty years: longer than any project that somebody waits for.
+FARTHEST_CLOSE = timedelta(days=18_000)
 NOTHING = Money(Decimal(0), "CNY")
 
 
@@ -217,6 +220,18 @@ def check_amount(amount: Money, *, field: str) -> None:
     if amount.amount < 0:
         raise invalid_field(field, "not_negative", f"{amount} is below zero")
     check_minor_unit(amount, field=field)
+
+
+def check_close_date(day: date | None, today: date) -> None:
+    """InvalidArgument for a day that no deal closes on: a year that was mistyped, as 0226 or 2206.
+
+    A day that is over is none of them: deals are late, and imported with the days that they had.
+    """
+    if day is None or (day >= FIRST_CLOSE_DATE and day - today <= FARTHEST_CLOSE):
+        return
+    values = {"first": FIRST_CLOSE_DATE.isoformat(), "last": (today + FARTHEST_CLOSE).isoformat()}
+    detail = f"{day} is not from {values['first']} to {values['last']}"
+    raise invalid_field("opportunity.expected_close_date", "date_range", detail, metadata=values)
 
 
 def check_team(team: tuple[TeamShare, ...]) -> None:

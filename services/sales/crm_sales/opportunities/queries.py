@@ -21,6 +21,20 @@ from crm_sales.pipelines.model import Pipeline
 
 
 @statement
+def opportunity_not_lost() -> Select[Any]:
+    """The opportunity unless it is LOST. It stays so until the transaction ends: whoever loses it waits."""
+    return (
+        select(opportunities.c.id)
+        .where(
+            opportunities.c.tenant_id == bindparam("tenant_id"),
+            opportunities.c.id == bindparam("id"),
+            opportunities.c.state != OpportunityState.LOST.value,
+        )
+        .with_for_update(read=True)
+    )
+
+
+@statement
 def with_other_probability() -> Select[Any]:
     """Open opportunities of a pipeline whose probability differs from the one given for their stage."""
     stages = (

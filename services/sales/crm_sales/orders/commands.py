@@ -8,13 +8,14 @@ from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.money import Money
 
 from crm_sales.credit.client import CreditClient
 from crm_sales.opportunities.model import Opportunity, OpportunityState
+from crm_sales.opportunities.queries import opportunity_not_lost
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.orders.model import HoldReason, Order, hold_reasons
 from crm_sales.orders.resource import ORDERS
@@ -41,7 +42,7 @@ async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, o
         found = await OPPORTUNITIES.get_many(work, [opportunity_id], scope=scope)
         if opportunity_id not in found:
             raise invalid_field("order.opportunity_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
-        require_not_lost(found[opportunity_id])
+        require_not_lost(work, found[opportunity_id])
         of_opportunity = found[opportunity_id].account_id
         if account_id not in (None, of_opportunity):
             raise invalid_field("order.account_id", "same_account", "is not the opportunity's account")
@@ -53,18 +54,29 @@ async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, o
     return account_id
 
 
-def require_not_lost(opportunity: Opportunity) -> None:
-    """Nothing is ordered of a deal that will not be made."""
+def require_not_lost(work: UnitOfWork, opportunity: Opportunity) -> None:
+    """Nothing is ordered of a deal that will not be made, nor of one that is lost before the unit commits."""
     if opportunity.state is OpportunityState.LOST:
-        raise FailedPrecondition("an opportunity that is LOST has no orders; reopen it first")
+        raise opportunity_lost()
+    work.execute(opportunity_not_lost(), unmet=opportunity_lost, id=opportunity.id)
+
+
+def opportunity_lost() -> FailedPrecondition:
+    """The error for an order of a lost opportunity."""
+    return illegal_state("opportunity_lost", "an opportunity that is LOST has no orders; reopen it first")
+
+
+async def require_live(work: UnitOfWork, accounts: Accounts, order: Order) -> None:
+    """What an order comes from still stands: ACCOUNT_ARCHIVED, or ILLEGAL_STATE when the opportunity is LOST."""
+    await check_in_use(work, accounts, order.account_id)
+    if order.opportunity_id is not None:
+        require_not_lost(work, await OPPORTUNITIES.get(work, order.opportunity_id, scope=Scope.ALL))
 
 
 async def place_order(work: UnitOfWork, accounts: Accounts, credit: CreditClient, before: Order) -> Order:
     """Place a draft. No connection is held while scoring is asked for credit."""
     before.require_draft()
-    await check_in_use(work, accounts, before.account_id)
-    if before.opportunity_id is not None:
-        require_not_lost(await OPPORTUNITIES.get(work, before.opportunity_id, scope=Scope.ALL))
+    await require_live(work, accounts, before)
     await work.release()
     hold_reasons = await asked(credit, work.tenant_id, before)
     after = before.place(hold_reasons, now=work.now, today=work.actor.access.day_of(work.now))
@@ -76,13 +88,19 @@ async def asked(credit: CreditClient, tenant_id: UUID, order: Order) -> tuple[Ho
     if order.gross_amount.amount <= 0:
         return ()
     decision = await credit.check(
-        tenant_id=tenant_id, account_id=order.account_id, order_id=order.id, amount=order.gross_amount
+        tenant_id=tenant_id,
+        account_id=order.account_id,
+        order_id=order.id,
+        order_version=order.version,
+        amount=order.gross_amount,
     )
     return hold_reasons(decision)
 
 
-def release_order(work: UnitOfWork, before: Order, reason: str) -> Order:
+async def release_order(work: UnitOfWork, accounts: Accounts, before: Order, reason: str) -> Order:
     """Release an order from its hold."""
+    before.require_on_hold()
+    await require_live(work, accounts, before)
     after = before.release_hold(reason, now=work.now, actor_id=work.actor.user_id)
     return ORDERS.save(work, before, after, events.OrderReleased)
 

@@ -13,6 +13,8 @@ from crm_kit.money import Money, check_currency, check_range, total
 from crm_sales.credit.model import CreditDecision
 
 WHOLE = Decimal(100)
+# What an order comes to until its lines are added up.
+UNPRICED = Money.zero("XXX")
 
 
 class OrderState(StrEnum):
@@ -31,23 +33,39 @@ _PAYABLE = (OrderState.RELEASED, OrderState.PARTLY_PAID, OrderState.PAID)
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """Quantity times unit price, less a discount, plus tax. A negative quantity is a return."""
+    """Quantity times unit price, less a discount, plus tax. A negative quantity is a return.
+
+    What that comes to is computed when the line is made, and kept with it.
+    """
 
     product: str
     quantity: Decimal
     unit_price: Money
     discount_percent: Decimal = Decimal(0)
     tax_percent: Decimal = Decimal(0)
+    # In the currency of the price; None only until it is computed.
+    net: Decimal | None = None
+    tax: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.net is None or self.tax is None:
+            net = (self.unit_price * self.quantity).percent(WHOLE - self.discount_percent)
+            object.__setattr__(self, "net", net.amount)
+            object.__setattr__(self, "tax", net.percent(self.tax_percent).amount)
 
     @property
     def net_amount(self) -> Money:
         """Before tax, rounded once, half up, to the currency's minor unit."""
-        return (self.unit_price * self.quantity).percent(WHOLE - self.discount_percent)
+        return self._money(self.net)
 
     @property
     def tax_amount(self) -> Money:
         """Of the rounded net amount, itself rounded half up."""
-        return self.net_amount.percent(self.tax_percent)
+        return self._money(self.tax)
+
+    def _money(self, amount: Decimal | None) -> Money:
+        assert amount is not None, "it is computed when the line is made"
+        return Money(amount, self.unit_price.currency_code)
 
     def check(self, currency_code: str, *, field: str) -> None:
         """InvalidArgument for a quantity of zero, a negative price, another currency, or a discount over 100 %."""
@@ -81,8 +99,23 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenItem:
+    """What is to be paid of an order in one of its versions, when, and whose it is."""
+
+    order_id: UUID
+    version: int
+    due_date: date
+    open_amount: Money
+    owner_id: UUID
+    owner_team_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order in one currency. Methods return the changed one.
+
+    What its lines come to is computed when it is drafted, and kept with it: they never change. InvalidArgument for a
+    line that does not fit.
 
     A wrong state raises FailedPrecondition: ILLEGAL_STATE, or ORDER_ON_HOLD where only the hold is in the way.
     """
@@ -108,10 +141,17 @@ class Order:
     owner_team_id: UUID | None = None
     # The tenant's own fields by key.
     custom: CustomValues = field(default_factory=dict)
+    # The sum of the rounded lines before tax, and of the rounded taxes of the lines.
+    net_amount: Money = UNPRICED
+    tax_amount: Money = UNPRICED
 
     def __post_init__(self) -> None:
-        for number, line in enumerate(self.lines):
-            line.check(self.currency_code, field=f"order.lines[{number}]")
+        if self.net_amount is UNPRICED:
+            for number, line in enumerate(self.lines):
+                line.check(self.currency_code, field=f"order.lines[{number}]")
+            net, tax = (line.net_amount for line in self.lines), (line.tax_amount for line in self.lines)
+            object.__setattr__(self, "net_amount", total(net, self.currency_code))
+            object.__setattr__(self, "tax_amount", total(tax, self.currency_code))
 
     def checked(self) -> "Order":
         """The order, in a currency that there is, with amounts that messages can carry; InvalidArgument when not."""
@@ -125,16 +165,6 @@ class Order:
         return self
 
     @property
-    def net_amount(self) -> Money:
-        """The sum of the rounded lines before tax."""
-        return total((line.net_amount for line in self.lines), self.currency_code)
-
-    @property
-    def tax_amount(self) -> Money:
-        """The sum of the rounded taxes of the lines."""
-        return total((line.tax_amount for line in self.lines), self.currency_code)
-
-    @property
     def gross_amount(self) -> Money:
         """What is to be paid."""
         return self.net_amount + self.tax_amount
@@ -145,6 +175,12 @@ class Order:
         if self.state is OrderState.CANCELLED:
             return Money.zero(self.currency_code)
         return max(self.gross_amount - self.paid_amount, Money.zero(self.currency_code))
+
+    @property
+    def open_item(self) -> OpenItem:
+        """What is to be paid of it; only once it was placed."""
+        assert self.due_date is not None, "an order that can be paid was placed"
+        return OpenItem(self.id, self.version, self.due_date, self.open_amount, self.owner_id, self.owner_team_id)
 
     def require_draft(self) -> None:
         """Only a DRAFT is placed."""

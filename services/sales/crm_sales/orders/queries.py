@@ -6,28 +6,52 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reading import in_turns
-from sqlalchemy import Select, bindparam
+from crm_kit.money import Money
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
 
-from crm_sales.orders.model import Order, OrderState
+from crm_sales.orders.model import OpenItem, OrderState
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.tables import orders
 
 
-@statement
-def open_orders_of_account() -> Select[Any]:
+def is_open() -> tuple[ColumnElement[bool], ...]:
+    """Whether an order of the account is to be paid in the currency."""
     return (
-        ORDERS.rows(Scope.ALL)
-        .where(
-            orders.c.account_id == bindparam("account_id"),
-            orders.c.currency_code == bindparam("currency_code"),
-            orders.c.state.in_([OrderState.RELEASED.value, OrderState.PARTLY_PAID.value]),
-        )
-        .order_by(orders.c.due_date, orders.c.id)
+        orders.c.account_id == bindparam("account_id"),
+        orders.c.currency_code == bindparam("currency_code"),
+        orders.c.state.in_([OrderState.RELEASED.value, OrderState.PARTLY_PAID.value]),
     )
 
 
-async def open_orders(reader: Reader, account_id: UUID, currency_code: str) -> list[Order]:
-    """All orders of an account that are to be paid in a currency, whoever owns them."""
-    rows = await reader.all(open_orders_of_account(), account_id=account_id, currency_code=currency_code)
-    return await in_turns(rows, ORDERS.entity_from)
+@statement
+def open_items_of_account(scope: Scope) -> Select[Any]:
+    names = ("id", "version", "due_date", "open_amount", "owner_id", "owner_team_id")
+    found = ORDERS.rows(scope).with_only_columns(*(orders.c[name] for name in names))
+    return found.where(*is_open()).order_by(orders.c.due_date, orders.c.id)
+
+
+@statement
+def open_orders_beyond(scope: Scope) -> Select[Any]:
+    others = ORDERS.visible(scope).is_not(true())
+    return (
+        select(func.count().label("orders"))
+        .select_from(orders)
+        .where(orders.c.tenant_id == bindparam("tenant_id"), others, *is_open())
+    )
+
+
+async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> list[OpenItem]:
+    """What is to be paid of an account's orders in a currency, as far as the reader's scope reaches."""
+    rows = await reader.all(open_items_of_account(reader.scope), account_id=account_id, currency_code=currency_code)
+    return [
+        OpenItem(id, version, due_date, Money(open_amount, currency_code), owner_id, owner_team_id)
+        for id, version, due_date, open_amount, owner_id, owner_team_id in rows
+    ]
+
+
+async def count_open_beyond(reader: Reader, account_id: UUID, currency_code: str) -> int:
+    """How many more orders of the account are to be paid in the currency: those that the scope does not reach."""
+    if reader.scope is Scope.ALL:
+        return 0
+    row = await reader.one(open_orders_beyond(reader.scope), account_id=account_id, currency_code=currency_code)
+    return row["orders"] if row else 0

@@ -38,7 +38,7 @@ class OrderServicer:
 
     async def ReleaseOrder(self, request: pb.ReleaseOrderRequest, work: UnitOfWork) -> pb.Order:
         before = await ORDERS.target(work, request)
-        return ORDERS.message(work, commands.release_order(work, before, request.reason))
+        return ORDERS.message(work, await commands.release_order(work, self._accounts, before, request.reason))
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, work: UnitOfWork) -> pb.Order:
         before = await ORDERS.target(work, request)

@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
 
-# `gross_amount` follows from the lines; it is stored to be filtered and summed.
+# What the lines come to is stored beside them: it is added up once, filtered and summed.
 orders = tenant_table(
     "orders",
     metadata,
@@ -19,8 +19,11 @@ orders = tenant_table(
     Column("state", Text, nullable=False),
     Column("hold_reasons", JSONB, nullable=False),
     Column("release", JSONB),
+    Column("net_amount", Numeric, nullable=False),
+    Column("tax_amount", Numeric, nullable=False),
     Column("gross_amount", Numeric, nullable=False),
     Column("paid_amount", Numeric, nullable=False),
+    Column("open_amount", Numeric, nullable=False),
     Column("place_time", DateTime(timezone=True)),
     Column("due_date", Date),
     Column("cancel_reason", Text),

@@ -1,18 +1,17 @@
 """Which orders a payment pays, and how much of each."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from uuid import UUID
 
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money
 
-from crm_sales.orders.model import Order
+from crm_sales.orders.model import OpenItem
 from crm_sales.payments.model import PaymentAllocation
 
 
-def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money]]:
-    """Divide a payment over orders with open amounts: the oldest due date first, ties by id.
+def allocate(payment: Money, items: Iterable[OpenItem]) -> list[tuple[OpenItem, Money]]:
+    """Divide a payment over what is open on orders: the oldest due date first, ties by id.
 
     What is more than is open is in no share. All are in the payment's currency. InvalidArgument for a payment
     that is not above zero.
@@ -21,12 +20,12 @@ def allocate(payment: Money, orders: Iterable[Order]) -> list[tuple[Order, Money
         raise invalid_field("payment.amount", "positive", f"{payment} is not above zero")
     shares = []
     left = payment
-    for order in sorted(orders, key=lambda order: (order.due_date or date.max, order.id)):
+    for item in sorted(items, key=lambda item: (item.due_date, item.order_id)):
         if not left:
             break
-        share = min(left, order.open_amount)
+        share = min(left, item.open_amount)
         if share:
-            shares.append((order, share))
+            shares.append((item, share))
             left -= share
     return shares
 

@@ -1,7 +1,6 @@
 """Recording money: the payment, what it pays, and the orders it pays, in one transaction."""
 
-import asyncio
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,21 +8,17 @@ from uuid import UUID
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.identity.access import Scope
+from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field
 from crm_kit.ids import new_id
 from crm_kit.money import Money, check_minor_unit
 
-from crm_sales.orders.commands import pay_order, take_back_payment
-from crm_sales.orders.model import Order
-from crm_sales.orders.queries import open_orders
+from crm_sales.orders.model import OpenItem, Order
+from crm_sales.orders.queries import count_open_beyond, open_items
 from crm_sales.orders.resource import ORDERS
 from crm_sales.payments.allocation import allocate, amounts_by_order
-from crm_sales.payments.model import Payment, PaymentAllocation
+from crm_sales.payments.model import Payment
 from crm_sales.payments.resource import PAYMENTS
-
-GO_ON = 10
-"""Orders after which others have their turn."""
+from crm_sales.payments.settling import pay_all, take_back_all
 
 
 async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Payment:
@@ -34,12 +29,14 @@ async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str,
     check_not_after_today(work, receive_time)
     paying, named = values.get("account_id"), values["order_id"]
     account_id, payable = await payer(work, accounts, paying, named, amount.currency_code)
+    left_out = 0 if named else await count_open_beyond(work, account_id, amount.currency_code)
     shares = allocate(amount, payable)
     payment = Payment(
         id=new_id(),
         **tidied(values) | {"account_id": account_id},
         receive_time=receive_time,
         unallocated_amount=amount,
+        left_out_order_count=left_out,
         owner_id=shares[0][0].owner_id if shares else work.actor.user_id,
         owner_team_id=shares[0][0].owner_team_id if shares else work.actor.access.team_id,
         create_time=work.now,
@@ -63,47 +60,52 @@ def tidied(values: dict[str, Any]) -> dict[str, Any]:
 
 
 async def allocate_payment(work: UnitOfWork, before: Payment, order_id: UUID | None) -> Payment:
-    """Allocate the rest of a payment to the order that is named, or to all that are open, the oldest first."""
+    """Allocate the rest of a payment to the order that is named, or to all in reach that are open, the oldest first."""
     before.require_unallocated()
-    currency_code = before.amount.currency_code
+    currency_code, left_out = before.amount.currency_code, before.left_out_order_count
     if order_id is not None:
-        payable = [await payable_order(work, order_id, field="order_id")]
-        check_fits(payable[0], before.account_id, currency_code, account_field="order_id", currency_field="order_id")
+        order = await payable_order(work, order_id, field="order_id")
+        check_fits(order, before.account_id, currency_code, account_field="order_id", currency_field="order_id")
+        payable = [order.open_item]
     else:
-        payable = await open_orders(work, before.account_id, currency_code)
+        payable = await open_items(work, before.account_id, currency_code)
+        left_out = await count_open_beyond(work, before.account_id, currency_code)
     shares = allocate(before.unallocated_amount, payable)
     if not shares:
-        raise FailedPrecondition(f"nothing is to be paid in {currency_code}")
+        raise nothing_to_pay(currency_code, left_out)
     allocations = await pay_all(work, shares, payment_id=before.id)
-    event = events.PaymentAllocated
-    return PAYMENTS.save(work, before, before.allocate(allocations), event, allocations=allocations)
+    after = replace(before.allocate(allocations), left_out_order_count=left_out)
+    return PAYMENTS.save(work, before, after, events.PaymentAllocated, allocations=allocations)
+
+
+def nothing_to_pay(currency_code: str, left_out: int) -> FailedPrecondition:
+    """The error for a rest that goes nowhere; it says how many open orders the caller's permission does not reach."""
+    if left_out:
+        detail = f"nothing that you may pay is open in {currency_code}; {left_out} open orders are beyond your reach"
+        return illegal_state("only_others_to_pay", detail, currency_code=currency_code, left_out=left_out)
+    return illegal_state("nothing_to_pay", f"nothing is to be paid in {currency_code}", currency_code=currency_code)
 
 
 async def reverse_payment(work: UnitOfWork, before: Payment, reason: str) -> Payment:
-    """Reverse a payment: what it paid is open again, in the same transaction."""
+    """Reverse a payment: what it paid is open again at once. PermissionDenied unless all of that is in reach."""
     after = before.reverse(reason, now=work.now)
-    paid = amounts_by_order(before.allocations)
-    orders = await ORDERS.get_many(work, list(paid), scope=Scope.ALL)
-    for index, (order_id, amount) in enumerate(paid.items()):
-        take_back_payment(work, orders[order_id], amount, payment_id=before.id)
-        if index % GO_ON == 0:
-            await asyncio.sleep(0)
+    await take_back_all(work, amounts_by_order(before.allocations), payment_id=before.id)
     return PAYMENTS.save(work, before, after, events.PaymentReversed)
 
 
 async def payer(
     work: UnitOfWork, accounts: Accounts, account_id: UUID | None, order_id: UUID | None, currency_code: str
-) -> tuple[UUID, list[Order]]:
-    """The account that pays, and its orders that can be paid: the one named, or all that are open."""
+) -> tuple[UUID, list[OpenItem]]:
+    """The account that pays, and what is open on its orders: on the one that is named, or on all in reach."""
     if order_id is not None:
         order = await payable_order(work, order_id, field="payment.order_id")
         fields = {"account_field": "payment.account_id", "currency_field": "payment.amount.currency_code"}
         check_fits(order, account_id or order.account_id, currency_code, **fields)
-        return order.account_id, [order]
+        return order.account_id, [order.open_item]
     if account_id is None:
         raise invalid_field("payment.account_id", "required", "name an account or an order")
     await require_account(work, accounts, account_id, field="payment.account_id")
-    return account_id, await open_orders(work, account_id, currency_code)
+    return account_id, await open_items(work, account_id, currency_code)
 
 
 async def payable_order(work: UnitOfWork, order_id: UUID, *, field: str) -> Order:
@@ -123,22 +125,3 @@ def check_fits(order: Order, account_id: UUID, currency_code: str, *, account_fi
     if currency_code != order.currency_code:
         detail = f"the payment is in {currency_code}, the order in {order.currency_code}"
         raise invalid_field(currency_field, "same_currency", detail)
-
-
-async def pay_all(
-    work: UnitOfWork, shares: Sequence[tuple[Order, Money]], *, payment_id: UUID
-) -> tuple[PaymentAllocation, ...]:
-    """Gather what a payment does to all its orders, letting others have their turn: they may be very many."""
-    allocations = []
-    for index, (order, share) in enumerate(shares):
-        allocations.append(pay(work, order, share, payment_id=payment_id))
-        if index % GO_ON == 0:
-            await asyncio.sleep(0)
-    return tuple(allocations)
-
-
-def pay(work: UnitOfWork, order: Order, amount: Money, *, payment_id: UUID) -> PaymentAllocation:
-    """Gather what a payment does to one order."""
-    after = pay_order(work, order, amount, payment_id=payment_id)
-    assert after.due_date is not None, "an order that can be paid was placed"
-    return PaymentAllocation(order.id, amount, after.due_date, after.open_amount)

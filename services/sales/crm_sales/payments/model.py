@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition
+from crm_kit.errors import illegal_state, wrong_state
 from crm_kit.money import Money, total
 
 
@@ -48,6 +48,7 @@ class Payment:
     order_id: UUID | None = None
     reference: str | None = None
     bank_account: str | None = None
+    left_out_order_count: int = 0
     reverse_time: datetime | None = None
     reverse_reason: str | None = None
 
@@ -62,7 +63,7 @@ class Payment:
         """Only of what is not allocated yet."""
         self.require_received("allocated")
         if not self.unallocated_amount:
-            raise FailedPrecondition("all of the payment is allocated")
+            raise illegal_state("payment_allocated", "all of the payment is allocated")
 
     def reverse(self, reason: str, *, now: datetime) -> "Payment":
         """Undo it whole; what it had paid stays on record."""
@@ -74,4 +75,4 @@ class Payment:
     def require_received(self, done: str) -> None:
         """What was reversed stays so."""
         if self.state is not PaymentState.RECEIVED:
-            raise FailedPrecondition(f"a payment that is {self.state} cannot be {done}; it must be RECEIVED")
+            raise wrong_state("payment", self.state, done, legal=[PaymentState.RECEIVED])

@@ -1,10 +1,11 @@
 """Table of payments."""
 
-from crm_kit.database.tables import Violation, reference, tenant_table, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Numeric, Text, Uuid, text
+from crm_kit.database.tables import reference, tenant_table, versioned_columns
+from sqlalchemy import Column, DateTime, Index, Integer, Numeric, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
+from crm_sales.payments.references import one_payment_a_reference
 
 # The amount never changes; `allocations` says what it paid, in the order in which it did.
 payments = tenant_table(
@@ -23,31 +24,15 @@ payments = tenant_table(
     Column("reverse_reason", Text),
     Column("allocations", JSONB, nullable=False),
     Column("unallocated_amount", Numeric, nullable=False),
+    Column("left_out_order_count", Integer, nullable=False, server_default=text("0")),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     *versioned_columns(),
     reference("order_id", "orders", name="payments_order_fkey", field="payment.order_id"),
+    one_payment_a_reference(),
 )
 Index("payments_create_time_index", payments.c.tenant_id, payments.c.create_time, payments.c.id)
 Index("payments_receive_time_index", payments.c.tenant_id, payments.c.receive_time, payments.c.id)
 Index("payments_account_index", payments.c.tenant_id, payments.c.account_id, payments.c.create_time)
 Index("payments_owner_index", payments.c.tenant_id, payments.c.owner_id, payments.c.create_time)
 Index("payments_owner_team_index", payments.c.tenant_id, payments.c.owner_team_id, payments.c.create_time)
-# Money is recorded once, whoever sends the bank's statement again. A reversed payment leaves its reference to another.
-Index(
-    "payments_reference_index",
-    payments.c.tenant_id,
-    payments.c.bank_account,
-    payments.c.reference,
-    unique=True,
-    postgresql_where=text("state = 'RECEIVED' AND reference IS NOT NULL"),
-    postgresql_nulls_not_distinct=True,
-    info={
-        "violation": Violation(
-            "exists",
-            "PAYMENT_REFERENCE_TAKEN",
-            "payment.reference",
-            "a payment with this bank reference is recorded already",
-        )
-    },
-)

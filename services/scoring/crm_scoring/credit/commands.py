@@ -13,7 +13,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money, check_minor_unit
-from sqlalchemy import DateTime, and_, bindparam, update
+from sqlalchemy import DateTime, Integer, and_, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.decisions import decide
@@ -43,6 +43,7 @@ async def check_order(
     work: UnitOfWork,
     account_id: UUID,
     order_id: UUID,
+    order_version: int,
     amount: Money,
     *,
     rules: CreditRules,
@@ -62,6 +63,7 @@ async def check_order(
         work.execute(
             reserve(),
             id=order_id,
+            order_version=order_version,
             account_id=account_id,
             amount=amount.amount,
             currency_code=amount.currency_code,
@@ -96,7 +98,10 @@ def name_of(account_id: UUID) -> str:
 
 @statement
 def reserve() -> Any:
-    """An order that is released uses its amount already, one that is cancelled never will; another's stays its own."""
+    """Only what has not moved on: of which nothing newer is known than the version that was asked about.
+
+    An order that is EXPECTED was released, since it is paid. Another account's order stays its own.
+    """
     fresh = insert(credit_orders).values(
         tenant_id=bindparam("tenant_id"),
         id=bindparam("id"),
@@ -113,7 +118,8 @@ def reserve() -> Any:
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
         set_={name: fresh.excluded[name] for name in changed},
         where=and_(
-            credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED]),
+            credit_orders.c.state.not_in([OrderState.RELEASED, OrderState.CANCELLED, OrderState.EXPECTED]),
+            credit_orders.c.version <= bindparam("order_version", type_=Integer),
             credit_orders.c.account_id == fresh.excluded.account_id,
         ),
     )

@@ -46,6 +46,7 @@ class CreditServicer:
             work,
             UUID(request.account_id),
             UUID(request.order_id),
+            request.order_version,
             money_from_pb(request.amount, field="amount"),
             rules=self._rules,
             reserve_for=self._reserve_for,

@@ -57,8 +57,8 @@ class ValueTierScore:
 class AccountScores:
     """The scores of the account `id`; version 0 while it was never scored.
 
-    Quintiles are 0 and a band is UNKNOWN where the reason says why. Orders in any currency count, amounts in the
-    tenant's main currency only: `ordered` and `returned` are None without any.
+    Quintiles are 0 and a band is UNKNOWN where the reason says why. Amounts are in the tenant's main currency:
+    `ordered` and `returned` are None for who has bought nothing, or some of it in another one.
     """
 
     id: UUID

@@ -14,7 +14,20 @@ from crm_kit.listing import Listing
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import Date, DateTime, Interval, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    Interval,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.facts.tables import account_days
@@ -74,16 +87,22 @@ def most_used_currency() -> Select[Any]:
 
 @statement
 def business_in_window() -> Select[Any]:
-    """Of each account; `ordered` and `returned` are null when nothing of it was in the main currency."""
+    """Of each account; `ordered` and `returned` are null unless all of it was in the main currency."""
     days = account_days.c
-    is_valued = and_(days.currency_code == bindparam("currency_code"), days.orders + days.returns > 0)
+    is_business = days.orders + days.returns > 0
+    is_valued = and_(days.currency_code == bindparam("currency_code"), is_business)
+    is_whole = func.bool_and(days.currency_code == bindparam("currency_code")).filter(is_business)
+
+    def valued(amount: ColumnElement[Any]) -> ColumnElement[Any]:
+        return case((is_whole, func.sum(amount).filter(is_valued)))
+
     return (
         select(
             days.account_id,
             func.max(days.day).filter(days.orders > 0).label("last_order_date"),
             func.sum(days.orders).label("orders"),
-            func.sum(days.ordered).filter(is_valued).label("ordered"),
-            func.sum(days.returned).filter(is_valued).label("returned"),
+            valued(days.ordered).label("ordered"),
+            valued(days.returned).label("returned"),
         )
         .where(
             days.tenant_id == bindparam("tenant_id"),

@@ -56,7 +56,7 @@ SEGMENTS: tuple[tuple[RfmSegment, ...], ...] = (
 class Purchases:
     """What an account bought in the window: the day of the last order, None without any, and `spent` after returns.
 
-    `spent` is None when nothing of it was in the main currency: what it is worth beside others is not known.
+    `spent` is None unless all of it was in the main currency: what it is worth beside others is not known.
     """
 
     last_order_date: date | None = None

@@ -29,11 +29,10 @@ class ScoringRules:
 
 @dataclass(frozen=True, slots=True)
 class Business:
-    """What an account did in the window. Orders in any currency count, amounts in the main currency only.
+    """What an account did in the window, in the main currency.
 
-    What is said of an account that buys in other currencies only is that this is not known.
-
-    `ordered` and `returned` are None when nothing of it was in the main currency.
+    `ordered` and `returned` are None unless all of it was: what it is worth in another currency is not known, and the
+    rest alone would be told as if it were all.
     """
 
     account_id: UUID

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 from crm_kit.migrating import protected
+from crm_sales.payments.references import CREATE_KEY, DROP_KEY
 from sqlalchemy.dialects import postgresql
 
 revision = "0001"
@@ -10,6 +11,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    op.execute(CREATE_KEY)
     op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -250,8 +252,11 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("hold_reasons", postgresql.JSONB(), nullable=False),
         sa.Column("release", postgresql.JSONB(), nullable=True),
+        sa.Column("net_amount", sa.Numeric(), nullable=False),
+        sa.Column("tax_amount", sa.Numeric(), nullable=False),
         sa.Column("gross_amount", sa.Numeric(), nullable=False),
         sa.Column("paid_amount", sa.Numeric(), nullable=False),
+        sa.Column("open_amount", sa.Numeric(), nullable=False),
         sa.Column("place_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_date", sa.Date(), nullable=True),
         sa.Column("cancel_reason", sa.Text(), nullable=True),
@@ -313,6 +318,7 @@ def upgrade() -> None:
         sa.Column("reverse_reason", sa.Text(), nullable=True),
         sa.Column("allocations", postgresql.JSONB(), nullable=False),
         sa.Column("unallocated_amount", sa.Numeric(), nullable=False),
+        sa.Column("left_out_order_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -322,6 +328,12 @@ def upgrade() -> None:
             ["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"], name="payments_order_fkey"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="payments_pkey"),
+        postgresql.ExcludeConstraint(
+            (sa.text("payment_key(tenant_id, reference, bank_account)"), "&&"),
+            name="payments_reference_excl",
+            using="gist",
+            where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
+        ),
     )
     op.create_index("payments_account_index", "payments", ["tenant_id", "account_id", "create_time"], unique=False)
     op.create_index("payments_create_time_index", "payments", ["tenant_id", "create_time", "id"], unique=False)
@@ -330,14 +342,6 @@ def upgrade() -> None:
         "payments_owner_team_index", "payments", ["tenant_id", "owner_team_id", "create_time"], unique=False
     )
     op.create_index("payments_receive_time_index", "payments", ["tenant_id", "receive_time", "id"], unique=False)
-    op.create_index(
-        "payments_reference_index",
-        "payments",
-        ["tenant_id", "bank_account", "reference"],
-        unique=True,
-        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
-        postgresql_nulls_not_distinct=True,
-    )
     protected(
         "accounts",
         "contacts",
@@ -357,12 +361,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(
-        "payments_reference_index",
-        table_name="payments",
-        postgresql_where=sa.text("state = 'RECEIVED' AND reference IS NOT NULL"),
-        postgresql_nulls_not_distinct=True,
-    )
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
     op.drop_index("payments_owner_index", table_name="payments")
@@ -424,3 +422,4 @@ def downgrade() -> None:
     op.drop_table("lead_claims")
     op.drop_table("contacts")
     op.drop_table("accounts")
+    op.execute(DROP_KEY)

@@ -1,0 +1,59 @@
+"""How long each step of an event loop takes: between two of them nobody else is served."""
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Iterator
+
+import pytest
+from crm_kit.garbage import collect_seldom
+
+# What no step may take, in seconds of the loop's own thread on a processor: a busy machine makes none longer.
+MAX_SECONDS = 0.050
+
+
+class Steps:
+    """The steps of the loop that were taken while it was watched, the longest first."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[float, str]] = []
+
+    def add(self, seconds: float, handle: asyncio.Handle) -> None:
+        self._taken.append((seconds, repr(handle)))
+
+    @property
+    def count(self) -> int:
+        return len(self._taken)
+
+    @property
+    def too_long(self) -> list[tuple[float, str]]:
+        """Those that held up everybody else, with what they were."""
+        return sorted((each for each in self._taken if each[0] >= MAX_SECONDS), reverse=True)
+
+
+@contextlib.contextmanager
+def garbage_as_in_a_service() -> Iterator[None]:
+    """Look for garbage no more often than a process of the platform does, and not through what the tests have made."""
+    thresholds = gc.get_threshold()
+    collect_seldom()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+@contextlib.contextmanager
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
+    """Measure every step that the loop of this thread takes while the block waits."""
+    steps, run = Steps(), asyncio.Handle._run
+
+    def measured(handle: asyncio.Handle) -> None:
+        began = time.thread_time()
+        run(handle)
+        steps.add(time.thread_time() - began, handle)
+
+    with garbage_as_in_a_service(), monkeypatch.context() as patched:
+        patched.setattr(asyncio.Handle, "_run", measured)
+        yield steps
