@@ -1,4 +1,4 @@
-"""What the contract calls the fields of an account, as exports head their columns, and what an import takes them for."""
+"""What the contract calls an account's fields, as exports head their columns, and what an import takes them for."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
