@@ -6,7 +6,7 @@ import openpyxl
 import pycountry
 import pytest
 from crm_customer.imports.spreadsheets.fields import Reason
-from crm_customer.imports.spreadsheets.mapping import Field, checked_mapping, guess_mapping, mapping_for
+from crm_customer.imports.spreadsheets.mapping import Field, check_complete, check_given, guess_mapping, mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.regions import region_code
 from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
@@ -95,7 +95,12 @@ def test_a_fields_own_name_is_no_custom_fields() -> None:
         "status": "status",
         "custom.status": "custom.status",
     }
-    assert guess_mapping(["Status"], custom_labels=labels) == {"Status": "custom.status"}
+    contract = {"status": "status", "value tier": ""}
+    assert guess_mapping(["Status"], custom_labels=labels, contract=contract) == {"Status": "status"}
+    labels = {"value_tier": "value_tier", "Value-tier": "other"}
+    assert guess_mapping(["Value tier", "Value-tier"], custom_labels=labels, contract=contract) == {
+        "Value-tier": "custom.other"
+    }
 
 
 def test_what_is_given_goes_before_what_is_guessed() -> None:
@@ -109,23 +114,31 @@ def test_what_is_given_goes_before_what_is_guessed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "path", "words"),
     [
-        ({"Nowhere": "emails"}, "there is no column 'Nowhere'"),
-        ({"a": "nothing"}, "there is no field 'nothing'"),
-        ({"a": "external_ids.SAP!"}, "there is no field"),
-        ({"a": "custom."}, "there is no field"),
-        ({"a": "city", "b": "city"}, "'city' is given by two columns"),
+        ([("b", ""), ("a", "nothing")], "c[1].field", "there is no field 'nothing'"),
+        ([("a", "external_ids.SAP!")], "c[0].field", "there is no field"),
+        ([("a", "custom.")], "c[0].field", "there is no field"),
+        ([("a", "city"), ("b", "city")], "c[1].field", "columns 'a' and 'b' are both said to be 'city'"),
+        ([("a", "city"), ("a", "tags")], "c[1].column", "'a' is there twice"),
     ],
 )
-def test_a_mapping_that_cannot_be_is_refused(given: dict[str, str], words: str) -> None:
-    with pytest.raises(InvalidArgument, match=words):
-        checked_mapping(["a", "b"], given)
+def test_what_is_told_of_columns_is_refused_where_it_makes_no_sense(
+    given: list[tuple[str, str]], path: str, words: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=words) as refused:
+        check_given(given, path="c")
+    assert [each.field for each in refused.value.violations] == [path]
+
+
+def test_columns_may_be_left_out_and_some_fields_may_have_several() -> None:
+    check_given([("a", ""), ("b", ""), ("c", "tags"), ("d", "tags")], path="c")
 
 
 def test_without_a_name_a_mapping_is_incomplete() -> None:
+    header = ["电话", "邮箱"]
     with pytest.raises(InvalidArgument) as refused:
-        mapping_for(["电话", "邮箱"], {})
+        check_complete(header, mapping_for(header, {}), {})
     assert refused.value.reason == "IMPORT_MAPPING_INCOMPLETE"
     assert "电话, 邮箱" in refused.value.detail
     assert mapping_for(["电话"], {}, name_required=False) == {"电话": "phone_numbers"}
@@ -500,7 +513,7 @@ def test_the_columns_of_other_systems_exports_are_known(header: str, fields: str
 def test_each_field_is_what_its_own_name_says() -> None:
     names = [str(each) for each in Field]
     assert guess_mapping(names) == {name: name for name in names}
-    assert guess_mapping(["id", "External ID", "external_ids"]) == {"external_ids": "external_ids"}
+    assert guess_mapping(["id", "External ID", "external_ids"]) == {"id": "id", "external_ids": "external_ids"}
 
 
 def test_a_contacts_first_and_last_name_are_put_together_as_its_script_does() -> None:

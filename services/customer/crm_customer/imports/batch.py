@@ -20,9 +20,16 @@ from crm_kit.resource.writing import Resource
 from crm_kit.rpc.validation import check_fields
 
 from crm_customer.imports.files import Fault, FileRow, Source
-from crm_customer.imports.lookups import Known, Lookups, known_accounts
+from crm_customer.imports.lookups import Known, Lookups, id_of, key_taken, known_accounts
 from crm_customer.imports.model import Import, Mode
-from crm_customer.imports.row_values import changed_account, changed_contact, new_account, new_contact, without
+from crm_customer.imports.row_values import (
+    changed_account,
+    changed_contact,
+    new_account,
+    new_contact,
+    reads_alike,
+    without,
+)
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts import commands as accounts
@@ -133,9 +140,7 @@ class Batch:
         before = await self._made_here(row)
         if before is None and self.job.mode is Mode.CREATE:
             if known.taken(row):
-                raise invalid_field(
-                    "account.external_ids", "unique", "another account has it already", reason="EXTERNAL_ID_TAKEN"
-                )
+                raise key_taken()
             return await self._create(row)
         before = before or known.account_of(row)
         if before is not None:
@@ -144,7 +149,7 @@ class Batch:
             return await self._create(row)
         if not row.external_ids:
             raise invalid_field(
-                "account.external_ids", "required", "the row has no external id", reason="EXTERNAL_ID_MISSING"
+                "account.external_ids", "required", "the row has no id and no external id", reason="EXTERNAL_ID_MISSING"
             )
         raise NotFound("account.external_ids: there is no account with this key", reason="ACCOUNT_NOT_FOUND")
 
@@ -227,7 +232,7 @@ class Batch:
             await self._look_up_contacts([before.id], {row.contact_name})
         self.touched.add(before.id)
         self.has_changes = True
-        values = changed_account(before, row) | await self._references(row)
+        values = changed_account(before, row) | await self._references(row, before)
         if row.custom:
             values["custom"] = await self._custom(row, before)
         names = self._contact_names(before.id)
@@ -250,12 +255,17 @@ class Batch:
         place = f"{ACCOUNTS.place}.custom"
         if before is None:
             return await values_to_create(self.work, ACCOUNTS.collection, sent, path=place)
+        same = {key: before.custom[key] for key in sent if reads_alike(before.custom.get(key), sent[key])}
+        sent |= same
         return await values_to_update(self.work, ACCOUNTS.collection, sent, before.custom, path=place, id=before.id)
 
-    async def _references(self, row: AccountRow) -> dict[str, Any]:
+    async def _references(self, row: AccountRow, before: Account | None = None) -> dict[str, Any]:
+        """Owner and parent, where the row tells others than the account has: those need not be there for the user."""
         found: dict[str, Any] = {}
-        if row.owner:
+        if row.owner and not (before and id_of(row.owner) == before.owner_id):
             found["owner_id"] = await self.lookups.owner(self.work, row.owner)
+        if row.parent and before and id_of(row.parent) == before.parent_id:
+            return found
         if row.parent and (parent_id := await self.lookups.parent(self.work, row.parent)):
             found["parent_id"] = parent_id
         return found
@@ -338,5 +348,5 @@ def column_of(path: str, source: Source, default_source: str) -> str:
     """The column that a field of the contract came from; empty when there is none."""
     name = path.removeprefix("account.")
     if name == "external_ids":
-        return next(iter(source.columns_of_external_ids(default_source).values()), "")
+        return next(iter(source.columns_of_external_ids(default_source).values()), source.column(Field.ID))
     return source.column(FIELDS.get(name, name))

@@ -13,9 +13,16 @@ from crm_kit.custom_fields.texts import headings_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument, Unavailable
 
+from crm_customer.imports.headings import contract_headings
 from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
-from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, mapping_for
+from crm_customer.imports.spreadsheets.mapping import (
+    CUSTOM_PREFIX,
+    EXTERNAL_ID_PREFIX,
+    Field,
+    check_complete,
+    mapping_for,
+)
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowError, RowRules, read_rows
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
@@ -59,7 +66,7 @@ class Source:
         self.header = self._sheet.header
         known = fields_of(each for each in job.mapping if each.field)
         self.layout = unpacked.layout
-        self.mapping = known or checked(job, self.header, custom_fields)
+        self.mapping = known if job.mapping else taken_for(job, self.header, custom_fields)
         self._cells: tuple[str, ...] = ()
         rules = RowRules(
             external_source=job.external_source,
@@ -121,24 +128,34 @@ def fault_from(error: RowError) -> Fault:
     return Fault(error.column, error.value, error.reason, error.detail, metadata=error.metadata)
 
 
-def checked(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, CustomField]) -> dict[str, str]:
-    """What each column is taken for; InvalidArgument when that is not enough for the import's mode."""
-    labels, is_needed = headings_of(custom_fields), job.mode is not Mode.UPDATE
-    mapping = mapping_for(header, fields_of(job.columns), custom_labels=labels, name_required=is_needed)
-    custom = [target for target in mapping.values() if target.startswith(CUSTOM_PREFIX)]
-    unknown = next((each for each in custom if each.removeprefix(CUSTOM_PREFIX) not in labels.values()), None)
+def taken_for(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, CustomField]) -> dict[str, str]:
+    """What each column is taken for, whether that is enough or not."""
+    return mapping_for(
+        header,
+        fields_of(job.columns),
+        custom_labels=headings_of(custom_fields),
+        contract=contract_headings(),
+        # Accounts that are only now made have no id yet: another system's export tells its own.
+        left_out=(Field.ID,) if job.mode is Mode.CREATE else (),
+        name_required=job.mode is not Mode.UPDATE,
+    )
+
+
+def check_columns(job: Import, source: Source, custom_fields: Mapping[str, CustomField]) -> None:
+    """Raise InvalidArgument when what the columns were taken for is not enough for the import's mode."""
+    check_complete(
+        source.header,
+        source.mapping,
+        fields_of(job.columns),
+        name_required=job.mode is not Mode.UPDATE,
+        key_required=job.mode is not Mode.CREATE,
+    )
+    custom = [target for target in source.mapping.values() if target.startswith(CUSTOM_PREFIX)]
+    keys = {f"{CUSTOM_PREFIX}{key}" for key, field in custom_fields.items() if field.is_active}
+    unknown = next((each for each in custom if each not in keys), None)
     if unknown:
         detail, told = f"accounts have no field {unknown!r}", {"rule": "no_field", "field": unknown}
         raise InvalidArgument(detail, reason="IMPORT_MAPPING_INCOMPLETE", metadata=told)
-    keys = (target for target in mapping.values() if target.startswith(Field.EXTERNAL_IDS))
-    if job.mode is not Mode.CREATE and next(keys, None) is None:
-        columns = ", ".join(header)
-        raise InvalidArgument(
-            f"no column is an external id, by which accounts are found; the columns are: {columns}",
-            reason="IMPORT_MAPPING_INCOMPLETE",
-            metadata={"rule": "no_key", "columns": columns},
-        )
-    return mapping
 
 
 def names_of(job: Import, custom_fields: Mapping[str, CustomField]) -> list[str]:

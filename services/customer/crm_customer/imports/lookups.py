@@ -65,8 +65,13 @@ def accounts_by_name(scope: Scope) -> Select[Any]:
     )
 
 
+def key_taken() -> InvalidArgument:
+    """A row has the key of another account."""
+    return invalid_field("account.external_ids", "unique", "another account has it already", reason="EXTERNAL_ID_TAKEN")
+
+
 class Known:
-    """The accounts that some rows' external ids name, as they are now."""
+    """The accounts that some rows' ids and external ids name, as they are now."""
 
     def __init__(self, ids: dict[Key, UUID], seen: dict[UUID, Account]) -> None:
         self._ids = ids
@@ -78,18 +83,23 @@ class Known:
         return self._seen.keys()
 
     def account_of(self, row: AccountRow) -> Account | None:
-        """The one account that the row's external ids name; None for new ones.
+        """The one account that the row's id and external ids name; None for new ones.
 
-        NotFound when the user may not see it, InvalidArgument when they name several.
+        NotFound when the user may not see it, or the id is none; InvalidArgument when they name several.
         """
         ids = {self._ids[key] for key in row.external_ids if key in self._ids}
+        if row.id:
+            if ids - {UUID(row.id)}:
+                raise key_taken()
+            ids.add(UUID(row.id))
         if not ids:
             return None
         if len(ids) > 1:
             raise invalid_field("account.external_ids", "unique", "the row's keys are those of different accounts")
         account = self._seen.get(ids.pop())
         if account is None:
-            raise NotFound("the account with this key is not yours to change", reason="ACCOUNT_NOT_FOUND")
+            place = "account.id" if row.id else "account.external_ids"
+            raise NotFound(f"{place}: there is no account with this key that is yours", reason="ACCOUNT_NOT_FOUND")
         return account
 
     def taken(self, row: AccountRow) -> Key | None:
@@ -98,14 +108,19 @@ class Known:
 
 
 async def known_accounts(reader: Reader, rows: Iterable[AccountRow]) -> Known:
-    """The accounts that the rows' external ids name."""
-    keys = [key for row in rows for key in row.external_ids]
-    if not keys:
-        return Known({}, {})
+    """The accounts that the rows' ids and external ids name."""
+    told = list(rows)
+    keys = [key for row in told for key in row.external_ids]
+    found = await ids_by_key(reader, keys) if keys else {}
+    ids = {*found.values(), *(UUID(row.id) for row in told if row.id)}
+    return Known(found, await ACCOUNTS.get_many(reader, ids) if ids else {})
+
+
+async def ids_by_key(reader: Reader, keys: Collection[Key]) -> dict[Key, UUID]:
+    """The accounts that have keys in other systems."""
     sources, values = zip(*keys, strict=True)
     found = await reader.all(accounts_by_keys(), sources=list(sources), values=list(values))
-    ids = {(each["source"], each["value"]): each["account_id"] for each in found}
-    return Known(ids, await ACCOUNTS.get_many(reader, set(ids.values())))
+    return {(each["source"], each["value"]): each["account_id"] for each in found}
 
 
 class Lookups:

@@ -17,7 +17,7 @@ from crm_kit.errors import (
 )
 
 from crm_customer.imports.spreadsheets.layout import Layout
-from crm_customer.imports.spreadsheets.mapping import checked_mapping
+from crm_customer.imports.spreadsheets.mapping import Field, check_given
 
 DEFAULT_SOURCE = "spreadsheet"
 """The system whose keys a column of external ids has when it names none."""
@@ -189,11 +189,11 @@ class Import:
 
     def checked(self) -> "Import":
         """The import, unless what was told of the columns makes no sense. Which there are, only the file knows."""
-        names = [each.column for each in self.columns]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise invalid_field(f"job.columns[{index}].column", "unique", f"{name!r} is there twice")
-        checked_mapping(names, fields_of(self.columns))
+        check_given([(each.column, each.field) for each in self.columns], path="job.columns")
+        at = next((at for at, each in enumerate(self.columns) if each.field == Field.ID), None)
+        if self.mode is Mode.CREATE and at is not None:
+            detail = "an id names an account that is there, and mode CREATE makes new ones; use UPSERT or UPDATE"
+            raise invalid_field(f"job.columns[{at}].field", "mapping.mode", detail)
         return self
 
     def start(self, now: datetime) -> "Import":

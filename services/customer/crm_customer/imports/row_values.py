@@ -9,13 +9,18 @@ from typing import Any, TypeVar
 
 from crm_kit.errors import invalid_field
 
+from crm_customer.imports.spreadsheets.cells import typed_text
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
 from crm_customer.records.contacts.model import Contact
 
 Value = TypeVar("Value")
-_OPTIONAL = frozenset(each.name for each in fields(AccountRow)) & set(Field) - {Field.DISPLAY_NAME, Field.EXTERNAL_IDS}
+_OPTIONAL = frozenset(each.name for each in fields(AccountRow)) & set(Field) - {
+    Field.ID,
+    Field.DISPLAY_NAME,
+    Field.EXTERNAL_IDS,
+}
 PLAIN = (
     *("legal_name", "short_name", "credit_code", "industry", "employee_count", "region_code"),
     *("website", "source", "taboos"),
@@ -53,7 +58,22 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
         values["addresses"] = joined("account.addresses", (place,), others)
     if notes := notes_with(before.preferences, row):
         values["preferences"] = notes
-    return values
+    return news(before, values)
+
+
+def news(before: Account | Contact, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that are not read from a cell as those are that the record has."""
+    return {name: value for name, value in values.items() if not reads_alike(getattr(before, name), value)}
+
+
+def reads_alike(old: object, new: object) -> bool:
+    """Whether two texts are the same but for what cells do not tell: blanks and control characters."""
+    return isinstance(old, str) and isinstance(new, str) and as_read(old) == as_read(new)
+
+
+def as_read(value: object) -> object:
+    """A text as it is read from a cell; whatever is none, as it is."""
+    return " ".join(typed_text(value).split()) if isinstance(value, str) else value
 
 
 def new_contact(row: AccountRow) -> dict[str, Any]:
@@ -72,7 +92,7 @@ def changed_contact(before: Contact, row: AccountRow) -> dict[str, Any]:
     for name, several in (("phone_numbers", row.contact_phone), ("emails", row.contact_email)):
         if several:
             values[name] = joined(f"contact.{name}", several, getattr(before, name))
-    return values
+    return news(before, values)
 
 
 def without(row: AccountRow, target: str) -> AccountRow | None:
@@ -109,6 +129,8 @@ def lists(row: AccountRow) -> dict[str, tuple[Any, ...]]:
 
 def joined(field: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
     """The new values and those old ones that are still true; as they were when they are all there already."""
+    known = {as_read(each): each for each in old}
+    new = tuple(known.get(as_read(each), each) for each in new)
     if set(new) <= set(old):
         return old
     if field == "account.external_ids":

@@ -27,7 +27,7 @@ from crm_kit.ids import new_id
 from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
-from crm_customer.imports.files import Fault, FileRow, Source, fetch_upload, names_of, room_on_disk
+from crm_customer.imports.files import Fault, FileRow, Source, check_columns, fetch_upload, names_of, room_on_disk
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
@@ -155,6 +155,9 @@ class ImportWorker:
             run = Run(job.tenant_id, found, source, Lookups(found.external_source))
             if not found.mapping:
                 await self._begin(run, unpacked.row_count)
+            if not found.rows_read:
+                # What the columns were taken for is told before it is judged.
+                check_columns(found, source, custom.fields)
             await asyncio.to_thread(run.source.skip, found.rows_read)
             await self._write_all(run)
         async with self._unit(run.tenant_id, run.job) as work:

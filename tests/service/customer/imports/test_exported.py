@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import imports_pb2
+from crm.resource.v1.custom_fields_pb2 import CustomField
+from crm_kit.identity.access import Scope
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
+from tests.service.kit.custom_fields import message_values, new_field
 from tests.service.running import Running, User
 from tests.service.web import bearer, gateway
 
@@ -77,4 +80,123 @@ async def test_an_export_that_comes_back_changes_nothing(
         exported = await web.get("/v1/accounts:export", params={"format": form}, headers=bearer(user) | language)
     job = await run(exported.content, mode=imports_pb2.Import.MODE_UPSERT)
     assert (counts(job), await errors_of(imports, user, job.id)) == ((0, 0, 3, 0), [])
+    assert await all_accounts(accounts, user) == before
+
+
+HEADINGS = [{}, {"accept-language": "en"}, {"accept-language": "zh"}]
+
+
+async def exported(customer: Running, user: User, form: str = "csv", **headers: str) -> bytes:
+    async with gateway(customer) as web:
+        return (await web.get("/v1/accounts:export", params={"format": form}, headers=bearer(user) | headers)).content
+
+
+@pytest.mark.parametrize("mode", [imports_pb2.Import.MODE_UPSERT, imports_pb2.Import.MODE_UPDATE])
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("language", HEADINGS, ids=str)
+async def test_accounts_without_keys_of_other_systems_are_known_by_their_id(
+    customer: Running,
+    accounts: "AccountServiceAsyncStub",
+    imports: "ImportServiceAsyncStub",
+    user: User,
+    run: Run,
+    language: dict[str, str],
+    form: str,
+    mode: imports_pb2.Import.Mode,
+) -> None:
+    group = await new_account(customer, user, display_name="华信集团")
+    await new_account(customer, user, display_name="华信  电力", tags=["a  b", "+1"], parent_id=group.id)
+    await new_account(customer, user, display_name="华信集团", preferences="喜欢\r\n龙井", industry="A  B")
+    before = await all_accounts(accounts, user)
+    job = await run(await exported(customer, user, form, **language), mode=mode)
+    assert (counts(job), await errors_of(imports, user, job.id)) == ((0, 0, 3, 0), [])
+    assert await all_accounts(accounts, user) == before
+    assert job.mapping[0] == imports_pb2.ImportColumn(column="id", field="id")
+
+
+async def test_an_id_is_the_key_of_its_account_and_of_no_other(
+    customer: Running,
+    accounts: "AccountServiceAsyncStub",
+    imports: "ImportServiceAsyncStub",
+    user: User,
+    run: Run,
+) -> None:
+    one = await new_account(customer, user, display_name="甲")
+    other = await new_account(customer, user, display_name="乙", external_ids=[pb.ExternalId(source="sap", value="2")])
+    put_away = await new_account(customer, user, display_name="丙")
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=put_away.id), metadata=user.metadata)
+    foreign = await new_account(customer, await customer.user(), display_name="丁")
+    rows = [
+        ["id", "客户名称", "external_ids", "行业"],
+        [one.id.upper(), "甲", "sap: 1", "能源"],
+        ["", "新", "", ""],
+        [one.id, "甲", "sap: 2", ""],
+        [foreign.id, "丁", "", "x"],
+        ["1001", "戊", "", ""],
+        [put_away.id, "丙", "", "x"],
+        [one.id, "己", "", ""],
+    ]
+    job = await run(rows, mode=imports_pb2.Import.MODE_UPSERT)
+    assert counts(job) == (1, 1, 0, 5)
+    assert [(each.row_number, each.column, each.reason) for each in await errors_of(imports, user, job.id)] == [
+        (4, "external_ids", "EXTERNAL_ID_TAKEN"),
+        (5, "id", "ACCOUNT_NOT_FOUND"),
+        (6, "id", "ID_INVALID"),
+        (7, "", "ILLEGAL_STATE"),
+        (8, "id", "EXTERNAL_ID_DUPLICATE"),
+    ]
+    found = {each.display_name: each for each in await all_accounts(accounts, user)}
+    assert {name: each.industry for name, each in found.items()} == {"甲": "能源", "乙": "", "新": ""}
+    assert [(key.source, key.value) for key in found["甲"].external_ids] == [("sap", "1")]
+    assert found["乙"] == other
+
+
+async def test_who_may_change_their_own_accounts_changes_no_other_by_its_id(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    grants = {"accounts.read": Scope.ALL, "accounts.write": Scope.OWN, "imports.read": Scope.ALL}
+    narrow = await customer.user(user.tenant_id, grants=grants | {"imports.write": Scope.ALL})
+    theirs = await new_account(customer, user, display_name="甲")
+    own = await new_account(customer, user, display_name="乙", parent_id=theirs.id, owner_id=str(narrow.id))
+    rows = [["id", "客户名称", "parent_id"], [theirs.id, "A", ""], [own.id, "乙", theirs.id]]
+    job = await run(rows, by=narrow, mode=imports_pb2.Import.MODE_UPDATE)
+    # A parent that the row leaves as it is need not be the user's.
+    assert counts(job) == (0, 0, 1, 1)
+    (error,) = await errors_of(imports, narrow, job.id)
+    assert (error.row_number, error.column, error.reason) == (2, "id", "ACCOUNT_NOT_FOUND")
+    assert (await accounts.GetAccount(pb.GetAccountRequest(id=theirs.id), metadata=user.metadata)) == theirs
+
+
+async def test_an_import_that_creates_passes_over_the_ids_and_says_so(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_account(customer, user, display_name="甲")
+    job = await run(await exported(customer, user), mode=imports_pb2.Import.MODE_CREATE)
+    assert counts(job) == (1, 0, 0, 0), job.failure
+    assert job.mapping[0] == imports_pb2.ImportColumn(column="id", field="")
+
+
+@pytest.mark.parametrize("language", HEADINGS, ids=str)
+async def test_a_custom_field_takes_no_column_of_a_field_of_ours(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run, language: dict[str, str]
+) -> None:
+    """Whatever its key and its labels are: those of fields that imports change, and of those that they do not."""
+    keys = {
+        "tags": "T",
+        "value_tier": "V",
+        "owner_name": "Addresses: City",
+        "a": "Value-tier",
+        "b": "等级",
+        "c": "标签",
+    }
+    for key, text in keys.items():
+        await new_field(customer, user, key, label=CustomField.Label(en=text))
+    values = message_values({key: f"{key} 1" for key in keys})
+    address = pb.Address(kind=pb.Address.KIND_OFFICE, city="深圳")
+    await new_account(customer, user, display_name="甲", tags=["x"], custom=values, addresses=[address])
+    before = await all_accounts(accounts, user)
+    job = await run(await exported(customer, user, **language), mode=imports_pb2.Import.MODE_UPDATE)
+    assert counts(job) == (0, 0, 1, 0), job.failure
+    fields = [each.field for each in job.mapping if each.field.startswith("custom.")]
+    assert sorted(fields) == sorted(f"custom.{key}" for key in keys)
     assert await all_accounts(accounts, user) == before

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import openpyxl
+import pytest
 from crm_customer.imports.files import fetch_upload
 from crm_customer.imports.queries import get_upload
 from crm_kit.ids import new_id
@@ -111,3 +112,26 @@ async def test_a_body_that_is_too_large_or_no_spreadsheet_is_refused(web: httpx.
     assert (await web.post("/v1/uploads", content=b"")).status_code == 400
     answer = await web.post("/v1/uploads", content=b"x", headers={"authorization": "Bearer x"})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "there is no field displayname, which column 名字 is said to be; possible: id, kind, display_name, "),
+        ("zh", "列“名字”对应的字段 displayname 不存在，可用字段：id, kind, display_name, "),
+    ],
+)
+async def test_a_column_that_is_no_field_is_told_by_its_place_name_and_value(
+    web: httpx.AsyncClient, language: str, words: str
+) -> None:
+    columns = [{"column": "电话", "field": "phone_numbers"}, {"column": "名字", "field": "displayname"}]
+    sent = await web.post("/v1/uploads", content="名字\n甲".encode())
+    job = {"upload_id": sent.json()["id"], "mode": "CREATE", "columns": columns}
+    answer = await web.post("/v1/imports", json=job, headers={"accept-language": language})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "columns[1].field"
+    assert error["detail"].startswith(words)
+    job["columns"] = [{"column": "id", "field": "id"}]
+    (error,) = (await web.post("/v1/imports", json=job)).json()["errors"]
+    assert (error["field"], error["rule"]) == ("columns[0].field", "mapping.mode")

@@ -111,15 +111,32 @@ async def test_a_mapping_overrides_the_guess(accounts: "AccountServiceAsyncStub"
     assert [(each.column, each.field) for each in job.mapping] == [("甲方", "display_name"), ("来源", "")]
     (account,) = await all_accounts(accounts, user)
     assert (account.display_name, account.source) == ("华信", "")
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
-        await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="甲方", field="colour")])
+    unknown = [pb.ImportColumn(column="甲方", field=""), pb.ImportColumn(column="乙方", field="colour")]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await run([["甲方"], ["华信"]], columns=unknown)
+    assert refusal.fields == ["job.columns[1].field"]
+    both = [pb.ImportColumn(column=name, field="display_name") for name in ("甲方", "乙方")]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await run([["甲方"], ["华信"]], columns=both)
+    assert refusal.fields == ["job.columns[1].field"]
     twice = [pb.ImportColumn(column="甲方", field=field) for field in ("display_name", "legal_name")]
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await run([["甲方"], ["华信"]], columns=twice)
     assert refusal.fields == ["job.columns[1].column"]
     missing = await run([["甲方"], ["华信"]], columns=[pb.ImportColumn(column="乙方", field="display_name")])
-    assert (missing.state, missing.failure_reason) == (pb.Import.STATE_FAILED, "INVALID_ARGUMENT")
+    assert (missing.state, missing.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
     assert "乙方" in missing.failure
+    assert [(each.column, each.field) for each in missing.mapping] == [("甲方", "")]
+
+
+async def test_what_the_columns_were_taken_for_is_told_though_it_is_not_enough(run: Run) -> None:
+    job = await run([["电话", "传真", "标签"], ["13800138000", "1", "a"]])
+    assert (job.state, job.failure_reason) == (pb.Import.STATE_FAILED, "IMPORT_MAPPING_INCOMPLETE")
+    told = [(each.column, each.field) for each in job.mapping]
+    assert told == [("电话", "phone_numbers"), ("传真", ""), ("标签", "tags")]
+    assert (job.rows_total, job.rows_read, job.read_layout.header_row) == (1, 0, 1)
+    good = await run([["客户名称", "传真"], ["华信", "1"]])
+    assert [(each.column, each.field) for each in good.mapping] == [("客户名称", "display_name"), ("传真", "")]
 
 
 async def test_an_import_without_key_column_cannot_update(run: Run) -> None:

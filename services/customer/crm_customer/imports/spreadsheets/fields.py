@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from crm_kit.errors import InvalidArgument
 from crm_kit.phone_numbers import parse_phone_number
@@ -21,6 +22,7 @@ class Reason(StrEnum):
     """Why a cell or row is refused."""
 
     NAME_MISSING = "NAME_MISSING"
+    ID_INVALID = "ID_INVALID"
     TOO_LONG = "TOO_LONG"
     CREDIT_CODE_INVALID = "CREDIT_CODE_INVALID"
     PHONE_INVALID = "PHONE_INVALID"
@@ -125,6 +127,15 @@ def _checked_length(value: str, target: str) -> str:
         detail = f"it has {len(value)} characters, at most {most} are possible"
         raise CellError(Reason.TOO_LONG, detail, value, length=len(value), most=most)
     return value
+
+
+def record_id(text: str) -> str:
+    """The id of an account, as exports have it."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        detail = "it is no account's id; name a column of other systems' keys external_ids, or leave the cell empty"
+        raise CellError(Reason.ID_INVALID, detail, text) from None
 
 
 def external_ids(text: str, source: str) -> list[tuple[str, str]]:

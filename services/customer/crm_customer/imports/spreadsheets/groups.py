@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]
+OWN_SOURCE = ""
+"""Of the keys of other systems each has its system; the account's own id has none."""
+
 Site = tuple[str | None, ...]
 MAX_SITES = 200
 """Branches of one name that rows without a key are compared with."""

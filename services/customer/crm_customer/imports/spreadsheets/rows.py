@@ -10,8 +10,8 @@ from crm_kit.phone_numbers import phone_country
 from crm_customer.imports.spreadsheets import fields
 from crm_customer.imports.spreadsheets.cells import ERROR_VALUES
 from crm_customer.imports.spreadsheets.fields import CellError, Reason
-from crm_customer.imports.spreadsheets.groups import Groups, Key, Mention
-from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field
+from crm_customer.imports.spreadsheets.groups import OWN_SOURCE, Groups, Key, Mention
+from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, is_key
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.wording import plain, says_nothing
 
@@ -31,11 +31,13 @@ class AccountRow:
     """An account as a row tells it. None and empty tuples: the row does not tell.
 
     `kind`, `status` and `roles` are names of the contract without their prefix; phone numbers are E.164, the region
-    is ISO 3166; `external_ids` are (source, value), `custom` are (key, text). `account_row` is the number of the first
-    row about the same account, its own if there is none. `left_out` is what is wrong with cells that were passed over.
+    is ISO 3166; `id` is that of an account, `external_ids` are (source, value), `custom` are (key, text). `account_row`
+    is the number of the first row about the same account, its own if there is none. `left_out` is what is wrong with
+    cells that were passed over.
     """
 
     row_number: int
+    id: str | None = None
     display_name: str | None = None
     kind: str | None = None
     legal_name: str | None = None
@@ -99,7 +101,7 @@ class RowRules:
 
     `external_source` is the system of external ids whose column names none, `default_region` (ISO 3166-1 alpha-2)
     the country of phone numbers without a country code where the row names none. With `skip_invalid`, a cell that is
-    wrong is left out of its row, unless it is the account's name or key.
+    wrong is left out of its row, unless it is the account's name, id or key.
     """
 
     external_source: str = "spreadsheet"
@@ -127,7 +129,7 @@ class _Reading:
     rules: RowRules
     values: dict[str, str | int] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
-    external_ids: list[tuple[str, tuple[str, str]]] = field(default_factory=list)
+    keys: list[tuple[str, Key]] = field(default_factory=list)
     custom: list[tuple[str, str]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     left_out: list[RowError] = field(default_factory=list)
@@ -164,7 +166,7 @@ class _Reading:
         if refused is None:
             return self._account(*groups.place(mention))
         key, other = refused
-        column = next(column for column, each in self.external_ids if each == key)
+        column = next(column for column, each in self.keys if each == key)
         detail = f"row {other} has the same"
         self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, detail, key[1], row=other))
         return self._bad()
@@ -175,7 +177,7 @@ class _Reading:
             row_number=self.number,
             name=plain(str(self.values.get(Field.DISPLAY_NAME, ""))),
             is_person=self.values.get(Field.KIND) == "PERSON",
-            keys=tuple(dict.fromkeys(key for _, key in self.external_ids)),
+            keys=tuple(dict.fromkeys(key for _, key in self.keys)),
             site=site,
         )
 
@@ -183,6 +185,8 @@ class _Reading:
         if target.startswith(CUSTOM_PREFIX):
             key = target.removeprefix(CUSTOM_PREFIX)
             self._attempt(column, cell, lambda: self.custom.append((key, fields.one_text(cell, target))))
+        elif target == Field.ID:
+            self._attempt(column, cell, lambda: self.keys.append((column, (OWN_SOURCE, fields.record_id(cell)))))
         elif target == Field.EXTERNAL_IDS or target.startswith(EXTERNAL_ID_PREFIX):
             source = target.removeprefix(Field.EXTERNAL_IDS).removeprefix(".") or self.rules.external_source
             self._attempt(column, cell, lambda: self._external_id(column, source, cell))
@@ -221,7 +225,7 @@ class _Reading:
         self.lists.setdefault(target, []).extend(fields.phone_numbers(cell, phone_country(str(place))))
 
     def _external_id(self, column: str, source: str, cell: str) -> None:
-        self.external_ids += [(column, key) for key in fields.external_ids(cell, source)]
+        self.keys += [(column, key) for key in fields.external_ids(cell, source)]
 
     def _kind_or_role(self, cell: str) -> None:
         """客户类型 is used for both: a company, or a dealer."""
@@ -247,7 +251,7 @@ class _Reading:
 
     def _refuse(self, column: str, refused: CellError) -> None:
         target = self.mapping.get(column, "")
-        is_needed = not target or target == Field.DISPLAY_NAME or target.startswith(Field.EXTERNAL_IDS)
+        is_needed = not target or target == Field.DISPLAY_NAME or is_key(target)
         errors = self.left_out if self.rules.skip_invalid and not is_needed else self.errors
         errors.append(RowError(self.number, column, refused.value, refused.reason, refused.detail, refused.metadata))
 
@@ -268,7 +272,8 @@ class _Reading:
         told: dict[str, Any] = {**self.values, **several}
         return AccountRow(
             row_number=self.number,
-            external_ids=keys,
+            id=next((value for source, value in keys if source == OWN_SOURCE), None),
+            external_ids=tuple(key for key in keys if key[0] != OWN_SOURCE),
             custom=tuple(self.custom),
             account_row=account_row,
             left_out=tuple(self.left_out),
