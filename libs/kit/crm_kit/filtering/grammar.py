@@ -1,6 +1,7 @@
 """The grammar of filters. Its parser (LALR) takes time proportional to the text and uses no recursion."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from lark import Lark, Token, Tree, UnexpectedToken
@@ -60,9 +61,11 @@ _NAMES = {
 }
 
 
-def refuse(field: str, position: int, detail: str, *, rule: str = "filter") -> InvalidArgument:
-    """The error for a filter that is wrong at a position: 1 is the first character."""
-    metadata = {"position": str(position)}
+def refuse(
+    field: str, position: int, detail: str, *, rule: str = "filter", told: Mapping[str, str] | None = None
+) -> InvalidArgument:
+    """The error for a filter that is wrong at a position: 1 is the first character. `told` is what else it names."""
+    metadata = {"position": str(position), **(told or {})}
     return invalid_field(field, rule, f"at position {position}: {detail}", reason="INVALID_FILTER", metadata=metadata)
 
 

@@ -93,7 +93,10 @@ class _Reader:
         self._count(name)
         declared = self.schema.fields.get(name)
         if declared is None:
-            raise self._refuse(name, f"unknown field {shown(name)}; {self._known_fields()}")
+            possible = self._known_fields()
+            detail = f"unknown field {shown(name)}; expected one of {possible}"
+            told = {"field": str(name), "possible": possible}
+            raise refuse(self.field, _position(name), detail, rule="filter_field", told=told)
         field = Field(str(name), declared.type, declared.folded)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
@@ -154,11 +157,15 @@ class _Reader:
     def _known_fields(self) -> str:
         names = sorted(self.schema.fields)
         more = f" and {len(names) - _NAMED_FIELDS} more" if len(names) > _NAMED_FIELDS else ""
-        return f"expected one of {', '.join(names[:_NAMED_FIELDS])}{more}"
+        return f"{', '.join(names[:_NAMED_FIELDS])}{more}"
 
     def _refuse(self, token: Token | Tree[Token], detail: str) -> InvalidArgument:
         assert isinstance(token, Token)
-        return refuse(self.field, (token.start_pos or 0) + 1, detail)
+        return refuse(self.field, _position(token), detail)
+
+
+def _position(token: Token) -> int:
+    return (token.start_pos or 0) + 1
 
 
 def _within(field: Field, period: Period) -> Filter:
