@@ -88,7 +88,8 @@ def breaks(root: Path, image: Path) -> list[str]:
     for baseline in baselines:
         found = broken(root, baseline.revision, image)
         if found and baseline.excuse:
-            print(f"contracts: {len(found)} breaks since {baseline.title}, excused: {baseline.excuse}")
+            why = f"passed, because a commit says `{TRAILER}: {baseline.excuse}`"
+            print(f"contracts: {len(found)} incompatible changes since {baseline.title}, {why}")
         elif found:
             problems += [f"proto/{line} (breaks {baseline.title})" for line in found]
             problems += [baseline.hint] if baseline.hint else []

@@ -52,7 +52,9 @@ class Collection:
         """A comment that speaks of this resource."""
         noun = "".join(f" {each.lower()}" if each.isupper() else each for each in self.message.name).strip()
         article = "an" if noun[0] in "aeio" else "a"
-        return text.replace("a record", f"{article} {noun}").replace("record", noun)
+        # Several are called as their collection is: `opportunities`.
+        several = self.name.replace("_", " ")
+        return text.replace("records", several).replace("a record", f"{article} {noun}").replace("record", noun)
 
 
 def load_contract() -> Contract:

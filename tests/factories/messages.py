@@ -46,10 +46,10 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 }
 # What a rule across fields asks for; the path is relative to the message that has the rule.
 SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
-    "target.one": (("business_minutes",), 60),
-    "preview.calendar": (("calendar_id",), ABSENT_ID),
-    "label.some": (("zh",), "示例"),
-    "payment.payer": (("payment", "account_id"), ABSENT_ID),
+    "business_minutes.one_of": (("business_minutes",), 60),
+    "calendar.one_of": (("calendar_id",), ABSENT_ID),
+    "zh.any_of": (("zh",), "示例"),
+    "payment.account_id.any_of": (("payment", "account_id"), ABSENT_ID),
 }
 REQUIRED = field_behavior_pb2.REQUIRED
 OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
@@ -133,8 +133,8 @@ def settle(root: Message, violation: Violation) -> None:
             parent = getattr(parent, name)
         setattr(parent, path[-1], value)
         return
-    if rule.endswith(".id"):
-        put_id(root, tuple(rule.split(".")), ABSENT_ID)
+    if rule.endswith(".id.required"):
+        put_id(root, tuple(rule.split(".")[:-1]), ABSENT_ID)
         return
     parent = message_at(root, elements[:-1])
     field = parent.DESCRIPTOR.fields_by_name[elements[-1].field_name]

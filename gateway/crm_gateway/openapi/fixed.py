@@ -61,14 +61,14 @@ PARAMETERS: dict[str, Schema] = {
         "in": "header",
         "description": "The etag, in double quotes, the resource must still have; `*` for any.",
         "schema": {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'},
-        "example": '"3"',
+        "example": '"v3"',
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
         "description": "An etag you have already: when it still holds, the answer is 304 without body.",
         "schema": {"type": "string"},
-        "example": '"3"',
+        "example": '"v3"',
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",

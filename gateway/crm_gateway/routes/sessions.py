@@ -135,7 +135,7 @@ _REFRESH = {
     "tags": ["Token"],
     "summary": "Gives the next access token of a browser's session, and a new cookie.",
     "description": "Two tabs may do so at the same time, and a lost answer can be asked for again within 30 seconds.\n"
-    "Reasons: INVALID_CREDENTIALS, PERMISSION_DENIED.",
+    "Reasons: INVALID_CREDENTIALS, UNAUTHENTICATED, PERMISSION_DENIED.",
     "x-permission": "public",
     "security": [{"session": []}],
     "parameters": _PARAMETERS,
@@ -170,7 +170,7 @@ async def refresh(request: Request) -> Response:
     sessions, exchange = await _admitted(request)
     asked = pb.RefreshTokenRequest(refresh_token=sessions.token_of(request))
     if not asked.refresh_token:
-        raise ProblemError(Problem(401, "INVALID_CREDENTIALS"))
+        raise ProblemError(Problem(401, "UNAUTHENTICATED", text="UNAUTHENTICATED.no_session"))
     return sessions.answer(await sessions.call("RefreshToken", asked, exchange))
 
 

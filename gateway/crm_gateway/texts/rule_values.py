@@ -4,8 +4,10 @@ The services tell field and rule; what the rule demands stands in the contract, 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 
@@ -22,6 +24,9 @@ _NUMBERS = re.compile(
 PATTERN = "string.pattern"
 # Patterns that words say better than an example, and the variant of the text.
 _FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank"}
+# Rules of messages that ask for one of several fields, which their expressions name.
+ALTERNATIVES = frozenset({"any_of", "one_of"})
+_ASKED_FOR = re.compile(r"this\.([a-z_.]+)")
 # What the validator says of the value's emptiness is the rule itself.
 _EMPTY = "_empty"
 
@@ -39,7 +44,11 @@ class RuleValues:
         """
         key = _NUMBERS.sub("number.", rule).removesuffix(_EMPTY)
         found = _field_at(request, path)
-        if found is None or "." not in rule:
+        if found is None:
+            return key, {}
+        if rule in ALTERNATIVES:
+            return key, {"choices": ", ".join(_alternatives(request, path, rule))}
+        if "." not in rule:
             return key, {}
         field, in_list = found
         values = _limits(field, in_list)
@@ -73,6 +82,20 @@ def _field_at(message: Descriptor | None, path: str) -> tuple[FieldDescriptor, b
             return None
         message, in_list = field.message_type, bool(subscript)
     return None if field is None else (field, in_list)
+
+
+def _alternatives(request: Descriptor, path: str, rule: str) -> Iterator[str]:
+    """The fields among which a rule lets the caller choose, by the names that they have beside the one at the path."""
+    names = [name for name, _ in _ELEMENT.findall(path)]
+    message: Descriptor | None = request
+    for depth, name in enumerate(names):
+        if message is None:
+            return
+        id = ".".join([*names[depth:], rule])
+        for each in message.GetOptions().Extensions[validate_pb2.message].cel:
+            if each.id == id:
+                yield from dict.fromkeys(found.rpartition(".")[2] for found in _ASKED_FOR.findall(each.expression))
+        message = message.fields_by_name[name].message_type
 
 
 def _limits(field: FieldDescriptor, in_list: bool) -> dict[str, str]:

@@ -216,6 +216,9 @@ def _policy_problems(rpc: Rpc) -> Iterator[str]:
         yield "no (crm.options.v1.permission): nobody may call it"
     elif not PERMISSION.fullmatch(rpc.permission):
         yield f"permission {rpc.permission!r} is not <resource>.<verb>, public, authenticated, internal or resource"
+    for permission in rpc.method.options.Extensions[options_pb2.more_permissions]:
+        if "." not in permission or not PERMISSION.fullmatch(permission):
+            yield f"more_permissions has {permission!r}, which is not <resource>.<verb>"
     if rpc.idempotency == options_pb2.IDEMPOTENCY_UNSPECIFIED:
         yield "no (crm.options.v1.idempotency): say what a repeated call does"
     if rpc.route[0] == "get" and rpc.idempotency not in (

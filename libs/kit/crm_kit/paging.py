@@ -171,7 +171,8 @@ def _parse_term(part: str, allowed: Mapping[str, OrderColumn]) -> OrderTerm:
     name, direction = match.groups()
     if name not in allowed:
         known = ", ".join(sorted(allowed))
-        raise invalid_field("order_by", "order", f"cannot order by {name}; known: {known}")
+        told = {"field": name, "possible": known}
+        raise invalid_field("order_by", "order", f"cannot order by {name}; known: {known}", metadata=told)
     return OrderTerm(name, allowed[name], direction == "desc")
 
 

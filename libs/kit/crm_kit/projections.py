@@ -83,8 +83,12 @@ class Projection(Generic[Record]):
         except (NotFound, PermissionDenied):
             return None
         if isinstance(reader, UnitOfWork):
-            put_newest(reader, self.table, row_of(record))
+            self.keep(reader, record)
         return record
+
+    def keep(self, work: UnitOfWork, record: Record) -> None:
+        """Gather a record that its owner has just answered with, whose event may come later."""
+        put_newest(work, self.table, row_of(record))
 
 
 @statement

@@ -18,6 +18,7 @@ from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.roles.renewal import RoleRenewal
 from crm_kit.background import Tenants
 from crm_kit.identity.access import Scope
+from crm_kit.permissions import known_permissions
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.companies import Company, open_company
@@ -98,6 +99,27 @@ async def test_grants_that_mean_nothing_are_refused(
     request = pb.CreateRoleRequest(role=pb.Role(display_name="x", grants=grants))
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
         await roles.CreateRole(request, metadata=company.admin.metadata)
+
+
+async def test_a_permission_that_nothing_asks_for_is_refused_with_those_that_there_are(
+    roles: "RoleServiceAsyncStub", company: Company
+) -> None:
+    unknown = pb.Grant(permission="nope.read", scope=pb.Grant.SCOPE_ALL)
+    request = pb.CreateRoleRequest(role=pb.Role(display_name="x", grants=[READ_OWN, unknown]))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as error:
+        await roles.CreateRole(request, metadata=company.admin.metadata)
+    assert error.fields == ["role.grants[1].permission"]
+    assert "there is no permission nope.read" in error.detail
+    for each in ("accounts.read", "custom_fields.write", "opportunities.override"):
+        assert each in error.detail
+    role = await company.role(accounts_read=Scope.OWN)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await roles.UpdateRole(regrant(role, unknown), metadata=company.admin.metadata)
+
+
+def test_the_roles_that_the_platform_brings_grant_what_some_rpc_asks_for() -> None:
+    granted_by_us = {permission for scopes in BUILT_IN.values() for permission in scopes} - {"*"}
+    assert granted_by_us <= known_permissions()
 
 
 async def test_what_a_role_grants_takes_effect_at_once(

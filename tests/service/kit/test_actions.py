@@ -68,6 +68,21 @@ async def test_a_filter_is_refused_with_its_position_in_the_language_of_the_call
     )
 
 
+async def test_what_a_list_cannot_go_by_is_named_with_what_it_can_in_the_language_of_the_caller(
+    user: User, web: httpx.AsyncClient
+) -> None:
+    ordered = await web.get("/v1/accounts", params={"order_by": "emails"}, headers=bearer(user) | ZH)
+    (error,) = ordered.json()["errors"]
+    assert error["detail"].startswith("不能按emails排序；可用：")
+    assert error["metadata"]["field"] == "emails"
+    assert "create_time" in error["metadata"]["possible"].split(", ")
+    filtered = await web.get("/v1/accounts", params={"filter": "kind = PERSON AND fax = 1"}, headers=bearer(user) | ZH)
+    (error,) = filtered.json()["errors"]
+    assert error["detail"].startswith("第 19 个字符处：没有字段 fax；可用：")
+    assert (error["metadata"]["field"], error["metadata"]["position"]) == ("fax", "19")
+    assert "industry" in error["metadata"]["possible"].split(", ")
+
+
 async def test_rows_of_a_list_bring_what_can_be_done_with_them(
     customer: Running, user: User, web: httpx.AsyncClient
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import grpc
@@ -35,6 +35,8 @@ from tests.service.sales.conftest import CreateLead
 from tests.service.sales.converting import Qualified, accounts_of, contacts_of
 from tests.service.sales.selling import Sales, also_in, cny, emitted, names_of
 
+Created = TypeVar("Created", accounts_pb2.Account, contacts_pb2.Contact)
+
 
 class CrashError(Exception):
     """The process ends here."""
@@ -47,13 +49,13 @@ class Crashing(CustomerClient):
         super().__init__(peer)
         self.crash_at = set(crash_at)
 
-    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
+    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> accounts_pb2.Account:
         return self._crashed("account", await super().find_or_create_account(wanted, key=key))
 
-    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
+    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
         return self._crashed("contact", await super().find_or_create_contact(wanted, key=key))
 
-    def _crashed(self, at: str, answer: UUID) -> UUID:
+    def _crashed(self, at: str, answer: Created) -> Created:
         if at in self.crash_at:
             self.crash_at.discard(at)
             raise CrashError(at)
@@ -90,6 +92,19 @@ async def check_once(api: Sales, customer: Running, user: User, lead: pb.Lead) -
     (opportunity,) = page.opportunities
     assert (opportunity.id, opportunity.lead_id) == (lead.opportunity_id, lead.id)
     assert opportunity.account_id == lead.account_id
+
+
+async def test_a_conversion_names_what_it_has_just_made_whenever_the_events_of_it_come(
+    api: Sales, seller: User, qualified: Qualified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead = await qualified()
+    for followed in ("crm_kit.accounts", "crm_kit.contacts"):
+        monkeypatch.setattr(f"{followed}.put_newest", lambda *_: None)
+    request = pb.ConvertLeadRequest(id=lead.id, opportunity_name="Boiler")
+    converted = await api.leads.ConvertLead(request, metadata=seller.metadata)
+    named = (converted.account_name, converted.contact_name, converted.opportunity_name)
+    assert named == (lead.company_name, "王伟", "Boiler")
+    assert await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=seller.metadata) == converted
 
 
 async def test_a_qualified_lead_becomes_account_contact_and_opportunity(

@@ -179,10 +179,42 @@ async def test_no_database_connection_is_held_while_credit_is_asked_for(
     assert {order.state for order in done} == {pb.Order.STATE_RELEASED}
 
 
-async def test_a_return_takes_no_credit(api: Sales, user: User, draft: Draft, servicer: OrderServicer) -> None:
-    back = await draft(lines=[pb.OrderLine(product="a", quantity="-1", unit_price=cny("10"))])
-    done = await placed(api, servicer, user, back, refuse)
-    assert done.state != pb.Order.STATE_ON_HOLD
+async def test_an_order_that_costs_nothing_takes_no_credit_and_is_paid(
+    api: Sales, user: User, draft: Draft, servicer: OrderServicer
+) -> None:
+    sample = await draft(lines=[pb.OrderLine(product="a", quantity="1", unit_price=cny("0"))])
+    done = await placed(api, servicer, user, sample, refuse)
+    assert done.state == pb.Order.STATE_PAID
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("-10", "100.00", "0")],
+        [("1", "10", "0"), ("-1", "10.01", "0")],
+        # Taxes of another rate do not make a sale of what is none.
+        [("1", "100", "50"), ("-1", "101", "0")],
+    ],
+)
+async def test_an_order_is_worth_no_less_than_nothing(draft: Draft, lines: list[tuple[str, str, str]]) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as error:
+        await draft(
+            lines=[
+                pb.OrderLine(product="a", quantity=quantity, unit_price=cny(price), tax_percent=tax)
+                for quantity, price, tax in lines
+            ]
+        )
+    assert error.fields == ["order.lines"]
+
+
+async def test_an_order_takes_returns_off_what_is_bought(draft: Draft) -> None:
+    order = await draft(
+        lines=[
+            pb.OrderLine(product="new", quantity="1", unit_price=cny("100")),
+            pb.OrderLine(product="old", quantity="-1", unit_price=cny("30")),
+        ]
+    )
+    assert order.gross_amount == cny("70.00")
 
 
 async def test_placing_again_with_the_same_key_gives_the_first_answer(

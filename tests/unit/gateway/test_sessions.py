@@ -155,8 +155,9 @@ async def test_a_cookie_is_kept_when_the_issuer_does_not_answer(
 
 
 async def test_without_a_cookie_there_is_no_session(client: httpx.AsyncClient) -> None:
-    answer = await client.post(f"{URL}:refresh")
-    assert (answer.status_code, answer.json()["reason"]) == (401, "INVALID_CREDENTIALS")
+    answer = await client.post(f"{URL}:refresh", headers={"accept-language": "zh"})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "UNAUTHENTICATED")
+    assert answer.json()["detail"] == "此浏览器没有会话，请先登录。"
 
 
 async def test_the_end_revokes_the_token_and_the_cookie(client: httpx.AsyncClient, service: TokenService) -> None:

@@ -126,7 +126,7 @@ def _told(message: Any, found: Iterable[Violation], place: str) -> Iterator[Fiel
     """The violations in words. A required text that is empty or blank breaks one rule, whatever else it breaks."""
     missing: set[str] = set()
     for each in found:
-        path, rule, detail = joined(place, path_of(each)), each.proto.rule_id, each.proto.message
+        path, rule, detail = joined(place, path_of(each)), rule_of(each), each.proto.message
         if _is_missing(message, each):
             if path in missing:
                 continue
@@ -173,11 +173,22 @@ def _is_changed(violation: Violation, changed: Collection[str]) -> bool:
 
 
 def path_of(violation: Violation) -> str:
-    """`account.phone_numbers[2]`."""
-    if violation.proto.field is None:
-        return violation.proto.rule_id
+    """`account.phone_numbers[2]`; of a rule about several fields of a message the one that its id names."""
     parts = []
-    for element in violation.proto.field.elements:
+    for element in () if violation.proto.field is None else violation.proto.field.elements:
         subscript = element.subscript
         parts.append(element.field_name + (f"[{subscript.value}]" if subscript is not None else ""))
+    if _is_of_message(violation):
+        parts.append(violation.proto.rule_id.rpartition(".")[0])
     return ".".join(parts)
+
+
+def rule_of(violation: Violation) -> str:
+    """`string.max_len`; of a rule about several fields its name alone: its id is `payment.account_id.any_of`."""
+    id = violation.proto.rule_id
+    return id.rpartition(".")[2] if _is_of_message(violation) else id
+
+
+def _is_of_message(violation: Violation) -> bool:
+    """Its id is the path of a field, and a rule: the validator says only of rules of fields where they stand."""
+    return violation.proto.rule is None

@@ -32,8 +32,8 @@ class CustomerClient:
     def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
 
-    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> UUID:
-        """The id of the account. With the same `key`, or for the same lead, it is created once.
+    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> accounts_pb2.Account:
+        """The account. With the same `key`, or for the same lead, it is created once.
 
         FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when the lead has an account that the caller does not find.
         """
@@ -60,22 +60,21 @@ class CustomerClient:
         """The custom fields that accounts have."""
         return await custom_fields_of(self._peer, "accounts")
 
-    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> UUID:
-        """The id of the contact who is this person at the account. With the same `key` it is created once."""
+    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
+        """The contact who is this person at the account. With the same `key` it is created once."""
         found = await self._named_contact(wanted)
         if found is not None:
             return found
         request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
         return await self._create(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key)
 
-    async def _create(self, path: str, request: Message, response: type[Created], key: UUID) -> UUID:
-        """The id of what is created once for each `key` and content."""
+    async def _create(self, path: str, request: Message, response: type[Created], key: UUID) -> Created:
+        """What is created once for each `key` and content."""
         # An idempotency key belongs to one request, and a lead that was corrected since asks for something else.
         own_key = uuid5(key, request.SerializeToString(deterministic=True).hex())
-        created = await self._peer.call(path, request, response, key=str(own_key))
-        return UUID(created.id)
+        return await self._peer.call(path, request, response, key=str(own_key))
 
-    async def _named_account(self, wanted: NewAccount) -> UUID | None:
+    async def _named_account(self, wanted: NewAccount) -> accounts_pb2.Account | None:
         """An organization of this name, however typed; private persons share names, so their phone must agree too."""
         if wanted.is_organization:
             query = wanted.display_name
@@ -87,28 +86,28 @@ class CustomerClient:
         for account in await self._search(query):
             same_name = wanted.is_named(account.display_name) and account.kind == kind_of(wanted)
             if same_name and (wanted.is_organization or wanted.phone_number in account.phone_numbers):
-                return UUID(account.id)
+                return account
         return None
 
-    async def _account_of_lead(self, lead_id: UUID) -> UUID | None:
+    async def _account_of_lead(self, lead_id: UUID) -> accounts_pb2.Account | None:
         key = accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(lead_id))
         found = await self._search(str(lead_id))
-        return next((UUID(each.id) for each in found if key in each.external_ids), None)
+        return next((each for each in found if key in each.external_ids), None)
 
     async def _search(self, query: str) -> list[accounts_pb2.Account]:
         request = accounts_pb2.SearchAccountsRequest(query=query, page_size=20)
         found = await self._peer.call(ACCOUNTS + "SearchAccounts", request, accounts_pb2.SearchAccountsResponse)
         return list(found.accounts)
 
-    async def _named_contact(self, wanted: NewContact) -> UUID | None:
+    async def _named_contact(self, wanted: NewContact) -> contacts_pb2.Contact | None:
         """The contact of the account who is the same person; else a namesake of whom nothing says otherwise."""
         namesake = None
         async for each in self._contacts_of(wanted.account_id):
             likeness = wanted.likeness(each.display_name, each.phone_numbers, each.emails)
             if likeness is Likeness.SAME:
-                return UUID(each.id)
+                return each
             if likeness is Likeness.NAMESAKE and namesake is None:
-                namesake = UUID(each.id)
+                namesake = each
         return namesake
 
     async def _contacts_of(self, account_id: UUID) -> AsyncIterator[contacts_pb2.Contact]:

@@ -16,8 +16,8 @@ async def claim(lead: Lead, attempt: Attempt) -> None:
 
 def assign(lead: Lead, attempt: Attempt) -> None:
     """Out of the pool only by who may do more than claim it."""
-    lead.require_assignable()
     check_assignable(attempt.scope, lead)
+    lead.require_assignable()
 
 
 def record_follow_up(lead: Lead, attempt: Attempt) -> None:

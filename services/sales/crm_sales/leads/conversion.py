@@ -14,22 +14,25 @@ from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, check_in_use, keep_in_use, require_account_in_use
+from crm_kit.accounts import Accounts, account_from_pb, check_in_use, keep_in_use, require_account_in_use
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValues, carried
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.etags import version_of
 from crm_kit.events.leases import turn
 from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Access
 from crm_kit.money import Money
+from crm_kit.projections import put_newest
 from crm_kit.resource.codecs import build
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.contacts.tables import contacts
 from crm_sales.leads.commands import save
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.protection import with_protection
@@ -128,7 +131,10 @@ async def account_of(
     )
     # Of two leads of one new company one creates it, and the other finds it.
     async with turn(work.database, name_of_turn(work, "account", account.key)):
-        return await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+        found = await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+    # The answer names it, maybe before its event has come.
+    accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
+    return UUID(found.id)
 
 
 async def account_in_use(work: UnitOfWork, accounts: Accounts, account_id: UUID) -> UUID:
@@ -158,7 +164,11 @@ async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> 
         email=lead.email,
     )
     async with turn(work.database, name_of_turn(work, "contacts", str(lead.account_id))):
-        return await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+        found = await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+    contact_id = UUID(found.id)
+    known = {"id": contact_id, "display_name": found.display_name, "version": version_of(found.etag) or 0}
+    put_newest(work, contacts, known)
+    return contact_id
 
 
 def name_of_turn(work: UnitOfWork, what: str, key: str) -> str:

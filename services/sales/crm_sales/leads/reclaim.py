@@ -16,6 +16,7 @@ from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
+from crm_kit.wire import time_text
 from sqlalchemy import DateTime, Integer, bindparam, column, func, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
@@ -157,7 +158,7 @@ async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
     if safe.safe_until_time is None or not safe.is_lapsed(work.now):
         note_times(work, [replace(before, safe_until_time=safe.safe_until_time)], pool)
         return False
-    reason = f"{safe.reason}: it was safe until {safe.safe_until_time.isoformat(timespec='seconds')}"
+    reason = f"{safe.reason}: it was safe until {time_text(safe.safe_until_time)}"
     save(work, before, before.return_to_pool(reason, now=work.now), pool, events.LeadReclaimed)
     return True
 

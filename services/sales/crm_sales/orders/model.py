@@ -154,7 +154,11 @@ class Order:
             object.__setattr__(self, "tax_amount", total(tax, self.currency_code))
 
     def checked(self) -> "Order":
-        """The order, in a currency that there is, with amounts that messages can carry; InvalidArgument when not."""
+        """The order, in a currency that there is, with amounts that messages can carry and that nobody owes the buyer.
+
+        InvalidArgument when not. Single lines may be returns; an order that is worth less than nothing would be paid
+        as soon as it is placed.
+        """
         check_currency(self.currency_code, field="order.currency_code")
         for number, line in enumerate(self.lines):
             check_range(line.net_amount, field=f"order.lines[{number}].net_amount")
@@ -162,6 +166,10 @@ class Order:
         check_range(self.net_amount, field="order.net_amount")
         check_range(self.tax_amount, field="order.tax_amount")
         check_range(self.gross_amount, field="order.gross_amount")
+        lowest = min(self.net_amount, self.gross_amount)
+        if lowest.amount < 0:
+            detail = f"add up to {lowest}, which is below zero: an order takes returns off what is bought"
+            raise invalid_field("order.lines", "total", detail, metadata={"total": str(lowest)})
         return self
 
     @property

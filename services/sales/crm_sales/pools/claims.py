@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition
+from crm_kit.wire import time_text
 
 from crm_sales.pools.model import PoolRules
 
@@ -77,8 +78,8 @@ def _check_cool_down(entry: PoolEntry, claimant: Claimant, rules: PoolRules, now
         if wait is not None and now < entry.pool_time + wait:
             end = entry.pool_time + wait
             raise FailedPrecondition(
-                f"{cause}: you can claim it from {end.isoformat(timespec='seconds')} on",
+                f"{cause}: you can claim it from {time_text(end)} on",
                 reason="POOL_COOL_DOWN",
-                metadata={"claimable_time": end.isoformat(timespec="seconds")},
+                metadata={"claimable_time": time_text(end)},
                 retry_after_seconds=(end - now).total_seconds(),
             )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_move
+from crm_kit.wire import time_text
 
 from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
@@ -322,7 +323,7 @@ class Case:
         self.require_move(CaseState.REOPENED)
         assert self.resolve_time is not None
         if now - self.resolve_time > window:
-            resolved = self.resolve_time.isoformat()
+            resolved = time_text(self.resolve_time)
             detail = f"it was resolved at {resolved}, more than {window.days} days ago: create a new case instead"
             raise illegal_state("reopen_window_over", detail, resolve_time=resolved, days=window.days)
 

@@ -9,6 +9,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_role
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.permissions import known_permissions
 
 from crm_customer.directory.roles.built_in import BUILT_IN
 from crm_customer.directory.roles.model import Grant, Role, granted
@@ -21,6 +22,7 @@ from crm_customer.directory.tenants.commands import take_turn
 def create_role(work: UnitOfWork, values: dict[str, Any]) -> Role:
     """Create a role from the values of its fields; PermissionDenied when it grants what the caller does not have."""
     role = Role(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
+    role.check_permissions(known_permissions())
     check_holds(work.actor.access, role.grants)
     ROLES.create(work, role)
     project(work, role)
@@ -32,6 +34,8 @@ async def update_role(work: UnitOfWork, before: Role, values: dict[str, Any]) ->
     after = before.update(values)
     if after == before:
         return before
+    # One that an earlier release knew may stay.
+    after.check_permissions(known_permissions() | {each.permission for each in before.grants})
     check_holds(work.actor.access, (*before.grants, *after.grants))
     await check_holders(work, after.id, after.gained(before))
     if before.administers and not after.administers:

@@ -1,14 +1,14 @@
 """A role: a named set of permissions, each with whose records it reaches."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
 
 EVERYTHING = "*"
 
@@ -75,6 +75,15 @@ class Role:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
         return replace(self, grants=tuple(sorted(self.grants, key=attrgetter("permission"))))
+
+    def check_permissions(self, known: Collection[str]) -> None:
+        """InvalidArgument for a permission that no rpc asks for: it would grant nothing, and be taken for something."""
+        for index, name in enumerate(each.permission for each in self.grants):
+            if name != EVERYTHING and name not in known:
+                possible = ", ".join(sorted(known))
+                detail = f"there is no permission {name}; possible: {EVERYTHING}, {possible}"
+                told = {"permission": name, "possible": f"{EVERYTHING}, {possible}"}
+                raise invalid_field(f"role.grants[{index}].permission", "permission", detail, metadata=told)
 
 
 def granted(scopes: Mapping[str, str]) -> tuple[Grant, ...]:
