@@ -55,9 +55,16 @@ class World:
             await service.know_tenant(id)
         return id
 
-    async def user(self, tenant_id: UUID, *, grants: Mapping[str, Scope] = ADMIN, active: bool = True) -> User:
-        """A new user with a team of their own."""
-        id, role_id, team_id = new_id(), new_id(), new_id()
+    async def user(
+        self,
+        tenant_id: UUID,
+        *,
+        grants: Mapping[str, Scope] = ADMIN,
+        active: bool = True,
+        team_id: UUID | None = None,
+    ) -> User:
+        """A new user, with a team of their own unless one is given."""
+        id, role_id, team_id = new_id(), new_id(), team_id or new_id()
         for service in self.services.values():
             async with service.unit_of_work(tenant_id) as work:
                 project_team(work, id=team_id, display_name="a team", parent_id=None, version=1)

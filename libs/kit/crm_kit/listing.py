@@ -5,6 +5,7 @@ A resource declares its `Listing` once; statements are compiled once per scope, 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -40,6 +41,7 @@ from crm_kit.scans import within_share
 Row = TypeVar("Row")
 MAX_EXACT_COUNT = 10_000
 _COUNT_LIMIT = bindparam("count_limit", type_=Integer)
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Asked(Protocol):
@@ -107,8 +109,13 @@ class Listing:
     whole: Callable[[Scope, frozenset[str]], Select[Any]] | None = None
     pages: Callable[[Scope, frozenset[str]], Sequence[Select[Any]]] | None = None
 
-    async def page(self, reader: Reader, asked: Asked, tokens: PageTokens, **binds: Any) -> Page[Record]:
-        """One page of rows, with the tokens of the next page and of the one before."""
+    async def page(
+        self, reader: Reader, asked: Asked, tokens: PageTokens, *, rights: Mapping[str, Any] = NONE, **binds: Any
+    ) -> Page[Record]:
+        """One page of rows, with the tokens of the next page and of the one before.
+
+        Tokens are of a list with these `binds`. `rights` are bound too, but a token outlives a change of them.
+        """
         size = page_size_of(asked.page_size)
         tree, order = await self.read(reader, asked.filter, asked.order_by)
         of = tuple(f"{name}={value}" for name, value in sorted(binds.items()))
@@ -118,7 +125,7 @@ class Listing:
         nulls = None if position is None else null_pattern(position)
         direction = order.reversed() if cursor.backward else order
         query = planned(select_page(self, reader.scope, Shaped.of(tree), direction, nulls), tree)
-        values: dict[str, Any] = binds | filter_values(tree, context_of(reader)) | {"page_limit": size + 1}
+        values: dict[str, Any] = {**binds, **rights, **filter_values(tree, context_of(reader)), "page_limit": size + 1}
         async with within_share(reader, tree):
             fetched = await reader.all(query, **values | position_values(position or ()))
         rows, following, previous = cut_page(fetched, size, cursor, order)

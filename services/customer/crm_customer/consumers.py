@@ -23,13 +23,27 @@ Effect = Callable[[UnitOfWork, Event, Any], None]
 
 DEAL = ("opportunity.amount", "opportunity.close_reason")
 CASE = ("case.number", "case.kind", "case.priority")
+
+
+def owned(noun: str, payload: type[Message], title: str, details: tuple[str, ...]) -> EventKind:
+    """Of a record at an account that has an owner."""
+    owners, team = (f"{noun}.owner_id",), f"{noun}.owner_team_id"
+    return EventKind(payload, f"{noun}.account_id", title, details, owners=owners, owner_team=team)
+
+
+def of_case(payload: type[Message], *details: str) -> EventKind:
+    """Of a case, which is seen by who works on it and by who opened it."""
+    owners, team = ("case.assignee_id", "case.creator_id"), "case.assignee_team_id"
+    return EventKind(payload, "case.account_id", "case.title", (*CASE, *details), owners=owners, owner_team=team)
+
+
 # What timelines show: a line for each kind of event, with the paths of the account, the title and the details.
 TIMELINE: Sequence[EventKind] = (
     EventKind(customer.AccountCreated, "account.id", "account.display_name", ("account.status",)),
     EventKind(customer.AccountStatusChanged, "account.id", "account.display_name", ("old_status", "account.status")),
     EventKind(customer.AccountArchived, "account.id", "account.display_name"),
     EventKind(customer.AccountRestored, "account.id", "account.display_name", ("account.status",)),
-    EventKind(sales.LeadConverted, "lead.account_id", "lead.display_name", ("lead.source", "lead.campaign")),
+    owned("lead", sales.LeadConverted, "lead.display_name", ("lead.source", "lead.campaign")),
     EventKind(
         sales.FollowUpConverted,
         "account_id",
@@ -37,21 +51,21 @@ TIMELINE: Sequence[EventKind] = (
         ("follow_up.kind", "follow_up.note", "lead_id"),
         time="follow_up.happen_time",
         actor="follow_up.user_id",
+        owners=("lead_owner_id",),
+        owner_team="lead_owner_team_id",
     ),
-    EventKind(sales.OpportunityCreated, "opportunity.account_id", "opportunity.display_name", DEAL),
-    EventKind(sales.OpportunityWon, "opportunity.account_id", "opportunity.display_name", DEAL),
-    EventKind(sales.OpportunityLost, "opportunity.account_id", "opportunity.display_name", DEAL),
-    EventKind(sales.OrderPlaced, "order.account_id", "", ("order.gross_amount", "order.due_date")),
-    EventKind(sales.OrderCancelled, "order.account_id", "", ("order.gross_amount", "order.cancel_reason")),
-    EventKind(sales.PaymentReceived, "payment.account_id", "payment.reference", ("payment.amount",)),
-    EventKind(
-        sales.PaymentReversed, "payment.account_id", "payment.reference", ("payment.amount", "payment.reverse_reason")
-    ),
-    EventKind(service_desk.CaseCreated, "case.account_id", "case.title", (*CASE, "case.channel")),
-    EventKind(service_desk.CaseResolved, "case.account_id", "case.title", CASE),
-    EventKind(service_desk.CaseReopened, "case.account_id", "case.title", CASE),
-    EventKind(service_desk.CaseClosed, "case.account_id", "case.title", CASE),
-    EventKind(service_desk.MilestoneBreached, "case.account_id", "case.title", (*CASE, "promise=milestone.kind")),
+    owned("opportunity", sales.OpportunityCreated, "opportunity.display_name", DEAL),
+    owned("opportunity", sales.OpportunityWon, "opportunity.display_name", DEAL),
+    owned("opportunity", sales.OpportunityLost, "opportunity.display_name", DEAL),
+    owned("order", sales.OrderPlaced, "", ("order.gross_amount", "order.due_date")),
+    owned("order", sales.OrderCancelled, "", ("order.gross_amount", "order.cancel_reason")),
+    owned("payment", sales.PaymentReceived, "payment.reference", ("payment.amount",)),
+    owned("payment", sales.PaymentReversed, "payment.reference", ("payment.amount", "payment.reverse_reason")),
+    of_case(service_desk.CaseCreated, "case.channel"),
+    of_case(service_desk.CaseResolved),
+    of_case(service_desk.CaseReopened),
+    of_case(service_desk.CaseClosed),
+    of_case(service_desk.MilestoneBreached, "promise=milestone.kind"),
     EventKind(
         scoring.ValueTierChanged,
         "account_scores.account_id",

@@ -266,8 +266,9 @@ async def test_an_account_stays_with_its_owner_and_team_whatever_became_of_the_o
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
         await accounts.UpdateAccount(patch(kept[0], owner_id=str(gone.id)), metadata=user.metadata)
     assert refusal.fields == ["account.owner_id"]
-    given = await accounts.UpdateAccount(patch(kept[1], owner_id=str(moved.id)), metadata=user.metadata)
-    assert (given.owner_id, given.owner_team_id) == (str(moved.id), str(south))
+    heir = await customer.user(user.tenant_id, team_id=south)
+    given = await accounts.UpdateAccount(patch(kept[1], owner_id=str(heir.id)), metadata=user.metadata)
+    assert (given.owner_id, given.owner_team_id) == (str(heir.id), str(south))
 
 
 async def test_a_part_of_a_field_changes_alone(accounts: "AccountServiceAsyncStub", user: User, create: Create) -> None:

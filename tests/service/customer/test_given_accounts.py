@@ -30,6 +30,8 @@ STEWARD = {
 }
 SELLER = dict.fromkeys(("accounts.read", "accounts.write", "opportunities.read", "opportunities.write"), Scope.OWN)
 MANAGER = dict.fromkeys((*SELLER, "payments.write"), Scope.TEAM)
+# To whom they give accounts is not limited by their scope.
+TO_ANYBODY = {"accounts.write": Scope.ALL}
 
 
 async def give(
@@ -67,19 +69,22 @@ async def test_nobody_gives_an_account_into_a_team_to_reach_it_from_above(custom
     account = await new_account(customer, await customer.user(tenant, grants=SELLER, team_id=north))
     over_all = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
     lead = await customer.user(tenant, grants=over_all | {"opportunities.read": Scope.TEAM}, team_id=south)
-    plain = await customer.user(tenant, grants={}, team_id=south)
+    plain = await customer.user(tenant, grants={"accounts.read": Scope.OWN}, team_id=south)
     with refused(*DENIED):
         await give(customer, account, plain, by=lead)
 
 
-async def test_an_owner_passes_an_account_on_to_whomever_they_like(customer: Running) -> None:
+async def test_an_owner_passes_an_account_on_to_whomever_their_scope_reaches(customer: Running) -> None:
     """What those may do with it who are above the new owner is theirs to do, as with any other account there."""
     tenant = await customer.tenant()
     north, south = await customer.team(tenant), await customer.team(tenant)
-    li, wang = [await customer.user(tenant, grants=SELLER, team_id=team) for team in (north, south)]
+    li = await customer.user(tenant, grants=SELLER | TO_ANYBODY, team_id=north)
+    wang = await customer.user(tenant, grants=SELLER, team_id=south)
     await customer.user(tenant, grants=MANAGER, team_id=south)
     given = await give(customer, await new_account(customer, li), wang, by=li)
     assert (given.owner_id, given.owner_team_id) == (str(wang.id), str(south))
+    with refused("INVALID_ARGUMENT", "ASSIGNMENT_NOT_ALLOWED"):
+        await give(customer, await new_account(customer, wang), li, by=wang)
 
 
 async def test_a_manager_gives_the_accounts_of_their_team_to_whom_may_do_no_more(customer: Running) -> None:
@@ -87,11 +92,12 @@ async def test_a_manager_gives_the_accounts_of_their_team_to_whom_may_do_no_more
     head = await customer.team(tenant)
     north, south = [await customer.team(tenant, head) for _ in range(2)]
     li, wang = [await customer.user(tenant, grants=SELLER, team_id=team) for team in (north, south)]
-    manager = await customer.user(tenant, grants=MANAGER, team_id=north)
+    manager = await customer.user(tenant, grants=MANAGER | TO_ANYBODY, team_id=north)
     account = await new_account(customer, li)
     given = await give(customer, account, wang, by=manager)
     assert given.owner_id == str(wang.id)
-    of_south = await customer.user(tenant, grants=MANAGER | {"orders.release": Scope.TEAM}, team_id=south)
+    release = MANAGER | TO_ANYBODY | {"orders.release": Scope.TEAM}
+    of_south = await customer.user(tenant, grants=release, team_id=south)
     with refused(*DENIED):
         await give(customer, await new_account(customer, li), wang, by=manager)
     # Who is above both reaches it already, and who reaches everything comes to nothing by it.
@@ -106,8 +112,8 @@ async def test_who_may_do_more_by_another_role_gains_nothing(customer: Running) 
     tenant = await customer.tenant()
     north, south = await customer.team(tenant), await customer.team(tenant)
     li = await customer.user(tenant, grants=SELLER, team_id=north)
-    assistant = await customer.user(tenant, grants=dict.fromkeys(SELLER, Scope.TEAM), team_id=north)
-    for grants in ({"cases.read": Scope.ALL}, {"*": Scope.ALL, "cases.read": Scope.TEAM}):
+    assistant = await customer.user(tenant, grants=dict.fromkeys(SELLER, Scope.TEAM) | TO_ANYBODY, team_id=north)
+    for grants in ({"accounts.read": Scope.OWN, "cases.read": Scope.ALL}, {"*": Scope.ALL, "cases.read": Scope.TEAM}):
         other = await customer.user(tenant, grants=grants, team_id=south)
         given = await give(customer, await new_account(customer, li), other, by=assistant)
         assert given.owner_id == str(other.id)

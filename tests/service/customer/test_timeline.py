@@ -337,7 +337,7 @@ async def fill(servers: Servers, tenant_id: UUID, account_id: UUID) -> None:
             SELECT $1, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN $2 ELSE md5((n % 100)::text)::uuid END,
                    CASE WHEN n % 1000 = 0 THEN 'CASE_CREATED' ELSE 'INTERACTION' END,
                    $4::timestamptz - n * interval '1 minute',
-                   '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid()
+                   '', '[]', 'sales', 'order', gen_random_uuid(), gen_random_uuid(), '{}'
             FROM generate_series(1, $3) n
             """,
             tenant_id,

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy import Text, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import Unauthenticated, invalid_field
-from crm_kit.identity.access import SERVICE_ACCESS, SERVICE_USER, Access, Actor, Scope
+from crm_kit.identity.access import EVERYTHING, SERVICE_ACCESS, SERVICE_USER, Access, Actor, Scope, reaches
 from crm_kit.identity.tokens import Claims
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 
@@ -164,11 +164,16 @@ class Directory:
 
 
 @statement
-def team_of_user() -> Any:
-    return select(access_users.c.team_id).where(
-        access_users.c.tenant_id == bindparam("tenant_id"),
-        access_users.c.id == bindparam("id"),
-        access_users.c.active,
+def owner_by_id() -> Any:
+    """The team of an active user, and whether their roles let them read the records that they are given."""
+    users, roles = access_users.c, access_roles.c
+    reading = select(roles.id).where(
+        roles.tenant_id == users.tenant_id,
+        roles.id == any_(users.role_ids),
+        roles.grants.has_any(bindparam("reading", type_=ARRAY(Text))),
+    )
+    return select(users.team_id, reading.exists().label("may_read")).where(
+        users.tenant_id == bindparam("tenant_id"), users.id == bindparam("id"), users.active
     )
 
 
@@ -195,18 +200,41 @@ async def require_users(reader: Reader, ids: Sequence[UUID], *, old_ids: Collect
             raise invalid_field(field.format(index), "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
 
 
-async def owner_team(reader: Reader, owner_id: UUID, *, field: str) -> UUID | None:
-    """The team that a record of this owner belongs to; InvalidArgument naming `field` for an unknown user."""
+async def owner_team(
+    reader: Reader, owner_id: UUID, *, permission: str, field: str, scope: Scope | None = None
+) -> UUID | None:
+    """The team that a record of this owner belongs to.
+
+    `permission` is what the owner needs for the record, such as `accounts.read`. InvalidArgument naming `field`: for a
+    user who is not active, who has not that permission, or whom the caller may not give records to. OWN lets the caller
+    give to themselves, TEAM to people of their team and all below it, ALL to everybody; `scope` is that of what they do
+    unless it is told.
+    """
     if owner_id == reader.actor.user_id:
         return reader.actor.access.team_id
-    row = await reader.one(team_of_user(), id=owner_id)
+    row = await reader.one(owner_by_id(), id=owner_id, reading=[permission, EVERYTHING])
     if row is None:
         raise invalid_field(field, "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
     team: UUID | None = row["team_id"]
+    if not reaches(reader.scope if scope is None else scope, reader.actor, owner_id, team):
+        detail = "is nobody that you may give records to"
+        raise invalid_field(field, "assignable", detail, reason="ASSIGNMENT_NOT_ALLOWED")
+    if not row["may_read"]:
+        detail = f"may not have it: the permission {permission} is needed"
+        raise invalid_field(
+            field,
+            "permitted",
+            detail,
+            reason="ASSIGNMENT_NOT_ALLOWED",
+            metadata={"permission": permission},
+        )
     return team
 
 
-async def owned_by(reader: Reader, owner_id: UUID | None, *, field: str) -> dict[str, UUID | None]:
+async def owned_by(reader: Reader, owner_id: UUID | None, *, permission: str, field: str) -> dict[str, UUID | None]:
     """`owner_id` and `owner_team_id` of a record of this owner, the caller when there is none; as `owner_team`."""
     owner_id = owner_id or reader.actor.user_id
-    return {"owner_id": owner_id, "owner_team_id": await owner_team(reader, owner_id, field=field)}
+    return {
+        "owner_id": owner_id,
+        "owner_team_id": await owner_team(reader, owner_id, permission=permission, field=field),
+    }

@@ -15,6 +15,9 @@ from sqlalchemy.types import Uuid
 from crm_kit.errors import PermissionDenied
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
+EVERYTHING = "*"
+"""The permission that stands for all."""
+
 
 class Scope(enum.IntEnum):
     """Whose records a permission reaches. A wider scope includes the narrower ones."""
@@ -41,11 +44,11 @@ class Access:
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""
-        return permission in self.grants or "*" in self.grants
+        return permission in self.grants or EVERYTHING in self.grants
 
     def scope(self, permission: str) -> Scope:
         """The widest scope granted for the permission; PermissionDenied without any."""
-        granted = [self.grants[name] for name in (permission, "*") if name in self.grants]
+        granted = [self.grants[name] for name in (permission, EVERYTHING) if name in self.grants]
         if not granted:
             raise PermissionDenied(f"the permission {permission} is needed")
         return max(granted)
@@ -69,7 +72,7 @@ class Actor:
         return {"tenant_id": self.tenant_id, "me": self.user_id, "team_ids": self.access.team_ids}
 
 
-SERVICE_ACCESS = Access(active=True, grants={"*": Scope.ALL})
+SERVICE_ACCESS = Access(active=True, grants={EVERYTHING: Scope.ALL})
 """Background work of a service, inside one tenant."""
 
 SERVICE_USER = UUID(int=1)

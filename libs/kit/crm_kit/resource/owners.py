@@ -1,8 +1,8 @@
 """Giving a record to another owner, which changes who may do what with it.
 
-Whoever has a record may pass it on. Anybody else needs all for it that others come to have by that: with
-`accounts.write` for all accounts and `opportunities.read` for one's own only, nobody makes an account their own to see
-the deals at it, nor a colleague's.
+Whoever has a record may pass it on, as far as the scope of what they do goes (`owner_team`). Anybody else needs all for
+it that others come to have by that: with `accounts.write` for all accounts and `opportunities.read` for one's own only,
+nobody makes an account their own to see the deals at it, nor a colleague's.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,12 +17,11 @@ from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import Reader
 from crm_kit.directory.access import owned_by, widest
 from crm_kit.errors import PermissionDenied
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.plumbing import access_roles, access_teams, access_users
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
-EVERYTHING = "*"
 
 
 async def given_to(
@@ -38,7 +37,9 @@ async def given_to(
         return {}
     if values["owner_id"] in (None, before.owner_id):
         return {"owner_id": before.owner_id}
-    owner = await owned_by(reader, values["owner_id"], field=f"{resource.place}.owner_id")
+    owner = await owned_by(
+        reader, values["owner_id"], permission=resource.permission, field=f"{resource.place}.owner_id"
+    )
     await check_gives(reader, resource, before, **owner, following=following)
     return owner
 

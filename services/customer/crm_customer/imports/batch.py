@@ -273,7 +273,9 @@ class Batch:
     async def _owned_by(self, owner_id: UUID) -> dict[str, UUID | None]:
         """The owner with their team, looked up once for all rows."""
         if owner_id not in self.teams:
-            self.teams[owner_id] = await owned_by(self.work, owner_id, field="account.owner_id")
+            self.teams[owner_id] = await owned_by(
+                self.work, owner_id, permission=ACCOUNTS.permission, field="account.owner_id"
+            )
         return self.teams[owner_id]
 
     async def _contact(self, row: AccountRow, account: Account) -> bool:

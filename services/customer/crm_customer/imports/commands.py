@@ -16,6 +16,7 @@ from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload, check_roo
 from crm_customer.imports.queries import get_part, get_upload, held_bytes
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import import_jobs, upload_parts, uploads
+from crm_customer.records.accounts.resource import ACCOUNTS
 
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
@@ -48,11 +49,12 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes)
 
 async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
     """Have an upload imported. PermissionDenied unless the caller may write accounts."""
-    work.actor.access.scope("accounts.write")
+    scope = work.actor.access.scope("accounts.write")
     upload = await get_upload(work, values["upload_id"])
     sealed = upload.seal(now=work.now)
     if values.get("account_owner_id"):
-        await owner_team(work, values["account_owner_id"], field="job.account_owner_id")
+        owner_id, field = values["account_owner_id"], "job.account_owner_id"
+        await owner_team(work, owner_id, permission=ACCOUNTS.permission, scope=scope, field=field)
     job = Import(
         id=new_id(),
         file_name=upload.file_name,

@@ -37,7 +37,7 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
         lead = replace(lead, pool_time=work.now, was_pooled=True)
     else:
         owner_id = lead.owner_id or work.actor.user_id
-        team_id = await owner_team(work, owner_id, field="lead.owner_id")
+        team_id = await owner_team(work, owner_id, permission=LEADS.permission, field="lead.owner_id")
         await check_capacity(work, owner_id, pool)
         owned = replace(lead, owner_id=owner_id, owner_team_id=team_id, take_time=work.now, owned_since_time=work.now)
         lead = await with_protection(work, owned, pool)
@@ -77,7 +77,9 @@ async def check_claimable(reader: Reader, lead: Lead) -> Pool:
 async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
     """Give a lead to a user."""
     check_assignable(work.scope, before)
-    team_id = await owner_team(work, owner_id, field="owner_id")
+    team_id = before.owner_team_id
+    if owner_id != before.owner_id:
+        team_id = await owner_team(work, owner_id, permission=LEADS.permission, field="owner_id")
     after = before.assign(owner_id, team_id, now=work.now)
     if after is before:
         return before

@@ -242,7 +242,13 @@ async def bring_follow_ups(work: UnitOfWork, lead: Lead) -> None:
     """Gather that the follow-ups of a converted lead belong to the history of its account."""
     for index, follow_up in enumerate(await all_follow_ups(work, lead.id)):
         assert follow_up.id is not None, "what is stored has an id"
-        told = {"lead_id": lead.id, "lead_name": lead.display_name, "account_id": lead.account_id}
+        told = {
+            "lead_id": lead.id,
+            "lead_name": lead.display_name,
+            "lead_owner_id": lead.owner_id,
+            "lead_owner_team_id": lead.owner_team_id,
+            "account_id": lead.account_id,
+        }
         event = build(events.FollowUpConverted, follow_up=follow_up, **told)
         emit(work, event, aggregate_type="follow_up", id=follow_up.id, version=1)
         if index % GO_ON == 0:

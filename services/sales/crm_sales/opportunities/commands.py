@@ -35,7 +35,9 @@ async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[
     check_close_date(values.get("expected_close_date"), work.actor.access.day_of(work.now))
     await require_account_in_use(work, accounts, values["account_id"], field="opportunity.account_id")
     pipeline = await pipeline_or_default(work, values.pop("pipeline_id", None))
-    values |= await owned_by(work, values.get("owner_id"), field="opportunity.owner_id")
+    values |= await owned_by(
+        work, values.get("owner_id"), permission=OPPORTUNITIES.permission, field="opportunity.owner_id"
+    )
     await require_team(work, values)
     return open_opportunity(work, pipeline, **values)
 

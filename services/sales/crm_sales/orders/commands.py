@@ -24,7 +24,7 @@ from crm_sales.orders.resource import ORDERS
 async def create_order(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Order:
     """Draft an order for an account, or for the account of an opportunity."""
     values["account_id"] = await buyer(work, accounts, values.get("account_id"), values["opportunity_id"])
-    values |= await owned_by(work, values.get("owner_id"), field="order.owner_id")
+    values |= await owned_by(work, values.get("owner_id"), permission=ORDERS.permission, field="order.owner_id")
     nothing_paid = Money.zero(values["currency_code"])
     order = Order(id=new_id(), paid_amount=nothing_paid, create_time=work.now, update_time=work.now, **values)
     return ORDERS.create(work, order.checked())

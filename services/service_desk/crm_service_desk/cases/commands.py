@@ -31,6 +31,7 @@ from crm_service_desk.service_levels.queries import get_service_levels
 
 # What a timer tells of.
 TELLS = {TimerLevel.WARNING: events.MilestoneWarned, TimerLevel.BREACH: events.MilestoneBreached}
+WRITE = "cases.write"
 
 
 class Act(Protocol):
@@ -63,10 +64,15 @@ async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
         calendar_id=default_calendar_id(work.tenant_id),
         create_time=work.now,
         update_time=work.now,
-        assignee_team_id=await owner_team(work, assignee_id, field="case.assignee_id") if assignee_id else None,
+        assignee_team_id=await assignee_team(work, assignee_id, field="case.assignee_id"),
         **values,
     )
     return replace(case, priority=priority_of(case.impact, case.urgency))
+
+
+async def assignee_team(work: UnitOfWork, assignee_id: UUID | None, *, field: str) -> UUID | None:
+    """The team of whom a case is assigned to, who must be able to work on it; as `owner_team`."""
+    return await owner_team(work, assignee_id, permission=WRITE, field=field) if assignee_id else None
 
 
 async def require_customer(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: Mapping[str, Any]) -> None:
@@ -94,7 +100,9 @@ async def update_case(
 
 async def assign_case(work: UnitOfWork, before: Case, assignee_id: UUID | None) -> Case:
     """Assign a case to a user, or to nobody."""
-    team_id = await owner_team(work, assignee_id, field="assignee_id") if assignee_id else None
+    team_id = before.assignee_team_id
+    if assignee_id != before.assignee_id:
+        team_id = await assignee_team(work, assignee_id, field="assignee_id")
     assign = partial(Case.assign, assignee_id=assignee_id, team_id=team_id)
     return await move_case(work, before, assign, events.CaseAssigned)
 

@@ -208,6 +208,8 @@ def upgrade() -> None:
         sa.Column("reference_type", sa.Text(), nullable=False),
         sa.Column("reference_id", sa.Uuid(), nullable=False),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_ids", sa.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="timeline_entries_pkey"),
     )
     op.create_index(

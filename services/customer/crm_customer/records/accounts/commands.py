@@ -26,7 +26,7 @@ FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportuni
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
-    owner = await owned_by(work, values.get("owner_id"), field="account.owner_id")
+    owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
     await check_parent(work, values)
     return put_new(work, drafted(values | owner, now=work.now))
 

@@ -34,7 +34,7 @@ SEARCHED_AT_ACCOUNTS = frozenset({"display_name", "accounts", "status"})
 
 async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its fields; the caller becomes its owner unless one is named."""
-    owner = await owned_by(work, values.get("owner_id"), field="contact.owner_id")
+    owner = await owned_by(work, values.get("owner_id"), permission=CONTACTS.permission, field="contact.owner_id")
     contact = drafted(values | owner, now=work.now)
     await check_accounts(work, contact, old_ids=())
     if contact.reports_to_id:

@@ -1,10 +1,8 @@
 """A timeline: what happened with an account, in one order, whichever service it happened in."""
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
 
@@ -31,20 +29,25 @@ class Kind(enum.StrEnum):
     PAYMENT_REVERSED = "PAYMENT_REVERSED"
 
 
-# What reading of the account shows of its own, and whose entries take a permission besides.
-OF_ACCOUNT = frozenset({"account", "lead"})
-PERMISSIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "account_scores": "scores.read",
-        "case": "cases.read",
-        # Of a lead that became the account: its conversation with the customer, as interactions are.
-        "follow_up": "interactions.read",
-        "interaction": "interactions.read",
-        "opportunity": "opportunities.read",
-        "order": "orders.read",
-        "payment": "payments.read",
-    }
-)
+def permission_of(kind: Kind) -> str:
+    """What reading the records needs that entries of a kind tell of."""
+    match kind:
+        case Kind.INTERACTION:
+            return "interactions.read"
+        case Kind.ACCOUNT_CREATED | Kind.ACCOUNT_STATUS_CHANGED | Kind.ACCOUNT_ARCHIVED | Kind.ACCOUNT_RESTORED:
+            return "accounts.read"
+        case Kind.LEAD_CONVERTED | Kind.FOLLOW_UP_CONVERTED:
+            return "leads.read"
+        case Kind.OPPORTUNITY_CREATED | Kind.OPPORTUNITY_WON | Kind.OPPORTUNITY_LOST:
+            return "opportunities.read"
+        case Kind.ORDER_PLACED | Kind.ORDER_CANCELLED:
+            return "orders.read"
+        case Kind.PAYMENT_RECEIVED | Kind.PAYMENT_REVERSED:
+            return "payments.read"
+        case Kind.CASE_CREATED | Kind.CASE_RESOLVED | Kind.CASE_REOPENED | Kind.CASE_CLOSED | Kind.MILESTONE_BREACHED:
+            return "cases.read"
+        case Kind.VALUE_TIER_CHANGED:
+            return "scores.read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `id` is that of the event or of the interaction, so that it is there once."""
+    """One thing that happened. `id` is that of the event or of the interaction, so that it is there once.
+
+    `owner_ids` and `owner_team_id` are those who had the record then: they see it whoever has the account.
+    """
 
     id: UUID
     account_id: UUID
@@ -69,3 +75,5 @@ class Entry:
     reference_type: str
     reference_id: UUID
     actor_id: UUID
+    owner_ids: tuple[UUID, ...] = ()
+    owner_team_id: UUID | None = None

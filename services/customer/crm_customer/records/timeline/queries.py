@@ -7,17 +7,18 @@ from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
 from crm_kit.filtering.tree import FieldType
-from crm_kit.identity.access import Actor, Scope, reaches
+from crm_kit.identity.access import Scope
 from crm_kit.listing import Asked, Listing, Page
 from crm_kit.paging import OrderColumn, PageTokens
-from sqlalchemy import Select, Text, any_, bindparam, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Select, Text, Uuid, and_, any_, bindparam, or_, select
 
 from crm_customer.records.accounts.model import Account
-from crm_customer.records.timeline.model import OF_ACCOUNT, PERMISSIONS, Detail, Entry, Kind
+from crm_customer.records.timeline.model import Detail, Entry, Kind
+from crm_customer.records.timeline.reach import reach_at
 from crm_customer.records.timeline.tables import timeline_entries
 
 COLUMNS = [column for column in timeline_entries.c if column.name != "tenant_id"]
+KINDS = ARRAY(Text)
 
 
 def _of_account(_scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
@@ -28,12 +29,22 @@ def _of_account(_scope: Scope, _filtered_by: frozenset[str]) -> Select[Any]:
     )
 
 
-def _shown_of_account(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
-    """The same, of some kinds of records only, and of the others what the caller did themselves."""
-    shown = timeline_entries.c.reference_type == any_(bindparam("shown_types", type_=ARRAY(Text)))
-    return _of_account(scope, filtered_by).where(or_(shown, timeline_entries.c.actor_id == bindparam("me")))
+def _in_reach(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
+    """Of one account, those of the kinds that the caller sees there: all of them, or those of records of theirs."""
+    kind, team = timeline_entries.c.kind, timeline_entries.c.owner_team_id
+    me = bindparam("me", type_=Uuid)
+    own = or_(me == any_(timeline_entries.c.owner_ids), timeline_entries.c.actor_id == me)
+    of_team = or_(own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
+    return _of_account(scope, filtered_by).where(
+        or_(
+            kind == any_(bindparam("kinds_of_all", type_=KINDS)),
+            and_(kind == any_(bindparam("kinds_of_team", type_=KINDS)), of_team),
+            and_(kind == any_(bindparam("kinds_of_own", type_=KINDS)), own),
+        )
+    )
 
 
+# Of whoever sees every kind of entry at the account.
 LISTING = Listing(
     name="timeline",
     rows=_of_account,
@@ -53,27 +64,17 @@ LISTING = Listing(
     },
     default_order="entry_time desc",
 )
-
-
-PARTLY_SHOWN = replace(LISTING, rows=_shown_of_account)
-
-
-def shown_types(actor: Actor, account: Account) -> frozenset[str]:
-    """The kinds of records that the actor reads at an account, whoever owns the record."""
-    access = actor.access
-    return OF_ACCOUNT | {
-        type
-        for type, permission in PERMISSIONS.items()
-        if access.may(permission) and reaches(access.scope(permission), actor, account.owner_id, account.owner_team_id)
-    }
+# The same list to everybody else, page tokens included.
+LISTING_IN_REACH = replace(LISTING, rows=_in_reach)
 
 
 async def page_of(reader: Reader, asked: Asked, tokens: PageTokens, account: Account) -> Page[Record]:
     """A page of an account's timeline, as far as the reader may read what is behind its entries."""
-    shown = shown_types(reader.actor, account)
-    if shown == OF_ACCOUNT | PERMISSIONS.keys():
+    reach = reach_at(reader.actor, account.owner_id, account.owner_team_id)
+    if reach.all == frozenset(Kind):
         return await LISTING.page(reader, asked, tokens, account_id=account.id)
-    return await PARTLY_SHOWN.page(reader, asked, tokens, account_id=account.id, shown_types=sorted(shown))
+    rights = {"kinds_of_all": list(reach.all), "kinds_of_team": list(reach.team), "kinds_of_own": list(reach.own)}
+    return await LISTING_IN_REACH.page(reader, asked, tokens, rights=rights, account_id=account.id)
 
 
 def entry_from(row: Record) -> Entry:

@@ -1,7 +1,7 @@
 """Tables of timelines."""
 
 from crm_kit.database.tables import Kept, tenant_table
-from sqlalchemy import Column, DateTime, Index, Text, Uuid
+from sqlalchemy import ARRAY, Column, DateTime, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -20,6 +20,9 @@ timeline_entries = tenant_table(
     Column("reference_type", Text, nullable=False),
     Column("reference_id", Uuid, nullable=False),
     Column("actor_id", Uuid, nullable=False),
+    # Of the record when it happened.
+    Column("owner_ids", ARRAY(Uuid), nullable=False),
+    Column("owner_team_id", Uuid),
     retention=Kept("what happened with accounts, which is part of them"),
 )
 Index(

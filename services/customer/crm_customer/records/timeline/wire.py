@@ -10,7 +10,7 @@ from crm.event.v1 import event_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.resource.contract import snake
 from crm_kit.resource.values import enum_prefix
-from crm_kit.wire import time_from
+from crm_kit.wire import id_from, time_from
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -27,7 +27,8 @@ class EventKind:
     Paths are field names with dots, such as `opportunity.account_id`. One that the event does not have, or an event
     that has no kind in the contract, is a ValueError here, not a surprise when the event comes. A detail is shown
     under the last name of its path, or under another: `promise=milestone.kind`. `time` and `actor` are for what
-    happened at another time, or was done by somebody else, than the event tells of it.
+    happened at another time, or was done by somebody else, than the event tells of it; `owners` and `owner_team` for
+    those who have the record, where others than who has the account see it.
     """
 
     payload: type[Message]
@@ -36,10 +37,13 @@ class EventKind:
     details: tuple[str, ...] = ()
     time: str = ""
     actor: str = ""
+    owners: tuple[str, ...] = ()
+    owner_team: str = ""
 
     def __post_init__(self) -> None:
         details = [detail_name_and_path(each) for each in self.details]
-        for path in (self.account, *filter(None, (self.title, self.time, self.actor)), *(path for _, path in details)):
+        optional = filter(None, (self.title, self.time, self.actor, self.owner_team))
+        for path in (self.account, *optional, *self.owners, *(path for _, path in details)):
             check_path(self.payload.DESCRIPTOR, path)
         name = kind_name(self.payload)
         if name not in set(Kind):
@@ -71,6 +75,8 @@ class EventKind:
             reference_type=event.aggregate_type,
             reference_id=UUID(event.aggregate_id),
             actor_id=UUID(text_at(payload, self.actor) if self.actor else event.actor_id),
+            owner_ids=tuple(UUID(id) for id in (text_at(payload, path) for path in self.owners) if id),
+            owner_team_id=id_from(text_at(payload, self.owner_team)) if self.owner_team else None,
         )
 
 
