@@ -83,7 +83,7 @@ async def test_accounts_that_the_user_may_not_see_are_not_changed(
 @pytest.mark.parametrize("dry_run", [False, True])
 @pytest.mark.parametrize("batch", [1, 2, 250])
 @pytest.mark.parametrize("scope", [Scope.OWN, Scope.TEAM])
-async def test_an_account_that_a_row_gave_to_somebody_else_takes_no_further_row(
+async def test_a_row_that_gives_an_account_out_of_reach_is_refused_and_the_others_are_taken(
     imports: "ImportServiceAsyncStub",
     contacts: "ContactServiceAsyncStub",
     customer: Running,
@@ -110,12 +110,12 @@ async def test_an_account_that_a_row_gave_to_somebody_else_takes_no_further_row(
     assert [
         (each.row_number, each.column, each.value, each.reason) for each in await errors_of(imports, li, job.id)
     ] == [
-        (4, "客户经理", "王芳", "ACCOUNT_NOT_FOUND"),
-        (6, "客户经理", "", "ACCOUNT_NOT_FOUND"),
+        (2, "客户经理", "王芳", "ASSIGNMENT_NOT_ALLOWED"),
+        (4, "客户经理", "王芳", "ASSIGNMENT_NOT_ALLOWED"),
     ]
     assert counts(job) == (2, 1, 0, 2)
     page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=li.metadata)
-    assert sorted(each.display_name for each in page.contacts) == ([] if dry_run else ["孙丽", "赵敏"])
+    assert sorted(each.display_name for each in page.contacts) == ([] if dry_run else ["周杰", "孙丽", "赵敏"])
 
 
 async def test_an_account_that_a_row_gave_to_the_own_team_takes_further_rows(
