@@ -30,11 +30,6 @@ def timestamp(value: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=passed.days * 86_400 + passed.seconds, nanos=passed.microseconds * 1000)
 
 
-def time_text(value: datetime) -> str:
-    """An instant for a text, in UTC and whole seconds as REST writes it: `2026-01-31T09:30:00Z`."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def duration(value: timedelta) -> Duration:
     """A length of time for a message."""
     message = Duration()

@@ -23,3 +23,8 @@ def day_in(zone: str, instant: datetime) -> date:
         return instant.astimezone(ZoneInfo(zone)).date()
     except OverflowError:
         return instant.astimezone(UTC).date()
+
+
+def time_text(value: datetime) -> str:
+    """An instant for a text, in UTC and whole seconds as REST writes it: `2026-01-31T09:30:00Z`."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -5,11 +5,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.labels import field_label
 from crm_kit.resource.contract import named_ids
 
 from crm_customer.imports.spreadsheets.mapping import Field, as_heading
+from crm_customer.records.accounts.resource import ACCOUNTS
 
 # An account may be named by its id. A user is named as people call them: another tenant's export has other users.
 REFERENCES: Mapping[str, Field] = {"parent_id": Field.PARENT}
@@ -22,16 +22,16 @@ def contract_headings() -> Mapping[str, str]:
 
 
 def _headings() -> Iterator[tuple[str, str]]:
-    own = pb.Account.DESCRIPTOR
+    own = ACCOUNTS.message_type.DESCRIPTOR
     for field, names in headed(own):
         # Other people's lists call their own numbers ID; an export heads its ids with the field's name.
         if field != "id":
             yield from ((name, REFERENCES.get(field, field if field in set(Field) else "")) for name in names)
-    for field in own.fields:
-        if field.message_type is not None and field.name != Field.EXTERNAL_IDS:
-            outer = field_label(field.name, field.GetOptions())
-            for path, (_, en, zh) in headed(field.message_type):
-                yield from ((name, "") for name in (f"{field.name}.{path}", f"{outer.en}: {en}", f"{outer.zh}：{zh}"))
+    for part in own.fields:
+        if part.message_type is not None and part.name != Field.EXTERNAL_IDS:
+            outer = field_label(part.name, part.GetOptions())
+            for path, (_, en, zh) in headed(part.message_type):
+                yield from ((name, "") for name in (f"{part.name}.{path}", f"{outer.en}: {en}", f"{outer.zh}：{zh}"))
 
 
 def headed(message: Any) -> Iterator[tuple[str, tuple[str, str, str]]]:

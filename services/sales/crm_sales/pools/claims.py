@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition
-from crm_kit.wire import time_text
+from crm_kit.zones import time_text
 
 from crm_sales.pools.model import PoolRules
 

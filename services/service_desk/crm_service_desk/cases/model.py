@@ -9,7 +9,7 @@ from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_move
-from crm_kit.wire import time_text
+from crm_kit.zones import time_text
 
 from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
