@@ -104,7 +104,7 @@ def test_a_break_with_its_reason_passes_before_the_first_release(
     history.break_contract()
     history.commit("Renumber\n\nBreaking-Contract: nobody calls it yet")
     assert breaks(contract_check, history) == []
-    assert "excused: nobody calls it yet" in capsys.readouterr().out
+    assert "`Breaking-Contract: nobody calls it yet`" in capsys.readouterr().out
 
 
 def test_after_a_release_no_reason_helps(contract_check: ModuleType, history: History) -> None:

@@ -121,7 +121,9 @@ async def test_of_sales(sales: Running) -> None:
 async def test_of_scoring(scoring: Running) -> None:
     user = await sandbox(scoring)
     account_id = await new_account(scoring, user.tenant_id)
-    request = credit_pb2.CheckCreditRequest(account_id=str(account_id), order_id=str(new_id()), amount=money(100))
+    request = credit_pb2.CheckCreditRequest(
+        account_id=str(account_id), order_id=str(new_id()), order_version=1, amount=money(100)
+    )
     await CreditServiceStub(scoring.channel).CheckCredit(request, metadata=as_sales(scoring, user.tenant_id))
     await check(scoring, user.tenant_id, tables_of(scoring).values())
 

@@ -5,18 +5,14 @@ from typing import Any
 import grpc
 import pytest
 from crm.customer.v1 import accounts_pb2
-from crm.customer.v1 import events_pb2 as account_events
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import custom_fields_pb2 as pb
-from crm.resource.v1 import events_pb2
 from crm.resource.v1 import resources_pb2 as generic
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
-from tests.service.customer.told import told_of
 from tests.service.kit.custom_fields import (
     BOOL,
     DATE,
@@ -368,62 +364,3 @@ async def test_a_repeated_definition_is_answered_like_the_first(customer: Runnin
     stub, metadata = stub_of(customer), user.with_key(str(new_id()))
     first = await stub.CreateCustomField(request, metadata=metadata)
     assert await stub.CreateCustomField(request, metadata=metadata) == first
-
-
-async def test_the_history_names_custom_fields_one_by_one_and_the_past_can_be_read(
-    customer: Running, user: User
-) -> None:
-    await new_field(customer, user, "contract_no")
-    await new_field(customer, user, "tags", MULTI_SELECT, options=options("a", "b"))
-    account = await account_with(customer, user, contract_no="A-1")
-    changes: list[dict[str, Any]] = [
-        {"contract_no": "A-2", "tags": ["b"]},
-        {"contract_no": None},
-        {"tags": ["a", "b"]},
-    ]
-    states = [account, *[await update(customer, user, account.id, **values) for values in changes]]
-    stub: Any = AccountServiceStub(customer.channel)
-    request = accounts_pb2.ListAccountChangesRequest(id=account.id)
-    told = (await stub.ListAccountChanges(request, metadata=user.metadata)).changes
-    fields = [{each.field: (each.old_value, each.new_value) for each in change.fields} for change in told]
-    assert [set(each) for each in fields] == [
-        {"custom.tags"},
-        {"custom.contract_no"},
-        {"custom.contract_no", "custom.tags"},
-        set(),
-    ]
-    assert [value.string_value for value in fields[2]["custom.contract_no"]] == ["A-1", "A-2"]
-    resources: Any = ResourceServiceStub(customer.channel)
-    for state in states:
-        asked = generic.GetRecordAsOfRequest(collection="accounts", id=account.id, read_time=state.update_time)
-        then = await resources.GetRecordAsOf(asked, metadata=user.metadata)
-        assert accounts_pb2.Account.FromString(then.SerializeToString()) == state
-
-
-async def test_an_update_of_other_fields_leaves_custom_fields_alone(customer: Running, user: User) -> None:
-    await new_field(customer, user, "contract_no")
-    account = await account_with(customer, user, contract_no="A-1")
-    stub: Any = AccountServiceStub(customer.channel)
-    sent = accounts_pb2.Account(id=account.id, industry="steel")
-    request = accounts_pb2.UpdateAccountRequest(account=sent, update_mask=FieldMask(paths=["industry"]))
-    changed = await stub.UpdateAccount(request, metadata=user.metadata)
-    assert (changed.industry, custom_of(changed)) == ("steel", {"contract_no": "A-1"})
-    archived = await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
-    assert custom_of(archived) == {"contract_no": "A-1"}
-
-
-async def test_events_carry_the_values_and_name_the_fields_that_changed(customer: Running, user: User) -> None:
-    field = await new_field(customer, user, "contract_no")
-    account = await account_with(customer, user, contract_no="A-1")
-    changed = await update(customer, user, account.id, contract_no="A-2")
-    created, updated = await told_of(customer, user.tenant_id, account.id)
-    assert isinstance(created, account_events.AccountCreated)
-    assert isinstance(updated, account_events.AccountUpdated)
-    told_values = [custom_of(each) for each in (created.account, updated.account)]
-    assert told_values == [custom_of(account), custom_of(changed)] == [{"contract_no": "A-1"}, {"contract_no": "A-2"}]
-    assert list(updated.changed_fields) == ["custom.contract_no"]
-    request = pb.ArchiveCustomFieldRequest(collection="accounts", id=field.id)
-    archived = await stub_of(customer).ArchiveCustomField(request, metadata=user.metadata)
-    told = await told_of(customer, user.tenant_id, field.id)
-    assert [type(each) for each in told] == [events_pb2.CustomFieldCreated, events_pb2.CustomFieldArchived]
-    assert told[-1] == events_pb2.CustomFieldArchived(custom_field=archived.custom_field)

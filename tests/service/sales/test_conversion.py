@@ -10,7 +10,6 @@ import grpc
 import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, opportunities_pb2
@@ -28,7 +27,6 @@ from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
 
 from tests.service.customer.customers import new_account
-from tests.service.kit.custom_fields import NUMBER, SINGLE_SELECT, custom_of, message_values, new_field, options
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
@@ -328,50 +326,10 @@ async def test_when_the_account_of_the_lead_is_put_away_it_is_said_at_once_and_a
     # Nothing keeps the lead: it can be changed, and converted with an account that is named.
     changed = pb.Lead(id=lead.id, description="called")
     await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=changed), metadata=seller.metadata)
-    named = await known_customer(customer, seller, "华信电气有限公司")
+    named = await new_account(customer, seller, display_name="华信电气有限公司")
     request = pb.ConvertLeadRequest(id=lead.id, account_id=named.id)
     converted = await api.leads.ConvertLead(request, metadata=other.metadata)
     assert (converted.state, converted.account_id) == (pb.Lead.STATE_CONVERTED, named.id)
-
-
-async def known_customer(customer: Running, user: User, name: str, *phone_numbers: str) -> accounts_pb2.Account:
-    """A company that is there already, or a person if they have a phone."""
-    kind = accounts_pb2.Account.KIND_PERSON if phone_numbers else accounts_pb2.Account.KIND_ORGANIZATION
-    account = accounts_pb2.Account(kind=kind, display_name=name, phone_numbers=phone_numbers)
-    request = accounts_pb2.CreateAccountRequest(account=account)
-    return await AccountServiceStub(customer.channel).CreateAccount(request, metadata=user.metadata)
-
-
-@pytest.mark.parametrize("name", ["王伟", "3 Li", "7"])
-async def test_a_private_person_is_found_by_name_and_phone_however_many_have_the_name(
-    api: Sales, seller: User, qualified: Qualified, customer: Running, name: str
-) -> None:
-    others = (known_customer(customer, seller, name, f"+86139001380{number:02}") for number in range(70))
-    await asyncio.gather(*others)
-    known = await known_customer(customer, seller, name, "+8613800138000")
-    lead = await qualified(display_name=name, company_name="")
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert converted.account_id == known.id
-
-
-async def test_a_person_at_an_account_is_found_however_many_have_the_name_elsewhere(
-    api: Sales, seller: User, qualified: Qualified, customer: Running
-) -> None:
-    here = await known_customer(customer, seller, "华信电力有限公司")
-    elsewhere = await known_customer(customer, seller, "别处有限公司")
-
-    async def wang(account: accounts_pb2.Account) -> contacts_pb2.Contact:
-        link = contacts_pb2.Contact.AccountLink(account_id=account.id)
-        request = contacts_pb2.CreateContactRequest(contact=contacts_pb2.Contact(display_name="王伟", accounts=[link]))
-        return await ContactServiceStub(customer.channel).CreateContact(request, metadata=seller.metadata)
-
-    known = await wang(here)
-    # More than are on the longest page, one after the other: they are all at one account.
-    for _ in range(201):
-        await wang(elsewhere)
-    lead = await qualified()
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert (converted.account_id, converted.contact_id) == (here.id, known.id)
 
 
 async def test_who_may_not_write_opportunities_is_told_so_before_anything_is_created(
@@ -431,52 +389,3 @@ async def test_when_the_customer_service_is_silent_it_can_be_asked_again(
     servicer._customer = there
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
     await check_once(api, customer, seller, converted)
-
-
-async def test_custom_fields_go_where_there_is_such_a_field_and_stay_on_the_lead(
-    api: Sales, sales: Running, customer: Running, qualified: Qualified, seller: User
-) -> None:
-    select = {"type": SINGLE_SELECT, "options": options("gold", "silver")}
-    await new_field(sales, seller, "contract_no", collection="leads")
-    await new_field(sales, seller, "size", collection="leads")
-    await new_field(sales, seller, "grade", collection="leads", **select)
-    await new_field(sales, seller, "contract_no", collection="opportunities")
-    await new_field(sales, seller, "size", NUMBER, collection="opportunities")
-    await new_field(customer, seller, "contract_no", collection="accounts")
-    await new_field(customer, seller, "grade", SINGLE_SELECT, options=options("gold"), collection="accounts")
-    values = {"contract_no": "HT-1", "size": "12", "grade": "gold"}
-    lead = await qualified(custom=message_values(values))
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert custom_of(converted) == values
-    (account,) = await accounts_of(customer, seller)
-    assert custom_of(account) == {"contract_no": "HT-1", "grade": "gold"}
-    request = opportunities_pb2.GetOpportunityRequest(id=converted.opportunity_id)
-    opportunity = await api.opportunities.GetOpportunity(request, metadata=seller.metadata)
-    assert custom_of(opportunity) == {"contract_no": "HT-1"}
-
-
-async def test_an_opportunity_that_would_lack_a_required_custom_field_is_said_before_anything_is_begun(
-    api: Sales, sales: Running, customer: Running, qualified: Qualified, seller: User
-) -> None:
-    lead = await qualified()
-    await new_field(sales, seller, "contract_no", collection="opportunities", required=True)
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as told:
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert told.fields == ["opportunity.custom.contract_no"]
-    assert await accounts_of(customer, seller) == []
-
-
-async def test_a_custom_value_that_another_account_has_ends_the_attempt_and_the_lead_can_be_changed(
-    api: Sales, sales: Running, customer: Running, qualified: Qualified, seller: User
-) -> None:
-    await new_field(sales, seller, "contract_no", collection="leads")
-    await new_field(customer, seller, "contract_no", collection="accounts", unique=True)
-    taken = message_values({"contract_no": "HT-1"})
-    await new_account(customer, seller, display_name="南方钢铁", custom=taken)
-    lead = await qualified(custom=message_values({"contract_no": "HT-1"}))
-    with refused("ALREADY_EXISTS", "CUSTOM_FIELD_VALUE_TAKEN"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    changed = pb.Lead(id=lead.id, custom=message_values({"contract_no": "HT-2"}))
-    await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=changed), metadata=seller.metadata)
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert converted.state == pb.Lead.STATE_CONVERTED

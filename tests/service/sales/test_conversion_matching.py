@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from crm.customer.v1 import timeline_pb2
+from crm.customer.v1 import accounts_pb2, timeline_pb2
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
 from crm.sales.v1 import events_pb2
 from crm.sales.v1 import leads_pb2 as pb
@@ -221,3 +221,33 @@ async def test_follow_ups_of_a_converted_lead_are_on_the_timeline_of_its_account
     assert (visit.title, visit.actor_id) == (lead.display_name, str(seller.id))
     assert visit.entry_time == listed.follow_ups[0].happen_time
     assert call.entry_time == listed.follow_ups[1].happen_time
+
+
+@pytest.mark.parametrize("name", ["王伟", "3 Li", "7"])
+async def test_a_private_person_is_found_by_name_and_phone_however_many_have_the_name(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, name: str
+) -> None:
+    async def person(phone_number: str) -> accounts_pb2.Account:
+        values = {"kind": accounts_pb2.Account.KIND_PERSON, "display_name": name, "phone_numbers": [phone_number]}
+        return await new_account(customer, seller, **values)
+
+    others = (person(f"+86139001380{number:02}") for number in range(70))
+    await asyncio.gather(*others)
+    known = await person("+8613800138000")
+    lead = await qualified(display_name=name, company_name="")
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert converted.account_id == known.id
+
+
+async def test_a_person_at_an_account_is_found_however_many_have_the_name_elsewhere(
+    api: Sales, seller: User, qualified: Qualified, customer: Running
+) -> None:
+    here = await new_account(customer, seller)
+    elsewhere = await new_account(customer, seller, display_name="别处有限公司")
+    known = await new_contact(customer, seller, here.id, display_name="王伟")
+    # More than are on the longest page, one after the other: they are all at one account.
+    for _ in range(201):
+        await new_contact(customer, seller, elsewhere.id, display_name="王伟")
+    lead = await qualified()
+    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    assert (converted.account_id, converted.contact_id) == (here.id, known.id)

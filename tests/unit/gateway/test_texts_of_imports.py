@@ -22,6 +22,7 @@ from crm_kit.errors import InvalidArgument
 
 # A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.
 WRONG = [
+    ("id", "K7", "K7 不是客户的 ID"),
     ("电话", "1380013800", "“1380013800”不是有效的电话号码，请核对位数、区号和国家代码"),
     ("客户编号", "1.38E+10", "电子表格软件缩短了“1.38E+10”，请将该列设为文本格式后重新填写"),
     ("统一社会信用代码", "91440300708461136A", "校验位不符"),
