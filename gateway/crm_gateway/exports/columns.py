@@ -2,18 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
-from crm_kit.labels import Label, field_label
+from crm_kit.labels import Label, field_label, value_label
 from crm_kit.resource.contract import named_ids
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from crm_gateway.exports.kinds import CUSTOM_KINDS, Kind, kind_of
 from crm_gateway.texts.catalogue import Language
-from crm_gateway.transcode.fields import is_custom, is_map, is_plain_message, is_well_known, message_of
+from crm_gateway.transcode.fields import enum_names, is_custom, is_map, is_plain_message, is_well_known, message_of
 
 SEPARATOR = "; "
 DEPTH = 3
@@ -38,12 +39,14 @@ class Column:
     path: str
     read: Callable[[dict[str, Any]], str]
     label: Label = NO_LABEL
+    kind: Kind = Kind.TEXT
 
 
-def columns_of(message: Descriptor, depth: int = DEPTH) -> Iterator[Column]:
+def columns_of(message: Descriptor, language: Language | None = None, depth: int = DEPTH) -> Iterator[Column]:
     """All columns of a message, under their paths. A nested object has a column for each of its fields.
 
-    So has a list of objects, `addresses.city`, with the values of all of them in their order.
+    So has a list of objects, `addresses.city`, with the values of all of them in their order. Values of enums are
+    written by their labels in the language, for programs, which ask for none, by their names.
     """
     names = {each.name: each.id for each in named_ids(message)}
     ids = set(names.values())
@@ -57,22 +60,48 @@ def columns_of(message: Descriptor, depth: int = DEPTH) -> Iterator[Column]:
         if is_list and name == KEYS:
             yield Column(name, name, keys_of, label)
         elif is_list and depth > 1:
-            inner_columns = columns_of(message_of(field), depth - 1)
+            inner_columns = columns_of(message_of(field), language, depth - 1)
             yield from (_below(name, label, each, _of_all(name, each)) for each in inner_columns)
         elif is_plain_message(field) and not is_map(field) and depth > 1:
-            yield from (_below(name, label, each, _of(name, each)) for each in columns_of(message_of(field), depth - 1))
+            inner_columns = columns_of(message_of(field), language, depth - 1)
+            yield from (_below(name, label, each, _of(name, each), each.kind) for each in inner_columns)
         else:
             suffix = ID if name in ids else NAME if name in names else NO_LABEL
-            yield Column(name, name, _reader((name,)), Label(label.en + suffix.en, label.zh + suffix.zh))
+            words = _words(field, language)
+            yield Column(
+                *(name, name, _reader((name,), words), Label(label.en + suffix.en, label.zh + suffix.zh)),
+                kind_of(field),
+            )
 
 
 def _label(field: FieldDescriptor) -> Label:
     return field_label(field.name, field.GetOptions())
 
 
-def _below(name: str, label: Label, column: Column, read: Callable[[dict[str, Any]], str]) -> Column:
+def _words(field: FieldDescriptor, language: Language | None) -> Mapping[str, str]:
+    """The names of an enum's values to their labels in a language, as far as those are one value's only."""
+    if language is None or field.enum_type is None:
+        return {}
+    names = enum_names(field.enum_type)
+    labels = {value.number: value_label(names[value.number], value.GetOptions()) for value in field.enum_type.values}
+    return unmistakable({names[number]: getattr(label, language) for number, label in labels.items()})
+
+
+def unmistakable(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels, by name, that mean no other value: none is another's label or name, or would be taken for several."""
+    meant = Counter([*map(str.casefold, labels.values()), *(name.casefold() for name in labels)])
+    return {
+        name: label
+        for name, label in labels.items()
+        if label and not _APART.search(label) and meant[label.casefold()] == 1 + (label.casefold() == name.casefold())
+    }
+
+
+def _below(
+    name: str, label: Label, column: Column, read: Callable[[dict[str, Any]], str], kind: Kind = Kind.TEXT
+) -> Column:
     path = f"{name}.{column.path}"
-    return Column(path, path, read, Label(f"{label.en}: {column.label.en}", f"{label.zh}：{column.label.zh}"))
+    return Column(path, path, read, Label(f"{label.en}: {column.label.en}", f"{label.zh}：{column.label.zh}"), kind)
 
 
 def _of(name: str, column: Column) -> Callable[[dict[str, Any]], str]:
@@ -115,20 +144,25 @@ def chosen(columns: Sequence[Column], paths: Iterable[str]) -> Iterator[Column]:
         yield from found
 
 
-def custom_columns(custom_fields: Iterable[Any], language: Language, others: Collection[Column]) -> Iterator[Column]:
+def custom_columns(
+    custom_fields: Collection[Any], language: Language, others: Collection[Column], *, by_label: bool = True
+) -> Iterator[Column]:
     """A column for each custom field, under its label in the language or, without one, in the other.
 
     Where the label could mean another column, or another field's key, the heading is `custom.` with the key: no two
-    columns are called alike, and an import takes each for what it is.
+    columns are called alike, and an import takes each for what it is. `by_label`: so are options, by their labels.
     """
     labels = {field.key: _label_of(field.label, language) for field in custom_fields}
     keys = [key for key, label in labels.items() if key != label.casefold()]
     # An import knows the contract's columns by path and by label, whatever language the others are in.
     own = {name.casefold() for each in others for name in (each.path, each.label.en, each.label.zh)}
     meant = Counter([*own, *map(str.casefold, labels.values()), *keys])
-    for key, label in labels.items():
+    for field, (key, label) in zip(custom_fields, labels.items(), strict=True):
         heading = label if meant[label.casefold()] == 1 else f"custom.{key}"
-        yield Column(heading, f"custom.{key}", _reader(("custom", key)))
+        options = {each.key: _label_of(each.label, language) for each in field.options}
+        words = unmistakable(options) if by_label else {}
+        kind = CUSTOM_KINDS.get(field.type, Kind.TEXT)
+        yield Column(heading, f"custom.{key}", _reader(("custom", key), words), kind=kind)
 
 
 def _label_of(label: Any, language: Language) -> str:
@@ -136,7 +170,7 @@ def _label_of(label: Any, language: Language) -> str:
     return text
 
 
-def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
+def _reader(path: tuple[str, ...], words: Mapping[str, str]) -> Callable[[dict[str, Any]], str]:
     *parents, name = path
 
     def read(record: dict[str, Any]) -> str:
@@ -145,9 +179,14 @@ def _reader(path: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
             owner = owner.get(parent)
             if owner is None:
                 return ""
-        return text_of(owner.get(name))
+        value = owner.get(name)
+        return text_of(_in_words(value, words) if words else value)
 
     return read
+
+
+def _in_words(value: Any, words: Mapping[str, str]) -> Any:
+    return [words.get(each, each) for each in value] if isinstance(value, list) else words.get(value, value)
 
 
 def _told_apart(text: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from crm_kit.formulas import neutralized
 
+from crm_gateway.exports.kinds import Kind
+
 MEDIA_TYPE = "text/csv; charset=utf-8"
 
 
@@ -20,8 +22,8 @@ class CsvFile:
         self._writer = csv.writer(self._text)
         self._text.write("\ufeff")
 
-    def write(self, row: Sequence[str]) -> None:
-        """Add a row."""
+    def write(self, row: Sequence[str], _kinds: Sequence[Kind] = ()) -> None:
+        """Add a row; all of it is text here."""
         self._writer.writerow([neutralized(cell) for cell in row])
 
     def take(self) -> bytes:

@@ -1,28 +1,48 @@
 """Rows as an XLSX workbook (ECMA-376) that is written while it is sent: what was sent is not kept.
 
-Every cell is text (an inline string), so that no long number loses its digits and nothing is taken for a formula.
+A cell is a number, a date or a truth where its column says so and spreadsheet programs keep all of it. Every other one
+is text (an inline string), so that no long number loses its digits and nothing is taken for a formula.
 """
 
+import contextlib
 import re
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
+
+from crm_gateway.exports.kinds import Kind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 1_048_576
 MAX_CELL_CHARACTERS = 32_767
 # XML 1.0 has no other control characters.
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+KEPT_DIGITS = 15
+"""What spreadsheet programs keep of a number."""
+
+EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
+FIRST_DAY = datetime(1900, 3, 1, tzinfo=UTC)
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+# Styles by their numbers: general, whole, with two decimals, date, instant.
+FORMATS = (0, 1, 4, 164, 165)
+GENERAL, WHOLE, CENTS, DATE, INSTANT = range(len(FORMATS))
+
+
+def _format(number: int) -> str:
+    return f'<xf numFmtId="{number}" applyNumberFormat="1"/>'
+
+
 PARTS = {
     "[Content_Types].xml": (
         f'<Types xmlns="{PACKAGE}/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/styles.xml" ContentType="{TYPE}.styles+xml"/>'
         f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{TYPE}.worksheet+xml"/></Types>'
     ),
     "_rels/.rels": (
@@ -35,7 +55,17 @@ PARTS = {
     ),
     "xl/_rels/workbook.xml.rels": (
         f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="rId1" Type="{OFFICE}/worksheet" '
-        'Target="worksheets/sheet1.xml"/></Relationships>'
+        f'Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="{OFFICE}/styles" Target="styles.xml"/>'
+        "</Relationships>"
+    ),
+    "xl/styles.xml": (
+        f'<styleSheet xmlns="{MAIN}"><numFmts count="2"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/>'
+        '<numFmt numFmtId="165" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss\\ &quot;UTC&quot;"/></numFmts>'
+        '<fonts count="1"><font/></fonts><fills count="1"><fill><patternFill patternType="none"/></fill></fills>'
+        '<borders count="1"><border/></borders>'
+        '<cellStyleXfs count="1"><xf/></cellStyleXfs>'
+        f'<cellXfs count="{len(FORMATS)}">{"".join(map(_format, FORMATS))}</cellXfs>'
+        '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
     ),
 }
 
@@ -76,12 +106,13 @@ class XlsxFile:
         self._sheet.write(f'{DECLARATION}<worksheet xmlns="{MAIN}"><sheetData>'.encode())
         self._rows = 0
 
-    def write(self, row: Sequence[str]) -> None:
-        """Add a row. OverflowError beyond what a sheet can have."""
+    def write(self, row: Sequence[str], kinds: Sequence[Kind] = ()) -> None:
+        """Add a row, all of it text unless `kinds` are told. OverflowError beyond what a sheet can have."""
         if self._rows == MAX_ROWS:
             raise OverflowError(f"a sheet has at most {MAX_ROWS} rows; export as CSV, or filter")
         self._rows += 1
-        self._sheet.write(f"<row>{''.join(map(cell, row))}</row>".encode())
+        cells = map(typed_cell, row, kinds) if kinds else map(cell, row)
+        self._sheet.write(f"<row>{''.join(cells)}</row>".encode())
 
     def take(self) -> bytes:
         """The bytes since the last time."""
@@ -101,3 +132,44 @@ def cell(text: str) -> str:
         return "<c/>"
     kept = UNWRITABLE.sub("\ufffd", text[:MAX_CELL_CHARACTERS])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(kept)}</t></is></c>'
+
+
+def typed_cell(text: str, kind: Kind) -> str:
+    """A cell as what its column holds; as text where that would not keep all of it."""
+    found = _VALUES[kind](text) if text and kind is not Kind.TEXT else None
+    return found or cell(text)
+
+
+def _number(text: str) -> str | None:
+    """A decimal with the digits that it has; None beyond those that programs keep."""
+    if not _DECIMAL.fullmatch(text) or len(text.lstrip("-0.").replace(".", "")) > KEPT_DIGITS:
+        return None
+    decimals = len(text.partition(".")[2])
+    style = WHOLE if not decimals else CENTS if decimals == 2 else GENERAL
+    return f'<c s="{style}"><v>{text}</v></c>'
+
+
+def _date(text: str) -> str | None:
+    with contextlib.suppress(ValueError):
+        return _serial(datetime.fromisoformat(f"{text}T00:00:00Z"), DATE)
+    return None
+
+
+def _instant(text: str) -> str | None:
+    with contextlib.suppress(ValueError):
+        return _serial(datetime.fromisoformat(text), INSTANT)
+    return None
+
+
+def _serial(time: datetime, style: int) -> str | None:
+    """Days since the epoch of spreadsheets; None before March 1900, where programs disagree."""
+    days = (time - EPOCH) / timedelta(days=1)
+    return f'<c s="{style}"><v>{days:.11f}</v></c>' if time >= FIRST_DAY else None
+
+
+def _truth(text: str) -> str:
+    return f'<c t="b"><v>{int(text == "true")}</v></c>'
+
+
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_VALUES = {Kind.NUMBER: _number, Kind.DATE: _date, Kind.INSTANT: _instant, Kind.TRUTH: _truth}

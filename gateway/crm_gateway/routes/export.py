@@ -22,7 +22,7 @@ from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
-from crm_gateway.texts.catalogue import asked_language
+from crm_gateway.texts.catalogue import LANGUAGES, Language, asked_language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
@@ -48,21 +48,23 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class ListedCollection:
-    """A collection that can be exported: its list, and the columns of its records."""
+    """A collection that can be exported: its list, and the columns of its records, as each language has them."""
 
     # The field of a page that holds its records.
     field: str
     call: Call
     reader: RequestReader
     encode: Encode
-    columns: tuple[Column, ...]
+    languages: Mapping[Language | None, tuple[Column, ...]]
     path: str
+    columns: tuple[Column, ...] = ()
 
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
+        kinds = [column.kind for column in self.columns]
         for record in getattr(page, self.field):
             values = self.encode(record)
-            file.write([column.read(values) for column in self.columns])
+            file.write([column.read(values) for column in self.columns], kinds)
         return file.take()
 
 
@@ -113,7 +115,7 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 channels.call_of(each.rpc),
                 each.reader,
                 encoders.of(resource),
-                tuple(columns_of(resource)),
+                {language: tuple(columns_of(resource, language)) for language in (None, *LANGUAGES)},
                 each.binding.template,
             )
     return found
@@ -142,7 +144,9 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "object in a list has one, too, `addresses.city`. Custom fields stand under their labels, or under "
         "`custom.<key>` where a label means another column, too. It is sent while it is read; when it cannot be "
         "finished, the connection breaks off. In CSV a cell that a spreadsheet would compute begins with an "
-        "apostrophe; in XLSX every cell is text.\nReasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
+        "apostrophe; in XLSX numbers of up to 15 digits, dates, and times (in UTC) are cells of that kind, all else is "
+        "text. Values of enums and options of custom fields are told by their labels where columns are.\n"
+        "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
             {
@@ -199,8 +203,9 @@ async def export(collection: str, request: Request) -> Response:
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
     language = asked_language(exchange.headers.get(b"accept-language"))
     # Programs read paths; people, whose browsers ask for a language, read labels.
-    columns = list(listed.columns if language is None else called(listed.columns, language, own))
-    columns += custom_columns(own, exchange.language, columns)
+    shown = listed.languages[language]
+    columns = list(shown if language is None else called(shown, language, own))
+    columns += custom_columns(own, exchange.language, columns, by_label=language is not None)
     listed = replace(listed, columns=asked.columns(columns))
     pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.

@@ -5,13 +5,16 @@ import io
 import tracemalloc
 import zipfile
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 import openpyxl
 import pytest
-from crm.customer.v1 import accounts_pb2
+from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.sales.v1 import orders_pb2
-from crm_gateway.exports.columns import called, columns_of, text_of
+from crm_gateway.exports.columns import called, columns_of, text_of, unmistakable
 from crm_gateway.exports.csv_file import CsvFile
+from crm_gateway.exports.kinds import Kind
 from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
 from crm_gateway.texts.catalogue import LANGUAGES
 from crm_gateway.transcode.encoder import Encoders
@@ -80,6 +83,84 @@ def test_long_numbers_and_leading_zeros_keep_their_digits() -> None:
     rows = [["001234", "12345678901234567890", "2E05"]]
     sheet = openpyxl.load_workbook(io.BytesIO(xlsx_of(rows))).worksheets[0]
     assert [[cell.value for cell in row] for row in sheet.iter_rows()] == rows
+
+
+def typed_cells(texts: list[str], kind: Kind) -> list[openpyxl.cell.cell.Cell]:
+    file = XlsxFile()
+    file.write(texts, [kind] * len(texts))
+    row = next(openpyxl.load_workbook(io.BytesIO(file.end())).worksheets[0].iter_rows())
+    return list(row)  # type: ignore[arg-type]
+
+
+def test_amounts_and_counts_are_numbers_that_can_be_added() -> None:
+    cells = typed_cells(["100.00", "-0.5", "1200", "0", ""], Kind.NUMBER)
+    assert [each.value for each in cells] == [100, -0.5, 1200, 0, None]
+    assert [each.number_format for each in cells[:3]] == ["#,##0.00", "General", "0"]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**24), max_value=10**24, places=6))
+def test_no_number_loses_a_digit(number: Decimal) -> None:
+    text = f"{number:f}"
+    (cell,) = typed_cells([text], Kind.NUMBER)
+    assert Decimal(str(cell.value)) == number
+    assert isinstance(cell.value, str) == (len(text.replace(".", "").lstrip("-0")) > 15)
+
+
+@given(st.dates(date(1, 1, 1)))
+def test_a_date_is_that_day_in_a_workbook(day: date) -> None:
+    (cell,) = typed_cells([day.isoformat()], Kind.DATE)
+    assert cell.value == (datetime.combine(day, time()) if day >= date(1900, 3, 1) else day.isoformat())
+
+
+@given(st.datetimes(datetime.fromisoformat("1900-03-01"), timezones=st.just(UTC)))
+def test_an_instant_is_that_second_in_a_workbook(instant: datetime) -> None:
+    (cell,) = typed_cells([text_of(instant)], Kind.INSTANT)
+    assert isinstance(cell.value, datetime)
+    assert abs(cell.value.replace(tzinfo=UTC) - instant) < timedelta(milliseconds=2)
+    assert "UTC" in cell.number_format
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_is_none_of_its_kind_is_text(kind: Kind) -> None:
+    texts = ["=1+1", "abc", "1E5"]
+    if kind is not Kind.TRUTH:
+        assert [each.value for each in typed_cells(texts, kind)] == texts
+
+
+def test_truths_are_truths() -> None:
+    assert [each.value for each in typed_cells(["true", "false", ""], Kind.TRUTH)] == [True, False, None]
+
+
+def test_columns_hold_what_the_contract_says() -> None:
+    orders = {each.path: each.kind for each in columns_of(orders_pb2.Order.DESCRIPTOR)}
+    assert (orders["gross_amount.amount"], orders["gross_amount.currency_code"]) == (Kind.NUMBER, Kind.TEXT)
+    # Of several lines, a cell has all.
+    assert orders["lines.quantity"] is Kind.TEXT
+    accounts = {each.path: each.kind for each in columns_of(accounts_pb2.Account.DESCRIPTOR)}
+    assert (accounts["employee_count"], accounts["create_time"]) == (Kind.NUMBER, Kind.INSTANT)
+    assert {accounts[path] for path in ("id", "credit_code", "phone_numbers", "owner_id", "etag")} == {Kind.TEXT}
+    contacts = {each.path: each.kind for each in columns_of(contacts_pb2.Contact.DESCRIPTOR)}
+    assert contacts["birth_date"] is Kind.DATE
+
+
+def test_values_of_enums_are_told_in_the_language_of_the_columns() -> None:
+    role = accounts_pb2.Account.ROLE_SUPPLIER
+    kind = accounts_pb2.Account.KIND_ORGANIZATION
+    values = Encoders().of(accounts_pb2.Account.DESCRIPTOR)(accounts_pb2.Account(kind=kind, roles=[role, role]))
+    told = {}
+    for language in (None, *LANGUAGES):
+        columns = {each.path: each for each in columns_of(accounts_pb2.Account.DESCRIPTOR, language)}
+        told[language] = [columns[path].read(values) for path in ("kind", "roles", "status")]
+    assert told == {
+        None: ["ORGANIZATION", "SUPPLIER; SUPPLIER", ""],
+        "en": ["Organization", "Supplier; Supplier", ""],
+        "zh": ["企业", "供应商; 供应商", ""],
+    }
+
+
+def test_a_label_that_could_mean_another_value_is_not_used() -> None:
+    labels = {"a": "A", "b": "c", "c": "Gold", "d": "gold", "e": "x; y", "f": "", "g": "silver"}
+    assert unmistakable(labels) == {"a": "A", "g": "silver"}
 
 
 def test_what_was_sent_is_not_kept() -> None:

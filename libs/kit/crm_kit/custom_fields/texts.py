@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import chain
 
 from crm_kit.custom_fields.model import CustomField, FieldType, Label
 
@@ -56,8 +57,10 @@ def _bool(_field: CustomField, text: str) -> object:
 
 def _option(field: CustomField, text: str) -> object:
     wanted = _plain(text)
-    named = (each.key for each in field.options if wanted in map(_plain, (each.key, *_texts(each.label))))
-    return next(named, text)
+    # A label may be what another option's key is.
+    keys = (each.key for each in field.options if wanted == _plain(each.key))
+    labels = (each.key for each in field.options if wanted in map(_plain, _texts(each.label)))
+    return next(chain(keys, labels), text)
 
 
 def _options(field: CustomField, text: str) -> object:

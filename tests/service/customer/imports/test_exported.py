@@ -1,7 +1,10 @@
 """An export that is imported as it is changes nothing."""
 
+import io
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import imports_pb2
@@ -10,7 +13,16 @@ from crm_kit.identity.access import Scope
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
-from tests.service.kit.custom_fields import message_values, new_field
+from tests.service.kit.custom_fields import (
+    BOOL,
+    DATE,
+    MULTI_SELECT,
+    NUMBER,
+    SINGLE_SELECT,
+    custom_of,
+    message_values,
+    new_field,
+)
 from tests.service.running import Running, User
 from tests.service.web import bearer, gateway
 
@@ -200,3 +212,62 @@ async def test_a_custom_field_takes_no_column_of_a_field_of_ours(
     fields = [each.field for each in job.mapping if each.field.startswith("custom.")]
     assert sorted(fields) == sorted(f"custom.{key}" for key in keys)
     assert await all_accounts(accounts, user) == before
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("language", HEADINGS, ids=str)
+async def test_values_of_every_type_of_custom_field_come_back_as_they_were(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run, language: dict[str, str], form: str
+) -> None:
+    choices = [
+        CustomField.Option(key="gold", label=CustomField.Label(zh="金", en="Gold")),
+        CustomField.Option(key="silver", label=CustomField.Label(zh="银; 灰", en="gold")),
+        CustomField.Option(key="x", label=CustomField.Label(zh="y", en="Y")),
+        CustomField.Option(key="y", label=CustomField.Label(zh="丁")),
+    ]
+    await new_field(customer, user, "note")
+    await new_field(customer, user, "size", NUMBER)
+    await new_field(customer, user, "signed", DATE)
+    await new_field(customer, user, "vip", BOOL)
+    await new_field(customer, user, "grade", SINGLE_SELECT, options=choices)
+    await new_field(customer, user, "marks", MULTI_SELECT, options=choices)
+    values: list[dict[str, object]] = [
+        {"note": "a  b", "size": "120.5", "signed": "2026-01-31", "vip": True, "grade": "gold", "marks": ["gold", "x"]},
+        {"note": "0012", "size": "12345678901234567890.1234567891", "signed": "1899-12-31", "vip": False},
+        {"note": "13800138000.0", "size": "-0.1", "grade": "silver", "marks": ["silver", "x", "y"]},
+        {"note": "=1+1\n2", "size": "0", "grade": "x"},
+        {"note": "无", "size": "100000000000000", "grade": "y"},
+    ]
+    for number, each in enumerate(values):
+        await new_account(customer, user, display_name=f"客户 {number}", custom=message_values(each))
+    before = await all_accounts(accounts, user)
+    job = await run(await exported(customer, user, form, **language), mode=imports_pb2.Import.MODE_UPSERT)
+    assert counts(job) == (0, 0, len(values), 0), job.failure
+    assert await all_accounts(accounts, user) == before
+    copied = await customer.user()
+    for key, type in {"note": None, "size": NUMBER, "signed": DATE, "vip": BOOL}.items():
+        await new_field(customer, copied, key, *([type] if type else []))
+    for key, type in {"grade": SINGLE_SELECT, "marks": MULTI_SELECT}.items():
+        await new_field(customer, copied, key, type, options=choices)
+    job = await run(await exported(customer, user, form, **language), by=copied)
+    assert counts(job) == (len(values), 0, 0, 0), job.failure
+    exact = [{key: value for key, value in each.items() if key != "note"} for each in values]
+    found = [custom_of(each) for each in await all_accounts(accounts, copied)]
+    assert [{key: value for key, value in each.items() if key != "note"} for each in found] == exact
+
+
+async def test_a_workbook_of_accounts_has_numbers_dates_and_words_of_its_language(
+    customer: Running, user: User
+) -> None:
+    await new_field(customer, user, "size", NUMBER)
+    await new_field(customer, user, "signed", DATE)
+    values = message_values({"size": "120.5", "signed": "2026-01-31"})
+    phones = ["+8613800138000"]
+    await new_account(customer, user, display_name="甲", employee_count=1200, custom=values, phone_numbers=phones)
+    file = await exported(customer, user, "xlsx", **{"accept-language": "zh"})
+    heading, row = openpyxl.load_workbook(io.BytesIO(file)).worksheets[0].iter_rows(values_only=True)
+    shown = dict(zip(heading, row, strict=False))
+    signed = datetime.fromisoformat("2026-01-31")
+    assert (shown["员工人数"], shown["中文 size"], shown["中文 signed"]) == (1200, 120.5, signed)
+    assert (shown["客户类型"], shown["客户状态"], shown["电话"]) == ("企业", "潜在", "+8613800138000")
+    assert isinstance(shown["创建时间"], datetime)
