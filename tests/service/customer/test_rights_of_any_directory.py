@@ -12,6 +12,7 @@ from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm_kit.identity.access import Scope
+from crm_kit.rpc.status import reason_of
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.companies import PASSWORD, SCOPES, Company
@@ -124,7 +125,10 @@ class Walk:
         await self.create_account(made.id)
 
     async def create_account(self, owner_id: str) -> None:
-        """An account of theirs, in the team that they are in now."""
+        """An account of theirs, in the team that they are in now; none for who may not read accounts."""
+        roles = self.directory.members[owner_id].role_ids
+        if not any("accounts.read" in self.directory.grants[id] for id in roles):
+            return
         made = await new_account(self.company.customer, self.company.admin, owner_id=owner_id)
         self.directory.records[made.id] = Record(owner_id, self.directory.members[owner_id].team_id)
         assert made.owner_team_id == self.directory.members[owner_id].team_id
@@ -200,7 +204,7 @@ class Walk:
         try:
             await change(self.company.acting(users_pb2.User(id=by)))
         except grpc.aio.AioRpcError as error:
-            assert error.code() in REFUSED, error
+            assert error.code() in REFUSED or reason_of(error) == "ASSIGNMENT_NOT_ALLOWED", error
             self.denied += 1
             return
         self.done += 1
@@ -221,8 +225,8 @@ async def test_nobody_gains_by_what_others_or_they_themselves_do(company: Compan
     await walk.open()
     for _ in range(STEPS):
         await walk.step()
-    assert walk.done > STEPS / 10, "too little was allowed to tell anything"
-    assert walk.denied > STEPS / 10, "too little was refused to tell anything"
+    assert walk.done > STEPS / 15, "too little was allowed to tell anything"
+    assert walk.denied > STEPS / 15, "too little was refused to tell anything"
     assert walk.given, "nobody has given what is another's"
     for id, member in walk.directory.members.items():
         acting = company.acting(users_pb2.User(id=id))

@@ -78,9 +78,9 @@ async def test_what_a_list_cannot_go_by_is_named_with_what_it_can_in_the_languag
     assert "create_time" in error["metadata"]["possible"].split(", ")
     filtered = await web.get("/v1/accounts", params={"filter": "kind = PERSON AND fax = 1"}, headers=bearer(user) | ZH)
     (error,) = filtered.json()["errors"]
-    assert error["detail"].startswith("第 19 个字符处：没有字段 fax；可用：")
-    assert (error["metadata"]["field"], error["metadata"]["position"]) == ("fax", "19")
-    assert "industry" in error["metadata"]["possible"].split(", ")
+    assert error["detail"].startswith("第 19 个字符处的字段 fax 不存在，可用：")
+    assert (error["metadata"]["found"], error["metadata"]["position"]) == ("fax", "19")
+    assert "industry" in error["metadata"]["fields"].split(", ")
 
 
 async def test_rows_of_a_list_bring_what_can_be_done_with_them(

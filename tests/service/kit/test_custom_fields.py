@@ -233,7 +233,7 @@ async def test_a_definition_is_read_listed_and_changed(customer: Running, user: 
         ({"type": REFERENCE}, "custom_field.reference_collection"),
         ({"type": TEXT, "reference_collection": "users"}, "custom_field.reference_collection"),
         ({"key": "Contract No"}, "custom_field.key"),
-        ({"label": pb.CustomField.Label()}, "custom_field.label"),
+        ({"label": pb.CustomField.Label()}, "custom_field.label.zh"),
     ],
 )
 async def test_a_definition_that_means_nothing_is_refused(

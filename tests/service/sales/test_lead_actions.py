@@ -119,7 +119,7 @@ async def test_each_verb_does_what_the_actions_of_the_lead_say(
     by = await sales.user(seller.tenant_id, grants=CALLERS[caller])
     for owner in (by, seller):
         moves = Moves(api, seller, owner)
-        for name, verb in asked(api, seller.id).items():
+        for name, verb in asked(api, by.id).items():
             id = await STATES[state](moves)
             request = generic.GetRecordActionsRequest(collection="leads", id=id)
             told = await ResourceServiceStub(sales.channel).GetRecordActions(request, metadata=by.metadata)
