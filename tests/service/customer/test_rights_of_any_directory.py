@@ -103,7 +103,10 @@ class Walk:
 
     def some_grants(self) -> dict[str, Scope]:
         chosen = {name: self.random.choice(SOME_SCOPES) for name in PERMISSIONS if self.random.random() < 0.6}
-        return chosen | {name: Scope.ALL for name in MANAGING if self.random.random() < 0.7}
+        # Nobody is given what they cannot read.
+        return (
+            {"accounts.read": Scope.OWN} | chosen | {name: Scope.ALL for name in MANAGING if self.random.random() < 0.7}
+        )
 
     async def create_team(self, by: User, *, parent_id: str) -> None:
         team = teams_pb2.Team(display_name="Team", parent_id=parent_id)
@@ -226,7 +229,7 @@ async def test_nobody_gains_by_what_others_or_they_themselves_do(company: Compan
     for _ in range(STEPS):
         await walk.step()
     assert walk.done > STEPS / 15, "too little was allowed to tell anything"
-    assert walk.denied > STEPS / 15, "too little was refused to tell anything"
+    assert walk.denied > STEPS / 10, "too little was refused to tell anything"
     assert walk.given, "nobody has given what is another's"
     for id, member in walk.directory.members.items():
         acting = company.acting(users_pb2.User(id=id))
