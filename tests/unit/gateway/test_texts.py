@@ -52,7 +52,7 @@ def placeholders(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("table", ["titles", "details", "rules", "words", "rows"])
+@pytest.mark.parametrize("table", ["titles", "details", "rules", "words", "rows", "explanations", "units"])
 def test_the_languages_say_the_same_things_with_the_same_values(table: str) -> None:
     english, chinese = (catalogue(language).tables[table] for language in ("en", "zh"))
     assert english.keys() == chinese.keys()
