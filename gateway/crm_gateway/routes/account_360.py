@@ -24,8 +24,9 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed, violation
+from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
-from crm_gateway.transcode.encoder import Encode, json_bytes
+from crm_gateway.transcode.encoder import json_bytes
 from crm_gateway.transcode.operations import Operation
 
 DEADLINE_SECONDS = 2.0
@@ -132,15 +133,17 @@ class Source:
 
     part: Part
     call: Call
-    encode: Encode
+    operation: Operation
 
-    async def read(self, account: str, metadata: Metadata, seconds: float) -> tuple[Any, bool]:
+    async def read(self, account: str, metadata: Metadata, seconds: float, language: Language) -> tuple[Any, bool]:
         """The part as JSON values, and whether there is more of it; ProblemError when it cannot be had."""
         try:
             message, _ = await self.call(self.part.request(account), metadata, seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error)) from error
-        values = self.encode(message)
+        if self.operation.translate is not None:
+            self.operation.translate(message, language, self.operation.labels_of)
+        values = self.operation.encode(message)
         if not self.part.field:
             return values, False
         return values[self.part.field], bool(message.next_page_token)
@@ -152,12 +155,13 @@ class Account360:
     def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
         by_rpc = {each.rpc.full_name: each for each in operations}
         parts = [(part, by_rpc[part.rpc]) for part in PARTS]
-        self._sources = [Source(part, channels.call_of(operation.rpc), operation.encode) for part, operation in parts]
+        self._sources = [Source(part, channels.call_of(operation.rpc), operation) for part, operation in parts]
 
-    async def read(self, account: str, metadata: Metadata, seconds: float) -> dict[str, Any]:
+    async def read(self, account: str, metadata: Metadata, seconds: float, language: Language) -> dict[str, Any]:
         """The whole answer; ProblemError when the account refuses, or when no part is there."""
         reading = {
-            source.part: asyncio.ensure_future(source.read(account, metadata, seconds)) for source in self._sources
+            source.part: asyncio.ensure_future(source.read(account, metadata, seconds, language))
+            for source in self._sources
         }
         try:
             await asyncio.wait([reading[ACCOUNT]])
@@ -265,7 +269,8 @@ async def account_360(id: str, request: Request) -> Response:
         raise ProblemError(malformed(name, "unknown_field", "parameter"))
     source: Account360 = request.app.state.account_360
     seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
-    found = await source.read(_account_id(id), metadata_of(exchange), seconds)
+    found = await source.read(_account_id(id), metadata_of(exchange), seconds, exchange.language)
+    exchange.answer_headers += exchange.language_headers
     return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})
 
 

@@ -52,6 +52,10 @@ class Catalogue:
         """What is wrong with a row of a spreadsheet, in words. The key is a reason, or one with a rule: `X.reach`."""
         return self._filled("rows", key, values)
 
+    def explanation(self, code: str, values: Mapping[str, str]) -> str | None:
+        """Why something was decided, in words."""
+        return self._filled("explanations", code, values)
+
     def _filled(self, table: str, key: str, values: Mapping[str, str]) -> str | None:
         for each in (key, key + _PLAIN):
             template = self.tables[table].get(each)

@@ -17,12 +17,6 @@ def translate_row_errors(answer: Any, language: Language, labels_of: LabelsOf) -
             each.detail = told(each, language, labels_of)
 
 
-def translate_failures(answer: Any, language: Language, labels_of: LabelsOf) -> None:
-    """Put the failures of a `ListImportsResponse` into a language."""
-    for each in answer.imports:
-        translate_failure(each, language, labels_of)
-
-
 def translate_failure(job: Any, language: Language, labels_of: LabelsOf) -> None:
     """Put into a language why an `Import` has failed, by reason, rule and values as those of problems."""
     if language != SPOKEN and job.failure_reason:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from buf.validate import validate_pb2
+from crm.options.v1 import options_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 
@@ -27,6 +28,8 @@ _FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank
 # Rules of messages that ask for one of several fields, which their expressions name.
 ALTERNATIVES = frozenset({"any_of", "one_of"})
 _ASKED_FOR = re.compile(r"this\.([a-z_.]+)")
+# What updates refuse: fields that are set once, or by verbs of their own.
+CHANGED_BY = "changed_by"
 # What the validator says of the value's emptiness is the rule itself.
 _EMPTY = "_empty"
 
@@ -36,6 +39,7 @@ class RuleValues:
 
     def __init__(self, contract: Contract) -> None:
         self._comments = contract.comments
+        self._verbs = dict(_verbs(contract))
 
     def of(self, request: Descriptor, path: str, rule: str) -> tuple[str, dict[str, str]]:
         """The key of a rule in the catalogue and its values; none of these where the path leads to no field.
@@ -48,6 +52,8 @@ class RuleValues:
             return key, {}
         if rule in ALTERNATIVES:
             return key, {"choices": ", ".join(_alternatives(request, path, rule))}
+        if rule == CHANGED_BY:
+            return self._changed_by(found[0])
         if "." not in rule:
             return key, {}
         field, in_list = found
@@ -65,6 +71,13 @@ class RuleValues:
                 values["example"] = example
         return f"{key}.one" if values.get("min_len") == "1" and key == "string.min_len" else key, values
 
+    def _changed_by(self, field: FieldDescriptor) -> tuple[str, dict[str, str]]:
+        """The verbs that change it, as paths have them: `:assign, :open`; else it is set when the record is created."""
+        rpcs = field.GetOptions().Extensions[options_pb2.changed_by]
+        if not rpcs:
+            return f"{CHANGED_BY}.create", {}
+        return f"{CHANGED_BY}.verbs", {"verbs": ", ".join(self._verbs[rpc] for rpc in rpcs)}
+
     def _example(self, field: FieldDescriptor) -> str:
         kind = "array" if field.is_repeated else "string"
         schema = {"type": kind, "items": {"type": "string"}} | keywords(field)
@@ -72,6 +85,15 @@ class RuleValues:
             field.full_name.split(".")[-2], field.name, schema, self._comments.get(field.full_name, "")
         )
         return str(shown[0] if isinstance(shown, list) else shown or "")
+
+
+def _verbs(contract: Contract) -> Iterator[tuple[str, str]]:
+    """The name of each rpc with a custom verb, as its contract has it, and the verb: `AssignCase`, `:assign`."""
+    for rpc in contract.rpcs:
+        for binding in rpc.bindings:
+            _, colon, verb = binding.template.rpartition(":")
+            if colon:
+                yield rpc.path.rpartition("/")[2], f":{verb}"
 
 
 def _field_at(message: Descriptor | None, path: str) -> tuple[FieldDescriptor, bool] | None:

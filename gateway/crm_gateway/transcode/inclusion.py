@@ -16,9 +16,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.contract import Rpc
-from crm_gateway.problems import LabelsOf
+from crm_gateway.problems import LabelsOf, without_labels
 from crm_gateway.records import collection_name
 from crm_gateway.texts.actions import translate_actions
+from crm_gateway.texts.answers import Translate, translator
 from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.encoder import Encode, Encoders
 from crm_gateway.transcode.fields import message_of
@@ -87,15 +88,20 @@ class Source:
     call: Call
     encode: Encode
     max_ids: int = MAX_IDS
+    # Puts what the records say in words into the caller's language; None where they say nothing in words.
+    translate: Translate | None = None
+    labels_of: LabelsOf = without_labels
 
     async def read(
-        self, ids: Sequence[str], metadata: Metadata, seconds: float, _language: Language
+        self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language
     ) -> dict[str, Any] | None:
         """Those of the records that the caller may see, by id; None when there is no answer."""
         try:
             page, _ = await self.call(self.request(ids=ids), metadata, seconds)
         except grpc.aio.AioRpcError as error:
             return {} if error.code() in _NOTHING_TO_SEE else None
+        if self.translate is not None:
+            self.translate(page, language, self.labels_of)
         return {record.id: self.encode(record) for record in getattr(page, self.collection)}
 
 
@@ -142,6 +148,8 @@ class Inclusion:
                 message_factory.GetMessageClass(rpc.request),
                 channels.call_of(rpc),
                 encoders.of(message_of(records_field(rpc.response))),
+                translate=translator(rpc.response),
+                labels_of=labels_of,
             )
             for collection, rpc in batch_gets(rpcs).items()
         }

@@ -1,22 +1,18 @@
 """What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import grpc
-from crm.customer.v1 import imports_pb2
-from crm.resource.v1 import resources_pb2
 
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
 from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
-from crm_gateway.texts.actions import translate_actions
-from crm_gateway.texts.catalogue import Language
-from crm_gateway.texts.imports import translate_failure, translate_failures, translate_row_errors
+from crm_gateway.texts.answers import Translate, translator
 from crm_gateway.texts.labels import RecordLabels
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
@@ -26,13 +22,6 @@ from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
 from crm_gateway.transcode.views import View, Views
 
-Translate = Callable[[Any, Language, LabelsOf], None]
-TRANSLATIONS: Mapping[str, Translate] = {
-    resources_pb2.RecordActions.DESCRIPTOR.full_name: translate_actions,
-    imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
-    imports_pb2.Import.DESCRIPTOR.full_name: translate_failure,
-    imports_pb2.ListImportsResponse.DESCRIPTOR.full_name: translate_failures,
-}
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
@@ -139,7 +128,7 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 located=_located(contract, rpc) if creates else None,
                 explain=partial(rule_values.of, rpc.request),
                 labels_of=labels.of,
-                translate=TRANSLATIONS.get(rpc.response.full_name),
+                translate=translator(rpc.response),
             )
 
 

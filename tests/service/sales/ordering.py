@@ -24,7 +24,9 @@ async def approve(_request: Check) -> Checked:
 
 
 async def refuse(_request: Check) -> Checked:
-    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation="used 90 and new 20 is more than 100")
+    explanation, values = "used 90 and new 20 is more than 100", {"used": "90", "new": "20", "limit": "100"}
+    reason = credit_pb2.CreditReason(code="CREDIT_LIMIT_EXCEEDED", explanation=explanation, metadata=values)
+    return Checked(reasons=[Checked.REASON_CREDIT_LIMIT_EXCEEDED], explanation=explanation, reason_details=[reason])
 
 
 async def placed(

@@ -181,6 +181,12 @@ async def test_a_follow_up_makes_contact_and_extends_the_protection(
         pb.Protection.REASON_FOLLOW_UP,
     ]
     assert 0 < protection.remaining_seconds <= 7 * 86_400
+    taken = protection.steps[0]
+    assert (taken.code, taken.explanation, dict(taken.metadata)) == (
+        "TAKEN",
+        "taken, safe for 7 days",
+        {"safe_for": "604800s"},
+    )
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=400), timedelta(days=70 * 365)])

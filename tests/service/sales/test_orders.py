@@ -115,6 +115,7 @@ async def test_without_credit_an_order_waits_with_the_reasons_and_is_released_by
     assert held.state == pb.Order.STATE_ON_HOLD
     (reason,) = held.hold_reasons
     assert (reason.code, reason.explanation[:4]) == ("CREDIT_LIMIT_EXCEEDED", "used")
+    assert dict(reason.metadata) == {"used": "90", "new": "20", "limit": "100"}
     with refused("FAILED_PRECONDITION", "ORDER_ON_HOLD"):
         await pay(api, user, "1", order_id=held.id)
     seller = await sales.user(user.tenant_id, grants={"orders.write": Scope.ALL, "orders.read": Scope.ALL})

@@ -60,6 +60,12 @@ async def test_an_order_passes_up_to_the_limit_and_not_a_cent_beyond(set_limit: 
     assert names(answer) == ["CREDIT_LIMIT_EXCEEDED"]
     assert answer.limit.amount == "1000.00"
     assert answer.explanation == ("0.00 CNY used + 1000.01 CNY new = 1000.01 CNY, limit 1000.00 CNY: 0.01 CNY too much")
+    (reason,) = answer.reason_details
+    assert (reason.code, reason.explanation, reason.metadata["excess"]) == (
+        "CREDIT_LIMIT_EXCEEDED",
+        answer.explanation,
+        "0.01 CNY",
+    )
 
 
 async def test_amounts_in_another_currency_are_not_converted(set_limit: SetLimit, check: Check) -> None:

@@ -8,6 +8,7 @@ import grpc
 import httpx
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
+from crm.options.v1 import options_pb2
 from crm.sales.v1 import pools_pb2
 from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
@@ -52,7 +53,7 @@ def placeholders(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("table", ["titles", "details", "rules", "words", "rows"])
+@pytest.mark.parametrize("table", ["titles", "details", "rules", "words", "rows", "explanations", "units"])
 def test_the_languages_say_the_same_things_with_the_same_values(table: str) -> None:
     english, chinese = (catalogue(language).tables[table] for language in ("en", "zh"))
     assert english.keys() == chinese.keys()
@@ -253,3 +254,46 @@ async def test_pages_and_routes_that_are_not_there_are_told_so_too(client: httpx
     assert (await client.delete("/v1/accounts", headers=ZH)).json()[
         "detail"
     ] == "此处只能使用 GET, HEAD, OPTIONS, POST。"
+
+
+def set_by_verbs(message: Descriptor, path: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
+    """The paths of fields that only verbs change, and their rpcs."""
+    for field in message.fields:
+        if rpcs := list(field.GetOptions().Extensions[options_pb2.changed_by]):
+            yield path + field.name, rpcs
+        inner = field.message_type
+        if inner is not None and not field.is_repeated and inner.full_name not in above:
+            yield from set_by_verbs(inner, f"{path}{field.name}.", (*above, message.full_name))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_field_that_verbs_change_names_them_as_paths_have_them(language: Language) -> None:
+    served = {binding.template.partition(":")[2] for rpc in CONTRACT.rpcs for binding in rpc.bindings}
+    found = [(rpc.request, *each) for rpc in CONTRACT.rpcs for each in set_by_verbs(rpc.request)]
+    assert {"case.state", "account.status", "custom_field.state"} <= {path for _, path, _ in found}
+    for request, path, rpcs in found:
+        key, values = VALUES.of(request, path, "changed_by")
+        verbs = values["verbs"].split(", ")
+        assert len(verbs) == len(rpcs)
+        assert {each.removeprefix(":") for each in verbs} <= served, path
+        told = catalogue(language).rule(key, values) or ""
+        assert values["verbs"] in told
+        assert not any(rpc in told for rpc in rpcs), path
+
+
+async def test_an_update_of_what_a_verb_changes_is_told_the_verb(
+    client: httpx.AsyncClient, service: AccountService
+) -> None:
+    service.fail = failing(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "account.status: is wrong; account.kind: is wrong",
+        reason="INVALID_ARGUMENT",
+        fields={"account.status": "changed_by", "account.kind": "changed_by"},
+    )
+    chinese, english = [(await client.patch(URL, json={"id": ID}, headers=headers)).json() for headers in (ZH, {})]
+    status, kind = english["errors"]
+    assert status["detail"] == f"can be changed only by {status['metadata']['verbs']}"
+    assert ":changeStatus" in status["metadata"]["verbs"]
+    assert kind["detail"] == "is set when the record is created and cannot be changed"
+    assert english["detail"] == f"status: {status['detail']}; kind: {kind['detail']}"
+    assert "只能通过 :" in chinese["errors"][0]["detail"]

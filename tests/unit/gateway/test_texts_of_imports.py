@@ -16,8 +16,9 @@ from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
 from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
 from crm_gateway.problems import without_labels
+from crm_gateway.texts.answers import translator
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
-from crm_gateway.texts.imports import told, translate_failure, translate_failures, translate_row_errors
+from crm_gateway.texts.imports import told, translate_failure, translate_row_errors
 from crm_kit.errors import InvalidArgument
 
 # A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.
@@ -128,7 +129,9 @@ def test_why_a_file_is_refused_is_told_in_chinese_with_its_bound(content: bytes 
     job = pb.Import(failure_reason="UPLOAD_UNREADABLE", failure="x", failure_metadata=refused.value.metadata)
     translate_failure(job, "en", without_labels)
     assert job.failure == "x"
-    translate_failures(answer := pb.ListImportsResponse(imports=[job]), "zh", without_labels)
+    translate = translator(pb.ListImportsResponse.DESCRIPTOR)
+    assert translate is not None
+    translate(answer := pb.ListImportsResponse(imports=[job]), "zh", without_labels)
     assert answer.imports[0].failure == failure
 
 

@@ -27,6 +27,8 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
 from crm_kit.errors import FailedPrecondition, InvalidArgument
+from crm_kit.filtering.schema import FilterField
+from crm_kit.filtering.tree import FieldType
 from crm_kit.resource.actions import Action, Attempt, tried
 from crm_kit.resource.codecs import build
 from crm_kit.resource.updates import changes
@@ -243,6 +245,10 @@ Poorer = make_dataclass(
         ),
         ({"beside": {"last_contact_time", "value_tier"}}, r"account\.value_tier_version: accounts has it"),
         ({"unversioned": {"pager_number"}}, r"account\.pager_number: it is unversioned; make it a field of Account"),
+        (
+            {"nested": {"addresses.city": FilterField(FieldType.TEXT_LIST)}},
+            r"account\.addresses\.city: lists filter by it; mark it `filter`",
+        ),
         ({"verbs": {}}, r"account: the verb \w+ is not in `verbs`"),
         ({"created": events.ContactCreated}, r"ContactCreated carries no Account"),
     ],

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.money import Money, minor_digits
-from crm_sales.credit.model import CreditDecision
+from crm_sales.credit.model import CreditDecision, CreditReason
 from crm_sales.orders.model import HoldReason, Order, OrderLine, OrderState, hold_reasons
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,13 +104,13 @@ def test_an_order_with_reasons_is_on_hold_until_it_is_released() -> None:
 
 
 def test_a_refused_credit_holds_for_each_of_its_reasons_and_no_answer_holds_too() -> None:
-    assert hold_reasons(CreditDecision(True, ("WITHIN_LIMIT",))) == ()
-    refused = CreditDecision(False, ("CREDIT_LIMIT_EXCEEDED", "PAYMENTS_OVERDUE"), "too much")
-    assert [(each.code, each.explanation) for each in hold_reasons(refused)] == [
-        ("CREDIT_LIMIT_EXCEEDED", "too much"),
-        ("PAYMENTS_OVERDUE", "too much"),
-    ]
-    assert hold_reasons(CreditDecision(False)) == (HoldReason("CREDIT_REFUSED", "CREDIT_REFUSED"),)
+    assert hold_reasons(CreditDecision(True, (CreditReason("WITHIN_LIMIT", "well within"),))) == ()
+    found = (CreditReason("CREDIT_LIMIT_EXCEEDED", "too much", {"new": "2"}), CreditReason("PAYMENTS_OVERDUE", "late"))
+    assert hold_reasons(CreditDecision(False, found)) == (
+        HoldReason("CREDIT_LIMIT_EXCEEDED", "too much", {"new": "2"}),
+        HoldReason("PAYMENTS_OVERDUE", "late"),
+    )
+    assert [each.code for each in hold_reasons(CreditDecision(False))] == ["CREDIT_REFUSED"]
     assert [each.code for each in hold_reasons(None)] == ["CREDIT_CHECK_UNAVAILABLE"]
 
 

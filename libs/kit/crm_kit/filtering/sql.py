@@ -153,7 +153,8 @@ class _Compiler:
                 # De Morgan: not all is any not.
                 return and_(true(), *parts) if isinstance(tree, And) is taken else or_(false(), *parts)
         if self.schema.sql_of(tree.field).within is not None:
-            return self._elsewhere(tree, taken)
+            is_custom = tree.field.path.startswith(CUSTOM)
+            return self._elsewhere(tree, taken) if is_custom else self._among(tree, taken)
         match tree:
             case IsNull(field):
                 expression = self._expression(field)
@@ -196,6 +197,21 @@ class _Compiler:
                 )
         assert declared.within is not None
         found = declared.within(fits)
+        return found if taken else not_(found)
+
+    def _among(self, term: Term, taken: bool) -> ColumnElement[bool]:
+        """Of a list whose members are rows of their own: there is one that fits, or there is none."""
+        declared = self.schema.sql_of(term.field)
+        assert declared.within is not None
+        match term:
+            case Has(field, _):
+                found = declared.within(self._expression(field) == any_(self._bind(_BIND_TYPES[field.type])))
+            case IsNull():
+                found, taken = declared.within(true()), not taken
+            case Present():
+                found = declared.within(true())
+            case Comparison(field) | OneOf(field):
+                raise ValueError(f"{field.path} is a list, of which a filter asks for members")
         return found if taken else not_(found)
 
     def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from crm.options.v1 import options_pb2
 from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
@@ -35,7 +36,22 @@ def filter_schema(shape: ResourceShape[Any, Any]) -> FilterSchema:
     for name, each in shape.contract.items():
         if each.filter:
             found |= _filter_fields(shape, name)
-    return FilterSchema(found)
+    return FilterSchema(found | _nested_fields(shape))
+
+
+def _nested_fields(shape: ResourceShape[Any, Any]) -> dict[str, FilterField]:
+    """The fields within lists of objects that a filter may compare, such as `accounts.account_id`."""
+    marked = {
+        f"{name}.{inner.name}"
+        for name, each in shape.contract.items()
+        if each.descriptor.message_type is not None and each.descriptor.is_repeated
+        for inner in each.descriptor.message_type.fields
+        if inner.GetOptions().Extensions[options_pb2.listed].filter
+    }
+    for path in sorted(marked ^ shape.nested.keys()):
+        remedy = "add it to `nested`" if path in marked else "mark it `filter` in the contract"
+        raise DeclarationError(f"{shape.noun}.{path}: lists filter by it; {remedy}")
+    return shape.nested
 
 
 def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, FilterField]:

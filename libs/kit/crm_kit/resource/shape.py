@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Table, Text, cast, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.etags import etag_of
+from crm_kit.filtering.schema import FilterField
 from crm_kit.identity.access import Scope
 from crm_kit.money import Money, format_amount
 from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
@@ -61,6 +62,7 @@ class ResourceShape(Generic[Entity, Shown]):
         beside: Collection[str] = (),
         unversioned: Collection[str] = (),
         computed: Mapping[str, ColumnElement[Any]] | None = None,
+        nested: Mapping[str, FilterField] | None = None,
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
@@ -77,6 +79,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.beside = frozenset(beside)
         self.without_history = self.beside | frozenset(unversioned)
         self.computed = dict(computed or {})
+        self.nested = dict(nested or {})
         # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
         self.is_shared = visible is None and "owner_id" not in table.c
         self.visible = visible or _by_owner(table)

@@ -12,11 +12,10 @@ from crm_kit.resource.codecs import build
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.telemetry import current
 
-from crm_sales.credit.model import CreditDecision
+from crm_sales.credit.model import CreditDecision, CreditReason
 
 log = structlog.get_logger()
 CHECK = "/crm.scoring.v1.CreditService/CheckCredit"
-REASON = pb.CheckCreditResponse.Reason
 
 
 class CreditClient:
@@ -42,5 +41,5 @@ class CreditClient:
             return None
         finally:
             current.reset(token)
-        reasons = tuple(REASON.Name(each).removeprefix("REASON_") for each in answer.reasons)
-        return CreditDecision(answer.approved, reasons, answer.explanation)
+        found = (CreditReason(each.code, each.explanation, dict(each.metadata)) for each in answer.reason_details)
+        return CreditDecision(answer.approved, tuple(found))

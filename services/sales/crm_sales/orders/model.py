@@ -1,5 +1,6 @@
 """Orders: exact totals, credit hold and release, and the money that came in for them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -83,10 +84,11 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class HoldReason:
-    """Why an order is on hold: a code such as CREDIT_LIMIT_EXCEEDED, and a text with the numbers."""
+    """Why an order is on hold: a code such as CREDIT_LIMIT_EXCEEDED, a text, and the values that the text names."""
 
     code: str
     explanation: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +261,5 @@ def hold_reasons(decision: CreditDecision | None) -> tuple[HoldReason, ...]:
         return (HoldReason("CREDIT_CHECK_UNAVAILABLE", "the credit check did not answer in time"),)
     if decision.approved:
         return ()
-    return tuple(HoldReason(code, decision.explanation or code) for code in decision.reasons or ("CREDIT_REFUSED",))
+    found = tuple(HoldReason(each.code, each.explanation, each.metadata) for each in decision.reasons)
+    return found or (HoldReason("CREDIT_REFUSED", "credit was refused"),)

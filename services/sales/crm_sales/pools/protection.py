@@ -3,10 +3,14 @@
 `protection` is the one function behind the remaining time shown, the explanation and the reclaim run.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+
+from crm_kit.durations import duration_text, duration_words
+from crm_kit.zones import time_text
 
 from crm_sales.pools.model import FollowUpKind, PoolRules
 
@@ -49,14 +53,32 @@ class ProtectionReason(StrEnum):
     HARD_MAXIMUM = "HARD_MAXIMUM"
 
 
+class ProtectionRule(StrEnum):
+    """What a fact is judged by; callers have a text for each, in every language."""
+
+    CONVERTING = "CONVERTING"
+    TAKEN = "TAKEN"
+    FOLLOW_UP = "FOLLOW_UP"
+    FOLLOW_UP_KIND_NOT_COUNTED = "FOLLOW_UP_KIND_NOT_COUNTED"
+    FOLLOW_UP_IN_FUTURE = "FOLLOW_UP_IN_FUTURE"
+    FOLLOW_UP_ENTERED_LATE = "FOLLOW_UP_ENTERED_LATE"
+    FOLLOW_UP_BEFORE_TAKEN = "FOLLOW_UP_BEFORE_TAKEN"
+    HARD_MAXIMUM = "HARD_MAXIMUM"
+
+
 @dataclass(frozen=True, slots=True)
 class ProtectionStep:
-    """One fact, the protection it gives (None: none), and why."""
+    """One fact, the protection it gives (None: none), and why: a rule in words, with its values in `metadata`.
+
+    Of the values durations are written as `604800s`, instants as `2026-01-31T09:30:00Z`.
+    """
 
     reason: ProtectionReason
     start_time: datetime
     safe_until_time: datetime | None
+    code: str
     explanation: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +111,13 @@ def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:
     not known yet.
     """
     if holding.is_converting:
-        reason = ProtectionReason.CONVERTING
-        step = ProtectionStep(reason, holding.take_time, None, "being converted: the pool's rules do not apply")
-        return Protection(None, reason, (step,))
+        step = _converting(holding)
+        return Protection(None, step.reason, (step,))
     steps = _steps(holding, rules, now)
     latest = max((step for step in steps if step.safe_until_time), key=_end, default=None)
-    hard = None if rules.hard_maximum is None else holding.owned_since_time + rules.hard_maximum
-    if hard is not None and (latest is None or _end(latest) > hard):
-        explanation = f"nothing protects longer than {rules.hard_maximum}"
-        latest = ProtectionStep(ProtectionReason.HARD_MAXIMUM, holding.owned_since_time, hard, explanation)
+    hard = None if rules.hard_maximum is None else _hard_maximum(holding, rules.hard_maximum)
+    if hard is not None and (latest is None or _end(latest) > _end(hard)):
+        latest = hard
         steps.append(latest)
     if latest is None:
         return Protection(None, ProtectionReason.NO_RULE, tuple(steps))
@@ -107,33 +127,79 @@ def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:
 def _steps(holding: Holding, rules: PoolRules, now: datetime) -> list[ProtectionStep]:
     if rules.reclaim_after is None:
         return []
-    end, explanation = holding.take_time + rules.reclaim_after, f"taken, safe for {rules.reclaim_after}"
-    taken = ProtectionStep(ProtectionReason.TAKEN, holding.take_time, end, explanation)
     known = [each for each in holding.follow_ups if holding.take_time <= each.record_time <= now]
-    return [taken, *(_follow_up_step(each, holding, rules) for each in known)]
+    return [_taken(holding, rules.reclaim_after), *(_follow_up_step(each, holding, rules) for each in known)]
+
+
+def _converting(holding: Holding) -> ProtectionStep:
+    explanation = "being converted: the pool's rules do not apply"
+    return ProtectionStep(ProtectionReason.CONVERTING, holding.take_time, None, ProtectionRule.CONVERTING, explanation)
+
+
+def _taken(holding: Holding, safe_for: timedelta) -> ProtectionStep:
+    return ProtectionStep(
+        ProtectionReason.TAKEN,
+        holding.take_time,
+        holding.take_time + safe_for,
+        ProtectionRule.TAKEN,
+        f"taken, safe for {duration_words(safe_for)}",
+        {"safe_for": duration_text(safe_for)},
+    )
+
+
+def _hard_maximum(holding: Holding, most: timedelta) -> ProtectionStep:
+    return ProtectionStep(
+        ProtectionReason.HARD_MAXIMUM,
+        holding.owned_since_time,
+        holding.owned_since_time + most,
+        ProtectionRule.HARD_MAXIMUM,
+        f"nothing protects longer than {duration_words(most)}",
+        {"most": duration_text(most)},
+    )
 
 
 def _follow_up_step(follow_up: FollowUp, holding: Holding, rules: PoolRules) -> ProtectionStep:
     extension = rules.extension(follow_up.kind)
-    refusal = (
-        f"{follow_up.kind} does not count in this pool" if extension is None else _refusal(follow_up, holding, rules)
-    )
-    if extension is None or refusal:
-        return ProtectionStep(ProtectionReason.FOLLOW_UP, follow_up.record_time, None, refusal)
+    if extension is None:
+        return _not_counted(follow_up)
+    if refused := _refused(follow_up, holding, rules):
+        return refused
     # Within the skew of clocks the server's time holds, so that nobody gains by a fast watch.
     start = max(min(follow_up.happen_time, follow_up.record_time), holding.take_time)
-    explanation = f"{follow_up.kind}, safe for {extension}"
-    return ProtectionStep(ProtectionReason.FOLLOW_UP, start, start + extension, explanation)
+    return ProtectionStep(
+        ProtectionReason.FOLLOW_UP,
+        start,
+        start + extension,
+        ProtectionRule.FOLLOW_UP,
+        f"{follow_up.kind.capitalize()}: safe for {duration_words(extension)}",
+        {"kind": follow_up.kind, "safe_for": duration_text(extension)},
+    )
 
 
-def _refusal(follow_up: FollowUp, holding: Holding, rules: PoolRules) -> str:
-    if follow_up.happen_time > follow_up.record_time + CLOCK_SKEW:
-        return "dated into the future, does not count"
-    if follow_up.happen_time < follow_up.record_time - rules.backdating:
-        return f"entered more than {rules.backdating} after it happened, does not count"
-    if follow_up.happen_time < holding.take_time - CLOCK_SKEW:
-        return "happened before the lead was taken, does not count"
-    return ""
+def _not_counted(follow_up: FollowUp) -> ProtectionStep:
+    code, explanation = ProtectionRule.FOLLOW_UP_KIND_NOT_COUNTED, "does not count in this pool"
+    return _unprotected(follow_up, code, f"{follow_up.kind.capitalize()}: {explanation}", kind=follow_up.kind)
+
+
+def _refused(follow_up: FollowUp, holding: Holding, rules: PoolRules) -> ProtectionStep | None:
+    """Why a follow-up is not believed; None when it is."""
+    happened, known, taken = follow_up.happen_time, follow_up.record_time, holding.take_time
+    if happened > known + CLOCK_SKEW:
+        explanation = f"dated into the future ({time_text(happened)}), does not count"
+        code = ProtectionRule.FOLLOW_UP_IN_FUTURE
+        return _unprotected(follow_up, code, explanation, happen_time=time_text(happened))
+    if happened < known - rules.backdating:
+        explanation = f"entered more than {duration_words(rules.backdating)} after it happened, does not count"
+        code = ProtectionRule.FOLLOW_UP_ENTERED_LATE
+        return _unprotected(follow_up, code, explanation, backdating=duration_text(rules.backdating))
+    if happened < taken - CLOCK_SKEW:
+        explanation = f"happened before the lead was taken ({time_text(taken)}), does not count"
+        return _unprotected(follow_up, ProtectionRule.FOLLOW_UP_BEFORE_TAKEN, explanation, take_time=time_text(taken))
+    return None
+
+
+def _unprotected(follow_up: FollowUp, code: ProtectionRule, explanation: str, **metadata: str) -> ProtectionStep:
+    return ProtectionStep(ProtectionReason.FOLLOW_UP, follow_up.record_time, None, code, explanation, metadata)
 
 
 def _end(step: ProtectionStep) -> datetime:

@@ -1,6 +1,7 @@
 """May this order go out on credit: used and new against the limit, and how late the account pays."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -50,10 +51,11 @@ class CreditRules:
 
 @dataclass(frozen=True, slots=True)
 class CreditReason:
-    """One thing looked at, with the numbers it was judged by."""
+    """One thing looked at, with the numbers it was judged by, which `metadata` has by name."""
 
     code: CreditReasonCode
     explanation: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -90,24 +92,29 @@ def check_credit(limit: Money | None, used: Money, new: Money, overdue_days: int
 
 
 def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRules) -> CreditReason:
+    values = {"used": str(used), "new": str(new)}
     if limit is None:
         code = CreditReasonCode.NO_LIMIT_SET if rules.unlimited_without_limit else CreditReasonCode.NO_CREDIT_LIMIT
-        return CreditReason(code, f"no credit limit is set; {used} used + {new} new")
+        return CreditReason(code, f"no credit limit is set; {used} used + {new} new", values)
+    values["limit"] = str(limit)
     if limit.currency_code != new.currency_code:
         explanation = f"the limit is {limit}, the order {new}: amounts are not converted"
-        return CreditReason(CreditReasonCode.CREDIT_LIMIT_IN_OTHER_CURRENCY, explanation)
+        return CreditReason(CreditReasonCode.CREDIT_LIMIT_IN_OTHER_CURRENCY, explanation, values)
     allowed = limit + limit * rules.tolerance_percent * _PERCENT
     together = used + new
+    values["together"] = str(together)
     numbers = f"{used} used + {new} new = {together}, limit {limit}"
     if rules.tolerance_percent:
         numbers += f" + {rules.tolerance_percent} % = {allowed}"
-    if together > allowed:
-        return CreditReason(CreditReasonCode.CREDIT_LIMIT_EXCEEDED, f"{numbers}: {together - allowed} too much")
-    return CreditReason(CreditReasonCode.WITHIN_LIMIT, numbers)
+        values |= {"tolerance_percent": str(rules.tolerance_percent), "allowed": str(allowed)}
+    if together <= allowed:
+        return CreditReason(CreditReasonCode.WITHIN_LIMIT, numbers, values)
+    values["excess"] = str(together - allowed)
+    return CreditReason(CreditReasonCode.CREDIT_LIMIT_EXCEEDED, f"{numbers}: {values['excess']} too much", values)
 
 
 def _against_overdue(overdue_days: int, rules: CreditRules) -> CreditReason:
     numbers = f"{overdue_days} days overdue, {rules.max_overdue_days} allowed"
-    if overdue_days > rules.max_overdue_days:
-        return CreditReason(CreditReasonCode.PAYMENTS_OVERDUE, numbers)
-    return CreditReason(CreditReasonCode.NOT_OVERDUE, numbers)
+    values = {"overdue_days": str(overdue_days), "allowed_days": str(rules.max_overdue_days)}
+    is_late = overdue_days > rules.max_overdue_days
+    return CreditReason(CreditReasonCode.PAYMENTS_OVERDUE if is_late else CreditReasonCode.NOT_OVERDUE, numbers, values)

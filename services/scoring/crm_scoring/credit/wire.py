@@ -1,6 +1,7 @@
 """Credit between protobuf and entity: out to callers, and in from the events of orders and payments."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import date
 from typing import TypeVar
 from uuid import UUID
@@ -27,6 +28,7 @@ def decided(response: type[Response], decision: CreditDecision, limit: CreditLim
         limit=money_to_pb(limit.amount),
         used=money_to_pb(usage.used),
         explanation="; ".join(each.explanation for each in decision.decisive),
+        reason_details=[pb.CreditReason(**asdict(each)) for each in decision.decisive],
     )
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from crm.customer.v1 import contacts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.filtering.schema import FilterField
+from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible, ways_to_own
 from crm_kit.resource.reach import Reach, asked_of_each, ids_of_owned
 from crm_kit.resource.writing import Resource
@@ -58,6 +60,12 @@ def _at_accounts() -> Select[Any]:
     return select(at.c.contact_id).join(accounts, is_there).where(at.c.tenant_id == bindparam("tenant_id"))
 
 
+def with_link(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Which contacts are at an account of which the condition is true."""
+    at = contact_accounts
+    return contacts.c.id.in_(select(at.c.contact_id).where(at.c.tenant_id == bindparam("tenant_id"), condition))
+
+
 CONTACTS = Resource(
     "contact",
     entity=Contact,
@@ -66,6 +74,9 @@ CONTACTS = Resource(
     created=events.ContactCreated,
     updated=events.ContactUpdated,
     computed={"accounts": LINKS},
+    nested={
+        "accounts.account_id": FilterField(FieldType.UUID_LIST, contact_accounts.c.account_id, within=with_link),
+    },
     visible=Reach(contacts, seen, ways, of_many),
     hidden={"status": {Status.ARCHIVED}},
     verbs={
@@ -75,12 +86,7 @@ CONTACTS = Resource(
 )
 
 
-def _at_account() -> Select[tuple[object]]:
-    return select(contact_accounts.c.contact_id).where(
-        contact_accounts.c.tenant_id == bindparam("tenant_id"),
-        contact_accounts.c.account_id == bindparam("account_id"),
-    )
-
-
 # Needs the bind parameter `account_id`.
-AT_ACCOUNT = CONTACTS.list_of("account_contacts", of=contacts.c.id.in_(_at_account()))
+AT_ACCOUNT = CONTACTS.list_of(
+    "account_contacts", of=with_link(contact_accounts.c.account_id == bindparam("account_id"))
+)

@@ -1,0 +1,52 @@
+"""Why something was decided, in the language of who asks: the services say it in English, with a code and values."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crm.sales.v1 import leads_pb2
+from crm_kit.durations import duration_from_text, duration_parts
+from crm_kit.labels import Label, value_label
+
+from crm_gateway.problems import LabelsOf
+from crm_gateway.texts.catalogue import Language, catalogue
+from crm_gateway.transcode.fields import enum_names
+
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
+# Between the reasons of one answer.
+_SEPARATORS: Mapping[Language, str] = {"en": "; ", "zh": "；"}
+
+
+def _labels() -> dict[str, Label]:
+    kinds = leads_pb2.FollowUp.Kind.DESCRIPTOR
+    names = enum_names(kinds)
+    return {names[each.number]: value_label(names[each.number], each.GetOptions()) for each in kinds.values}
+
+
+# What people call values of explanations.
+_LABELS = _labels()
+
+
+def translate_explanation(reason: Any, language: Language, _labels_of: LabelsOf) -> None:
+    """Put one explanation into a language, by its code and values; one without a text stays as it is."""
+    values = {name: _told(value, language) for name, value in reason.metadata.items()}
+    if told := catalogue(language).explanation(reason.code, values):
+        reason.explanation = told
+
+
+def translate_credit(answer: Any, language: Language, labels_of: LabelsOf) -> None:
+    """Put the reasons of a `PreviewCreditResponse` into a language, each and all together."""
+    for each in answer.reason_details:
+        translate_explanation(each, language, labels_of)
+    if answer.reason_details:
+        answer.explanation = _SEPARATORS[language].join(each.explanation for each in answer.reason_details)
+
+
+def _told(value: str, language: Language) -> str:
+    """A value in words: `604800s` is `7 days`."""
+    if label := _LABELS.get(value):
+        return str(getattr(label, language))
+    if _DURATION.fullmatch(value):
+        units = catalogue(language).tables["units"]
+        return " ".join(f"{count} {units[unit]}" for count, unit in duration_parts(duration_from_text(value)))
+    return value
