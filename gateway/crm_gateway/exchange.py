@@ -41,6 +41,13 @@ class Exchange:
     request_id: str
     # What was learned on the way and goes with any answer, also a problem.
     answer_headers: Headers = field(default_factory=list)
+    # What the access log tells of it, as far as it is known: the template of the path, whose request it is, how it was
+    # answered and why it was refused.
+    route: str = ""
+    tenant_id: str = ""
+    status: int = 0
+    reason: str = ""
+    began: float = field(default_factory=monotonic)
     # What is done when it is over, however it ends.
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ import contextlib
 import structlog
 from crm_kit.errors import CrmError
 
+from crm_gateway.access_log import AccessLog
 from crm_gateway.compression import accepts_gzip, coded, gzipped, is_worth_it
 from crm_gateway.exchange import (
     EXCHANGE_KEY,
@@ -47,6 +48,7 @@ class Front:
 
     def __init__(self, dispatcher: Dispatcher, fallback: App, settings: Settings) -> None:
         self._addresses = AddressShare(settings.max_connections_per_peer, settings.bounds.proxies)
+        self._access_log = AccessLog(settings.access_log)
         self._dispatcher = dispatcher
         self._fallback = fallback
         self._origins = frozenset(origin.encode() for origin in settings.cors_allowed_origins)
@@ -64,6 +66,7 @@ class Front:
         finally:
             for end in exchange.at_end:
                 end()
+            self._access_log.ended(exchange)
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:
         answer = await self._answer(exchange)
@@ -73,7 +76,11 @@ class Front:
         inner = {**exchange.scope, EXCHANGE_KEY: exchange}
         if exchange.verb == "HEAD":
             inner["method"] = "GET"
-        await self._fallback(inner, exchange.receive, self._decorated(exchange, send))
+        try:
+            await self._fallback(inner, exchange.receive, self._decorated(exchange, send))
+        finally:
+            # Where the application behind has put the route that it found.
+            exchange.route = getattr(inner.get("route"), "path", "")
 
     async def _answer(self, exchange: Exchange) -> Answer | None:
         try:
@@ -122,6 +129,7 @@ class Front:
         return headers
 
     async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+        exchange.status = answer.status
         headers, body = [*answer.headers, *self._common(exchange)], answer.body
         if answer.status not in (204, 304):
             headers.append((b"content-length", b"%d" % len(body)))
@@ -135,6 +143,7 @@ class Front:
 
         async def decorated(event: Scope) -> None:
             if event["type"] == "http.response.start":
+                exchange.status = event["status"]
                 start = {**event, "headers": [*event.get("headers", ()), *self._common(exchange)]}
                 if b"content-length" in dict(start["headers"]):
                     waiting.update(start)
@@ -162,6 +171,7 @@ async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) ->
 
 def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
     """A problem as an answer, in the caller's language."""
+    exchange.reason = problem.reason
     headers = [
         (b"content-type", MEDIA_TYPE),
         *exchange.language_headers,

@@ -6,6 +6,7 @@ from crm_kit.identity.issuers import OidcIssuer
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from crm_gateway.access_log import Logged
 from crm_gateway.connections import Bounds, networks_of
 
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     audience: str = "guanxi"
     oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # Answers that have a line in the log, at the level info: none, those from 400 on, or all.
+    access_log: Logged = "errors"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str = ""
     trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)

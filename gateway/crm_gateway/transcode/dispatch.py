@@ -63,6 +63,7 @@ class Dispatcher:
         operation = match.targets.get(served_as)
         if operation is None:
             return self._without_operation(verb, _verbs(match))
+        exchange.route = operation.binding.template
         await self._admission.admit(exchange, public=operation.public)
         view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
