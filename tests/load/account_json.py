@@ -31,5 +31,8 @@ CREATED: dict[str, Any] = {
 }
 """What is posted: a company as people really enter one, with most fields filled."""
 
+LEAST: dict[str, Any] = {name: CREATED[name] for name in ("kind", "display_name")}
+"""An account of which no more is known: what is not set is answered alike, too."""
+
 TEXTS = ("legal_name", "short_name", "credit_code", "industry", "region_code", "website", "source")
 REFERENCES = ("parent_id", "owner_id", "owner_team_id", "merged_into_id")

@@ -19,7 +19,7 @@ from statistics import median
 import httpx
 import orjson
 
-from tests.load.account_json import CREATED
+from tests.load.account_json import CREATED, LEAST
 from tests.load.bars import OPERATIONS, Figures, as_json, bars_of, printed
 from tests.load.events import delays_since, delivered, now_of, relay_rate
 from tests.load.filling import fill_accounts, some_ids
@@ -208,14 +208,15 @@ async def same_answers(*subjects: Subject) -> None:
         async with httpx.AsyncClient(base_url=subject.url, headers=subject.headers, trust_env=False) as client:
             made = (await client.post("/v1/accounts", json=CREATED)).raise_for_status().json()
             read = (await client.get(f"/v1/accounts/{made['id']}")).raise_for_status().json()
+            least = (await client.post("/v1/accounts", json=LEAST)).raise_for_status().json()
             page = (await client.get(PAGE)).raise_for_status().json()
         for own in ("id", "create_time", "update_time", "owner_id"):
-            read[own] = ""
+            read[own] = least[own] = ""
         assert len(page["accounts"]) == 50, f"{subject.name} lists {len(page['accounts'])} accounts"
-        told.append((read, [sorted(each) for each in page["accounts"]]))
+        told.append((read, least, [sorted(each) for each in page["accounts"]]))
     for subject, each in zip(subjects[1:], told[1:], strict=True):
         if each != told[0]:
-            raise SystemExit(f"{subject.name} answers otherwise than {subjects[0].name}:\n{each[0]}\n{told[0][0]}")
+            raise SystemExit(f"{subject.name} answers otherwise than {subjects[0].name}:\n{each[:2]}\n{told[0][:2]}")
 
 
 def say(what: str) -> None:

@@ -49,7 +49,7 @@ def account_json(account: pb.Account) -> dict[str, Any]:
         "roles": [ROLES[role] for role in account.roles],
         "status": STATUSES[account.status],
         "industry": account.industry or None,
-        "employee_count": account.employee_count,
+        "employee_count": account.employee_count if account.HasField("employee_count") else None,
         "region_code": account.region_code or None,
         "addresses": [
             {

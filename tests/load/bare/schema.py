@@ -14,7 +14,7 @@ CREATE TABLE accounts (
     credit_code text,
     roles text[] NOT NULL,
     industry text,
-    employee_count integer NOT NULL,
+    employee_count integer,
     region_code text,
     addresses jsonb NOT NULL,
     phone_numbers text[] NOT NULL,

@@ -95,7 +95,7 @@ class Accounts:
             account.credit_code,
             [ROLES[role] for role in account.roles],
             account.industry,
-            account.employee_count,
+            account.employee_count if account.HasField("employee_count") else None,
             account.region_code,
             [
                 {

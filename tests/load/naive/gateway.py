@@ -55,7 +55,7 @@ class AccountIn(BaseModel):
     credit_code: str | None = Field(default=None, pattern="^[0-9A-HJ-NP-RT-UW-Y]{18}$")
     roles: list[str] = []
     industry: str | None = Field(default=None, max_length=100)
-    employee_count: int = Field(default=0, ge=0)
+    employee_count: int | None = Field(default=None, ge=0)
     region_code: str | None = Field(default=None, pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
     addresses: list[Address] = Field(default=[], max_length=20)
     phone_numbers: list[Phone] = Field(default=[], max_length=20)

@@ -72,7 +72,7 @@ class Accounts:
 
 def row_values(sent: dict[str, Any]) -> dict[str, Any]:
     """What was sent, as columns."""
-    empty: dict[str, Any] = {"addresses": [], "external_ids": [], "consents": [], "employee_count": 0}
+    empty: dict[str, Any] = {"addresses": [], "external_ids": [], "consents": []}
     values = empty | {"roles": [], "phone_numbers": [], "emails": [], "tags": [], "custom": {}} | sent
     values["kind"] = values["kind"].removeprefix("KIND_")
     values["roles"] = [role.removeprefix("ROLE_") for role in values["roles"]]

@@ -45,7 +45,7 @@ class AccountRow(Base):
     credit_code: Mapped[str | None]
     roles: Mapped[list[str]]
     industry: Mapped[str | None]
-    employee_count: Mapped[int]
+    employee_count: Mapped[int | None]
     region_code: Mapped[str | None]
     addresses: Mapped[list[dict[str, Any]]]
     phone_numbers: Mapped[list[str]]

@@ -188,3 +188,24 @@ async def test_history_says_who_changed_which_field_from_what_to_what(
     assert changed["source"][0].string_value == "fair"
     assert changed["source"][1].string_value == "web"
     assert [each.string_value for each in changed["tags"][1].list_value.values] == ["a"]
+
+
+async def test_a_number_of_employees_that_is_not_known_is_neither_small_nor_there_and_none_is_a_number(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    unknown, none, few = await create(), await create(employee_count=0), await create(employee_count=9)
+    names = {unknown.id: "unknown", none.id: "none", few.id: "few"}
+    assert [each.HasField("employee_count") for each in (unknown, none, few)] == [False, True, True]
+
+    async def taken(filter: str) -> set[str]:
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=user.metadata)
+        return {names[each.id] for each in page.accounts}
+
+    assert await taken("employee_count < 10") == {"none", "few"}
+    assert await taken("NOT employee_count < 10") == {"unknown"}
+    assert await taken("employee_count:*") == {"none", "few"}
+    assert await taken("employee_count = null") == {"unknown"}
+    assert await taken("employee_count = 0") == {"none"}
+    cleared = await accounts.UpdateAccount(patch(few, "employee_count"), metadata=user.metadata)
+    assert not cleared.HasField("employee_count")
+    assert await taken("employee_count = null") == {"unknown", "few"}

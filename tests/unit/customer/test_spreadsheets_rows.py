@@ -236,6 +236,8 @@ def test_the_type_of_a_customer_may_be_its_role() -> None:
         ("客户编号", "7; sap: 1", Reason.VALUE_UNKNOWN),
         ("邮箱", "info@localhost", Reason.EMAIL_INVALID),
         ("邮箱", "info@", Reason.EMAIL_INVALID),
+        ("邮箱", "bad mail", Reason.EMAIL_INVALID),
+        ("邮箱", "ｂａｄ　mail", Reason.EMAIL_INVALID),
         ("地区", "南方大区", Reason.REGION_UNKNOWN),
         ("客户名称", "华" * 201, Reason.TOO_LONG),
         ("简称", "#N/A", Reason.CELL_ERROR),
@@ -254,6 +256,8 @@ def test_a_wrong_cell_is_reported_with_column_value_and_reason(column: str, valu
 
 def test_only_the_wrong_one_of_several_values_is_named() -> None:
     assert problem(["名称", "电话"], ["A", "13800138000/123"]) == ("电话", "123", Reason.PHONE_INVALID)
+    for cell in ("a@huaxin.cn bad b@huaxin.cn", "a@huaxin.cn, bad", "a@huaxin.cn\nbad"):
+        assert problem(["名称", "邮箱"], ["A", cell]) == ("邮箱", "bad", Reason.EMAIL_INVALID)
 
 
 def test_a_missing_name_is_an_error_only_where_names_are_required() -> None:

@@ -35,7 +35,7 @@ def test_every_field_is_in_an_answer_and_what_is_unset_is_null() -> None:
     assert content["create_time"] is None
     assert content["competitor_profile"] is None
     assert content["display_name"] == ""  # required text stays text
-    assert content["employee_count"] == 0
+    assert content["employee_count"] is None
     assert content["tags"] == []
     assert content["kind"] is None
 

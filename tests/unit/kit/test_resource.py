@@ -60,7 +60,7 @@ ACCOUNT = st.builds(
     status_before_archive=st.none() | st.sampled_from(Status),
     legal_name=MAYBE,
     roles=st.lists(st.sampled_from(Role), unique=True).map(tuple),
-    employee_count=st.integers(0, 1 << 30),
+    employee_count=st.none() | st.integers(0, 1 << 30),
     addresses=st.lists(
         st.builds(Address, st.none() | st.sampled_from(AddressKind), MAYBE, MAYBE, MAYBE, MAYBE), max_size=3
     ).map(tuple),

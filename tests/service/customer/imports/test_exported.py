@@ -264,9 +264,12 @@ async def test_a_workbook_of_accounts_has_numbers_dates_and_words_of_its_languag
     values = message_values({"size": "120.5", "signed": "2026-01-31"})
     phones = ["+8613800138000"]
     await new_account(customer, user, display_name="甲", employee_count=1200, custom=values, phone_numbers=phones)
+    await new_account(customer, user, display_name="乙")
     file = await exported(customer, user, "xlsx", **{"accept-language": "zh"})
-    heading, row = openpyxl.load_workbook(io.BytesIO(file)).worksheets[0].iter_rows(values_only=True)
-    shown = dict(zip(heading, row, strict=False))
+    heading, *rows = openpyxl.load_workbook(io.BytesIO(file)).worksheets[0].iter_rows(values_only=True)
+    named = {row[heading.index("客户名称")]: dict(zip(heading, row, strict=False)) for row in rows}
+    shown = named["甲"]
+    assert named["乙"]["员工人数"] is None
     signed = datetime.fromisoformat("2026-01-31")
     assert (shown["员工人数"], shown["中文 size"], shown["中文 signed"]) == (1200, 120.5, signed)
     assert (shown["客户类型"], shown["客户状态"], shown["电话"]) == ("企业", "潜在", "+8613800138000")

@@ -89,7 +89,7 @@ _SYSTEM_AND_KEY = re.compile(rf"({SOURCE_NAME.pattern}): (.+)", re.DOTALL)
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
 # A value in double quotes, with blanks around it; what is quoted within it is doubled.
 _QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"[^\S\n]*')
-_EMAIL_SEPARATORS = re.compile(r"[,;，；、|\s]")
+_EMAIL_SEPARATORS = re.compile(r"[,;，；、|｜\n]")
 # https://html.spec.whatwg.org/#valid-e-mail-address, as the contract checks, and with a dot in the domain.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})+")
@@ -174,11 +174,23 @@ def phone_numbers(text: str, region: str) -> list[str]:
 
 
 def emails(text: str) -> list[str]:
-    found = _parts(_EMAIL_SEPARATORS, unicodedata.normalize("NFKC", text).removeprefix("mailto:"))
-    for email in found:
-        if not _EMAIL.fullmatch(email) or len(email) > _MAX_EMAIL_CHARACTERS:
-            raise CellError(Reason.EMAIL_INVALID, f"{email!r} is not an e-mail address", email)
-    return found
+    """The addresses of a cell; blanks may stand between them. An error names the one that is wrong as the cell has it.
+
+    Words of which none is an address are one wrong value.
+    """
+    found: list[str] = []
+    for part in _parts(_EMAIL_SEPARATORS, text):
+        words = {word: unicodedata.normalize("NFKC", word).removeprefix("mailto:") for word in part.split()}
+        wrong = [word for word, email in words.items() if not _is_email(email)]
+        if wrong:
+            value = part if len(wrong) == len(words) else wrong[0]
+            raise CellError(Reason.EMAIL_INVALID, f"{value!r} is not an e-mail address", value)
+        found += words.values()
+    return list(dict.fromkeys(found))
+
+
+def _is_email(text: str) -> bool:
+    return len(text) <= _MAX_EMAIL_CHARACTERS and _EMAIL.fullmatch(text) is not None
 
 
 def tags(text: str) -> list[str]:

@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("credit_code", sa.Text(), nullable=True),
         sa.Column("roles", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("industry", sa.Text(), nullable=True),
-        sa.Column("employee_count", sa.Integer(), nullable=False),
+        sa.Column("employee_count", sa.Integer(), nullable=True),
         sa.Column("region_code", sa.Text(), nullable=True),
         sa.Column("addresses", postgresql.JSONB(), nullable=False),
         sa.Column("phone_numbers", postgresql.ARRAY(sa.Text()), nullable=False),

@@ -101,7 +101,7 @@ class CompetitorProfile:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Fields as in the contract; text that is not known is None. Phones are E.164, the region is ISO 3166-2."""
+    """Fields as in the contract; what is not known is None. Phones are E.164, the region is ISO 3166-2."""
 
     id: UUID
     kind: Kind
@@ -117,7 +117,7 @@ class Account:
     credit_code: str | None = None
     roles: tuple[Role, ...] = ()
     industry: str | None = None
-    employee_count: int = 0
+    employee_count: int | None = None
     region_code: str | None = None
     addresses: tuple[Address, ...] = ()
     phone_numbers: tuple[str, ...] = ()

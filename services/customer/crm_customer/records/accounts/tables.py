@@ -20,7 +20,7 @@ accounts = tenant_table(
     Column("credit_code", Text),
     Column("roles", ARRAY(Text), nullable=False),
     Column("industry", Text),
-    Column("employee_count", Integer, nullable=False),
+    Column("employee_count", Integer),
     Column("region_code", Text),
     Column("addresses", JSONB, nullable=False),
     Column("phone_numbers", ARRAY(Text), nullable=False),
