@@ -9,7 +9,7 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible, ways_to_own
 from crm_kit.resource.reach import Reach, asked_of_each, ids_of_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from crm_customer.records.accounts.tables import accounts
@@ -56,6 +56,7 @@ def at_own_accounts(scope: Scope) -> list[Select[Any]]:
 
 def _at_accounts() -> Select[Any]:
     at = contact_accounts
+    # NOT IN would read the links once for each contact as soon as they are many; NOT EXISTS joins them.
     is_there = (accounts.c.tenant_id == at.c.tenant_id) & (accounts.c.id == at.c.account_id)
     return select(at.c.contact_id).join(accounts, is_there).where(at.c.tenant_id == bindparam("tenant_id"))
 
@@ -63,7 +64,9 @@ def _at_accounts() -> Select[Any]:
 def with_link(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """Which contacts are at an account of which the condition is true."""
     at = contact_accounts
-    return contacts.c.id.in_(select(at.c.contact_id).where(at.c.tenant_id == bindparam("tenant_id"), condition))
+    # NOT IN would read the links once for each contact as soon as they are many; NOT EXISTS joins them.
+    is_there = (at.c.tenant_id == bindparam("tenant_id")) & (at.c.contact_id == contacts.c.id)
+    return exists().where(is_there, condition).correlate(contacts)
 
 
 CONTACTS = Resource(
