@@ -83,7 +83,7 @@ class _Progress:
         tenths = 10 * job["rows_read"] // max(1, job["rows_total"] or 0)
         if tenths > self._tenths and job["state"] not in ENDED:
             self._tenths = tenths
-            self._scene.teller.detail(f"{job['rows_read']} of {job['rows_total']} rows")
+            self._scene.teller.detail(f"{job['rows_read']} of {job['rows_total'] or 0} rows")
         return job["state"] in ENDED
 
 

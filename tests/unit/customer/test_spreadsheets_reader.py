@@ -255,6 +255,13 @@ def test_nested_entities_are_not_expanded() -> None:
     assert "not a sound XLSX file" in refusal(attacked)
 
 
+def test_an_archive_of_a_later_version_of_the_format_is_refused() -> None:
+    content = bytearray(xlsx(["a", "b"], [1, 2]))
+    # The version needed to extract, of the first entry of the directory.
+    content[content.index(b"PK\x01\x02") + 6] = 212
+    assert "not a sound XLSX file" in refusal(bytes(content))
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32))
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(seed: int) -> None:

@@ -139,8 +139,8 @@ class Import:
     With `keep_opportunities`, accounts that get another owner leave their open opportunities with the former one.
 
     `columns` is what was told of the columns, `mapping` what all columns of the file were taken for. It is empty,
-    and `rows_total` 0, until the file was opened. `layout` is what was told of the file, `read_layout` how it was read
-    then. `error_count` and `error_bytes` are what is kept of bad rows.
+    and `rows_total` None, until the file was opened. `layout` is what was told of the file, `read_layout` how it was
+    read then. `error_count` and `error_bytes` are what is kept of bad rows.
     """
 
     id: UUID
@@ -162,7 +162,7 @@ class Import:
     owner_team_id: UUID | None = None
     state: State = State.QUEUED
     mapping: tuple[ImportColumn, ...] = ()
-    rows_total: int = 0
+    rows_total: int | None = None
     created_count: int = 0
     updated_count: int = 0
     skipped_count: int = 0

@@ -65,7 +65,7 @@ imports = tenant_table(
     Column("owner_team_id", Uuid),
     Column("state", Text, nullable=False),
     Column("mapping", JSONB, nullable=False),
-    Column("rows_total", Integer, nullable=False),
+    Column("rows_total", Integer),
     Column("rows_read", Integer, nullable=False),
     Column("created_count", Integer, nullable=False),
     Column("updated_count", Integer, nullable=False),

@@ -43,10 +43,12 @@ def tries_of() -> Any:
     return select(import_jobs.c.tries).where(import_jobs.c.import_id == bindparam("import_id"))
 
 
-def xlsx(*rows: list[object], formats: dict[str, str] | None = None) -> bytes:
+def xlsx(*rows: list[object], formats: dict[str, str] | None = None, merged: str = "") -> bytes:
     book = openpyxl.Workbook()
     for row in rows:
         book.worksheets[0].append(row)
+    for place in merged.split():
+        book.worksheets[0].merge_cells(place)
     for cell, form in (formats or {}).items():
         book.worksheets[0][cell].number_format = form
     file = io.BytesIO()
@@ -74,6 +76,18 @@ async def test_a_key_that_the_cell_shows_with_zeros_finds_its_account_and_no_oth
     assert counts(job) == (0, 1, 0, 0)
     found = {each.external_ids[0].value: each.display_name for each in await all_accounts(accounts, user)}
     assert found == {"000042": "甲公司", "42": "乙"}
+
+
+async def test_a_company_whose_cell_is_merged_over_its_contacts_is_one_account_with_all_of_them(
+    accounts: "AccountServiceAsyncStub", contacts: "ContactServiceAsyncStub", user: User, run: Run
+) -> None:
+    header: list[object] = ["客户名称", "员工人数", "联系人"]
+    rows: list[list[object]] = [["华信电力", 300, "张伟"], [None, None, "李敏"], ["恒通电力", None, "王芳"]]
+    job = await run(xlsx(header, *rows, merged="A2:A3 B2:B3"))
+    assert (job.failed_count, job.created_count) == (0, 2)
+    assert [each.display_name for each in await all_accounts(accounts, user)] == ["华信电力", "恒通电力"]
+    found = {name: told[1] for name, told in (await contacts_of(contacts, user)).items()}
+    assert found == {"张伟": ("华信电力",), "李敏": ("华信电力",), "王芳": ("恒通电力",)}
 
 
 async def test_lost_digits_are_refused_where_they_were_lost_and_codes_are_not(

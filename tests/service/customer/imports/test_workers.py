@@ -249,6 +249,7 @@ async def test_each_step_of_an_import_is_told_in_the_name_of_who_made_it(
     assert isinstance(created, events_pb2.ImportCreated)
     assert created.job.state == pb.Import.STATE_QUEUED
     assert isinstance(started, events_pb2.ImportStarted)
+    assert [each.job.HasField("rows_total") for each in (created, started)] == [False, False]
     assert started.job.start_time == job.start_time
     assert isinstance(opened, events_pb2.ImportAdvanced)
     assert (opened.job.rows_total, opened.job.rows_read, list(opened.job.mapping)) == (2, 0, list(job.mapping))

@@ -82,7 +82,7 @@ def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, lis
     try:
         with zipfile.ZipFile(file) as archive:
             parts = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, OSError):
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         # What is wrong with it is told by who reads it.
         parts = set()
     for part, (rule, what) in _OTHER_ARCHIVES.items():

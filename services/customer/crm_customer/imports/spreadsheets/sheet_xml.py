@@ -3,7 +3,7 @@
 Only what the rows hold is looked at, and no tree is built: a sheet has a million cells and more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ from openpyxl.utils.datetime import from_excel, from_ISO8601
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from crm_customer.imports.spreadsheets.cells import NOT_CALCULATED, cell_text, typed_text
+from crm_customer.imports.spreadsheets.merged_cells import Continuation, Merge
 from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long
 
 _CHUNK = 1 << 16
@@ -44,8 +45,12 @@ class Book:
             return "#VALUE!"
 
 
-def sheet_rows(source: BinaryIO, book: Book) -> Iterator[tuple[int, list[str]]]:
-    """(row number, cells as they are shown) of each row of a sheet; ValueError or ExpatError when it is not sound."""
+def sheet_rows(source: BinaryIO, book: Book, merges: Iterable[Merge] = ()) -> Iterator[tuple[int, list[str]]]:
+    """(row number, cells as they are shown) of each row of a sheet; ValueError or ExpatError when it is not sound.
+
+    Values of `merges`, which stand from the top down, are in each of their rows that has other content.
+    """
+    continuation = Continuation(iter(merges))
     rows = _Rows(book)
     parser = ParserCreate(namespace_separator="}")
     parser.buffer_text = True
@@ -55,7 +60,8 @@ def sheet_rows(source: BinaryIO, book: Book) -> Iterator[tuple[int, list[str]]]:
     while not rows.ended:
         chunk = source.read(_CHUNK)
         parser.Parse(chunk, not chunk)
-        yield from rows.done
+        for number, cells in rows.done:
+            yield number, continuation.continued(number, cells)
         rows.done.clear()
 
 

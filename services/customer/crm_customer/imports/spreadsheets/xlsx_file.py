@@ -13,6 +13,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS_MAX_SIZE as OWN_FORMATS
 from openpyxl.utils.exceptions import InvalidFileException
 
 from crm_customer.imports.spreadsheets.cells import typed_text
+from crm_customer.imports.spreadsheets.merged_cells import merges_of
 from crm_customer.imports.spreadsheets.number_formats import shape_of
 from crm_customer.imports.spreadsheets.refusal import unreadable
 from crm_customer.imports.spreadsheets.sheet_xml import Book, sheet_rows
@@ -60,7 +61,10 @@ def _records(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
     texts = list(map(typed_text, sheet._shared_strings))
     try:
         with book._archive.open(sheet._worksheet_path) as source:
-            yield from sheet_rows(source, Book(texts, shapes, book._date_formats, book._timedelta_formats, book.epoch))
+            merges = merges_of(source)
+        with book._archive.open(sheet._worksheet_path) as source:
+            shown = Book(texts, shapes, book._date_formats, book._timedelta_formats, book.epoch)
+            yield from sheet_rows(source, shown, merges)
     except _BROKEN as error:
         raise _broken(error) from error
     finally:

@@ -334,7 +334,7 @@ def upgrade() -> None:
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("mapping", postgresql.JSONB(), nullable=False),
-        sa.Column("rows_total", sa.Integer(), nullable=False),
+        sa.Column("rows_total", sa.Integer(), nullable=True),
         sa.Column("rows_read", sa.Integer(), nullable=False),
         sa.Column("created_count", sa.Integer(), nullable=False),
         sa.Column("updated_count", sa.Integer(), nullable=False),

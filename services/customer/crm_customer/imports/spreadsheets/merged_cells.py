@@ -1,0 +1,74 @@
+"""Cells that are merged over several rows of one column: a company above, its contacts side by side.
+
+The file has the value in the first of these rows only (ECMA-376 Part 1, 18.3.1.54), and says what is merged behind
+the rows.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from openpyxl.utils.cell import column_index_from_string
+from openpyxl.xml.constants import SHEET_MAIN_NS
+
+_CHUNK = 1 << 16
+_MERGED = f"{SHEET_MAIN_NS}}}mergeCell"
+_ONE_COLUMN = re.compile(r"([A-Z]{1,3})(\d{1,7}):\1(\d{1,7})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Merge:
+    """Rows of a column that show the value of the first one; rows and columns are counted from 1."""
+
+    first_row: int
+    last_row: int
+    column: int
+
+
+def merges_of(source: BinaryIO) -> list[Merge]:
+    """The merges one column wide, from the top down. What is not sound XML is left to who reads the rows."""
+    found: list[Merge] = []
+
+    def start(tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == _MERGED and (place := _ONE_COLUMN.fullmatch(attributes.get("ref", ""))):
+            found.append(Merge(int(place[2]), int(place[3]), column_index_from_string(place[1])))
+
+    parser = ParserCreate(namespace_separator="}")
+    parser.StartElementHandler = start
+    with contextlib.suppress(ExpatError):
+        while chunk := source.read(_CHUNK):
+            parser.Parse(chunk)
+    return sorted(found)
+
+
+@dataclass(slots=True)
+class Continuation:
+    """Continues values into the rows below that have content of their own; rows come from the top down."""
+
+    merges: Iterator[Merge]
+    _next: Merge | None = None
+    # By column, the last row and the text.
+    _open: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._next = next(self.merges, None)
+
+    def continued(self, number: int, cells: list[str]) -> list[str]:
+        """The cells of a row with the values that merged cells show there."""
+        if self._open and any(cells):
+            cells = self._filled(number, cells)
+        while self._next and self._next.first_row <= number:
+            merge, self._next = self._next, next(self.merges, None)
+            if merge.first_row == number and merge.column <= len(cells) and (text := cells[merge.column - 1]):
+                self._open[merge.column] = (merge.last_row, text)
+        return cells
+
+    def _filled(self, number: int, cells: list[str]) -> list[str]:
+        self._open = {column: each for column, each in self._open.items() if each[0] >= number}
+        filled = cells + [""] * (max(self._open, default=0) - len(cells))
+        for column, (_, text) in self._open.items():
+            filled[column - 1] = filled[column - 1] or text
+        return filled
