@@ -1,0 +1,178 @@
+"""What the header of a spreadsheet is taken for: in Chinese and English, of other systems' exports, and as told."""
+
+import pytest
+from crm_customer.imports.spreadsheets.mapping import Field, check_complete, check_given, guess_mapping, mapping_for
+from crm_kit.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("column", "target"),
+    [
+        ("客户名称", "display_name"),
+        ("* 公司名称（必填）", "display_name"),
+        ("Account Name", "display_name"),
+        ("Customer_Name", "display_name"),
+        ("统一社会信用代码", "credit_code"),
+        ("手机/Mobile", "phone_numbers"),
+        ("E-Mail", "emails"),
+        ("电子邮箱", "emails"),
+        ("省份", "region_code"),
+        ("所属行业", "industry"),
+        ("客户来源", "source"),
+        ("客户编号", "external_ids"),
+        ("External ID", "external_ids"),
+        ("联系人", "contact_name"),
+        ("联系人电话", "contact_phone"),
+        ("客户标签", "tags"),
+        ("网址", "website"),
+        ("详细地址", "address"),
+        ("备注", "remarks"),
+        ("客户类型", "kind"),
+        ("客户状态", "status"),
+        ("客户经理", "owner"),
+    ],
+)
+def test_a_header_is_understood_in_chinese_and_english(column: str, target: str) -> None:
+    assert guess_mapping([column, "Unheard of"]) == {column: target}
+
+
+def test_fields_of_one_value_take_the_first_column_and_others_take_all() -> None:
+    header = ["公司名称", "客户名称", "手机", "电话", "全称"]
+    assert guess_mapping(header) == {
+        "公司名称": "display_name",
+        "手机": "phone_numbers",
+        "电话": "phone_numbers",
+        "全称": "legal_name",
+    }
+
+
+def test_a_custom_field_is_known_by_its_label_first() -> None:
+    assert guess_mapping(["电压等级", "等级"], custom_labels={"电压等级": "voltage", "等级": "grade"}) == {
+        "电压等级": "custom.voltage",
+        "等级": "custom.grade",
+    }
+
+
+def test_a_fields_own_name_is_no_custom_fields() -> None:
+    labels = {"status": "status", "custom.status": "status"}
+    assert guess_mapping(["status", "custom.status"], custom_labels=labels) == {
+        "status": "status",
+        "custom.status": "custom.status",
+    }
+    contract = {"status": "status", "value tier": ""}
+    assert guess_mapping(["Status"], custom_labels=labels, contract=contract) == {"Status": "status"}
+    labels = {"value_tier": "value_tier", "Value-tier": "other"}
+    assert guess_mapping(["Value tier", "Value-tier"], custom_labels=labels, contract=contract) == {
+        "Value-tier": "custom.other"
+    }
+
+
+def test_what_is_given_goes_before_what_is_guessed() -> None:
+    header = ["客户名称", "公司名称", "SAP编号", "电话", "备注"]
+    given = {"公司名称": "display_name", "SAP编号": "external_ids.sap", "电话": "", "备注": "custom.note"}
+    assert mapping_for(header, given) == {
+        "公司名称": "display_name",
+        "SAP编号": "external_ids.sap",
+        "备注": "custom.note",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "words"),
+    [
+        ([("b", ""), ("a", "nothing")], "c[1].field", "there is no field 'nothing'"),
+        ([("a", "external_ids.SAP!")], "c[0].field", "there is no field"),
+        ([("a", "custom.")], "c[0].field", "there is no field"),
+        ([("a", "city"), ("b", "city")], "c[1].field", "columns 'a' and 'b' are both said to be 'city'"),
+        ([("a", "city"), ("a", "tags")], "c[1].column", "'a' is there twice"),
+    ],
+)
+def test_what_is_told_of_columns_is_refused_where_it_makes_no_sense(
+    given: list[tuple[str, str]], path: str, words: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=words) as refused:
+        check_given(given, path="c")
+    assert [each.field for each in refused.value.violations] == [path]
+
+
+def test_columns_may_be_left_out_and_some_fields_may_have_several() -> None:
+    check_given([("a", ""), ("b", ""), ("c", "tags"), ("d", "tags")], path="c")
+
+
+def test_without_a_name_a_mapping_is_incomplete() -> None:
+    header = ["电话", "邮箱"]
+    with pytest.raises(InvalidArgument) as refused:
+        check_complete(header, mapping_for(header, {}), {})
+    assert refused.value.reason == "IMPORT_MAPPING_INCOMPLETE"
+    assert "电话, 邮箱" in refused.value.detail
+    assert mapping_for(["电话"], {}, name_required=False) == {"电话": "phone_numbers"}
+    assert mapping_for(["公司全称", "电话"], {})["公司全称"] == "display_name"
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        (
+            (
+                "Account Name|Type|Parent Account|Billing Street|Billing City|Billing State/Province|"
+                "Billing Zip/Postal Code|Billing Country|Phone|Account Number|"
+                "Website|Industry|Employees|Account Owner|Account Source|Description"
+            ),
+            (
+                "display_name kind parent address city region_code postal_code country phone_numbers external_ids "
+                "website industry employee_count owner source remarks"
+            ),
+        ),
+        (
+            (
+                "Record ID|Company name|Company owner|Phone Number|"
+                "City|Country/Region|Industry|State/Region|Postal Code|"
+                "Number of Employees|Street Address|Company Domain Name"
+            ),
+            (
+                "external_ids display_name owner phone_numbers city country industry region_code postal_code "
+                "employee_count address website"
+            ),
+        ),
+        (
+            "First Name|Last Name|Email|Job Title|Associated Company",
+            "contact_first_name contact_last_name emails contact_title display_name",
+        ),
+        (
+            "name|is_company|street|city|state_id|zip|country_id|phone|mobile|email|website|vat|user_id|comment|ref",
+            (
+                "display_name kind address city region_code "
+                "postal_code country phone_numbers phone_numbers emails website "
+                "credit_code owner remarks external_ids"
+            ),
+        ),
+        (
+            (
+                "客户名称|客户编号|客户级别|成交状态|客户来源|一级行业|"
+                "国家|省|市|详细地址|电话|网址|邮箱|负责人|备注|上级客户"
+            ),
+            (
+                "display_name external_ids tags status source industry country region_code city address phone_numbers "
+                "website emails owner remarks parent"
+            ),
+        ),
+        (
+            "客戶名稱|統一編號|電話|電子郵件|聯絡人|職稱|地址|備註|員工人數|網站",
+            (
+                "display_name credit_code phone_numbers emails "
+                "contact_name contact_title address remarks employee_count "
+                "website"
+            ),
+        ),
+        ("Kind|Account Type", "kind"),
+        ("Account Type|Name", "kind display_name"),
+    ],
+)
+def test_the_columns_of_other_systems_exports_are_known(header: str, fields: str) -> None:
+    assert list(guess_mapping(header.split("|")).values()) == fields.split()
+
+
+def test_each_field_is_what_its_own_name_says() -> None:
+    names = [str(each) for each in Field]
+    assert guess_mapping(names) == {name: name for name in names}
+    assert guess_mapping(["id", "External ID", "external_ids"]) == {"id": "id", "external_ids": "external_ids"}
