@@ -26,7 +26,10 @@ _NUMBER = re.compile(NUMBER_TEXT)
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DATE = re.compile(DATE_TEXT)
 # RFC 3339 with at most microseconds, which is what the database keeps.
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+# Python from 3.14 on reads 24:00:00 as the next day, RFC 3339 has no such hour.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _BOOL = re.compile("true|false")
 _UUID = re.compile(UUID_TEXT)
 _BIGINT = 1 << 63
