@@ -2,6 +2,8 @@
 
     .venv/bin/python deploy/check.py     prints `overlay: Kind/name: text` for each problem; exits with 1 if any
 
+It also says how many connections to PostgreSQL an overlay comes to.
+
 Strictly means that a field Kubernetes does not know is an error, in the oldest and the newest version we run on.
 """
 
@@ -17,7 +19,9 @@ import yaml
 from crm_customer.imports.model import MAX_BYTES
 from crm_customer.imports.spreadsheets.separate import BOUNDS
 from crm_customer.imports.worker import SIDE_BY_SIDE
+from crm_local.cluster.connections import connections_of
 from crm_local.cluster.containers import size_of
+from crm_local.cluster.manifests import Manifests
 
 OVERLAYS = Path(__file__).resolve().parent / "k8s" / "overlays"
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -47,6 +51,8 @@ def main() -> int:
     problems = [f"{overlay.name}: {problem}" for overlay in sorted(OVERLAYS.iterdir()) for problem in check(overlay)]
     for problem in problems:
         print(problem)
+    for overlay in sorted(OVERLAYS.iterdir()):
+        print(f"{overlay.name}: PostgreSQL has to allow {connections(overlay)} connections")
     print("manifests: " + (f"{len(problems)} problems" if problems else "well"))
     return 1 if problems else 0
 
@@ -65,6 +71,11 @@ def render(overlay: Path) -> tuple[list[Resource], str]:
     if done.returncode != 0 or done.stderr:
         return [], f"does not render: {done.stderr.strip()}"
     return [resource for resource in yaml.safe_load_all(done.stdout) if resource], ""
+
+
+def connections(overlay: Path) -> int:
+    """How many connections PostgreSQL has to allow when it has the databases of all services."""
+    return connections_of(Manifests(tuple(render(overlay)[0])))
 
 
 def schema_problems(resources: Iterable[Resource]) -> list[str]:

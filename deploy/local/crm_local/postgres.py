@@ -27,7 +27,6 @@ FIRST_MAJOR_WITH_BUILTIN_LOCALE = 17
 CONFIGURATION = {
     "unix_socket_directories": "",
     "shared_buffers": "256MB",
-    "max_connections": "100",
     "jit": "off",
     "wal_compression": "on",
     "synchronous_commit": "on",
@@ -49,7 +48,8 @@ THROWAWAY = {
 class PostgresServer:
     """One PostgreSQL with its data in `home`, or in a far place where PostgreSQL's user cannot reach `home`.
 
-    `durable=False` trades safety of the data for speed, for tests. `say` is told what a person should know.
+    `durable=False` trades safety of the data for speed, for tests. It takes so many `connections` at a time. `say` is
+    told what a person should know.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class PostgresServer:
         host: str = HOST,
         chosen: Path | None = None,
         durable: bool = True,
+        connections: int = 100,
         say: Callable[[str], None],
     ) -> None:
         self.port = port
@@ -71,6 +72,7 @@ class PostgresServer:
         self._credentials = credentials
         self._chosen = chosen
         self._durable = durable
+        self._connections = connections
         self._say = say
         self._place: Place
 
@@ -118,6 +120,7 @@ class PostgresServer:
         """What the supervisor has to run."""
         settings = CONFIGURATION | ({} if self._durable else THROWAWAY)
         settings |= {"listen_addresses": self._host, "port": str(self.port)}
+        settings |= {"max_connections": str(self._connections)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",

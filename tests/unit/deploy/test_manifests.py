@@ -114,6 +114,18 @@ def test_the_oldest_and_the_newest_version_have_strict_schemas(manifests: Module
     assert [problem.split(": ")[1] for problem in problems] == [f"Kubernetes {v}" for v in manifests.VERSIONS]
 
 
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "deploy/k8s/overlays").iterdir()))
+def test_the_readme_says_how_many_connections_an_overlay_comes_to(manifests: ModuleType, overlay: str) -> None:
+    needed = manifests.connections(manifests.OVERLAYS / overlay)
+    assert f"| `overlays/{overlay}` | {needed} |" in (ROOT / "deploy/k8s/README.md").read_text()
+
+
+def test_connections_are_those_of_all_services_while_each_is_rolled_out(manifests: ModuleType, tmp_path: Path) -> None:
+    overlay = changed(tmp_path, CONFIG, "POOL_SIZE=10", "POOL_SIZE=20")
+    # Four services with one pod more than three, ten connections more each.
+    assert manifests.connections(overlay) - manifests.connections(manifests.OVERLAYS / "production") == 160
+
+
 def test_every_setting_in_the_manifests_is_one_that_a_process_reads(
     manifests: ModuleType, production: list[Any]
 ) -> None:

@@ -10,11 +10,12 @@ from socket import socket
 
 from crm_local.cluster import network
 from crm_local.cluster.balancer import Balancer, listen
+from crm_local.cluster.connections import connections_of
 from crm_local.cluster.containers import Sources
 from crm_local.cluster.data import NAMES, Data
 from crm_local.cluster.deployment import Deployment
 from crm_local.cluster.images import DOCKERFILE
-from crm_local.cluster.manifests import Manifests, Resource, labels_of, name_of, pod_of, selects, title
+from crm_local.cluster.manifests import Manifests, Resource, labels_of, name_of, pod_of, replicas_of, selects, title
 from crm_local.cluster.names import (
     is_headless,
     make_etc,
@@ -56,7 +57,9 @@ class Cluster:
         self.credentials = Credentials()
         self.logs = folder / "logs"
         self.logs.mkdir()
-        self.data = Data(folder, self.logs, terminal, self.credentials)
+        self.data = Data(
+            folder, self.logs, terminal, self.credentials, connections=connections_of(manifests, replicas=replicas)
+        )
         sources = Sources(manifests.config_maps, self.data.secrets())
         self._ground = Ground(folder / "pods", self.logs, folder / "etc", image_binds(), sources)
         self._pod_numbers = itertools.count(network.FIRST_POD)
@@ -208,12 +211,6 @@ class Cluster:
             pod = self.deployment("customer").pods[0]
             command = ("python", "-m", "crm_customer", "seed-demo")
             await pod.execute(*command, CRM_DEMO_PASSWORD=self.credentials.demo_password)
-
-
-def replicas_of(deployment: Resource, wanted: int | None) -> int:
-    """As many as its manifest says, or as are wanted instead; what is scaled to none stays so."""
-    declared = int(deployment["spec"].get("replicas", 1))
-    return declared if wanted is None or declared == 0 else wanted
 
 
 def image_binds() -> tuple[tuple[str, str, bool], ...]:

@@ -21,7 +21,9 @@ NAMES = {"postgres.guanxi-data": [NODE], "nats.guanxi-data": [NODE]}
 class Data:
     """One PostgreSQL with a fresh database for each service, and one NATS, in place of an operator's."""
 
-    def __init__(self, folder: Path, logs: Path, terminal: Terminal, credentials: Credentials) -> None:
+    def __init__(
+        self, folder: Path, logs: Path, terminal: Terminal, credentials: Credentials, *, connections: int
+    ) -> None:
         self._terminal = terminal
         self._credentials = credentials
         self.postgres = PostgresServer(
@@ -31,6 +33,7 @@ class Data:
             credentials,
             host=NODE,
             durable=False,
+            connections=connections,
             say=terminal.say,
         )
         users = {OPERATOR: credentials.nats_password} | credentials.nats

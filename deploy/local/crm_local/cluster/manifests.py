@@ -75,6 +75,12 @@ def pod_of(workload: Resource) -> Resource:
     return specification
 
 
+def replicas_of(deployment: Resource, wanted: int | None) -> int:
+    """As many as its manifest says, or as are wanted instead; what is scaled to none stays so."""
+    declared = int(deployment["spec"].get("replicas", 1))
+    return declared if wanted is None or declared == 0 else wanted
+
+
 def labels_of(workload: Resource) -> Mapping[str, str]:
     """The labels of a workload's pods."""
     labels: Mapping[str, str] = workload["spec"]["template"]["metadata"].get("labels", {})

@@ -29,7 +29,8 @@ class Delivery:
     def of(cls, message: Msg) -> "Delivery":
         """DecodeError or ValueError when it is no event, or none that whoever sent it may tell of.
 
-        The broker lets each service publish on its own subjects only: what is told on another's was made up.
+        The broker lets each service publish on its own subjects only: an event that is told on another's was made up.
+        Answers of the broker itself can be led onto any subject, and are no events.
         """
         event = Event.FromString(message.data)
         if message.subject != subject_of(type_of(event)):
