@@ -28,6 +28,8 @@ from crm_gateway.shares import AddressShare
 from crm_gateway.transcode.dispatch import Dispatcher
 
 logger = structlog.get_logger(__name__)
+# Of a body so much is handed to the connection at a time; with more under way it waits for its client.
+PIECE_BYTES = 64 * 1024
 _SECURITY: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -135,7 +137,7 @@ class Front:
             headers.append((b"content-length", b"%d" % len(body)))
             headers, body = await _coded_if_wanted(exchange, headers, body)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if exchange.verb == "HEAD" else body})
+        await _in_pieces(send, {"type": "http.response.body", "body": b"" if exchange.verb == "HEAD" else body})
 
     def _decorated(self, exchange: Exchange, send: Send) -> Send:
         """Passes an application's events on, with our headers; a body that comes in one piece may be coded."""
@@ -157,9 +159,18 @@ class Front:
                 if not event.get("more_body"):
                     start["headers"], body = await _coded_if_wanted(exchange, start["headers"], body)
                 await send(start)
-            await send({**event, "body": b"" if exchange.verb == "HEAD" else body})
+            await _in_pieces(send, {**event, "body": b"" if exchange.verb == "HEAD" else body})
 
         return decorated
+
+
+async def _in_pieces(send: Send, event: Scope) -> None:
+    """Send a body as its client takes it in: the exchange, and the places it has, last until that is done."""
+    body: bytes = event["body"]
+    last = max(len(body) - 1, 0) // PIECE_BYTES * PIECE_BYTES
+    for start in range(0, last, PIECE_BYTES):
+        await send({**event, "body": body[start : start + PIECE_BYTES], "more_body": True})
+    await send({**event, "body": body[last:]})
 
 
 async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) -> tuple[Headers, bytes]:

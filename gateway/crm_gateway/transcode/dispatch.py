@@ -13,7 +13,7 @@ from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
-from crm_gateway.large_answers import written
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import Problem, ProblemError, malformed, without_labels
 from crm_gateway.settings import Settings
@@ -45,6 +45,7 @@ class Dispatcher:
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
+        self._large = LargeAnswers()
         self._telemetry = CallTelemetry(settings.trace_sample_ratio)
 
     def allowed(self, raw_path: str) -> tuple[str, ...]:
@@ -75,8 +76,9 @@ class Dispatcher:
         if view is not None:
             beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
             known = exchange.headers.get(b"if-none-match")
-            return await written(message, partial(operation.seen, message, view, beside, known))
-        answer = await written(message, partial(operation.answer, message, raw_path))
+            seen = partial(operation.seen, message, view, beside, known)
+            return await self._large.written(exchange, message, seen)
+        answer = await self._large.written(exchange, message, partial(operation.answer, message, raw_path))
         if replayed:
             answer.headers.append(_REPLAYED)
         return answer

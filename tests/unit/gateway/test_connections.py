@@ -293,6 +293,27 @@ async def test_a_client_that_does_not_read_its_answers_is_left() -> None:
                 await client.send(b"GET /openapi.json HTTP/1.1\r\n\r\n")
 
 
+async def test_an_answer_keeps_its_place_until_its_client_has_read_it() -> None:
+    service = AccountService()
+    service.owner_name = "a" * (15 * MIB)
+    limits = {"max_requests_per_tenant": 1, "rate_limit_tenant": 0}
+    async with (
+        serving(service, rate_limit_token=0, verifier=ByTenant(), **limits) as port,
+        line(port) as slow,
+        line(port) as second,
+        line(port) as other,
+    ):
+        request = REQUEST + b"\r\n"
+        await slow.send(request)
+        head = await slow.reader.readuntil(b"\r\n\r\n")
+        await second.send(request)
+        assert await second.problem() == (429, "RATE_LIMITED")
+        length = int(head.partition(b"content-length: ")[2].split()[0])
+        assert json.loads(await slow.reader.readexactly(length))["owner_name"] == service.owner_name
+        await other.send(request)
+        assert (await other.answer())[0] == 200
+
+
 def test_a_place_that_was_left_is_free() -> None:
     bounds = Bounds(2, 1, head_bytes=1, head_seconds=1, idle_seconds=1, stall_seconds=1)
     connections = Connections(bounds)

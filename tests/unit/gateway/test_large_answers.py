@@ -3,9 +3,14 @@
 import asyncio
 import threading
 import time
+from functools import partial
+from typing import Any
 
+import pytest
 from crm.sales.v1 import orders_pb2 as pb
-from crm_gateway.large_answers import written
+from crm_gateway.exchange import Exchange, open_exchange
+from crm_gateway.large_answers import MAX_TENANT_BYTES, MAX_TOTAL_BYTES, LargeAnswers
+from crm_gateway.problems import ProblemError
 from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 from tests.steps import MAX_SECONDS, garbage_as_in_a_service
@@ -17,13 +22,22 @@ def page_of(orders: int, lines: int) -> pb.ListOrdersResponse:
     return pb.ListOrdersResponse(orders=[order] * orders)
 
 
+def exchange(tenant_id: str = "huaxin") -> Exchange:
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("nothing is read of it")
+
+    opened = open_exchange({"method": "GET", "path": "/", "headers": []}, receive)
+    opened.tenant_id = tenant_id
+    return opened
+
+
 async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_written() -> None:
     page = page_of(200, 200)
     encode = Encoders().of(page.DESCRIPTOR)
     encode(page_of(1, 1))
     waits: list[float] = []
     with garbage_as_in_a_service():
-        writing = asyncio.create_task(written(page, lambda: json_bytes(encode(page))))
+        writing = asyncio.create_task(LargeAnswers().written(exchange(), page, lambda: json_bytes(encode(page))))
         while not writing.done():
             # What this process does meanwhile, in whichever thread: the loop and the one that writes take turns.
             began = time.process_time()
@@ -45,7 +59,49 @@ async def test_large_answers_are_written_one_after_the_other_and_small_ones_at_o
         at_work -= 1
         return found
 
+    written = partial(LargeAnswers().written, exchange())
     answers = await asyncio.gather(*(written(large, write) for _ in range(5)), written(small, write))
     assert {each for _, each in answers} == {1}
     assert {name.partition("_")[0] for name, _ in answers[:5]} == {"large-answers"}
     assert answers[5][0] == threading.current_thread().name
+
+
+class Sized:
+    """A message of so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def ByteSize(self) -> int:
+        return self.size
+
+
+async def read(answers: LargeAnswers, asked: Exchange, size: int) -> int:
+    return await answers.written(asked, Sized(size), lambda: size)  # type: ignore[arg-type]
+
+
+async def test_answers_that_a_tenant_does_not_read_leave_room_for_other_tenants() -> None:
+    answers, half = LargeAnswers(), MAX_TENANT_BYTES // 2
+    unread = [exchange() for _ in range(2)]
+    for each in unread:
+        assert await read(answers, each, half) == half
+    with pytest.raises(ProblemError) as refused:
+        await read(answers, exchange(), half)
+    assert (refused.value.problem.status, refused.value.problem.reason) == (429, "RATE_LIMITED")
+    assert await read(answers, exchange(), 1000) == 1000
+    assert await read(answers, exchange("hengda"), half) == half
+    for end in unread[0].at_end:
+        end()
+    assert await read(answers, exchange(), half) == half
+
+
+async def test_answers_that_nobody_reads_are_bounded_for_all_tenants_together() -> None:
+    answers = LargeAnswers()
+    for number in range(MAX_TOTAL_BYTES // MAX_TENANT_BYTES):
+        await read(answers, exchange(f"tenant {number}"), MAX_TENANT_BYTES)
+    with pytest.raises(ProblemError):
+        await read(answers, exchange("one more"), MAX_TENANT_BYTES)
+
+
+async def test_one_answer_may_be_as_large_as_a_service_makes_it() -> None:
+    assert await read(LargeAnswers(), exchange(), 2 * MAX_TOTAL_BYTES)
