@@ -11,6 +11,7 @@ from crm_gateway.transcode.operations import Operation
 
 # A page has room for all that there can be.
 PAGE_SIZE = 200
+PATH = "/v1/custom-fields/"
 
 
 class CustomFieldLists:
@@ -18,9 +19,9 @@ class CustomFieldLists:
 
     def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
         self._lists: Mapping[str, Operation] = {
-            each.binding.template.removesuffix("/custom-fields"): each
+            each.binding.template.replace(PATH, "/v1/"): each
             for each in operations
-            if each.binding.verb == "GET" and each.binding.template.endswith("/custom-fields")
+            if each.rpc.name.startswith("List") and each.rpc.response.name == "ListCustomFieldsResponse"
         }
         self._channels = channels
 

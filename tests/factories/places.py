@@ -66,7 +66,7 @@ def kind_of(rpc: Rpc, path: Path) -> str:
             if tuple(name.split(".")) == path:
                 # Each collection has custom fields of its own.
                 above = binding.template.split("/")[2]
-                return f"{above}/{collection}" if collection == CUSTOM_FIELDS else str(collection)
+                return f"{above}/{collection}" if above == CUSTOM_FIELDS else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] == ("stages", "id"):

@@ -219,7 +219,7 @@ EXAMPLES: Mapping[str, Example] = {
     # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
     **{
-        f"{collection}/{CUSTOM_FIELDS}": Example(shared(f"Create{name}CustomField"), owned=False)
+        f"{CUSTOM_FIELDS}/{collection}": Example(shared(f"Create{name}CustomField"), owned=False)
         for collection, name in WITH_CUSTOM_FIELDS.items()
     },
     "interactions": Example(created_by("CreateInteraction")),

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.factories.messages import Path, put_id, settled
-from tests.factories.places import CUSTOM_FIELDS, RPCS, SERVICES, paths_of, route_paths
+from tests.factories.places import CUSTOM_FIELDS, RPCS, SERVICES, WITH_CUSTOM_FIELDS, paths_of, route_paths
 from tests.service.examples import EXAMPLES, Answer, World, needed_kind
 from tests.service.running import Running, Tokens, User
 
@@ -33,13 +33,14 @@ REFERENCES = [
     and needed_kind(rpc, path) not in ("uploads", rpc.permission.removesuffix(".write"))
     and rpc.permission.endswith(".write")
 ]
+CUSTOM_FIELDS_OF = {f"{CUSTOM_FIELDS}/{collection}" for collection in WITH_CUSTOM_FIELDS}
 # What makes something that is nobody's own.
 SHARED = [
     rpc
     for rpc in GRANTED
     if rpc.bindings
     and rpc.bindings[0].verb == "POST"
-    and (rpc.bindings[0].template.removeprefix("/v1/") in UNOWNED or rpc.bindings[0].template.endswith(CUSTOM_FIELDS))
+    and rpc.bindings[0].template.removeprefix("/v1/") in {*UNOWNED, *CUSTOM_FIELDS_OF}
 ]
 EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 

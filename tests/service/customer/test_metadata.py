@@ -77,7 +77,7 @@ async def test_a_tenants_own_fields_stand_behind_those_of_the_contract(
     label, options = {"zh": "等级"}, [{"key": key, "label": {"en": key, "zh": key}} for key in ("A", "B")]
     levels = {"key": "level", "type": "SINGLE_SELECT", "label": label, "options": options, "required": True}
     for field in (levels, {"key": "area", "type": "NUMBER", "label": {"en": "Floor area", "zh": "面积"}}):
-        made = await web.post("/v1/accounts/custom-fields", json=field, headers=bearer(company.admin))
+        made = await web.post("/v1/custom-fields/accounts", json=field, headers=bearer(company.admin))
         assert made.status_code == 201, made.text
     told = await web.get("/v1/metadata/accounts", headers=bearer(company.admin))
     level, area = told.json()["fields"][-2:]

@@ -37,7 +37,7 @@ async def made(web: httpx.AsyncClient, path: str, content: dict[str, Any]) -> An
 
 
 async def test_a_field_is_defined_used_and_put_away(web: httpx.AsyncClient) -> None:
-    fields = "/v1/accounts/custom-fields"
+    fields = "/v1/custom-fields/accounts"
     field = await made(web, fields, {"key": "contract_no", "type": "TEXT", "label": LABEL, "unique": True})
     assert (field["collection"], field["state"], field["options"]) == ("accounts", "ACTIVE", [])
     await made(web, fields, {"key": "area", "type": "NUMBER", "label": {"en": "Floor area"}})
@@ -76,7 +76,7 @@ async def test_a_tenant_without_custom_fields_has_none_of_it(web: httpx.AsyncCli
 
 
 async def test_what_is_wrong_is_told_in_the_language_of_the_caller(web: httpx.AsyncClient) -> None:
-    fields = "/v1/accounts/custom-fields"
+    fields = "/v1/custom-fields/accounts"
     await made(web, fields, {"key": "contract_no", "type": "TEXT", "label": LABEL, "unique": True})
     await made(web, fields, {"key": "signed", "type": "DATE", "label": LABEL})
     await made(web, "/v1/accounts", {**ACCOUNT, "custom": {"contract_no": "A-1"}})
@@ -92,7 +92,7 @@ async def test_what_is_wrong_is_told_in_the_language_of_the_caller(web: httpx.As
 async def test_a_list_goes_on_to_its_end_though_the_field_of_its_order_is_neither_shown_nor_set(
     web: httpx.AsyncClient,
 ) -> None:
-    await made(web, "/v1/accounts/custom-fields", {"key": "area", "type": "NUMBER", "label": LABEL})
+    await made(web, "/v1/custom-fields/accounts", {"key": "area", "type": "NUMBER", "label": LABEL})
     for name, value in (("a", None), ("b", "2"), ("c", None), ("d", "1"), ("e", "1")):
         await made(web, "/v1/accounts", ACCOUNT | {"display_name": name, "custom": {"area": value}})
     params = {"fields": "display_name", "page_size": "2"}
@@ -108,6 +108,6 @@ async def test_a_list_goes_on_to_its_end_though_the_field_of_its_order_is_neithe
 
 async def test_of_a_unique_field_any_number_of_records_have_no_value(web: httpx.AsyncClient) -> None:
     field = {"key": "contract_no", "type": "TEXT", "label": LABEL, "unique": True}
-    await made(web, "/v1/accounts/custom-fields", field)
+    await made(web, "/v1/custom-fields/accounts", field)
     for custom in ({"contract_no": ""}, {"contract_no": None}, {}, {"contract_no": ""}):
         assert (await made(web, "/v1/accounts", ACCOUNT | {"custom": custom}))["custom"] == {}
