@@ -95,9 +95,15 @@ class EtagMismatch(CrmError):
     default_reason = "ETAG_MISMATCH"
 
     def __init__(
-        self, detail: str, *, current_etag: str = "", changes: Sequence[UnseenChange] = (), truncated: bool = False
+        self,
+        detail: str,
+        *,
+        current_etag: str = "",
+        changes: Sequence[UnseenChange] = (),
+        truncated: bool = False,
+        rule: str = "",
     ) -> None:
-        super().__init__(detail)
+        super().__init__(detail, metadata={"rule": rule} if rule else {})
         self.current_etag = current_etag
         self.changes = tuple(changes)
         self.truncated = truncated

@@ -5,6 +5,7 @@ import re
 from crm_kit.errors import EtagMismatch
 
 CHANGED = "it has changed since you read it: read it again, then repeat your change"
+UNKNOWN = "this is no etag that the record has had: read it, and send the etag of the answer"
 _ETAG = re.compile(r"v(0|[1-9][0-9]{0,18})")
 
 

@@ -140,6 +140,17 @@ async def test_what_never_was_an_etag_of_the_record_has_no_changes(
     assert told == EtagMismatch(current_etag=now.etag)
 
 
+async def test_what_never_was_an_etag_is_told_apart_from_what_no_longer_is_in_both_languages(
+    customer: Running, user: User, web: httpx.AsyncClient
+) -> None:
+    account = await new_account(customer, user)
+    for language, said in (("en", "no etag that the record has had"), ("zh", "从未有过此 etag")):
+        headers = bearer(user) | {"if-match": '"3"', "accept-language": language}
+        refused = await web.patch(f"/v1/accounts/{account.id}", json={"industry": "steel"}, headers=headers)
+        assert refused.status_code == 412
+        assert said in refused.json()["detail"]
+
+
 async def test_who_may_write_a_record_but_not_read_it_learns_nothing_of_it(
     customer: Running, user: User, accounts: "AccountServiceAsyncStub"
 ) -> None:

@@ -11,7 +11,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import EtagMismatch, UnseenChange
-from crm_kit.etags import CHANGED, etag_of, version_of
+from crm_kit.etags import CHANGED, UNKNOWN, etag_of, version_of
 from crm_kit.plumbing import access_users, changes
 
 MAX_CHANGES = 20
@@ -29,7 +29,7 @@ async def check_unchanged(
         return
     since = version_of(sent)
     if since is None or since >= version:
-        raise EtagMismatch(CHANGED, current_etag=etag_of(version))
+        raise EtagMismatch(UNKNOWN, current_etag=etag_of(version), rule="unknown")
     rows = await reader.all(newest_changes(), resource_type=noun, resource_id=id, since=since)
     raise EtagMismatch(
         CHANGED,
