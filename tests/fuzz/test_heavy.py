@@ -63,7 +63,9 @@ def test_any_json_of_a_mebibyte_is_read_or_refused_at_once(what: str) -> None:
 def test_a_deep_list_behind_a_doubled_key_is_a_problem_of_the_caller() -> None:
     with pytest.raises(ProblemError) as refused:
         parse_json(JSON["a deep list behind a doubled key"])
-    assert refused.value.problem == malformed("", "depth", max_depth=24)
+    # Python from 3.14 on reads to the end of it, and comes upon the key.
+    (error,) = refused.value.problem.errors
+    assert (refused.value.problem.status, error.rule) in {(400, "depth"), (400, "duplicate_key")}
 
 
 def test_a_text_may_hold_as_many_commas_and_brackets_as_it_likes() -> None:
