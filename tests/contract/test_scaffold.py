@@ -16,12 +16,12 @@ SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.t
 PACKAGES = ("libs/protos/generated", "libs/kit", *(f"services/{name}" for name in SERVICES), "gateway", "deploy/local")
 # The noun for each, or noun and plural where that is not a regular one; and the plural that is expected.
 NOUNS = {
-    "customer": (("NAME=spokes_person", "PLURAL=spokes_people"), "spokes_people"),
-    "sales": (("NAME=quote",), "quotes"),
-    "scoring": (("NAME=risk_policy",), "risk_policies"),
+    "customer": (("NAME=spokes_person", "PLURAL=spokes_people", "CHINESE=发言人"), "spokes_people"),
+    "sales": (("NAME=quote", "CHINESE=报价单"), "quotes"),
+    "scoring": (("NAME=risk_policy", "CHINESE=风险策略"), "risk_policies"),
     "service_desk": (("NAME=service_contract", "CHINESE=服务合同"), "service_contracts"),
 }
-OTHERWISE = (("NAME=tax_box",), "tax_boxes")
+OTHERWISE = (("NAME=tax_box", "CHINESE=税务箱"), "tax_boxes")
 TRIED = {service: NOUNS.get(service, OTHERWISE) for service in os.environ.get("SCAFFOLD", "customer").split()}
 TESTS = [f"tests/service/{service}/test_{plural}.py" for service, (_, plural) in TRIED.items()]
 # Tests that know of every permission and reason in the contract.

@@ -136,8 +136,6 @@ def new_resource(terminal: Terminal, service: str, noun: str, *, plural: str, ch
         terminal.say(f"new      {path}")
     for path in plan.edited:
         terminal.say(f"changed  {path}")
-    if not chinese:
-        terminal.say(f"Chinese texts say {plan.placeholders['chinese']!r}: put its Chinese name there")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -155,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     resource.add_argument("service")
     resource.add_argument("noun", help="in snake_case, for example service_contract")
     resource.add_argument("--plural", default="", help="where the noun's is not a regular one")
-    resource.add_argument("--chinese", default="", help="what the Chinese texts call it")
+    resource.add_argument("--chinese", default="", help="what people call it in Chinese, for example 服务合同; needed")
     options = parser.parse_args(arguments)
     command = options.command
     terminal = Terminal()

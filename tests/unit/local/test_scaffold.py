@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crm_local.__main__ import main
 from crm_local.failure import LocalFailure
 from crm_local.scaffold.insertion import (
     AnchorMissing,
@@ -33,8 +34,8 @@ ROOT = Path(__file__).resolve().parents[3]
     ],
 )
 def test_a_plural_is_the_regular_one_unless_another_is_given(noun: str, plural: str) -> None:
-    assert names_of("sales", noun).plural == plural
-    assert names_of("sales", noun, plural="people").plural == "people"
+    assert names_of("sales", noun, chinese="报价").plural == plural
+    assert names_of("sales", noun, plural="people", chinese="报价").plural == "people"
 
 
 @pytest.mark.parametrize(
@@ -55,19 +56,32 @@ def test_a_plural_is_the_regular_one_unless_another_is_given(noun: str, plural: 
 )
 def test_a_name_that_code_could_not_use_is_refused_with_the_setting(noun: str, plural: str, told: str) -> None:
     with pytest.raises(LocalFailure, match=told):
-        names_of("sales", noun, plural=plural)
+        names_of("sales", noun, plural=plural, chinese="报价")
 
 
 @pytest.mark.parametrize("service", ["", "Sales", "gateway"])
 def test_a_service_that_is_not_there_is_refused_with_those_that_are(service: str) -> None:
     with pytest.raises(LocalFailure, match=f"SERVICE={service} is no service: one of customer, sales, "):
-        names_of(service, "quote")
+        names_of(service, "quote", chinese="报价")
 
 
 @pytest.mark.parametrize("chinese", ['报"价', "报{价}", "报\\价", "报价 "])
 def test_a_chinese_name_that_no_text_could_hold_is_refused(chinese: str) -> None:
     with pytest.raises(LocalFailure, match="CHINESE="):
         names_of("sales", "quote", chinese=chinese)
+
+
+@pytest.mark.parametrize(
+    ("chinese", "told"), [("", "CHINESE is missing"), ("quote", "CHINESE=quote has no Chinese in it")]
+)
+def test_without_a_chinese_name_nothing_is_written_and_an_example_is_shown(
+    chinese: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["resource", "sales", "quote", "--chinese", chinese]) == 1
+    said = capsys.readouterr().err
+    assert told in said
+    assert "for example `make resource SERVICE=sales NAME=service_contract CHINESE=服务合同`" in said
+    assert not (ROOT / "proto/crm/sales/v1/quotes.proto").exists()
 
 
 @pytest.mark.parametrize(
@@ -81,12 +95,12 @@ def test_a_chinese_name_that_no_text_could_hold_is_refused(chinese: str) -> None
 )
 def test_a_name_that_is_taken_is_refused_with_where_it_is(noun: str, found: str) -> None:
     with pytest.raises(LocalFailure, match=found):
-        plan_resource(ROOT, names_of("sales", noun))
+        plan_resource(ROOT, names_of("sales", noun, chinese="报价"))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_a_place_for_a_new_resource(service: str) -> None:
-    plan = plan_resource(ROOT, names_of(service, "hospital_visit"))
+    plan = plan_resource(ROOT, names_of(service, "hospital_visit", chinese="医院拜访"))
     assert not any((ROOT / path).exists() for path in plan.created)
     assert all((ROOT / path).exists() for path in plan.edited)
     for path, text in (plan.created | plan.edited).items():
@@ -96,7 +110,7 @@ def test_every_service_has_a_place_for_a_new_resource(service: str) -> None:
 
 
 def test_nothing_is_written_when_a_file_lacks_what_an_edit_goes_by(tmp_path: Path) -> None:
-    names = names_of("sales", "quote")
+    names = names_of("sales", "quote", chinese="报价")
     for path in plan_resource(ROOT, names).edited:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())

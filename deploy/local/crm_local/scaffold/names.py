@@ -10,6 +10,7 @@ from crm_local.failure import LocalFailure
 from crm_local.settings import SERVICES
 
 NOUN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")
+HAN = re.compile(r"[\u4e00-\u9fff]")
 UNQUOTABLE = re.compile(r'["\\{}\n]|^\s|\s$')
 # PostgreSQL cuts names at 63 characters, and an index adds up to 18 to the table's.
 MAX_LENGTH = 40
@@ -72,9 +73,9 @@ class Names:
         }
 
 
-def names_of(service: str, noun: str, *, plural: str = "", chinese: str = "") -> Names:
+def names_of(service: str, noun: str, *, plural: str = "", chinese: str) -> Names:
     """The names of a new resource. Raises LocalFailure for what code or texts could not use."""
-    example = "for example `make resource SERVICE=sales NAME=service_contract`"
+    example = "for example `make resource SERVICE=sales NAME=service_contract CHINESE=服务合同`"
     if service not in SERVICES:
         raise LocalFailure(f"SERVICE={service} is no service: one of {', '.join(SERVICES)}")
     if not noun:
@@ -89,11 +90,15 @@ def names_of(service: str, noun: str, *, plural: str = "", chinese: str = "") ->
             )
         if keyword.iskeyword(text) or text in TAKEN:
             raise LocalFailure(f"{setting}={text} is a word that the code of every resource uses: choose another")
+    if not chinese:
+        raise LocalFailure(f"CHINESE is missing: what people call it in Chinese, {example}")
+    if not HAN.search(chinese):
+        raise LocalFailure(f"CHINESE={chinese} has no Chinese in it: say what people call it, {example}")
     if UNQUOTABLE.search(chinese):
         raise LocalFailure(f"CHINESE={chinese} has quotes, braces or blanks at an end, which no text can have in it")
     if noun == plural:
         raise LocalFailure(f"NAME={noun} and its plural are the same: give the plural, for example PLURAL={noun}_list")
-    return Names(service, noun, plural, chinese or noun.replace("_", " "))
+    return Names(service, noun, plural, chinese)
 
 
 def camel(name: str) -> str:
