@@ -1,7 +1,9 @@
 """Search by contacts' phones and e-mails, and search page by page with a filter: who is found, and by whom."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
@@ -272,3 +274,20 @@ async def test_a_page_token_holds_for_its_own_search_only(
     listed = await stub.ListAccounts(pb.ListAccountsRequest(page_size=1), metadata=user.metadata)
     with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
         await search("远山", page_token=listed.next_page_token)
+
+
+async def test_a_page_token_tells_nothing_of_records_that_its_holder_may_not_see(
+    customer: Running, user: User, account: pb.Account, contacts: "ContactServiceAsyncStub"
+) -> None:
+    grants = {"contacts.read": Scope.OWN}
+    seller = await customer.user(user.tenant_id, grants=grants)
+    for _ in range(3):
+        await new_contact(customer, user, account.id, owner_id=str(seller.id), display_name="远山")
+    hidden = [await new_contact(customer, user, account.id, display_name="远山") for _ in range(9)]
+    asked = contacts_pb2.SearchContactsRequest(query="远山", page_size=1)
+    page = await contacts.SearchContacts(asked, metadata=seller.metadata)
+    assert page.contacts and page.next_page_token
+    token = urlsafe_b64decode(page.next_page_token + "=" * (-len(page.next_page_token) % 4))
+    for each in hidden:
+        id = UUID(each.id)
+        assert id.bytes not in token and str(id).encode() not in token

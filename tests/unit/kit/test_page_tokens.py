@@ -7,13 +7,15 @@ from uuid import UUID
 
 import pytest
 from crm_kit.errors import InvalidArgument
+from crm_kit.packing import pack
 from crm_kit.paging import Cursor, ListRequest, Order, OrderColumn, PageTokens, parse_order_by
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Integer, column
 
 REQUEST = ListRequest("accounts", UUID(int=7), "status = ACTIVE", "name, id")
-TOKENS = PageTokens(b"0123456789abcdef0123456789abcdef")
+KEY = b"0123456789abcdef0123456789abcdef"
+TOKENS = PageTokens(KEY)
 
 VALUES = (
     st.none()
@@ -40,6 +42,18 @@ def test_a_token_brings_back_values_types_and_direction(values: list[Any], backw
     assert read == Cursor(tuple(values), backward)
     assert [type(value) for value in read.position or ()] == [type(value) for value in values]
     assert all(character.isalnum() or character in "-_" for character in token)
+
+
+@given(VALUES.filter(lambda value: len(pack([value])) > 8), st.booleans())
+def test_a_token_shows_nothing_of_the_values_in_it(value: Any, backward: bool) -> None:
+    token = TOKENS.issue(REQUEST, Cursor((value,), backward))
+    sealed, packed = urlsafe_b64decode(token + "=" * (-len(token) % 4)), pack([value])
+    # Six bytes in a row are not there by chance.
+    assert not any(packed[at : at + 6] in sealed for at in range(len(packed) - 5))
+
+
+def test_the_same_page_has_the_same_token() -> None:
+    assert TOKENS.issue(REQUEST, CURSOR) == PageTokens(KEY).issue(REQUEST, CURSOR) == TOKEN
 
 
 def test_a_token_may_stand_for_the_end_of_a_list_or_its_beginning() -> None:
@@ -96,9 +110,9 @@ def refused(token: str) -> bool:
 
 @given(st.integers(0, len(urlsafe_b64decode(TOKEN + "==")) - 1), st.integers(1, 255))
 def test_a_token_with_any_byte_changed_is_refused(place: int, change: int) -> None:
-    signed = bytearray(urlsafe_b64decode(TOKEN + "=="))
-    signed[place] ^= change
-    assert refused(urlsafe_b64encode(bytes(signed)).rstrip(b"=").decode())
+    sealed = bytearray(urlsafe_b64decode(TOKEN + "=="))
+    sealed[place] ^= change
+    assert refused(urlsafe_b64encode(bytes(sealed)).rstrip(b"=").decode())
 
 
 @given(st.text(min_size=1, max_size=100).filter(lambda text: text != TOKEN))
@@ -106,7 +120,7 @@ def test_invented_tokens_are_refused(token: str) -> None:
     assert refused(token)
 
 
-def test_a_token_cut_short_or_signed_with_another_key_is_refused() -> None:
+def test_a_token_cut_short_or_sealed_with_another_key_is_refused() -> None:
     assert refused(TOKEN[:-1])
     assert refused(PageTokens(b"another key of enough bytes").issue(REQUEST, CURSOR))
 
