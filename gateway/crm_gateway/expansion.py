@@ -36,8 +36,8 @@ class Collection:
 
     @property
     def path(self) -> str:
-        """As its Get has it in paths: `service-levels` for `service_levels`."""
-        return self.get.bindings[0].template.split("/")[2]
+        """As paths have it: `service-levels` for `service_levels`."""
+        return self.name.replace("_", "-")
 
     def renamed(self, name: str) -> str:
         """`BatchGetRecordsRequest` is `BatchGetAccountsRequest`, `GetRecordActions` is `GetAccountActions`."""
@@ -84,15 +84,10 @@ def is_generic(rpc: Rpc) -> bool:
 
 
 def collections(contract: Contract) -> Iterator[Collection]:
-    """Every resource of the contract whose records are read by id; a tenant is not, everybody has the one."""
+    """Every resource of the contract."""
     for rpc in contract.rpcs:
         name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
-        if (
-            name
-            and not is_generic(rpc)
-            and rpc.name == f"Get{rpc.response.name}"
-            and "id" in rpc.request.fields_by_name
-        ):
+        if name and not is_generic(rpc) and rpc.name == f"Get{rpc.response.name}":
             yield Collection(rpc.response, name, rpc)
 
 

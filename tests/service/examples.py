@@ -6,6 +6,8 @@ from typing import Any, cast
 from uuid import UUID
 
 import grpc
+from crm_customer.directory.tenants.commands import create_tenant
+from crm_customer.directory.tenants.queries import find_tenant
 from crm_gateway.contract import Rpc
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
@@ -197,6 +199,14 @@ async def pool(world: World, user: User) -> str:
     return str(page.pools[0].id)
 
 
+async def tenant(world: World, user: User) -> str:
+    """The user's own, which is made by the command line."""
+    async with world.services["customer"].unit_of_work(user.tenant_id) as work:
+        if await find_tenant(work) is None:
+            create_tenant(work, slug=f"t{user.tenant_id.hex[-12:]}", display_name="a tenant", sandbox=False)
+    return str(user.tenant_id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -226,9 +236,11 @@ EXAMPLES: Mapping[str, Example] = {
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
+    "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
     "stages": Example(stage, owned=False),
+    "tenants": Example(tenant, owned=False),
     "uploads": Example(uploaded),
 }
 

@@ -18,12 +18,15 @@ def collections_of(contract: Contract) -> list[pb.CollectionMetadata]:
     """All collections in the order of the contracts. ValueError for one that cannot be read."""
     schemas = component_names(contract)
     resources = {each.name for each in collections(contract)}
+    paths = {path_of(rpc) for rpc in contract.rpcs}
     found = []
     for message in messages_of(contract):
         if name := collection_name(message):
             collection = _collection(contract, message, name)
             collection.schema = schemas[message.full_name]
             collection.resource = name in resources
+            # What is no resource of its own may have a history all the same, such as a custom field.
+            collection.history = collection.resource or f"{collection.record_path}/changes" in paths
             _say_what_lists_do(collection)
             found.append(collection)
     return found

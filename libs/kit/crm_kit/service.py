@@ -145,7 +145,7 @@ def generic_servicers(service: Service, names: Names) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.get_secret_value().encode())
-    return [ResourceServicer(service.resources, names), CustomFieldServicer(service.resources, tokens)]
+    return [ResourceServicer(service.resources, names, tokens), CustomFieldServicer(service.resources, tokens)]
 
 
 class Broker:

@@ -22,6 +22,7 @@ from crm_customer.directory.sign_ins.providers import Providers
 from crm_customer.directory.sign_ins.servicer import SignInServicer
 from crm_customer.directory.teams.resource import TEAMS
 from crm_customer.directory.teams.servicer import TeamServicer
+from crm_customer.directory.tenants.resource import TENANTS
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
 from crm_customer.directory.tokens.servicer import TokenServicer
@@ -56,7 +57,8 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, IMPORTS]
+    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
+    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS]
     issuer = build_issuer(service, settings)
     secrets = ClientSecrets(settings.signing_key_secret.get_secret_value())
     service.servicers += [

@@ -36,7 +36,6 @@ def build(settings: ScoringSettings) -> Service:
     service.servicers = [
         ScoreServicer(tokens, known),
         CreditServicer(
-            tokens,
             known,
             rules=credit_rules(settings),
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),

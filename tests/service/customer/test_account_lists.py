@@ -9,6 +9,7 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -174,12 +175,12 @@ async def test_a_renamed_account_is_found_by_its_new_name_alone(
 
 
 async def test_history_says_who_changed_which_field_from_what_to_what(
-    accounts: "AccountServiceAsyncStub", user: User, create: Create
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:
     created = await create(source="fair")
     await accounts.UpdateAccount(patch(created, "source", "tags", source="web", tags=["a"]), metadata=user.metadata)
     await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=created.id), metadata=user.metadata)
-    answer = await accounts.ListAccountChanges(pb.ListAccountChangesRequest(id=created.id), metadata=user.metadata)
+    answer = await changes_of(customer, "accounts", created.id, user.metadata)
     assert [change.action for change in answer.changes] == ["ARCHIVED", "UPDATED", "CREATED"]
     update = answer.changes[1]
     assert update.actor_id == str(user.id)

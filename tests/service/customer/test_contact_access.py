@@ -11,6 +11,7 @@ from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def test_a_contact_of_another_tenant_is_not_found(
         lambda: contacts.UpdateContact(patch(created, job_title="x"), metadata=stranger),
         lambda: contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=stranger),
         lambda: contacts.RestoreContact(pb.RestoreContactRequest(id=created.id), metadata=stranger),
-        lambda: contacts.ListContactChanges(pb.ListContactChangesRequest(id=created.id), metadata=stranger),
+        lambda: changes_of(customer, "contacts", created.id, stranger),
     ]
     for call in calls:
         with refused("NOT_FOUND", "CONTACT_NOT_FOUND"):

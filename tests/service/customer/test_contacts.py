@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
 from tests.service.customer.customers import Link, new_account, new_contact
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 
@@ -357,13 +358,13 @@ async def test_a_list_is_filtered_ordered_and_paged(
 
 
 async def test_history_says_who_changed_what(
-    contacts: "ContactServiceAsyncStub", user: User, create: Create, account: accounts_pb2.Account
+    customer: Running, contacts: "ContactServiceAsyncStub", user: User, create: Create, account: accounts_pb2.Account
 ) -> None:
     created = await create(birth_date="1985-04-23")
     link = Link(account_id=account.id, role=pb.Contact.ROLE_FINANCE)
     await contacts.UpdateContact(patch(created, birth_date="1985-04-24", accounts=[link]), metadata=user.metadata)
     await contacts.ArchiveContact(pb.ArchiveContactRequest(id=created.id), metadata=user.metadata)
-    page = await contacts.ListContactChanges(pb.ListContactChangesRequest(id=created.id), metadata=user.metadata)
+    page = await changes_of(customer, "contacts", created.id, user.metadata)
     assert [change.action for change in page.changes] == ["ARCHIVED", "UPDATED", "CREATED"]
     assert {change.actor_id for change in page.changes} == {str(user.id)}
     fields = {field.field: field for field in page.changes[1].fields}

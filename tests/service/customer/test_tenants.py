@@ -13,6 +13,8 @@ from crm.customer.v1 import tenants_pb2 as pb
 from crm.customer.v1.tenants_pb2_grpc import TenantServiceStub
 from crm.customer.v1.tokens_pb2 import CreateTokenRequest, GetSigningKeysRequest
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.command_line import command_of
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
@@ -29,10 +31,12 @@ from google.protobuf.duration_pb2 import Duration
 from pydantic import SecretStr
 
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
+from tests.service.history import changes_of
 from tests.service.running import Running, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.tenants_pb2_grpc import TenantServiceAsyncStub
+    from crm.resource.v1.resources_pb2_grpc import ResourceServiceAsyncStub
 
 DAY = 86_400
 
@@ -66,6 +70,32 @@ async def test_everyone_of_a_tenant_reads_it(tenants: "TenantServiceAsyncStub", 
         False,
     )
     assert abs(ahead(tenant)) < timedelta(seconds=10)
+
+
+async def test_a_tenant_is_a_record_like_any_other_and_the_only_one_of_its_kind(
+    customer: Running, tenants: "TenantServiceAsyncStub", company: Company, sandbox: Company
+) -> None:
+    metadata = company.admin.metadata
+    before = await tenants.GetTenant(pb.GetTenantRequest(), metadata=metadata)
+    await tenants.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(time_zone="Europe/Berlin")), metadata=metadata)
+    page = await changes_of(customer, "tenants", before.id, metadata)
+    assert [each.action for each in page.changes] == ["UPDATED", "CREATED"]
+    (zone,) = page.changes[0].fields
+    assert (zone.field, zone.new_value.string_value) == ("time_zone", "Europe/Berlin")
+    records: ResourceServiceAsyncStub = ResourceServiceStub(customer.channel)
+    as_of = resources_pb2.GetRecordAsOfRequest(collection="tenants", id=before.id, read_time=before.update_time)
+    then = await records.GetRecordAsOf(as_of, metadata=metadata)
+    assert pb.Tenant.FromString(then.SerializeToString()).time_zone == before.time_zone
+    asked = resources_pb2.GetRecordActionsRequest(collection="tenants", id=before.id)
+    (action,) = (await records.GetRecordActions(asked, metadata=metadata)).actions
+    assert (action.rpc, action.reason) == ("AdvanceTestClock", "NOT_A_SANDBOX")
+    both = [before.id, str(sandbox.tenant_id)]
+    found = await records.BatchGetRecords(
+        resources_pb2.BatchGetRecordsRequest(collection="tenants", ids=both), metadata=metadata
+    )
+    assert (len(found.records), list(found.missing_ids)) == (1, both[1:])
+    count = await records.CountRecords(resources_pb2.CountRecordsRequest(collection="tenants"), metadata=metadata)
+    assert count.count == 1
 
 
 async def test_the_clock_of_a_real_tenant_cannot_be_moved(tenants: "TenantServiceAsyncStub", company: Company) -> None:

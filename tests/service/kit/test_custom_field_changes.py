@@ -24,6 +24,7 @@ from crm_local.testing import Servers
 from sqlalchemy import bindparam, select
 
 from tests.service.customer.customers import new_account
+from tests.service.history import changes_of
 from tests.service.kit.custom_fields import (
     BOOL,
     DATE,
@@ -193,8 +194,7 @@ async def test_another_type_converts_every_value(
     for before, value in zip(made, becoming, strict=True):
         after = await stub.GetAccount(accounts_pb2.GetAccountRequest(id=before.id), metadata=user.metadata)
         assert custom_of(after) == {"one": value}
-        request = accounts_pb2.ListAccountChangesRequest(id=before.id)
-        changes = (await stub.ListAccountChanges(request, metadata=user.metadata)).changes
+        changes = (await changes_of(customer, "accounts", before.id, user.metadata)).changes
         # A record whose value is written as before has not changed.
         changed = custom_of(before) != custom_of(after)
         assert [each.action for each in changes] == (["UPDATED", "CREATED"] if changed else ["CREATED"])
@@ -284,14 +284,12 @@ async def test_the_history_of_a_field_that_is_put_away_is_read_as_before(custome
     field = await new_field(customer, user, "contract_no")
     account = await account_with(customer, user, contract_no="A-1")
     await update(customer, user, account.id, contract_no=None)
-    stub: Any = AccountServiceStub(customer.channel)
-    request = accounts_pb2.ListAccountChangesRequest(id=account.id)
-    before = await stub.ListAccountChanges(request, metadata=user.metadata)
+    before = await changes_of(customer, "accounts", account.id, user.metadata)
     (change,) = before.changes[0].fields
     assert (change.old_value.string_value, change.new_value.WhichOneof("kind")) == ("A-1", "null_value")
     archive = pb.ArchiveCustomFieldRequest(collection="accounts", id=field.id)
     await stub_of(customer).ArchiveCustomField(archive, metadata=user.metadata)
-    assert await stub.ListAccountChanges(request, metadata=user.metadata) == before
+    assert await changes_of(customer, "accounts", account.id, user.metadata) == before
     then = generic.GetRecordAsOfRequest(collection="accounts", id=account.id, read_time=account.update_time)
     found = await ResourceServiceStub(customer.channel).GetRecordAsOf(then, metadata=user.metadata)
     assert accounts_pb2.Account.FromString(found.SerializeToString()) == account

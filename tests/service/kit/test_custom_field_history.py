@@ -14,6 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.told import told_of
+from tests.service.history import changes_of
 from tests.service.kit.custom_fields import (
     MULTI_SELECT,
     custom_of,
@@ -47,9 +48,7 @@ async def test_the_history_names_custom_fields_one_by_one_and_the_past_can_be_re
         {"tags": ["a", "b"]},
     ]
     states = [account, *[await update(customer, user, account.id, **values) for values in changes]]
-    stub: Any = AccountServiceStub(customer.channel)
-    request = accounts_pb2.ListAccountChangesRequest(id=account.id)
-    told = (await stub.ListAccountChanges(request, metadata=user.metadata)).changes
+    told = (await changes_of(customer, "accounts", account.id, user.metadata)).changes
     fields = [{each.field: (each.old_value, each.new_value) for each in change.fields} for change in told]
     assert [set(each) for each in fields] == [
         {"custom.tags"},

@@ -17,6 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.service.customer.customers import new_account, new_interaction
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -98,12 +99,10 @@ async def test_a_page_token_of_one_record_is_none_of_another(
         )
         for _ in range(2)
     ]
-    first = pb.ListAccountChangesRequest(id=one.id, page_size=1)
-    token = (await accounts.ListAccountChanges(first, metadata=user.metadata)).next_page_token
+    token = (await changes_of(customer, "accounts", one.id, user.metadata, page_size=1)).next_page_token
     assert token
     with refused("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"):
-        request = pb.ListAccountChangesRequest(id=other.id, page_size=1, page_token=token)
-        await accounts.ListAccountChanges(request, metadata=user.metadata)
+        await changes_of(customer, "accounts", other.id, user.metadata, page_size=1, page_token=token)
 
 
 # --- counts and sums

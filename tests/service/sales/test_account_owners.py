@@ -12,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account
 from tests.service.eventually import eventually
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, also_in, cny
 
@@ -104,11 +105,10 @@ async def test_a_new_owner_gets_what_is_open_and_sees_what_was_done(api: Sales, 
 
 
 async def test_the_history_of_a_deal_that_went_along_names_who_gave_the_account(
-    api: Sales, user: User, business: Business, give: Give
+    sales: Running, user: User, business: Business, give: Give
 ) -> None:
     await give(business.wang)
-    request = opportunities_pb2.ListOpportunityChangesRequest(id=business.open.id)
-    history = await api.opportunities.ListOpportunityChanges(request, metadata=user.metadata)
+    history = await changes_of(sales, "opportunities", business.open.id, user.metadata)
     newest = history.changes[0]
     assert {each.field: each.new_value.string_value for each in newest.fields}["owner_id"] == str(business.wang.id)
     assert newest.actor_id == str(user.id)

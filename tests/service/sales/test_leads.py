@@ -11,6 +11,7 @@ from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
@@ -78,7 +79,7 @@ async def test_every_rpc_hides_a_lead_of_another_tenant(api: Sales, create: Crea
         api.leads.DisqualifyLead(pb.DisqualifyLeadRequest(id=lead.id, reason="x"), metadata=stranger.metadata),
         api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=stranger.metadata),
         api.leads.ExplainProtection(pb.ExplainProtectionRequest(id=lead.id), metadata=stranger.metadata),
-        api.leads.ListLeadChanges(pb.ListLeadChangesRequest(id=lead.id), metadata=stranger.metadata),
+        changes_of(sales, "leads", lead.id, stranger.metadata),
         api.leads.UpdateLead(
             pb.UpdateLeadRequest(lead=pb.Lead(id=lead.id, source="x"), update_mask=FieldMask(paths=["source"])),
             metadata=stranger.metadata,
@@ -275,12 +276,12 @@ async def test_a_lead_is_qualified_after_contact_and_disqualified_with_a_reason(
     assert not gone.HasField("safe_until_time")
 
 
-async def test_the_history_tells_who_did_what(api: Sales, user: User, create: CreateLead) -> None:
+async def test_the_history_tells_who_did_what(api: Sales, user: User, create: CreateLead, sales: Running) -> None:
     lead = await create()
     follow_up = pb.RecordFollowUpRequest(id=lead.id, follow_up=call())
     await api.leads.RecordFollowUp(follow_up, metadata=user.metadata)
     await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="no budget"), metadata=user.metadata)
-    page = await api.leads.ListLeadChanges(pb.ListLeadChangesRequest(id=lead.id), metadata=user.metadata)
+    page = await changes_of(sales, "leads", lead.id, user.metadata)
     assert [change.action for change in page.changes] == ["RETURNED", "FOLLOWED_UP", "CREATED"]
     fields = {field.field: field.new_value.string_value for field in page.changes[0].fields}
     assert fields["return_reason"] == "no budget"

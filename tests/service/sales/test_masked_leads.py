@@ -47,7 +47,7 @@ def reads(api: Sales, sales: Running, lead: pb.Lead) -> list[Callable[[User], Aw
     asked: list[tuple[Any, Message]] = [
         (api.leads.GetLead, pb.GetLeadRequest(id=lead.id)),
         (api.leads.ListLeads, pb.ListLeadsRequest()),
-        (api.leads.ListLeadChanges, pb.ListLeadChangesRequest(id=lead.id)),
+        (records.ListRecordChanges, resources_pb2.ListRecordChangesRequest(collection="leads", id=lead.id)),
         (records.BatchGetRecords, resources_pb2.BatchGetRecordsRequest(collection="leads", ids=[lead.id])),
         (records.GetRecordAsOf, as_of),
     ]

@@ -12,6 +12,7 @@ from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, also_in, cny, emitted, known_account, names_of
@@ -219,7 +220,7 @@ async def test_winning_losing_and_reopening_keep_the_whole_history(
     assert [(each.number, each.reason, each.amount.amount) for each in last] == [(1, "price", "5000.00")]
     events = names_of(await emitted(sales, user.tenant_id, id))
     assert events == ["OpportunityCreated", "OpportunityLost", "OpportunityReopened", "OpportunityWon"]
-    changes = await api.opportunities.ListOpportunityChanges(pb.ListOpportunityChangesRequest(id=id), metadata=who)
+    changes = await changes_of(sales, "opportunities", id, who)
     assert [each.action for each in changes.changes] == ["WON", "REOPENED", "LOST", "CREATED"]
 
 
@@ -235,7 +236,7 @@ async def test_every_rpc_hides_an_opportunity_of_another_tenant(api: Sales, crea
         api.opportunities.LoseOpportunity(pb.LoseOpportunityRequest(id=id, reason="x"), metadata=who),
         api.opportunities.ReopenOpportunity(pb.ReopenOpportunityRequest(id=id, reason="x"), metadata=who),
         api.opportunities.ListStageChanges(pb.ListStageChangesRequest(id=id), metadata=who),
-        api.opportunities.ListOpportunityChanges(pb.ListOpportunityChangesRequest(id=id), metadata=who),
+        changes_of(sales, "opportunities", id, who),
     ):
         with refused("NOT_FOUND", "OPPORTUNITY_NOT_FOUND"):
             await each

@@ -32,6 +32,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, update
 
 from tests.service.eventually import eventually
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
@@ -107,7 +108,9 @@ async def test_rules_are_replaced_as_a_whole_and_one_left_out_is_off(api: Sales,
         await change_rules(api, user, rules, etag=before.etag)
 
 
-async def test_one_rule_is_changed_alone_and_the_history_tells_the_rules_of_before(api: Sales, user: User) -> None:
+async def test_one_rule_is_changed_alone_and_the_history_tells_the_rules_of_before(
+    api: Sales, user: User, sales: Running
+) -> None:
     before = await pool_of(api, user)
     changed = pb.Pool(id=before.id, rules=pb.PoolRules(capacity=3))
     request = pb.UpdatePoolRequest(pool=changed, update_mask=FieldMask(paths=["rules.capacity"]))
@@ -116,7 +119,7 @@ async def test_one_rule_is_changed_alone_and_the_history_tells_the_rules_of_befo
     wanted.CopyFrom(before.rules)
     wanted.capacity = 3
     assert after.rules == wanted
-    page = await api.pools.ListPoolChanges(pb.ListPoolChangesRequest(id=before.id), metadata=user.metadata)
+    page = await changes_of(sales, "pools", before.id, user.metadata)
     assert [change.action for change in page.changes] == ["UPDATED", "CREATED"]
     (field,) = page.changes[0].fields
     assert (field.field, field.new_value.struct_value["capacity"]) == ("rules", 3)
@@ -148,7 +151,7 @@ async def test_a_pool_of_another_tenant_does_not_exist(api: Sales, user: User, s
         api.pools.GetPool(pb.GetPoolRequest(id=pool.id), metadata=stranger.metadata),
         api.pools.UpdatePool(pb.UpdatePoolRequest(pool=pool), metadata=stranger.metadata),
         api.pools.SimulatePool(pb.SimulatePoolRequest(id=pool.id, rules=pool.rules), metadata=stranger.metadata),
-        api.pools.ListPoolChanges(pb.ListPoolChangesRequest(id=pool.id), metadata=stranger.metadata),
+        changes_of(sales, "pools", pool.id, stranger.metadata),
     ]
     for each in calls:
         with refused("NOT_FOUND", "POOL_NOT_FOUND"):
@@ -239,7 +242,7 @@ async def test_a_lead_goes_back_when_its_time_has_passed_on_the_test_clock(
     *_, event = await emitted(sales, tenant, lead.id)
     assert isinstance(event, events_pb2.LeadReclaimed)
     assert event.lead == nameless(back)
-    page = await api.leads.ListLeadChanges(leads.ListLeadChangesRequest(id=lead.id), metadata=user.metadata)
+    page = await changes_of(sales, "leads", lead.id, user.metadata)
     assert [each.action for each in page.changes] == ["RECLAIMED", "CREATED"]
     await check_counters(sales, tenant)
 
@@ -331,7 +334,7 @@ async def test_a_stricter_rule_takes_leads_back_at_once_and_a_milder_one_keeps_t
     await eventually(dated)
     assert not await in_pool(api, user, first.id)
     # What its rules date anew is no change of the lead.
-    page = await api.leads.ListLeadChanges(leads.ListLeadChangesRequest(id=first.id), metadata=user.metadata)
+    page = await changes_of(sales, "leads", first.id, user.metadata)
     assert [each.action for each in page.changes] == ["CREATED"]
     await change_rules(api, user, pb.PoolRules(reclaim_after=days(1)))
     await eventually(lambda: in_pool(api, user, first.id))

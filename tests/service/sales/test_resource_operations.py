@@ -17,6 +17,7 @@ from crm_sales.payments.model import Payment
 from crm_sales.payments.resource import PAYMENTS
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, cny, known_account
@@ -80,8 +81,7 @@ async def test_history_tells_amounts_with_the_decimals_of_their_currency(
 ) -> None:
     made = await opportunity(api, sales, user, amount=cny("100"))
     await update(api, user, pb.Opportunity(id=made.id, amount=cny("250.5")), "amount")
-    request = pb.ListOpportunityChangesRequest(id=made.id, page_size=1)
-    (change,) = (await api.opportunities.ListOpportunityChanges(request, metadata=user.metadata)).changes
+    (change,) = (await changes_of(sales, "opportunities", made.id, user.metadata, page_size=1)).changes
     (field,) = change.fields
     amounts = [dict(each.struct_value)["amount"] for each in (field.old_value, field.new_value)]
     assert amounts == ["100.00", "250.50"]

@@ -19,6 +19,7 @@ from sqlalchemy import delete, select
 
 from tests.service.clocks import until_noon
 from tests.service.eventually import eventually
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.scoring.business import (
     Order,
@@ -366,6 +367,5 @@ async def test_an_account_of_another_tenant_is_not_found(
         await set_limit(1, by=stranger)
     with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
         await read(stub, stranger, account_id)
-    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
-        request = pb.ListCreditLimitChangesRequest(account_id=str(account_id))
-        await stub.ListCreditLimitChanges(request, metadata=stranger.metadata)
+    with refused("NOT_FOUND", "CREDIT_LIMIT_NOT_FOUND"):
+        await changes_of(scoring, "credit_limits", str(account_id), stranger.metadata)

@@ -18,6 +18,7 @@ from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from sqlalchemy import select
 
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.scoring.business import Order
@@ -52,12 +53,11 @@ async def test_a_limit_that_was_set_is_read_back_with_who_and_why(
 
 
 async def test_history_says_who_set_it_from_what_to_what_and_why(
-    stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit
+    scoring: Running, user: User, account_id: UUID, set_limit: SetLimit
 ) -> None:
     await set_limit(1000)
     await set_limit(500, reason="pays late")
-    request = pb.ListCreditLimitChangesRequest(account_id=str(account_id))
-    changes = (await stub.ListCreditLimitChanges(request, metadata=user.metadata)).changes
+    changes = (await changes_of(scoring, "credit_limits", str(account_id), user.metadata)).changes
     assert [(each.actor_id, each.action) for each in changes] == [(str(user.id), "SET"), (str(user.id), "CREATED")]
     told = {field.field: (field.old_value, field.new_value) for field in changes[0].fields}
     amounts = [str(each.struct_value["amount"]) for each in told.pop("amount")]
@@ -98,11 +98,10 @@ async def test_what_makes_no_limit_is_refused(set_limit: SetLimit) -> None:
 
 
 async def test_limits_set_at_once_are_all_in_the_history(
-    stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit
+    scoring: Running, user: User, account_id: UUID, set_limit: SetLimit
 ) -> None:
     await asyncio.gather(*(set_limit(amount) for amount in range(1, 11)))
-    request = pb.ListCreditLimitChangesRequest(account_id=str(account_id))
-    assert len((await stub.ListCreditLimitChanges(request, metadata=user.metadata)).changes) == 10
+    assert len((await changes_of(scoring, "credit_limits", str(account_id), user.metadata)).changes) == 10
 
 
 async def test_each_call_needs_its_permission_and_reaches_its_scope_only(

@@ -14,6 +14,7 @@ from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 
 from tests.service.clocks import until_weekday
+from tests.service.history import changes_of
 from tests.service.nameless import nameless
 from tests.service.running import Running, refused
 from tests.service.service_desk.desk import Desk, milestone, patch, state, state_of
@@ -156,8 +157,7 @@ async def test_history_says_who_changed_which_field(desk: Desk) -> None:
     case = await desk.create()
     await desk.cases.UpdateCase(patch(case, title="no light"), metadata=desk.user.metadata)
     await desk.do("OpenCase", case)
-    request = pb.ListCaseChangesRequest(id=case.id)
-    changes = (await desk.cases.ListCaseChanges(request, metadata=desk.user.metadata)).changes
+    changes = (await changes_of(desk.running, "cases", case.id, desk.user.metadata)).changes
     assert [each.action for each in changes] == ["OPENED", "UPDATED", "CREATED"]
     assert [(each.field, each.new_value.string_value) for each in changes[0].fields] == [("state", "OPEN")]
     assert changes[1].actor_id == str(desk.user.id)
@@ -167,8 +167,7 @@ async def test_history_shows_of_a_promise_what_the_case_shows_of_it(desk: Desk) 
     await desk.promise(first_response=60, resolution=600)
     case = await desk.create()
     await desk.do("ReplyToCustomer", case, text="we are on our way")
-    request = pb.ListCaseChangesRequest(id=case.id)
-    newest = (await desk.cases.ListCaseChanges(request, metadata=desk.user.metadata)).changes[0]
+    newest = (await changes_of(desk.running, "cases", case.id, desk.user.metadata)).changes[0]
     told = next(each.new_value for each in newest.fields if each.field == "milestones")
     parts = {name for each in told.list_value.values for name in each.struct_value.fields}
     assert {"kind", "state", "complete_time"} < parts <= set(Milestone.DESCRIPTOR.fields_by_name)

@@ -83,10 +83,6 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         await self._note(request, context)
         return pb.Account(id=request.id, status=request.status)
 
-    async def ListAccountChanges(self, request: Any, context: Any) -> pb.ListAccountChangesResponse:
-        await self._note(request, context)
-        return pb.ListAccountChangesResponse()
-
     async def SearchAccounts(self, request: Any, context: Any) -> pb.SearchAccountsResponse:
         await self._note(request, context)
         return pb.SearchAccountsResponse()

@@ -78,8 +78,15 @@ def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
     # Custom fields are below each collection that has them.
-    views = {"tenants", "scores", "credit_limits", "timeline", "case_events", "custom_fields"}
+    views = {"scores", "timeline", "case_events", "custom_fields"}
     assert views == COLLECTIONS.keys() - offered
+
+
+def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
+    without = {name for name, each in COLLECTIONS.items() if not each["history"]}
+    assert without == {"scores", "timeline", "case_events"}
+    routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
+    assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
 
 def test_all_that_people_see_has_a_label_in_both_languages() -> None:

@@ -64,6 +64,7 @@ def declared(**changes: Any) -> Resource[Tenant, tenants_pb2.Tenant]:
         "created": events.TenantCreated,
         "at": Tenant.at,
         "momentary": {"current_time"},
+        "default_order": "id",
         "verbs": {"AdvanceTestClock": lambda tenant, _: tenant},
     }
     return Resource("tenant", **values | changes)
@@ -197,6 +198,11 @@ def roles_of(*keys: SchemaItem) -> Resource[Any, Any]:
 def test_a_unique_key_serves_the_order_by_its_field() -> None:
     key = unique("roles_display_name_key", "display_name", reason="ALREADY_EXISTS", field="x", detail="x")
     assert "display_name" in roles_of(key).listing.orders
+
+
+def test_lists_are_ordered_by_what_the_contract_lets_them_be_ordered_by() -> None:
+    with pytest.raises(DeclarationError, match=r"tenant.create_time desc: .*known: id; mark it `order`"):
+        declared(default_order="create_time desc")
 
 
 def test_an_order_that_nothing_serves_is_refused() -> None:

@@ -16,6 +16,7 @@ UNQUOTABLE = re.compile(r'["\\{}\n]|^\s|\s$')
 MAX_LENGTH = 40
 # Names that the rooms import or use themselves.
 TAKEN = {"any", "columns", "command", "failed_precondition", "metadata", "resource", "str_enum", "unit_of_work"}
+EXAMPLE = "for example `make resource SERVICE=sales NAME=service_contract CHINESE=服务合同`"
 # Where a service keeps its rooms when that is not its own folder.
 WINGS = {"customer": "records"}
 
@@ -75,30 +76,33 @@ class Names:
 
 def names_of(service: str, noun: str, *, plural: str = "", chinese: str) -> Names:
     """The names of a new resource. Raises LocalFailure for what code or texts could not use."""
-    example = "for example `make resource SERVICE=sales NAME=service_contract CHINESE=服务合同`"
     if service not in SERVICES:
         raise LocalFailure(f"SERVICE={service} is no service: one of {', '.join(SERVICES)}")
     if not noun:
-        raise LocalFailure(f"NAME is missing: a noun in snake_case, {example}")
+        raise LocalFailure(f"NAME is missing: a noun in snake_case, {EXAMPLE}")
     plural = plural or plurals(noun)[0]
     for setting, text in (("NAME", noun), ("PLURAL", plural)):
         if not NOUN.fullmatch(text):
-            raise LocalFailure(f"{setting}={text} is not a noun in snake_case, {example}")
+            raise LocalFailure(f"{setting}={text} is not a noun in snake_case, {EXAMPLE}")
         if len(text) > MAX_LENGTH:
             raise LocalFailure(
                 f"{setting}={text} has {len(text)} characters: at most {MAX_LENGTH} fit into index names"
             )
         if keyword.iskeyword(text) or text in TAKEN:
             raise LocalFailure(f"{setting}={text} is a word that the code of every resource uses: choose another")
-    if not chinese:
-        raise LocalFailure(f"CHINESE is missing: what people call it in Chinese, {example}")
-    if not HAN.search(chinese):
-        raise LocalFailure(f"CHINESE={chinese} has no Chinese in it: say what people call it, {example}")
-    if UNQUOTABLE.search(chinese):
-        raise LocalFailure(f"CHINESE={chinese} has quotes, braces or blanks at an end, which no text can have in it")
+    _check_chinese(chinese)
     if noun == plural:
         raise LocalFailure(f"NAME={noun} and its plural are the same: give the plural, for example PLURAL={noun}_list")
     return Names(service, noun, plural, chinese)
+
+
+def _check_chinese(chinese: str) -> None:
+    if not chinese:
+        raise LocalFailure(f"CHINESE is missing: what people call it in Chinese, {EXAMPLE}")
+    if not HAN.search(chinese):
+        raise LocalFailure(f"CHINESE={chinese} has no Chinese in it: say what people call it, {EXAMPLE}")
+    if UNQUOTABLE.search(chinese):
+        raise LocalFailure(f"CHINESE={chinese} has quotes, braces or blanks at an end, which no text can have in it")
 
 
 def camel(name: str) -> str:

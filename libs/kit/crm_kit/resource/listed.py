@@ -1,6 +1,6 @@
 """What a list of a resource can be filtered and ordered by, from the contract's options."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,10 +10,11 @@ from uuid import UUID
 from crm.options.v1 import options_pb2
 from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
+from crm_kit.errors import InvalidArgument
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, money_fields, team_field, user_field
 from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
-from crm_kit.paging import OrderColumn
+from crm_kit.paging import OrderColumn, parse_order_by
 from crm_kit.resource.codecs import annotation_of
 from crm_kit.resource.shape import CURRENCY, ResourceShape
 from crm_kit.resource.values import DeclarationError, enum_prefix
@@ -92,6 +93,15 @@ def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
                 raise DeclarationError(f"{shape.noun}.{name}: {remedy}")
             found[name] = OrderColumn(column, nullable=bool(shape.table.c[name].nullable))
     return found
+
+
+def check_default_order(shape: ResourceShape[Any, Any], orders: Mapping[str, OrderColumn]) -> None:
+    """DeclarationError where lists could not be ordered as they are when nobody asks for an order."""
+    try:
+        parse_order_by("", orders, shape.default_order)
+    except InvalidArgument as error:
+        remedy = f"{error.detail}; mark it `order` in the contract, or say another `default_order`"
+        raise DeclarationError(f"{shape.noun}.{shape.default_order}: {remedy}") from None
 
 
 def _indexes(table: Table) -> Iterator[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
-from crm_kit.resource.listed import filter_schema, orders
+from crm_kit.resource.listed import check_default_order, filter_schema, orders
 from crm_kit.resource.reach import Reach
 from crm_kit.resource.shape import Entity, ResourceShape, Shown
 
@@ -77,6 +77,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
             return found.where(*(self.table.c[field].not_in(sorted(values)) for field, values in unasked.items()))
 
         own = orders(self)
+        check_default_order(self, own)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
         return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages)
 

@@ -13,6 +13,7 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.money import format_amount
+from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
@@ -27,9 +28,10 @@ class ResourceServicer:
     # The pipeline gives each reader the scope of the collection's own permission.
     contract = pb.DESCRIPTOR.services_by_name["ResourceService"]
 
-    def __init__(self, resources: Iterable[AnyResource], names: Names) -> None:
+    def __init__(self, resources: Iterable[AnyResource], names: Names, tokens: PageTokens) -> None:
         self._resources = {each.collection: each for each in resources}
         self._names = names
+        self._tokens = tokens
 
     async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
         resource = self._asked(request)
@@ -48,6 +50,12 @@ class ResourceServicer:
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
         await self._names.fill_in(reader, resource.message_type, [shown])
         return shown
+
+    async def ListRecordChanges(
+        self, request: pb.ListRecordChangesRequest, reader: Reader
+    ) -> pb.ListRecordChangesResponse:
+        resource = self._asked(request)
+        return await resource.list_changes(reader, request, pb.ListRecordChangesResponse, self._tokens)
 
     async def SummarizeRecords(
         self, request: pb.SummarizeRecordsRequest, reader: Reader

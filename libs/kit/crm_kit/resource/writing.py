@@ -23,7 +23,6 @@ from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import NAME, snake
-from crm_kit.resource.masking import Masked
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
@@ -181,32 +180,13 @@ class Resource(ReadableResource[Entity, Shown]):
     async def list_changes(
         self, reader: Reader, request: Any, response: type[Response], tokens: PageTokens
     ) -> Response:
-        """A page of the changes of the record that the request names, newest first."""
+        """A page of the changes of the record that the request names, newest first, without what is masked."""
         row = await self._row(reader, UUID(request.id))
-        mask = self.masked
-        if mask is not None and not self.is_masked(reader, self.message_from(row)):
-            mask = None
-        return await self.changes_of(reader, UUID(request.id), request, response, tokens, mask=mask)
-
-    async def changes_of(
-        self,
-        reader: Reader,
-        id: UUID,
-        request: Any,
-        response: type[Response],
-        tokens: PageTokens,
-        *,
-        mask: Masked | None = None,
-    ) -> Response:
-        """A page of the changes of a record that the reader has been found to see; an empty one where it has none.
-
-        Without the values that `mask` hides.
-        """
-        page = await history.page(reader, self.noun, id, request, tokens)
-        changes: list[change_pb2.Change] = [history.change_to_pb(row, self.contract) for row in page.rows]
-        if mask is not None:
+        page = await history.page(reader, self.noun, row["id"], request, tokens)
+        changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
+        if self.masked is not None and self.is_masked(reader, self.message_from(row)):
             for change in changes:
-                mask.clear_change(change)
+                self.masked.clear_change(change)
         return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:

@@ -109,6 +109,3 @@ class LeadServicer:
             next_page_token=page.next_token,
             prev_page_token=page.prev_token,
         )
-
-    async def ListLeadChanges(self, request: pb.ListLeadChangesRequest, reader: Reader) -> pb.ListLeadChangesResponse:
-        return await LEADS.list_changes(reader, request, pb.ListLeadChangesResponse, self._tokens)

@@ -70,8 +70,3 @@ class OpportunityServicer:
             next_page_token=page.next_token,
             prev_page_token=page.prev_token,
         )
-
-    async def ListOpportunityChanges(
-        self, request: pb.ListOpportunityChangesRequest, reader: Reader
-    ) -> pb.ListOpportunityChangesResponse:
-        return await OPPORTUNITIES.list_changes(reader, request, pb.ListOpportunityChangesResponse, self._tokens)

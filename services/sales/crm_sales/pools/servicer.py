@@ -50,6 +50,3 @@ class PoolServicer:
             owners=simulation.owners(),
             returns=simulation.first_returns(MAX_RETURNS),
         )
-
-    async def ListPoolChanges(self, request: pb.ListPoolChangesRequest, reader: Reader) -> pb.ListPoolChangesResponse:
-        return await POOLS.list_changes(reader, request, pb.ListPoolChangesResponse, self._tokens)

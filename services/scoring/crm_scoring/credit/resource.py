@@ -41,6 +41,7 @@ CREDIT_LIMITS = Resource(
     computed={"used": taken(*takes_credit()), "reserved": taken(*takes_credit(), is_reserved())},
     unversioned={"used", "reserved"},
     visible=of_owned_account(credit_limits, credit_limits.c.id, accounts),
+    default_order="id",
     verbs={"SetCreditLimit": lambda _limit, _: None, "PreviewCredit": lambda _limit, _: None},
 )
 

@@ -6,7 +6,6 @@ from uuid import UUID
 from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.accounts import Accounts
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.paging import PageTokens
 
 from crm_scoring.accounts.queries import get_account
 from crm_scoring.credit import commands
@@ -20,8 +19,7 @@ from crm_scoring.wire import money_from_pb
 class CreditServicer:
     contract = pb.DESCRIPTOR.services_by_name["CreditService"]
 
-    def __init__(self, tokens: PageTokens, accounts: Accounts, *, rules: CreditRules, reserve_for: timedelta) -> None:
-        self._tokens = tokens
+    def __init__(self, accounts: Accounts, *, rules: CreditRules, reserve_for: timedelta) -> None:
         self._accounts = accounts
         self._rules = rules
         self._reserve_for = reserve_for
@@ -52,11 +50,3 @@ class CreditServicer:
             reserve_for=self._reserve_for,
         )
         return decided(pb.CheckCreditResponse, decision, limit, usage)
-
-    async def ListCreditLimitChanges(
-        self, request: pb.ListCreditLimitChangesRequest, reader: Reader
-    ) -> pb.ListCreditLimitChangesResponse:
-        account = await get_account(reader, self._accounts, UUID(request.account_id))
-        return await CREDIT_LIMITS.changes_of(
-            reader, account.id, request, pb.ListCreditLimitChangesResponse, self._tokens
-        )

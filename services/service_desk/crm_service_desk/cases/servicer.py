@@ -106,9 +106,6 @@ class CaseServicer:
             prev_page_token=page.prev_token,
         )
 
-    async def ListCaseChanges(self, request: pb.ListCaseChangesRequest, reader: Reader) -> pb.ListCaseChangesResponse:
-        return await CASES.list_changes(reader, request, pb.ListCaseChangesResponse, self._tokens)
-
     async def ExplainMilestones(
         self, request: pb.ExplainMilestonesRequest, reader: Reader
     ) -> pb.ExplainMilestonesResponse:

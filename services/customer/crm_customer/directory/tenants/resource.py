@@ -19,5 +19,6 @@ TENANTS = Resource(
     beside={"turn"},
     at=Tenant.at,
     momentary={"current_time"},
+    default_order="id",
     verbs={"AdvanceTestClock": lambda tenant, _: tenant.advance(timedelta(0))},
 )

@@ -44,8 +44,3 @@ class AccountServicer:
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)
-
-    async def ListAccountChanges(
-        self, request: pb.ListAccountChangesRequest, reader: Reader
-    ) -> pb.ListAccountChangesResponse:
-        return await ACCOUNTS.list_changes(reader, request, pb.ListAccountChangesResponse, self._tokens)

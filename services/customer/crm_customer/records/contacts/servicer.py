@@ -45,8 +45,3 @@ class ContactServicer:
 
     async def SearchContacts(self, request: pb.SearchContactsRequest, reader: Reader) -> pb.SearchContactsResponse:
         return await SEARCH.answer(reader, request, pb.SearchContactsResponse, self._tokens)
-
-    async def ListContactChanges(
-        self, request: pb.ListContactChangesRequest, reader: Reader
-    ) -> pb.ListContactChangesResponse:
-        return await CONTACTS.list_changes(reader, request, pb.ListContactChangesResponse, self._tokens)
