@@ -216,13 +216,17 @@ def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | No
     on its own up to the limit, so that a deep page costs what the first costs.
     """
     count: BindParameter[int] = bindparam(limit, type_=Integer)
-    if nulls is None or _is_uniform(order.terms):
+    first = order.terms[0].column
+    if _is_uniform(order.terms) or (nulls is None and not first.nullable):
         rows = base if nulls is None else base.where(keyset_predicate(order, nulls))
         return rows.order_by(*order.clauses()).limit(count)
-    _check_pattern(order, nulls)
+    whole = [first.expression.is_not(None), first.expression.is_(None)]
+    ranges = whole if nulls is None else ranges_after(order, nulls)
+    # Within a range the first field is null everywhere or nowhere: a plain index has it in either direction.
+    plain = [replace(order.terms[0], column=replace(first, nullable=False)), *order.terms[1:]]
     parts = [
-        select(base.where(part).order_by(*order.clauses()).limit(count).subquery(f"range_{index}"))
-        for index, part in enumerate(ranges_after(order, nulls))
+        select(base.where(part).order_by(*(term.clause() for term in plain)).limit(count).subquery(f"range_{index}"))
+        for index, part in enumerate(ranges)
     ]
     return merged_page(parts, order, count)
 
@@ -238,6 +242,7 @@ def merged_page(parts: Sequence[Select[Any]], order: Order, count: BindParameter
 
 def ranges_after(order: Order, nulls: tuple[bool, ...]) -> list[ColumnElement[bool]]:
     """Disjoint ranges that together are the rows after the position, the nearest first."""
+    _check_pattern(order, nulls)
     terms = order.terms
     found: list[ColumnElement[bool]] = []
     start = len(terms)
@@ -348,9 +353,8 @@ class ListRequest:
 class PageTokens:
     """Makes and reads page tokens: direction and values of a row, sealed together with the request they continue.
 
-    A token tells who has it nothing: it may stand at a row that its holder is not shown, such as a candidate of a
-    search. It is sealed by AES-256-SIV (RFC 5297) with a key made of the one that the services share, so that the same
-    page has the same token, and one token more makes none of the others weaker.
+    Its holder can read nothing out of it: a search's may stand at a candidate that is not shown. Sealed by AES-256-SIV
+    (RFC 5297), the same page has the same token, and any number of them may be made with the key.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -76,6 +76,19 @@ def field_contracts(message: type[Message]) -> Mapping[str, FieldContract]:
     return MappingProxyType({name: _read(each) for name, each in own_fields(message.DESCRIPTOR).items()})
 
 
+def listed_within(contract: Mapping[str, FieldContract]) -> Mapping[str, FieldContract]:
+    """The fields within a record's objects that lists may do something with, by path: `rfm.value`."""
+    found = {}
+    for name, each in contract.items():
+        message = each.descriptor.message_type
+        if message is None or each.descriptor.is_repeated:
+            continue
+        for inner in message.fields:
+            if inner.GetOptions().HasExtension(options_pb2.listed):
+                found[f"{name}.{inner.name}"] = _read(inner)
+    return MappingProxyType(found)
+
+
 def _is_output_only(field: Any) -> bool:
     return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 

@@ -68,7 +68,7 @@ async def count_values(resource: AnyResource, reader: Reader, field: str, *, fil
 
 def offered(resource: AnyResource) -> Iterator[str]:
     """The fields whose values are told; personal ones are not, and an id of the record itself says nothing."""
-    for name, each in resource.contract.items():
+    for name, each in resource.paths.items():
         if each.filter and not each.sensitive and name != "id" and resource.filter_schema.fields[name].type in TYPES:
             yield name
 

@@ -34,9 +34,9 @@ LIST_TYPES: dict[Any, FieldType] = {str: FieldType.TEXT_LIST, UUID: FieldType.UU
 def filter_schema(shape: ResourceShape[Any, Any]) -> FilterSchema:
     """The fields that the contract lets a filter compare."""
     found: dict[str, FilterField] = {}
-    for name, each in shape.contract.items():
+    for path, each in shape.paths.items():
         if each.filter:
-            found |= _filter_fields(shape, name)
+            found |= _filter_fields(shape, path)
     return FilterSchema(found | _nested_fields(shape))
 
 
@@ -56,27 +56,31 @@ def _nested_fields(shape: ResourceShape[Any, Any]) -> dict[str, FilterField]:
 
 
 def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, FilterField]:
-    annotation = annotation_of(shape.hints[name])
+    annotation = annotation_of(shape.hint_of(name))
     column = column_of(shape, name)
     kind = annotation.kind
     if kind is Money:
         return money_fields(name, column, shape.table.c[CURRENCY])
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        prefix = enum_prefix(shape.contract[name].descriptor.enum_type.name)
+        prefix = enum_prefix(shape.paths[name].descriptor.enum_type.name)
         field_type = FieldType.TEXT_LIST if annotation.repeated else FieldType.ENUM
         return {name: enum_field(column, list(kind), prefix=prefix, type=field_type)}
     types = LIST_TYPES if annotation.repeated else TYPES
     if kind not in types:
         remedy = "a filter cannot compare it; take `filter` off in the contract"
         raise DeclarationError(f"{shape.noun}.{name}: {kind}: {remedy}")
-    refers_to = shape.contract[name].refers_to
+    refers_to = shape.paths[name].refers_to
     if refers_to == "users":
         return {name: user_field(column, type=types[kind])}
     return {name: team_field(column) if refers_to == "teams" else FilterField(types[kind], column)}
 
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
-    """The column that lists and summaries go by."""
+    """What lists and summaries go by: a column, or what is computed."""
+    if name in shape.within:
+        return shape.within[name]
+    if name in shape.computed:
+        return shape.computed[name]
     if name not in shape.table.c:
         raise DeclarationError(f"{shape.noun}.{name}: lists go by it; store it in a column of {shape.table.name}")
     return shape.table.c[name]
@@ -85,13 +89,13 @@ def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
 def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
     """The fields that the contract lets a list be ordered by, each with an index that serves it."""
     found = {"id": OrderColumn(shape.table.c.id)}
-    for name, each in shape.contract.items():
-        if each.order and name != "id":
-            column = column_of(shape, name)
-            if not any(_serves(index, name) for index in _indexes(shape.table)):
-                remedy = f"lists are ordered by it; add an index on tenant_id, {name}, id"
-                raise DeclarationError(f"{shape.noun}.{name}: {remedy}")
-            found[name] = OrderColumn(column, nullable=bool(shape.table.c[name].nullable))
+    for path, each in shape.paths.items():
+        if each.order and path != "id":
+            column: Any = column_of(shape, path)
+            if not any(_serves(index, column.name) for index in _indexes(shape.table)):
+                remedy = f"lists are ordered by it; add an index on tenant_id, {column.name}, id"
+                raise DeclarationError(f"{shape.noun}.{path}: {remedy}")
+            found[path] = OrderColumn(column, nullable=bool(column.nullable))
     return found
 
 

@@ -48,7 +48,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return self._all_rows().where(self.visible(scope))
 
     def _all_rows(self) -> Select[Any]:
-        return select(*self.columns).where(self.table.c.tenant_id == bindparam("tenant_id"))
+        return select(*self.columns).select_from(self.joined).where(self.table.c.tenant_id == bindparam("tenant_id"))
 
     def list_of(self, name: str, *, of: ColumnElement[bool] | None = None) -> Listing:
         """A list; `of` narrows it, with bind parameters that `list` is given."""

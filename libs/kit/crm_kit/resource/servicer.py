@@ -117,7 +117,7 @@ class ResourceServicer:
         self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
     ) -> Mapping[str, str]:
         """What the records are called that values of a field are the ids of; nothing for other values."""
-        contract = resource.contract.get(field)
+        contract = resource.paths.get(field)
         return await self._names.by_id(reader, contract.refers_to if contract else "", ids)
 
     def permission_of(self, request: Any) -> str:

@@ -14,7 +14,7 @@ import orjson
 from crm.error.v1.error_reason_pb2 import ErrorReason
 from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Table, Text, cast, true
+from sqlalchemy import Column, ColumnElement, FromClause, Table, Text, cast, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.etags import etag_of
@@ -32,7 +32,7 @@ from crm_kit.resource.codecs import (
     property_hints,
     writer_of,
 )
-from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, snake
+from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, listed_within, snake
 from crm_kit.resource.masking import Masked
 from crm_kit.resource.reach import owned
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
@@ -62,7 +62,9 @@ class ResourceShape(Generic[Entity, Shown]):
         beside: Collection[str] = (),
         unversioned: Collection[str] = (),
         computed: Mapping[str, ColumnElement[Any]] | None = None,
+        joined: FromClause | None = None,
         nested: Mapping[str, FilterField] | None = None,
+        within: Mapping[str, Column[Any]] | None = None,
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
@@ -79,7 +81,9 @@ class ResourceShape(Generic[Entity, Shown]):
         self.beside = frozenset(beside)
         self.without_history = self.beside | frozenset(unversioned)
         self.computed = dict(computed or {})
+        self.joined = table if joined is None else joined
         self.nested = dict(nested or {})
+        self.within = dict(within or {})
         # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
         self.is_shared = visible is None and "owner_id" not in table.c
         self.visible = visible or _by_owner(table)
@@ -89,21 +93,28 @@ class ResourceShape(Generic[Entity, Shown]):
         self.momentary = frozenset(momentary)
         self.default_order = default_order
         self.tries = dict(verbs or {})
-        self.not_found = f"{noun.upper()}_NOT_FOUND"
-        self.collection = collection_of(message)
-        self.permission = read_permission(message)
-        self.verbs = {verb.rpc: verb for verb in verbs_of(message)}
-        self.contract = field_contracts(message)
-        self.has_custom = CUSTOM in self.contract and is_value_map(self.contract[CUSTOM].descriptor)
-        self.own_hints = hints_of(entity)
-        self.hints = property_hints(entity) | self.own_hints
-        # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
-        self.place = self.place_in(created)
-        self._json_readers: dict[str, Convert | None] = {}
+        self._read_contract()
         self._check()
         self._compile_rows()
         self._compile_messages()
         self._compile_lists()
+
+    def _read_contract(self) -> None:
+        """What contract and entity say by themselves."""
+        self.not_found = f"{self.noun.upper()}_NOT_FOUND"
+        self.collection = collection_of(self.message_type)
+        self.permission = read_permission(self.message_type)
+        self.verbs = {verb.rpc: verb for verb in verbs_of(self.message_type)}
+        self.contract = field_contracts(self.message_type)
+        inside = listed_within(self.contract)
+        # All that lists may do something with, by path.
+        self.paths = {**self.contract, **inside}
+        self.has_custom = CUSTOM in self.contract and is_value_map(self.contract[CUSTOM].descriptor)
+        self.own_hints = hints_of(self.entity)
+        self.hints = property_hints(self.entity) | self.own_hints
+        # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
+        self.place = self.place_in(self.created)
+        self._json_readers: dict[str, Convert | None] = {}
 
     def __repr__(self) -> str:
         return f"Resource({self.noun!r})"
@@ -180,7 +191,8 @@ class ResourceShape(Generic[Entity, Shown]):
                 name,
                 f"{entity} has it; add the column to {table} and draft a migration",
             )
-        for name in columns - fields.keys():
+        listed = {column.name for column in self.within.values()}
+        for name in columns - fields.keys() - listed:
             placed = name in self.hints or name in self.beside or name == CURRENCY
             self._require(placed, name, f"{table} has it; add it to {entity}, or to `beside` when consumers write it")
         for name in self.beside:
@@ -193,6 +205,9 @@ class ResourceShape(Generic[Entity, Shown]):
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
         self._check_updated()
+        for path in sorted((self.paths.keys() - self.contract.keys()) ^ self.within.keys()):
+            remedy = "add its column to `within`" if path in self.paths else "say in the contract what lists do with it"
+            self._require(False, path, f"lists go by it; {remedy}")
         check_tries(self.noun, self.verbs, self.tries)
 
     def _check_updated(self) -> None:
@@ -219,6 +234,11 @@ class ResourceShape(Generic[Entity, Shown]):
                 return str(field.name)
         raise DeclarationError(f"{event.DESCRIPTOR.full_name} carries no {wanted.name}; give it a field of that type")
 
+    def hint_of(self, path: str) -> Any:
+        """The annotation of a field, or of one within an object."""
+        name, _, inner = path.partition(".")
+        return hints_of(annotation_of(self.hints[name]).kind)[inner] if inner else self.hints[name]
+
     # --- compiling
 
     def _compile_rows(self) -> None:
@@ -228,8 +248,9 @@ class ResourceShape(Generic[Entity, Shown]):
         shown = [name for name in self.contract if name != "etag"]
         self.is_direct = self.at is None and all(name in fields or name in derived for name in shown)
         # Pages go on behind the value that the last row is ordered by.
-        ordered = {name for name, each in self.contract.items() if each.order}
+        ordered = {path for path, each in self.paths.items() if each.order}
         taken = [name for name in (*fields, *derived) if name in fields or name in ordered or self.is_direct]
+        taken += [path for path in self.within if path in ordered]
         # What is shown comes first, so that it can be taken off a row without looking at the rest.
         self._selected = (*(n for n in taken if n in self.contract), *(n for n in taken if n not in self.contract))
         self._selected_and_shown = tuple(name for name in self._selected if name in self.contract)
@@ -248,6 +269,8 @@ class ResourceShape(Generic[Entity, Shown]):
         self.columns = [*(self._column(name) for name in self._selected), *extra]
 
     def _column(self, name: str) -> ColumnElement[Any]:
+        if name in self.within:
+            return self.within[name].label(name)
         if self._is_document(name):
             # The driver reads the JSON of all rows at once; as text it waits until each row has its turn.
             return cast(self.table.c[name], Text).label(name)
@@ -258,11 +281,11 @@ class ResourceShape(Generic[Entity, Shown]):
         return isinstance((self.computed[name] if name in self.computed else self.table.c[name]).type, JSONB)
 
     def _is_document(self, name: str) -> bool:
-        """Whether a field is a list kept as JSON, which may be long: the lines of an order, for example."""
-        return name not in self.computed and name in self.hints and self.is_json(name) and self._is_several(name)
-
-    def _is_several(self, name: str) -> bool:
-        return annotation_of(self.hints[name]).repeated
+        """Whether a field is a list or an object kept as JSON, which may be long: the lines of an order, for example."""
+        if name in self.computed or name not in self.hints or not self.is_json(name):
+            return False
+        annotation = annotation_of(self.hints[name])
+        return annotation.repeated or dataclasses.is_dataclass(annotation.kind)
 
     def _is_amount(self, name: str) -> bool:
         """Whether it is money kept as a number, its currency in a column of its own."""

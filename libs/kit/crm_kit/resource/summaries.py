@@ -58,8 +58,8 @@ async def summarize(
 ) -> Summary:
     """At most 1,000 groups. InvalidArgument for a field that cannot be grouped by or added up."""
     custom = await _custom_fields(resource, reader, (*group_by, *sum))
-    groups_by = [name for name, each in resource.contract.items() if each.group]
-    adds_up = [name for name, each in resource.contract.items() if each.sum]
+    groups_by = [name for name, each in resource.paths.items() if each.group]
+    adds_up = [name for name, each in resource.paths.items() if each.sum]
     _check(resource, "group_by", group_by, [*groups_by, *_of_types(custom, GROUPED)])
     _check(resource, "sum", sum, [*adds_up, *_of_types(custom, SUMMED)])
     tree, _ = await resource.listing.read(reader, filter)
@@ -126,7 +126,7 @@ def _text(value: object) -> str | None:
 
 
 def _is_money(resource: AnyResource, name: str) -> bool:
-    return not name.startswith(CUSTOM) and resource.hints[name] in (Money, Money | None)
+    return not name.startswith(CUSTOM) and resource.hint_of(name) in (Money, Money | None)
 
 
 def _key(resource: AnyResource, name: str) -> ColumnElement[Any]:

@@ -43,8 +43,10 @@ class Resource(ReadableResource[Entity, Shown]):
     `created`, `updated`: the events that every resource has; verbs bring their own to `save`.
     `beside`: columns that consumers write alone; they are shown, but belong to no version.
     `unversioned`: fields that are written with the record and also alone; a change of theirs makes no version.
-    `computed`: expressions for fields that are no columns, such as links kept in another table.
+    `computed`: expressions for fields that are no columns, such as links kept in another table; of what is `joined` to
+    the table, one row at most for each of its own.
     `nested`: what filters compare within a list of objects, by its path: `accounts.account_id`.
+    `within`: the columns of what lists go by within an object, by its path: `rfm.value`. PostgreSQL computes them.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `masked`: fields of some records that only those see whose scope is ALL.
