@@ -13,6 +13,8 @@ from crm_kit.directory.projection import project_role, project_team, project_use
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.rpc.status import reason_of
+from crm_scoring.scores.commands import put_scores
+from crm_scoring.scores.model import AccountScores
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
@@ -207,6 +209,17 @@ async def tenant(world: World, user: User) -> str:
     return str(user.tenant_id)
 
 
+async def scored(world: World, user: User) -> str:
+    """The account that the scores are of, as those of a tenant are once its orders are known."""
+    account_id = UUID(await world.example("accounts", user))
+    # The scoring service learns of the account when it is first asked for it.
+    request = GetMessageClass(RPCS["GetCreditLimit"].request)(account_id=str(account_id))
+    await world.call(RPCS["GetCreditLimit"], request, user.metadata)
+    async with world.services["scoring"].unit_of_work(user.tenant_id) as work:
+        put_scores(work, None, AccountScores(account_id))
+    return str(account_id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -239,6 +252,7 @@ EXAMPLES: Mapping[str, Example] = {
     "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
+    "scores": Example(scored),
     "stages": Example(stage, owned=False),
     "tenants": Example(tenant, owned=False),
     "uploads": Example(uploaded),

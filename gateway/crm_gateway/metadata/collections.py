@@ -58,7 +58,8 @@ def _say_what_lists_do(collection: pb.CollectionMetadata) -> None:
     """Every list of a resource can be ordered by id; what is no resource has no facets."""
     for field in collection.fields:
         field.sortable = field.sortable or (field.name == "id" and collection.resource and bool(collection.list_path))
-        field.facetable = field.facetable and collection.resource
+        for each in (field, *field.fields):
+            each.facetable = each.facetable and collection.resource
 
 
 def _readers(contract: Contract, message: Descriptor) -> tuple[Rpc | None, Rpc | None]:

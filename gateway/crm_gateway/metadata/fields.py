@@ -95,9 +95,9 @@ def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
         found.values.extend(values_of(field))
     elif type == _Type.TYPE_OBJECT and field.message_type is not None:
         found.fields.extend(fields_of(field.message_type))
-        # Facets are of a record's own fields.
+        # Of what stands in lists of objects there are none.
         for inner in found.fields:
-            inner.facetable = False
+            inner.facetable = inner.facetable and not found.list
     return found
 
 

@@ -104,8 +104,8 @@ PARTS = (
     Part(
         "scores",
         "What the account is worth.",
-        "crm.scoring.v1.ScoreService.GetScores",
-        lambda account: scores_pb2.GetScoresRequest(account_id=account),
+        "crm.scoring.v1.ScoreService.GetAccountScores",
+        lambda account: scores_pb2.GetAccountScoresRequest(account_id=account),
     ),
     Part(
         "credit",

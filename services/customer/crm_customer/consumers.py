@@ -20,6 +20,7 @@ from crm_customer.records.timeline.wire import EventKind, text_at
 
 Tier = scores_pb2.ValueTierScore
 Effect = Callable[[UnitOfWork, Event, Any], None]
+TierEvent = scoring.AccountScoresCreated | scoring.ValueTierChanged
 
 DEAL = ("opportunity.amount", "opportunity.close_reason")
 CASE = ("case.number", "case.kind", "case.priority")
@@ -75,7 +76,7 @@ TIMELINE: Sequence[EventKind] = (
 )
 
 
-def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
+def keep_value_tier(work: UnitOfWork, event: Event, payload: TierEvent) -> None:
     """Accounts show their tier, and can be filtered by it."""
     scores = payload.account_scores
     is_unknown = scores.value_tier.band <= Tier.TIER_UNKNOWN
@@ -84,7 +85,10 @@ def keep_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierCh
 
 
 # What else happens on an event.
-EFFECTS: Mapping[type[Message], Sequence[Effect]] = {scoring.ValueTierChanged: (keep_value_tier,)}
+EFFECTS: Mapping[type[Message], Sequence[Effect]] = {
+    scoring.AccountScoresCreated: (keep_value_tier,),
+    scoring.ValueTierChanged: (keep_value_tier,),
+}
 
 
 def follow_events(consumers: Consumers) -> None:

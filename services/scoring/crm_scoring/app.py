@@ -18,6 +18,7 @@ from crm_scoring.credit.resource import CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
 from crm_scoring.scores.rescoring import Rescoring
+from crm_scoring.scores.resource import SCORES
 from crm_scoring.scores.scoring import ScoringRules
 from crm_scoring.scores.servicer import ScoreServicer
 from crm_scoring.scores.value_tier import TierThresholds
@@ -41,7 +42,7 @@ def build(settings: ScoringSettings) -> Service:
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
         ),
     ]
-    service.resources = [CREDIT_LIMITS]
+    service.resources = [SCORES, CREDIT_LIMITS]
     service.service_keys = {"sales": settings.sales_key.get_secret_value().encode()}
     service.names = {"accounts": accounts}
     follow_directory(service.consumers, service.directory)

@@ -23,10 +23,13 @@ def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[
     follow_directory(consumers, directory, wake=wake, on_tenant=make_defaults)
     follow_accounts(consumers, accounts)
     follow_contacts(consumers, contacts)
+    consumers.project(scoring.AccountScoresCreated, project_value_tier)
     consumers.project(scoring.ValueTierChanged, project_value_tier)
 
 
-def project_value_tier(work: UnitOfWork, event: Event, payload: scoring.ValueTierChanged) -> None:
+def project_value_tier(
+    work: UnitOfWork, event: Event, payload: scoring.AccountScoresCreated | scoring.ValueTierChanged
+) -> None:
     """Keep what an account is worth: conditions of service levels can test it."""
     scores = payload.account_scores
     tier = value_tier_from(scores.value_tier.band)

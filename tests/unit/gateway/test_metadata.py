@@ -78,13 +78,13 @@ def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
     # Custom fields are below each collection that has them.
-    views = {"scores", "timeline", "case_events", "custom_fields"}
+    views = {"timeline", "case_events", "custom_fields"}
     assert views == COLLECTIONS.keys() - offered
 
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
-    assert without == {"scores", "timeline", "case_events"}
+    assert without == {"timeline", "case_events"}
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
     assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
@@ -267,7 +267,9 @@ def test_events_are_those_that_carry_the_record() -> None:
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.collection))
 def test_a_field_is_facetable_where_its_values_are_counted(resource: Resource[Any, Any]) -> None:
-    told = {each["name"] for each in COLLECTIONS[resource.collection]["fields"] if each["facetable"]}
+    fields = COLLECTIONS[resource.collection]["fields"]
+    told = {each["name"] for each in fields if each["facetable"]}
+    told |= {f"{each['name']}.{inner['name']}" for each in fields for inner in each["fields"] if inner["facetable"]}
     assert told == set(offered(resource))
 
 

@@ -107,6 +107,7 @@ def test_what_every_resource_offers_is_below_the_path_that_reads_it() -> None:
     # There is one of them for each tenant, and one for each account.
     elsewhere = {
         "/v1/credit-limits": "/v1/accounts/{account_id}/credit",
+        "/v1/scores": "/v1/accounts/{account_id}/scores",
         "/v1/tenants": "/v1/tenant",
     }
     assert {elsewhere.get(path, f"{path}/{{id}}") for path in offered} <= CONTENT["paths"].keys()

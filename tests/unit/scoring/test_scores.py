@@ -1,10 +1,9 @@
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from crm_kit.money import Money
-from crm_scoring.scores.model import AccountScores, ReasonCode
+from crm_scoring.scores.model import AccountScores, ReasonCode, RfmScore, ValueTierScore
 from crm_scoring.scores.rfm import RfmSegment, RfmUnknown
 from crm_scoring.scores.scoring import Business, ScoringRules, score_tenant
 from crm_scoring.scores.value_tier import TierThresholds, TierUnknown, ValueTier
@@ -45,7 +44,8 @@ def score(known: list[Business], before: Known | None = None) -> Known:
 def test_reasons_add_up_to_the_scores(known: list[Business]) -> None:
     for scores in score(known).values():
         rfm, tier = scores.rfm, scores.value_tier
-        assert sum(int(reason.contribution) for reason in rfm.reasons) == rfm.value
+        assert sum(int(reason.contribution) for reason in rfm.reasons) == (rfm.value or 0)
+        assert (rfm.value is None) == (rfm.unknown_reason is not None)
         contribution = sum((Decimal(reason.contribution) for reason in tier.reasons), Decimal(0))
         assert contribution == (tier.value.amount if tier.value else 0)
         assert (rfm.band is RfmSegment.UNKNOWN) == (rfm.unknown_reason is not None)
@@ -89,25 +89,26 @@ def buyer(number: int) -> Business:
 def test_an_account_whose_business_is_over_becomes_unknown() -> None:
     known = [buyer(number) for number in range(1, 7)]
     before = score(known)
-    assert before[UUID(int=6)].tier is ValueTier.KEY
+    assert before[UUID(int=6)].value_tier.band is ValueTier.KEY
     after = score(known[:-1], before)[UUID(int=6)]
-    assert (after.tier, after.segment) == (ValueTier.UNKNOWN, RfmSegment.UNKNOWN)
-    assert (after.tier_unknown_reason, after.rfm_unknown_reason) == (TierUnknown.NO_CONTRIBUTION, RfmUnknown.NO_ORDER)
+    assert (after.value_tier, after.rfm) == (ValueTierScore(), RfmScore())
+    assert after.value_tier.unknown_reason is TierUnknown.NO_CONTRIBUTION
+    assert after.rfm.unknown_reason is RfmUnknown.NO_ORDER
 
 
 def test_who_buys_in_another_currency_only_is_unknown() -> None:
     abroad = Business(UUID(int=9), TODAY, 3)
     scores = score([abroad, *(buyer(number) for number in range(1, 6))])[UUID(int=9)]
-    assert scores.tier_unknown_reason is TierUnknown.OTHER_CURRENCY
-    assert scores.value_tier.value is None
-    assert (scores.segment, scores.rfm.value) == (RfmSegment.UNKNOWN, 0)
-    assert (scores.rfm_unknown_reason, scores.rfm.reasons) == (RfmUnknown.OTHER_CURRENCY, ())
+    assert scores.value_tier == ValueTierScore(unknown_reason=TierUnknown.OTHER_CURRENCY)
+    assert scores.rfm == RfmScore(unknown_reason=RfmUnknown.OTHER_CURRENCY)
+    assert (scores.value_tier.value, scores.rfm.value) == (None, None)
 
 
 def test_what_was_returned_is_a_reason_of_its_own() -> None:
-    scores = replace(AccountScores(UUID(int=1)), ordered=cny(10), returned=cny(12))
-    assert scores.value_tier.value == cny(-2)
-    assert [(reason.code, reason.contribution) for reason in scores.value_tier.reasons] == [
+    business = Business(UUID(int=1), TODAY, 1, cny(10), cny(12))
+    tier = score([business])[UUID(int=1)].value_tier
+    assert tier.value == cny(-2)
+    assert [(reason.code, reason.contribution) for reason in tier.reasons] == [
         (ReasonCode.ORDERS, "10.00"),
         (ReasonCode.RETURNS, "-12.00"),
     ]

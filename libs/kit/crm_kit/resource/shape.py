@@ -281,7 +281,7 @@ class ResourceShape(Generic[Entity, Shown]):
         return isinstance((self.computed[name] if name in self.computed else self.table.c[name]).type, JSONB)
 
     def _is_document(self, name: str) -> bool:
-        """Whether a field is a list or an object kept as JSON, which may be long: the lines of an order, for example."""
+        """Whether a field is a list or an object kept as JSON, which may be long: the lines of an order, say."""
         if name in self.computed or name not in self.hints or not self.is_json(name):
             return False
         annotation = annotation_of(self.hints[name])

@@ -23,106 +23,52 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoreReason:
-    """A part of a score, and what it was judged by: a day, a number of orders or an amount, None for nothing valued.
+    """A part of a score, and what it was judged by: a day, a number of orders or an amount.
 
     Contributions, decimal, add up to the score.
     """
 
     code: ReasonCode
-    judged_by: date | int | Money | None
     contribution: str
+    order_date: date | None = None
+    order_count: int | None = None
+    amount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RfmScore:
-    """The sum of three quintiles, 0 when unknown, and the segment that they name."""
+    """The sum of three quintiles, None when unknown, and the segment that they name."""
 
-    value: int
-    band: RfmSegment
-    reasons: tuple[ScoreReason, ...]
-    unknown_reason: RfmUnknown | None
+    value: int | None = None
+    band: RfmSegment = RfmSegment.UNKNOWN
+    reasons: tuple[ScoreReason, ...] = ()
+    unknown_reason: RfmUnknown | None = RfmUnknown.NO_ORDER
 
 
 @dataclass(frozen=True, slots=True)
 class ValueTierScore:
-    """The contribution in the tenant's main currency, None when there is none, and the tier that it comes to."""
+    """The contribution in the tenant's main currency, None when unknown, and the tier that it comes to."""
 
-    value: Money | None
-    band: ValueTier
-    reasons: tuple[ScoreReason, ...]
-    unknown_reason: TierUnknown | None
+    value: Money | None = None
+    band: ValueTier = ValueTier.UNKNOWN
+    reasons: tuple[ScoreReason, ...] = ()
+    unknown_reason: TierUnknown | None = TierUnknown.NO_CONTRIBUTION
 
 
 @dataclass(frozen=True, slots=True)
 class AccountScores:
-    """The scores of the account `id`; version 0 while it was never scored.
-
-    Quintiles are 0 and a band is UNKNOWN where the reason says why. Amounts are in the tenant's main currency:
-    `ordered` and `returned` are None for who has bought nothing, or some of it in another one.
-    """
+    """The scores of the account `id`; version 0 while it was never scored."""
 
     id: UUID
-    last_order_date: date | None = None
-    orders: int = 0
-    ordered: Money | None = None
-    returned: Money | None = None
-    recency: int = 0
-    frequency: int = 0
-    monetary: int = 0
-    segment: RfmSegment = RfmSegment.UNKNOWN
-    rfm_unknown_reason: RfmUnknown | None = RfmUnknown.NO_ORDER
-    tier: ValueTier = ValueTier.UNKNOWN
-    tier_unknown_reason: TierUnknown | None = TierUnknown.NO_CONTRIBUTION
+    rfm: RfmScore = RfmScore()
+    value_tier: ValueTierScore = ValueTierScore()
     version: int = 0
     create_time: datetime | None = None
     update_time: datetime | None = None
-    # Read beside it: when the tenant was last scored, and the account as it is known here.
+    # Read beside them: when the tenant was last scored, and whose the account is.
     compute_time: datetime | None = field(default=None, compare=False)
-    account_name: str | None = field(default=None, compare=False)
     account_owner_id: UUID | None = field(default=None, compare=False)
 
     @property
     def account_id(self) -> UUID:
         return self.id
-
-    @property
-    def rfm(self) -> RfmScore:
-        """Recency, frequency and monetary value."""
-        return RfmScore(
-            value=self.recency + self.frequency + self.monetary,
-            band=self.segment,
-            reasons=self._rfm_reasons(),
-            unknown_reason=self.rfm_unknown_reason,
-        )
-
-    @property
-    def value_tier(self) -> ValueTierScore:
-        """What it contributes."""
-        return ValueTierScore(
-            value=self._contribution,
-            band=self.tier,
-            reasons=self._tier_reasons(),
-            unknown_reason=self.tier_unknown_reason,
-        )
-
-    @property
-    def _contribution(self) -> Money | None:
-        return None if self.ordered is None or self.returned is None else self.ordered - self.returned
-
-    def _rfm_reasons(self) -> tuple[ScoreReason, ...]:
-        if self.rfm_unknown_reason is not None:
-            return ()
-        return (
-            ScoreReason(ReasonCode.RECENCY, self.last_order_date, str(self.recency)),
-            ScoreReason(ReasonCode.FREQUENCY, self.orders, str(self.frequency)),
-            ScoreReason(ReasonCode.MONETARY, self._contribution, str(self.monetary)),
-        )
-
-    def _tier_reasons(self) -> tuple[ScoreReason, ...]:
-        if self.ordered is None:
-            return ()
-        ordered = ScoreReason(ReasonCode.ORDERS, self.ordered, self.ordered.text())
-        if not self.returned:
-            return (ordered,)
-        returned = ScoreReason(ReasonCode.RETURNS, self.returned, (-self.returned).text())
-        return (ordered, returned)

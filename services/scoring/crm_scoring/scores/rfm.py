@@ -80,6 +80,11 @@ class Quintiles:
     monetary: int
 
     @property
+    def value(self) -> int:
+        """All three together, from 3 to 15."""
+        return self.recency + self.frequency + self.monetary
+
+    @property
     def segment(self) -> RfmSegment:
         """What they name; frequency and monetary count by their mean, a half rounded up."""
         return SEGMENTS[self.recency - 1][(self.frequency + self.monetary + 1) // 2 - 1]

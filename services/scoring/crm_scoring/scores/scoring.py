@@ -1,6 +1,6 @@
 """The scores of all accounts of a tenant, each relative to the others, from what they bought in a window of days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,8 +8,8 @@ from uuid import UUID
 
 from crm_kit.money import Money
 
-from crm_scoring.scores.model import AccountScores
-from crm_scoring.scores.rfm import MIN_BUYERS, Purchases, Quintiles, RfmSegment, RfmUnknown, score_rfm
+from crm_scoring.scores.model import AccountScores, ReasonCode, RfmScore, ScoreReason, ValueTierScore
+from crm_scoring.scores.rfm import MIN_BUYERS, Purchases, Quintiles, RfmUnknown, score_rfm
 from crm_scoring.scores.value_tier import TierThresholds, TierUnknown, ValueTier, score_value_tiers
 
 
@@ -42,14 +42,19 @@ class Business:
     returned: Money | None = None
 
     @property
-    def contribution(self) -> Decimal | None:
+    def contribution(self) -> Money | None:
         """What it brought after returns."""
-        return None if self.ordered is None or self.returned is None else (self.ordered - self.returned).amount
+        return None if self.ordered is None or self.returned is None else self.ordered - self.returned
+
+    @property
+    def amount(self) -> Decimal | None:
+        """The contribution as a number."""
+        return None if self.contribution is None else self.contribution.amount
 
     @property
     def purchases(self) -> Purchases:
         """What quintiles are taken of."""
-        return Purchases(self.last_order_date, self.orders, self.contribution)
+        return Purchases(self.last_order_date, self.orders, self.amount)
 
 
 def score_tenant(
@@ -62,49 +67,42 @@ def score_tenant(
     gone = [Business(id) for id in before.keys() - {one.account_id for one in businesses}]
     everyone = [*businesses, *gone]
     rfm = score_rfm([one.purchases for one in everyone], rules.min_buyers)
-    tiers = score_value_tiers([one.contribution for one in everyone], rules.thresholds)
+    tiers = score_value_tiers([one.amount for one in everyone], rules.thresholds)
     changed = []
     for business, quintiles, tier in zip(everyone, rfm, tiers, strict=True):
         was = before.get(business.account_id, AccountScores(business.account_id))
-        scores = scores_of(business, quintiles, tier, was)
+        scores = replace(was, rfm=rfm_score(business, quintiles), value_tier=value_tier_score(business, tier))
         if scores != was or business.account_id not in before:
             changed.append(scores)
     return changed
 
 
-def scores_of(
-    business: Business, rfm: Quintiles | RfmUnknown, tier: ValueTier | TierUnknown, was: AccountScores
-) -> AccountScores:
-    """Both scores of an account together, in the place of those that it had."""
-    if isinstance(rfm, Quintiles):
-        scores = replace(
-            was,
-            last_order_date=business.last_order_date,
-            orders=business.orders,
-            recency=rfm.recency,
-            frequency=rfm.frequency,
-            monetary=rfm.monetary,
-            segment=rfm.segment,
-            rfm_unknown_reason=None,
-        )
-    else:
-        # What nobody is shown is not kept: it would be written again and again.
-        scores = replace(
-            was,
-            last_order_date=None,
-            orders=0,
-            recency=0,
-            frequency=0,
-            monetary=0,
-            segment=RfmSegment.UNKNOWN,
-            rfm_unknown_reason=rfm,
-        )
+def rfm_score(business: Business, rfm: Quintiles | RfmUnknown) -> RfmScore:
+    """The score that quintiles come to, or why there is none."""
+    if isinstance(rfm, RfmUnknown):
+        return RfmScore(unknown_reason=rfm)
+    reasons = (
+        ScoreReason(ReasonCode.RECENCY, str(rfm.recency), order_date=business.last_order_date),
+        ScoreReason(ReasonCode.FREQUENCY, str(rfm.frequency), order_count=business.orders),
+        ScoreReason(ReasonCode.MONETARY, str(rfm.monetary), amount=business.contribution),
+    )
+    return RfmScore(rfm.value, rfm.segment, reasons, unknown_reason=None)
+
+
+def value_tier_score(business: Business, tier: ValueTier | TierUnknown) -> ValueTierScore:
+    """What an account contributes, with its tier or with why that is unknown."""
+    reasons = tuple(contribution_reasons(business))
+    if isinstance(tier, ValueTier):
+        return ValueTierScore(business.contribution, tier, reasons, unknown_reason=None)
     if tier is TierUnknown.NO_CONTRIBUTION and business.orders:
         tier = TierUnknown.OTHER_CURRENCY
-    return replace(
-        scores,
-        ordered=business.ordered,
-        returned=business.returned,
-        tier=tier if isinstance(tier, ValueTier) else ValueTier.UNKNOWN,
-        tier_unknown_reason=tier if isinstance(tier, TierUnknown) else None,
-    )
+    return ValueTierScore(business.contribution, reasons=reasons, unknown_reason=tier)
+
+
+def contribution_reasons(business: Business) -> Iterator[ScoreReason]:
+    """The parts that the contribution is made of."""
+    ordered, returned = business.ordered, business.returned
+    if ordered is not None:
+        yield ScoreReason(ReasonCode.ORDERS, ordered.text(), amount=ordered)
+        if returned:
+            yield ScoreReason(ReasonCode.RETURNS, (-returned).text(), amount=returned)

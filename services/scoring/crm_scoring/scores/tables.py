@@ -1,7 +1,8 @@
 """Tables of scores."""
 
 from crm_kit.database.tables import Kept, tenant_table, versioned_columns
-from sqlalchemy import Column, Computed, Date, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy import Column, Computed, DateTime, Index, Integer, Numeric, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_scoring.metadata import metadata
 
@@ -10,27 +11,20 @@ scores = tenant_table(
     "scores",
     metadata,
     Column("id", Uuid, nullable=False),
-    Column("last_order_date", Date),
-    Column("orders", Integer, nullable=False),
-    Column("ordered", Numeric),
-    Column("returned", Numeric),
-    Column("currency_code", Text),
-    # Quintiles, 1 to 5; 0 when unknown.
-    Column("recency", Integer, nullable=False),
-    Column("frequency", Integer, nullable=False),
-    Column("monetary", Integer, nullable=False),
-    Column("segment", Text, nullable=False),
-    Column("rfm_unknown_reason", Text),
-    Column("tier", Text, nullable=False),
-    Column("tier_unknown_reason", Text),
-    # What lists are filtered and ordered by; who contributes nothing stands between those who bring and who cost.
-    Column("rfm_value", Integer, Computed("recency + frequency + monetary", persisted=True), nullable=False),
-    Column("contribution", Numeric, Computed("COALESCE(ordered - returned, 0)", persisted=True), nullable=False),
+    Column("rfm", JSONB, nullable=False),
+    Column("value_tier", JSONB, nullable=False),
+    # What lists are filtered and ordered by; null where it is unknown.
+    Column("rfm_value", Integer, Computed("(rfm ->> 'value')::integer", persisted=True)),
+    Column("rfm_band", Text, Computed("rfm ->> 'band'", persisted=True), nullable=False),
+    Column("contribution", Numeric, Computed("(value_tier #>> '{value,amount}')::numeric", persisted=True)),
+    Column("currency_code", Text, Computed("value_tier #>> '{value,currency_code}'", persisted=True)),
+    Column("tier", Text, Computed("value_tier ->> 'band'", persisted=True), nullable=False),
     *versioned_columns(),
     retention=Kept("a row for each account"),
 )
 Index("scores_contribution_index", scores.c.tenant_id, scores.c.contribution, scores.c.id)
 Index("scores_rfm_index", scores.c.tenant_id, scores.c.rfm_value, scores.c.id)
+Index("scores_rfm_band_index", scores.c.tenant_id, scores.c.rfm_band, scores.c.contribution, scores.c.id)
 Index("scores_tier_index", scores.c.tenant_id, scores.c.tier, scores.c.contribution, scores.c.id)
 
 # One row a tenant: whether its scores follow its facts. Found across tenants by the job that sees to it.

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 from crm_kit.migrating import protected
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -106,30 +107,30 @@ def upgrade() -> None:
         "scores",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("last_order_date", sa.Date(), nullable=True),
-        sa.Column("orders", sa.Integer(), nullable=False),
-        sa.Column("ordered", sa.Numeric(), nullable=True),
-        sa.Column("returned", sa.Numeric(), nullable=True),
-        sa.Column("currency_code", sa.Text(), nullable=True),
-        sa.Column("recency", sa.Integer(), nullable=False),
-        sa.Column("frequency", sa.Integer(), nullable=False),
-        sa.Column("monetary", sa.Integer(), nullable=False),
-        sa.Column("segment", sa.Text(), nullable=False),
-        sa.Column("rfm_unknown_reason", sa.Text(), nullable=True),
-        sa.Column("tier", sa.Text(), nullable=False),
-        sa.Column("tier_unknown_reason", sa.Text(), nullable=True),
+        sa.Column("rfm", postgresql.JSONB(), nullable=False),
+        sa.Column("value_tier", postgresql.JSONB(), nullable=False),
+        sa.Column("rfm_value", sa.Integer(), sa.Computed("(rfm ->> 'value')::integer", persisted=True), nullable=True),
+        sa.Column("rfm_band", sa.Text(), sa.Computed("rfm ->> 'band'", persisted=True), nullable=False),
         sa.Column(
-            "rfm_value", sa.Integer(), sa.Computed("recency + frequency + monetary", persisted=True), nullable=False
+            "contribution",
+            sa.Numeric(),
+            sa.Computed("(value_tier #>> '{value,amount}')::numeric", persisted=True),
+            nullable=True,
         ),
         sa.Column(
-            "contribution", sa.Numeric(), sa.Computed("COALESCE(ordered - returned, 0)", persisted=True), nullable=False
+            "currency_code",
+            sa.Text(),
+            sa.Computed("value_tier #>> '{value,currency_code}'", persisted=True),
+            nullable=True,
         ),
+        sa.Column("tier", sa.Text(), sa.Computed("value_tier ->> 'band'", persisted=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="scores_pkey"),
     )
     op.create_index("scores_contribution_index", "scores", ["tenant_id", "contribution", "id"], unique=False)
+    op.create_index("scores_rfm_band_index", "scores", ["tenant_id", "rfm_band", "contribution", "id"], unique=False)
     op.create_index("scores_rfm_index", "scores", ["tenant_id", "rfm_value", "id"], unique=False)
     op.create_index("scores_tier_index", "scores", ["tenant_id", "tier", "contribution", "id"], unique=False)
     protected("account_days", "accounts", "credit_limits", "credit_orders", "facts", "scores", plumbing=["rescorings"])
@@ -137,6 +138,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("scores_tier_index", table_name="scores")
+    op.drop_index("scores_rfm_band_index", table_name="scores")
     op.drop_index("scores_rfm_index", table_name="scores")
     op.drop_index("scores_contribution_index", table_name="scores")
     op.drop_table("scores")
