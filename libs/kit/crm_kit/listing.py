@@ -44,8 +44,8 @@ _COUNT_LIMIT = bindparam("count_limit", type_=Integer)
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-class Asked(Protocol):
-    """What every List request has."""
+class AskedPage(Protocol):
+    """What every request for a page of records has, of a list or of a search."""
 
     @property
     def page_size(self) -> int: ...
@@ -53,6 +53,11 @@ class Asked(Protocol):
     def page_token(self) -> str: ...
     @property
     def filter(self) -> str: ...
+
+
+class Asked(AskedPage, Protocol):
+    """What every List request has."""
+
     @property
     def order_by(self) -> str: ...
 

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.connections import Record, row_of
+from crm_kit.database.connections import Record
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.identity.access import Scope
 from sqlalchemy import Select, bindparam, select
-from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_search
-from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, stored_tokens, team_token
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, team_token
 from crm_customer.records.search.searching import Search
+from crm_customer.records.search.tables import put_found_by
 from crm_customer.records.search.terms import RecordTexts, index_tokens
 
 CONTACTS_READ = "contacts.read"
@@ -84,17 +84,10 @@ async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
 
 
 def put_search_row(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
-    """Make the account findable by what it is called now, for those who may see it.
-
-    One that is put away is a candidate only for those who ask for such: it takes nobody's place among the others.
-    """
+    """Make the account findable by what it is called now, for those who may see it."""
     texts = texts_of(account, contact_names[-MAX_CONTACT_NAMES:])
     tokens = {*index_tokens(texts), *owner_tokens(account)}
-    row = row_of(texts) | {
-        "account_id": account.id,
-        "tokens": stored_tokens(work.tenant_id, account.id, tokens, put_away=account.status in HIDDEN),
-    }
-    work.execute(put_row(tuple(row)), **row)
+    put_found_by(work, ACCOUNT_SEARCH, account_search, account.id, texts, tokens, put_away=account.status in HIDDEN)
 
 
 def owner_tokens(account: Account) -> Iterator[str]:
@@ -122,13 +115,4 @@ def texts_of(account: Account, contact_names: tuple[str, ...]) -> RecordTexts:
 def stored_contact_names() -> Select[Any]:
     return select(account_search.c.contact_names).where(
         account_search.c.tenant_id == bindparam("tenant_id"), account_search.c.account_id == bindparam("account_id")
-    )
-
-
-@statement
-def put_row(columns: tuple[str, ...]) -> Any:
-    fresh = insert(account_search).values({name: bindparam(name) for name in ("tenant_id", *columns)})
-    return fresh.on_conflict_do_update(
-        index_elements=[account_search.c.tenant_id, account_search.c.account_id],
-        set_={name: fresh.excluded[name] for name in columns if name != "account_id"},
     )

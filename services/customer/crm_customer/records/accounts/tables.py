@@ -5,7 +5,8 @@ from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
-from crm_customer.records.search.candidates import ACCOUNT_SEARCH, PENDING_KIBIBYTES
+from crm_customer.records.search.candidates import ACCOUNT_SEARCH
+from crm_customer.records.search.tables import search_table
 
 accounts = tenant_table(
     "accounts",
@@ -81,25 +82,8 @@ account_external_ids = tenant_table(
     retention=Kept("part of the account"),
 )
 
-# What an account is found by, and the texts that decide between candidates; see search/candidates.py.
-account_search = tenant_table(
-    ACCOUNT_SEARCH.name,
-    metadata,
-    Column("account_id", Uuid, nullable=False),
-    Column("tokens", ARRAY(Integer), nullable=False),
-    *(Column(name, ARRAY(Text), nullable=False) for name in ACCOUNT_SEARCH.texts),
-    reference("account_id", "accounts", name="account_search_account_fkey", field="id"),
-    key=("account_id",),
-    retention=Kept("a row for each account"),
-)
-# The tenant is part of each token, so the index needs no column for it.
-Index(
-    "account_search_tokens_index",
-    account_search.c.tokens,
-    postgresql_using="gin",
-    postgresql_with={"gin_pending_list_limit": PENDING_KIBIBYTES},
-    info={"tenant_inside": True},
-)
+# What an account is found by.
+account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)
 
 account_external_ids.primary_key.info["violation"] = Violation(
     "exists", "EXTERNAL_ID_TAKEN", "account.external_ids", "another account has this key already"

@@ -1,11 +1,12 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, Index, Integer, SmallInteger, Text, Uuid, text
+from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
-from crm_customer.records.search.candidates import CONTACT_SEARCH, PENDING_KIBIBYTES
+from crm_customer.records.search.candidates import CONTACT_SEARCH
+from crm_customer.records.search.tables import search_table
 
 contacts = tenant_table(
     "contacts",
@@ -55,22 +56,5 @@ Index(
     contact_accounts.c.contact_id,
 )
 
-# What a contact is found by, and the texts that decide between candidates; see search/candidates.py.
-contact_search = tenant_table(
-    CONTACT_SEARCH.name,
-    metadata,
-    Column("contact_id", Uuid, nullable=False),
-    Column("tokens", ARRAY(Integer), nullable=False),
-    *(Column(name, ARRAY(Text), nullable=False) for name in CONTACT_SEARCH.texts),
-    reference("contact_id", "contacts", name="contact_search_contact_fkey", field="id"),
-    key=("contact_id",),
-    retention=Kept("a row for each contact"),
-)
-# The tenant is part of each token, so the index needs no column for it.
-Index(
-    "contact_search_tokens_index",
-    contact_search.c.tokens,
-    postgresql_using="gin",
-    postgresql_with={"gin_pending_list_limit": PENDING_KIBIBYTES},
-    info={"tenant_inside": True},
-)
+# What a contact is found by.
+contact_search = search_table(CONTACT_SEARCH, metadata, of=contacts)

@@ -14,6 +14,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader
 from crm_kit.filtering.tree import EVERYTHING, Filter, fields_of
 from crm_kit.identity.access import Scope
+from crm_kit.listing import AskedPage
 from crm_kit.paging import Cursor, ListRequest, PageTokens, Position
 from crm_kit.resource.reading import ReadableResource, in_turns
 from google.protobuf.message import Message
@@ -33,17 +34,11 @@ MAX_CANDIDATES = 5000
 _RANKS = 1_000_000
 
 
-class AskedSearch(Protocol):
+class AskedSearch(AskedPage, Protocol):
     """What every Search request has."""
 
     @property
     def query(self) -> str: ...
-    @property
-    def page_size(self) -> int: ...
-    @property
-    def page_token(self) -> str: ...
-    @property
-    def filter(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
