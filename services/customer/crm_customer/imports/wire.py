@@ -13,7 +13,7 @@ def upload_to_pb(upload: Upload) -> pb.Upload:
         id=str(upload.id),
         file_name=upload.file_name,
         content_type=upload.content_type,
-        total_bytes=upload.total_bytes,
+        total_bytes=upload.total_bytes or None,
         received_bytes=upload.received_bytes,
         owner_id=str(upload.owner_id),
         etag=etag_of(upload.version),
