@@ -15,6 +15,7 @@ from crm_kit.errors import InvalidArgument
 from crm_kit.ids import new_id
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
+from crm_scoring.scores.resource import SCORES
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
@@ -208,3 +209,24 @@ def test_lists_are_ordered_by_what_the_contract_lets_them_be_ordered_by() -> Non
 def test_an_order_that_nothing_serves_is_refused() -> None:
     with pytest.raises(DeclarationError, match=r"role\.display_name: .*add an index on tenant_id, display_name, id"):
         roles_of()
+
+
+@pytest.mark.parametrize(
+    ("within", "told"),
+    [
+        ({}, "account_scores.rfm.band: lists go by it; add its column to `within`"),
+        (SCORES.within | {"rfm.reasons": SCORES.table.c.rfm}, "rfm.reasons: lists go by it; say in the contract what"),
+    ],
+)
+def test_what_lists_go_by_within_an_object_has_a_column(within: dict[str, Any], told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        Resource(
+            "account_scores",
+            entity=SCORES.entity,
+            table=SCORES.table,
+            message=SCORES.message_type,
+            created=SCORES.created,
+            computed=SCORES.computed,
+            within=within,
+            default_order="id",
+        )

@@ -191,6 +191,9 @@ class ResourceShape(Generic[Entity, Shown]):
                 name,
                 f"{entity} has it; add the column to {table} and draft a migration",
             )
+        for path in sorted((self.paths.keys() - self.contract.keys()) ^ self.within.keys()):
+            remedy = "add its column to `within`" if path in self.paths else "say in the contract what lists do with it"
+            self._require(False, path, f"lists go by it; {remedy}")
         listed = {column.name for column in self.within.values()}
         for name in columns - fields.keys() - listed:
             placed = name in self.hints or name in self.beside or name == CURRENCY
@@ -205,9 +208,6 @@ class ResourceShape(Generic[Entity, Shown]):
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
         self._check_updated()
-        for path in sorted((self.paths.keys() - self.contract.keys()) ^ self.within.keys()):
-            remedy = "add its column to `within`" if path in self.paths else "say in the contract what lists do with it"
-            self._require(False, path, f"lists go by it; {remedy}")
         check_tries(self.noun, self.verbs, self.tries)
 
     def _check_updated(self) -> None:
