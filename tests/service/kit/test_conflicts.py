@@ -49,7 +49,7 @@ async def update(accounts: "AccountServiceAsyncStub", by: User, account: pb.Acco
 
 async def mismatch_of(accounts: "AccountServiceAsyncStub", by: User, account: pb.Account) -> EtagMismatch | None:
     """What the refusal of a change to the account, as it was read, tells."""
-    with pytest.raises(grpc.aio.AioRpcError, match="it has changed since you read it|no etag") as refusal:
+    with pytest.raises(grpc.aio.AioRpcError, match=r"it has changed since you read it|no etag") as refusal:
         await update(accounts, by, account, source="lost")
     return next(details_of(refusal.value, EtagMismatch), None)
 
