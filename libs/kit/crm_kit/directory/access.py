@@ -109,7 +109,10 @@ class Directory:
 
     async def actor(self, claims: Claims) -> Actor:
         """The active user behind the claims; Unauthenticated when there is none."""
-        tenant_id, user_id = await self._ids_of(claims)
+        return await self.user(*await self._ids_of(claims))
+
+    async def user(self, tenant_id: UUID, user_id: UUID) -> Actor:
+        """The active user with this id; Unauthenticated when there is none."""
         seen = self._seen.get((tenant_id, user_id))
         if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
             return seen[1]

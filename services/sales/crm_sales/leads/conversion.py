@@ -131,7 +131,7 @@ async def account_of(
     )
     # Of two leads of one new company one creates it, and the other finds it.
     async with turn(work.database, name_of_turn(work, "account", account.key)):
-        found = await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+        found = await customer.find_or_create_account(account, actor=work.actor)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
     return UUID(found.id)

@@ -10,15 +10,16 @@ from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import invalid_field
+from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to, may
 from sqlalchemy import bindparam, update
 
-from crm_customer.records.accounts.model import Account, Status
+from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
+from crm_customer.records.accounts.queries import find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
-from crm_customer.records.accounts.tables import account_external_ids, accounts
+from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
 
 # What is seen with an account, as permissions call it; the owner of the account has it with the account.
 FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportunities", "orders", "payments", "scores"})
@@ -29,6 +30,26 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
     await check_parent(work, values)
     return put_new(work, drafted(values | owner, now=work.now))
+
+
+async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
+    """Create the account that a lead becomes, as `create_account`, or get the one that was created from it before.
+
+    FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when that one is archived or the caller may not read it.
+    """
+    id = await find_by_lead(work, lead_id)
+    if id is None:
+        account = await create_account(work, values)
+        work.insert(account_leads, {"lead_id": lead_id, "account_id": account.id})
+        return account
+    known = await ACCOUNTS.find(work, id, scope=work.actor.access.scope(ACCOUNTS.permission))
+    if known is None or known.status not in IN_BUSINESS:
+        raise FailedPrecondition(
+            "the account that was created for this lead is archived, or you may not see it; "
+            "name an account in account_id",
+            reason="LEAD_ACCOUNT_NOT_VISIBLE",
+        )
+    return known
 
 
 def drafted(values: dict[str, Any], *, now: datetime, id: UUID | None = None) -> Account:
