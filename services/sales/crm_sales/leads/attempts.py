@@ -17,7 +17,7 @@ async def claim(lead: Lead, attempt: Attempt) -> None:
 def assign(lead: Lead, attempt: Attempt) -> None:
     """Out of the pool only by who may do more than claim it."""
     check_assignable(attempt.scope, lead)
-    lead.require_assignable()
+    lead.require_assignable(now=attempt.now)
 
 
 def record_follow_up(lead: Lead, attempt: Attempt) -> None:
@@ -29,7 +29,7 @@ def record_follow_up(lead: Lead, attempt: Attempt) -> None:
 def disqualify(lead: Lead, attempt: Attempt) -> None:
     """Not in the pool."""
     check_in_reach(attempt.scope, lead)
-    lead.disqualify("")
+    lead.disqualify("", now=attempt.now)
 
 
 def convert(lead: Lead, attempt: Attempt) -> None:

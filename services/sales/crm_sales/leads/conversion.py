@@ -101,7 +101,7 @@ def require_attempt(lead: Lead, step: ConversionStep) -> None:
     """Conflict when another attempt has ended the conversion, or begun it anew, before this one came to its step."""
     is_next = lead.is_converting and (lead.next_step is step or lead.id_of(step) is not None)
     if not is_next and lead.state is not LeadState.CONVERTED:
-        raise Conflict("another attempt to convert the lead ended at the same time; try again")
+        raise Conflict("the attempt to convert the lead was ended, or begun anew, at the same time; try again")
 
 
 async def account_of(
