@@ -9,7 +9,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owned_by
+from crm_kit.directory.access import may_own, owned_by
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to, may
@@ -76,8 +76,8 @@ async def update_account(
     """Change some fields of an account; nothing is written when nothing changes.
 
     `contact_names` as for `follow_account`. A new owner gets the open opportunities that the former one has at it,
-    unless `keep_opportunities`, or the caller may not write them. PermissionDenied when others come to see by it what
-    the caller does not.
+    unless `keep_opportunities`, the caller may not give them, or the new owner may not have them. PermissionDenied when
+    others come to see by it what the caller does not.
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     await check_parent(work, values)
@@ -89,9 +89,17 @@ async def update_account(
     await follow_account(work, before, after, contact_names=contact_names)
     if after.owner_id == before.owner_id:
         return ACCOUNTS.save(work, before, after, events.AccountUpdated)
-    keep_opportunities = keep_opportunities or not await may(work, ACCOUNTS, before.id, "opportunities.write")
+    keep_opportunities = keep_opportunities or not await opportunities_go_along(work, before, after)
     told = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
     return ACCOUNTS.save(work, before, after, events.AccountOwnerChanged, **told)
+
+
+async def opportunities_go_along(work: UnitOfWork, before: Account, after: Account) -> bool:
+    """Whether the caller may give the new owner of an account the open opportunities at it, each by itself, too."""
+    if after.owner_id is None or not await may(work, ACCOUNTS, before.id, "opportunities.write"):
+        return False
+    scope = work.actor.access.scope("opportunities.write")
+    return await may_own(work, after.owner_id, permission="opportunities.read", scope=scope)
 
 
 async def check_parent(work: UnitOfWork, values: dict[str, Any]) -> None:

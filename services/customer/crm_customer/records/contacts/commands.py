@@ -44,11 +44,11 @@ async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
 
 
 def create_with_account(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
-    """Create an account that is drafted and its first contact, whose owner is the account's.
+    """Create an account that is drafted and its first contact; `values` name an owner who may have it.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = drafted(values | at_account(account), now=work.now)
+    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
     put_new_account(work, account, contact_names=(contact.display_name,))
     return put_new(work, contact)
 
@@ -56,22 +56,13 @@ def create_with_account(work: UnitOfWork, account: Account, values: dict[str, An
 def create_at_account(
     work: UnitOfWork, account: Account, values: dict[str, Any], *, others: tuple[str, ...]
 ) -> Contact:
-    """Create a contact at an account in business, whose search row the caller holds; its owner is the account's.
+    """Create a contact at an account in business, whose search row the caller holds.
 
-    `others` are the names of the contacts that are there, read since.
+    `values` name an owner who may have it, `others` are the names of the contacts that are there, read since.
     """
-    contact = drafted(values | at_account(account), now=work.now)
+    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
     put_search_row(work, account, contact_names=(*others, contact.display_name))
     return put_new(work, contact)
-
-
-def at_account(account: Account) -> dict[str, Any]:
-    """Values of a contact that is at one account and has its owner."""
-    return {
-        "accounts": (AccountLink(account.id),),
-        "owner_id": account.owner_id,
-        "owner_team_id": account.owner_team_id,
-    }
 
 
 def drafted(values: dict[str, Any], *, now: datetime) -> Contact:
