@@ -125,10 +125,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         The caller may read them, and they are within the scope of what the caller does.
         """
+        scope = self.referred_scope(reader)
+        return {} if scope is None else await self.get_many(reader, ids, scope=scope)
+
+    def referred_scope(self, reader: Reader) -> Scope | None:
+        """Within which scope the caller refers to such records; None when to none."""
         access = reader.actor.access
-        if not access.may(self.permission):
-            return {}
-        return await self.get_many(reader, ids, scope=min(reader.scope, access.scope(self.permission)))
+        return min(reader.scope, access.scope(self.permission)) if access.may(self.permission) else None
 
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)

@@ -154,6 +154,25 @@ async def test_a_column_of_owners_takes_no_account_that_may_not_be_given(
     assert {each.owner_id for each in await all_accounts(accounts, head)} == {str(head.id)}
 
 
+@pytest.mark.parametrize("named", ["id", "display_name", "external_id"])
+async def test_no_parent_is_named_that_one_may_not_read(
+    accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", customer: Running, run: Run, named: str
+) -> None:
+    tenant = await customer.tenant()
+    everything = dict.fromkeys(("accounts.read", "accounts.write", "imports.read", "imports.write"), Scope.ALL)
+    head = await customer.user(tenant, grants=everything)
+    clerk = await customer.user(tenant, grants=everything | {"accounts.read": Scope.OWN})
+    await run([["客户编号", "客户名称"], ["C1", "华信集团"]], by=head)
+    (group,) = await all_accounts(accounts, head)
+    parent = {"id": group.id, "display_name": group.display_name, "external_id": "C1"}[named]
+    job = await run([["客户名称", "上级客户"], ["华信电力", parent]], by=clerk)
+    assert [(each.row_number, each.reason) for each in await errors_of(imports, clerk, job.id)] == [
+        (2, "REFERENCE_NOT_FOUND")
+    ]
+    job = await run([["客户名称", "上级客户"], ["华信电力", parent]], by=head)
+    assert counts(job) == (1, 0, 0, 0)
+
+
 async def test_a_contact_belongs_to_nobody_who_may_have_none(
     accounts: "AccountServiceAsyncStub",
     contacts: "ContactServiceAsyncStub",

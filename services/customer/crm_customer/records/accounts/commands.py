@@ -28,7 +28,7 @@ FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportuni
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
-    await check_parent(work, values)
+    await check_parent(work, values.get("parent_id"))
     return put_new(work, drafted(values | owner, now=work.now))
 
 
@@ -80,9 +80,9 @@ async def update_account(
     others come to see by it what the caller does not.
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
-    await check_parent(work, values)
     after = before.update(values, now=work.now)
     if after.parent_id != before.parent_id:
+        await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
         after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
@@ -102,10 +102,9 @@ async def opportunities_go_along(work: UnitOfWork, before: Account, after: Accou
     return await may_own(work, after.owner_id, permission="opportunities.read", scope=scope)
 
 
-async def check_parent(work: UnitOfWork, values: dict[str, Any]) -> None:
+async def check_parent(work: UnitOfWork, parent_id: UUID | None) -> None:
     """Refuse a parent that does not exist, or that the caller may not know to exist: it is the same to them."""
-    parent_id = values.get("parent_id")
-    if parent_id is not None and parent_id not in await ACCOUNTS.get_many(work, [parent_id]):
+    if parent_id is not None and parent_id not in await ACCOUNTS.get_referred(work, [parent_id]):
         raise invalid_field("account.parent_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 

@@ -23,7 +23,7 @@ from crm_customer.records.accounts.model import IN_BUSINESS, Account
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import lock_search_rows, put_search_row
 from crm_customer.records.contacts.model import AccountLink, Contact, Status
-from crm_customer.records.contacts.queries import names_at_accounts, seen_contact_ids, superiors
+from crm_customer.records.contacts.queries import names_at_accounts, superiors
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import SEARCHED, put_contact_search_row
 from crm_customer.records.contacts.tables import contact_accounts
@@ -127,7 +127,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
 
 async def check_superior_exists(work: UnitOfWork, superior_id: UUID) -> None:
     """InvalidArgument for a superior that does not exist or that the caller may not see."""
-    if not await work.all(seen_contact_ids(work.scope), ids=[superior_id]):
+    if superior_id not in await CONTACTS.get_referred(work, [superior_id]):
         raise invalid_field("contact.reports_to_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 
