@@ -156,8 +156,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return shown
 
     def is_masked(self, reader: Reader, shown: Shown) -> bool:
-        """Whether some fields of the record, which is so now, are hidden from the reader."""
-        return self.masked is not None and reader.scope is not Scope.ALL and self.masked.hidden(shown)
+        """Whether some fields of the record, which is so now, are hidden from the reader.
+
+        What they may read decides: the answer to a write tells no more than a read would.
+        """
+        access = reader.actor.access
+        reads_all = access.may(self.permission) and access.scope(self.permission) is Scope.ALL
+        return self.masked is not None and not reads_all and self.masked.hidden(shown)
 
     def message_of_row(self, reader: Reader, row: Record) -> Shown:
         """The message that shows the record of a row."""
