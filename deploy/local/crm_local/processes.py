@@ -52,7 +52,7 @@ def environment(process: str, around: Surroundings, postgres: PostgresServer) ->
         values["CRM_NATS_URL"] = around.nats.url(process)
     if process == "customer":
         values["CRM_SIGNING_KEY_SECRET"] = around.credentials.signing_key_secret
-    if process in ("sales", "scoring"):
+    if process in ("customer", "sales", "scoring"):
         values["CRM_SALES_KEY"] = around.credentials.sales_key
     return values
 

@@ -51,8 +51,9 @@ def build(settings: CustomerSettings) -> Service:
     """Put the service together."""
     service = Service("customer", settings, metadata, Path(__file__).parent, keeps_stream=True)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
+    service.service_keys = {"sales": settings.sales_key.get_secret_value().encode()}
     service.servicers = [
-        AccountServicer(tokens),
+        AccountServicer(tokens, service.directory),
         ContactServicer(tokens),
         InteractionServicer(tokens),
         TimelineServicer(tokens),

@@ -42,7 +42,7 @@ def build(settings: SalesSettings) -> Service:
     service = Service("sales", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     identity = ServiceIdentity("sales", settings.sales_key.get_secret_value().encode())
-    customer_peer = ServiceClient(settings.customer_address)
+    customer_peer = ServiceClient(settings.customer_address, identity)
     scoring_peer = ServiceClient(settings.scoring_address, identity)
     customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
@@ -30,6 +31,7 @@ STEWARD = {
 }
 SELLER = dict.fromkeys(("accounts.read", "accounts.write", "opportunities.read", "opportunities.write"), Scope.OWN)
 MANAGER = dict.fromkeys((*SELLER, "payments.write"), Scope.TEAM)
+OVER_ALL = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
 # To whom they give accounts is not limited by their scope.
 TO_ANYBODY = {"accounts.write": Scope.ALL}
 
@@ -122,17 +124,36 @@ async def test_who_may_do_more_by_another_role_gains_nothing(customer: Running) 
 async def test_deals_stay_where_they_are_when_who_gives_the_account_may_not_write_them(customer: Running) -> None:
     tenant = await customer.tenant()
     account = await new_account(customer, await customer.user(tenant, grants=SELLER))
-    over_all = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
-    clerk = await customer.user(tenant, grants=over_all)
-    reader = await customer.user(tenant, grants=over_all | {"opportunities.read": Scope.ALL})
-    writer = await customer.user(tenant, grants=over_all | {"opportunities.write": Scope.ALL})
-    stays = {}
-    for by in (clerk, reader, writer):
-        # Who may do nothing with deals comes to nothing by an account.
-        await give(customer, account, await customer.user(tenant, grants=over_all), by=by)
-        told = await told_of(customer, tenant, account.id)
-        stays[by.id] = cast("events_pb2.AccountOwnerChanged", told[-1]).keep_opportunities
-    assert stays == {clerk.id: True, reader.id: True, writer.id: False}
+    clerk = await customer.user(tenant, grants=OVER_ALL)
+    reader = await customer.user(tenant, grants=OVER_ALL | {"opportunities.read": Scope.ALL})
+    stays = []
+    for by, to in ((clerk, OVER_ALL), (reader, OVER_ALL | {"opportunities.read": Scope.OWN})):
+        await give(customer, account, await customer.user(tenant, grants=to), by=by)
+        stays.append(await deals_stay(customer, tenant, account))
+    assert stays == [True, True]
+
+
+async def test_deals_go_along_to_nobody_who_could_not_be_given_them_singly(customer: Running) -> None:
+    tenant = await customer.tenant()
+    north, south = [await customer.team(tenant) for _ in range(2)]
+    account = await new_account(customer, await customer.user(tenant, grants=SELLER, team_id=north))
+    deals = ("opportunities.read", "opportunities.write")
+    head = await customer.user(tenant, grants=OVER_ALL | dict.fromkeys(deals, Scope.ALL))
+    lead = await customer.user(tenant, grants=OVER_ALL | dict.fromkeys(deals, Scope.TEAM), team_id=north)
+    northern = await customer.user(tenant, grants=SELLER, team_id=north)
+    southern = await customer.user(tenant, grants=SELLER, team_id=south)
+    agent = await customer.user(tenant, grants={"accounts.read": Scope.ALL}, team_id=north)
+    stays = []
+    for by, to in ((head, agent), (head, northern), (lead, southern), (head, northern), (lead, agent)):
+        await give(customer, account, to, by=by)
+        stays.append(await deals_stay(customer, tenant, account))
+    assert stays == [True, False, True, False, True]
+
+
+async def deals_stay(customer: Running, tenant: UUID, account: accounts_pb2.Account) -> bool:
+    """Whether sales was last told to leave the deals at an account where they are."""
+    told = await told_of(customer, tenant, account.id)
+    return cast("events_pb2.AccountOwnerChanged", told[-1]).keep_opportunities
 
 
 @pytest.mark.parametrize(

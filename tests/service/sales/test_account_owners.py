@@ -206,3 +206,21 @@ async def test_an_order_whose_owner_has_left_is_saved_as_it_was_read(
     read = orders_pb2.GetOrderRequest(id=business.order.id)
     order = await api.orders.GetOrder(read, metadata=user.metadata)
     assert await api.orders.UpdateOrder(orders_pb2.UpdateOrderRequest(order=order), metadata=user.metadata) == order
+
+
+async def test_a_deal_stays_with_its_owner_where_the_new_owner_of_the_account_may_have_none(
+    api: Sales, sales: Running, customer: Running, user: User, business: Business
+) -> None:
+    agent = await sales.user(user.tenant_id, grants={"accounts.read": Scope.OWN, "orders.read": Scope.OWN})
+    await also_in(customer, agent, {"accounts.read": Scope.OWN, "orders.read": Scope.OWN})
+    account = accounts_pb2.Account(id=business.account_id, owner_id=str(agent.id))
+    request = accounts_pb2.UpdateAccountRequest(account=account, update_mask=FieldMask(paths=["owner_id"]))
+    await AccountServiceStub(customer.channel).UpdateAccount(request, metadata=user.metadata)
+
+    async def heard() -> bool:
+        """The agent sees what is done at their account as soon as sales knows that it is theirs."""
+        seen = await api.orders.ListOrders(orders_pb2.ListOrdersRequest(), metadata=agent.metadata)
+        return [each.id for each in seen.orders] == [business.order.id]
+
+    await eventually(heard)
+    assert await owner_of(api, business.li, business.open.id) == str(business.li.id)

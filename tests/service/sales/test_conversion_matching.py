@@ -16,7 +16,7 @@ from tests.service.customer.customers import new_account, new_contact
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.sales.converting import Qualified, accounts_of, contacts_of
-from tests.service.sales.selling import Sales, cny, emitted
+from tests.service.sales.selling import Sales, also_in, cny, emitted
 
 
 async def convert(api: Sales, by: User, lead: pb.Lead, **fields: Any) -> pb.Lead:
@@ -251,3 +251,15 @@ async def test_a_person_at_an_account_is_found_however_many_have_the_name_elsewh
     lead = await qualified()
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
     assert (converted.account_id, converted.contact_id) == (here.id, known.id)
+
+
+async def test_nobody_takes_over_what_others_make_of_a_lead_by_knowing_its_id(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, sales: Running
+) -> None:
+    lead = await qualified()
+    other = await sales.user(seller.tenant_id)
+    await also_in(customer, other, grants=dict.fromkeys(("accounts.read", "accounts.write"), Scope.OWN))
+    key = accounts_pb2.ExternalId(source="lead", value=lead.id)
+    theirs = await new_account(customer, other, display_name="别处有限公司", external_ids=[key])
+    converted = await convert(api, seller, lead)
+    assert converted.account_id != theirs.id

@@ -75,6 +75,23 @@ async def test_no_read_tells_how_to_reach_somebody_in_the_pool(
         assert told(await read(user))
 
 
+@pytest.mark.parametrize("read_scope", [Scope.OWN, Scope.ALL, None])
+@pytest.mark.parametrize("verb", ["UpdateLead", "RecordFollowUp", "DisqualifyLead"])
+async def test_the_answer_to_a_write_tells_no_more_than_a_read_would(
+    api: Sales, sales: Running, user: User, pooled: pb.Lead, verb: str, read_scope: Scope | None
+) -> None:
+    grants = {"leads.write": Scope.ALL} | ({"leads.read": read_scope} if read_scope else {})
+    writer = await sales.user(user.tenant_id, grants=grants)
+    requests: dict[str, Message] = {
+        "UpdateLead": pb.UpdateLeadRequest(lead=pb.Lead(id=pooled.id, job_title="buyer")),
+        "RecordFollowUp": pb.RecordFollowUpRequest(id=pooled.id, follow_up=pb.FollowUp(kind=pb.FollowUp.KIND_CALL)),
+        "DisqualifyLead": pb.DisqualifyLeadRequest(id=pooled.id, reason="bankrupt"),
+    }
+    answer = await read_as(getattr(api.leads, verb), requests[verb], writer)
+    assert pooled.display_name.encode() in answer.SerializeToString()
+    assert bool(told(answer)) is (read_scope is Scope.ALL)
+
+
 async def test_who_claims_a_lead_learns_how_to_reach_them(
     api: Sales, sales: Running, rep: User, pooled: pb.Lead
 ) -> None:

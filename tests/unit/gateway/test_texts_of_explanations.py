@@ -45,7 +45,8 @@ def steps(draw: st.DrawFn) -> tuple[ProtectionStep, ...]:
         backdating=draw(DAYS),
     )
     follow_ups = st.builds(FollowUp, kinds, DAYS.map(lambda ago: NOW + DAY - ago), st.just(NOW))
-    holding = Holding(UUID(int=1), UUID(int=2), taken, taken, tuple(draw(st.lists(follow_ups))), draw(st.booleans()))
+    attempts = st.none() | DAYS.map(lambda ago: NOW - ago)
+    holding = Holding(UUID(int=1), UUID(int=2), taken, taken, tuple(draw(st.lists(follow_ups))), draw(attempts))
     return protection(holding, rules, NOW).steps
 
 

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from crm_kit.errors import FailedPrecondition
 from crm_kit.resource.actions import tried
-from crm_sales.leads.model import ATTEMPT_LASTS, ConversionStep, Lead, LeadState
+from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.resource import LEADS
+from crm_sales.pools.protection import ATTEMPT_LASTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,16 +94,16 @@ def test_the_legal_moves_are_named() -> None:
 
 
 def test_a_disqualified_lead_says_why_and_counts_against_nobody() -> None:
-    lead = QUALIFIED.disqualify("bankrupt")
+    lead = QUALIFIED.disqualify("bankrupt", now=NOW)
     assert (lead.state, lead.disqualify_reason) == (LeadState.DISQUALIFIED, "bankrupt")
     assert (lead.holder_id, lead.safe_until_time) == (None, None)
 
 
-@pytest.mark.parametrize("lead", [QUALIFIED.disqualify("bankrupt"), CONVERTING])
+@pytest.mark.parametrize("lead", [QUALIFIED.disqualify("bankrupt", now=NOW), CONVERTING])
 def test_a_lead_that_is_done_with_or_being_converted_is_not_changed(lead: Lead) -> None:
     with pytest.raises(FailedPrecondition, match="cannot be changed"):
-        lead.update({"source": "fair"})
-    assert OWNED.update({"source": "fair"}).source == "fair"
+        lead.update({"source": "fair"}, now=NOW)
+    assert OWNED.update({"source": "fair"}, now=NOW).source == "fair"
 
 
 @given(st.lists(st.sampled_from(["crash", "do", "repeat"]), max_size=30))
@@ -149,15 +150,28 @@ def test_somebody_else_takes_a_conversion_over_once_the_first_attempt_must_have_
 @pytest.mark.parametrize(
     "act",
     [
-        lambda lead: lead.return_to_pool("tired", now=NOW),
-        lambda lead: lead.assign(WANG, None, now=NOW),
-        lambda lead: lead.disqualify("no"),
+        lambda lead, now: lead.return_to_pool("tired", now=now),
+        lambda lead, now: lead.assign(WANG, None, now=now),
+        lambda lead, now: lead.update({"source": "fair"}, now=now),
+        lambda lead, now: lead.disqualify("no", now=now),
     ],
 )
-def test_what_is_being_converted_stays_where_it_is(act: Act) -> None:
-    assert CONVERTING.is_converting
+def test_what_is_being_converted_stays_where_it_is_as_long_as_an_attempt_may_run(
+    act: Callable[[Lead, datetime], Lead],
+) -> None:
+    half_way = CONVERTING.record_step(ConversionStep.ACCOUNT, UUID(int=9))
+    goes_on = half_way.start_conversion(now=NOW + ATTEMPT_LASTS / 2, user_id=LI)
+    end = NOW + ATTEMPT_LASTS
     with pytest.raises(FailedPrecondition, match="being converted"):
-        act(CONVERTING)
+        act(goes_on, end - timedelta(seconds=1))
+    free = act(goes_on, end)
+    assert (free.is_converting, free.account_id) == (False, None)
+    assert free == act(QUALIFIED, end)
+
+
+def test_the_pool_takes_a_lead_from_an_attempt_that_began_too_late() -> None:
+    half_way = CONVERTING.record_step(ConversionStep.ACCOUNT, UUID(int=9))
+    assert half_way.reclaim("lapsed", now=NOW) == QUALIFIED.reclaim("lapsed", now=NOW)
 
 
 async def possible(lead: Lead) -> set[str]:
@@ -173,9 +187,10 @@ async def possible(lead: Lead) -> set[str]:
         (OWNED, {"assign", "return", "recordFollowUp", "disqualify"}),
         (OWNED.follow_up(now=NOW), {"assign", "return", "recordFollowUp", "qualify", "disqualify"}),
         (QUALIFIED, {"assign", "return", "recordFollowUp", "disqualify", "convert"}),
-        (CONVERTING, {"recordFollowUp", "convert"}),
+        (QUALIFIED.start_conversion(now=LATER, user_id=LI), {"recordFollowUp", "convert"}),
+        (CONVERTING, {"assign", "return", "recordFollowUp", "disqualify", "convert"}),
         (replace(QUALIFIED, state=LeadState.CONVERTED), set()),
-        (QUALIFIED.disqualify("bankrupt"), set()),
+        (QUALIFIED.disqualify("bankrupt", now=NOW), set()),
     ],
 )
 async def test_what_can_be_done_with_a_lead_follows_from_its_state(lead: Lead, verbs: set[str]) -> None:

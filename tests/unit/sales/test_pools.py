@@ -5,7 +5,7 @@ import pytest
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_sales.pools.claims import Claimant, PoolEntry, check_claim, claim_day_start
 from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
-from crm_sales.pools.protection import CLOCK_SKEW, FollowUp, Holding, ProtectionReason, protection
+from crm_sales.pools.protection import ATTEMPT_LASTS, CLOCK_SKEW, FollowUp, Holding, ProtectionReason, protection
 from crm_sales.pools.simulation import Return, Simulation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,9 +81,26 @@ def test_nothing_passes_the_hard_maximum() -> None:
     assert (got.safe_until_time, got.reason) == (NOW + 30 * DAY, ProtectionReason.HARD_MAXIMUM)
 
 
-def test_a_lead_that_is_being_converted_is_safe_without_limit() -> None:
-    got = protection(Holding(LEAD, LI, NOW, NOW, is_converting=True), RULES, NOW + 900 * DAY)
-    assert (got.safe_until_time, got.reason, got.remaining(NOW)) == (None, ProtectionReason.CONVERTING, None)
+def test_an_attempt_to_convert_that_begins_while_the_lead_is_safe_may_end() -> None:
+    began = NOW + 72 * HOUR - timedelta(seconds=1)
+    got = protection(Holding(LEAD, LI, NOW, NOW, attempt_time=began), RULES, NOW + 900 * DAY)
+    assert (got.safe_until_time, got.reason) == (began + ATTEMPT_LASTS, ProtectionReason.CONVERTING)
+    early = protection(Holding(LEAD, LI, NOW, NOW, attempt_time=NOW), RULES, NOW)
+    assert (early.safe_until_time, early.reason) == (NOW + 72 * HOUR, ProtectionReason.TAKEN)
+
+
+@given(st.integers(0, 45 * 24 * 60), st.lists(st.integers(0, 45 * 24 * 60)))
+def test_attempts_to_convert_never_keep_a_lead_longer_than_one_that_began_in_time(
+    age: int, follow_up_minutes: list[int]
+) -> None:
+    calls = tuple(call(NOW + minutes * timedelta(minutes=1)) for minutes in follow_up_minutes)
+    began = NOW + age * timedelta(minutes=1)
+    plain = protection(Holding(LEAD, LI, NOW, NOW, calls), RULES, began).safe_until_time
+    kept = protection(Holding(LEAD, LI, NOW, NOW, calls, attempt_time=began), RULES, began).safe_until_time
+    assert plain is not None
+    assert kept == (max(plain, began + ATTEMPT_LASTS) if began < plain else plain)
+    assert RULES.hard_maximum is not None
+    assert kept < NOW + RULES.hard_maximum + ATTEMPT_LASTS
 
 
 def test_without_rules_nothing_goes_back() -> None:

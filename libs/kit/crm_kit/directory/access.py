@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.errors import Unauthenticated, invalid_field
+from crm_kit.errors import InvalidArgument, Unauthenticated, invalid_field
 from crm_kit.identity.access import EVERYTHING, SERVICE_ACCESS, SERVICE_USER, Access, Actor, Scope, reaches
 from crm_kit.identity.tokens import Claims
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
@@ -109,7 +109,10 @@ class Directory:
 
     async def actor(self, claims: Claims) -> Actor:
         """The active user behind the claims; Unauthenticated when there is none."""
-        tenant_id, user_id = await self._ids_of(claims)
+        return await self.user(*await self._ids_of(claims))
+
+    async def user(self, tenant_id: UUID, user_id: UUID) -> Actor:
+        """The active user with this id; Unauthenticated when there is none."""
         seen = self._seen.get((tenant_id, user_id))
         if seen is not None and time.monotonic() - seen[0] < CACHE_SECONDS:
             return seen[1]
@@ -231,10 +234,21 @@ async def owner_team(
     return team
 
 
-async def owned_by(reader: Reader, owner_id: UUID | None, *, permission: str, field: str) -> dict[str, UUID | None]:
+async def owned_by(
+    reader: Reader, owner_id: UUID | None, *, permission: str, field: str, scope: Scope | None = None
+) -> dict[str, UUID | None]:
     """`owner_id` and `owner_team_id` of a record of this owner, the caller when there is none; as `owner_team`."""
     owner_id = owner_id or reader.actor.user_id
     return {
         "owner_id": owner_id,
-        "owner_team_id": await owner_team(reader, owner_id, permission=permission, field=field),
+        "owner_team_id": await owner_team(reader, owner_id, permission=permission, field=field, scope=scope),
     }
+
+
+async def may_own(reader: Reader, owner_id: UUID, *, permission: str, scope: Scope) -> bool:
+    """Whether `owner_team` lets a record be this owner's, for what goes along with another that they are given."""
+    try:
+        await owner_team(reader, owner_id, permission=permission, field="owner_id", scope=scope)
+    except InvalidArgument:
+        return False
+    return True

@@ -126,10 +126,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         The caller may read them, and they are within the scope of what the caller does.
         """
+        scope = self.referred_scope(reader)
+        return {} if scope is None else await self.get_many(reader, ids, scope=scope)
+
+    def referred_scope(self, reader: Reader) -> Scope | None:
+        """Within which scope the caller refers to such records; None when to none."""
         access = reader.actor.access
-        if not access.may(self.permission):
-            return {}
-        return await self.get_many(reader, ids, scope=min(reader.scope, access.scope(self.permission)))
+        return min(reader.scope, access.scope(self.permission)) if access.may(self.permission) else None
 
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)
@@ -154,8 +157,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return shown
 
     def is_masked(self, reader: Reader, shown: Shown) -> bool:
-        """Whether some fields of the record, which is so now, are hidden from the reader."""
-        return self.masked is not None and reader.scope is not Scope.ALL and self.masked.hidden(shown)
+        """Whether some fields of the record, which is so now, are hidden from the reader.
+
+        What they may read decides: the answer to a write tells no more than a read would.
+        """
+        access = reader.actor.access
+        reads_all = access.may(self.permission) and access.scope(self.permission) is Scope.ALL
+        return self.masked is not None and not reads_all and self.masked.hidden(shown)
 
     def message_of_row(self, reader: Reader, row: Record) -> Shown:
         """The message that shows the record of a row."""

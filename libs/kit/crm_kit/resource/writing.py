@@ -49,7 +49,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `within`: the columns of what lists go by within an object, by its path: `rfm.value`. PostgreSQL computes them.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
-    `masked`: fields of some records that only those see whose scope is ALL.
+    `masked`: fields of some records that only those see who may read all.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `at`: how a record stands at an instant, where that is more than what is stored.

@@ -14,7 +14,7 @@ from crm_kit.custom_fields.texts import value_from_text
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import CrmError, NotFound, invalid_field
+from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.validation import check_fields
@@ -90,7 +90,7 @@ class Batch:
     has_changes: bool = False
     # The accounts that rows of this unit create, by the first row of each.
     made: dict[int, Account] = field(default_factory=dict)
-    teams: dict[UUID, dict[str, UUID | None]] = field(default_factory=dict)
+    teams: dict[tuple[UUID, str], dict[str, UUID | None]] = field(default_factory=dict)
     # Of the accounts that are there already: name to id, and those that rows speak of.
     contact_ids: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
     contacts: dict[UUID, Contact] = field(default_factory=dict)
@@ -203,16 +203,17 @@ class Batch:
             self.has_changes = False
         values = new_account(row) | await self._references(row)
         values["custom"] = await self._custom(row)
-        owner = await self._owned_by(values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id)
+        owner_id = values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id
+        owner = await self._owned_by(owner_id, ACCOUNTS.permission)
+        contact = new_contact(row) | await self._owned_by(owner_id, CONTACTS.permission) if row.contact_name else None
         id = account_id(self.job, row.account_row)
         account = accounts.drafted(values | owner, now=self.work.now, id=id)
         self._check(ACCOUNTS, account, values)
         self.contact_ids[id] = {}
-        if row.contact_name:
-            contact = new_contact(row)
+        if contact:
             created = contacts.create_with_account(self.work, account, contact)
             self._check(CONTACTS, created, contact)
-            self.contact_ids[id][row.contact_name] = created.id
+            self.contact_ids[id][created.display_name] = created.id
         else:
             accounts.put_new(self.work, account)
         self.made[row.account_row] = account
@@ -270,19 +271,26 @@ class Batch:
             found["parent_id"] = parent_id
         return found
 
-    async def _owned_by(self, owner_id: UUID) -> dict[str, UUID | None]:
+    async def _owned_by(self, owner_id: UUID, permission: str) -> dict[str, UUID | None]:
         """The owner with their team, looked up once for all rows."""
-        if owner_id not in self.teams:
-            self.teams[owner_id] = await owned_by(
-                self.work, owner_id, permission=ACCOUNTS.permission, field="account.owner_id"
-            )
-        return self.teams[owner_id]
+        key = owner_id, permission
+        if key not in self.teams:
+            self.teams[key] = await owned_by(self.work, owner_id, permission=permission, field="account.owner_id")
+        return self.teams[key]
+
+    async def _owner_at(self, account: Account) -> dict[str, UUID | None]:
+        """Whose a contact becomes that is created at a known account: as the account, if that is possible."""
+        caller_id = self.work.actor.user_id
+        try:
+            return await self._owned_by(account.owner_id or caller_id, CONTACTS.permission)
+        except InvalidArgument:
+            return await self._owned_by(caller_id, CONTACTS.permission)
 
     async def _contact(self, row: AccountRow, account: Account) -> bool:
         """Have the row's contact at a known account; whether there was something new in it."""
         id = self.contact_ids.get(account.id, {}).get(row.contact_name or "")
         if id is None:
-            others, values = self._contact_names(account.id), new_contact(row)
+            others, values = self._contact_names(account.id), new_contact(row) | await self._owner_at(account)
             created = contacts.create_at_account(self.work, account, values, others=others)
             self._check(CONTACTS, created, values)
             self.contact_ids[account.id][created.display_name] = created.id

@@ -154,9 +154,10 @@ class Lookups:
 
     async def _accounts(self, reader: Reader, name: str) -> Collection[UUID]:
         id = await find_by_external_id(reader, self._source, name) or id_of(name)
-        if id is not None and await ACCOUNTS.get_many(reader, [id]):
+        if id is not None and await ACCOUNTS.get_referred(reader, [id]):
             return [id]
-        return [row["id"] for row in await reader.all(accounts_by_name(reader.scope), name=name)]
+        scope = ACCOUNTS.referred_scope(reader)
+        return [] if scope is None else [row["id"] for row in await reader.all(accounts_by_name(scope), name=name)]
 
 
 def id_of(text: str) -> UUID | None:

@@ -1,29 +1,23 @@
 """Calls to the customer service, as the user whose request this is."""
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
 from uuid import UUID, uuid5
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm_kit.custom_fields.client import custom_fields_of
 from crm_kit.custom_fields.model import CustomField
-from crm_kit.errors import AlreadyExists, FailedPrecondition
+from crm_kit.identity.access import Actor
 from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_text
-from google.protobuf.message import Message
 
 from crm_sales.accounts.model import Likeness, NewAccount, NewContact
 
 ACCOUNTS = "/crm.customer.v1.AccountService/"
 CONTACTS = "/crm.customer.v1.ContactService/"
-# The source under which an account keeps the id of the lead it came from: no second account can have it.
-LEAD_SOURCE = "lead"
 # The longest text that the customer service searches for.
 MAX_QUERY_LENGTH = 200
 MAX_PAGE_SIZE = 200
-
-Created = TypeVar("Created", accounts_pb2.Account, contacts_pb2.Contact)
 
 
 class CustomerClient:
@@ -32,29 +26,20 @@ class CustomerClient:
     def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
 
-    async def find_or_create_account(self, wanted: NewAccount, *, key: UUID) -> accounts_pb2.Account:
-        """The account. With the same `key`, or for the same lead, it is created once.
+    async def find_or_create_account(self, wanted: NewAccount, *, actor: Actor) -> accounts_pb2.Account:
+        """The account. It is created as by the actor, once for each lead.
 
-        FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when the lead has an account that the caller does not find.
+        FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when it was created before and the actor may not see it.
         """
         found = await self._named_account(wanted)
         if found is not None:
             return found
-        request = accounts_pb2.CreateAccountRequest(account=account_to_pb(wanted))
-        try:
-            return await self._create(ACCOUNTS + "CreateAccount", request, accounts_pb2.Account, key)
-        except AlreadyExists as error:
-            # Another attempt created it: the lead's id is among its keys.
-            found = await self._account_of_lead(wanted.lead_id)
-            if found is not None:
-                return found
-            if error.reason != "EXTERNAL_ID_TAKEN":
-                raise
-            raise FailedPrecondition(
-                "the account that was created for this lead is archived, or you may not see it; "
-                "name an account in account_id",
-                reason="LEAD_ACCOUNT_NOT_VISIBLE",
-            ) from error
+        request = accounts_pb2.CreateAccountFromLeadRequest(
+            account=account_to_pb(wanted), lead_id=str(wanted.lead_id), user_id=str(actor.user_id)
+        )
+        path = ACCOUNTS + "CreateAccountFromLead"
+        # In the service's own name: nobody else says which account is that of a lead.
+        return await self._peer.call(path, request, accounts_pb2.Account, tenant_id=actor.tenant_id)
 
     async def account_custom_fields(self) -> dict[str, CustomField]:
         """The custom fields that accounts have."""
@@ -66,13 +51,9 @@ class CustomerClient:
         if found is not None:
             return found
         request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
-        return await self._create(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key)
-
-    async def _create(self, path: str, request: Message, response: type[Created], key: UUID) -> Created:
-        """What is created once for each `key` and content."""
         # An idempotency key belongs to one request, and a lead that was corrected since asks for something else.
         own_key = uuid5(key, request.SerializeToString(deterministic=True).hex())
-        return await self._peer.call(path, request, response, key=str(own_key))
+        return await self._peer.call(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key=str(own_key))
 
     async def _named_account(self, wanted: NewAccount) -> accounts_pb2.Account | None:
         """An organization of this name, however typed; private persons share names, so their phone must agree too."""
@@ -83,21 +64,13 @@ class CustomerClient:
             query = f"{wanted.phone_number} , {wanted.display_name}"[:MAX_QUERY_LENGTH]
         else:
             return None
-        for account in await self._search(query):
+        request = accounts_pb2.SearchAccountsRequest(query=query, page_size=20)
+        found = await self._peer.call(ACCOUNTS + "SearchAccounts", request, accounts_pb2.SearchAccountsResponse)
+        for account in found.accounts:
             same_name = wanted.is_named(account.display_name) and account.kind == kind_of(wanted)
             if same_name and (wanted.is_organization or wanted.phone_number in account.phone_numbers):
                 return account
         return None
-
-    async def _account_of_lead(self, lead_id: UUID) -> accounts_pb2.Account | None:
-        key = accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(lead_id))
-        found = await self._search(str(lead_id))
-        return next((each for each in found if key in each.external_ids), None)
-
-    async def _search(self, query: str) -> list[accounts_pb2.Account]:
-        request = accounts_pb2.SearchAccountsRequest(query=query, page_size=20)
-        found = await self._peer.call(ACCOUNTS + "SearchAccounts", request, accounts_pb2.SearchAccountsResponse)
-        return list(found.accounts)
 
     async def _named_contact(self, wanted: NewContact) -> contacts_pb2.Contact | None:
         """The contact of the account who is the same person; else a namesake of whom nothing says otherwise."""
@@ -135,7 +108,6 @@ def account_to_pb(wanted: NewAccount) -> accounts_pb2.Account:
         owner_id=id_text(wanted.owner_id),
         phone_numbers=[wanted.phone_number] if wanted.phone_number else [],
         emails=[wanted.email] if wanted.email else [],
-        external_ids=[accounts_pb2.ExternalId(source=LEAD_SOURCE, value=str(wanted.lead_id))],
         custom={key: to_value(value) for key, value in wanted.custom.items()},
     )
 

@@ -20,7 +20,7 @@ class Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """A company, or a private person when `is_organization` is false. It keeps the id of the lead it came from."""
+    """A company, or a private person when `is_organization` is false. `lead_id` is that of the lead it comes from."""
 
     display_name: str
     is_organization: bool

@@ -3,7 +3,7 @@
 from crm_kit.resource.actions import Attempt
 
 from crm_sales.leads.commands import check_assignable, check_claimable, check_in_reach
-from crm_sales.leads.conversion import require_rights
+from crm_sales.leads.conversion import opportunity_owner, require_rights
 from crm_sales.leads.model import Lead
 from crm_sales.leads.resource import LEADS
 
@@ -17,7 +17,7 @@ async def claim(lead: Lead, attempt: Attempt) -> None:
 def assign(lead: Lead, attempt: Attempt) -> None:
     """Out of the pool only by who may do more than claim it."""
     check_assignable(attempt.scope, lead)
-    lead.require_assignable()
+    lead.require_assignable(now=attempt.now)
 
 
 def record_follow_up(lead: Lead, attempt: Attempt) -> None:
@@ -29,13 +29,14 @@ def record_follow_up(lead: Lead, attempt: Attempt) -> None:
 def disqualify(lead: Lead, attempt: Attempt) -> None:
     """Not in the pool."""
     check_in_reach(attempt.scope, lead)
-    lead.disqualify("")
+    lead.disqualify("", now=attempt.now)
 
 
-def convert(lead: Lead, attempt: Attempt) -> None:
-    """Only by who may have the opportunity."""
+async def convert(lead: Lead, attempt: Attempt) -> None:
+    """Only by who may create all that it becomes, for an owner who may have the opportunity."""
     require_rights(attempt.reader.actor.access)
     lead.require_convertible()
+    await opportunity_owner(attempt.reader, lead)
 
 
 TRIED_LEADS = LEADS.trying(

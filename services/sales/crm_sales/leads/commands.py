@@ -49,7 +49,7 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
 def update_lead(work: UnitOfWork, before: Lead, values: dict[str, Any]) -> Lead:
     """Change some fields of a lead; nothing is written when nothing changes."""
     check_in_reach(work.scope, before)
-    return LEADS.save(work, before, before.update(values), events.LeadUpdated)
+    return LEADS.save(work, before, before.update(values, now=work.now), events.LeadUpdated)
 
 
 async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
@@ -114,7 +114,7 @@ def qualify_lead(work: UnitOfWork, before: Lead) -> Lead:
 async def disqualify_lead(work: UnitOfWork, before: Lead, reason: str) -> Lead:
     """Disqualify a lead: it will not buy."""
     check_in_reach(work.scope, before)
-    return save(work, before, before.disqualify(reason), await get_pool(work), events.LeadDisqualified)
+    return save(work, before, before.disqualify(reason, now=work.now), await get_pool(work), events.LeadDisqualified)
 
 
 def check_happened(follow_up: FollowUp, now: datetime) -> None:

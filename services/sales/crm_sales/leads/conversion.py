@@ -19,7 +19,8 @@ from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValues, carried
-from crm_kit.database.work import UnitOfWork, unit_of_work
+from crm_kit.database.work import Reader, UnitOfWork, unit_of_work
+from crm_kit.directory.access import owned_by
 from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import version_of
 from crm_kit.events.leases import turn
@@ -47,6 +48,8 @@ from crm_sales.pools.queries import get_pool
 
 GO_ON = 50
 """Follow-ups after which others have their turn."""
+# What a conversion looks for and creates.
+NEEDED = ("accounts.read", "accounts.write", "contacts.read", "contacts.write", "opportunities.write")
 # Asking again would be answered the same way.
 FINAL = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
 
@@ -72,6 +75,8 @@ async def convert_lead(
     lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
         return lead
+    lead.require_convertible()
+    await opportunity_owner(work, lead)
     if not lead.is_converting:
         await LEADS.check_etag(work, id, etag, lead.version)
     pipeline = await pipeline_or_default(work, wanted.pipeline_id)
@@ -93,15 +98,26 @@ async def convert_lead(
 
 
 def require_rights(access: Access) -> None:
-    """PermissionDenied for who may not write opportunities: one is what a conversion ends with."""
-    access.scope("opportunities.write")
+    """PermissionDenied for who may not look for or create what a lead becomes, whatever of it is there already."""
+    for permission in NEEDED:
+        access.scope(permission)
+
+
+async def opportunity_owner(reader: Reader, lead: Lead) -> dict[str, UUID | None]:
+    """Whose the opportunity will be: the lead's owner's.
+
+    InvalidArgument where the caller may not give them an opportunity, or they may not have one, as when one is created.
+    """
+    scope = reader.actor.access.scope("opportunities.write")
+    permission = OPPORTUNITIES.permission
+    return await owned_by(reader, lead.owner_id, permission=permission, field="lead.owner_id", scope=scope)
 
 
 def require_attempt(lead: Lead, step: ConversionStep) -> None:
     """Conflict when another attempt has ended the conversion, or begun it anew, before this one came to its step."""
     is_next = lead.is_converting and (lead.next_step is step or lead.id_of(step) is not None)
     if not is_next and lead.state is not LeadState.CONVERTED:
-        raise Conflict("another attempt to convert the lead ended at the same time; try again")
+        raise Conflict("the attempt to convert the lead was ended, or begun anew, at the same time; try again")
 
 
 async def account_of(
@@ -131,7 +147,7 @@ async def account_of(
     )
     # Of two leads of one new company one creates it, and the other finds it.
     async with turn(work.database, name_of_turn(work, "account", account.key)):
-        found = await customer.find_or_create_account(account, key=lead.step_key(ConversionStep.ACCOUNT))
+        found = await customer.find_or_create_account(account, actor=work.actor)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
     return UUID(found.id)
@@ -227,11 +243,10 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, 
         account_id=before.account_id,
         display_name=wanted.opportunity_name or before.company_name or before.display_name,
         amount=wanted.amount,
-        owner_id=before.owner_id,
-        owner_team_id=before.owner_team_id,
         lead_id=id,
         source=before.source,
         custom=await opportunity_custom(work, before),
+        **await opportunity_owner(work, before),
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
     await bring_follow_ups(work, after)

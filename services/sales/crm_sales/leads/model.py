@@ -11,6 +11,8 @@ from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FailedPrecondition, illegal_state, wrong_move, wrong_state
 from crm_kit.phone_numbers import normal
 
+from crm_sales.pools.protection import ATTEMPT_LASTS
+
 
 class LeadState(StrEnum):
     """Where a lead stands."""
@@ -21,9 +23,6 @@ class LeadState(StrEnum):
     CONVERTED = "CONVERTED"
     DISQUALIFIED = "DISQUALIFIED"
 
-
-# No attempt at a conversion takes longer: its calls have deadlines.
-ATTEMPT_LASTS = timedelta(minutes=2)
 
 MOVES: dict[LeadState, frozenset[LeadState]] = {
     LeadState.NEW: frozenset({LeadState.CONTACTED, LeadState.DISQUALIFIED}),
@@ -84,7 +83,7 @@ class Lead:
     opportunity_id: UUID | None = None
     # The tenant's own fields by key.
     custom: CustomValues = field(default_factory=dict)
-    # By the pool's rules of `rules_version`; None without a limit, in the pool, and while it is being converted.
+    # By the pool's rules of `rules_version`; None without a limit and in the pool.
     safe_until_time: datetime | None = field(default=None, compare=False)
     rules_version: int = field(default=0, compare=False)
     # It has been in the pool, so everybody may know of it.
@@ -112,11 +111,10 @@ class Lead:
         """A conversion was started and has not ended."""
         return self.conversion_attempt_time is not None
 
-    def update(self, values: Mapping[str, Any]) -> "Lead":
+    def update(self, values: Mapping[str, Any], *, now: datetime) -> "Lead":
         """With new values of some fields."""
         self._require_open("changed")
-        self._require_not_converting("changed")
-        return replace(self, **values).checked()
+        return replace(self._without_stopped_attempt("changed", now), **values).checked()
 
     def checked(self) -> "Lead":
         """The lead with its number in E.164. InvalidArgument for one that is no telephone number."""
@@ -142,21 +140,24 @@ class Lead:
 
     def assign(self, owner_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
         """Give it to a user, whoever owned it; its protection counts from now, but for the hard maximum."""
-        self.require_assignable()
-        return self if owner_id == self.owner_id else self._given_to(owner_id, team_id, now)
+        free = self.require_assignable(now=now)
+        return self if owner_id == self.owner_id else free._given_to(owner_id, team_id, now)
 
-    def require_assignable(self) -> None:
+    def require_assignable(self, *, now: datetime) -> "Lead":
         """Only an open lead is assigned, and not while it is being converted."""
         self._require_open("assigned")
-        self._require_not_converting("assigned")
+        return self._without_stopped_attempt("assigned", now)
 
     def return_to_pool(self, reason: str, *, now: datetime) -> "Lead":
-        """Put it back into the pool: its owner returns it, or the pool takes it back."""
+        """Put it back into the pool."""
+        return self._without_stopped_attempt("returned", now).reclaim(reason, now=now)
+
+    def reclaim(self, reason: str, *, now: datetime) -> "Lead":
+        """The pool takes it back, also from who is converting it."""
         self._require_owner("returned")
         self._require_open("returned")
-        self._require_not_converting("returned")
         return replace(
-            self,
+            self._without_findings() if self.is_converting else self,
             owner_id=None,
             owner_team_id=None,
             take_time=None,
@@ -180,26 +181,28 @@ class Lead:
         self._require_owner("qualified")
         return replace(self, state=LeadState.QUALIFIED)
 
-    def disqualify(self, reason: str) -> "Lead":
+    def disqualify(self, reason: str, *, now: datetime) -> "Lead":
         """It will not buy. Not while it is being converted."""
         self._require_move(LeadState.DISQUALIFIED)
-        self._require_not_converting("disqualified")
-        return replace(self, state=LeadState.DISQUALIFIED, disqualify_reason=reason, safe_until_time=None)
+        free = self._without_stopped_attempt("disqualified", now)
+        return replace(free, state=LeadState.DISQUALIFIED, disqualify_reason=reason, safe_until_time=None)
 
     def start_conversion(self, *, now: datetime, user_id: UUID, account_id: UUID | None = None) -> "Lead":
         """Start converting it, or go on where an earlier attempt stopped; a converted lead stays as it is.
 
-        The caller then does `next_step` under `step_key` until none is left, recording each id.
+        The caller then does `next_step` under `step_key` until none is left, recording each id. Who goes on with their
+        own attempt gets no more time by that: neither the pool nor those who may assign the lead wait longer.
         An `account_id` that is named takes the place of another one that an earlier attempt found or created.
         CONVERSION_UNDER_WAY while somebody else's attempt may still run.
         """
         if self.state is LeadState.CONVERTED:
             return self
         self.require_convertible()
-        if self.conversion_user_id != user_id:
-            self._require_no_attempt(now)
         started = self if account_id in (None, self.account_id) else replace(self, account_id=None, contact_id=None)
-        return replace(started, conversion_user_id=user_id, conversion_attempt_time=now, safe_until_time=None)
+        if self.conversion_user_id == user_id:
+            return started
+        self._require_no_attempt(now)
+        return replace(started, conversion_user_id=user_id, conversion_attempt_time=now)
 
     def require_convertible(self) -> None:
         """A conversion is started with an owned QUALIFIED lead, or gone on with."""
@@ -208,18 +211,23 @@ class Lead:
             self._require_owner("converted")
 
     def _require_no_attempt(self, now: datetime) -> None:
-        attempt = self.conversion_attempt_time
-        if attempt is not None and now < attempt + ATTEMPT_LASTS:
+        remaining = self._attempt_remaining(now)
+        if remaining > timedelta():
             raise FailedPrecondition(
                 "somebody else is converting it right now",
                 reason="CONVERSION_UNDER_WAY",
-                retry_after_seconds=(attempt + ATTEMPT_LASTS - now).total_seconds(),
+                retry_after_seconds=remaining.total_seconds(),
             )
+
+    def _attempt_remaining(self, now: datetime) -> timedelta:
+        """How long an attempt at a conversion may still run."""
+        attempt = self.conversion_attempt_time
+        return timedelta() if attempt is None else max(attempt + ATTEMPT_LASTS - now, timedelta())
 
     def abandon_conversion(self) -> "Lead":
         """End an attempt that cannot succeed as it stands; what it created is found again by the next one."""
         self._require_converting()
-        return replace(self._without_attempt(), account_id=None, contact_id=None)
+        return self._without_findings()
 
     def record_step(self, step: ConversionStep, id: UUID) -> "Lead":
         """Note what a step found or created; after the last one the lead is CONVERTED.
@@ -259,6 +267,18 @@ class Lead:
         # Passed on from hand to hand it is safe no longer than in one.
         return replace(owned, take_time=now, owned_since_time=self.owned_since_time or now, pool_time=None)
 
+    def _without_stopped_attempt(self, done: str, now: datetime) -> "Lead":
+        """The lead without an attempt at a conversion that has stopped; refused while it may still run."""
+        if not self.is_converting:
+            return self
+        if self._attempt_remaining(now):
+            raise illegal_state("lead_converting", f"a lead that is being converted cannot be {done}", done=done)
+        return self._without_findings()
+
+    def _without_findings(self) -> "Lead":
+        """The lead without an attempt and what it has found; the next one finds it again."""
+        return replace(self._without_attempt(), account_id=None, contact_id=None)
+
     def _without_attempt(self) -> "Lead":
         return replace(self, conversion_user_id=None, conversion_attempt_time=None)
 
@@ -277,7 +297,3 @@ class Lead:
     def _require_converting(self) -> None:
         if not self.is_converting:
             raise illegal_state("no_conversion", "no conversion is under way")
-
-    def _require_not_converting(self, done: str) -> None:
-        if self.is_converting:
-            raise illegal_state("lead_converting", f"a lead that is being converted cannot be {done}", done=done)

@@ -40,7 +40,7 @@ def holding_of(lead: Lead, follow_ups: tuple[FollowUp, ...]) -> Holding:
         lead.take_time,
         lead.owned_since_time,
         follow_ups,
-        is_converting=lead.is_converting,
+        lead.conversion_attempt_time,
     )
 
 

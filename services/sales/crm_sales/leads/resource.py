@@ -40,12 +40,12 @@ LEADS = Resource(
     # Whoever is not to choose among them by it claims a lead before they learn how to reach it.
     masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), IN_POOL),
     verbs={
-        "AssignLead": lambda lead, _: lead.require_assignable(),
+        "AssignLead": lambda lead, attempt: lead.require_assignable(now=attempt.now),
         "ClaimLead": lambda lead, _: lead.require_claimable(),
         "ReturnLead": lambda lead, attempt: lead.return_to_pool("", now=attempt.now),
         "RecordFollowUp": lambda lead, attempt: lead.follow_up(now=attempt.now),
         "QualifyLead": lambda lead, _: lead.qualify(),
-        "DisqualifyLead": lambda lead, _: lead.disqualify(""),
+        "DisqualifyLead": lambda lead, attempt: lead.disqualify("", now=attempt.now),
         "ConvertLead": lambda lead, _: lead.require_convertible(),
     },
 )

@@ -8,7 +8,9 @@ from uuid import UUID
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, require_account
 from crm_kit.database.work import UnitOfWork
+from crm_kit.directory.access import may_own
 from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.money import Money, check_minor_unit
 
@@ -37,14 +39,21 @@ async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str,
         receive_time=receive_time,
         unallocated_amount=amount,
         left_out_order_count=left_out,
-        owner_id=shares[0][0].owner_id if shares else work.actor.user_id,
-        owner_team_id=shares[0][0].owner_team_id if shares else work.actor.access.team_id,
         create_time=work.now,
         update_time=work.now,
+        **await payment_owner(work, shares[0][0] if shares else None),
     )
     if shares:
         payment = payment.allocate(await pay_all(work, shares, payment_id=payment.id))
     return PAYMENTS.create(work, payment)
+
+
+async def payment_owner(work: UnitOfWork, order: OpenItem | None) -> dict[str, Any]:
+    """Whose a payment is: of who has the order that it pays first, or of who records it if that one may not have it."""
+    # The order says who sold, whomever the caller may give records to.
+    if order and await may_own(work, order.owner_id, permission=PAYMENTS.permission, scope=Scope.ALL):
+        return {"owner_id": order.owner_id, "owner_team_id": order.owner_team_id}
+    return {"owner_id": work.actor.user_id, "owner_team_id": work.actor.access.team_id}
 
 
 def check_not_after_today(work: UnitOfWork, receive_time: datetime) -> None:

@@ -16,6 +16,8 @@ from crm_sales.pools.model import FollowUpKind, PoolRules
 
 # Two clocks that mean the same moment differ by no more than this.
 CLOCK_SKEW = timedelta(minutes=5)
+# No attempt at a conversion takes longer: its calls have deadlines.
+ATTEMPT_LASTS = timedelta(minutes=2)
 MAX_SECONDS = 2**31 - 1
 
 
@@ -33,14 +35,17 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The facts that protect a lead owned by somebody since `take_time`, by anybody since `owned_since_time`."""
+    """The facts that protect a lead owned by somebody since `take_time`, by anybody since `owned_since_time`.
+
+    `attempt_time` is when an attempt to convert it began that has not ended.
+    """
 
     id: UUID
     owner_id: UUID
     take_time: datetime
     owned_since_time: datetime
     follow_ups: tuple[FollowUp, ...] = ()
-    is_converting: bool = False
+    attempt_time: datetime | None = None
 
 
 class ProtectionReason(StrEnum):
@@ -108,11 +113,8 @@ def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:
     """Until when a lead is safe, and why.
 
     The latest of taking it and credible follow-ups, capped by the hard maximum. What was recorded after `now` is
-    not known yet.
+    not known yet. An attempt to convert it that began before that may end; attempts that follow give no more.
     """
-    if holding.is_converting:
-        step = _converting(holding)
-        return Protection(None, step.reason, (step,))
     steps = _steps(holding, rules, now)
     latest = max((step for step in steps if step.safe_until_time), key=_end, default=None)
     hard = None if rules.hard_maximum is None else _hard_maximum(holding, rules.hard_maximum)
@@ -121,6 +123,9 @@ def protection(holding: Holding, rules: PoolRules, now: datetime) -> Protection:
         steps.append(latest)
     if latest is None:
         return Protection(None, ProtectionReason.NO_RULE, tuple(steps))
+    if holding.attempt_time is not None and holding.attempt_time < _end(latest):
+        steps.append(_converting(holding.attempt_time))
+        latest = max(latest, steps[-1], key=_end)
     return Protection(_end(latest), latest.reason, tuple(steps), _end(latest) - rules.warning_before)
 
 
@@ -131,9 +136,15 @@ def _steps(holding: Holding, rules: PoolRules, now: datetime) -> list[Protection
     return [_taken(holding, rules.reclaim_after), *(_follow_up_step(each, holding, rules) for each in known)]
 
 
-def _converting(holding: Holding) -> ProtectionStep:
-    explanation = "being converted: the pool's rules do not apply"
-    return ProtectionStep(ProtectionReason.CONVERTING, holding.take_time, None, ProtectionRule.CONVERTING, explanation)
+def _converting(attempt_time: datetime) -> ProtectionStep:
+    return ProtectionStep(
+        ProtectionReason.CONVERTING,
+        attempt_time,
+        attempt_time + ATTEMPT_LASTS,
+        ProtectionRule.CONVERTING,
+        f"being converted, safe for {duration_words(ATTEMPT_LASTS)}",
+        {"safe_for": duration_text(ATTEMPT_LASTS)},
+    )
 
 
 def _taken(holding: Holding, safe_for: timedelta) -> ProtectionStep:

@@ -154,6 +154,48 @@ async def test_a_column_of_owners_takes_no_account_that_may_not_be_given(
     assert {each.owner_id for each in await all_accounts(accounts, head)} == {str(head.id)}
 
 
+@pytest.mark.parametrize("named", ["id", "display_name", "external_id"])
+async def test_no_parent_is_named_that_one_may_not_read(
+    accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", customer: Running, run: Run, named: str
+) -> None:
+    tenant = await customer.tenant()
+    everything = dict.fromkeys(("accounts.read", "accounts.write", "imports.read", "imports.write"), Scope.ALL)
+    head = await customer.user(tenant, grants=everything)
+    clerk = await customer.user(tenant, grants=everything | {"accounts.read": Scope.OWN})
+    await run([["客户编号", "客户名称"], ["C1", "华信集团"]], by=head)
+    (group,) = await all_accounts(accounts, head)
+    parent = {"id": group.id, "display_name": group.display_name, "external_id": "C1"}[named]
+    job = await run([["客户名称", "上级客户"], ["华信电力", parent]], by=clerk)
+    assert [(each.row_number, each.reason) for each in await errors_of(imports, clerk, job.id)] == [
+        (2, "REFERENCE_NOT_FOUND")
+    ]
+    job = await run([["客户名称", "上级客户"], ["华信电力", parent]], by=head)
+    assert counts(job) == (1, 0, 0, 0)
+
+
+async def test_a_contact_belongs_to_nobody_who_may_have_none(
+    accounts: "AccountServiceAsyncStub",
+    contacts: "ContactServiceAsyncStub",
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    run: Run,
+    user: User,
+) -> None:
+    """With a new account its owner is refused; at a known one the contact is of who imports it."""
+    clerk = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL, "accounts.write": Scope.OWN})
+    login = f"{clerk.id.hex[-12:]}@example.test"
+    header = ["客户编号", "客户名称", "客户经理", "联系人"]
+    job = await run([header, ["C1", "华信", login, ""], ["C2", "青岛", login, "张伟"]])
+    assert counts(job) == (1, 0, 0, 1)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.row_number, error.column, error.reason) == (3, "客户经理", "ASSIGNMENT_NOT_ALLOWED")
+    assert {each.owner_id for each in await all_accounts(accounts, user)} == {str(clerk.id)}
+    rows = [header, ["C1", "华信", "", "张伟"]]
+    assert counts(await run(rows, mode=pb.Import.MODE_UPSERT)) == (0, 1, 0, 0)
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
+    assert [(each.display_name, each.owner_id) for each in page.contacts] == [("张伟", str(user.id))]
+
+
 @pytest.mark.parametrize("keep", [True, False])
 async def test_deals_stay_where_an_import_gives_accounts_away_if_that_is_asked_for(
     accounts: "AccountServiceAsyncStub", customer: Running, run: Run, user: User, *, keep: bool

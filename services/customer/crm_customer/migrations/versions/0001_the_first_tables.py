@@ -254,6 +254,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "account_id", "source", name="account_external_ids_source_key"),
     )
     op.create_table(
+        "account_leads",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("lead_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"], name="account_leads_account_fkey"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "lead_id", name="account_leads_pkey"),
+    )
+    op.create_table(
         "account_search",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -579,6 +589,7 @@ def upgrade() -> None:
         "timeline_entries",
         "uploads",
         "account_external_ids",
+        "account_leads",
         "account_search",
         "contact_search",
         "contact_accounts",
@@ -642,6 +653,7 @@ def downgrade() -> None:
     op.drop_table("contact_search")
     op.drop_index("account_search_tokens_index", table_name="account_search", postgresql_using="gin")
     op.drop_table("account_search")
+    op.drop_table("account_leads")
     op.drop_table("account_external_ids")
     op.drop_index("uploads_retention_index", table_name="uploads")
     op.drop_table("uploads")

@@ -9,16 +9,17 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
-from crm_kit.directory.access import owned_by
-from crm_kit.errors import invalid_field
+from crm_kit.directory.access import may_own, owned_by
+from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to, may
 from sqlalchemy import bindparam, update
 
-from crm_customer.records.accounts.model import Account, Status
+from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
+from crm_customer.records.accounts.queries import find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
-from crm_customer.records.accounts.tables import account_external_ids, accounts
+from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
 
 # What is seen with an account, as permissions call it; the owner of the account has it with the account.
 FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportunities", "orders", "payments", "scores"})
@@ -27,8 +28,28 @@ FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportuni
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
-    await check_parent(work, values)
+    await check_parent(work, values.get("parent_id"))
     return put_new(work, drafted(values | owner, now=work.now))
+
+
+async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
+    """Create the account that a lead becomes, as `create_account`, or get the one that was created from it before.
+
+    FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when that one is archived or the caller may not read it.
+    """
+    id = await find_by_lead(work, lead_id)
+    if id is None:
+        account = await create_account(work, values)
+        work.insert(account_leads, {"lead_id": lead_id, "account_id": account.id})
+        return account
+    known = await ACCOUNTS.find(work, id, scope=work.actor.access.scope(ACCOUNTS.permission))
+    if known is None or known.status not in IN_BUSINESS:
+        raise FailedPrecondition(
+            "the account that was created for this lead is archived, or you may not see it; "
+            "name an account in account_id",
+            reason="LEAD_ACCOUNT_NOT_VISIBLE",
+        )
+    return known
 
 
 def drafted(values: dict[str, Any], *, now: datetime, id: UUID | None = None) -> Account:
@@ -55,28 +76,35 @@ async def update_account(
     """Change some fields of an account; nothing is written when nothing changes.
 
     `contact_names` as for `follow_account`. A new owner gets the open opportunities that the former one has at it,
-    unless `keep_opportunities`, or the caller may not write them. PermissionDenied when others come to see by it what
-    the caller does not.
+    unless `keep_opportunities`, the caller may not give them, or the new owner may not have them. PermissionDenied when
+    others come to see by it what the caller does not.
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
-    await check_parent(work, values)
     after = before.update(values, now=work.now)
     if after.parent_id != before.parent_id:
+        await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
         after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
     await follow_account(work, before, after, contact_names=contact_names)
     if after.owner_id == before.owner_id:
         return ACCOUNTS.save(work, before, after, events.AccountUpdated)
-    keep_opportunities = keep_opportunities or not await may(work, ACCOUNTS, before.id, "opportunities.write")
+    keep_opportunities = keep_opportunities or not await opportunities_go_along(work, before, after)
     told = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
     return ACCOUNTS.save(work, before, after, events.AccountOwnerChanged, **told)
 
 
-async def check_parent(work: UnitOfWork, values: dict[str, Any]) -> None:
+async def opportunities_go_along(work: UnitOfWork, before: Account, after: Account) -> bool:
+    """Whether the caller may give the new owner of an account the open opportunities at it, each by itself, too."""
+    if after.owner_id is None or not await may(work, ACCOUNTS, before.id, "opportunities.write"):
+        return False
+    scope = work.actor.access.scope("opportunities.write")
+    return await may_own(work, after.owner_id, permission="opportunities.read", scope=scope)
+
+
+async def check_parent(work: UnitOfWork, parent_id: UUID | None) -> None:
     """Refuse a parent that does not exist, or that the caller may not know to exist: it is the same to them."""
-    parent_id = values.get("parent_id")
-    if parent_id is not None and parent_id not in await ACCOUNTS.get_many(work, [parent_id]):
+    if parent_id is not None and parent_id not in await ACCOUNTS.get_referred(work, [parent_id]):
         raise invalid_field("account.parent_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 

@@ -7,7 +7,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from sqlalchemy import Select, bindparam, select
 
-from crm_customer.records.accounts.tables import account_external_ids
+from crm_customer.records.accounts.tables import account_external_ids, account_leads
 
 
 @statement
@@ -23,4 +23,17 @@ def account_id_by_external_id() -> Select[Any]:
 async def find_by_external_id(reader: Reader, source: str, value: str) -> UUID | None:
     """The id of the account with this key in another system."""
     row = await reader.one(account_id_by_external_id(), source=source, value=value)
+    return row["account_id"] if row else None
+
+
+@statement
+def account_id_by_lead() -> Select[Any]:
+    return select(account_leads.c.account_id).where(
+        account_leads.c.tenant_id == bindparam("tenant_id"), account_leads.c.lead_id == bindparam("lead_id")
+    )
+
+
+async def find_by_lead(reader: Reader, lead_id: UUID) -> UUID | None:
+    """The id of the account that was created from a lead."""
+    row = await reader.one(account_id_by_lead(), lead_id=lead_id)
     return row["account_id"] if row else None

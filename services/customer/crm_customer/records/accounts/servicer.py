@@ -1,7 +1,10 @@
 """AccountService: from message to command or query and back, nothing else."""
 
+from uuid import UUID
+
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork, unit_of_work
+from crm_kit.directory.access import Directory
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import value_in
 
@@ -14,12 +17,21 @@ from crm_customer.records.accounts.search import SEARCH
 class AccountServicer:
     contract = pb.DESCRIPTOR.services_by_name["AccountService"]
 
-    def __init__(self, tokens: PageTokens) -> None:
+    def __init__(self, tokens: PageTokens, directory: Directory) -> None:
         self._tokens = tokens
+        self._directory = directory
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
         values = await ACCOUNTS.to_create(work, request.account)
         return ACCOUNTS.message(work, await commands.create_account(work, values))
+
+    async def CreateAccountFromLead(self, request: pb.CreateAccountFromLeadRequest, work: UnitOfWork) -> pb.Account:
+        user = await self._directory.user(work.tenant_id, UUID(request.user_id))
+        scope = user.access.scope("accounts.write")
+        async with unit_of_work(work.database, user, scope=scope, now=work.now) as own:
+            values = await ACCOUNTS.to_create(own, request.account)
+            created = await commands.create_account_from_lead(own, values, UUID(request.lead_id))
+            return ACCOUNTS.message(own, created)
 
     async def GetAccount(self, request: pb.GetAccountRequest, reader: Reader) -> pb.Account:
         return await ACCOUNTS.read(reader, request.id)

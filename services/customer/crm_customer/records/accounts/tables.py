@@ -82,9 +82,24 @@ account_external_ids = tenant_table(
     retention=Kept("part of the account"),
 )
 
+# The account that a lead became, one for each lead. Only the sales service says so: whoever could would be given what
+# others make of a lead.
+account_leads = tenant_table(
+    "account_leads",
+    metadata,
+    Column("lead_id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    reference("account_id", "accounts", name="account_leads_account_fkey", field="id"),
+    key=("lead_id",),
+    retention=Kept("part of the account"),
+)
+
 # What an account is found by.
 account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)
 
+account_leads.primary_key.info["violation"] = Violation(
+    "conflict", "CONFLICT", "lead_id", "its account is created at the same time"
+)
 account_external_ids.primary_key.info["violation"] = Violation(
     "exists", "EXTERNAL_ID_TAKEN", "account.external_ids", "another account has this key already"
 )

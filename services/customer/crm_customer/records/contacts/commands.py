@@ -23,7 +23,7 @@ from crm_customer.records.accounts.model import IN_BUSINESS, Account
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import lock_search_rows, put_search_row
 from crm_customer.records.contacts.model import AccountLink, Contact, Status
-from crm_customer.records.contacts.queries import names_at_accounts, seen_contact_ids, superiors
+from crm_customer.records.contacts.queries import names_at_accounts, superiors
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import SEARCHED, put_contact_search_row
 from crm_customer.records.contacts.tables import contact_accounts
@@ -44,11 +44,11 @@ async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
 
 
 def create_with_account(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
-    """Create an account that is drafted and its first contact, whose owner is the account's.
+    """Create an account that is drafted and its first contact; `values` name an owner who may have it.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = drafted(values | at_account(account), now=work.now)
+    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
     put_new_account(work, account, contact_names=(contact.display_name,))
     return put_new(work, contact)
 
@@ -56,22 +56,13 @@ def create_with_account(work: UnitOfWork, account: Account, values: dict[str, An
 def create_at_account(
     work: UnitOfWork, account: Account, values: dict[str, Any], *, others: tuple[str, ...]
 ) -> Contact:
-    """Create a contact at an account in business, whose search row the caller holds; its owner is the account's.
+    """Create a contact at an account in business, whose search row the caller holds.
 
-    `others` are the names of the contacts that are there, read since.
+    `values` name an owner who may have it, `others` are the names of the contacts that are there, read since.
     """
-    contact = drafted(values | at_account(account), now=work.now)
+    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
     put_search_row(work, account, contact_names=(*others, contact.display_name))
     return put_new(work, contact)
-
-
-def at_account(account: Account) -> dict[str, Any]:
-    """Values of a contact that is at one account and has its owner."""
-    return {
-        "accounts": (AccountLink(account.id),),
-        "owner_id": account.owner_id,
-        "owner_team_id": account.owner_team_id,
-    }
 
 
 def drafted(values: dict[str, Any], *, now: datetime) -> Contact:
@@ -136,7 +127,7 @@ async def check_accounts(work: UnitOfWork, contact: Contact, *, old_ids: Collect
 
 async def check_superior_exists(work: UnitOfWork, superior_id: UUID) -> None:
     """InvalidArgument for a superior that does not exist or that the caller may not see."""
-    if not await work.all(seen_contact_ids(work.scope), ids=[superior_id]):
+    if superior_id not in await CONTACTS.get_referred(work, [superior_id]):
         raise invalid_field("contact.reports_to_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 

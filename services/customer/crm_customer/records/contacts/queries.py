@@ -6,23 +6,13 @@ from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import Scope
 from sqlalchemy import Integer, Select, any_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_customer.records.accounts.search import MAX_CONTACT_NAMES
 from crm_customer.records.contacts.model import Status
-from crm_customer.records.contacts.resource import seen
 from crm_customer.records.contacts.tables import contact_accounts, contacts
-
-
-@statement
-def seen_contact_ids(scope: Scope) -> Select[Any]:
-    ids = bindparam("ids", type_=ARRAY(Uuid))
-    return select(contacts.c.id).where(
-        contacts.c.tenant_id == bindparam("tenant_id"), contacts.c.id == any_(ids), seen(scope)
-    )
 
 
 @statement
