@@ -15,6 +15,7 @@ from crm_kit.ids import new_id
 from crm_kit.rpc.status import reason_of
 from crm_scoring.scores.commands import put_scores
 from crm_scoring.scores.model import AccountScores
+from crm_scoring.scores.resource import SCORES
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
@@ -216,7 +217,8 @@ async def scored(world: World, user: User) -> str:
     request = GetMessageClass(RPCS["GetCreditLimit"].request)(account_id=str(account_id))
     await world.call(RPCS["GetCreditLimit"], request, user.metadata)
     async with world.services["scoring"].unit_of_work(user.tenant_id) as work:
-        put_scores(work, None, AccountScores(account_id))
+        if await SCORES.find(work, account_id, scope=Scope.ALL) is None:
+            put_scores(work, None, AccountScores(account_id))
     return str(account_id)
 
 
