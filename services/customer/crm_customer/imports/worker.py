@@ -95,7 +95,8 @@ class ImportWorker:
                 if left:
                     await jobs.release(self._database, left)
                 job = left = None
-                async with self._next_job() as job:
+                async with self._next_job() as found:
+                    job = found
                     if job is not None:
                         await self.hold(job)
                         continue
