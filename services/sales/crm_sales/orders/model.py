@@ -254,8 +254,7 @@ class Order:
     def require_released(self) -> None:
         """What payments need: ORDER_ON_HOLD or ILLEGAL_STATE."""
         if self.state is OrderState.ON_HOLD:
-            reasons = "; ".join(reason.explanation for reason in self.hold_reasons)
-            raise FailedPrecondition(f"the order is on hold: {reasons}", reason="ORDER_ON_HOLD")
+            raise on_hold(self.hold_reasons)
         if self.state not in RELEASED_STATES:
             raise wrong_state("order", self.state, "paid", legal=RELEASED_STATES)
 
@@ -270,6 +269,15 @@ class Order:
     def _require(self, state: OrderState, done: str) -> None:
         if self.state is not state:
             raise wrong_state("order", self.state, done, legal=[state])
+
+
+def on_hold(reasons: tuple[HoldReason, ...]) -> FailedPrecondition:
+    """The error for what a hold is in the way of: its metadata have the codes of all `reasons`, and their values."""
+    detail = "; ".join(reason.explanation for reason in reasons)
+    told = {"reasons": ", ".join(reason.code for reason in reasons)}
+    for reason in reasons:
+        told |= reason.metadata
+    return FailedPrecondition(f"the order is on hold: {detail}", reason="ORDER_ON_HOLD", metadata=told)
 
 
 NOT_CHECKED = HoldReason("CREDIT_CHECK_UNAVAILABLE", "the credit check did not answer in time")
