@@ -147,15 +147,8 @@ def check_columns(job: Import, source: Source, custom_fields: Mapping[str, Custo
 
     Or when they are those of an export of contacts, and nobody has told what to take them for.
     """
-    if not job.columns and (
-        found := next((each for each in source.header if as_heading(each) in contact_headings()), "")
-    ):
-        raise InvalidArgument(
-            f"the file is an export of contacts, by its column {found!r}, and this imports accounts; to bring in contacts, "
-            "give each row the customer's name and the contact's, in columns such as Customer name and Contact name",
-            reason="IMPORT_MAPPING_INCOMPLETE",
-            metadata={"rule": "contacts", "column": found},
-        )
+    if not job.columns:
+        check_accounts(source.header)
     check_complete(
         source.header,
         source.mapping,
