@@ -21,9 +21,10 @@ from crm_gateway.front import Front, problem_answer
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
-from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable
+from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable, without_labels
 from crm_gateway.routes import account_360, export, health, metadata, provider_sign_in, reference, sessions, uploads
 from crm_gateway.settings import Settings
+from crm_gateway.tenant_zone import TenantZones
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
 
@@ -71,7 +72,9 @@ def create_app(
     pages.state.service_states = health.ServiceStates(channels)
     pages.state.admission = admission
     pages.state.settings = settings
+    pages.state.labels_of = served[0].labels_of if served else without_labels
     pages.state.custom_fields = CustomFieldLists(served, channels)
+    pages.state.tenant_zones = TenantZones(served, channels)
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)

@@ -28,7 +28,7 @@ from crm_kit.zones import DEFAULT_ZONE
 from crm_local.testing import Servers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 from jwt.algorithms import OKPAlgorithm
 
@@ -210,6 +210,8 @@ class Refusal:
     fields: list[str]
     # What happened to a record since an etag: each action with its fields.
     unseen: list[tuple[str, list[str]]]
+    # The values that the detail names.
+    metadata: dict[str, str]
 
 
 @contextlib.contextmanager
@@ -221,6 +223,7 @@ def refused(code: str, reason: str) -> Iterator[Refusal]:
     except grpc.aio.AioRpcError as error:
         refusal.detail = error.details() or ""
         assert (error.code().name, reason_of(error)) == (code, reason), refusal.detail
+        refusal.metadata = {key: value for info in details_of(error, ErrorInfo) for key, value in info.metadata.items()}
         refusal.fields = [violation.field for violation in violations_of(error)]
         refusal.unseen = [(each.action, list(each.fields)) for each in unseen_changes_of(error)]
     else:

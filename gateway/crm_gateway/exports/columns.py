@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import orjson
@@ -192,6 +192,18 @@ def _in_words(value: Any, words: Mapping[str, str]) -> Any:
 def _told_apart(text: str) -> str:
     """A text among others in a cell: in double quotes where a separator or a blank in it would be lost."""
     return f'"{text.replace(QUOTE, QUOTE * 2)}"' if _APART.search(text) or text != text.strip() else text
+
+
+def in_zone(value: Any, zone: tzinfo) -> Any:
+    """A record, or a value of one, with its instants in a zone: they are written with the offset that it has then."""
+    match value:
+        case datetime():
+            return value.astimezone(zone)
+        case list():
+            return [in_zone(each, zone) for each in value]
+        case dict():
+            return {name: in_zone(each, zone) for name, each in value.items()}
+    return value
 
 
 def text_of(value: Any) -> str:

@@ -13,7 +13,7 @@ _Custom = custom_fields_pb2.CustomField
 
 
 class Kind(enum.Enum):
-    """What the texts of a column are: decimal numbers, ISO 8601 dates, instants in UTC, `true` and `false`, or text."""
+    """What the texts of a column are: decimal numbers, ISO 8601 dates, instants with their offset, truths, or text."""
 
     TEXT = enum.auto()
     NUMBER = enum.auto()

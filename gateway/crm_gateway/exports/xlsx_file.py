@@ -31,6 +31,9 @@ TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 # Styles by their numbers: general, whole, with two decimals, date, instant.
 FORMATS = (0, 1, 4, 164, 165)
 GENERAL, WHOLE, CENTS, DATE, INSTANT = range(len(FORMATS))
+TIME_LENGTH = len("2026-01-31T09:30:00")
+# Instants of another offset than UTC have the styles and formats after these, one for each offset.
+FIRST_OFFSET_FORMAT = 166
 
 
 def _format(number: int) -> str:
@@ -58,16 +61,25 @@ PARTS = {
         f'Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="{OFFICE}/styles" Target="styles.xml"/>'
         "</Relationships>"
     ),
-    "xl/styles.xml": (
-        f'<styleSheet xmlns="{MAIN}"><numFmts count="2"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/>'
-        '<numFmt numFmtId="165" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss\\ &quot;UTC&quot;"/></numFmts>'
+}
+
+
+def styles(offsets: Sequence[str]) -> str:
+    """The part with the formats of cells, among them that of instants for each offset: `+08:00`."""
+    instants = [
+        f'<numFmt numFmtId="{number}" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss\\ &quot;{zone}&quot;"/>'
+        for number, zone in enumerate(["UTC", *offsets], start=165)
+    ]
+    formats = [*FORMATS, *range(FIRST_OFFSET_FORMAT, FIRST_OFFSET_FORMAT + len(offsets))]
+    return (
+        f'<styleSheet xmlns="{MAIN}"><numFmts count="{1 + len(instants)}">'
+        f'<numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/>{"".join(instants)}</numFmts>'
         '<fonts count="1"><font/></fonts><fills count="1"><fill><patternFill patternType="none"/></fill></fills>'
         '<borders count="1"><border/></borders>'
         '<cellStyleXfs count="1"><xf/></cellStyleXfs>'
-        f'<cellXfs count="{len(FORMATS)}">{"".join(map(_format, FORMATS))}</cellXfs>'
+        f'<cellXfs count="{len(formats)}">{"".join(map(_format, formats))}</cellXfs>'
         '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
-    ),
-}
+    )
 
 
 class Outgoing:
@@ -105,14 +117,40 @@ class XlsxFile:
         self._sheet = self._archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True)
         self._sheet.write(f'{DECLARATION}<worksheet xmlns="{MAIN}"><sheetData>'.encode())
         self._rows = 0
+        # The offsets of instants that were written, in the order of their styles.
+        self._offsets: list[str] = []
 
     def write(self, row: Sequence[str], kinds: Sequence[Kind] = ()) -> None:
         """Add a row, all of it text unless `kinds` are told. OverflowError beyond what a sheet can have."""
         if self._rows == MAX_ROWS:
             raise OverflowError(f"a sheet has at most {MAX_ROWS} rows; export as CSV, or filter")
         self._rows += 1
-        cells = map(typed_cell, row, kinds) if kinds else map(cell, row)
+        cells = map(self._typed_cell, row, kinds) if kinds else map(cell, row)
         self._sheet.write(f"<row>{''.join(cells)}</row>".encode())
+
+    def _typed_cell(self, text: str, kind: Kind) -> str:
+        """A cell as what its column holds; as text where that would not keep all of it."""
+        if not text or kind is Kind.TEXT:
+            return cell(text)
+        found = self._instant(text) if kind is Kind.INSTANT else _VALUES[kind](text)
+        return found or cell(text)
+
+    def _instant(self, text: str) -> str | None:
+        """An instant as clocks of its offset show it, in the format that tells the offset."""
+        with contextlib.suppress(ValueError):
+            time = datetime.fromisoformat(text)
+            shown = time.replace(tzinfo=UTC)
+            return _serial(
+                shown, self._style(time.isoformat(timespec="seconds")[TIME_LENGTH:] if time.utcoffset() else "")
+            )
+        return None
+
+    def _style(self, offset: str) -> int:
+        if not offset:
+            return INSTANT
+        if offset not in self._offsets:
+            self._offsets.append(offset)
+        return len(FORMATS) + self._offsets.index(offset)
 
     def take(self) -> bytes:
         """The bytes since the last time."""
@@ -122,6 +160,7 @@ class XlsxFile:
         """The last bytes."""
         self._sheet.write(b"</sheetData></worksheet>")
         self._sheet.close()
+        self._archive.writestr("xl/styles.xml", DECLARATION + styles(self._offsets))
         self._archive.close()
         return self.take()
 
@@ -132,12 +171,6 @@ def cell(text: str) -> str:
         return "<c/>"
     kept = UNWRITABLE.sub("\ufffd", text[:MAX_CELL_CHARACTERS])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(kept)}</t></is></c>'
-
-
-def typed_cell(text: str, kind: Kind) -> str:
-    """A cell as what its column holds; as text where that would not keep all of it."""
-    found = _VALUES[kind](text) if text and kind is not Kind.TEXT else None
-    return found or cell(text)
 
 
 def _number(text: str) -> str | None:
@@ -155,12 +188,6 @@ def _date(text: str) -> str | None:
     return None
 
 
-def _instant(text: str) -> str | None:
-    with contextlib.suppress(ValueError):
-        return _serial(datetime.fromisoformat(text), INSTANT)
-    return None
-
-
 def _serial(time: datetime, style: int) -> str | None:
     """Days since the epoch of spreadsheets; None before March 1900, where programs disagree."""
     days = (time - EPOCH) / timedelta(days=1)
@@ -172,4 +199,4 @@ def _truth(text: str) -> str:
 
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_VALUES = {Kind.NUMBER: _number, Kind.DATE: _date, Kind.INSTANT: _instant, Kind.TRUTH: _truth}
+_VALUES = {Kind.NUMBER: _number, Kind.DATE: _date, Kind.TRUTH: _truth}

@@ -8,9 +8,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import grpc
+from crm_kit.errors import InvalidArgument
+from crm_kit.zones import check_zone
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -19,9 +23,11 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
-from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns
+from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns, in_zone
 from crm_gateway.openapi.other_routes import answer_of
-from crm_gateway.problems import DETAILS_KEY, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.problems import DETAILS_KEY, LabelsOf, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.tenant_zone import TenantZones
+from crm_gateway.texts.answers import Translate
 from crm_gateway.texts.catalogue import LANGUAGES, Language, asked_language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.encoder import Encode, Encoders
@@ -38,7 +44,8 @@ FILES: Mapping[str, tuple[type[csv_file.CsvFile] | type[xlsx_file.XlsxFile], str
     "xlsx": (xlsx_file.XlsxFile, xlsx_file.MEDIA_TYPE),
 }
 COLLECTION = re.compile("^[a-z][A-Za-z_-]{0,99}$")
-OWN_PARAMETERS = frozenset({"format", FIELDS})
+TIME_ZONE = "time_zone"
+OWN_PARAMETERS = frozenset({"format", FIELDS, TIME_ZONE})
 # What lists have, and a file has no use for.
 NO_PARAMETERS = frozenset({"page_size", "page_token", INCLUDE})
 
@@ -57,13 +64,21 @@ class ListedCollection:
     encode: Encode
     languages: Mapping[Language | None, tuple[Column, ...]]
     path: str
+    labels_of: LabelsOf
+    # Puts what a page says in words into a language; None where it says nothing.
+    translate: Translate | None
     columns: tuple[Column, ...] = ()
+    language: Language = "en"
+    # Whose clocks instants are told by; those of UTC when None.
+    zone: tzinfo | None = None
 
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
         kinds = [column.kind for column in self.columns]
+        if self.translate is not None:
+            self.translate(page, self.language, self.labels_of)
         for record in getattr(page, self.field):
-            values = self.encode(record)
+            values = self.encode(record) if self.zone is None else in_zone(self.encode(record), self.zone)
             file.write([column.read(values) for column in self.columns], kinds)
         return file.take()
 
@@ -117,6 +132,8 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 encoders.of(resource),
                 {language: tuple(columns_of(resource, language)) for language in (None, *LANGUAGES)},
                 each.binding.template,
+                each.labels_of,
+                each.translate,
             )
     return found
 
@@ -144,8 +161,10 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "object in a list has one, too, `addresses.city`. Custom fields stand under their labels, or under "
         "`custom.<key>` where a label means another column, too. It is sent while it is read; when it cannot be "
         "finished, the connection breaks off. In CSV a cell that a spreadsheet would compute begins with an "
-        "apostrophe; in XLSX numbers of up to 15 digits, dates, and times (in UTC) are cells of that kind, all else is "
-        "text. Values of enums and options of custom fields are told by their labels where columns are.\n"
+        "apostrophe; in XLSX numbers of up to 15 digits, dates, and times are cells of that kind, all else is "
+        "text. Times are told with their offset: in the time zone that `time_zone` names, else under labels in the "
+        "tenant's, and under paths in UTC. Values of enums and options of custom fields are told by their labels where "
+        "columns are.\n"
         "Reasons: INVALID_FILTER, PERMISSION_DENIED, ROUTE_NOT_FOUND.",
         "x-permission": "that of the list",
         "parameters": [
@@ -181,6 +200,12 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
                 "description": "What kind of file; CSV when not given.",
                 "schema": {"type": "string", "enum": list(FILES), "default": "csv"},
             },
+            {
+                "name": TIME_ZONE,
+                "in": "query",
+                "description": "Whose clocks times are told by, an IANA name.",
+                "schema": {"type": "string", "maxLength": 100, "examples": ["Asia/Shanghai"]},
+            },
             {"$ref": "#/components/parameters/XRequestId"},
         ],
         "responses": answer_of(
@@ -206,7 +231,11 @@ async def export(collection: str, request: Request) -> Response:
     shown = listed.languages[language]
     columns = list(shown if language is None else called(shown, language, own))
     columns += custom_columns(own, exchange.language, columns, by_label=language is not None)
-    listed = replace(listed, columns=asked.columns(columns))
+    zone = asked.zone
+    if zone is None and language is not None:
+        zones: TenantZones = request.app.state.tenant_zones
+        zone = await zones.read(metadata, PAGE_SECONDS)
+    listed = replace(listed, columns=asked.columns(columns), language=exchange.language, zone=zone)
     pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
@@ -222,10 +251,11 @@ async def export(collection: str, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What kind of file, of which columns (all when empty), and the query of the list."""
+    """What kind of file, of which columns (all when empty), in which zone if told, and the query of the list."""
 
     format: str
     paths: tuple[str, ...]
+    zone: tzinfo | None
     query: bytes
 
     @classmethod
@@ -247,7 +277,7 @@ class Asked:
         if format not in FILES:
             raise ProblemError(malformed("format", "enum", choices=", ".join(FILES)))
         paths = () if fields is None else tuple(path.strip() for path in fields.split(","))
-        return cls(format, paths, b"&".join(kept))
+        return cls(format, paths, zone_of(own.get(TIME_ZONE)), b"&".join(kept))
 
     def columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         """The columns of the file, in their order; ProblemError names a path that leads to none, or that is doubled."""
@@ -258,3 +288,14 @@ class Asked:
             return tuple(chosen(columns, self.paths)) if self.paths else tuple(columns)
         except KeyError as error:
             raise ProblemError(malformed(FIELDS, "unknown_field", "path", path=error.args[0])) from None
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """The zone of a name; ProblemError for one that the IANA does not know."""
+    if name is None:
+        return None
+    try:
+        check_zone(name, field=TIME_ZONE)
+    except InvalidArgument:
+        raise ProblemError(malformed(TIME_ZONE, "iana")) from None
+    return ZoneInfo(name)

@@ -1,5 +1,6 @@
 """Whole files in and out: an upload as a bare body, passed on part by part, and an import's report as a bare file."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -12,6 +13,7 @@ from crm_kit.rpc.methods import methods_of
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_chunks, body_too_large
+from crm_gateway.exports import csv_file, import_report
 from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
@@ -31,7 +33,10 @@ _NAMES = {
     "application/octet-stream": "upload",
 }
 _MAX_NAME = 255
-_FORMATS = {"csv": pb.GetImportReportRequest.FORMAT_CSV, "xlsx": pb.GetImportReportRequest.FORMAT_XLSX}
+_FORMATS = {
+    "csv": (import_report.write_csv, csv_file.MEDIA_TYPE),
+    "xlsx": (import_report.write_xlsx, XLSX),
+}
 _METHODS = {each.name: each for each in methods_of(pb.DESCRIPTOR.services_by_name["ImportService"])}
 _encode = Encoders().of(pb.Upload.DESCRIPTOR)
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -61,7 +66,8 @@ _REPORT = {
     "operationId": "DownloadImportReport",
     "tags": ["Import"],
     "summary": "Reads the rows that an import could not take as a file to correct and import again.",
-    "description": "It is the same as GetImportReport, bare.\nReasons: IMPORT_NOT_FOUND.",
+    "description": "It is the same as GetImportReport, bare, and says what is wrong in the language of "
+    "`Accept-Language`.\nReasons: IMPORT_NOT_FOUND.",
     "x-permission": "imports.read",
     "parameters": [
         {
@@ -113,13 +119,18 @@ async def report(request: Request, id: UUID, ending: str) -> Response:
     if ending not in _FORMATS:
         raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
     exchange = await _admitted(request)
-    asked = pb.GetImportReportRequest(id=str(id), format=_FORMATS[ending])
+    write, media_type = _FORMATS[ending]
+    asked = pb.GetImportReportRequest(id=str(id), format=pb.GetImportReportRequest.FORMAT_ROWS)
     found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
+    content = await asyncio.to_thread(write, found, exchange.language, request.app.state.labels_of)
+    name = quote(f"{found.file_name}.{ending}")
     headers = {
-        "content-disposition": f"attachment; filename=\"report.{ending}\"; filename*=UTF-8''{quote(found.file_name)}",
+        "content-disposition": f"attachment; filename=\"report.{ending}\"; filename*=UTF-8''{name}",
         "cache-control": "no-store",
+        "content-language": exchange.language,
+        "vary": "Accept-Language",
     }
-    return Response(found.content, headers=headers, media_type=found.content_type)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 async def _admitted(request: Request) -> Exchange:

@@ -20,6 +20,7 @@ Translate = Callable[[Any, Language, LabelsOf], None]
 TRANSLATIONS: Mapping[str, Translate] = {
     resources_pb2.RecordActions.DESCRIPTOR.full_name: translate_actions,
     imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
+    imports_pb2.ImportReport.Row.DESCRIPTOR.full_name: translate_row_errors,
     imports_pb2.Import.DESCRIPTOR.full_name: translate_failure,
     leads_pb2.Protection.Step.DESCRIPTOR.full_name: translate_explanation,
     orders_pb2.HoldReason.DESCRIPTOR.full_name: translate_explanation,

@@ -1,16 +1,23 @@
 """The texts of problems in the languages they are told in, looked up by reason and rule and filled with values."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from crm_kit.durations import duration_from_text, duration_parts
 from crm_kit.labels import Label
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 NO_LABELS: Mapping[str, Label] = {}
+# The value that names the codes of explanations, and the one that is as somebody has written it.
+REASONS, GIVEN = "reasons", "value"
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
+# Between the reasons of one decision.
+SEPARATORS: Mapping[Language, str] = {"en": "; ", "zh": "；"}
 # Comes after a key whose values are not all known.
 _PLAIN = ".plain"
 
@@ -34,6 +41,8 @@ class Catalogue:
         told = {
             name: ", ".join(self._word(each, labels) for each in value.split(", ")) for name, value in values.items()
         }
+        if REASONS in values:
+            told[REASONS] = self.explanations(values[REASONS].split(", "), values)
         return self._filled("details", key, told)
 
     def _word(self, value: str, labels: Mapping[str, Label]) -> str:
@@ -56,7 +65,20 @@ class Catalogue:
         """Why something was decided, in words."""
         return self._filled("explanations", code, values)
 
+    def explanations(self, codes: Iterable[str], values: Mapping[str, str]) -> str:
+        """Why something was decided, all reasons in one; the values are those of all of them."""
+        return SEPARATORS[self.language].join(self.explanation(code, values) or code for code in codes)
+
+    def duration(self, text: str) -> str:
+        """A length of time as contracts and services write it, `604800s`, in words: `7 days`."""
+        units = self.tables["units"]
+        return " ".join(f"{count} {units[unit]}" for count, unit in duration_parts(duration_from_text(text)))
+
     def _filled(self, table: str, key: str, values: Mapping[str, str]) -> str | None:
+        values = {
+            name: self.duration(value) if name != GIVEN and _DURATION.fullmatch(value) else value
+            for name, value in values.items()
+        }
         for each in (key, key + _PLAIN):
             template = self.tables[table].get(each)
             if template is not None:

@@ -1,20 +1,13 @@
 """Why something was decided, in the language of who asks: the services say it in English, with a code and values."""
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 from crm.sales.v1 import leads_pb2
-from crm_kit.durations import duration_from_text, duration_parts
 from crm_kit.labels import Label, value_label
 
 from crm_gateway.problems import LabelsOf
-from crm_gateway.texts.catalogue import Language, catalogue
+from crm_gateway.texts.catalogue import SEPARATORS, Language, catalogue
 from crm_gateway.transcode.fields import enum_names
-
-_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
-# Between the reasons of one answer.
-_SEPARATORS: Mapping[Language, str] = {"en": "; ", "zh": "；"}
 
 
 def _labels() -> dict[str, Label]:
@@ -39,14 +32,10 @@ def translate_credit(answer: Any, language: Language, labels_of: LabelsOf) -> No
     for each in answer.reason_details:
         translate_explanation(each, language, labels_of)
     if answer.reason_details:
-        answer.explanation = _SEPARATORS[language].join(each.explanation for each in answer.reason_details)
+        answer.explanation = SEPARATORS[language].join(each.explanation for each in answer.reason_details)
 
 
 def _told(value: str, language: Language) -> str:
-    """A value in words: `604800s` is `7 days`."""
-    if label := _LABELS.get(value):
-        return str(getattr(label, language))
-    if _DURATION.fullmatch(value):
-        units = catalogue(language).tables["units"]
-        return " ".join(f"{count} {units[unit]}" for count, unit in duration_parts(duration_from_text(value)))
-    return value
+    """A value by what people call it."""
+    label = _LABELS.get(value)
+    return str(getattr(label, language)) if label else value

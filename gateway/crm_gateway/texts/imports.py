@@ -11,7 +11,10 @@ SPOKEN = "en"
 
 
 def translate_row_errors(answer: Any, language: Language, labels_of: LabelsOf) -> None:
-    """Put the details of a `ListImportErrorsResponse` into a language, by reason, rule and values."""
+    """Put the details of a `ListImportErrorsResponse`, or of a row of a report, into a language.
+
+    By reason, rule and values.
+    """
     if language != SPOKEN:
         for each in answer.errors:
             each.detail = told(each, language, labels_of)

@@ -20,8 +20,9 @@ from crm_sales.leads.attempts import TRIED_LEADS
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
-from crm_sales.opportunities.attempts import TRIED_OPPORTUNITIES
 from crm_sales.opportunities.servicer import OpportunityServicer
+from crm_sales.orders.deals import ORDERED_OPPORTUNITIES, require_not_ordered
+from crm_sales.orders.holds import Holds
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
@@ -51,14 +52,14 @@ def build(settings: SalesSettings) -> Service:
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer),
         PipelineServicer(tokens),
-        OpportunityServicer(tokens, known),
+        OpportunityServicer(tokens, known, require_not_ordered=require_not_ordered),
         OrderServicer(tokens, known, credit),
         PaymentServicer(tokens, known),
     ]
-    service.resources = [TRIED_LEADS, POOLS, PIPELINES, TRIED_OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
     service.references = {"accounts": account_reference(known)}
-    follow_events(service.consumers, service.directory, wake=reclaim.job.wake)
+    follow_events(service.consumers, service.directory, Holds(known, credit), wake=reclaim.job.wake)
     service.jobs = [reclaim.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service

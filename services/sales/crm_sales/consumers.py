@@ -5,26 +5,33 @@ from uuid import UUID
 
 from crm.customer.v1.events_pb2 import AccountOwnerChanged
 from crm.sales.v1 import events_pb2 as sales
+from crm.scoring.v1 import events_pb2 as scoring
 from crm_kit.accounts import account_from_pb, follow_accounts
 from crm_kit.contacts import follow_contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
 from crm_kit.events.consumers import Consumers, Event
-from crm_kit.wire import id_from
+from crm_kit.wire import EnumNames, id_from
 
 from crm_sales.accounts.tables import accounts
 from crm_sales.contacts.tables import contacts
 from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
+from crm_sales.orders.holds import Holds
+from crm_sales.orders.model import ReleaseCause
 from crm_sales.tenants.defaults import provide_defaults
 
+# What credit became free by is what releases an order.
+CAUSES = EnumNames(scoring.CreditFreed.Cause, "CAUSE_", ReleaseCause)
 
-def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[[], None]) -> None:
+
+def follow_events(consumers: Consumers, directory: Directory, holds: Holds, *, wake: Callable[[], None]) -> None:
     """Subscribe to everything; `wake` is called when a tenant, and so maybe its clock, has changed."""
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
     follow_accounts(consumers, accounts, on_owner_changed=opportunities_follow)
     follow_contacts(consumers, contacts)
     follow_pipelines(consumers)
+    follow_credit(consumers, holds)
 
 
 async def opportunities_follow(work: UnitOfWork, changed: AccountOwnerChanged) -> None:
@@ -43,3 +50,12 @@ def follow_pipelines(consumers: Consumers) -> None:
             await follow_pipeline(work, UUID(updated.pipeline.id))
 
     consumers.on(sales.PipelineUpdated, pipeline_updated)
+
+
+def follow_credit(consumers: Consumers, holds: Holds) -> None:
+    """Subscribe to credit that becomes free: orders on hold are looked at again."""
+
+    async def credit_freed(work: UnitOfWork, _event: Event, freed: scoring.CreditFreed) -> None:
+        await holds.look_again(work, UUID(freed.account_id), CAUSES.entity(freed.cause))
+
+    consumers.on(scoring.CreditFreed, credit_freed)

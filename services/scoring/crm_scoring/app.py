@@ -33,12 +33,12 @@ def build(settings: ScoringSettings) -> Service:
     service = Service("scoring", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
     peer = ServiceClient(settings.customer_address)
-    known = accounts_from(peer, accounts)
+    known, credit = accounts_from(peer, accounts), credit_rules(settings)
     service.servicers = [
         ScoreServicer(tokens, known),
         CreditServicer(
             known,
-            rules=credit_rules(settings),
+            rules=credit,
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
         ),
     ]
@@ -47,7 +47,7 @@ def build(settings: ScoringSettings) -> Service:
     service.names = {"accounts": accounts}
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers, accounts)
-    follow_facts(service.consumers, rescoring_delay_seconds=settings.rescoring_delay_seconds)
+    follow_facts(service.consumers, credit=credit, rescoring_delay_seconds=settings.rescoring_delay_seconds)
     rescoring = Rescoring(Tenants(service.database, service.clock), scoring_rules(settings))
     service.jobs.append(rescoring.job.run)
     service.closers.append(peer.close)

@@ -1,17 +1,19 @@
 """What the scoring service does on the events of the others."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as sales
-from crm.sales.v1 import orders_pb2
+from crm.sales.v1 import orders_pb2, payments_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.clock import time_zone_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 
 from crm_scoring.credit.commands import add_payments, put_order
+from crm_scoring.credit.freed import Cause, put_held_order, take_turn, tell_freed
 from crm_scoring.credit.model import OrderState
+from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.wire import amounts_by_order, order_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
@@ -22,20 +24,20 @@ CaseEvent = service_desk.CaseCreated | service_desk.CaseClosed
 TakeIn = Callable[[UnitOfWork, list[Fact]], Awaitable[None]]
 
 
-def follow_facts(consumers: Consumers, *, rescoring_delay_seconds: float) -> None:
-    """Subscribe to what accounts buy, pay and ask."""
+def follow_facts(consumers: Consumers, *, credit: CreditRules, rescoring_delay_seconds: float) -> None:
+    """Subscribe to what accounts buy, pay and ask; `credit` are the rules by which orders may go out on credit."""
 
     async def take_in(work: UnitOfWork, told: list[Fact]) -> None:
         if await put_facts(work, told):
             ask_rescoring(work, delay_seconds=rescoring_delay_seconds)
 
-    follow_orders(consumers, take_in)
+    follow_orders(consumers, take_in, credit)
     follow_payments(consumers, take_in)
     follow_cases(consumers, take_in)
 
 
-def follow_orders(consumers: Consumers, take_in: TakeIn) -> None:
-    """Subscribe to what accounts buy, and what that uses of their credit."""
+def follow_orders(consumers: Consumers, take_in: TakeIn, credit: CreditRules) -> None:
+    """Subscribe to what accounts buy, what that uses of their credit, and what waits for it."""
 
     async def released(work: UnitOfWork, event: Event, told: sales.OrderPlaced | sales.OrderReleased) -> None:
         await take_in(work, order_facts(event, told.order, zone=await time_zone_of(work), holds=True))
@@ -43,13 +45,16 @@ def follow_orders(consumers: Consumers, take_in: TakeIn) -> None:
 
     async def placed(work: UnitOfWork, event: Event, told: sales.OrderPlaced) -> None:
         if told.order.state == orders_pb2.Order.STATE_ON_HOLD:
-            put_order(work, order_credit(event, told.order, OrderState.HELD))
+            await put_held_order(work, order_credit(event, told.order, OrderState.HELD), rules=credit)
         else:
             await released(work, event, told)
 
     async def cancelled(work: UnitOfWork, event: Event, told: sales.OrderCancelled) -> None:
         await take_in(work, order_facts(event, told.order, zone=await time_zone_of(work), holds=False))
-        put_order(work, order_credit(event, told.order, OrderState.CANCELLED))
+        order = order_credit(event, told.order, OrderState.CANCELLED)
+        await take_turn(work, order.account_id)
+        put_order(work, order)
+        await tell_freed(work, order.account_id, Cause.CAUSE_ORDER_CANCELLED)
 
     consumers.on(sales.OrderPlaced, placed)
     consumers.on(sales.OrderReleased, released)
@@ -59,18 +64,26 @@ def follow_orders(consumers: Consumers, take_in: TakeIn) -> None:
 def follow_payments(consumers: Consumers, take_in: TakeIn) -> None:
     """Subscribe to what accounts pay, and what of their credit is free again with that."""
 
+    async def paid(
+        work: UnitOfWork, payment: payments_pb2.Payment, allocations: Iterable[payments_pb2.PaymentAllocation]
+    ) -> None:
+        account_id = UUID(payment.account_id)
+        await take_turn(work, account_id)
+        add_payments(work, account_id, amounts_by_order(allocations))
+        await tell_freed(work, account_id, Cause.CAUSE_PAYMENT_RECEIVED)
+
     async def received(work: UnitOfWork, event: Event, told: sales.PaymentReceived) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
-        add_payments(work, UUID(told.payment.account_id), amounts_by_order(told.payment.allocations))
+        await paid(work, told.payment, told.payment.allocations)
 
     async def allocated(work: UnitOfWork, event: Event, told: sales.PaymentAllocated) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
-        add_payments(work, UUID(told.payment.account_id), amounts_by_order(told.allocations))
+        await paid(work, told.payment, told.allocations)
 
     async def taken_back(work: UnitOfWork, event: Event, told: sales.PaymentReversed) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work), holds=False)])
-        paid = amounts_by_order(told.payment.allocations)
-        add_payments(work, UUID(told.payment.account_id), {id: -amount for id, amount in paid.items()})
+        amounts = amounts_by_order(told.payment.allocations)
+        add_payments(work, UUID(told.payment.account_id), {id: -amount for id, amount in amounts.items()})
 
     consumers.on(sales.PaymentReceived, received)
     consumers.on(sales.PaymentAllocated, allocated)

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -208,3 +209,22 @@ async def test_an_export_is_filtered_by_text_with_signs_in_it(
     for filter in (f'display_name = "{quoted}"', f'display_name:"{quoted}"'):
         found = await web.get("/v1/accounts:export", params={"filter": filter}, headers=bearer(user))
         assert [row["display_name"] for row in rows_of(found)] == [name]
+
+
+async def test_times_are_told_in_the_zone_that_is_asked_for_or_the_tenants_where_people_read(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    await new_account(customer, user, display_name="华信")
+
+    async def created(language: dict[str, str], **params: str) -> str:
+        asked = {"fields": "create_time"} | params
+        (row,) = rows_of(await web.get("/v1/accounts:export", params=asked, headers=bearer(user) | language))
+        return next(iter(row.values()))
+
+    for_program, for_people = await created({}), await created({"accept-language": "zh"})
+    assert (for_program[-1], for_people[-6:]) == ("Z", "+08:00")
+    assert datetime.fromisoformat(for_people) == datetime.fromisoformat(for_program)
+    assert (await created({"accept-language": "zh"}, time_zone="UTC"))[-1] == "Z"
+    assert (await created({}, time_zone="Asia/Kathmandu"))[-6:] == "+05:45"
+    refused = await web.get("/v1/accounts:export", params={"time_zone": "Mars"}, headers=bearer(user))
+    assert (refused.status_code, refused.json()["errors"][0]["rule"]) == (400, "iana")

@@ -9,7 +9,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer_events
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.sales.v1 import leads_pb2, opportunities_pb2
+from crm.sales.v1 import events_pb2, leads_pb2, opportunities_pb2
 from crm.sales.v1 import orders_pb2 as pb
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import UnitOfWork
@@ -18,6 +18,9 @@ from crm_sales.accounts.tables import accounts
 from crm_sales.leads import conversion
 from crm_sales.opportunities.commands import lose_opportunity
 from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.orders.commands import require_not_lost
+from crm_sales.orders.deals import require_not_ordered
+from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from sqlalchemy import column, func, select, table
 
@@ -39,14 +42,12 @@ WAITING = compile_statement(
 )
 
 
-async def meanwhile(
-    sales: Running, user: User, end: Callable[[UnitOfWork], Awaitable[object]], begin: Awaitable[object]
-) -> None:
+async def meanwhile(sales: Running, user: User, end: Callable[[UnitOfWork], Awaitable[object]], begin: Begin) -> None:
     """Begin something while `end` is written and not committed yet: it waits, and then goes by what has become true."""
     async with sales.unit_of_work(user.tenant_id) as work:
         await end(work)
         await work.flush()
-        beginning = asyncio.ensure_future(begin)
+        beginning = asyncio.ensure_future(begin())
 
         async def is_waiting() -> bool:
             # By another session: within a transaction PostgreSQL shows what others did when it was first asked.
@@ -68,9 +69,20 @@ def archiving(account_id: str) -> Callable[[UnitOfWork], Awaitable[None]]:
 
 def losing(deal: opportunities_pb2.Opportunity) -> Callable[[UnitOfWork], Awaitable[None]]:
     async def lose(work: UnitOfWork) -> None:
-        lose_opportunity(work, await OPPORTUNITIES.get(work, UUID(deal.id)), "price")
+        before = await OPPORTUNITIES.get(work, UUID(deal.id))
+        await lose_opportunity(work, before, "price", require_not_ordered=require_not_ordered)
 
     return lose
+
+
+def placing(order: pb.Order) -> Callable[[UnitOfWork], Awaitable[None]]:
+    async def place(work: UnitOfWork) -> None:
+        before = await ORDERS.get(work, UUID(order.id))
+        assert before.opportunity_id is not None
+        require_not_lost(work, await OPPORTUNITIES.get(work, before.opportunity_id))
+        ORDERS.save(work, before, before.place((), now=work.now, today=work.now.date()), events_pb2.OrderPlaced)
+
+    return place
 
 
 async def heard_that_it_was_archived(sales: Running, user: User, account_id: str) -> None:
@@ -146,7 +158,7 @@ async def test_nothing_begins_with_an_account_that_is_archived_in_the_same_momen
         "reopening": lambda: api.opportunities.ReopenOpportunity(reopen, metadata=user.metadata),
     }
     with refused("FAILED_PRECONDITION", "ACCOUNT_ARCHIVED"):
-        await meanwhile(sales, user, archiving(account_id), begin[what]())
+        await meanwhile(sales, user, archiving(account_id), begin[what])
 
 
 @pytest.mark.parametrize("what", ["ordering", "placing", "releasing"])
@@ -163,7 +175,7 @@ async def test_nothing_is_ordered_of_a_deal_that_is_lost_in_the_same_moment(
         "releasing": lambda: api.orders.ReleaseOrder(release, metadata=user.metadata),
     }
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
-        await meanwhile(sales, user, losing(deal), begin[what]())
+        await meanwhile(sales, user, losing(deal), begin[what])
     assert "LOST" in refusal.detail
 
 
@@ -184,6 +196,16 @@ async def test_a_held_order_is_not_released_once_its_deal_is_lost_or_its_account
     # What is in the way of releasing it is not in the way of cancelling it.
     cancel = pb.CancelOrderRequest(id=held.id, reason="never mind")
     assert (await api.orders.CancelOrder(cancel, metadata=user.metadata)).state == pb.Order.STATE_CANCELLED
+
+
+async def test_a_deal_is_not_lost_of_which_an_order_is_placed_in_the_same_moment(
+    api: Sales, user: User, draft: Draft, account_id: str, sales: Running
+) -> None:
+    deal = await deal_of(api, user, account_id)
+    order = await draft(opportunity_id=deal.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await meanwhile(sales, user, placing(order), lambda: lost(api, user, deal))
+    assert refusal.metadata["order_ids"] == order.id
 
 
 async def test_two_orders_of_one_deal_are_drafted_at_once(
@@ -241,4 +263,9 @@ async def test_a_lead_is_not_converted_into_a_deal_with_an_account_that_is_archi
     lead = await qualified()
     request = leads_pb2.ConvertLeadRequest(id=lead.id, account_id=account.id)
     with refused("FAILED_PRECONDITION", "ACCOUNT_ARCHIVED"):
-        await meanwhile(sales, seller, archiving(account.id), api.leads.ConvertLead(request, metadata=seller.metadata))
+        await meanwhile(
+            sales,
+            seller,
+            archiving(account.id),
+            lambda: api.leads.ConvertLead(request, metadata=seller.metadata),
+        )

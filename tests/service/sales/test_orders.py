@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer_events
-from crm.sales.v1 import events_pb2, opportunities_pb2
+from crm.resource.v1 import resources_pb2 as generic
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
+from crm.sales.v1 import events_pb2, opportunities_pb2, payments_pb2
 from crm.sales.v1 import orders_pb2 as pb
 from crm.scoring.v1 import credit_pb2
 from crm_kit.identity.access import Scope
@@ -292,6 +294,34 @@ async def test_nothing_is_ordered_or_placed_of_a_lost_opportunity(
     reopen = opportunities_pb2.ReopenOpportunityRequest(id=deal.id, reason="they called")
     await api.opportunities.ReopenOpportunity(reopen, metadata=user.metadata)
     assert (await placed(api, servicer, user, early, approve)).state == pb.Order.STATE_RELEASED
+
+
+async def test_a_deal_is_not_lost_while_its_orders_are_released_or_paid(
+    api: Sales, user: User, draft: Draft, released: Released, servicer: OrderServicer, account_id: str, sales: Running
+) -> None:
+    """The error names them, to who may read orders; what is not released is in nobody's way."""
+    deal = await deal_of(api, user, account_id)
+    await draft(opportunity_id=deal.id)
+    await placed(api, servicer, user, await draft(opportunity_id=deal.id), refuse)
+    first, second = [await released("100.00", opportunity_id=deal.id) for _ in range(2)]
+    paid = await pay(api, user, "100.00", order_id=second.id)
+    seller = await sales.user(
+        user.tenant_id, grants={"opportunities.write": Scope.ALL, "opportunities.read": Scope.ALL}
+    )
+    lose = opportunities_pb2.LoseOpportunityRequest(id=deal.id, reason="price")
+    for caller, named in ((user, f"{first.id}, {second.id}"), (seller, None)):
+        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+            await api.opportunities.LoseOpportunity(lose, metadata=caller.metadata)
+        assert (refusal.metadata["rule"], refusal.metadata.get("order_ids")) == ("opportunity_ordered", named)
+        asked = generic.GetRecordActionsRequest(collection="opportunities", id=deal.id)
+        told = await ResourceServiceStub(sales.channel).GetRecordActions(asked, metadata=caller.metadata)
+        assert [each.detail for each in told.actions if each.verb == "lose"] == [refusal.detail]
+    reverse = payments_pb2.ReversePaymentRequest(id=paid.id, reason="typed wrongly")
+    await api.payments.ReversePayment(reverse, metadata=user.metadata)
+    for order in (first, second):
+        await api.orders.CancelOrder(pb.CancelOrderRequest(id=order.id, reason="no"), metadata=user.metadata)
+    lost = await api.opportunities.LoseOpportunity(lose, metadata=user.metadata)
+    assert lost.state == opportunities_pb2.Opportunity.STATE_LOST
 
 
 async def test_nothing_new_begins_with_an_archived_account_but_what_is_owed_is_paid(

@@ -323,7 +323,7 @@ async def test_an_account_that_pays_late_gets_no_more_credit(
     await set_clock(scoring, user.tenant_id, noon + timedelta(days=61))
     answer = await check(1)
     assert names(answer) == ["PAYMENTS_OVERDUE"]
-    assert answer.explanation == "31 days overdue, 30 allowed"
+    assert answer.explanation == "days overdue: 31, allowed: 30"
     await tell(scoring, reserved.paid("600.00"))
     assert (await check(1)).approved
 

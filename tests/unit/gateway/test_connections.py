@@ -15,6 +15,8 @@ from crm_local.port_check import free_ports
 from tests.unit.gateway.account_service import ID, AccountService, serving
 
 REQUEST = f"GET /v1/accounts/{ID} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer t\r\n".encode()
+# Of somebody without a token, for an address.
+NOBODY = f"GET /v1/accounts/{ID} HTTP/1.1\r\nhost: gateway\r\nx-forwarded-for: %b\r\n\r\n".encode()
 MIB = 1 << 20
 
 
@@ -62,7 +64,7 @@ async def line(port: int) -> AsyncIterator[Line]:
 
 @asynccontextmanager
 async def gateway(**settings: Any) -> AsyncIterator[int]:
-    async with serving(AccountService(), rate_limit_token=0, rate_limit_anonymous=0, **settings) as port:
+    async with serving(AccountService(), **{"rate_limit_token": 0, "rate_limit_anonymous": 0} | settings) as port:
         yield port
 
 
@@ -233,6 +235,29 @@ async def test_a_proxy_that_does_not_say_for_whom_it_asks_is_not_taken_for_one_c
     async with gateway(max_connections_per_peer=1) as port, AsyncExitStack() as stack:
         for client in await lines_to(port, 3, stack):
             await begin(client, head)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    ["{other}, 192.0.2.1", "{other}:443,192.0.2.1:8080", "127.0.0.1, {other}, 192.0.2.1, 127.0.0.1"],
+    ids=["told by the client", "with ports", "told by the client, through two proxies"],
+)
+async def test_an_address_that_a_client_tells_of_itself_is_not_its_own(forged: str) -> None:
+    async with gateway(max_connections_per_peer=1) as port, AsyncExitStack() as stack:
+        first, second = await lines_to(port, 2, stack)
+        await begin(first, slow_body(forged.format(other="198.51.100.1")))
+        await second.send(slow_body(forged.format(other="198.51.100.2")))
+        assert await second.problem() == (429, "RATE_LIMITED")
+
+
+async def test_who_is_no_trusted_proxy_speaks_for_itself_alone() -> None:
+    settings = {"trusted_proxies": "10.0.0.0/8", "rate_limit_anonymous": 0.001, "rate_limit_anonymous_burst": 1}
+    async with gateway(**settings) as port, AsyncExitStack() as stack:
+        first, second = await lines_to(port, 2, stack)
+        await first.send(NOBODY % b"198.51.100.1")
+        assert (await first.answer())[0] == 401
+        await second.send(NOBODY % b"198.51.100.2")
+        assert (await second.answer())[0] == 429
 
 
 async def test_requests_of_one_tenant_leave_places_for_others_from_wherever_they_come() -> None:

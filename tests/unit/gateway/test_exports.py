@@ -7,12 +7,13 @@ import zipfile
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.sales.v1 import orders_pb2
-from crm_gateway.exports.columns import called, columns_of, text_of, unmistakable
+from crm_gateway.exports.columns import called, columns_of, in_zone, text_of, unmistakable
 from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.exports.kinds import Kind
 from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
@@ -223,3 +224,18 @@ def test_columns_are_called_as_people_call_their_fields_and_never_two_alike() ->
 def test_plain_values_are_written_plainly() -> None:
     values: list[object] = [True, None, 3, [], {}, ["a", 1]]
     assert [text_of(value) for value in values] == ["true", "", "3", "", "", "a; 1"]
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("1950-01-01"), timezones=st.just(UTC)),
+    st.sampled_from(["Asia/Shanghai", "America/St_Johns", "UTC", "Asia/Kathmandu", "Europe/Berlin"]),
+)
+def test_an_instant_in_a_zone_is_what_its_clocks_show_with_their_offset(instant: datetime, name: str) -> None:
+    text = text_of(in_zone({"time": [instant]}, ZoneInfo(name))["time"][0])
+    assert datetime.fromisoformat(text) == instant
+    local = instant.astimezone(ZoneInfo(name))
+    assert text.startswith(f"{local:%Y-%m-%dT%H:%M:%S}")
+    (cell,) = typed_cells([text], Kind.INSTANT)
+    assert isinstance(cell.value, datetime)
+    assert abs(cell.value - local.replace(tzinfo=None)) < timedelta(milliseconds=2)
+    assert (local.isoformat(timespec="seconds")[19:] if local.utcoffset() else "UTC") in cell.number_format

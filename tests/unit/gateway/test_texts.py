@@ -133,7 +133,7 @@ def test_every_rule_of_every_request_has_a_text_with_its_values(language: Langua
         (
             pools_pb2.UpdatePoolRequest(pool=pools_pb2.Pool(rules=pools_pb2.PoolRules(reclaim_after=Duration()))),
             "pool.rules.reclaim_after",
-            "应大于 0s 且不超过 315360000s",
+            "应大于 0 秒 且不超过 3650 天",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,6 +1,7 @@
 """Why something was decided is told in every language, with what people call its values."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -8,15 +9,18 @@ from uuid import UUID
 import pytest
 from crm.sales.v1 import leads_pb2, orders_pb2
 from crm.scoring.v1 import credit_pb2
+from crm_gateway.channels import Channels
 from crm_gateway.expansion import load_contract
-from crm_gateway.problems import without_labels
+from crm_gateway.exports.csv_file import CsvFile
+from crm_gateway.problems import from_crm_error, without_labels
+from crm_gateway.routes.export import listed_collections
 from crm_gateway.texts.answers import translator
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
 from crm_gateway.texts.explanations import translate_explanation
 from crm_gateway.transcode.operations import operations
 from crm_kit.money import Money
 from crm_sales.credit.model import CreditDecision
-from crm_sales.orders.model import hold_reasons
+from crm_sales.orders.model import HoldReason, hold_reasons, on_hold
 from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
 from crm_sales.pools.protection import FollowUp, Holding, ProtectionRule, ProtectionStep, protection
 from crm_scoring.credit.model import CreditLimit, Usage
@@ -147,6 +151,28 @@ def test_every_answer_that_explains_is_translated_wherever_the_explanation_stand
     assert translate is not None
     translate(page, "zh", without_labels)
     assert page.orders[0].hold_reasons[0].explanation == "信用检查未及时答复"
+
+
+def test_why_an_order_is_on_hold_is_told_in_both_languages_where_that_is_in_the_way() -> None:
+    reasons = check_credit(cny(1000), cny(900), cny(200), 1, CreditRules()).reasons
+    error = on_hold(tuple(HoldReason(each.code, each.explanation, each.metadata) for each in reasons))
+    english, chinese = from_crm_error(error).told("en"), from_crm_error(error).told("zh")
+    assert english == f"the order is on hold: {'; '.join(each.explanation for each in reasons)}"
+    assert chinese == (
+        "订单已冻结，须先放行：已用 900.00 CNY + 本单 200.00 CNY = 1100.00 CNY，额度 1000.00 CNY：超出 100.00 CNY；"
+        "逾期 1 天，允许 0 天。"
+    )
+
+
+def test_an_export_explains_in_the_language_of_the_caller() -> None:
+    contract = load_contract()
+    channels = Channels(dict.fromkeys({each.owner for each in contract.rpcs}, "127.0.0.1:1"), max_message_bytes=1)
+    listed = listed_collections(operations(contract), channels)["orders"]
+    columns = tuple(each for each in listed.languages["zh"] if each.path == "hold_reasons.explanation")
+    written = replace(listed, columns=columns, language="zh").write(
+        CsvFile(), orders_pb2.ListOrdersResponse(orders=[held()])
+    )
+    assert "信用检查未及时答复" in written.decode()
 
 
 def held() -> orders_pb2.Order:

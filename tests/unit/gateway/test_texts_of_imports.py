@@ -2,24 +2,30 @@
 
 import ast
 import io
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import crm_customer.imports
 import pytest
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports.files import Fault, fault_from
+from crm_customer.imports.model import MAX_TENANT_BYTES, Upload, check_room
 from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
 from crm_customer.imports.spreadsheets.reader import _OTHER_ARCHIVES, _OTHERS, Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
 from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
-from crm_gateway.problems import without_labels
+from crm_gateway.problems import from_crm_error, variant, without_labels
 from crm_gateway.texts.answers import translator
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
 from crm_gateway.texts.imports import told, translate_failure, translate_row_errors
-from crm_kit.errors import InvalidArgument
+from crm_kit.errors import CrmError, InvalidArgument
 
 # A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.
 WRONG = [
@@ -109,7 +115,9 @@ def rules_of_files() -> set[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_refusal_of_a_file_lacks_its_text_and_no_text_its_refusal(language: Language) -> None:
     details = catalogue(language).tables["details"]
-    assert rules_of_files() == {key for key in details if key.startswith("UPLOAD_UNREADABLE.")}
+    of_uploads = {variant(error.reason, error.metadata) for error in refused_uploads()}
+    named = {key.removesuffix(".plain") for key in details if key.startswith("UPLOAD_UNREADABLE.")}
+    assert rules_of_files() | {key for key in of_uploads if key.startswith("UPLOAD_UNREADABLE.")} == named
 
 
 @pytest.mark.parametrize(
@@ -155,3 +163,28 @@ def test_a_rule_of_the_contract_says_more_than_its_reason() -> None:
     error = pb.ImportError(column="名称", value="x", reason="INVALID_ARGUMENT", detail="english")
     error.metadata["rule"] = "credit_code.length"
     assert told(error, "zh", without_labels) == "应为 18 位"
+
+
+def refused_uploads() -> Iterator[CrmError]:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    part = Upload(UUID(int=1), "a.csv", UUID(int=2), now, now, total_bytes=10, received_bytes=4)
+    sealed, untold = replace(part, sealed=True), replace(part, total_bytes=0, received_bytes=0)
+    for attempt in (
+        partial(part.append, 4, 7, now=now),
+        partial(part.append, 5, 1, now=now),
+        partial(sealed.append, 4, 1, now=now),
+        partial(part.seal, now=now),
+        partial(untold.seal, now=now),
+        partial(check_room, MAX_TENANT_BYTES, 1),
+    ):
+        with pytest.raises(CrmError) as refused:
+            attempt()
+        yield refused.value
+
+
+def test_every_refusal_of_an_upload_is_told_in_chinese_with_its_numbers() -> None:
+    for error in refused_uploads():
+        text = from_crm_error(error).told("zh")
+        assert is_chinese(text)
+        numbers = re.findall(r"\d{1,}", error.detail)
+        assert set(numbers) <= set(re.findall(r"\d+", text)), (error.detail, text)

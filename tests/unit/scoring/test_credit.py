@@ -39,7 +39,7 @@ def test_overdue_days_hold_beyond_what_the_rules_allow() -> None:
     assert check_credit(cny(1000), cny(0), cny(1), 30, rules).approved
     got = check_credit(cny(1000), cny(0), cny(1), 31, rules)
     assert not got.approved
-    assert got.reasons[1].explanation == "31 days overdue, 30 allowed"
+    assert got.reasons[1].explanation == "days overdue: 31, allowed: 30"
 
 
 def test_all_that_holds_is_said_at_once() -> None:

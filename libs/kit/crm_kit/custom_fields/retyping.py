@@ -74,8 +74,9 @@ async def retype_custom_field(
     count = await count_records(work, before)
     if count > MAX_VALUES:
         raise FailedPrecondition(
-            f"{count} records have a value of {before.key}; at most {MAX_VALUES} can be converted. Define a new field "
-            "instead and archive this one",
+            f"{count} records have a value of {before.key}; at most {MAX_VALUES} can be converted, since all are "
+            "converted at once or none is. Define a new field, bring the values over by updates or an import, and "
+            "archive this one; its values stay until then and after",
             reason="CUSTOM_FIELD_HAS_TOO_MANY_VALUES",
             metadata={"count": str(count), "max": str(MAX_VALUES)},
         )

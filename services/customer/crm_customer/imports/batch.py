@@ -33,7 +33,7 @@ from crm_customer.imports.row_values import (
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts import commands as accounts
-from crm_customer.records.accounts.model import Account, Status
+from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import lock_search_rows
 from crm_customer.records.contacts import commands as contacts
@@ -201,6 +201,8 @@ class Batch:
             # Rows of one statement go together: what an account needs would be sent before the account.
             await self.work.flush_many()
             self.has_changes = False
+        if row.status not in (None, *IN_BUSINESS):
+            raise not_imported(row.status)
         values = new_account(row) | await self._references(row)
         values["custom"] = await self._custom(row)
         owner_id = values.get("owner_id") or self.job.account_owner_id or self.work.actor.user_id
@@ -236,6 +238,11 @@ class Batch:
         values = changed_account(before, row) | await self._references(row, before)
         if row.custom:
             values["custom"] = await self._custom(row, before)
+        if before.status not in IN_BUSINESS and row.status in (None, before.status) and not row.contact_name:
+            if replace(before, **values) == before:
+                return Outcome.SKIPPED
+        elif row.status not in (None, *IN_BUSINESS):
+            raise not_imported(row.status)
         names = self._contact_names(before.id)
         keep = self.job.keep_opportunities
         after = await accounts.update_account(self.work, before, values, contact_names=names, keep_opportunities=keep)
@@ -263,13 +270,19 @@ class Batch:
     async def _references(self, row: AccountRow, before: Account | None = None) -> dict[str, Any]:
         """Owner and parent, where the row tells others than the account has: those need not be there for the user."""
         found: dict[str, Any] = {}
-        if row.owner and not (before and id_of(row.owner) == before.owner_id):
+        if row.owner and not (before and await self._is_owner(row.owner, before)):
             found["owner_id"] = await self.lookups.owner(self.work, row.owner)
         if row.parent and before and id_of(row.parent) == before.parent_id:
             return found
         if row.parent and (parent_id := await self.lookups.parent(self.work, row.parent)):
             found["parent_id"] = parent_id
         return found
+
+    async def _is_owner(self, told: str, account: Account) -> bool:
+        """Whether a cell tells the owner that the account has, by id or by name: they may have left since."""
+        if account.owner_id is None or id_of(told):
+            return id_of(told) == account.owner_id
+        return told == await self.lookups.owner_name(self.work, account.owner_id)
 
     async def _owned_by(self, owner_id: UUID, permission: str) -> dict[str, UUID | None]:
         """The owner with their team, looked up once for all rows."""
@@ -322,6 +335,12 @@ class Batch:
 
     def _contact_names(self, account_id: UUID) -> tuple[str, ...]:
         return tuple(self.contact_ids.get(account_id, ()))
+
+
+def not_imported(status: str) -> InvalidArgument:
+    """An import does not archive or merge accounts, nor create them so."""
+    detail = f"accounts become {status} by their own verbs, not by an import; leave the cell empty"
+    return invalid_field("account.status", "not_imported", detail, reason="VALUE_UNKNOWN", metadata={"status": status})
 
 
 def account_id(job: Import, row_number: int) -> UUID:

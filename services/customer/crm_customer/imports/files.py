@@ -13,13 +13,14 @@ from crm_kit.custom_fields.texts import headings_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument, Unavailable
 
-from crm_customer.imports.headings import contract_headings
+from crm_customer.imports.headings import contact_headings, contract_headings
 from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
 from crm_customer.imports.spreadsheets.mapping import (
     CUSTOM_PREFIX,
     EXTERNAL_ID_PREFIX,
     Field,
+    as_heading,
     check_complete,
     mapping_for,
 )
@@ -134,7 +135,7 @@ def taken_for(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, 
         header,
         fields_of(job.columns),
         custom_labels=headings_of(custom_fields),
-        contract=contract_headings(),
+        contract=contract_headings(owners=job.mode is not Mode.CREATE),
         # Accounts that are only now made have no id yet: another system's export tells its own.
         left_out=(Field.ID,) if job.mode is Mode.CREATE else (),
         name_required=job.mode is not Mode.UPDATE,
@@ -142,7 +143,12 @@ def taken_for(job: Import, header: tuple[str, ...], custom_fields: Mapping[str, 
 
 
 def check_columns(job: Import, source: Source, custom_fields: Mapping[str, CustomField]) -> None:
-    """Raise InvalidArgument when what the columns were taken for is not enough for the import's mode."""
+    """Raise InvalidArgument when what the columns were taken for is not enough for the import's mode.
+
+    Or when they are those of an export of contacts, and nobody has told what to take them for.
+    """
+    if not job.columns:
+        check_accounts(source.header)
     check_complete(
         source.header,
         source.mapping,
@@ -156,6 +162,19 @@ def check_columns(job: Import, source: Source, custom_fields: Mapping[str, Custo
     if unknown:
         detail, told = f"accounts have no field {unknown!r}", {"rule": "no_field", "field": unknown}
         raise InvalidArgument(detail, reason="IMPORT_MAPPING_INCOMPLETE", metadata=told)
+
+
+def check_accounts(header: tuple[str, ...]) -> None:
+    """Raise InvalidArgument for the header of an export of contacts: its rows would become accounts."""
+    found = next((column for column in header if as_heading(column) in contact_headings()), None)
+    if found is not None:
+        raise InvalidArgument(
+            f"the file is an export of contacts, by its column {found!r}, and this imports accounts; to bring in "
+            "contacts, give each row the customer's name and the contact's, in columns such as Customer name and "
+            "Contact name",
+            reason="IMPORT_MAPPING_INCOMPLETE",
+            metadata={"rule": "contacts", "column": found},
+        )
 
 
 def names_of(job: Import, custom_fields: Mapping[str, CustomField]) -> list[str]:

@@ -1,5 +1,6 @@
 """Which worker has which import: a claim on a row, renewed by its holder, free for others once it lapses."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,8 @@ from uuid import UUID
 
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import all_, bindparam, func, null, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Uuid
 
 from crm_customer.imports.tables import import_jobs
@@ -30,7 +32,8 @@ class Job:
 def claim_next() -> Any:
     """Of the tenants with the fewest imports under way the one that waits longest.
 
-    However many a tenant has waiting, those of others come next. What another worker claims just now is passed over.
+    However many a tenant has waiting, those of others come next, and none of the tenants of `without` comes now. What
+    another worker claims just now is passed over.
     """
     jobs, others = import_jobs, import_jobs.alias("others")
     under_way = (
@@ -43,7 +46,10 @@ def claim_next() -> Any:
     free = (
         select(jobs.c.tenant_id, jobs.c.import_id)
         .outerjoin(under_way, under_way.c.tenant_id == jobs.c.tenant_id)
-        .where(jobs.c.expire_time < func.clock_timestamp())
+        .where(
+            jobs.c.expire_time < func.clock_timestamp(),
+            jobs.c.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))),
+        )
         .order_by(func.coalesce(under_way.c["count"], 0), jobs.c.expire_time)
         .limit(1)
         .with_for_update(of=jobs, skip_locked=True)
@@ -76,9 +82,10 @@ def extend_claim() -> Any:
     )
 
 
-async def claim(database: Database, holder: UUID) -> Job | None:
-    """The next import to carry out; None when there is none."""
-    rows = await database.all(ALL_TENANTS, claim_next(), {"holder": holder, "duration": CLAIM})
+async def claim(database: Database, holder: UUID, *, without: Collection[UUID] = ()) -> Job | None:
+    """The next import to carry out, of no tenant that is left out; None when there is none."""
+    values = {"holder": holder, "duration": CLAIM, "without": list(without)}
+    rows = await database.all(ALL_TENANTS, claim_next(), values)
     return Job(rows[0]["tenant_id"], rows[0]["import_id"], holder, rows[0]["tries"]) if rows else None
 
 

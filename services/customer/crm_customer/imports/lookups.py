@@ -52,6 +52,14 @@ def users_by_name() -> Select[Any]:
 
 
 @statement
+def name_of_user() -> Select[Any]:
+    users = access_users.c
+    return select(users.display_name).where(
+        users.tenant_id == bindparam("tenant_id"), users.id == bindparam("id", type_=Uuid)
+    )
+
+
+@statement
 def accounts_by_name(scope: Scope) -> Select[Any]:
     return (
         select(accounts.c.id)
@@ -129,6 +137,7 @@ class Lookups:
     def __init__(self, external_source: str) -> None:
         self._source = external_source
         self._owners: dict[str, UUID] = {}
+        self._names: dict[UUID, str | None] = {}
         # What rows of a dry run would have created, and later rows may name as their parent.
         self.imagined: set[str] = set()
         # Of the rows that would have created an account, whose it would be: owner and team.
@@ -140,6 +149,13 @@ class Lookups:
             rows = await reader.all(users_by_name(), name=name, id=id_of(name))
             self._owners[name] = the_one([row["id"] for row in rows], "account.owner_id", "active user", name)
         return self._owners[name]
+
+    async def owner_name(self, reader: Reader, id: UUID) -> str | None:
+        """What a user is called, whether active or not; None where that is not known."""
+        if id not in self._names:
+            row = await reader.one(name_of_user(), id=id)
+            self._names[id] = row["display_name"] if row else None
+        return self._names[id]
 
     async def parent(self, work: UnitOfWork, name: str) -> UUID | None:
         """The account with this external id, name or id; InvalidArgument for none and for several."""

@@ -84,17 +84,21 @@ class Upload:
         received = offset + size
         most = self.total_bytes or MAX_BYTES
         if received > most:
-            raise InvalidArgument(f"the upload may have {most} bytes and no more", reason="UPLOAD_UNREADABLE")
+            told = {"rule": "too_many_bytes", "max_bytes": str(most)}
+            detail = f"the upload may have {most} bytes and no more"
+            raise InvalidArgument(detail, reason="UPLOAD_UNREADABLE", metadata=told)
         return replace(self, received_bytes=received, version=self.version + 1, update_time=max(now, self.update_time))
 
     def seal(self, *, now: datetime) -> "Upload":
         """As it is imported: complete, and not to be changed any more."""
         if self.received_bytes < max(self.total_bytes, 1):
-            expected = f" of {self.total_bytes}" if self.total_bytes else ""
-            raise InvalidArgument(
-                f"the upload is not complete: {self.received_bytes}{expected} bytes are here",
-                reason="UPLOAD_UNREADABLE",
-            )
+            told = {"rule": "incomplete", "received_bytes": str(self.received_bytes)}
+            expected = ""
+            if self.total_bytes:
+                told["total_bytes"] = str(self.total_bytes)
+                expected = f" of {self.total_bytes}"
+            detail = f"the upload is not complete: {self.received_bytes}{expected} bytes are here"
+            raise InvalidArgument(detail, reason="UPLOAD_UNREADABLE", metadata=told)
         if self.sealed:
             return self
         return replace(self, sealed=True, version=self.version + 1, update_time=max(now, self.update_time))
@@ -107,6 +111,7 @@ def check_room(held_bytes: int, total_bytes: int) -> None:
             f"the files uploaded in the last 7 days have {held_bytes} bytes, at most {MAX_TENANT_BYTES} are kept; "
             "upload more when the oldest are gone",
             retry_after_seconds=3600,
+            metadata={"rule": "uploads", "held_bytes": str(held_bytes), "max_bytes": str(MAX_TENANT_BYTES)},
         )
 
 

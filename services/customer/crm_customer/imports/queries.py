@@ -72,7 +72,7 @@ def rows_after() -> Select[Any]:
 def errors_between() -> Select[Any]:
     errors = import_errors.c
     return (
-        select(errors.row_number, errors.column, errors.value, errors.reason, errors.detail)
+        select(errors.row_number, errors.column, errors.value, errors.reason, errors.detail, errors.metadata)
         .where(
             errors.tenant_id == bindparam("tenant_id"),
             errors.import_id == bindparam("import_id"),

@@ -17,9 +17,14 @@ CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
+async def rows_of_report(reader: Reader, job: Import) -> list[BadRow]:
+    """The rows with what is wrong with each. What is kept of them is bounded, and so is the file."""
+    return [row async for some, errors in bad_rows(reader, job.id) for row in joined(some, errors)]
+
+
 async def import_report(reader: Reader, job: Import, *, is_csv: bool) -> tuple[str, str, bytes]:
-    """(file name, media type, content). What is kept of bad rows is bounded, and so is the file."""
-    rows = [row async for some, errors in bad_rows(reader, job.id) for row in joined(some, errors)]
+    """(file name, media type, content)."""
+    rows = await rows_of_report(reader, job)
     content = await asyncio.to_thread(written, job, rows, is_csv=is_csv)
     ending, content_type = (".csv", CSV_TYPE) if is_csv else (".xlsx", XLSX_TYPE)
     return f"{PurePath(job.file_name).stem}-errors{ending}", content_type, content

@@ -9,9 +9,9 @@ from crm_kit.paging import PageTokens
 
 from crm_customer.imports import commands
 from crm_customer.imports.queries import ERRORS, get_upload
-from crm_customer.imports.report import import_report
+from crm_customer.imports.report import import_report, rows_of_report
 from crm_customer.imports.resource import IMPORTS
-from crm_customer.imports.wire import error_to_pb, upload_to_pb
+from crm_customer.imports.wire import error_to_pb, report_to_pb, upload_to_pb
 
 
 class ImportServicer:
@@ -63,6 +63,8 @@ class ImportServicer:
 
     async def GetImportReport(self, request: pb.GetImportReportRequest, reader: Reader) -> pb.ImportReport:
         job = await IMPORTS.get(reader, UUID(request.id))
+        if request.format == pb.GetImportReportRequest.FORMAT_ROWS:
+            return report_to_pb(job, await rows_of_report(reader, job))
         is_csv = request.format == pb.GetImportReportRequest.FORMAT_CSV
         file_name, content_type, content = await import_report(reader, job, is_csv=is_csv)
         return pb.ImportReport(file_name=file_name, content_type=content_type, content=content)

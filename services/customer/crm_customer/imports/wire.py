@@ -1,11 +1,16 @@
 """What is imported, and what is wrong with its rows, as messages: uploads and errors are no resources."""
 
+from collections.abc import Iterable
+from pathlib import PurePath
+
 from crm.customer.v1 import imports_pb2 as pb
 from crm_kit.database.connections import Record
 from crm_kit.etags import etag_of
 from crm_kit.wire import timestamp
 
-from crm_customer.imports.model import Upload
+from crm_customer.imports.model import Import, Upload
+from crm_customer.imports.spreadsheets.report import kept_cells, report_header
+from crm_customer.imports.spreadsheets.rows import BadRow, RowError
 
 
 def upload_to_pb(upload: Upload) -> pb.Upload:
@@ -31,4 +36,27 @@ def error_to_pb(row: Record) -> pb.ImportError:
         detail=row["detail"],
         row_imported=row["row_imported"],
         metadata=row["metadata"],
+    )
+
+
+def report_to_pb(job: Import, rows: Iterable[BadRow]) -> pb.ImportReport:
+    """The rows that stayed out, for who writes the file; it is called as the file was, without its ending."""
+    return pb.ImportReport(
+        file_name=f"{PurePath(job.file_name).stem}-errors",
+        header=report_header(job.header),
+        rows=[
+            pb.ImportReport.Row(cells=kept_cells(job.header, row), errors=map(row_error_to_pb, row.errors))
+            for row in rows
+        ],
+    )
+
+
+def row_error_to_pb(error: RowError) -> pb.ImportError:
+    return pb.ImportError(
+        row_number=error.row_number,
+        column=error.column,
+        value=error.value,
+        reason=error.reason,
+        detail=error.detail,
+        metadata=error.metadata,
     )

@@ -47,7 +47,7 @@ BATCH_BYTES = 1 << 20
 """Text of them, after which no more come to it: what is kept of a file at a time does not depend on its rows."""
 
 SIDE_BY_SIDE = 2
-"""Imports that a process carries out at a time: a long one does not keep the short ones waiting."""
+"""Imports that a process carries out at a time, each of another tenant: a long one keeps nobody else waiting."""
 
 POLL_SECONDS = 2.0
 MAX_DEATHS = 2
@@ -79,6 +79,9 @@ class ImportWorker:
         self._directory = directory
         self._issuer = issuer
         self._waiting = asyncio.Event()
+        # Whose imports are under way here; they are claimed one after the other.
+        self._tenants: set[UUID] = set()
+        self._claiming = asyncio.Lock()
 
     def wake(self) -> None:
         """There is an import to carry out."""
@@ -92,10 +95,11 @@ class ImportWorker:
                 if left:
                     await jobs.release(self._database, left)
                 job = left = None
-                job = await jobs.claim(self._database, new_id())
-                if job is not None:
-                    await self.hold(job)
-                    continue
+                async with self._next_job() as found:
+                    job = found
+                    if job is not None:
+                        await self.hold(job)
+                        continue
             except (Unavailable, Conflict) as error:
                 log.warning("import.waiting", error=error.detail)
                 left = job
@@ -106,6 +110,19 @@ class ImportWorker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._waiting.wait(), POLL_SECONDS)
             self._waiting.clear()
+
+    @contextlib.asynccontextmanager
+    async def _next_job(self) -> AsyncIterator[Job | None]:
+        """The next import of a tenant that has none under way here; None when there is none."""
+        async with self._claiming:
+            job = await jobs.claim(self._database, new_id(), without=self._tenants)
+            if job is not None:
+                self._tenants.add(job.tenant_id)
+        try:
+            yield job
+        finally:
+            if job is not None:
+                self._tenants.remove(job.tenant_id)
 
     async def hold(self, job: Job) -> None:
         """Carry out an import as long as the claim on it can be kept; what is not done is left to the next worker."""

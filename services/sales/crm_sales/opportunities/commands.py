@@ -1,5 +1,6 @@
 """Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import UnitOfWork, retried, unit_of_work
+from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import owned_by, require_users
 from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Actor, Scope, reaches
@@ -26,6 +27,8 @@ from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 
 OVERRIDE = "opportunities.override"
+# Raises unless an opportunity fits; reads as the unit does.
+Require = Callable[[Reader, Opportunity], Awaitable[None]]
 # How many opportunities follow their pipeline in one transaction.
 BATCH = 200
 
@@ -116,9 +119,15 @@ def may_override(actor: Actor, opportunity: Opportunity) -> bool:
     return reaches(actor.access.scope(OVERRIDE), actor, opportunity.owner_id, opportunity.owner_team_id)
 
 
-def lose_opportunity(work: UnitOfWork, before: Opportunity, reason: str) -> Opportunity:
-    """Lose an opportunity: the deal will not be made."""
-    return save_move(work, before, before.lose(reason, now=work.now), reason, events.OpportunityLost)
+async def lose_opportunity(
+    work: UnitOfWork, before: Opportunity, reason: str, *, require_not_ordered: Require
+) -> Opportunity:
+    """Lose an opportunity: the deal will not be made. Not while something of it is ordered."""
+    after = save_move(work, before, before.lose(reason, now=work.now), reason, events.OpportunityLost)
+    # Written before orders are looked for: whoever places one of it meanwhile waits, and finds it lost.
+    await work.flush()
+    await require_not_ordered(work, before)
+    return after
 
 
 async def reopen_opportunity(work: UnitOfWork, accounts: Accounts, before: Opportunity, reason: str) -> Opportunity:

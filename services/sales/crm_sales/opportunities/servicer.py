@@ -17,9 +17,10 @@ from crm_sales.opportunities.resource import OPPORTUNITIES
 class OpportunityServicer:
     contract = pb.DESCRIPTOR.services_by_name["OpportunityService"]
 
-    def __init__(self, tokens: PageTokens, accounts: Accounts) -> None:
+    def __init__(self, tokens: PageTokens, accounts: Accounts, *, require_not_ordered: commands.Require) -> None:
         self._tokens = tokens
         self._accounts = accounts
+        self._require_not_ordered = require_not_ordered
 
     async def CreateOpportunity(self, request: pb.CreateOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         values = await OPPORTUNITIES.to_create(work, request.opportunity)
@@ -51,7 +52,10 @@ class OpportunityServicer:
 
     async def LoseOpportunity(self, request: pb.LoseOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         before = await OPPORTUNITIES.target(work, request)
-        return OPPORTUNITIES.message(work, commands.lose_opportunity(work, before, request.reason))
+        lost = await commands.lose_opportunity(
+            work, before, request.reason, require_not_ordered=self._require_not_ordered
+        )
+        return OPPORTUNITIES.message(work, lost)
 
     async def ReopenOpportunity(self, request: pb.ReopenOpportunityRequest, work: UnitOfWork) -> pb.Opportunity:
         before = await OPPORTUNITIES.target(work, request)

@@ -29,7 +29,8 @@ class OrderState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-_PAYABLE = (OrderState.RELEASED, OrderState.PARTLY_PAID, OrderState.PAID)
+# To be delivered and paid, or paid: the deal was made.
+RELEASED_STATES = (OrderState.RELEASED, OrderState.PARTLY_PAID, OrderState.PAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,24 @@ class HoldReason:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class ReleaseCause(StrEnum):
+    """What released an order: somebody, or its account's credit, and what that became free by."""
+
+    REQUEST = "REQUEST"
+    PAYMENT_RECEIVED = "PAYMENT_RECEIVED"
+    ORDER_CANCELLED = "ORDER_CANCELLED"
+    LIMIT_SET = "LIMIT_SET"
+    CREDIT_CHECKED = "CREDIT_CHECKED"
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Who released an order from its hold, when and why."""
+    """Who or what released an order from its hold, when and why."""
 
     actor_id: UUID
     release_time: datetime
-    reason: str
+    reason: str | None = None
+    cause: ReleaseCause = ReleaseCause.REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +225,12 @@ class Order:
     def release_hold(self, reason: str, *, now: datetime, actor_id: UUID) -> "Order":
         """Release an order that is ON_HOLD; the reasons stay on record beside the release."""
         self.require_on_hold()
-        return replace(self, state=self._payment_state(), release=Release(actor_id, now, reason))
+        return self._released(Release(actor_id, now, reason))
+
+    def release_on_credit(self, cause: ReleaseCause, *, now: datetime, actor_id: UUID) -> "Order":
+        """Release an order that is ON_HOLD since its account's credit allows it now."""
+        self.require_on_hold()
+        return self._released(Release(actor_id, now, cause=cause))
 
     def pay(self, amount: Money) -> "Order":
         """Add money that came in."""
@@ -237,10 +254,12 @@ class Order:
     def require_released(self) -> None:
         """What payments need: ORDER_ON_HOLD or ILLEGAL_STATE."""
         if self.state is OrderState.ON_HOLD:
-            reasons = "; ".join(reason.explanation for reason in self.hold_reasons)
-            raise FailedPrecondition(f"the order is on hold: {reasons}", reason="ORDER_ON_HOLD")
-        if self.state not in _PAYABLE:
-            raise wrong_state("order", self.state, "paid", legal=_PAYABLE)
+            raise on_hold(self.hold_reasons)
+        if self.state not in RELEASED_STATES:
+            raise wrong_state("order", self.state, "paid", legal=RELEASED_STATES)
+
+    def _released(self, release: Release) -> "Order":
+        return replace(self, state=self._payment_state(), release=release)
 
     def _payment_state(self) -> OrderState:
         if not self.paid_amount and self.gross_amount.amount > 0:
@@ -252,13 +271,25 @@ class Order:
             raise wrong_state("order", self.state, done, legal=[state])
 
 
+def on_hold(reasons: tuple[HoldReason, ...]) -> FailedPrecondition:
+    """The error for what a hold is in the way of: its metadata have the codes of all `reasons`, and their values."""
+    detail = "; ".join(reason.explanation for reason in reasons)
+    told = {"reasons": ", ".join(reason.code for reason in reasons)}
+    for reason in reasons:
+        told |= reason.metadata
+    return FailedPrecondition(f"the order is on hold: {detail}", reason="ORDER_ON_HOLD", metadata=told)
+
+
+NOT_CHECKED = HoldReason("CREDIT_CHECK_UNAVAILABLE", "the credit check did not answer in time")
+
+
 def hold_reasons(decision: CreditDecision | None) -> tuple[HoldReason, ...]:
     """Why an order has to wait for the credit it needs: nothing when it is approved.
 
     None means that credit could not be checked, which holds the order as a refusal does.
     """
     if decision is None:
-        return (HoldReason("CREDIT_CHECK_UNAVAILABLE", "the credit check did not answer in time"),)
+        return (NOT_CHECKED,)
     if decision.approved:
         return ()
     found = tuple(HoldReason(each.code, each.explanation, each.metadata) for each in decision.reasons)

@@ -7,9 +7,9 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
 from crm_kit.money import Money
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, true
 
-from crm_sales.orders.model import OpenItem, OrderState
+from crm_sales.orders.model import RELEASED_STATES, OpenItem, OrderState
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.tables import orders
 
@@ -38,6 +38,41 @@ def open_orders_beyond(scope: Scope) -> Select[Any]:
         .select_from(orders)
         .where(orders.c.tenant_id == bindparam("tenant_id"), others, *is_open())
     )
+
+
+@statement
+def released_of_opportunity(scope: Scope) -> Select[Any]:
+    found = ORDERS.rows(scope).with_only_columns(orders.c.id)
+    return (
+        found.where(
+            orders.c.opportunity_id == bindparam("opportunity_id"),
+            orders.c.state.in_([state.value for state in RELEASED_STATES]),
+        )
+        .order_by(orders.c.place_time, orders.c.id)
+        .limit(bindparam("count", type_=Integer))
+    )
+
+
+@statement
+def held_of_account() -> Select[Any]:
+    return (
+        ORDERS.rows(Scope.ALL)
+        .with_only_columns(orders.c.id, orders.c.gross_amount, orders.c.currency_code)
+        .where(orders.c.account_id == bindparam("account_id"), orders.c.state == OrderState.ON_HOLD.value)
+        .order_by(orders.c.place_time, orders.c.id)
+    )
+
+
+async def held_amounts(reader: Reader, account_id: UUID) -> list[tuple[UUID, Money]]:
+    """The orders of an account that are on hold, in the order in which they were placed, and what each comes to."""
+    rows = await reader.all(held_of_account(), account_id=account_id)
+    return [(row["id"], Money(row["gross_amount"], row["currency_code"])) for row in rows]
+
+
+async def released_ids(reader: Reader, opportunity_id: UUID, *, scope: Scope, count: int) -> list[UUID]:
+    """The first so many of an opportunity's orders that are to be delivered and paid, or are paid."""
+    query = released_of_opportunity(scope)
+    return [row["id"] for row in await reader.all(query, opportunity_id=opportunity_id, count=count)]
 
 
 async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> list[OpenItem]:

@@ -58,7 +58,8 @@ async def check_order(
     await advisory_lock(work, name_of(account_id), f"credit order {order_id}")
     if await find_account_of(work, order_id) not in (None, account_id):
         raise invalid_field("order_id", "same_account", "is an order of another account")
-    decision, limit, usage = await decide(work, account_id, amount, rules=rules, without=order_id)
+    today = work.actor.access.day_of(work.now)
+    decision, limit, usage = await decide(work, account_id, amount, rules=rules, today=today, without=order_id)
     if decision.approved:
         work.execute(
             reserve(),

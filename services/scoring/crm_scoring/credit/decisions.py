@@ -1,5 +1,6 @@
 """What the rules say of an amount, as an account's limit and orders stand now; nothing is reserved by it."""
 
+from datetime import date
 from uuid import UUID
 
 from crm_kit.database.work import Reader
@@ -12,11 +13,10 @@ from crm_scoring.credit.rules import CreditDecision, CreditRules, check_credit
 
 
 async def decide(
-    reader: Reader, account_id: UUID, amount: Money, *, rules: CreditRules, without: UUID = NO_ORDER
+    reader: Reader, account_id: UUID, amount: Money, *, rules: CreditRules, today: date, without: UUID = NO_ORDER
 ) -> tuple[CreditDecision, CreditLimit, Usage]:
-    """Decide on an amount, `without` what an order uses already."""
+    """Decide on an amount, `without` what an order uses already; `today` is the day by the tenant's calendar."""
     limit = await get_credit_limit(reader, account_id)
     usage = await get_usage(reader, account_id, amount.currency_code, without=without)
-    today = reader.actor.access.day_of(reader.now)
     decision = check_credit(limit.amount, usage.used, amount, usage.overdue_days(today), rules)
     return decision, limit, usage

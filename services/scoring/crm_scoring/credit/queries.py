@@ -53,6 +53,22 @@ def usage_of_account() -> Select[Any]:
     )
 
 
+@statement
+def waiting_order() -> Select[Any]:
+    """An order of the account that waits for credit, or may come to: what is reserved may never be heard of."""
+    orders = credit_orders.c
+    return (
+        select(orders.id)
+        .where(
+            orders.tenant_id == bindparam("tenant_id"),
+            orders.account_id == bindparam("account_id"),
+            # Spelled as the index has it.
+            orders.state.in_([OrderState.RESERVED, OrderState.HELD]),
+        )
+        .limit(1)
+    )
+
+
 async def get_usage(reader: Reader, account_id: UUID, currency_code: str, *, without: UUID = NO_ORDER) -> Usage:
     """What the account's orders use now, in one currency, `without` what one of them does."""
     row = await reader.one(usage_of_account(), account_id=account_id, currency_code=currency_code, without=without)

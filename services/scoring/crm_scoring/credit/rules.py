@@ -114,7 +114,7 @@ def _against_limit(limit: Money | None, used: Money, new: Money, rules: CreditRu
 
 
 def _against_overdue(overdue_days: int, rules: CreditRules) -> CreditReason:
-    numbers = f"{overdue_days} days overdue, {rules.max_overdue_days} allowed"
+    numbers = f"days overdue: {overdue_days}, allowed: {rules.max_overdue_days}"
     values = {"overdue_days": str(overdue_days), "allowed_days": str(rules.max_overdue_days)}
     is_late = overdue_days > rules.max_overdue_days
     return CreditReason(CreditReasonCode.PAYMENTS_OVERDUE if is_late else CreditReasonCode.NOT_OVERDUE, numbers, values)

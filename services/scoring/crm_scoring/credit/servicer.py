@@ -10,6 +10,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_scoring.accounts.queries import get_account
 from crm_scoring.credit import commands
 from crm_scoring.credit.decisions import decide
+from crm_scoring.credit.freed import Cause, tell_freed
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.wire import decided
@@ -32,12 +33,15 @@ class CreditServicer:
         account = await get_account(work, self._accounts, UUID(request.account_id))
         amount = money_from_pb(request.amount, field="amount")
         limit = await commands.set_credit_limit(work, account.id, amount, request.reason, etag=request.etag)
+        await tell_freed(work, account.id, Cause.CAUSE_LIMIT_SET)
         return CREDIT_LIMITS.message(work, limit)
 
     async def PreviewCredit(self, request: pb.PreviewCreditRequest, reader: Reader) -> pb.PreviewCreditResponse:
         account = await get_account(reader, self._accounts, UUID(request.account_id))
         amount = money_from_pb(request.amount, field="amount")
-        return decided(pb.PreviewCreditResponse, *await decide(reader, account.id, amount, rules=self._rules))
+        today = reader.actor.access.day_of(reader.now)
+        decision = await decide(reader, account.id, amount, rules=self._rules, today=today)
+        return decided(pb.PreviewCreditResponse, *decision)
 
     async def CheckCredit(self, request: pb.CheckCreditRequest, work: UnitOfWork) -> pb.CheckCreditResponse:
         decision, limit, usage = await commands.check_order(

@@ -42,3 +42,9 @@ Index(
     credit_orders.c.account_id,
     postgresql_where=text("state IN ('RESERVED', 'RELEASED') AND amount > paid"),
 )
+Index(
+    "credit_orders_waiting_index",
+    credit_orders.c.tenant_id,
+    credit_orders.c.account_id,
+    postgresql_where=text("state IN ('RESERVED', 'HELD')"),
+)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
+from crm_kit.durations import duration_text, duration_words
 from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wrong_move
 from crm_kit.zones import time_text
 
@@ -324,8 +325,8 @@ class Case:
         assert self.resolve_time is not None
         if now - self.resolve_time > window:
             resolved = time_text(self.resolve_time)
-            detail = f"it was resolved at {resolved}, more than {window.days} days ago: create a new case instead"
-            raise illegal_state("reopen_window_over", detail, resolve_time=resolved, days=window.days)
+            detail = f"it was resolved at {resolved}, more than {duration_words(window)} ago: create a new case instead"
+            raise illegal_state("reopen_window_over", detail, resolve_time=resolved, window=duration_text(window))
 
     def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
         self.require_move(state)

@@ -1,6 +1,7 @@
 """Imports over REST."""
 
 import base64
+import csv
 import io
 import random
 from collections.abc import AsyncIterator
@@ -22,6 +23,16 @@ from tests.service.running import Running, User
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+
+
+ZH = {"accept-language": "zh-CN"}
+
+
+def read_report(content: bytes, form: str) -> list[list[Any]]:
+    if form == "csv":
+        return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+    return [list(row) for row in sheet.iter_rows(values_only=True)]
 
 
 async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
@@ -55,8 +66,17 @@ async def test_over_rest_a_file_is_sent_imported_and_its_bad_rows_are_fetched(
     assert report.headers["content-type"] == "text/csv; charset=utf-8"
     assert "%E5%AE%A2%E6%88%B7-errors.csv" in report.headers["content-disposition"]
     assert report.content.decode("utf-8-sig").splitlines()[1].startswith("C2,乙,1,")
-    sheet = await web.get(f"/v1/imports/{done['id']}/report.xlsx")
-    assert openpyxl.load_workbook(io.BytesIO(sheet.content)).active is not None
+    assert report.content.decode("utf-8-sig").splitlines()[1].endswith("电话: '1': it is not a phone number")
+    for form, language in (("csv", {}), ("csv", ZH), ("xlsx", {}), ("xlsx", ZH)):
+        file = await web.get(f"/v1/imports/{done['id']}/report.{form}", headers=language)
+        header, row = read_report(file.content, form)
+        assert (header, row[:3]) == (["客户编号", "客户名称", "电话", "错误 / errors"], ["C2", "乙", "1"])
+        assert row[3] == (
+            "电话：“1”不是有效的电话号码，请核对位数、区号和国家代码"
+            if language
+            else "电话: '1': it is not a phone number"
+        )
+        assert file.headers["content-language"] == ("zh" if language else "en")
     as_json = (await web.get(f"/v1/imports/{done['id']}/report", params={"format": "CSV"})).json()
     assert base64.b64decode(as_json["content"]) == report.content
     assert (await web.get(f"/v1/imports/{done['id']}/report.pdf")).json()["reason"] == "ROUTE_NOT_FOUND"

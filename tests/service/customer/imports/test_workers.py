@@ -4,11 +4,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2, events_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import batch, jobs, lookups, worker
+from crm_customer.imports.jobs import Job
+from crm_customer.imports.worker import ImportWorker
 from crm_kit.database.connections import Connection
 from crm_kit.directory.projection import project_user
 from crm_kit.ids import new_id
@@ -293,3 +296,54 @@ async def test_however_many_imports_a_tenant_has_waiting_those_of_others_come_ne
         claimed.append(job_claimed.tenant_id)
     mine = [tenant_id for tenant_id in claimed if tenant_id in (user.tenant_id, other.tenant_id)]
     assert mine == [other.tenant_id, user.tenant_id, user.tenant_id]
+
+
+async def test_a_tenant_with_two_long_imports_leaves_a_worker_for_another_tenant(
+    imports: "ImportServiceAsyncStub",
+    customer: Running,
+    user: User,
+    upload: Upload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    carry_out, claim, row = ImportWorker.carry_out, jobs.claim, as_csv([["客户名称"], ["华信"]])
+    begun: list[UUID] = []
+    looked: list[Job | None] = []
+    go_on = asyncio.Event()
+
+    async def carried_out(by: ImportWorker, job: Job) -> None:
+        if job.tenant_id == user.tenant_id:
+            begun.append(job.import_id)
+            await go_on.wait()
+        await carry_out(by, job)
+
+    async def claimed(*arguments: Any, **named: Any) -> Job | None:
+        looked.append(await claim(*arguments, **named))
+        return looked[-1]
+
+    async def create(by: User) -> pb.Import:
+        job = pb.Import(upload_id=await upload(row, by=by), mode=pb.Import.MODE_CREATE)
+        return await imports.CreateImport(pb.CreateImportRequest(job=job), metadata=by.metadata)
+
+    async def under_way() -> bool:
+        return bool(begun)
+
+    async def looked_again() -> bool:
+        return len(looked) > before
+
+    async def ended(job: pb.Import, by: User) -> bool:
+        now = await imports.GetImport(pb.GetImportRequest(id=job.id), metadata=by.metadata)
+        return now.state == pb.Import.STATE_SUCCEEDED
+
+    monkeypatch.setattr(ImportWorker, "carry_out", carried_out)
+    monkeypatch.setattr(jobs, "claim", claimed)
+    first, other = await create(user), await customer.user()
+    await eventually(under_way)
+    second, before = await create(user), len(looked)
+    # The other worker has seen the second one.
+    await eventually(looked_again)
+    third = await create(other)
+    await eventually(lambda: ended(third, other))
+    assert begun == [UUID(first.id)]
+    go_on.set()
+    await eventually(lambda: ended(second, user))
+    assert begun == [UUID(first.id), UUID(second.id)]

@@ -114,6 +114,8 @@ _STATUSES = {
     "DORMANT": "休眠 沉睡 沉默 不活跃 dormant inactive",
     "LOST": "流失 已流失 终止 lost churned",
 }
+# Those of accounts that are out of business: read so that an export of such accounts comes back, and never set.
+_ENDED = {"ARCHIVED": "已归档 archived", "MERGED": "已合并 merged"}
 
 
 def one_text(text: str, target: str) -> str:
@@ -237,7 +239,7 @@ def employee_count(text: str) -> int:
 
 
 def status(text: str) -> str:
-    return _choice(text, _STATUSES)
+    return _WORDS[id(_ENDED)].get(plain(text)) or _choice(text, _STATUSES)
 
 
 def kind(text: str) -> str:
@@ -252,7 +254,7 @@ def _lookup(table: Mapping[str, str]) -> dict[str, str]:
     return {plain(word): name for name, words in table.items() for word in [name, *words.split()]}
 
 
-_WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES)}
+_WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES, _ENDED)}
 
 
 def _choice(text: str, table: Mapping[str, str]) -> str:

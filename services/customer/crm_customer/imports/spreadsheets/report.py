@@ -21,7 +21,7 @@ def write_csv_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[B
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     writer = csv.writer(text)
     count = 0
-    writer.writerow(_report_header(header))
+    writer.writerow(map(neutralized, report_header(header)))
     for row in bad_rows:
         writer.writerow(_report_cells(header, row))
         count += 1
@@ -35,7 +35,7 @@ def write_xlsx_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("errors")
     count = 0
-    sheet.append(_text_cells(sheet, _report_header(header)))
+    sheet.append(_text_cells(sheet, map(neutralized, report_header(header))))
     for row in bad_rows:
         sheet.append(_text_cells(sheet, _report_cells(header, row)))
         count += 1
@@ -51,15 +51,21 @@ def _text_cells(sheet: WriteOnlyWorksheet, texts: Iterable[str]) -> list[Cell]:
     return cells
 
 
-def _report_header(header: Sequence[str]) -> list[str]:
-    return [*(neutralized(name) for name in header if name != ERRORS_COLUMN), ERRORS_COLUMN]
+def report_header(header: Sequence[str]) -> list[str]:
+    """The columns of the file, and one for what is wrong."""
+    return [*(name for name in header if name != ERRORS_COLUMN), ERRORS_COLUMN]
 
 
 def _report_cells(header: Sequence[str], row: BadRow) -> list[str]:
+    errors = "; ".join(f"{error.column}: {error.detail}" if error.column else error.detail for error in row.errors)
+    return [neutralized(cell) for cell in (*kept_cells(header, row), errors)]
+
+
+def kept_cells(header: Sequence[str], row: BadRow) -> list[str]:
+    """The row as it was, without what a report before said of it; as many cells as the header has columns."""
     named = [*header, *[""] * (len(row.cells) - len(header))]
     kept = [cell for name, cell in zip(named, row.cells, strict=False) if name != ERRORS_COLUMN]
-    errors = "; ".join(f"{error.column}: {error.detail}" if error.column else error.detail for error in row.errors)
     width = sum(name != ERRORS_COLUMN for name in header)
     # Cells beyond the header would push the errors out of their column.
     kept = [*kept[: width - 1], ",".join(kept[width - 1 :])] if len(kept) > width else kept
-    return [neutralized(cell) for cell in (*kept, *[""] * (width - len(kept)), errors)]
+    return [*kept, *[""] * (width - len(kept))]

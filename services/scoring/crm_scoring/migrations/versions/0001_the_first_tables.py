@@ -77,6 +77,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state IN ('RESERVED', 'RELEASED') AND amount > paid"),
     )
+    op.create_index(
+        "credit_orders_waiting_index",
+        "credit_orders",
+        ["tenant_id", "account_id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('RESERVED', 'HELD')"),
+    )
     op.create_table(
         "facts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -145,6 +152,11 @@ def downgrade() -> None:
     op.drop_table("rescorings")
     op.drop_index("facts_account_index", table_name="facts")
     op.drop_table("facts")
+    op.drop_index(
+        "credit_orders_waiting_index",
+        table_name="credit_orders",
+        postgresql_where=sa.text("state IN ('RESERVED', 'HELD')"),
+    )
     op.drop_index(
         "credit_orders_used_index",
         table_name="credit_orders",
