@@ -17,20 +17,15 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-import asyncpg
 from asyncpg.transaction import Transaction
 from google.protobuf.message import Message
 from sqlalchemy import Table, bindparam, delete, insert, update
 
-from crm_kit.database.connections import UNAVAILABLE, Connection, Database, Record, reported
+from crm_kit.database.connections import Connection, Database, Record, Use
+from crm_kit.database.failures import UNAVAILABLE, UNMET, Translated, UnmetError
 from crm_kit.database.statements import Statement, statement
-from crm_kit.database.tables import Violation
-from crm_kit.errors import AlreadyExists, Conflict, CrmError, Unavailable, invalid_field
+from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import Actor, Scope
-
-UNMET = "CRM01"
-"""SQLSTATE raised by `crm_require` when a statement did not touch the rows it had to."""
-
 
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
@@ -88,7 +83,7 @@ class UnitOfWork:
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.
         self.names: dict[tuple[str, UUID], str] = {}
-        self._stack = contextlib.AsyncExitStack()
+        self._use: Use | None = None
         self._connection: Connection | None = None
         self._transaction: Transaction | None = None
 
@@ -106,7 +101,7 @@ class UnitOfWork:
     async def all(self, query: Statement, **values: Any) -> list[Record]:
         """All rows. What was gathered and not yet flushed is not seen."""
         connection = await self._connected()
-        with translated(self.database.violations):
+        with Translated(self.database.violations):
             return await connection.fetch(query.sql, *query.arguments(self.actor.binds | {"now": self.now} | values))
 
     # --- gathering ---
@@ -148,7 +143,7 @@ class UnitOfWork:
         connection = await self._connected()
         if self._transaction is None:
             self._transaction = connection.transaction()
-            with translated(self.database.violations):
+            with Translated(self.database.violations):
                 await self._transaction.start()
         await self._send(connection)
 
@@ -176,7 +171,7 @@ class UnitOfWork:
             await self._send(await self._connected())
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
-            with translated(self.database.violations):
+            with Translated(self.database.violations):
                 await transaction.commit()
         for tell in self.after_commit:
             tell()
@@ -184,8 +179,7 @@ class UnitOfWork:
     async def release(self) -> None:
         """Give the connection back while something else is waited for; only before anything was flushed."""
         assert self._transaction is None, "a transaction keeps its connection"
-        self._connection = None
-        await self._stack.aclose()
+        await self._give_back()
 
     async def close(self) -> None:
         """Roll back what is not committed and give the connection back."""
@@ -194,7 +188,7 @@ class UnitOfWork:
                 with contextlib.suppress(*UNAVAILABLE):
                     await self._transaction.rollback()
         finally:
-            await self._stack.aclose()
+            await self._give_back()
 
     async def _send(self, connection: Connection) -> None:
         pending, self.pending = self.pending, []
@@ -207,7 +201,7 @@ class UnitOfWork:
         )
         arguments = [value for each in pending for value in each.statement.arguments(each.values)]
         try:
-            with translated(self.database.violations):
+            with Translated(self.database.violations):
                 await connection.fetch(joined, *arguments)
         except UnmetError as error:
             unmet = pending[error.position].unmet
@@ -220,7 +214,7 @@ class UnitOfWork:
             [*query.arguments(each.values), index] for index, each in enumerate(pending) if each.unmet is not None
         ]
         try:
-            with translated(self.database.violations):
+            with Translated(self.database.violations):
                 if unchecked:
                     await connection.executemany(query.sql, unchecked)
                 if checked:
@@ -232,8 +226,14 @@ class UnitOfWork:
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = await self._stack.enter_async_context(self.database.connection(self.actor.tenant_id))
+            use = self.database.connection(self.actor.tenant_id)
+            self._connection, self._use = await use.__aenter__(), use
         return self._connection
+
+    async def _give_back(self) -> None:
+        if self._use is not None:
+            use, self._use, self._connection = self._use, None, None
+            await use.__aexit__(None, None, None)
 
 
 class ReadSession:
@@ -258,7 +258,7 @@ class ReadSession:
 
     async def all(self, query: Statement, **values: Any) -> list[Record]:
         """All rows."""
-        with translated(self.database.violations):
+        with Translated(self.database.violations):
             return await self.database.all(self.actor.tenant_id, query, self.actor.binds | {"now": self.now} | values)
 
 
@@ -338,47 +338,6 @@ def checked_statement(query: Statement) -> str:
 def renumbered(sql: str, offset: int) -> str:
     """The statement with its parameters counted from `offset` on."""
     return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + offset}", sql)
-
-
-# --- errors ---
-
-
-class UnmetError(Exception):
-    """A statement touched no row that it had to; `position` is its index."""
-
-    def __init__(self, position: int) -> None:
-        super().__init__(position)
-        self.position = position
-
-
-@contextlib.contextmanager
-def translated(violations: Mapping[str, Violation]) -> Any:
-    """Turn the database's errors into ours; what is not foreseen stays as it is and ends as INTERNAL."""
-    with reported():
-        try:
-            yield
-        except asyncpg.IntegrityConstraintViolationError as error:
-            violation = violations.get(error.constraint_name or "")
-            if violation is None:
-                raise
-            raise refused(violation) from error
-        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
-            raise Conflict("others changed the same thing at the same time; try again") from error
-        except asyncpg.QueryCanceledError as error:
-            raise Unavailable("the database took too long") from error
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == UNMET:
-                raise UnmetError(int(str(error.args[0]))) from None
-            raise
-
-
-def refused(violation: Violation) -> CrmError:
-    """The error that a caller gets for a refused constraint."""
-    if violation.code == "exists":
-        return AlreadyExists(f"{violation.field}: {violation.detail}", reason=violation.reason)
-    if violation.code == "conflict":
-        return Conflict(f"{violation.field}: {violation.detail}; try again")
-    return invalid_field(violation.field, "reference", violation.detail, reason=violation.reason)
 
 
 CREATE_REQUIRE = f"""

@@ -22,7 +22,8 @@ from sqlalchemy import any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Uuid
 
-from crm_kit.database.connections import ALL_TENANTS, UNAVAILABLE, Database, Record
+from crm_kit.database.connections import ALL_TENANTS, Database, Record
+from crm_kit.database.failures import UNAVAILABLE
 from crm_kit.database.statements import statement
 from crm_kit.database.work import OUTBOX_CHANNEL
 from crm_kit.errors import Unavailable

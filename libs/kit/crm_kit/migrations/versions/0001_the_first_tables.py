@@ -168,7 +168,13 @@ def upgrade() -> None:
         sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outbox_pkey"),
     )
-    op.create_index("outbox_retention_index", "outbox", ["publish_time"], unique=False)
+    op.create_index(
+        "outbox_retention_index",
+        "outbox",
+        ["publish_time"],
+        unique=False,
+        postgresql_where=sa.text("publish_time IS NOT NULL"),
+    )
     op.create_index(
         "outbox_unpublished_index",
         "outbox",
@@ -190,7 +196,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
-    op.drop_index("outbox_retention_index", table_name="outbox")
+    op.drop_index("outbox_retention_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NOT NULL"))
     op.drop_table("outbox")
     op.drop_table("leases")
     op.drop_index("inbox_retention_index", table_name="inbox")

@@ -69,7 +69,13 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="credit_orders_pkey"),
     )
-    op.create_index("credit_orders_retention_index", "credit_orders", ["tenant_id", "expire_time"], unique=False)
+    op.create_index(
+        "credit_orders_retention_index",
+        "credit_orders",
+        ["tenant_id", "expire_time"],
+        unique=False,
+        postgresql_where=sa.text("expire_time IS NOT NULL"),
+    )
     op.create_index(
         "credit_orders_used_index",
         "credit_orders",
@@ -162,7 +168,11 @@ def downgrade() -> None:
         table_name="credit_orders",
         postgresql_where=sa.text("state IN ('RESERVED', 'RELEASED') AND amount > paid"),
     )
-    op.drop_index("credit_orders_retention_index", table_name="credit_orders")
+    op.drop_index(
+        "credit_orders_retention_index",
+        table_name="credit_orders",
+        postgresql_where=sa.text("expire_time IS NOT NULL"),
+    )
     op.drop_table("credit_orders")
     op.drop_table("credit_limits")
     op.drop_index("accounts_owner_team_index", table_name="accounts")
