@@ -7,8 +7,8 @@ from typing import Any
 from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.message_factory import GetMessageClass
-from protovalidate import collect_violations
+
+from crm_gateway.transcode.emptiness import refuses_empty
 
 WELL_KNOWN_PACKAGE = "google.protobuf."
 VALUE_PACKAGE = "crm.type."
@@ -32,16 +32,10 @@ def is_output_only(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.OUTPUT_ONLY in behaviors(field)
 
 
+@cache
 def must_be_given(field: FieldDescriptor) -> bool:
     """Whether a request without the field breaks a rule."""
-    return is_required(field) or field.name in _refused_when_empty(field.containing_type)
-
-
-@cache
-def _refused_when_empty(message: Descriptor) -> frozenset[str]:
-    """The fields that the rules of a message miss in an empty one, as the validator itself says."""
-    paths = [each.proto.field for each in collect_violations(GetMessageClass(message)())]
-    return frozenset(path.elements[0].field_name for path in paths if path is not None and len(path.elements) == 1)
+    return is_required(field) or refuses_empty(field)
 
 
 @cache

@@ -9,10 +9,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -56,20 +52,25 @@ class CallMetrics:
 
 
 def set_up(service: str, *, endpoint: str, sample_ratio: float) -> None:
-    """Install the SDK. Without an OTLP endpoint traces are not exported and metrics stay in memory."""
+    """Send traces and metrics to the OTLP endpoint. Without one none are recorded; trace ids are passed on anyway."""
+    if not endpoint:
+        return
+    # 10 MB that only those need who send something.
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
     resource = Resource.create({"service.name": f"guanxi-{service}"})
     tracing = TracerProvider(sampler=ParentBased(TraceIdRatioBased(sample_ratio)), resource=resource)
-    readers = []
-    if endpoint:
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint)))
+    tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint))
     trace.set_tracer_provider(tracing)
-    metrics.set_meter_provider(MeterProvider(metric_readers=readers, resource=resource))
+    metrics.set_meter_provider(MeterProvider(metric_readers=[reader], resource=resource))
 
 
 def sampled(trace_parent: str) -> bool:

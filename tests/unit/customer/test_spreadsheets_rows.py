@@ -9,8 +9,9 @@ from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.regions import region_code
-from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
+from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
+from crm_customer.imports.spreadsheets.xlsx_report import write_xlsx_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from crm_kit.errors import Unavailable
 from crm_kit.identity import provider_http
-from crm_kit.identity.provider_http import MAX_ANSWER_BYTES, ProviderHttp
+from crm_kit.identity.provider_calls import MAX_ANSWER_BYTES
+from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.identity.provider_urls import is_provider_url
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Sequence
 
-from openpyxl.utils import get_column_letter
-
 from crm_customer.imports.spreadsheets.mapping import guess_mapping
 
 SEARCHED_ROWS = 10
@@ -42,6 +40,9 @@ def column_names(row: Row, above: Row | None = None) -> tuple[str, ...]:
     A cell that is merged with the one above has its text there. A column without a name is called after its letter,
     `(C)`; the second of one name too, `电话 (C)`.
     """
+    # As with what reads XLSX: only the process that reads a file needs it.
+    from openpyxl.utils import get_column_letter
+
     number, cells = row
     names = [" ".join(cell.split()) for cell in cells]
     if above is not None and above[0] == number - 1 and _filled(above) > 1:

@@ -14,7 +14,6 @@ from crm_customer.imports.spreadsheets.csv_file import csv_records
 from crm_customer.imports.spreadsheets.header import SEARCHED_ROWS, Row, column_names, header_at
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long, unreadable
-from crm_customer.imports.spreadsheets.xlsx_file import xlsx_records
 
 MAX_ROWS = 1_048_576
 """Rows of a sheet, as in the file format."""
@@ -88,6 +87,9 @@ def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, lis
     for part, (rule, what) in _OTHER_ARCHIVES.items():
         if part in parts:
             raise unreadable(rule, f"it is {what}")
+    # What reads XLSX takes 6 MB, and only the process that reads a file needs it.
+    from crm_customer.imports.spreadsheets.xlsx_file import xlsx_records
+
     title, records = xlsx_records(file, told.sheet)
     return replace(told, sheet=title, encoding="", separator=""), records
 

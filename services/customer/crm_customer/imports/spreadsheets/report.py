@@ -5,10 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
-import openpyxl
 from crm_kit.formulas import neutralized
-from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from crm_customer.imports.spreadsheets.rows import BadRow
 
@@ -23,32 +20,11 @@ def write_csv_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[B
     count = 0
     writer.writerow(map(neutralized, report_header(header)))
     for row in bad_rows:
-        writer.writerow(_report_cells(header, row))
+        writer.writerow(report_cells(header, row))
         count += 1
     text.flush()
     text.detach()
     return count
-
-
-def write_xlsx_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[BadRow]) -> int:
-    """Writes one sheet, all cells as text. Returns how many rows; streams through a temporary file."""
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("errors")
-    count = 0
-    sheet.append(_text_cells(sheet, map(neutralized, report_header(header))))
-    for row in bad_rows:
-        sheet.append(_text_cells(sheet, _report_cells(header, row)))
-        count += 1
-    book.save(file)
-    return count
-
-
-def _text_cells(sheet: WriteOnlyWorksheet, texts: Iterable[str]) -> list[Cell]:
-    cells = [WriteOnlyCell(sheet, text) for text in texts]
-    for cell in cells:
-        cell.data_type = "s"
-        cell.number_format = "@"
-    return cells
 
 
 def report_header(header: Sequence[str]) -> list[str]:
@@ -56,7 +32,8 @@ def report_header(header: Sequence[str]) -> list[str]:
     return [*(name for name in header if name != ERRORS_COLUMN), ERRORS_COLUMN]
 
 
-def _report_cells(header: Sequence[str], row: BadRow) -> list[str]:
+def report_cells(header: Sequence[str], row: BadRow) -> list[str]:
+    """The row as it was, and what is wrong with it."""
     errors = "; ".join(f"{error.column}: {error.detail}" if error.column else error.detail for error in row.errors)
     return [neutralized(cell) for cell in (*kept_cells(header, row), errors)]
 
