@@ -1,19 +1,24 @@
 """Settings of the gateway, from the environment with the prefix `CRM_`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
+from crm_kit import settings
 from crm_kit.identity.issuers import OidcIssuer
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from crm_kit.settings import Ratio
+from msgspec import Meta
 
 from crm_gateway.access_log import Logged
 from crm_gateway.connections import Bounds, networks_of
 
+Seconds = Annotated[float, Meta(gt=0, le=300)]
+Bytes = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+PerSecond = Annotated[float, Meta(ge=0)]
 
-class Settings(BaseSettings):
+
+class Settings(settings.Settings, kw_only=True):
     """All that can be set; durations are seconds, sizes bytes."""
-
-    model_config = SettingsConfigDict(env_prefix="CRM_", frozen=True, extra="ignore")
 
     listen_address: str = "127.0.0.1:8080"
     # Where probes ask for health, with places of their own; without an address they have to ask among all others.
@@ -23,23 +28,23 @@ class Settings(BaseSettings):
     service_desk_address: str = "127.0.0.1:7003"
     scoring_address: str = "127.0.0.1:7004"
 
-    issuer: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://")
+    issuer: Annotated[str, Meta(pattern=r"^https?://")] = "http://127.0.0.1:8080"
     audience: str = "guanxi"
-    oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
+    oidc_issuers: tuple[OidcIssuer, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # Answers that have a line in the log, at the level info: none, those from 400 on, or all.
     access_log: Logged = "errors"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str = ""
-    trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
+    trace_sample_ratio: Ratio = 0.01
 
-    request_timeout: float = Field(default=10.0, gt=0, le=300)
-    max_body_bytes: int = Field(default=1024 * 1024, gt=0)
-    max_upload_bytes: int = Field(default=50 * 1024 * 1024, gt=0, le=50 * 1024 * 1024)
-    max_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    request_timeout: Seconds = 10.0
+    max_body_bytes: Bytes = 1024 * 1024
+    max_upload_bytes: Annotated[int, Meta(gt=0, le=50 * 1024 * 1024)] = 50 * 1024 * 1024
+    max_message_bytes: Bytes = 16 * 1024 * 1024
     # Asked to end, it goes on for so long while clients close their connections; then running requests are finished.
-    departure_seconds: float = Field(default=0, ge=0, le=60)
-    drain_timeout: int = Field(default=15, ge=0)
+    departure_seconds: Annotated[float, Meta(ge=0, le=60)] = 0
+    drain_timeout: Annotated[int, Meta(ge=0)] = 15
     cors_allowed_origins: tuple[str, ...] = ()
     # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.
     trusted_proxies: str = "127.0.0.1"
@@ -47,33 +52,31 @@ class Settings(BaseSettings):
     # Connections of HTTP clients: those of one address are counted apart, but not those of trusted proxies. So many
     # requests of one address may also be under way, whoever brings them, and so many of one tenant: half of the 256
     # calls that a gateway has under way at a service.
-    max_connections: int = Field(default=2000, ge=1)
-    max_connections_per_peer: int = Field(default=200, ge=1)
-    max_requests_per_tenant: int = Field(default=128, ge=1)
-    max_header_bytes: int = Field(default=32 * 1024, ge=1024, le=256 * 1024)
-    header_timeout: float = Field(default=10.0, gt=0, le=300)
+    max_connections: Count = 2000
+    max_connections_per_peer: Count = 200
+    max_requests_per_tenant: Count = 128
+    max_header_bytes: Annotated[int, Meta(ge=1024, le=256 * 1024)] = 32 * 1024
+    header_timeout: Seconds = 10.0
     # Longer than the 60 s that proxies keep a connection for use: whoever sends should be the one who closes.
-    idle_timeout: float = Field(default=75.0, gt=0, le=3600)
+    idle_timeout: Annotated[float, Meta(gt=0, le=3600)] = 75.0
     # How long a client may leave an answer unread.
-    send_timeout: float = Field(default=30.0, gt=0, le=300)
+    send_timeout: Seconds = 30.0
 
     # Requests per second, and how many may come at once; 0 switches a limit off. They hold for all gateways together:
     # each admits its part. `anonymous` is per address, for requests without a token and, counted apart, for those whose
     # token does not hold.
-    gateway_replicas: int = Field(default=1, ge=1)
-    rate_limit_token: float = Field(default=100.0, ge=0)
-    rate_limit_token_burst: int = Field(default=200, ge=1)
-    rate_limit_tenant: float = Field(default=1000.0, ge=0)
-    rate_limit_tenant_burst: int = Field(default=2000, ge=1)
-    rate_limit_anonymous: float = Field(default=10.0, ge=0)
-    rate_limit_anonymous_burst: int = Field(default=50, ge=1)
+    gateway_replicas: Count = 1
+    rate_limit_token: PerSecond = 100.0
+    rate_limit_token_burst: Count = 200
+    rate_limit_tenant: PerSecond = 1000.0
+    rate_limit_tenant_burst: Count = 2000
+    rate_limit_anonymous: PerSecond = 10.0
+    rate_limit_anonymous_burst: Count = 50
 
-    @model_validator(mode="after")
-    def _no_origin_is_a_pattern(self) -> "Settings":
+    def __post_init__(self) -> None:
         for origin in self.cors_allowed_origins:
             if "*" in origin and origin != "*":
                 raise ValueError(f"cors_allowed_origins: {origin!r} is neither an origin nor *")
-        return self
 
     @property
     def bounds(self) -> Bounds:
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
         """Service -> host:port: of each the setting that ends in `_address`, beside our own."""
         own = {
             name.removesuffix("_address"): value
-            for name, value in self
+            for name, value in msgspec.structs.asdict(self).items()
             if name.endswith("_address") and isinstance(value, str)
         }
         return {service: address for service, address in own.items() if not service.endswith("listen")}

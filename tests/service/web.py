@@ -13,8 +13,10 @@ from tests.service.running import Running, User
 @contextlib.asynccontextmanager
 async def gateway(*services: Running) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the services by REST; others do not answer."""
-    addresses = {f"{each.service.name}_address": each.service.settings.listen_address for each in services}
-    app = create_app(Settings.model_validate(addresses))
+    settings = Settings()
+    for each in services:
+        setattr(settings, f"{each.service.name}_address", each.service.settings.listen_address)
+    app = create_app(settings)
     transport = httpx.ASGITransport(app=app.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client

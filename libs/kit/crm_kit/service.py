@@ -144,7 +144,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
 def generic_servicers(service: Service, names: Names) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
-    tokens = PageTokens(service.settings.page_token_key.get_secret_value().encode())
+    tokens = PageTokens(service.settings.page_token_key.encode())
     return [ResourceServicer(service.resources, names, tokens), CustomFieldServicer(service.resources, tokens)]
 
 

@@ -1,72 +1,98 @@
-"""What a service reads from its environment. A setting that makes no sense stops the start with one line."""
+"""What a process reads from its environment. A setting that makes no sense stops the start with one line."""
 
+import os
 import sys
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
+from msgspec import Meta, Struct
 
 from crm_kit.identity.issuers import OidcIssuer
 
-Settings = TypeVar("Settings", bound="BaseSettings")
+PREFIX = "CRM_"
+DatabaseUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://")]
+Address = Annotated[str, Meta(min_length=1)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
-class ServiceSettings(BaseSettings):
-    """Common to all services; each name with the prefix `CRM_`."""
+class Settings(Struct, kw_only=True):
+    """Each field is the variable `CRM_<FIELD>`; lists and tuples are written as JSON.
 
-    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
+    What depends on more than the value's type `__post_init__` refuses, with a ValueError that begins `<field>: `.
+    """
 
-    database_url: str = Field(pattern=r"^postgres(ql)?://")
-    database_pool_size: int = Field(default=10, ge=1, le=200)
+    def __repr__(self) -> str:
+        # Some are secrets.
+        return type(self).__name__
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+class ServiceSettings(Settings, kw_only=True):
+    """Common to all services."""
+
+    database_url: DatabaseUrl
+    database_pool_size: Annotated[int, Meta(ge=1, le=200)] = 10
     # Where things are has no default: one that is forgotten would be looked for on this machine, for ever.
-    nats_url: str = Field(pattern=r"^(nats|tls)://")
-    listen_address: str = Field(default="127.0.0.1:7000", pattern=r"^.+:[0-9]{1,5}$")
-    customer_address: str = Field(min_length=1)
-    sales_address: str = Field(min_length=1)
-    service_desk_address: str = Field(min_length=1)
-    scoring_address: str = Field(min_length=1)
-    issuer: str = Field(pattern=r"^https?://")
+    nats_url: Annotated[str, Meta(pattern=r"^(nats|tls)://")]
+    listen_address: Annotated[str, Meta(pattern=r"^.+:[0-9]{1,5}$")] = "127.0.0.1:7000"
+    customer_address: Address
+    sales_address: Address
+    service_desk_address: Address
+    scoring_address: Address
+    issuer: Annotated[str, Meta(pattern=r"^https?://")]
     audience: str = "guanxi"
-    oidc_issuers: list[OidcIssuer] = Field(default_factory=list)
-    page_token_key: SecretStr = Field(min_length=16)
+    oidc_issuers: tuple[OidcIssuer, ...] = ()
+    page_token_key: Annotated[str, Meta(min_length=16)]
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str = ""
-    trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
-    drain_seconds: float = Field(default=20, ge=0, le=300)
-    connection_max_age_seconds: int = Field(default=300, ge=10)
+    trace_sample_ratio: Ratio = 0.01
+    drain_seconds: Annotated[float, Meta(ge=0, le=300)] = 20
+    connection_max_age_seconds: Annotated[int, Meta(ge=10)] = 300
     # Whether callers may send many calls over one stream; without it each call is one of gRPC's own.
     links: bool = True
 
-    @field_validator("listen_address")
-    @classmethod
-    def port_exists(cls, address: str) -> str:
-        """A port is at most 65535."""
-        if int(address.rpartition(":")[2]) > 65535:
-            raise ValueError("port must be at most 65535")
-        return address
+    def __post_init__(self) -> None:
+        if int(self.listen_address.rpartition(":")[2]) > 65535:
+            raise ValueError("listen_address: port must be at most 65535")
 
 
-class MigrationSettings(BaseSettings):
+class MigrationSettings(Settings, kw_only=True):
     """All that `migrate` reads: it needs none of the secrets that a service serves with."""
 
-    model_config = SettingsConfigDict(env_prefix="CRM_", extra="ignore")
-
     # As the owner of the schema.
-    migration_database_url: str = Field(pattern=r"^postgres(ql)?://")
+    migration_database_url: DatabaseUrl
     # As the service works: its role is given what it needs of the schema.
-    database_url: str = Field(pattern=r"^postgres(ql)?://[^/@:]+[:@]")
+    database_url: Annotated[str, Meta(pattern=r"^postgres(ql)?://[^/@:]+[:@]")]
 
 
-def read_settings(kind: type[Settings]) -> Settings:
+def read_settings(kind: type[Kind]) -> Kind:
     """The settings from the environment; one line on standard error and exit code 2 when they make no sense."""
-    try:
-        return kind()
-    except ValidationError as error:
-        prefix = str(kind.model_config.get("env_prefix", ""))
-        problems = [
-            f"{prefix}{'.'.join(str(part) for part in problem['loc'])}".upper() + f": {problem['msg']}"
-            for problem in error.errors(include_input=False)
-        ]
-        sys.stderr.write("settings: " + "; ".join(problems) + "\n")
-        raise SystemExit(2) from None
+    values: dict[str, Any] = {}
+    problems = []
+    for field in msgspec.structs.fields(kind):
+        name = f"{PREFIX}{field.name.upper()}"
+        text = os.environ.get(name)
+        if text is not None:
+            try:
+                values[field.name] = _value(text, field.type)
+            except (msgspec.MsgspecError, ValueError) as error:
+                problems.append(f"{name}: {error}")
+        elif field.required:
+            problems.append(f"{name}: Field required")
+    if not problems:
+        try:
+            return kind(**values)
+        except ValueError as error:
+            field_name, _, problem = str(error).partition(": ")
+            problems.append(f"{PREFIX}{field_name.upper()}: {problem}")
+    sys.stderr.write("settings: " + "; ".join(problems) + "\n")
+    raise SystemExit(2)
+
+
+def _value(text: str, kind: Any) -> Any:
+    if get_origin(kind) in (list, tuple):
+        return msgspec.json.decode(text, type=kind)
+    return msgspec.convert(text, kind, strict=False)

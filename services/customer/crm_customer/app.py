@@ -50,8 +50,8 @@ SETTINGS = CustomerSettings
 def build(settings: CustomerSettings) -> Service:
     """Put the service together."""
     service = Service("customer", settings, metadata, Path(__file__).parent, keeps_stream=True)
-    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    service.service_keys = {"sales": settings.sales_key.get_secret_value().encode()}
+    tokens = PageTokens(settings.page_token_key.encode())
+    service.service_keys = {"sales": settings.sales_key.encode()}
     service.servicers = [
         AccountServicer(tokens, service.directory),
         ContactServicer(tokens),
@@ -61,7 +61,7 @@ def build(settings: CustomerSettings) -> Service:
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS]
     issuer = build_issuer(service, settings)
-    secrets = ClientSecrets(settings.signing_key_secret.get_secret_value())
+    secrets = ClientSecrets(settings.signing_key_secret)
     service.servicers += [
         TenantServicer(service.directory),
         UserServicer(tokens, service.directory, issuer.passwords),
@@ -90,7 +90,7 @@ def build_issuer(service: Service, settings: CustomerSettings) -> Issuer:
         audience=settings.audience,
         access_token_seconds=settings.access_token_seconds,
         refresh_token_time=timedelta(days=settings.refresh_token_days),
-        successor_key=derived_key(settings.signing_key_secret.get_secret_value(), b"guanxi refresh tokens"),
+        successor_key=derived_key(settings.signing_key_secret, b"guanxi refresh tokens"),
     )
 
 
@@ -100,7 +100,7 @@ def build_sign_ins(issuer: Issuer, secrets: ClientSecrets, settings: CustomerSet
         issuer=issuer,
         providers=Providers(ProviderHttp(), loopback=settings.is_development),
         secrets=secrets,
-        sealer=Sealer(settings.signing_key_secret.get_secret_value(), b"guanxi sign-ins"),
+        sealer=Sealer(settings.signing_key_secret, b"guanxi sign-ins"),
         address=settings.issuer,
     )
 
@@ -114,5 +114,5 @@ def built_in_keys(service: Service) -> FetchKeys:
 
 def signing_keys(service: Service, settings: CustomerSettings) -> SigningKeys:
     """The issuer's keys of this installation."""
-    secret = settings.signing_key_secret.get_secret_value()
+    secret = settings.signing_key_secret
     return SigningKeys(service.database, secret, token_seconds=settings.access_token_seconds)

@@ -57,7 +57,7 @@ def run(command: Command, service: Service, settings: CustomerSettings) -> None:
 
 async def seed(service: Service, settings: CustomerSettings) -> str:
     """The demo tenant with its people."""
-    password = settings.demo_password.get_secret_value()
+    password = settings.demo_password
     check_given(password, "CRM_DEMO_PASSWORD")
     made = await seed_demo(service.database, Passwords(), password)
     if not (made.tenant or made.teams or made.users or made.custom_fields):
@@ -71,7 +71,7 @@ async def create(
     service: Service, settings: CustomerSettings, slug: str, name: str, login: str, *, sandbox: bool
 ) -> str:
     """A new tenant with its first administrator."""
-    password = settings.admin_password.get_secret_value()
+    password = settings.admin_password
     check_given(password, "CRM_ADMIN_PASSWORD")
     opening = Opening(slug, name, login, ADMIN_NAME, password, sandbox)
     id, is_new = await open_tenant(service.database, Passwords(), opening)

@@ -41,8 +41,8 @@ SETTINGS = SalesSettings
 def build(settings: SalesSettings) -> Service:
     """Put the service together."""
     service = Service("sales", settings, metadata, Path(__file__).parent)
-    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
-    identity = ServiceIdentity("sales", settings.sales_key.get_secret_value().encode())
+    tokens = PageTokens(settings.page_token_key.encode())
+    identity = ServiceIdentity("sales", settings.sales_key.encode())
     customer_peer = ServiceClient(settings.customer_address, identity)
     scoring_peer = ServiceClient(settings.scoring_address, identity)
     customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)

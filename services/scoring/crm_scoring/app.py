@@ -31,7 +31,7 @@ SETTINGS = ScoringSettings
 def build(settings: ScoringSettings) -> Service:
     """Put the service together."""
     service = Service("scoring", settings, metadata, Path(__file__).parent)
-    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
+    tokens = PageTokens(settings.page_token_key.encode())
     peer = ServiceClient(settings.customer_address)
     known, credit = accounts_from(peer, accounts), credit_rules(settings)
     service.servicers = [
@@ -43,7 +43,7 @@ def build(settings: ScoringSettings) -> Service:
         ),
     ]
     service.resources = [SCORES, CREDIT_LIMITS]
-    service.service_keys = {"sales": settings.sales_key.get_secret_value().encode()}
+    service.service_keys = {"sales": settings.sales_key.encode()}
     service.names = {"accounts": accounts}
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers, accounts)

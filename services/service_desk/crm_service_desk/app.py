@@ -31,7 +31,7 @@ SETTINGS = ServiceDeskSettings
 def build(settings: ServiceDeskSettings) -> Service:
     """Put the service together."""
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
-    tokens = PageTokens(settings.page_token_key.get_secret_value().encode())
+    tokens = PageTokens(settings.page_token_key.encode())
     customer = ServiceClient(settings.customer_address)
     known = accounts_from(customer, accounts)
     timers = Timers(Tenants(service.database, service.clock))

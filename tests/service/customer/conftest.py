@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import grpc
+import msgspec
 import pytest
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm_customer.app import build
@@ -26,7 +27,7 @@ async def company(customer: Running) -> Company:
 async def replica(customer: Running) -> AsyncIterator[Replica]:
     first = customer.service.settings
     port = free_ports().customer
-    service = build(settings_of(customer).model_copy(update={"listen_address": f"127.0.0.1:{port}"}))
+    service = build(msgspec.structs.replace(settings_of(customer), listen_address=f"127.0.0.1:{port}"))
     async with (
         service_running(service, keys_from_customer(first.listen_address)) as ready,
         grpc.aio.insecure_channel(service.settings.listen_address) as channel,

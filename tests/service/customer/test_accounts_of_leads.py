@@ -23,7 +23,7 @@ FromLead = Callable[..., Awaitable[pb.Account]]
 def as_service(customer: Running, name: str, tenant_id: UUID) -> tuple[tuple[str, str], ...]:
     settings = customer.service.settings
     assert isinstance(settings, CustomerSettings)
-    identity = ServiceIdentity(name, settings.sales_key.get_secret_value().encode())
+    identity = ServiceIdentity(name, settings.sales_key.encode())
     return (("authorization", identity.authorization(PATH, tenant_id)),)
 
 

@@ -99,7 +99,7 @@ async def test_a_client_secret_is_told_nobody_and_kept_encrypted(
         (stored,) = await work.all(sealed())
         settings = customer.service.settings
         assert isinstance(settings, CustomerSettings)
-        ours = ClientSecrets(settings.signing_key_secret.get_secret_value())
+        ours = ClientSecrets(settings.signing_key_secret)
         assert await ours.find(work, stored["provider_id"]) == SECRET
         with pytest.raises(Unavailable):
             await ClientSecrets("another secret altogether").find(work, stored["provider_id"])

@@ -114,7 +114,7 @@ async def test_an_answer_that_says_its_own_issuer_holds(firm: Firm) -> None:
 def below_the_contract(customer: Running) -> SignIns:
     settings = customer.service.settings
     assert isinstance(settings, CustomerSettings)
-    secrets = ClientSecrets(settings.signing_key_secret.get_secret_value())
+    secrets = ClientSecrets(settings.signing_key_secret)
     return build_sign_ins(build_issuer(customer.service, settings), secrets, settings)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import jwt
+import msgspec
 import pytest
 from crm.customer.v1 import tokens_pb2 as pb
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
@@ -55,7 +56,7 @@ async def test_a_private_key_is_stored_encrypted_by_the_secret(customer: Running
     rows = await eyes.all(stored_keys())
     assert rows
     assert not any(raw in row["private_key"] for row in rows)
-    other = settings.model_copy(update={"signing_key_secret": type(settings.signing_key_secret)("x" * 32)})
+    other = msgspec.structs.replace(settings, signing_key_secret="x" * 32)
     with pytest.raises(Unavailable):
         await signing_keys(customer.service, other).current()
 
@@ -100,7 +101,7 @@ async def test_keys_that_cannot_be_asked_for_are_unavailable() -> None:
 def later_keys(customer: Running, seconds: int) -> SigningKeys:
     """The keys as they will be."""
     settings = settings_of(customer)
-    secret = settings.signing_key_secret.get_secret_value()
+    secret = settings.signing_key_secret
     return SigningKeys(
         customer.service.database,
         secret,

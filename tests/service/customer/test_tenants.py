@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from crm.customer.v1 import events_pb2
 from crm.customer.v1 import tenants_pb2 as pb
@@ -28,7 +29,6 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from google.protobuf.duration_pb2 import Duration
-from pydantic import SecretStr
 
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
 from tests.service.history import changes_of
@@ -260,8 +260,7 @@ async def test_a_command_says_which_password_is_missing(
     command = command_of(arguments)
     assert command is not None
     for password in ("", "short"):
-        secret = SecretStr(password)
-        given = settings.model_copy(update={"demo_password": secret, "admin_password": secret})
+        given = msgspec.structs.replace(settings, demo_password=password, admin_password=password)
         with pytest.raises(InvalidArgument, match=detail):
             await command(customer.service, given)
 
@@ -269,7 +268,7 @@ async def test_a_command_says_which_password_is_missing(
 async def test_the_demo_and_the_keys_are_made_by_command(customer: Running) -> None:
     settings = customer.service.settings
     assert isinstance(settings, CustomerSettings)
-    given = settings.model_copy(update={"demo_password": SecretStr(PASSWORD)})
+    given = msgspec.structs.replace(settings, demo_password=PASSWORD)
     seed, rotate = command_of(["seed-demo"]), command_of(["rotate-keys"])
     assert seed is not None
     assert rotate is not None

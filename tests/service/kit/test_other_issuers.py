@@ -65,7 +65,7 @@ async def channel(
     settings.listen_address, settings.drain_seconds = f"127.0.0.1:{free_ports().customer}", 0
     async with key_server(provider) as url:
         slug, _ = await names_of(customer, user.tenant_id, user.id)
-        settings.oidc_issuers = [OidcIssuer(issuer=PROVIDER, jwks_url=url, audience="crm", tenants=(slug,))]
+        settings.oidc_issuers = (OidcIssuer(issuer=PROVIDER, jwks_url=url, audience="crm", tenants=(slug,)),)
         async with (
             service_running(build(settings), tokens.keys) as ready,
             grpc.aio.insecure_channel(settings.listen_address) as opened,

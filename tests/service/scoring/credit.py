@@ -26,7 +26,7 @@ def as_sales(
     """The metadata of a call by the sales service in its own name; or of another service, for another rpc, by a key."""
     settings = scoring.service.settings
     assert isinstance(settings, ScoringSettings)
-    identity = ServiceIdentity(name, key or settings.sales_key.get_secret_value().encode())
+    identity = ServiceIdentity(name, key or settings.sales_key.encode())
     return (("authorization", identity.authorization(path, tenant_id)),)
 
 

@@ -1,37 +1,35 @@
 """The issuers of access tokens that this installation trusts: the built-in one, and OpenID providers by setting."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from msgspec import Meta, Struct
 
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.identity.provider_urls import is_provider_url
 from crm_kit.identity.tokens import Issuer, TokenVerifier
 
+Word = Annotated[str, Meta(min_length=1)]
 
-class OidcIssuer(BaseModel):
+
+class OidcIssuer(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """An issuer beside the built-in one, and the tenants that it may speak for, by slug; others it may not.
 
     Its users are found by login. A token says its tenant, unless the issuer has only one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    issuer: str = Field(min_length=1)
+    issuer: Word
     jwks_url: str
-    audience: str = Field(min_length=1)
-    tenants: tuple[str, ...] = Field(min_length=1)
-    tenant_claim: str = Field(default="tenant", min_length=1)
+    audience: Word
+    tenants: Annotated[tuple[str, ...], Meta(min_length=1)]
+    tenant_claim: Word = "tenant"
     # An `email` is believed only when the token says `email_verified`.
-    login_claim: str = Field(default="email", min_length=1)
+    login_claim: Word = "email"
 
-    @field_validator("jwks_url")
-    @classmethod
-    def _is_safe(cls, url: str) -> str:
-        if not is_provider_url(url, loopback=True):
-            raise ValueError("must be an https address, or http on this machine")
-        return url
+    def __post_init__(self) -> None:
+        if not is_provider_url(self.jwks_url, loopback=True):
+            raise ValueError("jwks_url must be an https address, or http on this machine")
 
 
 def verifier_of(issuer: str, audience: str, others: Sequence[OidcIssuer], built_in_keys: FetchKeys) -> TokenVerifier:
