@@ -36,6 +36,7 @@ from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope, visible
+from crm_kit.ids import id_from_text
 from crm_kit.projections import Projection, put_newest
 from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned, ids_of_owned
 from crm_kit.rpc.clients import ServiceClient
@@ -197,7 +198,7 @@ def account_reference(accounts: Accounts) -> Require:
 def account_from_pb(account: pb.Account, *, version: int) -> Account:
     """What is kept of the customer service's message."""
     return Account(
-        id=UUID(account.id),
+        id=id_from_text(account.id),
         display_name=account.display_name,
         owner_id=id_from(account.owner_id),
         owner_team_id=id_from(account.owner_team_id),

@@ -14,6 +14,7 @@ from crm_kit.errors import NotFound, PermissionDenied, invalid_field
 from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
+from crm_kit.ids import id_from_text
 from crm_kit.projections import put_newest
 from crm_kit.rpc.clients import ServiceClient
 
@@ -65,4 +66,4 @@ class Contacts:
 
 def put_contact(work: UnitOfWork, table: Table, contact: pb.Contact, *, version: int) -> None:
     """Gather what a contact is called in a version; an older one changes nothing."""
-    put_newest(work, table, {"id": UUID(contact.id), "display_name": contact.display_name, "version": version})
+    put_newest(work, table, {"id": id_from_text(contact.id), "display_name": contact.display_name, "version": version})

@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as DriverUUID
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS_A_MILLISECOND = 1_000_000
 _VERSION_AND_VARIANT = 7 << 76 | 2 << 62
@@ -38,7 +40,17 @@ def new_id() -> UUID:
     """A UUIDv7 greater than every one this process made before. Threads may call it at the same time."""
     tick = _ticks.next()
     random = int.from_bytes(os.urandom(8), "big") & _RANDOM_BITS
-    return UUID(int=(tick >> 12) << 80 | (tick & 0xFFF) << 64 | _VERSION_AND_VARIANT | random)
+    return id_from_bits((tick >> 12) << 80 | (tick & 0xFFF) << 64 | _VERSION_AND_VARIANT | random)
+
+
+def id_from_bits(number: int) -> UUID:
+    """The UUID of 128 bits. Of the driver's type, as ids from the database are: written in C, and sent as it is."""
+    return DriverUUID(number.to_bytes(16, "big"))
+
+
+def id_from_text(text: str) -> UUID:
+    """The UUID that a text has which a service wrote, such as an event; ValueError for another. As `id_from_bits` says."""
+    return DriverUUID(text)
 
 
 def id_time(id: UUID) -> datetime:

@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from crm_kit.errors import InvalidArgument
+from crm_kit.ids import id_from_text
 
 Entity = TypeVar("Entity")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def duration_from(value: Duration) -> timedelta:
 
 def id_from(text: str) -> UUID | None:
     """An optional reference: None when empty."""
-    return UUID(text) if text else None
+    return id_from_text(text) if text else None
 
 
 def id_text(id: UUID | None) -> str:

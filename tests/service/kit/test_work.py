@@ -8,7 +8,9 @@ from crm_kit.database.statistics import analyze_grown
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes
+from crm_kit.projections import put_newest
 from crm_local.testing import Servers
+from crm_sales.accounts.tables import accounts as known_accounts
 from sqlalchemy import func, select
 
 from tests.service.running import Running
@@ -68,6 +70,33 @@ async def test_what_was_flushed_is_read_by_the_unit_and_by_nobody_else(customer:
         assert [row[0] for row in await work.all(query)] == [1]
         assert await count(customer, tenant_id) == 0
     assert await count(customer, tenant_id) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 24, 25, 26, 60])
+async def test_of_rows_that_replace_one_another_the_last_one_stays(rows: int, sales: Running) -> None:
+    """Also where several rows go in one statement, which may replace none twice."""
+    tenant_id = await sales.tenant()
+    ids = [new_id() for _ in range(rows)]
+    shown = compile_statement(select(known_accounts.c.id, known_accounts.c.display_name).order_by(known_accounts.c.id))
+    async with sales.unit_of_work(tenant_id) as work:
+        for version in (1, 2):
+            for id in ids:
+                row = {"owner_id": None, "owner_team_id": None, "archived": False, "version": version}
+                put_newest(work, known_accounts, row | {"id": id, "display_name": f"{version}"})
+        await work.flush_many()
+        assert [tuple(row) for row in await work.all(shown)] == [(id, "2") for id in sorted(ids)]
+
+
+@pytest.mark.parametrize("rows", [24, 25, 60])
+async def test_a_row_that_is_refused_takes_back_those_that_go_with_it(rows: int, customer: Running) -> None:
+    tenant_id = await customer.tenant()
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with customer.unit_of_work(tenant_id) as work:
+            ids = [new_id() for _ in range(rows)]
+            for id in [*ids, ids[-1]]:
+                work.insert(changes, ROW | {"resource_id": id, "change_time": work.now})
+            await work.flush_many()
+    assert await count(customer, tenant_id) == 0
 
 
 @pytest.mark.parametrize("flushed", [False, True])

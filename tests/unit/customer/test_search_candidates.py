@@ -80,10 +80,17 @@ def test_only_what_the_caller_may_see_is_asked_for() -> None:
         assert not hits(stored, steps(TENANT, text, frozenset([owner_token(theirs)])))
 
 
-def test_stored_tokens_are_sorted_32_bit_numbers() -> None:
+def test_stored_tokens_are_32_bit_numbers_each_of_them_once() -> None:
     stored = stored_tokens(TENANT, uuid4(), index_tokens(HUAXIN))
-    assert stored == sorted(set(stored))
-    assert -(2**31) <= stored[0] <= stored[-1] < 2**31
+    assert len(set(stored)) == len(stored)
+    assert -(2**31) <= min(stored) <= max(stored) < 2**31
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=())), unique=True))
+def test_tokens_are_stored_together_as_each_of_them_alone(tokens: list[str]) -> None:
+    account_id = uuid4()
+    alone = {number for token in tokens for number in stored_tokens(TENANT, account_id, [token])}
+    assert set(stored_tokens(TENANT, account_id, tokens)) == alone
 
 
 @pytest.mark.parametrize("text", ["", "!?"])

@@ -34,6 +34,8 @@ else:
 ALL_TENANTS = "*"
 ACQUIRE_SECONDS = 5
 CHECK_SECONDS = 3
+MAX_STATEMENT_BYTES = 32 * 1024
+"""Of a text that stays prepared: that of several rows of a table with many columns."""
 HAS_TABLES = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name"
 
 
@@ -101,6 +103,7 @@ class Database:
                 max_size=self._size,
                 connection_class=Connection,
                 init=_prepare,
+                max_cacheable_statement_size=MAX_STATEMENT_BYTES,
                 command_timeout=30,
                 timeout=5,
                 server_settings={"application_name": "guanxi", "jit": "off"},

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import functools
 import random
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +22,7 @@ from sqlalchemy import Table, bindparam, delete, insert, update
 
 from crm_kit.database.connections import Connection, Database, Record, Use
 from crm_kit.database.failures import UNAVAILABLE, UNMET, Translated, UnmetError
-from crm_kit.database.statements import Statement, statement
+from crm_kit.database.statements import Statement, renumbered, statement, texts_of
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import Actor, Scope
 
@@ -215,8 +214,8 @@ class UnitOfWork:
         ]
         try:
             with Translated(self.database.violations):
-                if unchecked:
-                    await connection.executemany(query.sql, unchecked)
+                for text, runs in texts_of(query, unchecked):
+                    await connection.executemany(text, runs)
                 if checked:
                     await connection.executemany(checked_statement(query), checked)
         except UnmetError as error:
@@ -333,11 +332,6 @@ def join_statements(statements: tuple[Statement, ...], must: tuple[bool, ...], w
 def checked_statement(query: Statement) -> str:
     """The statement, which fails when it touches no row. Its last parameter is the position to be told then."""
     return f"WITH s AS ({query.sql}) SELECT crm_require((SELECT count(*) FROM s), ${len(query.names) + 1})"
-
-
-def renumbered(sql: str, offset: int) -> str:
-    """The statement with its parameters counted from `offset` on."""
-    return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + offset}", sql)
 
 
 CREATE_REQUIRE = f"""

@@ -11,6 +11,7 @@ from nats.aio.msg import Msg
 
 from crm_kit.events.outbox import subject_of
 from crm_kit.identity.access import SERVICE_ACCESS, Actor
+from crm_kit.ids import id_from_text
 
 log = structlog.get_logger()
 Event = event_pb2.Event
@@ -35,7 +36,7 @@ class Delivery:
         event = Event.FromString(message.data)
         if message.subject != subject_of(type_of(event)):
             raise ValueError(f"{type_of(event)} does not travel on {message.subject}")
-        return cls(message, event, UUID(event.id), actor_of(event))
+        return cls(message, event, id_from_text(event.id), actor_of(event))
 
     @property
     def aggregate_id(self) -> str:
@@ -78,4 +79,4 @@ def actor_of(event: Event) -> Actor:
 @lru_cache(maxsize=1024)
 def _actor(tenant_id: str, user_id: str) -> Actor:
     """Most events of a moment are of one tenant's few users."""
-    return Actor(UUID(tenant_id), UUID(user_id), SERVICE_ACCESS)
+    return Actor(id_from_text(tenant_id), id_from_text(user_id), SERVICE_ACCESS)

@@ -157,16 +157,21 @@ class Resource(ReadableResource[Entity, Shown]):
 
     def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
         record: Any = entity
-        shown = self.whole_message(work, entity)
+        # Where some fields are masked, what was told may lack them.
+        known = self._told(work, entity) if self.masked is None else None
+        shown = self.whole_message(work, entity) if known is None else known
         work.told = (entity, shown)
         message = build(event, **{self.place_in(event): shown}, **told)
         emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
 
     def message(self, reader: Reader, entity: Entity) -> Shown:
         """The message that shows a record at the reader's time; what was just told of it is not made again."""
-        if isinstance(reader, UnitOfWork) and reader.told is not None and reader.told[0] is entity:
-            return self.as_seen(reader, cast("Shown", reader.told[1]))
-        return super().message(reader, entity)
+        known = self._told(reader, entity) if isinstance(reader, UnitOfWork) else None
+        return super().message(reader, entity) if known is None else self.as_seen(reader, known)
+
+    def _told(self, work: UnitOfWork, entity: Entity) -> Shown | None:
+        """The message that was made of just this record."""
+        return cast("Shown", work.told[1]) if work.told is not None and work.told[0] is entity else None
 
     # --- verbs
 

@@ -16,6 +16,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
+from crm_kit.ids import id_from_bits
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.validation import check_fields
 
@@ -351,7 +352,7 @@ def account_id(job: Import, row_number: int) -> UUID:
     milliseconds = int(job.create_time.timestamp() * 1000)
     rest = int.from_bytes(blake2b(job.id.bytes + row_number.to_bytes(8), digest_size=7).digest()) & (1 << 54) - 1
     high, low = row_number >> 8 & 0xFFF, row_number & 0xFF
-    return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low << 54 | rest)
+    return id_from_bits(milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low << 54 | rest)
 
 
 def answers_for_itself(error: CrmError) -> bool:

@@ -86,7 +86,8 @@ async def lock_search_rows(work: UnitOfWork, *account_ids: UUID) -> None:
 def put_search_row(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...]) -> None:
     """Make the account findable by what it is called now, for those who may see it."""
     texts = texts_of(account, contact_names[-MAX_CONTACT_NAMES:])
-    tokens = {*index_tokens(texts), *owner_tokens(account)}
+    tokens = index_tokens(texts)
+    tokens.update(owner_tokens(account))
     put_found_by(work, ACCOUNT_SEARCH, account_search, account.id, texts, tokens, put_away=account.status in HIDDEN)
 
 

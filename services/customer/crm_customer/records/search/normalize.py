@@ -34,6 +34,7 @@ SHORTEST_WITH_TYPO = 4
 
 # Of these characters nothing changes in folding, and only the digits and letters make words: nearly all texts.
 _PLAIN = re.compile(r"[0-9a-z\u4e00-\u9fff]*")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]*")
 _PLAIN_WORDS = re.compile(r"[0-9a-z]+")
 # `i.b.m.`: letters with points between them are one word.
 _INITIALS = re.compile(r"(?<![^\W_])[^\W\d_](?:\.[^\W\d_])+(?![^\W_])\.?")
@@ -72,6 +73,11 @@ def squash(text: str) -> str:
     """The letters and digits of `fold(text)`, without anything between them."""
     folded = fold(text)
     return folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
+
+
+def is_all_chinese(text: str) -> bool:
+    """Whether it has nothing but Chinese characters, as most names that are squashed."""
+    return _CHINESE.fullmatch(text) is not None
 
 
 def is_ideographic(character: str) -> bool:

@@ -19,7 +19,6 @@ _OTHER_READINGS = {
 # Typed with u as often as with v.
 _UMLAUTS = ("lv", "nv")
 _MAX_VARIANTS = 3
-_LONGEST_PHRASE = 4
 _LONGEST_SYLLABLE = 6
 
 
@@ -37,8 +36,19 @@ def _phrases() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _phrase_starts() -> frozenset[str]:
-    return frozenset(phrase[0] for phrase in _phrases())
+def _phrase_lengths() -> dict[str, tuple[int, ...]]:
+    """How long the phrases are that begin with a character, the longest first."""
+    lengths: dict[str, set[int]] = {}
+    for phrase in _phrases():
+        lengths.setdefault(phrase[0], set()).add(len(phrase))
+    return {character: tuple(sorted(several, reverse=True)) for character, several in lengths.items()}
+
+
+@cache
+def _with_other_readings() -> frozenset[str]:
+    """The characters that names may read in more than the usual way."""
+    umlauts = {character for character, syllable in _first_readings().items() if syllable[:2] in _UMLAUTS}
+    return frozenset(_OTHER_READINGS.keys() | umlauts)
 
 
 @cache
@@ -61,6 +71,8 @@ def _unfinished() -> frozenset[str]:
 def runs(squashed: str) -> tuple[str, ...]:
     """The maximal runs of characters that have a Mandarin reading."""
     readings = _first_readings()
+    if squashed and readings.keys() >= set(squashed):
+        return (squashed,)
     found = [""]
     for character in squashed:
         if character in readings:
@@ -78,34 +90,31 @@ def readings_of(run: str) -> tuple[tuple[str, ...], ...]:
     """
     usual, decided = _usual_reading(run)
     variants = [tuple(usual)]
+    if _with_other_readings().isdisjoint(run):
+        return tuple(variants)
     for position, character in enumerate(run):
-        if position in decided:
-            continue
-        if character not in _OTHER_READINGS and usual[position][:2] not in _UMLAUTS:
-            continue
-        others = _others(character, usual[position])
-        variants.extend((*usual[:position], other, *usual[position + 1 :]) for other in others)
+        if position not in decided:
+            others = _others(character, usual[position])
+            variants.extend((*usual[:position], other, *usual[position + 1 :]) for other in others)
     return tuple(variants[:_MAX_VARIANTS])
 
 
 def _usual_reading(run: str) -> tuple[list[str], set[int]]:
-    first, phrases = _first_readings(), _phrases()
-    usual = [first[character] for character in run]
+    phrases, lengths = _phrases(), _phrase_lengths()
+    usual = list(map(_first_readings().__getitem__, run))
     decided: set[int] = set()
-    start = 0
-    while start < len(run):
-        length = _phrase_length(run, start) if run[start] in _phrase_starts() else 0
-        if length:
-            usual[start : start + length] = phrases[run[start : start + length]]
-            decided.update(range(start, start + length))
-        start += length or 1
+    end = 0
+    for start, character in enumerate(run):
+        if character not in lengths or start < end:
+            continue
+        for length in lengths[character]:
+            if syllables := phrases.get(run[start : start + length]):
+                # At the end of a run there may be less of it than the phrase is long.
+                end = start + len(syllables)
+                usual[start:end] = syllables
+                decided.update(range(start, end))
+                break
     return usual, decided
-
-
-def _phrase_length(run: str, start: int) -> int:
-    """Of the longest phrase that begins there; 0 if none does."""
-    lengths = range(min(_LONGEST_PHRASE, len(run) - start), 1, -1)
-    return next((length for length in lengths if run[start : start + length] in _phrases()), 0)
 
 
 def _others(character: str, usual: str) -> Sequence[str]:

@@ -20,13 +20,15 @@ One letter left out on both sides finds any one typo: W. Garbe, SymSpell (symmet
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from functools import lru_cache
+from itertools import accumulate
 
 from crm_customer.records.search.normalize import (
     LEGAL_WORDS,
     SHORTEST_WITH_TYPO,
     core,
     fold,
+    is_all_chinese,
     is_ideographic,
     may_have_typo,
     squash,
@@ -77,7 +79,7 @@ class SearchQuery:
     anchor: str = ""
 
 
-def index_tokens(texts: RecordTexts) -> frozenset[str]:
+def index_tokens(texts: RecordTexts) -> set[str]:
     """All tokens of a record: about 150 of a company with two contacts, 40 of a contact."""
     tokens: set[str] = set()
     for name in (*texts.names, *texts.contact_names):
@@ -92,7 +94,7 @@ def index_tokens(texts: RecordTexts) -> frozenset[str]:
     for email in texts.emails:
         tokens.update(_email_tokens(email))
         tokens.add(f"={squash(email)}")
-    return frozenset(tokens)
+    return tokens
 
 
 def query_terms(text: str) -> SearchQuery:
@@ -148,7 +150,9 @@ def _email_alone(chunk: str) -> str:
     return chunk.strip(_AROUND_EMAILS).removeprefix("mailto:")
 
 
-def _name_tokens(name: str) -> list[str]:
+@lru_cache(maxsize=256)
+def _name_tokens(name: str) -> tuple[str, ...]:
+    # Remembered for what comes at once: an account is found by its contact's name, as the contact is.
     squashed = squash(name)
     tokens = [*_start_tokens(squashed), *_ideographic_tokens(squashed), f"={core(squashed)}"]
     for run in runs(squashed):
@@ -162,7 +166,7 @@ def _name_tokens(name: str) -> list[str]:
         tokens += _beginnings("l", word, _WORD_LENGTHS)
         if may_have_typo(word):
             tokens += _typo_tokens(word)
-    return tokens
+    return tuple(tokens)
 
 
 # Lists and no generators from here on: an account has more than a hundred tokens, and imports have many accounts.
@@ -177,25 +181,23 @@ def _start_tokens(squashed: str) -> list[str]:
 def _ideographic_tokens(squashed: str) -> list[str]:
     if squashed.isascii():
         return []
-    return [
-        f"c{first}{second}" for first, second in pairwise(squashed) if is_ideographic(first) or is_ideographic(second)
-    ]
+    pairs = ["c" + squashed[start : start + 2] for start in range(len(squashed) - 1)]
+    if is_all_chinese(squashed):
+        return pairs
+    return [pair for pair in pairs if is_ideographic(pair[1]) or is_ideographic(pair[2])]
 
 
 def _reading_tokens(syllables: Sequence[str]) -> list[str]:
     letters = "".join(syllables)
     initials = "".join([syllable[0] for syllable in syllables])
-    starts = [0, *accumulate(map(len, syllables))]
-    return [
-        f"p{letters[start : start + length]}"
-        for length in _PINYIN_LENGTHS
-        for start in starts[:-1]
-        if start + length <= len(letters)
-    ] + [
-        f"i{initials[start : start + length]}"
-        for length in _INITIALS_LENGTHS
-        for start in range(len(initials) - length + 1)
-    ]
+    starts = [0, *accumulate(map(len, syllables))][:-1]
+    size = len(letters)
+    tokens: list[str] = []
+    for length in _PINYIN_LENGTHS:
+        tokens += ["p" + letters[start : start + length] for start in starts if start + length <= size]
+    for length in _INITIALS_LENGTHS:
+        tokens += ["i" + initials[start : start + length] for start in range(len(initials) - length + 1)]
+    return tokens
 
 
 def _beginnings(kind: str, text: str, lengths: Iterable[int]) -> list[str]:
