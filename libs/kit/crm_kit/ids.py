@@ -49,7 +49,7 @@ def id_from_bits(number: int) -> UUID:
 
 
 def id_from_text(text: str) -> UUID:
-    """The UUID that a text has which a service wrote, such as an event; ValueError for another. As `id_from_bits` says."""
+    """The UUID in a text that a service wrote, such as an event's; ValueError where there is none."""
     return DriverUUID(text)
 
 

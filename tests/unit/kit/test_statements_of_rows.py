@@ -54,7 +54,9 @@ def test_rows_that_replace_the_same_one_go_one_by_one() -> None:
         update(things).where(things.c.id == bindparam("that")).values(size=bindparam("size")),
         insert(things).values(ROW).returning(things.c.id),
         insert(things).values(id=bindparam("id"), size=select(func.count()).select_from(things).scalar_subquery()),
-        insert(things).from_select(["id", "size"], select(bindparam("id", type_=Integer), bindparam("size", type_=Integer))),
+        insert(things).from_select(
+            ["id", "size"], select(bindparam("id", type_=Integer), bindparam("size", type_=Integer))
+        ),
         postgresql.insert(things).values(ROW).on_conflict_do_update(constraint="things_pkey", set_={"size": 0}),
     ],
 )

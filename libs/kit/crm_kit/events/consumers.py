@@ -20,8 +20,6 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from crm_kit.clock import TenantClock
@@ -32,6 +30,7 @@ from crm_kit.events.dead_letters import put_dead_letter, reason_of
 from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
 from crm_kit.events.lanes import Lane, Lanes
 from crm_kit.events.outbox import subject_of
+from crm_kit.events.pulling import pulling
 from crm_kit.events.received import receive, seen
 from crm_kit.events.relay import STREAM, ensure_stream
 from crm_kit.events.waiting import Waiting
@@ -45,6 +44,7 @@ Payload = TypeVar("Payload", bound=Message)
 Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 Projection = Callable[[UnitOfWork, Event, Any], None]
 BATCH = 200
+PULL_SECONDS = 4.0
 # Fewer are handled sooner one by one: a statement each, where a transaction of their own takes five.
 MIN_TOGETHER = 4
 # How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
@@ -122,7 +122,7 @@ class Consumers:
             await asyncio.Event().wait()
         while True:
             try:
-                await self._consume(nats.jetstream(timeout=5))
+                await self._consume(nats)
             except (NatsError, Unavailable, OSError) as error:
                 log.warning("consumer.waiting", consumer=self.name, error=type(error).__name__)
             except Exception:
@@ -130,7 +130,8 @@ class Consumers:
                 log.exception("consumer.stumbled", consumer=self.name)
             await asyncio.sleep(UNAVAILABLE_SECONDS)
 
-    async def _consume(self, stream: JetStreamContext) -> None:
+    async def _consume(self, nats: Client) -> None:
+        stream = nats.jetstream(timeout=5)
         config = ConsumerConfig(
             durable_name=self.name,
             filter_subjects=sorted(subject_of(name) for name in self._subscriptions),
@@ -142,17 +143,12 @@ class Consumers:
         # A broker that lost all it had has neither.
         await ensure_stream(stream)
         await stream.add_consumer(STREAM, config)
-        puller = await stream.pull_subscribe_bind(durable=self.name, stream=STREAM)
-        try:
-            while True:
-                try:
-                    messages = await puller.fetch(BATCH, timeout=5)
-                except NatsTimeoutError:
-                    continue
-                await self._handle_batch(messages)
-        finally:
-            await self._lanes.close()
-            await puller.unsubscribe()
+        async with pulling(nats, STREAM, self.name) as puller:
+            try:
+                while True:
+                    await self._handle_batch(await puller.pull(BATCH, seconds=PULL_SECONDS))
+            finally:
+                await self._lanes.close()
 
     # --- a batch ---
 
