@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from asyncpg.pgproto.pgproto import UUID as DriverUUID
+from asyncpg.pgproto import pgproto
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS_A_MILLISECOND = 1_000_000
@@ -45,12 +45,12 @@ def new_id() -> UUID:
 
 def id_from_bits(number: int) -> UUID:
     """The UUID of 128 bits. Of the driver's type, as ids from the database are: written in C, and sent as it is."""
-    return DriverUUID(number.to_bytes(16, "big"))
+    return pgproto.UUID(number.to_bytes(16, "big"))
 
 
 def id_from_text(text: str) -> UUID:
     """The UUID in a text that a service wrote, such as an event's; ValueError where there is none."""
-    return DriverUUID(text)
+    return pgproto.UUID(text)
 
 
 def id_time(id: UUID) -> datetime:

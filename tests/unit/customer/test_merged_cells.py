@@ -4,10 +4,12 @@ import io
 import itertools
 
 import openpyxl
-from crm_customer.imports.spreadsheets.merged_cells import Continuation, Merge
+import pytest
+from crm_customer.imports.spreadsheets.merged_cells import Continuation, Merge, merges_of
 from crm_customer.imports.spreadsheets.reader import read_spreadsheet
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.xml.constants import SHEET_MAIN_NS
 
 Rows = list[list[str]]
 
@@ -51,6 +53,23 @@ def test_cells_merged_over_columns_are_left_as_they_are() -> None:
 def test_a_column_of_a_header_of_two_rows_keeps_its_name() -> None:
     rows = [["客户名称", "联系方式", ""], ["", "电话", "邮箱"], ["华信", "1", "a@b.cn"], ["", "2", ""]]
     assert read(rows, "A1:A2", "B1:C1", "A3:A4") == [("华信", "1", "a@b.cn"), ("华信", "2", "")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16be", "iso-8859-1"])
+@pytest.mark.parametrize("beside", range(0, 40, 3))
+def test_merges_are_found_wherever_in_the_file_they_are_named(encoding: str, beside: int) -> None:
+    """Also where the word is read in two parts, in each encoding that XML of sheets may have."""
+    before = f'<?xml version="1.0" encoding="{encoding}"?><x:worksheet xmlns:x="{SHEET_MAIN_NS}">'
+    merges = '<x:mergeCells><x:mergeCell ref="B2:B4"/></x:mergeCells></x:worksheet>'
+    written = (before + merges).encode(encoding)
+    blanks = (1 << 16) - len(before.encode(encoding)) - beside
+    unit = 2 if encoding.startswith("utf-16") else 1
+    filled = before + " " * (blanks // unit) + merges
+    assert merges_of(io.BytesIO(written)) == merges_of(io.BytesIO(filled.encode(encoding))) == [Merge(2, 4, 2)]
+
+
+def test_a_sheet_without_merges_has_none() -> None:
+    assert merges_of(io.BytesIO(f'<worksheet xmlns="{SHEET_MAIN_NS}"><sheetData/></worksheet>'.encode())) == []
 
 
 @st.composite

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Executable, Integer, MetaData, Table, bindparam, 
 from sqlalchemy.dialects import postgresql
 
 things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("size", Integer))
-ROW = {"id": bindparam("id"), "size": bindparam("size")}
+ROW: dict[str, Any] = {"id": bindparam("id"), "size": bindparam("size")}
 
 
 def upsert(key: str = "id") -> Any:

@@ -66,8 +66,9 @@ class Statement:
 
     def arguments(self, values: Mapping[str, Any]) -> list[object]:
         """The values in the statement's order; a missing one is a KeyError naming it."""
-        constants = self.constants
-        return [values[name] if name in values else constants[name] for name in self.names]
+        if self.constants:
+            values = {**self.constants, **values}
+        return list(map(values.__getitem__, self.names))
 
     def planned_by_values(self) -> "Statement":
         """The statement under a text that is new after every fifth use.

@@ -15,7 +15,10 @@ from openpyxl.utils.cell import column_index_from_string
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
 _CHUNK = 1 << 16
+_CHUNK_END = 32
 _MERGED = f"{SHEET_MAIN_NS}}}mergeCell"
+# The name as bytes, in each encoding that the parser knows.
+_NAMES = tuple("mergeCell".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 _ONE_COLUMN = re.compile(r"([A-Z]{1,3})(\d{1,7}):\1(\d{1,7})")
 
 
@@ -30,6 +33,9 @@ class Merge:
 
 def merges_of(source: BinaryIO) -> list[Merge]:
     """The merges one column wide, from the top down. What is not sound XML is left to who reads the rows."""
+    if not _has_some(source):
+        return []
+    source.seek(0)
     found: list[Merge] = []
 
     def start(tag: str, attributes: Mapping[str, str]) -> None:
@@ -42,6 +48,18 @@ def merges_of(source: BinaryIO) -> list[Merge]:
         while chunk := source.read(_CHUNK):
             parser.Parse(chunk)
     return sorted(found)
+
+
+def _has_some(source: BinaryIO) -> bool:
+    """Whether a sheet may have any: most have none, and to look for a word takes less time than to parse all rows."""
+    end = b""
+    while chunk := source.read(_CHUNK):
+        # A word may begin in one chunk and end in the next.
+        window = end + chunk
+        if any(name in window for name in _NAMES):
+            return True
+        end = window[-_CHUNK_END:]
+    return False
 
 
 @dataclass(slots=True)
