@@ -58,7 +58,7 @@ class Access:
         return day_in(self.time_zone, instant)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Actor:
     """A user or service at work in one tenant."""
 
@@ -66,7 +66,7 @@ class Actor:
     user_id: UUID
     access: Access
 
-    @property
+    @functools.cached_property
     def binds(self) -> dict[str, Any]:
         """What every statement may refer to: the tenant, the user, and the teams whose records they see."""
         return {"tenant_id": self.tenant_id, "me": self.user_id, "team_ids": self.access.team_ids}
