@@ -150,7 +150,7 @@ def _email_alone(chunk: str) -> str:
     return chunk.strip(_AROUND_EMAILS).removeprefix("mailto:")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _name_tokens(name: str) -> tuple[str, ...]:
     # Remembered for what comes at once: an account is found by its contact's name, as the contact is.
     squashed = squash(name)
