@@ -28,7 +28,6 @@ CONFIGURATION = {
     "unix_socket_directories": "",
     "shared_buffers": "256MB",
     "jit": "off",
-    "wal_compression": "on",
     "synchronous_commit": "on",
     "shared_preload_libraries": "pg_stat_statements",
     "timezone": "UTC",
