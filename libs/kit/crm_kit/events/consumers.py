@@ -146,7 +146,8 @@ class Consumers:
         async with pulling(nats, STREAM, self.name) as puller:
             try:
                 while True:
-                    await self._handle_batch(await puller.pull(BATCH, seconds=PULL_SECONDS))
+                    if messages := await puller.pull(BATCH, seconds=PULL_SECONDS):
+                        await self._handle_batch(messages)
             finally:
                 await self._lanes.close()
 
