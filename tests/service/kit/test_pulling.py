@@ -12,6 +12,7 @@ from crm_kit.events.relay import STREAM
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from tests.service.eventually import eventually
@@ -80,6 +81,17 @@ async def test_nothing_that_comes_in_time_is_nothing(client: Client, name: str) 
         assert await puller.pull(50, seconds=0.1) == []
         await publish(client, name, range(1))
         assert [each.data for each in await puller.pull(50, seconds=PATIENCE)] == [b"0"]
+
+
+async def test_a_pull_that_is_cancelled_as_its_answer_comes_ends(client: Client, name: str) -> None:
+    """As a service that is stopped just then: `asyncio.wait_for` of Python 3.11 would lose it, and it would go on."""
+    async with pulling(client, STREAM, name) as puller:
+        pull = asyncio.create_task(puller.pull(50, seconds=PATIENCE))
+        await is_waited_for(client, name)
+        await puller.take(Msg(client, subject(name)))
+        pull.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pull
 
 
 async def test_a_consumer_that_is_gone_is_told_at_once(client: Client) -> None:

@@ -62,7 +62,9 @@ class Puller:
         self._answered.clear()
         await self._client.publish(self._subject, orjson.dumps(asked), reply=f"{self.inbox}.{self._number}")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._answered.wait(), seconds)
+            # Not `wait_for`: when the answer comes as the task is cancelled, that of Python 3.11 loses the one.
+            async with asyncio.timeout(seconds):
+                await self._answered.wait()
 
     async def take(self, message: Msg) -> None:
         """A message that has come to `inbox`, or what the broker says of a request."""
