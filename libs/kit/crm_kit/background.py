@@ -83,7 +83,8 @@ class PeriodicJob:
                 self._woken.clear()
                 if not await self._once(woken=woken):
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), self._every_seconds)
+                        async with asyncio.timeout(self._every_seconds):
+                            await self._woken.wait()
         finally:
             if self._lease is not None:
                 with contextlib.suppress(Unavailable):

@@ -237,7 +237,8 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                 signal.raise_signal(signal.SIGTERM)
                 await asyncio.Event().wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(broker.changed.wait(), CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await broker.changed.wait()
             broker.changed.clear()
     finally:
         await end(working)

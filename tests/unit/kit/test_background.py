@@ -56,6 +56,21 @@ async def test_a_job_looks_when_it_begins_and_when_it_is_woken() -> None:
         await looks.reach(2)
 
 
+async def test_a_job_that_is_stopped_as_it_is_woken_ends() -> None:
+    """`asyncio.wait_for` of Python 3.11 would lose that it was stopped."""
+    looks = Looks()
+    job = PeriodicJob("test", looks.look, every_seconds=HOUR)
+    task = asyncio.create_task(job.run())
+    await looks.reach(1)
+    # It waits once everything that is ready has run.
+    for _ in range(10):
+        await asyncio.sleep(0)
+    job.wake()
+    task.cancel()
+    await asyncio.wait({task}, timeout=AT_MOST_SECONDS)
+    assert task.cancelled()
+
+
 async def test_a_job_looks_every_so_often() -> None:
     looks = Looks()
     async with running(PeriodicJob("test", looks.look, every_seconds=MOMENT)):

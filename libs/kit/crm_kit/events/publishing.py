@@ -70,7 +70,8 @@ class Publisher:
             headers = {Header.MSG_ID.value: each.id}
             await self._client.publish(each.subject, each.data, reply=f"{self._inbox}.{number}", headers=headers)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._answered.wait(), STORED_SECONDS)
+            async with asyncio.timeout(STORED_SECONDS):
+                await self._answered.wait()
         return self._outcomes
 
     async def _take(self, answer: Msg) -> None:

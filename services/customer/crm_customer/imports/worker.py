@@ -108,7 +108,8 @@ class ImportWorker:
                 # A defect of ours: that import is tried again when the claim on it has lapsed, the next one now.
                 log.exception("import.stopped")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._waiting.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._waiting.wait()
             self._waiting.clear()
 
     @contextlib.asynccontextmanager
