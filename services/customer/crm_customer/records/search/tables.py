@@ -1,6 +1,6 @@
 """What records of one kind are found by, a row for each: the same for every kind, and written in the same way."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def put_found_by(
     table: Table,
     id: UUID,
     texts: RecordTexts,
-    tokens: Iterable[str],
+    tokens: Collection[str],
     *,
     put_away: bool,
 ) -> None:
