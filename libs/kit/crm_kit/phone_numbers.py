@@ -25,7 +25,11 @@ _MAX_CHARACTERS = 60
 _NORMAL = re.compile(r"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,7})?")
 # Subdivisions of China that have telephone numbers of their own.
 _OWN_NUMBERS = {"CN-HK": "HK", "CN-MO": "MO", "CN-TW": "TW"}
-_EXTENSION = re.compile(r"\s*[,，]?\s*(?:转分机|转|轉|分机|分機)(?:号|號)?\s*[:.]?\s*")
+_EXTENSION = re.compile(
+    r"\s*[,，]?\s*(?:(?:转分机|转|轉|分机|分機)(?:号|號)?|\b(?:durchwahl|dw|nebenstelle|nst|poste|ramal|interno)\b)"
+    r"\s*[:.]?\s*",
+    re.IGNORECASE,
+)
 
 
 def _mobile_numbers(region: str) -> re.Pattern[str]:

@@ -83,7 +83,10 @@ _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.R
 _MAX_CUSTOM_CHARACTERS = 4000
 # Of a place or a choice; a longer text is none.
 _MAX_NAME_CHARACTERS = 200
-_SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
+_ROLE_SEPARATORS = re.compile(r"[,;，；、/|\n]")
+# A slash is none: it stands within numbers, too.
+_PHONE_SEPARATORS = re.compile(r"[,;，；、|\n](?!ext=)|\b(?:oder|or|und|and)\b|或者?|和", re.IGNORECASE)
+_SLASHES = (re.compile(r"\s/\s"), re.compile("/"))
 _KEY_SEPARATORS = re.compile(r"[;；\n]")
 _SYSTEM_AND_KEY = re.compile(rf"({SOURCE_NAME.pattern}): (.+)", re.DOTALL)
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
@@ -166,13 +169,32 @@ def phone_numbers(text: str, region: str) -> list[str]:
 
     `region` is the country of those without a country code.
     """
-    found = []
-    for part in _parts(_SEPARATORS, _with_all_digits(text))[: MAX_PHONE_NUMBERS + 1]:
-        try:
-            found.append(parse_phone_number(part, default_region=region))
-        except InvalidArgument as error:
-            raise CellError(Reason.PHONE_INVALID, error.violations[0].detail, part) from error
+    found: list[str] = []
+    for part in _parts(_PHONE_SEPARATORS, _with_all_digits(text))[: MAX_PHONE_NUMBERS + 1]:
+        found += _numbers(part, region)
     return found
+
+
+def _numbers(part: str, region: str) -> list[str]:
+    """A slash is within a number, `0211/8765432`, unless each side of it is a number itself."""
+    read: list[str | CellError] = []
+    for slash in _SLASHES if "/" in part else ():
+        read = [_number(side, region) for each in slash.split(part) if (side := each.strip())]
+        if read and not any(isinstance(each, CellError) for each in read):
+            return [str(each) for each in read]
+    whole = _number(part, region)
+    if not isinstance(whole, CellError):
+        return [whole]
+    # Beside a number, what is wrong is the other side of the slash.
+    wrong = [each for each in read if isinstance(each, CellError)]
+    raise wrong[0] if 0 < len(wrong) < len(read) else whole
+
+
+def _number(text: str, region: str) -> str | CellError:
+    try:
+        return parse_phone_number(text, default_region=region)
+    except InvalidArgument as error:
+        return CellError(Reason.PHONE_INVALID, error.violations[0].detail, text)
 
 
 def emails(text: str) -> list[str]:
@@ -247,7 +269,9 @@ def kind(text: str) -> str:
 
 
 def roles(text: str) -> list[str]:
-    return [_choice(part, _ROLES) for part in _parts(_SEPARATORS, text)]
+    """Several, unless all of it is one: `Channel Partner / Reseller`."""
+    whole = _chosen(text, _ROLES)
+    return [whole] if whole else [_choice(part, _ROLES) for part in _parts(_ROLE_SEPARATORS, text)]
 
 
 def _lookup(table: Mapping[str, str]) -> dict[str, str]:
@@ -257,8 +281,12 @@ def _lookup(table: Mapping[str, str]) -> dict[str, str]:
 _WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES, _ENDED)}
 
 
+def _chosen(text: str, table: Mapping[str, str]) -> str | None:
+    return _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
+
+
 def _choice(text: str, table: Mapping[str, str]) -> str:
-    found = _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
+    found = _chosen(text, table)
     if found is None:
         examples = ", ".join(words.split()[0] for words in table.values())
         detail = f"possible are {examples} or {', '.join(table)}"
@@ -275,14 +303,13 @@ def _split(separators: re.Pattern[str], text: str) -> Iterator[str]:
     at = 0
     while at <= len(text):
         quoted = _QUOTED.match(text, at)
-        if quoted and (quoted.end() == len(text) or separators.match(text, quoted.end())):
+        separator = separators.match(text, quoted.end()) if quoted else None
+        if quoted and (separator or quoted.end() == len(text)):
             yield quoted[1].replace('""', '"')
-            at = quoted.end() + 1
         else:
             separator = separators.search(text, at)
-            end = separator.start() if separator else len(text)
-            yield text[at:end].strip()
-            at = end + 1
+            yield text[at : separator.start() if separator else len(text)].strip()
+        at = separator.end() if separator else len(text) + 1
 
 
 def _with_all_digits(text: str) -> str:
