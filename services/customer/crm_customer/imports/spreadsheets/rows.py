@@ -11,7 +11,13 @@ from crm_customer.imports.spreadsheets import fields
 from crm_customer.imports.spreadsheets.cells import ERROR_VALUES
 from crm_customer.imports.spreadsheets.fields import CellError, Reason
 from crm_customer.imports.spreadsheets.groups import OWN_SOURCE, Groups, Key, Mention
-from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, is_key
+from crm_customer.imports.spreadsheets.mapping import (
+    CONTACT_NAMES,
+    CUSTOM_PREFIX,
+    EXTERNAL_ID_PREFIX,
+    Field,
+    is_key,
+)
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.wording import plain, says_nothing
 
@@ -22,8 +28,6 @@ _MAX_VALUES = {
     Field.CONTACT_EMAIL: 20,
     Field.TAGS: 50,
 }
-
-CONTACT_NAMES = frozenset([Field.CONTACT_NAME, Field.CONTACT_FIRST_NAME, Field.CONTACT_LAST_NAME])
 
 
 @dataclass(frozen=True, slots=True)
