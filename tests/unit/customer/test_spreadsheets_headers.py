@@ -172,7 +172,7 @@ def test_the_columns_of_other_systems_exports_are_known(header: str, fields: str
     assert list(guess_mapping(header.split("|")).values()) == fields.split()
 
 
-SALESFORCE = "contact_first_name contact_last_name contact_title display_name"
+PERSON = "contact_first_name contact_last_name contact_title display_name"
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,15 @@ SALESFORCE = "contact_first_name contact_last_name contact_title display_name"
     [
         # Salesforce: a report, and what the Data Loader writes.
         (
-            "First Name|Last Name|Title|Account Name|Mailing Street|Mailing City|Mailing State/Province|"
-            "Mailing Zip/Postal Code|Mailing Country|Phone|Fax|Mobile|Email|Account Owner",
-            f"{SALESFORCE} address city region_code postal_code country contact_phone contact_phone contact_email owner",
+            (
+                "First Name|Last Name|Title|Account Name|Mailing Street|Mailing City|Mailing State/Province|"
+                "Mailing Zip/Postal Code|Mailing Country|Phone|Fax|Mobile|Email|Account Owner"
+            ),
+            f"{PERSON} address city region_code postal_code country contact_phone contact_phone contact_email owner",
         ),
         (
             "Id|FirstName|LastName|Title|Account.Name|AccountId|Phone|MobilePhone|HomePhone|Email",
-            f"{SALESFORCE} external_ids contact_phone contact_phone contact_phone contact_email",
+            f"{PERSON} external_ids contact_phone contact_phone contact_phone contact_email",
         ),
         (
             "Account Name|First Name|Last Name|Title|Phone|Mobile|Email",
@@ -194,10 +196,15 @@ SALESFORCE = "contact_first_name contact_last_name contact_title display_name"
         ),
         # HubSpot
         (
-            "Record ID|First Name|Last Name|Email|Phone Number|Mobile Phone Number|Contact owner|Associated Company|"
-            "Associated Company ID|Job Title",
-            "contact_first_name contact_last_name contact_email contact_phone contact_phone owner display_name "
-            "external_ids contact_title",
+            (
+                "Record ID|First Name|Last Name|Email|Phone Number|Mobile Phone Number|"
+                "Contact owner|Associated Company|"
+                "Associated Company ID|Job Title"
+            ),
+            (
+                "contact_first_name contact_last_name contact_email contact_phone contact_phone owner display_name "
+                "external_ids contact_title"
+            ),
         ),
         (
             "First Name|Last Name|Email|Phone Number|Company Name",
@@ -205,22 +212,32 @@ SALESFORCE = "contact_first_name contact_last_name contact_title display_name"
         ),
         # Zoho
         (
-            "Record Id|Contact Owner|Lead Source|First Name|Last Name|Full Name|Account Name.id|Account Name|Email|Title|"
-            "Phone|Home Phone|Other Phone|Mobile|Secondary Email|Mailing Street|Mailing City|Mailing State|Mailing Zip|"
-            "Mailing Country|Description",
-            "owner source contact_first_name contact_last_name contact_name external_ids display_name contact_email "
-            "contact_title contact_phone contact_phone contact_phone contact_phone contact_email address city "
-            "region_code postal_code country remarks",
+            (
+                "Record Id|Contact Owner|Lead Source|First Name|Last Name|Full Name|Account Name.id|Account Name|Email|"
+                "Title|Phone|Home Phone|Other Phone|Mobile|Secondary Email|Mailing Street|"
+                "Mailing City|Mailing State|Mailing Zip|"
+                "Mailing Country|Description"
+            ),
+            (
+                "owner source contact_first_name contact_last_name contact_name external_ids "
+                "display_name contact_email "
+                "contact_title contact_phone contact_phone contact_phone contact_phone contact_email address city "
+                "region_code postal_code country remarks"
+            ),
         ),
         # Dynamics: people, and companies with somebody to talk to.
         (
-            "(Do Not Modify) Contact|(Do Not Modify) Row Checksum|(Do Not Modify) Modified On|Full Name|Job Title|"
-            "Company Name|Business Phone|Mobile Phone|Email",
+            (
+                "(Do Not Modify) Contact|(Do Not Modify) Row Checksum|(Do Not Modify) Modified On|Full Name|Job Title|"
+                "Company Name|Business Phone|Mobile Phone|Email"
+            ),
             "contact_name contact_title display_name contact_phone contact_phone contact_email",
         ),
         (
-            "(Do Not Modify) Account|Account Name|Main Phone|Address 1: City|Address 1: State/Province|"
-            "Address 1: Country/Region|Primary Contact|Email (Primary Contact)",
+            (
+                "(Do Not Modify) Account|Account Name|Main Phone|Address 1: City|Address 1: State/Province|"
+                "Address 1: Country/Region|Primary Contact|Email (Primary Contact)"
+            ),
             "display_name phone_numbers city region_code country contact_name contact_email",
         ),
         # 纷享销客 and Cordys

@@ -16,9 +16,9 @@ async def test_in_an_export_of_contacts_each_has_their_own_numbers_and_the_accou
     accounts: "AccountServiceAsyncStub", contacts: "ContactServiceAsyncStub", user: User, run: Run
 ) -> None:
     rows = [
-        "Id,Account Name,First Name,Last Name,Title,Phone,Mobile,Email".split(","),
-        "003A,Acme,Anna,Schmidt,CEO,+49 30 901820,+49 171 1234567,anna@acme.example".split(","),
-        "003B,Acme,Bob,Fox,CTO,,+1 650 253 0000,bob@acme.example".split(","),
+        ["Id", "Account Name", "First Name", "Last Name", "Title", "Phone", "Mobile", "Email"],
+        ["003A", "Acme", "Anna", "Schmidt", "CEO", "+49 30 901820", "+49 171 1234567", "anna@acme.example"],
+        ["003B", "Acme", "Bob", "Fox", "CTO", "", "+1 650 253 0000", "bob@acme.example"],
     ]
     job = await run(rows)
     assert counts(job) == (1, 1, 0, 0), job.failure

@@ -1,7 +1,7 @@
 """What columns are called: in lists in Chinese and English, and by other systems.
 
-Salesforce, HubSpot, Zoho, Dynamics, Odoo, 纷享销客 and Cordys are meant. Case, spaces, underscores, brackets and traditional characters
-do not matter.
+Salesforce, HubSpot, Zoho, Dynamics, Odoo, 纷享销客 and Cordys are meant. Case, spaces, underscores, brackets and
+traditional characters do not matter.
 """
 
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ HEADERS: Mapping[str, list[str]] = {
         *SHARED["external_ids"],
         *_names(
             "客户编号 客户编码 客户代码 客户号 编号 编码 外部编号 外部id 会员号 客户id 唯一性id",
-            "external id|external ids|customer number|customer no|customer id|account number|account id|account name id|"
-            "customer code|reference|ref|internal reference|company id|associated company id",
+            "external id|external ids|customer number|customer no|customer id|account number|account id|"
+            "account name id|customer code|reference|ref|internal reference|company id|associated company id",
         ),
     ],
     "tags": _names(
