@@ -86,6 +86,11 @@ def normal(number: str, *, region: str | None = None, field: str) -> str:
     return parse_phone_number(number, default_region=phone_country(region or "CN"), field=field)
 
 
+def has_phone_numbers(country: str) -> bool:
+    """Whether that is a country with telephone numbers, as ISO 3166-1 alpha-2."""
+    return country in phonenumbers.SUPPORTED_REGIONS
+
+
 def phone_country(region: str) -> str:
     """The country whose telephone numbers a region has, as ISO 3166-1 alpha-2; `region` is ISO 3166-1 or 3166-2."""
     return _OWN_NUMBERS.get(region, region[:2])

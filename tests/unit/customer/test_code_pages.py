@@ -28,7 +28,7 @@ SAMPLES, NAMES = 15, 20
 def texts(language: str, country: str, codec: str) -> Iterator[bytes]:
     translated = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, [language], fallback=True)
     names = [translated.gettext(each.name) for each in pycountry.countries]
-    names += [each.name for each in pycountry.subdivisions.get(country_code=country)]
+    names += [each.name for each in pycountry.subdivisions if each.country_code == country]
     known = [name for name in names if not name.isascii() and name.encode(codec, "ignore").decode(codec) == name]
     chance = random.Random(language)
     for _ in range(SAMPLES):

@@ -66,10 +66,10 @@ def likelihood(text: str, encoding: str) -> float:
     """
     places: dict[str, Counter[float]] = defaultdict(Counter)
     for before, each, after in neighbours(text):
-        places[each if each == "İ" else each.lower()][_fit(before, each, after)] += 1
+        places[each][_fit(before, each, after)] += 1
     most = max((counts.total() for counts in places.values()), default=1)
     found = [
-        (each, counts.most_common(1)[0][0], (1 + math.log(counts.total())) / (1 + math.log(most)))
+        (_lower(each), counts.most_common(1)[0][0], (1 + math.log(counts.total())) / (1 + math.log(most)))
         for each, counts in places.items()
     ]
     languages = CODE_PAGES[encoding].values()
@@ -78,7 +78,7 @@ def likelihood(text: str, encoding: str) -> float:
         (
             sum(weight * _share(each, fit, letters, known) for each, fit, weight in found)
             for letters in languages
-            if _speaks(letters, encoding, places)
+            if _speaks(letters, encoding, set(map(_lower, places)))
         ),
         default=-math.inf,
     )
@@ -93,7 +93,7 @@ def _speaks(letters: str, encoding: str, found: Collection[str]) -> bool:
 
 def is_likely(text: str, encoding: str) -> bool:
     """Whether the text makes sense in that encoding, be it not the only one."""
-    kinds = {each.lower() for _, each, _ in neighbours(text)}
+    kinds = {each for _, each, _ in neighbours(text)}
     return likelihood(text, encoding) >= math.log(0.005) * len(kinds)
 
 
@@ -112,6 +112,10 @@ def neighbours(text: str) -> list[tuple[str, str, str]]:
     """Each character beyond ASCII between its neighbours."""
     around = zip(f" {text[:-1]}", text, f"{text[1:]} ", strict=True)
     return [each for each in around if not each[1].isascii()]
+
+
+def _lower(letter: str) -> str:
+    return letter if letter == "İ" else letter.lower()
 
 
 def _share(each: str, fit: float, letters: str, known: set[str]) -> float:

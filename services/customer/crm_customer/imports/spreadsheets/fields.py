@@ -13,7 +13,7 @@ from crm_kit.phone_numbers import parse_phone_number
 from crm_customer.imports.spreadsheets.cells import has_lost_digits
 from crm_customer.imports.spreadsheets.mapping import SOURCE_NAME, Field
 from crm_customer.imports.spreadsheets.quantities import people_of
-from crm_customer.imports.spreadsheets.regions import region_code
+from crm_customer.imports.spreadsheets.regions import examples_of, region_code, state_code
 from crm_customer.imports.spreadsheets.wording import plain
 from crm_customer.records.accounts.credit_code import parse_credit_code
 
@@ -231,12 +231,32 @@ def region(text: str, country: str = "") -> str:
     return _place(text, country, f"region of {country}" if country else "region")
 
 
+def state(text: str, default_country: str) -> str:
+    """A province or state, of that country or of the only one that has it; no country, whatever else is called so."""
+    code = state_code(text, default_country) if len(text) <= _MAX_NAME_CHARACTERS else None
+    if code is None:
+        examples = ", ".join(examples_of(default_country))
+        detail = (
+            f"it is not a state of {default_country} we know, such as {examples}; name another country in a column of "
+            "countries or as the import's default_region"
+        )
+        told = {"rule": "state", "country": default_country, "examples": examples}
+        raise CellError(Reason.REGION_UNKNOWN, detail, text, **told)
+    return code
+
+
 def _place(text: str, country: str, noun: str) -> str:
     code = region_code(text, country) if len(text) <= _MAX_NAME_CHARACTERS else None
     if code is None:
-        detail = f"it is not a {noun} we know; write the province or country, for example 广东, CN-GD or DE"
-        raise CellError(Reason.REGION_UNKNOWN, detail, text)
+        raise _unknown_place(text, country, noun)
     return code
+
+
+def _unknown_place(text: str, country: str, noun: str) -> CellError:
+    """What may be written is told by examples of the country, or of several where that is not known."""
+    examples = ", ".join(examples_of(country))
+    detail = f"it is not a {noun} we know; possible are, for example, {examples}"
+    return CellError(Reason.REGION_UNKNOWN, detail, text, examples=examples)
 
 
 def website(text: str) -> str:

@@ -26,6 +26,13 @@ SHARED: Mapping[str, list[str]] = {
 }
 """Names that a company's column may have, and in a list of people a person's."""
 
+STATES: list[str] = _names(
+    "州省",
+    "province|state|state province|state or province|billing state|billing state province|billing province|"
+    "billing state code|state id|mailing state|mailing state province|address 1 state province",
+)
+"""Names of columns that have no countries: `DE` is Delaware there. Chinese lists have 新加坡 beside 广东 in 省份."""
+
 HEADERS: Mapping[str, list[str]] = {
     "kind": _names(
         "客户性质 客户类型 客户类别 类型 性质 企业性质",
@@ -57,11 +64,12 @@ HEADERS: Mapping[str, list[str]] = {
         "country|country region|billing country|country code|billing country code|country id|mailing country|"
         "address 1 country region",
     ),
-    "region_code": _names(
-        "地区 省份 省 所在地区 区域 所在省份 省市 省市区 客户地区 省直辖市 州省",
-        "region|province|state|area|region code|state region|state province|state or province|billing state|"
-        "billing state province|billing province|billing state code|state id|mailing state|mailing state province",
-    ),
+    "region_code": [
+        *STATES,
+        *_names(
+            "地区 省份 省 所在地区 区域 所在省份 省市 省市区 客户地区 省直辖市", "region|area|region code|state region"
+        ),
+    ],
     "city": _names("城市 市 所在城市", "city|town|billing city|mailing city|address 1 city"),
     "address": _names(
         "地址 详细地址 联系地址 公司地址 注册地址 办公地址 街道 街道地址",

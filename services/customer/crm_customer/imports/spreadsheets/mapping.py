@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from crm_kit.errors import InvalidArgument, invalid_field
 
-from crm_customer.imports.spreadsheets.headers import HEADERS, SHARED
+from crm_customer.imports.spreadsheets.headers import HEADERS, SHARED, STATES
 from crm_customer.imports.spreadsheets.wording import plain
 
 
@@ -61,6 +61,8 @@ EXTERNAL_ID_PREFIX = f"{Field.EXTERNAL_IDS}."
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
 
 _FIELDS = {plain(name): Field(field) for field, names in HEADERS.items() for name in names}
+_STATES = {plain(name) for name in STATES}
+_COUNTRIES = {plain(name) for name in HEADERS["country"]}
 _SHARED = {plain(name) for names in SHARED.values() for name in names}
 # Dynamics heads ids and checksums so: `(Do Not Modify) Account`.
 _NOT_TO_MODIFY = "(do not modify)"
@@ -224,6 +226,11 @@ def check_complete(
             reason="IMPORT_MAPPING_INCOMPLETE",
             metadata={"rule": "no_key", "columns": columns},
         )
+
+
+def has_states(column: str) -> bool:
+    """Whether the column is called one of states or provinces, which are no countries."""
+    return not _STATES.isdisjoint(_spellings(column)) and _COUNTRIES.isdisjoint(_spellings(column))
 
 
 def is_key(target: str) -> bool:
