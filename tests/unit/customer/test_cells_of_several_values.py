@@ -1,7 +1,7 @@
 """Cells of several values: what an export writes into one is read back from it."""
 
 import pytest
-from crm_customer.imports.spreadsheets.fields import CellError, external_ids, phone_numbers, roles, tags
+from crm_customer.imports.spreadsheets.fields import CellError, external_ids, phone_numbers, roles, tags, website
 from crm_gateway.exports.columns import keys_of, text_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +74,11 @@ def test_of_numbers_between_slashes_the_wrong_one_is_named() -> None:
 def test_a_role_may_have_a_slash_in_its_name(cell: str) -> None:
     assert roles(cell) == ["PARTNER"]
     assert roles(f"供应商/{cell.partition(' / ')[2] or cell}") == ["SUPPLIER", "PARTNER"]
+
+
+@pytest.mark.parametrize("cell", ["http://a.com; http://b.com", "a.com, b.com", "a.com\nb.com"])
+def test_several_addresses_of_a_website_are_refused_and_not_run_together(cell: str) -> None:
+    with pytest.raises(CellError, match="2 addresses") as refused:
+        website(cell)
+    assert refused.value.metadata == {"rule": "several", "count": "2"}
+    assert website(" www.a.com ") == "https://www.a.com"

@@ -143,7 +143,7 @@ def test_without_a_name_a_mapping_is_incomplete() -> None:
             (
                 "display_name kind address city region_code "
                 "postal_code country phone_numbers phone_numbers emails website "
-                "credit_code owner remarks external_ids"
+                "owner remarks external_ids"
             ),
         ),
         (
@@ -159,7 +159,7 @@ def test_without_a_name_a_mapping_is_incomplete() -> None:
         (
             "客戶名稱|統一編號|電話|電子郵件|聯絡人|職稱|地址|備註|員工人數|網站",
             (
-                "display_name credit_code contact_phone contact_email "
+                "display_name contact_phone contact_email "
                 "contact_name contact_title address remarks employee_count "
                 "website"
             ),

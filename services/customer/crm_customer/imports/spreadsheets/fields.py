@@ -261,6 +261,10 @@ def _unknown_place(text: str, country: str, noun: str) -> CellError:
 
 def website(text: str) -> str:
     """An address with its scheme, https if none is given."""
+    several = [each for each in re.split(r"[;,；，、\s]+", text) if "." in each]
+    if len(several) > 1:
+        detail = f"it has {len(several)} addresses, and one is possible"
+        raise CellError(Reason.WEBSITE_INVALID, detail, text, rule="several", count=len(several))
     value = one_text("".join(text.split()), Field.WEBSITE)
     value = value if "://" in value else f"https://{value}"
     try:

@@ -49,8 +49,9 @@ HEADERS: Mapping[str, list[str]] = {
     ),
     "short_name": _names("简称 客户简称 公司简称", "short name|abbreviation|alias"),
     "credit_code": _names(
-        "统一社会信用代码 社会信用代码 信用代码 统一信用代码 税号 纳税人识别号 统一编号",
-        "unified social credit code|social credit code|credit code|uscc|tax id|vat|vat number|tax number",
+        # Tax ID, VAT and 統一編號 are other countries' numbers.
+        "统一社会信用代码 社会信用代码 信用代码 统一信用代码 税号 纳税人识别号",
+        "unified social credit code|social credit code|credit code|uscc",
     ),
     "roles": _names("客户角色 业务角色 角色 合作关系 关系", "role|roles|relationship"),
     "status": _names("状态 客户状态 成交状态", "status|account status|customer status"),
