@@ -25,7 +25,11 @@ _MAX_CHARACTERS = 60
 _NORMAL = re.compile(r"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,7})?")
 # Subdivisions of China that have telephone numbers of their own.
 _OWN_NUMBERS = {"CN-HK": "HK", "CN-MO": "MO", "CN-TW": "TW"}
-_EXTENSION = re.compile(r"\s*[,，]?\s*(?:转分机|转|轉|分机|分機)(?:号|號)?\s*[:.]?\s*")
+_EXTENSION = re.compile(
+    r"\s*[,，]?\s*(?:(?:转分机|转|轉|分机|分機)(?:号|號)?|\b(?:durchwahl|dw|nebenstelle|nst|poste|ramal|interno)\b)"
+    r"\s*[:.]?\s*",
+    re.IGNORECASE,
+)
 
 
 def _mobile_numbers(region: str) -> re.Pattern[str]:
@@ -80,6 +84,11 @@ def normal(number: str, *, region: str | None = None, field: str) -> str:
     if _NORMAL.fullmatch(number):
         return number
     return parse_phone_number(number, default_region=phone_country(region or "CN"), field=field)
+
+
+def has_phone_numbers(country: str) -> bool:
+    """Whether that is a country with telephone numbers, as ISO 3166-1 alpha-2."""
+    return country in phonenumbers.SUPPORTED_REGIONS
 
 
 def phone_country(region: str) -> str:

@@ -45,9 +45,14 @@ def test_a_row_with_nothing_but_merged_cells_stays_empty() -> None:
     assert read(rows, "A2:A4", "B2:B4") == [("华信", "1", "张伟"), ("华信", "1", "李敏")]
 
 
-def test_cells_merged_over_columns_are_left_as_they_are() -> None:
+def test_of_cells_merged_over_rows_and_columns_the_first_column_has_the_value() -> None:
     rows = [HEADER, ["华信", "", "张伟"], ["", "", "李敏"]]
-    assert read(rows, "A2:B3") == [("华信", "", "张伟"), ("", "", "李敏")]
+    assert read(rows, "A2:B3") == [("华信", "", "张伟"), ("华信", "", "李敏")]
+
+
+def test_cells_merged_over_columns_alone_are_left_as_they_are() -> None:
+    rows = [HEADER, ["华信", "", "张伟"], ["", "", "李敏"]]
+    assert read(rows, "A2:B2") == [("华信", "", "张伟"), ("", "", "李敏")]
 
 
 def test_a_column_of_a_header_of_two_rows_keeps_its_name() -> None:

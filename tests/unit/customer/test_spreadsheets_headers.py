@@ -136,14 +136,14 @@ def test_without_a_name_a_mapping_is_incomplete() -> None:
         ),
         (
             "First Name|Last Name|Email|Job Title|Associated Company",
-            "contact_first_name contact_last_name emails contact_title display_name",
+            "contact_first_name contact_last_name contact_email contact_title display_name",
         ),
         (
             "name|is_company|street|city|state_id|zip|country_id|phone|mobile|email|website|vat|user_id|comment|ref",
             (
                 "display_name kind address city region_code "
                 "postal_code country phone_numbers phone_numbers emails website "
-                "credit_code owner remarks external_ids"
+                "owner remarks external_ids"
             ),
         ),
         (
@@ -159,7 +159,7 @@ def test_without_a_name_a_mapping_is_incomplete() -> None:
         (
             "客戶名稱|統一編號|電話|電子郵件|聯絡人|職稱|地址|備註|員工人數|網站",
             (
-                "display_name credit_code phone_numbers emails "
+                "display_name contact_phone contact_email "
                 "contact_name contact_title address remarks employee_count "
                 "website"
             ),
@@ -170,6 +170,114 @@ def test_without_a_name_a_mapping_is_incomplete() -> None:
 )
 def test_the_columns_of_other_systems_exports_are_known(header: str, fields: str) -> None:
     assert list(guess_mapping(header.split("|")).values()) == fields.split()
+
+
+PERSON = "contact_first_name contact_last_name contact_title display_name"
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        # Salesforce: a report, and what the Data Loader writes.
+        (
+            (
+                "First Name|Last Name|Title|Account Name|Mailing Street|Mailing City|Mailing State/Province|"
+                "Mailing Zip/Postal Code|Mailing Country|Phone|Fax|Mobile|Email|Account Owner"
+            ),
+            f"{PERSON} address city region_code postal_code country contact_phone contact_phone contact_email owner",
+        ),
+        (
+            "Id|FirstName|LastName|Title|Account.Name|AccountId|Phone|MobilePhone|HomePhone|Email",
+            f"{PERSON} external_ids contact_phone contact_phone contact_phone contact_email",
+        ),
+        (
+            "Account Name|First Name|Last Name|Title|Phone|Mobile|Email",
+            "display_name contact_first_name contact_last_name contact_title contact_phone contact_phone contact_email",
+        ),
+        # HubSpot
+        (
+            (
+                "Record ID|First Name|Last Name|Email|Phone Number|Mobile Phone Number|"
+                "Contact owner|Associated Company|"
+                "Associated Company ID|Job Title"
+            ),
+            (
+                "contact_first_name contact_last_name contact_email contact_phone contact_phone owner display_name "
+                "external_ids contact_title"
+            ),
+        ),
+        (
+            "First Name|Last Name|Email|Phone Number|Company Name",
+            "contact_first_name contact_last_name contact_email contact_phone display_name",
+        ),
+        # Zoho
+        (
+            (
+                "Record Id|Contact Owner|Lead Source|First Name|Last Name|Full Name|Account Name.id|Account Name|Email|"
+                "Title|Phone|Home Phone|Other Phone|Mobile|Secondary Email|Mailing Street|"
+                "Mailing City|Mailing State|Mailing Zip|"
+                "Mailing Country|Description"
+            ),
+            (
+                "owner source contact_first_name contact_last_name contact_name external_ids "
+                "display_name contact_email "
+                "contact_title contact_phone contact_phone contact_phone contact_phone contact_email address city "
+                "region_code postal_code country remarks"
+            ),
+        ),
+        # Dynamics: people, and companies with somebody to talk to.
+        (
+            (
+                "(Do Not Modify) Contact|(Do Not Modify) Row Checksum|(Do Not Modify) Modified On|Full Name|Job Title|"
+                "Company Name|Business Phone|Mobile Phone|Email"
+            ),
+            "contact_name contact_title display_name contact_phone contact_phone contact_email",
+        ),
+        (
+            (
+                "(Do Not Modify) Account|Account Name|Main Phone|Address 1: City|Address 1: State/Province|"
+                "Address 1: Country/Region|Primary Contact|Email (Primary Contact)"
+            ),
+            "display_name phone_numbers city region_code country contact_name contact_email",
+        ),
+        # 纷享销客 and Cordys
+        (
+            "姓名|客户名称|职务|电话|手机|邮件|负责人|备注",
+            "contact_name display_name contact_title contact_phone contact_phone contact_email owner remarks",
+        ),
+        (
+            "联系人姓名|所属客户|职位|联系电话|电子邮箱|公司电话",
+            "contact_name display_name contact_title contact_phone contact_email phone_numbers",
+        ),
+        ("客户名称|姓名|手机", "display_name contact_name contact_phone"),
+        # Odoo lists people and companies alike, each as a record of its own.
+        (
+            "Name*|Company Type*|Related Company|Phone|Mobile|Email",
+            "display_name kind parent phone_numbers phone_numbers emails",
+        ),
+        # Who tells people's columns from the company's means the others to be the company's.
+        (
+            "客户名称|电话|邮箱|联系人|联系人手机",
+            "display_name phone_numbers emails contact_name contact_phone",
+        ),
+        (
+            "Company|Company Phone|Main Phone|Contact Name|Phone|E-mail",
+            "display_name phone_numbers phone_numbers contact_name contact_phone contact_email",
+        ),
+    ],
+)
+def test_where_a_sheet_has_people_plain_phones_and_mails_are_theirs(header: str, fields: str) -> None:
+    assert list(guess_mapping(header.split("|")).values()) == fields.split()
+
+
+def test_who_is_told_to_be_a_person_has_the_plain_phones() -> None:
+    header = ["Company", "Who", "Phone"]
+    assert mapping_for(header, {"Who": "contact_name"}) == {
+        "Company": "display_name",
+        "Who": "contact_name",
+        "Phone": "contact_phone",
+    }
+    assert mapping_for(header, {"Who": "contact_name", "Phone": "phone_numbers"})["Phone"] == "phone_numbers"
 
 
 def test_each_field_is_what_its_own_name_says() -> None:

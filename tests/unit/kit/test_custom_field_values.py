@@ -1,5 +1,6 @@
 """Values of custom fields: kept exactly, in one form; an independent oracle says which they are."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -272,7 +273,15 @@ def test_tokens_of_a_field_lie_between_its_ends_and_those_of_no_other_do(text: s
         (FieldType.NUMBER, "1,23", "1,23"),
         (FieldType.DATE, "2026/1/5", "2026-01-05"),
         (FieldType.DATE, "2026年1月5日", "2026-01-05"),
+        (FieldType.DATE, "2026-01-31 08:30:00", "2026-01-31"),
+        (FieldType.DATE, "31.01.2026", "2026-01-31"),
+        (FieldType.DATE, "1. 2. 2026 8:30", "2026-02-01"),
+        (FieldType.DATE, "01/02/2026", "01/02/2026"),
         (FieldType.DATE, "soon", "soon"),
+        (FieldType.NUMBER, "$1,200", "1200"),
+        (FieldType.NUMBER, "-€5", "-5"),
+        (FieldType.NUMBER, "￥12.50", "12.50"),
+        (FieldType.NUMBER, "$", "$"),
         (FieldType.BOOL, "是", True),
         (FieldType.BOOL, "No", False),
         (FieldType.BOOL, "maybe", "maybe"),
@@ -285,6 +294,15 @@ def test_tokens_of_a_field_lie_between_its_ends_and_those_of_no_other_do(text: s
 )
 def test_a_cell_is_read_as_people_write_it(type: FieldType, text: str, value: object) -> None:
     assert value_from_text(field(type), text) == value
+
+
+def test_labels_of_a_selection_may_have_separators() -> None:
+    labels = {"a": "Sales, marketing", "b": "Marketing", "c": "Sales", "d": "R&D; tests, audits"}
+    options = tuple(Option(key, Label(en=each)) for key, each in labels.items())
+    several = replace(field(FieldType.MULTI_SELECT), options=options)
+    assert value_from_text(several, "Sales, marketing, Sales") == ["a", "c"]
+    assert value_from_text(several, "sales; R&D; tests, audits, marketing") == ["c", "d", "b"]
+    assert value_from_text(several, "Sales, nothing") == ["c", "nothing"]
 
 
 def test_columns_are_known_by_key_and_labels_of_fields_in_use() -> None:

@@ -38,6 +38,20 @@ def test_what_people_type_becomes_e164(typed: str, expected: str) -> None:
     assert parse_phone_number(typed) == expected
 
 
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("0211/8765432", "+492118765432"),
+        ("+49 (0)89 / 123456-0", "+49891234560"),
+        ("0211 8765432 Durchwahl 12", "+492118765432;ext=12"),
+        ("0211/8765432, DW: 12", "+492118765432;ext=12"),
+        ("0211 8765432 Nst. 12", "+492118765432;ext=12"),
+    ],
+)
+def test_numbers_are_read_as_germans_write_them(typed: str, number: str) -> None:
+    assert parse_phone_number(typed, default_region="DE") == number
+
+
 def test_the_default_region_decides_about_numbers_without_country_code() -> None:
     assert parse_phone_number("030 901820", default_region="DE") == "+4930901820"
     assert parse_phone_number("2345 6789", default_region="HK") == "+85223456789"

@@ -6,11 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import chain
 
-from crm_kit.custom_fields.model import CustomField, FieldType, Label
+from crm_kit.custom_fields.model import CustomField, FieldType, Label, Option
 
 _SEPARATORS = re.compile(r"[;,、\n|]")
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
-_DATE = re.compile(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
+# `$1,200`, `-€5`, `1200元`.
+_CURRENCY = re.compile(r"(?<![0-9])[$€£¥](?=[0-9])|(?<=[0-9])[€元]$")
+# A spreadsheet program may show the time of a day, too.
+_TIME = r"(?:[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
+_DATE = re.compile(rf"([0-9]{{4}})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?{_TIME}")
+# With dots the day is first, wherever that is written.
+_DAY_FIRST = re.compile(rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}}){_TIME}")
 _BOOLS = {
     **dict.fromkeys(("true", "yes", "y", "1", "是", "对", "有"), True),
     **dict.fromkeys(("false", "no", "n", "0", "否", "不", "无"), False),
@@ -42,13 +48,17 @@ def _as_it_is(_field: CustomField, text: str) -> object:
 
 
 def _number(_field: CustomField, text: str) -> object:
-    plain = unicodedata.normalize("NFKC", text).replace(" ", "")
+    plain = _CURRENCY.sub("", unicodedata.normalize("NFKC", text).replace(" ", ""))
     return plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
 
 
 def _date(_field: CustomField, text: str) -> object:
-    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).strip())
-    return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}" if match else text
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if match := _DATE.fullmatch(plain):
+        return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}"
+    if match := _DAY_FIRST.fullmatch(plain):
+        return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}"
+    return text
 
 
 def _bool(_field: CustomField, text: str) -> object:
@@ -64,8 +74,25 @@ def _option(field: CustomField, text: str) -> object:
 
 
 def _options(field: CustomField, text: str) -> object:
-    parts = _SEPARATORS.split(unicodedata.normalize("NFKC", text))
-    return list(dict.fromkeys(str(_option(field, part.strip())) for part in parts if part.strip()))
+    """Labels may have separators in them: at each place the longest one that fits is meant."""
+    plain = unicodedata.normalize("NFKC", text)
+    ends = [each.start() for each in _SEPARATORS.finditer(plain)] + [len(plain)]
+    called = [each for option in field.options for each in _called(option)]
+    longest = max((len(_SEPARATORS.findall(_plain(each))) for each in called), default=0)
+    keys, start = [], 0
+    while ends:
+        for end in reversed(ends[: longest + 1]):
+            part = plain[start:end].strip()
+            if end == ends[0] or (part and _option(field, part) != part):
+                break
+        if part:
+            keys.append(str(_option(field, part)))
+        start, ends = end + 1, [each for each in ends if each > end]
+    return list(dict.fromkeys(keys))
+
+
+def _called(option: Option) -> list[str]:
+    return [option.key, *_texts(option.label)]
 
 
 def _plain(text: str) -> str:

@@ -262,6 +262,9 @@ class Batch:
             key: value_from_text(known.fields[key], text) if key in known.fields else text for key, text in row.custom
         }
         place = f"{ACCOUNTS.place}.custom"
+        users = [key for key, field in known.fields.items() if field.reference_collection == "users" and key in sent]
+        for key in users:
+            sent[key] = str(await self.lookups.user(self.work, str(sent[key]), field=f"{place}.{key}"))
         if before is None:
             return await values_to_create(self.work, ACCOUNTS.collection, sent, path=place)
         same = {key: before.custom[key] for key in sent if reads_alike(before.custom.get(key), sent[key])}
@@ -272,7 +275,7 @@ class Batch:
         """Owner and parent, where the row tells others than the account has: those need not be there for the user."""
         found: dict[str, Any] = {}
         if row.owner and not (before and await self._is_owner(row.owner, before)):
-            found["owner_id"] = await self.lookups.owner(self.work, row.owner)
+            found["owner_id"] = await self.lookups.user(self.work, row.owner, field="account.owner_id")
         if row.parent and before and id_of(row.parent) == before.parent_id:
             return found
         if row.parent and (parent_id := await self.lookups.parent(self.work, row.parent)):
@@ -370,6 +373,10 @@ def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str)
     elif detail.startswith("account."):
         path, _, detail = detail.partition(": ")
     column = column_of(path.partition("[")[0], source, default_source)
+    if not column and told.get("rule") == "required":
+        # Nothing else would say which: there is no column of it.
+        field = path.removeprefix("account.").removeprefix("custom.")
+        return Fault("", "", reason="FIELD_MISSING", detail=f"{field} is required", metadata={"field": field})
     value = row.cells[source.header.index(column)] if column else ""
     return Fault(column, value, error.reason, detail, metadata=told)
 

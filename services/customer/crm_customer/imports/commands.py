@@ -12,7 +12,7 @@ from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from crm_customer.imports.jobs import forget_tries
-from crm_customer.imports.model import DEFAULT_SOURCE, Import, Upload, check_room
+from crm_customer.imports.model import DEFAULT_REGION, DEFAULT_SOURCE, Import, Upload, check_room
 from crm_customer.imports.queries import get_part, get_upload, held_bytes
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import import_jobs, upload_parts, uploads
@@ -62,7 +62,11 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
         owner_team_id=work.actor.access.team_id,
         create_time=work.now,
         update_time=work.now,
-        **values | {"external_source": values.get("external_source") or DEFAULT_SOURCE},
+        **values
+        | {
+            "external_source": values.get("external_source") or DEFAULT_SOURCE,
+            "default_region": values.get("default_region") or DEFAULT_REGION,
+        },
     ).checked()
     if sealed is not upload:
         work.save(uploads, row_of(sealed), version=upload.version)

@@ -71,6 +71,7 @@ class Source:
         self._cells: tuple[str, ...] = ()
         rules = RowRules(
             external_source=job.external_source,
+            default_region=job.default_region,
             name_required=job.mode is Mode.CREATE,
             skip_invalid=job.skip_invalid_cells,
         )

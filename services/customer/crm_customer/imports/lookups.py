@@ -132,23 +132,23 @@ async def ids_by_key(reader: Reader, keys: Collection[Key]) -> dict[Key, UUID]:
 
 
 class Lookups:
-    """Owners and parents of the rows of one import; what was found once is remembered while it runs."""
+    """Users and parents of the rows of one import; what was found once is remembered while it runs."""
 
     def __init__(self, external_source: str) -> None:
         self._source = external_source
-        self._owners: dict[str, UUID] = {}
+        self._users: dict[str, UUID] = {}
         self._names: dict[UUID, str | None] = {}
         # What rows of a dry run would have created, and later rows may name as their parent.
         self.imagined: set[str] = set()
         # Of the rows that would have created an account, whose it would be: owner and team.
         self.imagined_rows: dict[int, tuple[UUID | None, UUID | None]] = {}
 
-    async def owner(self, reader: Reader, name: str) -> UUID:
+    async def user(self, reader: Reader, name: str, *, field: str) -> UUID:
         """The active user with this login, name or id; InvalidArgument for none and for several."""
-        if name not in self._owners:
+        if name not in self._users:
             rows = await reader.all(users_by_name(), name=name, id=id_of(name))
-            self._owners[name] = the_one([row["id"] for row in rows], "account.owner_id", "active user", name)
-        return self._owners[name]
+            self._users[name] = the_one([row["id"] for row in rows], field, "active user", name)
+        return self._users[name]
 
     async def owner_name(self, reader: Reader, id: UUID) -> str | None:
         """What a user is called, whether active or not; None where that is not known."""

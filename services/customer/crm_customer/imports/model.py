@@ -15,12 +15,16 @@ from crm_kit.errors import (
     invalid_field,
     wrong_state,
 )
+from crm_kit.phone_numbers import has_phone_numbers
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import Field, check_given
 
 DEFAULT_SOURCE = "spreadsheet"
 """The system whose keys a column of external ids has when it names none."""
+
+DEFAULT_REGION = "CN"
+"""The country of phone numbers and states where neither the row nor the import names one, as of accounts."""
 
 MAX_BYTES = 50 << 20
 """Of an uploaded file."""
@@ -157,6 +161,7 @@ class Import:
     update_time: datetime
     version: int = 1
     external_source: str = DEFAULT_SOURCE
+    default_region: str = DEFAULT_REGION
     columns: tuple[ImportColumn, ...] = ()
     layout: Layout | None = None
     read_layout: Layout | None = None
@@ -195,6 +200,9 @@ class Import:
     def checked(self) -> "Import":
         """The import, unless what was told of the columns makes no sense. Which there are, only the file knows."""
         check_given([(each.column, each.field) for each in self.columns], path="job.columns")
+        if not has_phone_numbers(self.default_region):
+            told = {"value": self.default_region}
+            raise invalid_field("job.default_region", "country", "it is no country's code", metadata=told)
         at = next((at for at, each in enumerate(self.columns) if each.field == Field.ID), None)
         if self.mode is Mode.CREATE and at is not None:
             detail = "an id names an account that is there, and mode CREATE makes new ones; use UPSERT or UPDATE"

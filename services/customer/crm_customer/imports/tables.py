@@ -54,6 +54,7 @@ imports = tenant_table(
     Column("file_name", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("external_source", Text, nullable=False),
+    Column("default_region", Text, nullable=False),
     Column("columns", JSONB, nullable=False),
     Column("layout", JSONB),
     Column("read_layout", JSONB),

@@ -35,7 +35,7 @@ from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.layout import Layout
-from crm_customer.imports.spreadsheets.rows import CONTACT_NAMES
+from crm_customer.imports.spreadsheets.mapping import CONTACT_NAMES
 from crm_customer.imports.spreadsheets.separate import unpack
 from crm_customer.records.accounts.resource import ACCOUNTS
 

@@ -15,6 +15,7 @@ from tests.service.kit.custom_fields import (
     DATE,
     MULTI_SELECT,
     NUMBER,
+    REFERENCE,
     SINGLE_SELECT,
     custom_of,
     label,
@@ -82,6 +83,29 @@ async def test_a_value_that_does_not_fit_is_told_with_its_column_and_keeps_out_i
     assert told == [(3, "area", "wide"), (4, "contract_no", "HT-1"), (5, "contract_no", "")]
     (account,) = await all_accounts(accounts, user)
     assert custom_of(account) == {"contract_no": "HT-1", "area": "10"}
+
+
+async def test_a_field_of_users_takes_logins_and_names_as_owners_do(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "expert", REFERENCE, reference_collection="users")
+    li = await customer.user(user.tenant_id, name="李敏")
+    job = await run([["名称", "expert"], ["A", "李敏"], ["B", str(li.id)], ["C", "nobody at all"]])
+    assert counts(job) == (2, 0, 0, 1)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value, error.reason) == ("expert", "nobody at all", "REFERENCE_NOT_FOUND")
+    assert {custom_of(each)["expert"] for each in await all_accounts(accounts, user)} == {str(li.id)}
+
+
+async def test_a_required_field_that_no_column_has_is_named(
+    customer: Running, imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "contract_no", required=True)
+    job = await run([["名称"], ["A"]])
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.reason, error.detail, error.metadata["field"]) == (
+        *("FIELD_MISSING", "contract_no is required", "contract_no"),
+    )
 
 
 async def test_an_update_by_spreadsheet_changes_what_it_tells_and_leaves_the_rest(

@@ -4,9 +4,19 @@ Nearly any bytes are valid GB18030, and all are Windows-1252: that a file decode
 """
 
 import codecs
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
+from crm_customer.imports.spreadsheets.code_pages import (
+    CODE_PAGES,
+    is_likely,
+    is_usual_mark,
+    likelihood,
+    neighbours,
+    sample,
+)
 from crm_customer.imports.spreadsheets.refusal import unreadable
 
 CODECS: Mapping[str, str] = {
@@ -17,9 +27,11 @@ CODECS: Mapping[str, str] = {
     "shift_jis": "cp932",
     "euc-kr": "cp949",
     "macintosh": "mac_roman",
+    "ibm850": "cp850",
+    "ibm852": "cp852",
     **{f"windows-{number}": f"cp{number}" for number in range(1250, 1259)},
 }
-"""Encodings that can be told, by the names of the WHATWG, and the codec that reads each."""
+"""Encodings that can be told, by the names of the WHATWG or IANA, and the codec that reads each."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -30,6 +42,10 @@ _CHUNK = 1 << 20
 _SAMPLE_CHARACTERS = 20_000
 # Of the characters beyond ASCII, the share that must be usual ones.
 _PLAUSIBLE = {"gb18030": 0.5, "big5": 0.7, "shift_jis": 0.7, "euc-kr": 0.7, "windows-1252": 0.9}
+# So much more likely the text must be in windows-1252 than in any other encoding of one byte, as a logarithm.
+_MARGIN = math.log(4)
+_NAMED_CANDIDATES = 4
+_RUN, _LATIN = re.compile(r"[^\x00-\x7f]+"), re.compile("[A-Za-z]")
 # So many Chinese characters are hardly ever all from the first half of the alphabet.
 _ENOUGH_HANZI = 12
 
@@ -56,30 +72,50 @@ def _most_plausible(file: BinaryIO) -> str:
             share = plausibility(_sample(file, encoding), encoding)
             if share >= least:
                 found[encoding] = share
-    if not found:
-        known = ", ".join(CODECS)
+    best = max(found, key=lambda each: found[each], default="windows-1252")
+    if best != "windows-1252":
+        return best
+    rivals = _rivals(file)
+    if found and list(rivals) == [best]:
+        return best
+    if rivals:
+        told = ", ".join(f"{encoding} ({words})" for encoding, words in rivals.items())
         raise unreadable(
-            "unclear_encoding",
-            "it is neither XLSX nor text whose encoding is clear; save it as XLSX or as CSV in UTF-8, "
-            f"or tell its encoding: {known}",
-            encodings=known,
+            "several_encodings",
+            f"its encoding may be one of several; tell which, or save it as XLSX or as CSV in UTF-8: {told}",
+            candidates=told,
         )
-    return max(found, key=lambda each: found[each])
+    known = ", ".join(CODECS)
+    raise unreadable(
+        "unclear_encoding",
+        "it is neither XLSX nor text whose encoding is clear; save it as XLSX or as CSV in UTF-8, "
+        f"or tell its encoding: {known}",
+        encodings=known,
+    )
+
+
+def _rivals(file: BinaryIO) -> dict[str, str]:
+    """The encodings of one byte that the text may well be in, the likeliest first, each with words as they are there.
+
+    Of encodings in which it is the same text, the first counts.
+    """
+    texts: dict[str, str] = {}
+    for encoding in CODE_PAGES:
+        if _decodes(file, encoding) and (text := _sample(file, encoding)) not in texts.values():
+            texts[encoding] = text
+    scores = {each: likelihood(text, each) for each, text in texts.items() if is_likely(text, each)}
+    ranked = sorted(scores, key=lambda each: -scores[each])
+    near = [each for each in ranked if scores[each] > scores[ranked[0]] - _MARGIN][:_NAMED_CANDIDATES]
+    return {each: sample(texts[each]) for each in near}
 
 
 def plausibility(text: str, encoding: str) -> float:
     """Of the characters beyond ASCII, the share that text in this encoding usually has: 0 to 1."""
-    usual = sum(_USUAL[encoding](before, each, after) for before, each, after in _beyond_ascii(text))
+    usual = sum(_USUAL[encoding](before, each, after) for before, each, after in neighbours(text))
     count = sum(not each.isascii() for each in text)
-    if encoding == "gb18030" and _is_korean(text):
+    if encoding != "windows-1252" and (_among_latin(text) or (encoding == "gb18030" and _is_korean(text))):
         return 0.0
     return usual / count if count else 1.0
-
-
-def _beyond_ascii(text: str) -> list[tuple[str, str, str]]:
-    """Each such character with its neighbours."""
-    around = zip(f" {text[:-1]}", text, f"{text[1:]} ", strict=True)
-    return [each for each in around if not each[1].isascii()]
 
 
 def _usual_chinese(_before: str, character: str, _after: str) -> bool:
@@ -102,11 +138,19 @@ def _usual_korean(_before: str, character: str, _after: str) -> bool:
 
 
 def _usual_western(before: str, character: str, after: str) -> bool:
-    """A letter within a word, in its case, or a mark that word processors set."""
-    if character in "–—‘’“”„…€•«»°§©®™ºª\u00a0":
-        return True
-    within = any(each.isascii() and each.isalpha() for each in (before, after))
+    """A letter within a word, in its case, or a mark that word processors set around words."""
+    if not character.isalpha():
+        return is_usual_mark(before, character, after)
+    within = before.isalpha() or after.isalpha()
     return character.isalpha() and within and not (character.isupper() and before.islower())
+
+
+def _among_latin(text: str) -> bool:
+    """Whether most are in words with Latin letters: those are of another encoding, `Pe紡` for Peña."""
+    places = [run.span() for run in _RUN.finditer(text)]
+    runs = [(end - start, text[max(start - 1, 0) : start] + text[end : end + 1]) for start, end in places]
+    mixed = sum(length for length, around in runs if _LATIN.search(around))
+    return 2 * mixed > sum(length for length, _ in runs)
 
 
 def _is_korean(text: str) -> bool:

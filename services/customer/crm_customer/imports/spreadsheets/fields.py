@@ -13,7 +13,7 @@ from crm_kit.phone_numbers import parse_phone_number
 from crm_customer.imports.spreadsheets.cells import has_lost_digits
 from crm_customer.imports.spreadsheets.mapping import SOURCE_NAME, Field
 from crm_customer.imports.spreadsheets.quantities import people_of
-from crm_customer.imports.spreadsheets.regions import region_code
+from crm_customer.imports.spreadsheets.regions import examples_of, region_code, state_code
 from crm_customer.imports.spreadsheets.wording import plain
 from crm_customer.records.accounts.credit_code import parse_credit_code
 
@@ -83,7 +83,10 @@ _MANY_LINES = frozenset([Field.ADDRESS, Field.PREFERENCES, Field.TABOOS, Field.R
 _MAX_CUSTOM_CHARACTERS = 4000
 # Of a place or a choice; a longer text is none.
 _MAX_NAME_CHARACTERS = 200
-_SEPARATORS = re.compile(r"[,;，；、/|\n](?!ext=)")
+_ROLE_SEPARATORS = re.compile(r"[,;，；、/|\n]")
+# A slash is none: it stands within numbers, too.
+_PHONE_SEPARATORS = re.compile(r"[,;，；、|\n](?!ext=)|\b(?:oder|or|und|and)\b|或者?|和", re.IGNORECASE)
+_SLASHES = (re.compile(r"\s/\s"), re.compile("/"))
 _KEY_SEPARATORS = re.compile(r"[;；\n]")
 _SYSTEM_AND_KEY = re.compile(rf"({SOURCE_NAME.pattern}): (.+)", re.DOTALL)
 _TAG_SEPARATORS = re.compile(r"[,;，；、|\n]")
@@ -166,13 +169,32 @@ def phone_numbers(text: str, region: str) -> list[str]:
 
     `region` is the country of those without a country code.
     """
-    found = []
-    for part in _parts(_SEPARATORS, _with_all_digits(text))[: MAX_PHONE_NUMBERS + 1]:
-        try:
-            found.append(parse_phone_number(part, default_region=region))
-        except InvalidArgument as error:
-            raise CellError(Reason.PHONE_INVALID, error.violations[0].detail, part) from error
+    found: list[str] = []
+    for part in _parts(_PHONE_SEPARATORS, _with_all_digits(text))[: MAX_PHONE_NUMBERS + 1]:
+        found += _numbers(part, region)
     return found
+
+
+def _numbers(part: str, region: str) -> list[str]:
+    """A slash is within a number, `0211/8765432`, unless each side of it is a number itself."""
+    read: list[str | CellError] = []
+    for slash in _SLASHES if "/" in part else ():
+        read = [_number(side, region) for each in slash.split(part) if (side := each.strip())]
+        if read and not any(isinstance(each, CellError) for each in read):
+            return [str(each) for each in read]
+    whole = _number(part, region)
+    if not isinstance(whole, CellError):
+        return [whole]
+    # Beside a number, what is wrong is the other side of the slash.
+    wrong = [each for each in read if isinstance(each, CellError)]
+    raise wrong[0] if 0 < len(wrong) < len(read) else whole
+
+
+def _number(text: str, region: str) -> str | CellError:
+    try:
+        return parse_phone_number(text, default_region=region)
+    except InvalidArgument as error:
+        return CellError(Reason.PHONE_INVALID, error.violations[0].detail, text)
 
 
 def emails(text: str) -> list[str]:
@@ -209,16 +231,40 @@ def region(text: str, country: str = "") -> str:
     return _place(text, country, f"region of {country}" if country else "region")
 
 
+def state(text: str, default_country: str) -> str:
+    """A province or state, of that country or of the only one that has it; no country, whatever else is called so."""
+    code = state_code(text, default_country) if len(text) <= _MAX_NAME_CHARACTERS else None
+    if code is None:
+        examples = ", ".join(examples_of(default_country))
+        detail = (
+            f"it is not a state of {default_country} we know, such as {examples}; name another country in a column of "
+            "countries or as the import's default_region"
+        )
+        told = {"rule": "state", "country": default_country, "examples": examples}
+        raise CellError(Reason.REGION_UNKNOWN, detail, text, **told)
+    return code
+
+
 def _place(text: str, country: str, noun: str) -> str:
     code = region_code(text, country) if len(text) <= _MAX_NAME_CHARACTERS else None
     if code is None:
-        detail = f"it is not a {noun} we know; write the province or country, for example 广东, CN-GD or DE"
-        raise CellError(Reason.REGION_UNKNOWN, detail, text)
+        raise _unknown_place(text, country, noun)
     return code
+
+
+def _unknown_place(text: str, country: str, noun: str) -> CellError:
+    """What may be written is told by examples of the country, or of several where that is not known."""
+    examples = ", ".join(examples_of(country))
+    detail = f"it is not a {noun} we know; possible are, for example, {examples}"
+    return CellError(Reason.REGION_UNKNOWN, detail, text, examples=examples)
 
 
 def website(text: str) -> str:
     """An address with its scheme, https if none is given."""
+    several = [each for each in re.split(r"[;,；，、\s]+", text) if "." in each]
+    if len(several) > 1:
+        detail = f"it has {len(several)} addresses, and one is possible"
+        raise CellError(Reason.WEBSITE_INVALID, detail, text, rule="several", count=len(several))
     value = one_text("".join(text.split()), Field.WEBSITE)
     value = value if "://" in value else f"https://{value}"
     try:
@@ -247,7 +293,9 @@ def kind(text: str) -> str:
 
 
 def roles(text: str) -> list[str]:
-    return [_choice(part, _ROLES) for part in _parts(_SEPARATORS, text)]
+    """Several, unless all of it is one: `Channel Partner / Reseller`."""
+    whole = _chosen(text, _ROLES)
+    return [whole] if whole else [_choice(part, _ROLES) for part in _parts(_ROLE_SEPARATORS, text)]
 
 
 def _lookup(table: Mapping[str, str]) -> dict[str, str]:
@@ -257,8 +305,12 @@ def _lookup(table: Mapping[str, str]) -> dict[str, str]:
 _WORDS = {id(table): _lookup(table) for table in (_KINDS, _ROLES, _STATUSES, _ENDED)}
 
 
+def _chosen(text: str, table: Mapping[str, str]) -> str | None:
+    return _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
+
+
 def _choice(text: str, table: Mapping[str, str]) -> str:
-    found = _WORDS[id(table)].get(plain(text)) if len(text) <= _MAX_NAME_CHARACTERS else None
+    found = _chosen(text, table)
     if found is None:
         examples = ", ".join(words.split()[0] for words in table.values())
         detail = f"possible are {examples} or {', '.join(table)}"
@@ -275,14 +327,13 @@ def _split(separators: re.Pattern[str], text: str) -> Iterator[str]:
     at = 0
     while at <= len(text):
         quoted = _QUOTED.match(text, at)
-        if quoted and (quoted.end() == len(text) or separators.match(text, quoted.end())):
+        separator = separators.match(text, quoted.end()) if quoted else None
+        if quoted and (separator or quoted.end() == len(text)):
             yield quoted[1].replace('""', '"')
-            at = quoted.end() + 1
         else:
             separator = separators.search(text, at)
-            end = separator.start() if separator else len(text)
-            yield text[at:end].strip()
-            at = end + 1
+            yield text[at : separator.start() if separator else len(text)].strip()
+        at = separator.end() if separator else len(text) + 1
 
 
 def _with_all_digits(text: str) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from crm_kit.errors import InvalidArgument, invalid_field
 
-from crm_customer.imports.spreadsheets.headers import HEADERS
+from crm_customer.imports.spreadsheets.headers import HEADERS, SHARED, STATES
 from crm_customer.imports.spreadsheets.wording import plain
 
 
@@ -51,6 +51,9 @@ class Field(StrEnum):
 
 MANY = frozenset([Field.PHONE_NUMBERS, Field.EMAILS, Field.TAGS, Field.ROLES, Field.CONTACT_PHONE, Field.CONTACT_EMAIL])
 
+CONTACT_NAMES = frozenset([Field.CONTACT_NAME, Field.CONTACT_FIRST_NAME, Field.CONTACT_LAST_NAME])
+"""Who has such a column lists people."""
+
 CUSTOM_PREFIX = "custom."
 EXTERNAL_ID_PREFIX = f"{Field.EXTERNAL_IDS}."
 """`external_ids.sap` is the key in the system `sap`; `external_ids` alone that of the import's own source."""
@@ -58,27 +61,56 @@ EXTERNAL_ID_PREFIX = f"{Field.EXTERNAL_IDS}."
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
 
 _FIELDS = {plain(name): Field(field) for field, names in HEADERS.items() for name in names}
+_STATES = {plain(name) for name in STATES}
+_COUNTRIES = {plain(name) for name in HEADERS["country"]}
+_SHARED = {plain(name) for names in SHARED.values() for name in names}
+# Dynamics heads ids and checksums so: `(Do Not Modify) Account`.
+_NOT_TO_MODIFY = "(do not modify)"
+# What such a column is in a list of people; a person's record in another system is not imported.
+_OF_PEOPLE: Mapping[str, str] = {
+    Field.PHONE_NUMBERS: Field.CONTACT_PHONE,
+    Field.EMAILS: Field.CONTACT_EMAIL,
+    Field.EXTERNAL_IDS: "",
+}
 
 
 def guess_mapping(
-    header: Sequence[str], *, custom_labels: Mapping[str, str] | None = None, contract: Mapping[str, str] | None = None
+    header: Sequence[str],
+    *,
+    custom_labels: Mapping[str, str] | None = None,
+    contract: Mapping[str, str] | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Column to target: a `Field`, or `custom.KEY` by `custom_labels` (label to key). Unknown columns are left out.
 
     `contract` is what the contract calls its own fields, heading to target, empty where imports do not change them:
     such a heading is no custom field's, whatever that is called. Then come custom fields, then what other people call
     fields. There brackets, asterisks and slashes do not matter: `*客户名称（必填）`, `手机/Mobile`. A field that takes
-    one column takes the first that fits; a column that has the field's own name goes before.
+    one column takes the first that fits; a column that has the field's own name goes before. Where the sheet has names
+    of people, by its header or by what is `told` of columns, plain phone numbers and e-mails are theirs.
     """
     known = _Names(contract or {}, custom_labels or {})
     own = {column for column in header if column in set(Field)}
+    targets = {column: column if column in own else known.target(column) for column in header}
+    if _lists_people({*targets.values(), *(told or {}).values()}):
+        targets |= {column: _of_people(column, target) for column, target in targets.items() if column not in own}
     found: dict[str, str] = {}
-    for column in header:
-        target = column if column in own else known.target(column)
+    for column, target in targets.items():
         taken = target in found.values() or (target in own and column not in own)
         if target and (target in MANY or not taken):
             found[column] = str(target)
     return found
+
+
+def _lists_people(targets: Collection[str | None]) -> bool:
+    """Whether plain phones and mails are people's: those that say so leave the plain ones to the company."""
+    fields = set(targets)
+    return bool(fields & CONTACT_NAMES) and not fields & {Field.CONTACT_PHONE, Field.CONTACT_EMAIL}
+
+
+def _of_people(column: str, target: str | None) -> str | None:
+    is_plain = target in _OF_PEOPLE and not _SHARED.isdisjoint(_spellings(column))
+    return _OF_PEOPLE[target] if target and is_plain else target
 
 
 class _Names:
@@ -95,6 +127,8 @@ class _Names:
     def target(self, column: str) -> str | None:
         """What a column is; None for none."""
         heading = as_heading(column)
+        if heading.startswith(_NOT_TO_MODIFY):
+            return None
         is_own = heading in self._contract
         if told := self._contract[heading] if is_own else self._exact.get(heading):
             return told
@@ -150,7 +184,7 @@ def mapping_for(
     """
     told = {column: target for column, target in given.items() if target and column in header}
     taken = {target for target in told.values() if target not in MANY}
-    guessed = guess_mapping(header, custom_labels=custom_labels, contract=contract)
+    guessed = guess_mapping(header, custom_labels=custom_labels, contract=contract, told=told)
     rest = {c: t for c, t in guessed.items() if c not in given and t not in taken and t not in left_out}
     mapping = {column: {**rest, **told}[column] for column in header if column in rest or column in told}
     if name_required and Field.DISPLAY_NAME not in mapping.values():
@@ -192,6 +226,11 @@ def check_complete(
             reason="IMPORT_MAPPING_INCOMPLETE",
             metadata={"rule": "no_key", "columns": columns},
         )
+
+
+def has_states(column: str) -> bool:
+    """Whether the column is called one of states or provinces, which are no countries."""
+    return not _STATES.isdisjoint(_spellings(column)) and _COUNTRIES.isdisjoint(_spellings(column))
 
 
 def is_key(target: str) -> bool:

@@ -1,4 +1,4 @@
-"""Cells that are merged over several rows of one column: a company above, its contacts side by side.
+"""Cells that are merged over several rows: a company once, its contacts below each other.
 
 The file has the value in the first of these rows only (ECMA-376 Part 1, 18.3.1.54), and says what is merged behind
 the rows.
@@ -19,12 +19,12 @@ _CHUNK_END = 32
 _MERGED = f"{SHEET_MAIN_NS}}}mergeCell"
 # The name as bytes, in each encoding that the parser knows.
 _NAMES = tuple("mergeCell".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
-_ONE_COLUMN = re.compile(r"([A-Z]{1,3})(\d{1,7}):\1(\d{1,7})")
+_PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Merge:
-    """Rows of a column that show the value of the first one; rows and columns are counted from 1."""
+    """Rows that show the value of the first one, in the first column of a merge; both are counted from 1."""
 
     first_row: int
     last_row: int
@@ -32,14 +32,15 @@ class Merge:
 
 
 def merges_of(source: BinaryIO) -> list[Merge]:
-    """The merges one column wide, from the top down. What is not sound XML is left to who reads the rows."""
+    """The merges of several rows, from the top down. What is not sound XML is left to who reads the rows."""
     if not _has_some(source):
         return []
     source.seek(0)
     found: list[Merge] = []
 
     def start(tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == _MERGED and (place := _ONE_COLUMN.fullmatch(attributes.get("ref", ""))):
+        place = _PLACE.fullmatch(attributes.get("ref", "")) if tag == _MERGED else None
+        if place and place[2] != place[3]:
             found.append(Merge(int(place[2]), int(place[3]), column_index_from_string(place[1])))
 
     parser = ParserCreate(namespace_separator="}")

@@ -39,6 +39,16 @@ VE 委内瑞拉 Venezuela; VN 越南 Vietnam
 """
 # Subdivisions by the short names that Chinese lists use.
 _SHORT = "US-CA 加州; US-TX 德州; US-FL 佛州; US-WA 华盛顿州; AU-NSW 新州; AU-VIC 维州; CA-ON 安省; CA-BC 卑诗省 BC省"
+# What people in a country call its subdivisions in short; elsewhere these are other words.
+_ABBREVIATED = """
+US-AL Ala; US-AZ Ariz; US-AR Ark; US-CA Calif Cal; US-CO Colo; US-CT Conn; US-DE Del; US-FL Fla; US-IL Ill; US-IN Ind
+US-KS Kans Kan; US-MA Mass; US-MI Mich; US-MN Minn; US-MS Miss; US-MT Mont; US-NE Neb Nebr; US-NV Nev; US-NM NMex
+US-ND NDak; US-OK Okla; US-OR Ore Oreg; US-PA Penn Penna; US-SD SDak; US-TN Tenn; US-TX Tex; US-WA Wash; US-WV WVa
+US-WI Wis Wisc; US-WY Wyo; US-DC WashingtonDC DistrictofColumbia
+CA-AB Alta; CA-MB Man; CA-NL Newfoundland; CA-ON Ont; CA-QC Que PQ; CA-SK Sask; AU-QLD Queensland; AU-TAS Tas
+DE-NW NRW; DE-BW BaWü; DE-MV MeckPomm Meck-Pomm; DE-RP RLP RhPf; DE-NI Nds NDS; DE-ST LSA; DE-BY Bay; DE-SH SchlH
+FR-PAC PACA; FR-NAQ Aquitaine; MX-CMX CDMX DF; MX-MEX Edomex; ES-MD Madrid; GB-NIR NI; CZ-10 Prague
+"""
 _LANGUAGES = (
     *("en", "zh_CN", "zh_TW", "zh_HK", "de", "fr", "es", "it", "pt", "pt_BR", "nl", "ca", "pl", "cs", "sk", "hu", "ro"),
     *("sv", "da", "nb_NO", "fi", "is", "et", "lv", "lt", "ru", "uk", "be", "bg", "sr", "hr", "bs", "sl", "mk", "sq"),
@@ -49,6 +59,8 @@ _WITHOUT_COUNTRY = ("en", "zh_CN", "zh_TW")
 _CODE = re.compile(r"([A-Z]{2})(-[A-Z0-9]{1,3})?")
 # What follows a province's short name in its full name.
 _ENDINGS = re.compile(r"(省|市|特别行政区|(壮族|回族|维吾尔)?自治区|province|municipality|autonomousregion|sar)?")
+# Behind a name, what kind of subdivision it is: `Seoul-teukbyeolsi`, `Praha, Hlavní město`.
+_BEHIND = re.compile(r",.*|-(teukbyeolsi|gwangyeoksi|teukbyeoljachi(si|do)|do)$")
 # What a subdivision is called that is not its name.
 _KINDS = re.compile(
     r"(?<=.)(州|省|市|县|府|都|道|区|自治区|大区|state|province|prefecture|region|oblast|county|ken|fu|to|land|canton)$"
@@ -71,6 +83,36 @@ def region_code(text: str, country: str = "") -> str | None:
         return code
     plain = _plain(text)
     return _china_first(plain) or _unique_subdivisions().get(plain) or _unique_subdivisions().get(_bare(plain))
+
+
+@lru_cache(maxsize=4096)
+def state_code(text: str, country: str) -> str | None:
+    """A subdivision of that country, or of whichever alone has one of that name; None if unknown. Never a country."""
+    found = _within(text, country)
+    if found and "-" in found:
+        return found
+    code = unicodedata.normalize("NFKC", text).strip().upper()
+    if code in _subdivision_codes():
+        return code
+    plain = _plain(text)
+    return _province(plain) or _unique_subdivisions().get(plain) or _unique_subdivisions().get(_bare(plain))
+
+
+@cache
+def examples_of(country: str) -> tuple[str, ...]:
+    """How a subdivision of a country (ISO 3166-1 alpha-2) may be written: by name and by code.
+
+    The country's own code, where it has none; without a country, of several.
+    """
+    if not country:
+        return ("广东", "CN-GD", "DE")
+    if country == "CN":
+        return ("广东", "CN-GD")
+    several = [each for each in pycountry.subdivisions if each.country_code == country and not each.parent_code]
+    if not several:
+        return (country,)
+    first = min(several, key=lambda each: str(each.code))
+    return (_BEHIND.sub("", first.name), first.code)
 
 
 def _within(text: str, country: str) -> str | None:
@@ -139,7 +181,8 @@ def _countries() -> dict[str, str]:
 @lru_cache(maxsize=32)
 def _subdivisions(country: str) -> dict[str, str]:
     """Names of a country's subdivisions."""
-    names = {name: code for name, code in _entries(_SHORT) if code.startswith(country)}
+    short = (*_entries(_SHORT), *_entries(_ABBREVIATED))
+    names = {name: code for name, code in short if code.startswith(f"{country}-")}
     several = [each for each in pycountry.subdivisions if each.country_code == country]
     # Of a region and a department within it, the region has the name.
     several.sort(key=lambda each: bool(each.parent_code))
@@ -167,7 +210,7 @@ def _named(subdivisions: Iterable[pycountry.db.Data], languages: Sequence[str]) 
     translations = _translations("iso3166-2", languages)
     for subdivision in subdivisions:
         names = {subdivision.name, *(each.gettext(subdivision.name) for each in translations)}
-        for plain in map(_plain, names):
+        for plain in map(_plain, (*names, *(_BEHIND.sub("", name) for name in names))):
             yield plain, subdivision.code
             yield _bare(plain), subdivision.code
 

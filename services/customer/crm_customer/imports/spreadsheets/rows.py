@@ -11,7 +11,14 @@ from crm_customer.imports.spreadsheets import fields
 from crm_customer.imports.spreadsheets.cells import ERROR_VALUES
 from crm_customer.imports.spreadsheets.fields import CellError, Reason
 from crm_customer.imports.spreadsheets.groups import OWN_SOURCE, Groups, Key, Mention
-from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, EXTERNAL_ID_PREFIX, Field, is_key
+from crm_customer.imports.spreadsheets.mapping import (
+    CONTACT_NAMES,
+    CUSTOM_PREFIX,
+    EXTERNAL_ID_PREFIX,
+    Field,
+    has_states,
+    is_key,
+)
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.wording import plain, says_nothing
 
@@ -22,8 +29,6 @@ _MAX_VALUES = {
     Field.CONTACT_EMAIL: 20,
     Field.TAGS: 50,
 }
-
-CONTACT_NAMES = frozenset([Field.CONTACT_NAME, Field.CONTACT_FIRST_NAME, Field.CONTACT_LAST_NAME])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,8 @@ class RowRules:
     """What the file does not say itself.
 
     `external_source` is the system of external ids whose column names none, `default_region` (ISO 3166-1 alpha-2)
-    the country of phone numbers without a country code where the row names none. With `skip_invalid`, a cell that is
-    wrong is left out of its row, unless it is the account's name, id or key.
+    the country of phone numbers without a country code, and of states, where the row names none. With `skip_invalid`,
+    a cell that is wrong is left out of its row, unless it is the account's name, id or key.
     """
 
     external_source: str = "spreadsheet"
@@ -153,7 +158,7 @@ class _Reading:
         # The country says which states there are, and both where a number without a country code is.
         for target in _LATER:
             for column, cell in later.get(target, ()):
-                self._attempt(column, cell, partial(_LATER[target], self, cell, target))
+                self._attempt(column, cell, partial(_LATER[target], self, cell, column))
         self._check_name()
         self._check_counts()
         self._complete()
@@ -210,19 +215,24 @@ class _Reading:
         except CellError as refused:
             self._refuse(column, refused)
 
-    def _country(self, cell: str, _target: str) -> None:
+    def _country(self, cell: str, _column: str) -> None:
         # Unknown, unless the next line knows it: no number may be taken for one of another country.
         self.values[Field.COUNTRY] = _NOWHERE
         self.values[Field.COUNTRY] = fields.country(cell)
 
-    def _region(self, cell: str, _target: str) -> None:
+    def _region(self, cell: str, column: str) -> None:
         country = str(self.values.get(Field.COUNTRY, ""))
-        is_known = country not in {"", _NOWHERE} and "-" not in country
-        self.values[Field.REGION] = fields.region(cell, country if is_known else "")
+        if country not in {"", _NOWHERE} and "-" not in country:
+            self.values[Field.REGION] = fields.region(cell, country)
+        elif has_states(column):
+            self.values[Field.REGION] = fields.state(cell, self.rules.default_region)
+        else:
+            self.values[Field.REGION] = fields.region(cell)
 
-    def _phones(self, cell: str, target: str) -> None:
+    def _phones(self, cell: str, column: str) -> None:
         place = self.values.get(Field.REGION) or self.values.get(Field.COUNTRY) or self.rules.default_region
-        self.lists.setdefault(target, []).extend(fields.phone_numbers(cell, phone_country(str(place))))
+        numbers = fields.phone_numbers(cell, phone_country(str(place)))
+        self.lists.setdefault(self.mapping[column], []).extend(numbers)
 
     def _external_id(self, column: str, source: str, cell: str) -> None:
         self.keys += [(column, key) for key in fields.external_ids(cell, source)]

@@ -333,6 +333,7 @@ def upgrade() -> None:
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("external_source", sa.Text(), nullable=False),
+        sa.Column("default_region", sa.Text(), nullable=False),
         sa.Column("columns", postgresql.JSONB(), nullable=False),
         sa.Column("layout", postgresql.JSONB(), nullable=True),
         sa.Column("read_layout", postgresql.JSONB(), nullable=True),
