@@ -72,6 +72,18 @@ dead_letters = tenant_table(
     retention=Retention("create_time", timedelta(days=90), Clock.SYSTEM),
 )
 
+# Which types of events the versions of a service follow that ran lately: what one does not know waits for another.
+followed_events = tenant_table(
+    "followed_events",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("seen_time", DateTime(timezone=True), nullable=False),
+    key=("consumer", "event_type"),
+    plumbing=True,
+    retention=Retention("seen_time", timedelta(days=1), Clock.SYSTEM),
+)
+
 # Work that only one process may do at a time; whoever holds it renews it, or another takes over.
 leases = tenant_table(
     "leases",

@@ -128,6 +128,15 @@ def upgrade() -> None:
     )
     op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
     op.create_table(
+        "followed_events",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("seen_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "consumer", "event_type", name="followed_events_pkey"),
+    )
+    op.create_index("followed_events_retention_index", "followed_events", ["seen_time"], unique=False)
+    op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -190,7 +199,7 @@ def upgrade() -> None:
         "access_users",
         "access_teams",
         "access_roles",
-        plumbing=["outbox", "inbox", "dead_letters", "leases", "idempotency_keys", "access_tenants"],
+        plumbing=["outbox", "inbox", "dead_letters", "followed_events", "leases", "idempotency_keys", "access_tenants"],
     )
 
 
@@ -203,6 +212,8 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index("followed_events_retention_index", table_name="followed_events")
+    op.drop_table("followed_events")
     op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
