@@ -19,9 +19,77 @@ METHOD = f"/{CONTRACT.full_name}/Connect"
 MAX_FRAME_BYTES = 64 * 1024
 # One write carries about this much: enough to coalesce, little enough for others to get in between.
 BATCH_BYTES = 256 * 1024
+# The most that one write of a caller carries: what is put together, and one frame more with its tags.
+MAX_MESSAGE_BYTES = BATCH_BYTES + MAX_FRAME_BYTES + 1024
+# In one message, of calls and of what they consist of: 256 calls with a dozen metadata each, and as many cancelled ids.
+MAX_FIELDS = 6000
+# A shorter message is read without counting: the 2,000 calls that it may hold are begun in a few milliseconds.
+COUNTED_BYTES = 4096
+VARINT, BYTES = 0, 2
+CALLS = pb.ConnectRequest.CALLS_FIELD_NUMBER << 3 | BYTES
+CANCELLED_IDS = pb.ConnectRequest.CANCELLED_IDS_FIELD_NUMBER << 3 | BYTES
 BINARY = "-bin"
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_TIMEOUT_MS = 2**32 - 1
+
+
+class TooMuchError(Exception):
+    """A message that holds more than a caller puts into one, or something that no caller writes."""
+
+
+def request_of(data: bytes) -> pb.ConnectRequest:
+    """The frames of a message. TooMuchError, before it is read, for one that would take long; DecodeError for none."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise TooMuchError
+    if len(data) > COUNTED_BYTES:
+        count_fields(data)
+    return pb.ConnectRequest.FromString(data)
+
+
+def count_fields(data: bytes) -> None:
+    """TooMuchError when a message has too many calls, cancelled ids and fields of calls together.
+
+    Two bytes make a call, and one a cancelled id: they are counted where they stand, before any becomes an object.
+    """
+    left, at, end = MAX_FIELDS, 0, len(data)
+    # Where the call ends that the field is one of.
+    call_end = 0
+    try:
+        while at < end:
+            tag, at = varint(data, at)
+            left -= 1
+            kind, is_of_request = tag & 7, at > call_end
+            if kind == BYTES:
+                size, at = varint(data, at)
+                if is_of_request and tag == CALLS:
+                    # Its fields are counted too.
+                    call_end, size = at + size, 0
+                elif is_of_request and tag == CANCELLED_IDS:
+                    # Together; each has a byte at least.
+                    left -= size
+                at += size
+            elif kind == VARINT:
+                _, at = varint(data, at)
+            if left < 0 or kind not in {VARINT, BYTES}:
+                raise TooMuchError
+    except IndexError as error:
+        raise TooMuchError from error
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number that stands there, and where it ends."""
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while byte >= 0x80:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 70:
+            raise TooMuchError
+    return value, at + 1
 
 
 def call_frame(id: int, call: Call) -> bytes:
