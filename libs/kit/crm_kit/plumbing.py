@@ -114,6 +114,18 @@ idempotency_keys.primary_key.info["violation"] = Violation(
     "exists", "IDEMPOTENCY_KEY_IN_USE", "idempotency-key", "a request with this key is being answered"
 )
 
+# How many were created under a key: who looks for a record and finds none creates it only if nobody did meanwhile.
+creations = tenant_table(
+    "creations",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("key",),
+    plumbing=True,
+    retention=Retention("create_time", timedelta(hours=48), Clock.SYSTEM),
+)
+
 # Who changed which field of what from what to what. `fields` is a list of {field, old, new}.
 changes = tenant_table(
     "changes",
