@@ -2,8 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +20,13 @@ from crm_kit.errors import CrmError, InvalidArgument
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
-from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES, TooMuchError
+from crm_kit.rpc.counting import TooMuchError
+from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES
 from crm_kit.rpc.link.serving import TERMS, ServedLink
-from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES
+from crm_kit.rpc.pipeline import COUNTED_BYTES as UNCOUNTED_BYTES
+from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, parsed
 from crm_kit.rpc.validation import check_message
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from tests.fuzz.heavy import JSON, MIB, bodies
@@ -52,9 +56,18 @@ def read_and_check(operation: Operation, values: list[str], body: bytes) -> None
 
 
 def parse_and_check(operation: Operation, data: bytes) -> None:
-    message = operation.reader.new()
-    message.ParseFromString(data)
-    check_message(message)
+    request: Any = operation.reader.new()
+    method: Any = SimpleNamespace(request=type(request))
+    check_message(parsed(method, data))
+
+
+def joined(*fields: tuple[int, bytes]) -> bytes:
+    """Fields of bytes, by number, one behind the other."""
+    return b"".join(varint(number << 3 | 2) + varint(len(data)) + data for number, data in fields)
+
+
+def varint(number: int) -> bytes:
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)
 
 
 @pytest.mark.parametrize("what", JSON)
@@ -89,21 +102,25 @@ def test_lists_of_any_length_are_read_and_checked_at_once(operation: Operation) 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[each.rpc.name for each in OPERATIONS])
 def test_a_request_that_no_json_says_is_checked_at_once(operation: Operation) -> None:
-    """Over gRPC two bytes make an empty message in a list."""
-    lists = [each for each in operation.rpc.request.fields if each.is_repeated and each.message_type is not None]
-    for field in lists:
-        tag = bytes([field.number << 3 | 2, 0]) if field.number < 16 else bytes([0x82 | field.number << 3 & 0x7F, 1, 0])
-        data = tag * (MAX_REQUEST_BYTES // len(tag))
-        assert_quick(partial(parse_and_check, operation, data), field.name)
+    """Over gRPC two bytes make an empty message in a list, and one makes a number; what is unknown is kept, too."""
+    for path in heavy_fields(operation.rpc.request):
+        *parents, field = path
+        for size in (MAX_REQUEST_BYTES, UNCOUNTED_BYTES):
+            size -= 8 * len(path)
+            data = bytes([8]) * size if field.message_type is None else joined((field.number, b"")) * (size // 3)
+            for each in ([field] if field.message_type is None else []) + parents[::-1]:
+                data = joined((each.number, data))
+            assert len(data) <= MAX_REQUEST_BYTES
+            assert_quick(partial(parse_and_check, operation, data), ".".join(each.name for each in path))
 
 
-def joined(*fields: tuple[int, bytes]) -> bytes:
-    """Fields of bytes, by number, one behind the other."""
-    return b"".join(bytes([number << 3 | 2]) + varint(len(data)) + data for number, data in fields)
-
-
-def varint(number: int) -> bytes:
-    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)
+def heavy_fields(message: Descriptor, depth: int = 3) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """The lists of messages and of numbers in a request, with the way to each."""
+    for field in message.fields:
+        if field.is_repeated and (field.message_type is not None or field.enum_type is not None):
+            yield (field,)
+        if field.message_type is not None and not field.is_repeated and depth > 1:
+            yield from ((field, *path) for path in heavy_fields(field.message_type, depth - 1))
 
 
 METADATA = joined((4, joined((1, b"k"), (2, b"v"))))

@@ -1,6 +1,5 @@
 """The framing of links: whatever is put in, in whatever order and however it is cut into messages, comes out."""
 
-import contextlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,12 +12,10 @@ from crm_kit.rpc.link import frames
 from crm_kit.rpc.link.frames import (
     CODES,
     Outbox,
-    TooMuchError,
     answer_frames,
     call_frame,
     call_of,
     cancel_frame,
-    count_fields,
     reply_of,
     request_of,
 )
@@ -197,13 +194,3 @@ def test_the_most_that_a_caller_has_waiting_is_written_in_messages_that_are_read
             read.append(request_of(outbox.take()))
         assert sum(len(each.calls) for each in read) == 256
         assert sum(len(each.cancelled_ids) for each in read) == 512
-
-
-@given(st.lists(CALLS, max_size=4), st.lists(st.integers(0, 2**32 - 1), max_size=4), st.binary(max_size=30))
-def test_counting_refuses_nothing_that_is_a_message_of_few_fields(
-    calls: list[Call], ids: list[int], anything: bytes
-) -> None:
-    frames_of_calls = [call_frame(id, call) for id, call in enumerate(calls)]
-    count_fields(b"".join([*frames_of_calls, *map(cancel_frame, ids)]))
-    with contextlib.suppress(TooMuchError):
-        count_fields(anything)

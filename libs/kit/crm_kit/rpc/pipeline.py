@@ -31,6 +31,7 @@ from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
 from crm_kit.resource.names import Names
 from crm_kit.rpc.calls import Call, Handler, Reply
+from crm_kit.rpc.counting import TooMuchError, count_fields
 from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
@@ -46,6 +47,9 @@ ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
 NOBODY: Mapping[str, bytes] = MappingProxyType({})
 # A part of an upload has 1 MiB. What is parsed at once keeps others waiting: 2 MiB can be a million messages.
 MAX_REQUEST_BYTES = 3 * 512 * 1024
+# In a request, however deep. What is shorter than the other number is read in a few milliseconds whatever it holds.
+MAX_FIELDS = 20_000
+COUNTED_BYTES = 64 * 1024
 
 
 class Pipeline:
@@ -180,6 +184,11 @@ def parsed(method: Method, data: bytes) -> Message:
     """The request's message."""
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidArgument(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+    if len(data) > COUNTED_BYTES:
+        try:
+            count_fields(data, method.request, MAX_FIELDS)
+        except TooMuchError:
+            raise InvalidArgument(f"the request has more than {MAX_FIELDS} fields and entries of lists") from None
     try:
         return method.request.FromString(data)
     except DecodeError as error:

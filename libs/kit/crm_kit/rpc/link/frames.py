@@ -12,6 +12,7 @@ import grpc
 from crm.link.v1 import link_pb2 as pb
 
 from crm_kit.rpc.calls import Call, Metadata, Reply
+from crm_kit.rpc.counting import TooMuchError, count_fields
 
 CONTRACT = pb.DESCRIPTOR.services_by_name["LinkService"]
 METHOD = f"/{CONTRACT.full_name}/Connect"
@@ -21,20 +22,13 @@ MAX_FRAME_BYTES = 64 * 1024
 BATCH_BYTES = 256 * 1024
 # The most that one write of a caller carries: what is put together, and one frame more with its tags.
 MAX_MESSAGE_BYTES = BATCH_BYTES + MAX_FRAME_BYTES + 1024
-# In one message, of calls and of what they consist of: 256 calls with a dozen metadata each, and as many cancelled ids.
-MAX_FIELDS = 6000
+# In one message: 256 calls with a dozen metadata each, of a key and a value, and twice as many cancelled ids.
+MAX_FIELDS = 12_000
 # A shorter message is read without counting: the 2,000 calls that it may hold are begun in a few milliseconds.
 COUNTED_BYTES = 4096
-VARINT, BYTES = 0, 2
-CALLS = pb.ConnectRequest.CALLS_FIELD_NUMBER << 3 | BYTES
-CANCELLED_IDS = pb.ConnectRequest.CANCELLED_IDS_FIELD_NUMBER << 3 | BYTES
 BINARY = "-bin"
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_TIMEOUT_MS = 2**32 - 1
-
-
-class TooMuchError(Exception):
-    """A message that holds more than a caller puts into one, or something that no caller writes."""
 
 
 def request_of(data: bytes) -> pb.ConnectRequest:
@@ -42,54 +36,8 @@ def request_of(data: bytes) -> pb.ConnectRequest:
     if len(data) > MAX_MESSAGE_BYTES:
         raise TooMuchError
     if len(data) > COUNTED_BYTES:
-        count_fields(data)
+        count_fields(data, pb.ConnectRequest, MAX_FIELDS)
     return pb.ConnectRequest.FromString(data)
-
-
-def count_fields(data: bytes) -> None:
-    """TooMuchError when a message has too many calls, cancelled ids and fields of calls together.
-
-    Two bytes make a call, and one a cancelled id: they are counted where they stand, before any becomes an object.
-    """
-    left, at, end = MAX_FIELDS, 0, len(data)
-    # Where the call ends that the field is one of.
-    call_end = 0
-    try:
-        while at < end:
-            tag, at = varint(data, at)
-            left -= 1
-            kind, is_of_request = tag & 7, at > call_end
-            if kind == BYTES:
-                size, at = varint(data, at)
-                if is_of_request and tag == CALLS:
-                    # Its fields are counted too.
-                    call_end, size = at + size, 0
-                elif is_of_request and tag == CANCELLED_IDS:
-                    # Together; each has a byte at least.
-                    left -= size
-                at += size
-            elif kind == VARINT:
-                _, at = varint(data, at)
-            if left < 0 or kind not in {VARINT, BYTES}:
-                raise TooMuchError
-    except IndexError as error:
-        raise TooMuchError from error
-
-
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that stands there, and where it ends."""
-    byte = data[at]
-    if byte < 0x80:
-        return byte, at + 1
-    value, shift = byte & 0x7F, 7
-    while byte >= 0x80:
-        at += 1
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if shift > 70:
-            raise TooMuchError
-    return value, at + 1
 
 
 def call_frame(id: int, call: Call) -> bytes:

@@ -11,7 +11,8 @@ from crm.link.v1 import link_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from crm_kit.rpc.calls import Call, Handler, Reply
-from crm_kit.rpc.link.frames import CONTRACT, Outbox, TooMuchError, call_of, request_of
+from crm_kit.rpc.counting import TooMuchError
+from crm_kit.rpc.link.frames import CONTRACT, Outbox, call_of, request_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 # Room for the largest page of the widest resource.
