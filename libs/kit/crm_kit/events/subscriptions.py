@@ -4,7 +4,7 @@ All versions of a service share one consumer at the broker, and it may send an e
 rolls out, or after it was taken back, some know a type of events that others do not. Each notes what it follows before
 it is sent anything; the broker sends what any of them has noted in the last day; and whoever is sent an event of
 another's type hands it back, to be sent again, since only that other can say what follows from it.
-docs/adr/0018-versions-of-a-service-share-a-consumer.md has the reasons.
+docs/adr/0020-versions-of-a-service-share-a-consumer.md has the reasons.
 """
 
 from collections.abc import Awaitable, Callable, Iterable

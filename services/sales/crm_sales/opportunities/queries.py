@@ -57,16 +57,17 @@ def with_other_probability() -> Select[Any]:
 
 @statement
 def open_at_account() -> Select[Any]:
-    return OPPORTUNITIES.rows(Scope.ALL).where(
+    owned = OPPORTUNITIES.rows(Scope.ALL).where(
         opportunities.c.account_id == bindparam("account_id"),
         opportunities.c.owner_id == bindparam("owner_id"),
         opportunities.c.state == OpportunityState.OPEN.value,
     )
+    return owned.limit(bindparam("batch", type_=Integer))
 
 
-async def open_opportunities_at(reader: Reader, account_id: UUID, *, owner_id: UUID) -> list[Opportunity]:
-    """The open opportunities that a user has at an account."""
-    rows = await reader.all(open_at_account(), account_id=account_id, owner_id=owner_id)
+async def open_opportunities_at(reader: Reader, account_id: UUID, *, owner_id: UUID, limit: int) -> list[Opportunity]:
+    """Open opportunities that a user has at an account, so many of them at most."""
+    rows = await reader.all(open_at_account(), account_id=account_id, owner_id=owner_id, batch=limit)
     return [OPPORTUNITIES.entity_from(row) for row in rows]
 
 
