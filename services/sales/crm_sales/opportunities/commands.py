@@ -1,6 +1,6 @@
 """Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from crm_kit.resource.owners import given_to
 from google.protobuf.message import Message
 
 from crm_sales.opportunities.model import Opportunity, TeamShare, check_close_date, stage_change
-from crm_sales.opportunities.queries import open_opportunities_at, outdated_opportunities
+from crm_sales.opportunities.queries import open_opportunities_at, outdated_among
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
 from crm_sales.pipelines.commands import require_unchanged
@@ -148,19 +148,12 @@ def save_move(
     return OPPORTUNITIES.save(work, before, after, event, stage_change=change)
 
 
-async def follow_stages(work: UnitOfWork, pipeline_id: UUID, *, after_id: UUID, limit: int) -> UUID | None:
-    """Give some open opportunities the probabilities that their pipeline's stages have now, by id, from a position on.
-
-    The id after which the next ones come; None when there are no more.
-    """
+async def follow_stages(work: UnitOfWork, pipeline_id: UUID, ids: Sequence[UUID]) -> None:
+    """Give these opportunities, those that are open, the probabilities that their pipeline's stages have now."""
     pipeline = await PIPELINES.get(work, pipeline_id)
-    found = await outdated_opportunities(work, pipeline, after_id=after_id, batch=limit)
-    if not found:
-        return None
     require_unchanged(work, pipeline)
-    for before in found:
+    for before in await outdated_among(work, pipeline, ids):
         OPPORTUNITIES.save(work, before, before.follow(pipeline), events.OpportunityUpdated)
-    return found[-1].id
 
 
 async def give_opportunities(

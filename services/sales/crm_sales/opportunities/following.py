@@ -4,6 +4,7 @@ What they follow is noted by the event that says so. A job does the rest in step
 stop anywhere, and goes on with what is left; what others change at the same time is read again.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,15 +21,18 @@ from sqlalchemy.dialects.postgresql import insert
 
 from crm_sales.opportunities.commands import follow_stages, give_opportunities
 from crm_sales.opportunities.handovers import Handover, last_of
+from crm_sales.opportunities.queries import ids_of_outdated
 from crm_sales.opportunities.tables import account_handovers, changed_pipelines
+from crm_sales.pipelines.commands import require_unchanged
+from crm_sales.pipelines.resource import PIPELINES
 
 EVERY_SECONDS = 2.0
 # Of one account or pipeline in a step: so many are written while others wait for the loop.
 BATCH = 100
 # Of all tenants: what is found first waits no longer than the others take.
 MAX_FOUND = 200
-# Where a pipeline's deals begin.
-THE_BEGINNING = UUID(int=0)
+# Of a pipeline at once, for the steps that follow: looking for them is a walk through all that are left.
+MAX_IDS = 5000
 
 
 # --- accounts ---
@@ -148,8 +152,8 @@ class Following:
 
     def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
-        # How far each pipeline's deals have come.
-        self._positions: dict[tuple[UUID, UUID, int], UUID] = {}
+        # Deals of each pipeline that were found and have not followed yet.
+        self._outdated: dict[tuple[UUID, UUID, int], Sequence[UUID]] = {}
         lease = Lease(tenants.database, "following")
         self.job = PeriodicJob("following", self.look, every_seconds=EVERY_SECONDS, lease=lease)
 
@@ -174,19 +178,31 @@ class Following:
 
     async def _follow(self, row: Record) -> bool:
         key = (row["tenant_id"], row["pipeline_id"], row["version"])
-        after_id = self._positions.pop(key, THE_BEGINNING)
+        ids = self._outdated.pop(key, ()) or await self._look_for(row)
+        if not ids:
+            return False
 
-        async def attempt() -> UUID | None:
+        async def attempt() -> None:
             async with self._unit(row) as work:
-                last_id = await follow_stages(work, row["pipeline_id"], after_id=after_id, limit=BATCH)
-                if last_id is None:
-                    work.execute(end_pipeline(), pipeline_id=row["pipeline_id"], version=row["version"])
-                return last_id
+                await follow_stages(work, row["pipeline_id"], ids[:BATCH])
 
-        last_id = await retried(attempt)
-        if last_id is not None:
-            self._positions[key] = last_id
-        return last_id is not None
+        await retried(attempt)
+        self._outdated[key] = ids[BATCH:]
+        return True
+
+    async def _look_for(self, row: Record) -> Sequence[UUID]:
+        """The next deals of a pipeline; when there are none, it has been followed."""
+
+        async def attempt() -> Sequence[UUID]:
+            async with self._unit(row) as work:
+                pipeline = await PIPELINES.get(work, row["pipeline_id"])
+                ids = await ids_of_outdated(work, pipeline, limit=MAX_IDS)
+                if not ids:
+                    require_unchanged(work, pipeline)
+                    work.execute(end_pipeline(), pipeline_id=row["pipeline_id"], version=row["version"])
+                return ids
+
+        return await retried(attempt)
 
     def _unit(self, row: Record) -> Any:
         """One transaction as whoever changed what is followed, by the tenant's clock."""
