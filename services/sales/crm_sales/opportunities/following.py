@@ -5,6 +5,7 @@ stop anywhere, and goes on with what is left; what others change at the same tim
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -136,6 +137,9 @@ def end_pipeline() -> Any:
 
 # --- the job ---
 
+# A pipeline of a tenant, in a version.
+Key = tuple[UUID, UUID, int]
+
 
 @statement
 def to_follow(table: Table) -> Select[Any]:
@@ -147,23 +151,28 @@ def to_follow(table: Table) -> Select[Any]:
     return found.order_by(table.c.create_time).limit(MAX_FOUND)
 
 
+def key_of(row: Record) -> Key:
+    return row["tenant_id"], row["pipeline_id"], row["version"]
+
+
 class Following:
     """Lets deals follow in all tenants; right when several processes do so at once. See `job`."""
 
     def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
         # Deals of each pipeline that were found and have not followed yet.
-        self._outdated: dict[tuple[UUID, UUID, int], Sequence[UUID]] = {}
+        self._outdated: dict[Key, Sequence[UUID]] = {}
         lease = Lease(tenants.database, "following")
         self.job = PeriodicJob("following", self.look, every_seconds=EVERY_SECONDS, lease=lease)
 
     async def look(self) -> bool:
         """A step with each account and each pipeline; True when there may be more."""
-        found = [
-            *await each(await self._found(account_handovers), self._give, name=self.job.name),
-            *await each(await self._found(changed_pipelines), self._follow, name=self.job.name),
-        ]
-        return any(found)
+        handovers, pipelines = await self._found(account_handovers), await self._found(changed_pipelines)
+        # Forget what was found for a version that another has followed.
+        self._outdated = {key: self._outdated[key] for key in map(key_of, pipelines) if key in self._outdated}
+        given = await each(handovers, self._give, name=self.job.name)
+        followed = await each(pipelines, self._follow, name=self.job.name)
+        return any(given + followed)
 
     async def _found(self, table: Table) -> list[Record]:
         return await self._tenants.database.all(ALL_TENANTS, to_follow(table), {})
@@ -177,7 +186,7 @@ class Following:
         return await retried(attempt)
 
     async def _follow(self, row: Record) -> bool:
-        key = (row["tenant_id"], row["pipeline_id"], row["version"])
+        key = key_of(row)
         ids = self._outdated.pop(key, ()) or await self._look_for(row)
         if not ids:
             return False
@@ -204,7 +213,7 @@ class Following:
 
         return await retried(attempt)
 
-    def _unit(self, row: Record) -> Any:
+    def _unit(self, row: Record) -> AbstractAsyncContextManager[UnitOfWork]:
         """One transaction as whoever changed what is followed, by the tenant's clock."""
         now = self._tenants.now() + row["clock_offset"]
         actor = Actor(row["tenant_id"], row["actor_id"], SERVICE_ACCESS)
