@@ -2,8 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +20,14 @@ from crm_kit.errors import CrmError, InvalidArgument
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
-from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES
+from crm_kit.rpc.counting import TooMuchError
+from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES
+from crm_kit.rpc.link.serving import TERMS, ServedLink
+from crm_kit.rpc.pipeline import COUNTED_BYTES as UNCOUNTED_BYTES
+from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, parsed
 from crm_kit.rpc.validation import check_message
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError
 
 from tests.fuzz.heavy import JSON, MIB, bodies
 from tests.steps import MAX_SECONDS
@@ -49,9 +56,18 @@ def read_and_check(operation: Operation, values: list[str], body: bytes) -> None
 
 
 def parse_and_check(operation: Operation, data: bytes) -> None:
-    message = operation.reader.new()
-    message.ParseFromString(data)
-    check_message(message)
+    request: Any = operation.reader.new()
+    method: Any = SimpleNamespace(request=type(request))
+    check_message(parsed(method, data))
+
+
+def joined(*fields: tuple[int, bytes]) -> bytes:
+    """Fields of bytes, by number, one behind the other."""
+    return b"".join(varint(number << 3 | 2) + varint(len(data)) + data for number, data in fields)
+
+
+def varint(number: int) -> bytes:
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)
 
 
 @pytest.mark.parametrize("what", JSON)
@@ -86,12 +102,55 @@ def test_lists_of_any_length_are_read_and_checked_at_once(operation: Operation) 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[each.rpc.name for each in OPERATIONS])
 def test_a_request_that_no_json_says_is_checked_at_once(operation: Operation) -> None:
-    """Over gRPC two bytes make an empty message in a list."""
-    lists = [each for each in operation.rpc.request.fields if each.is_repeated and each.message_type is not None]
-    for field in lists:
-        tag = bytes([field.number << 3 | 2, 0]) if field.number < 16 else bytes([0x82 | field.number << 3 & 0x7F, 1, 0])
-        data = tag * (MAX_REQUEST_BYTES // len(tag))
-        assert_quick(partial(parse_and_check, operation, data), field.name)
+    """Over gRPC two bytes make an empty message in a list, and one makes a number; what is unknown is kept, too."""
+    for path in heavy_fields(operation.rpc.request):
+        *parents, field = path
+        for size in (MAX_REQUEST_BYTES, UNCOUNTED_BYTES):
+            size -= 8 * len(path)
+            data = bytes([8]) * size if field.message_type is None else joined((field.number, b"")) * (size // 3)
+            for each in ([field] if field.message_type is None else []) + parents[::-1]:
+                data = joined((each.number, data))
+            assert len(data) <= MAX_REQUEST_BYTES
+            assert_quick(partial(parse_and_check, operation, data), ".".join(each.name for each in path))
+
+
+def heavy_fields(message: Descriptor, depth: int = 3) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """The lists of messages and of numbers in a request, with the way to each."""
+    for field in message.fields:
+        if field.is_repeated and (field.message_type is not None or field.enum_type is not None):
+            yield (field,)
+        if field.message_type is not None and not field.is_repeated and depth > 1:
+            yield from ((field, *path) for path in heavy_fields(field.message_type, depth - 1))
+
+
+METADATA = joined((4, joined((1, b"k"), (2, b"v"))))
+LINK_MESSAGES = {
+    "empty calls": b"\x0a\x00" * 1_500_000,
+    "as many empty calls as a write carries": b"\x0a\x00" * (MAX_MESSAGE_BYTES // 2),
+    "as many empty calls as are not counted": b"\x0a\x00" * (COUNTED_BYTES // 2),
+    "as many empty calls as may be": b"\x0a\x00" * MAX_FIELDS,
+    "cancelled ids": joined((2, b"\x01" * (MAX_MESSAGE_BYTES - 4))),
+    "cancelled ids one by one": b"\x10\x01" * (MAX_MESSAGE_BYTES // 2),
+    "a call of empty metadata": joined((1, b"\x22\x00" * (MAX_MESSAGE_BYTES // 2 - 4))),
+    "calls of metadata": joined(*[(1, METADATA * 1000)] * (MAX_MESSAGE_BYTES // (1000 * len(METADATA) + 4))),
+    "unknown fields": b"\xf8\x01\x01" * (MAX_MESSAGE_BYTES // 3),
+    "groups in groups": b"\x0b" * MAX_MESSAGE_BYTES,
+    "numbers without end": b"\x80" * MAX_MESSAGE_BYTES,
+    "numbers of many bytes": (b"\xf8\x01" + b"\xff" * 9 + b"\x01") * (MAX_MESSAGE_BYTES // 12),
+}
+
+
+@pytest.mark.parametrize("what", LINK_MESSAGES)
+async def test_any_message_of_a_link_is_read_or_refused_at_once(what: str) -> None:
+    """Whoever sends it: on a link nobody has shown a token yet."""
+    context: Any = None
+    link = ServedLink({}, context, TERMS, serving=True)
+
+    def take() -> None:
+        with contextlib.suppress(DecodeError, TooMuchError):
+            link.take(LINK_MESSAGES[what])
+
+    assert_quick(take, what)
 
 
 def test_what_has_too_many_entries_is_refused_before_each_is_looked_at() -> None:

@@ -17,7 +17,7 @@ import nats
 from crm.customer.v1 import events_pb2
 from crm.event.v1 import event_pb2
 from crm_kit.events.outbox import TYPE_URL
-from crm_kit.events.relay import STREAM, ensure_stream
+from crm_kit.events.streams import STREAM, ensure_stream
 from crm_kit.ids import new_id
 from google.protobuf.json_format import ParseDict
 from nats.js import JetStreamContext

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import nats
 import orjson
-from crm_kit.events.relay import STREAM
+from crm_kit.events.streams import STREAM
 from crm_local.settings import SERVICES
 from crm_local.testing import Platform, platform_for_tests
 

@@ -8,7 +8,8 @@ import sys
 import nats
 import uvloop
 from crm_kit.database.connections import Database
-from crm_kit.events.relay import Relay, ensure_stream
+from crm_kit.events.relay import Relay
+from crm_kit.events.streams import ensure_stream
 
 
 async def relay(database_url: str, nats_url: str) -> None:

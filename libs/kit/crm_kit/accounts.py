@@ -67,7 +67,7 @@ class Account:
 
 
 Accounts = Projection[Account]
-OnOwnerChanged = Callable[[UnitOfWork, events.AccountOwnerChanged], Awaitable[None]]
+OnOwnerChanged = Callable[[UnitOfWork, Event, events.AccountOwnerChanged], Awaitable[None]]
 
 
 def accounts_table(metadata: MetaData) -> Table:
@@ -100,7 +100,10 @@ def accounts_from(customer: ServiceClient, table: Table) -> Accounts:
 
 
 def follow_accounts(consumers: Consumers, table: Table, *, on_owner_changed: OnOwnerChanged | None = None) -> None:
-    """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well."""
+    """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well.
+
+    In the transaction in which the account is written, and for an older event after a newer one, too.
+    """
 
     def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         put_newest(work, table, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
@@ -114,7 +117,7 @@ def follow_accounts(consumers: Consumers, table: Table, *, on_owner_changed: OnO
 
     async def owner_changed(work: UnitOfWork, event: Event, changed: events.AccountOwnerChanged) -> None:
         account_changed(work, event, changed)
-        await follow_owner(work, changed)
+        await follow_owner(work, event, changed)
 
     consumers.on(events.AccountOwnerChanged, owner_changed)
 

@@ -72,6 +72,18 @@ dead_letters = tenant_table(
     retention=Retention("create_time", timedelta(days=90), Clock.SYSTEM),
 )
 
+# Which types of events the versions of a service follow that ran lately: what one does not know waits for another.
+followed_events = tenant_table(
+    "followed_events",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("seen_time", DateTime(timezone=True), nullable=False),
+    key=("consumer", "event_type"),
+    plumbing=True,
+    retention=Retention("seen_time", timedelta(days=1), Clock.SYSTEM),
+)
+
 # Work that only one process may do at a time; whoever holds it renews it, or another takes over.
 leases = tenant_table(
     "leases",
@@ -100,6 +112,18 @@ idempotency_keys = tenant_table(
 )
 idempotency_keys.primary_key.info["violation"] = Violation(
     "exists", "IDEMPOTENCY_KEY_IN_USE", "idempotency-key", "a request with this key is being answered"
+)
+
+# How many were created under a key: who looks for a record and finds none creates it only if nobody did meanwhile.
+creations = tenant_table(
+    "creations",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("key",),
+    plumbing=True,
+    retention=Retention("create_time", timedelta(hours=48), Clock.SYSTEM),
 )
 
 # Who changed which field of what from what to what. `fields` is a list of {field, old, new}.

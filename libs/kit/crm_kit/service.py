@@ -28,7 +28,8 @@ from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.consumers import Consumers
-from crm_kit.events.relay import Relay, bring_up_to_date, ensure_stream
+from crm_kit.events.relay import Relay
+from crm_kit.events.streams import bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys

@@ -20,6 +20,7 @@ from crm_sales.leads.attempts import TRIED_LEADS
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
+from crm_sales.opportunities.following import Following
 from crm_sales.opportunities.servicer import OpportunityServicer
 from crm_sales.orders.deals import ORDERED_OPPORTUNITIES, require_not_ordered
 from crm_sales.orders.holds import Holds
@@ -48,6 +49,7 @@ def build(settings: SalesSettings) -> Service:
     customer, known = CustomerClient(customer_peer), accounts_from(customer_peer, accounts)
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
     reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)
+    following = Following(Tenants(service.database, service.clock))
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer),
@@ -59,8 +61,14 @@ def build(settings: SalesSettings) -> Service:
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
     service.references = {"accounts": account_reference(known)}
-    follow_events(service.consumers, service.directory, Holds(known, credit), wake=reclaim.job.wake)
-    service.jobs = [reclaim.job.run]
+    follow_events(
+        service.consumers,
+        service.directory,
+        Holds(known, credit),
+        wake=reclaim.job.wake,
+        wake_following=following.job.wake,
+    )
+    service.jobs = [reclaim.job.run, following.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service
 

@@ -1,6 +1,7 @@
 """What the sales service does on events: those of the customer service and its own."""
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from crm.customer.v1.events_pb2 import AccountOwnerChanged
@@ -16,38 +17,49 @@ from crm_kit.wire import EnumNames, id_from
 
 from crm_sales.accounts.tables import accounts
 from crm_sales.contacts.tables import contacts
-from crm_sales.opportunities.commands import follow_pipeline, give_opportunities
+from crm_sales.opportunities.following import hand_over, note_pipeline
+from crm_sales.opportunities.handovers import Handover
 from crm_sales.orders.holds import Holds
 from crm_sales.orders.model import ReleaseCause
 from crm_sales.tenants.defaults import provide_defaults
 
 # What credit became free by is what releases an order.
 CAUSES = EnumNames(scoring.CreditFreed.Cause, "CAUSE_", ReleaseCause)
+Wake = Callable[[], None]
 
 
-def follow_events(consumers: Consumers, directory: Directory, holds: Holds, *, wake: Callable[[], None]) -> None:
-    """Subscribe to everything; `wake` is called when a tenant, and so maybe its clock, has changed."""
+def follow_events(
+    consumers: Consumers, directory: Directory, holds: Holds, *, wake: Wake, wake_following: Wake
+) -> None:
+    """Subscribe to everything.
+
+    `wake` is called when a tenant, and so maybe its clock, has changed, `wake_following` when deals are to follow.
+    """
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
-    follow_accounts(consumers, accounts, on_owner_changed=opportunities_follow)
+    follow_accounts(consumers, accounts, on_owner_changed=partial(opportunities_follow, wake_following))
     follow_contacts(consumers, contacts)
-    follow_pipelines(consumers)
+    follow_pipelines(consumers, wake_following)
     follow_credit(consumers, holds)
 
 
-async def opportunities_follow(work: UnitOfWork, changed: AccountOwnerChanged) -> None:
+async def opportunities_follow(wake: Wake, work: UnitOfWork, event: Event, changed: AccountOwnerChanged) -> None:
     """Give the new owner of an account the open opportunities that the former one has at it, unless they stay."""
     former_owner_id = id_from(changed.former_owner_id)
-    account = account_from_pb(changed.account, version=0)
-    if former_owner_id is not None and account.owner_id is not None and not changed.keep_opportunities:
-        await give_opportunities(work, account.id, former_owner_id, account.owner_id, account.owner_team_id)
+    account = account_from_pb(changed.account, version=event.aggregate_version)
+    if former_owner_id is None or account.owner_id is None or changed.keep_opportunities:
+        return
+    handover = Handover(account.id, account.version, former_owner_id, account.owner_id, account.owner_team_id)
+    if await hand_over(work, handover):
+        work.after_commit.append(wake)
 
 
-def follow_pipelines(consumers: Consumers) -> None:
+def follow_pipelines(consumers: Consumers, wake: Wake) -> None:
     """Subscribe to pipelines: open opportunities have the probability that their stage has now."""
 
-    async def pipeline_updated(work: UnitOfWork, _event: Event, updated: sales.PipelineUpdated) -> None:
+    async def pipeline_updated(work: UnitOfWork, event: Event, updated: sales.PipelineUpdated) -> None:
         if "stages" in updated.changed_fields:
-            await follow_pipeline(work, UUID(updated.pipeline.id))
+            note_pipeline(work, UUID(updated.pipeline.id), version=event.aggregate_version)
+            work.after_commit.append(wake)
 
     consumers.on(sales.PipelineUpdated, pipeline_updated)
 

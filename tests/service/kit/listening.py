@@ -11,6 +11,8 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, outbox
+from crm_kit.service import end
+from google.protobuf.message import Message
 from nats.aio.client import Client
 from sqlalchemy import func, select
 
@@ -18,6 +20,7 @@ from tests.service.eventually import eventually
 from tests.service.running import Running
 
 Created = events_pb2.AccountCreated
+Told = events_pb2.AccountCreated | events_pb2.AccountUpdated
 
 
 class Listener:
@@ -34,15 +37,18 @@ class Listener:
         *tenant_ids: UUID,
         projected: bool = False,
         backoff_seconds: tuple[float, ...] = (0.01, 0.01),
+        name: str | None = None,
+        follows: Collection[type[Message]] = (Created,),
     ) -> None:
         service = customer.service
         self.consumers = Consumers(
-            f"test-{new_id().hex}", service.database, service.clock, backoff_seconds=backoff_seconds
+            name or f"test-{new_id().hex}", service.database, service.clock, backoff_seconds=backoff_seconds
         )
-        if projected:
-            self.consumers.project(Created, self._gather)
-        else:
-            self.consumers.on(Created, self._handle)
+        for payload in follows:
+            if projected:
+                self.consumers.project(payload, self._gather)
+            else:
+                self.consumers.on(payload, self._handle)
         self.handled: list[tuple[str, int]] = []
         self.tried: list[tuple[str, int]] = []
         # Aggregates or tenants whose events cannot be handled.
@@ -57,14 +63,14 @@ class Listener:
         self._client = client
         self._tenant_ids: Collection[UUID] = tenant_ids
 
-    async def _handle(self, work: UnitOfWork, event: Event, payload: Created) -> None:
+    async def _handle(self, work: UnitOfWork, event: Event, payload: Message) -> None:
         if work.tenant_id in self.hung:
             self.hanging.append(event.aggregate_id)
             await self.let_go.wait()
         await asyncio.sleep(self.seconds.get(work.tenant_id, 0))
         self._gather(work, event, payload)
 
-    def _gather(self, work: UnitOfWork, event: Event, _payload: Created) -> None:
+    def _gather(self, work: UnitOfWork, event: Event, _payload: Message) -> None:
         if work.tenant_id not in self._tenant_ids:
             # A new consumer is given the whole past of the stream.
             return
@@ -80,8 +86,7 @@ class Listener:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
 
     async def handles(self, count: int) -> None:
         """Wait until so many events have had their effect."""
@@ -102,11 +107,13 @@ def note_effect(work: UnitOfWork, name: str, event: Event) -> None:
     work.insert(changes, row | {"actor_id": work.actor.user_id, "action": event.id, "fields": []})
 
 
-async def tell(customer: Running, tenant_id: UUID, id: UUID, *versions: int) -> None:
+async def tell(
+    customer: Running, tenant_id: UUID, id: UUID, *versions: int, payload_type: type[Told] = Created
+) -> None:
     """Commit one event of the aggregate for each version."""
     async with customer.unit_of_work(tenant_id) as work:
         for version in versions:
-            payload = Created(account=accounts_pb2.Account(id=str(id)))
+            payload = payload_type(account=accounts_pb2.Account(id=str(id)))
             emit(work, payload, aggregate_type="account", id=id, version=version)
 
 

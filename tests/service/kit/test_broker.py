@@ -10,7 +10,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.event.v1 import event_pb2
 from crm_kit.events.outbox import TYPE_URL, subject_of
-from crm_kit.events.relay import RELIED_ON, STREAM, bring_up_to_date, ensure_stream
+from crm_kit.events.streams import RELIED_ON, STREAM, bring_up_to_date, ensure_stream
 from crm_kit.ids import new_id
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers
@@ -133,3 +133,24 @@ async def test_what_the_operator_set_of_the_stream_stays_and_customer_puts_right
     finally:
         await stream.update_stream(kept)
         await customer.close()
+
+
+async def test_a_version_that_relies_on_less_of_the_stream_takes_nothing_from_one_that_relies_on_more(
+    operator: Client,
+) -> None:
+    stream = operator.jetstream()
+    kept = (await stream.stream_info(STREAM)).config
+    try:
+        subjects = ["crm.events.>", "crm.notices.>"]
+        for newer in (
+            kept.evolve(max_age=RELIED_ON["max_age"] + 3600.0, duplicate_window=1200.0, subjects=subjects),
+            # For ever.
+            kept.evolve(max_age=0.0),
+        ):
+            await stream.update_stream(newer)
+            found = (await stream.stream_info(STREAM)).config
+            await bring_up_to_date(stream)
+            assert (await stream.stream_info(STREAM)).config == found
+            assert found.max_age == newer.max_age
+    finally:
+        await stream.update_stream(kept)

@@ -11,7 +11,7 @@ import nats
 import pytest
 from crm_kit.database.statements import compile_statement
 from crm_kit.errors import Unavailable
-from crm_kit.events.relay import STREAM
+from crm_kit.events.streams import STREAM
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, dead_letters, inbox
 from crm_local.testing import Servers

@@ -6,7 +6,7 @@ import nats
 import pytest
 from crm_kit.events.outbox import MAX_EVENT_BYTES
 from crm_kit.events.publishing import HEADER_BYTES, Message, Outcome, Publisher
-from crm_kit.events.relay import STREAM
+from crm_kit.events.streams import STREAM
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from nats.aio.client import Client

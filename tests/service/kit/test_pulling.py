@@ -8,7 +8,7 @@ import nats
 import pytest
 from crm_kit.events.publishing import Message, Publisher
 from crm_kit.events.pulling import NotPulled, pulling
-from crm_kit.events.relay import STREAM
+from crm_kit.events.streams import STREAM
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from nats.aio.client import Client

@@ -122,3 +122,16 @@ async def test_nothing_goes_out_to_an_account_that_is_archived(
     await sales.hear(told, tenant_id=user.tenant_id, aggregate_id=UUID(account_id), version=2)
     await look_again(approve)
     assert await states(api, user, [order]) == ["ON_HOLD"]
+
+
+async def test_more_orders_than_an_event_has_time_for_are_released_one_try_after_the_other(
+    api: Sales, user: User, held: Held, look_again: LookAgain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_sales.orders.holds.MAX_SECONDS", 0.0)
+    orders = [await held(price) for price in ("10", "20", "30")]
+    for released in (1, 2):
+        with pytest.raises(Unavailable):
+            await look_again(approve)
+        assert await states(api, user, orders) == ["RELEASED"] * released + ["ON_HOLD"] * (3 - released)
+    await look_again(approve)
+    assert await states(api, user, orders) == ["RELEASED"] * 3

@@ -8,7 +8,7 @@ from crm.sales.v1 import pipelines_pb2 as pb
 from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_sales.opportunities import commands
+from crm_sales.opportunities import commands, following
 from crm_sales.opportunities.model import NOTHING
 from crm_sales.pipelines.resource import PIPELINES
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -108,7 +108,7 @@ def created_in(pipeline: pb.Pipeline, account_id: str, stage: int = 0) -> opport
 async def test_open_opportunities_follow_the_probability_of_their_stage(
     api: Sales, user: User, pipeline: pb.Pipeline, sales: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "BATCH", 2)
+    monkeypatch.setattr(following, "BATCH", 2)
     account_id, who = await known_account(sales, user.tenant_id), user.metadata
     in_a = [await api.opportunities.CreateOpportunity(created_in(pipeline, account_id), metadata=who) for _ in "12345"]
     in_b = await api.opportunities.CreateOpportunity(created_in(pipeline, account_id, stage=1), metadata=who)

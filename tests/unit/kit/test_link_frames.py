@@ -9,7 +9,16 @@ import pytest
 from crm.link.v1 import link_pb2 as pb
 from crm_kit.rpc.calls import Call, Reply
 from crm_kit.rpc.link import frames
-from crm_kit.rpc.link.frames import CODES, Outbox, answer_frames, call_frame, call_of, cancel_frame, reply_of
+from crm_kit.rpc.link.frames import (
+    CODES,
+    Outbox,
+    answer_frames,
+    call_frame,
+    call_of,
+    cancel_frame,
+    reply_of,
+    request_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,3 +176,21 @@ def test_every_status_has_its_number_and_an_unknown_number_is_the_status_unknown
         code.name: code.value[0] for code in grpc.StatusCode
     }
     assert reply_of(pb.Answer(code=77)).code is grpc.StatusCode.UNKNOWN
+
+
+def test_the_most_that_a_caller_has_waiting_is_written_in_messages_that_are_read() -> None:
+    """As many calls as may be under way, of any size that goes through a link, with the metadata of a caller, each
+    given up twice over."""
+    keys = ("authorization", "x-request-id", "traceparent", "idempotency-key", "user-agent", "accept-language")
+    metadata = dict.fromkeys((*keys, "a", "b", "c", "d", "e", "f"), "v" * 20)
+    for size in (0, 1000, 60_000):
+        calls = [call_frame(id, Call("/a.B/C", b"x" * size, metadata, 1.0)) for id in range(256)]
+        cancels = [cancel_frame(2**32 - 1 - id) for id in range(512)]
+        outbox = Outbox()
+        for frame in calls + cancels:
+            outbox.put(frame)
+        read = []
+        while outbox:
+            read.append(request_of(outbox.take()))
+        assert sum(len(each.calls) for each in read) == 256
+        assert sum(len(each.cancelled_ids) for each in read) == 512

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from crm.link.v1 import link_pb2 as pb
 from crm_kit.rpc.calls import Call, Handler, Reply
-from crm_kit.rpc.link.frames import call_frame, cancel_frame
+from crm_kit.rpc.link.frames import MAX_FIELDS, call_frame, cancel_frame
 from crm_kit.rpc.link.serving import TERMS, ServedLink, Terms
 
 from tests.unit.kit.replicas import Gate, Service
@@ -261,7 +261,11 @@ async def test_a_link_that_is_cut_stops_its_calls() -> None:
     assert (service.running, service.cancelled) == (0, 2)
 
 
-@pytest.mark.parametrize("sent", [b"\xff\xff\xff", call(1) + call(1)], ids=["no message", "an id in use"])
+@pytest.mark.parametrize(
+    "sent",
+    [b"\xff\xff\xff", call(1) + call(1), b"\x0a\x00" * 1_500_000, b"\x0a\x00" * (MAX_FIELDS + 1)],
+    ids=["no message", "an id in use", "more bytes than one write carries", "more calls than one write carries"],
+)
 async def test_what_is_no_frame_ends_the_link(sent: bytes) -> None:
     stream, service = Stream(), Service()
     service.answer = Gate()

@@ -78,6 +78,8 @@ class UnitOfWork:
         self.told: tuple[object, Message] | None = None
         # What this unit goes by from its first look on, so that all of it is decided by the same.
         self.known: dict[Any, Any] = {}
+        # Called first when it commits; what they gather becomes true with everything else.
+        self.before_commit: list[Callable[[UnitOfWork], Awaitable[None]]] = []
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.
@@ -164,6 +166,8 @@ class UnitOfWork:
 
     async def commit(self) -> None:
         """Make everything true at once, or nothing, however much it is."""
+        for look in self.before_commit:
+            await look(self)
         if len(self.pending) > MAX_JOINED:
             await self.flush_many()
         elif self.pending:
@@ -174,6 +178,10 @@ class UnitOfWork:
                 await transaction.commit()
         for tell in self.after_commit:
             tell()
+
+    def stand_in_for(self, other: "UnitOfWork") -> None:
+        """Write what another unit was to write, as another actor: what was to be seen to then is seen to here."""
+        self.before_commit, other.before_commit = other.before_commit, []
 
     async def release(self) -> None:
         """Give the connection back while something else is waited for; only before anything was flushed."""

@@ -9,8 +9,9 @@ from crm.customer.v1 import events_pb2, roles_pb2, teams_pb2, tenants_pb2, users
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
-from crm_kit.events.consumers import Consumers, Event, Projection
+from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
+from crm_kit.events.subscriptions import Projection
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest

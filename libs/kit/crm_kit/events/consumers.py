@@ -7,10 +7,10 @@ dead letters with its reason, and can be replayed by command.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -20,7 +20,6 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.api import AckPolicy, ConsumerConfig
 
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
@@ -29,10 +28,10 @@ from crm_kit.errors import CrmError, Unavailable
 from crm_kit.events.dead_letters import put_dead_letter, reason_of
 from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
 from crm_kit.events.lanes import Lane, Lanes
-from crm_kit.events.outbox import subject_of
 from crm_kit.events.pulling import pulling
 from crm_kit.events.received import receive, seen
-from crm_kit.events.relay import STREAM, ensure_stream
+from crm_kit.events.streams import STREAM, ensure_stream
+from crm_kit.events.subscriptions import Handler, Subscription, Subscriptions
 from crm_kit.events.waiting import Waiting
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import inbox
@@ -41,8 +40,6 @@ from crm_kit.telemetry import RequestInfo, current
 log = structlog.get_logger()
 Event = event_pb2.Event
 Payload = TypeVar("Payload", bound=Message)
-Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
-Projection = Callable[[UnitOfWork, Event, Any], None]
 BATCH = 200
 PULL_SECONDS = 4.0
 # Fewer are handled sooner one by one: a statement each, where a transaction of their own takes five.
@@ -56,15 +53,10 @@ BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 UNAVAILABLE_SECONDS = 1.0
 # What waits behind an event comes back after it.
 BEHIND_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What a service does when one kind of event becomes true; `projection` when that only gathers writes."""
-
-    payload: type[Message]
-    handler: Handler
-    projection: Projection | None = None
+# How often a consumer looks whether the broker sends what it should, and says that it still follows it.
+AGREE_SECONDS = 60.0
+# What only another version follows is handed back for so long, and twice as long each time.
+FIRST_HAND_BACK_SECONDS, LAST_HAND_BACK_SECONDS = 0.2, 600.0
 
 
 class Consumers:
@@ -85,7 +77,7 @@ class Consumers:
         self._ack_wait_seconds = ack_wait_seconds
         # An event is tried once more than there are waits here, then it is a dead letter.
         self._backoff_seconds = backoff_seconds
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions = Subscriptions(name, database)
         self._waiting = Waiting()
         self._lanes = Lanes()
         # Deliveries whose handler has run, whatever came of it.
@@ -96,7 +88,7 @@ class Consumers:
 
         Each in a transaction of its own, so that it may read, lock and decide.
         """
-        self._subscribe(Subscription(payload, handler))
+        self._subscriptions.add(Subscription(payload, handler))
 
     def project(self, payload: type[Payload], projection: Callable[[UnitOfWork, Event, Payload], None]) -> None:
         """Call `projection(work, event, payload)` for each event of this type, exactly once in effect.
@@ -108,12 +100,7 @@ class Consumers:
         async def alone(work: UnitOfWork, event: Event, told: Payload) -> None:
             projection(work, event, told)
 
-        self._subscribe(Subscription(payload, alone, projection))
-
-    def _subscribe(self, subscription: Subscription) -> None:
-        full_name = subscription.payload.DESCRIPTOR.full_name
-        assert full_name not in self._subscriptions, f"{full_name} is handled already"
-        self._subscriptions[full_name] = subscription
+        self._subscriptions.add(Subscription(payload, alone, projection))
 
     async def run(self, nats: Client) -> None:
         """Consume until cancelled; without subscriptions there is nothing to do."""
@@ -132,20 +119,17 @@ class Consumers:
 
     async def _consume(self, nats: Client) -> None:
         stream = nats.jetstream(timeout=5)
-        config = ConsumerConfig(
-            durable_name=self.name,
-            filter_subjects=sorted(subject_of(name) for name in self._subscriptions),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=self._ack_wait_seconds,
-            # Without a limit: events that wait for another try would use it up. What is under way is what was fetched.
-            max_ack_pending=-1,
-        )
         # A broker that lost all it had has neither.
         await ensure_stream(stream)
-        await stream.add_consumer(STREAM, config)
+        await self._subscriptions.agree(stream, ack_wait=self._ack_wait_seconds)
+        clock = asyncio.get_running_loop().time
+        agreed_at = clock()
         async with pulling(nats, STREAM, self.name) as puller:
             try:
                 while True:
+                    if clock() >= agreed_at + AGREE_SECONDS:
+                        await self._subscriptions.agree(stream, ack_wait=self._ack_wait_seconds)
+                        agreed_at = clock()
                     if messages := await puller.pull(BATCH, seconds=PULL_SECONDS):
                         await self._handle_batch(messages)
             finally:
@@ -156,11 +140,33 @@ class Consumers:
     async def _handle_batch(self, messages: list[Msg]) -> None:
         """Handle all that need not wait. Unavailable when none could be: then no more is fetched for a while."""
         answered = self._answered
-        ready = await self._in_turn(await chains_of(messages))
+        ready = await self._in_turn(await self._followed(await chains_of(messages)))
         groups, alone = self._apart(ready)
         await self._lanes.run([*map(self._lane_of_group, groups), *map(self._lane_of, alone)])
         if ready and self._answered == answered and not self._lanes.has_long:
             raise Unavailable("no event of a batch could be handled")
+
+    async def _followed(self, chains: list[Chain]) -> list[Chain]:
+        """Those that this version follows. What only another one does is its to handle; what none does is done with."""
+        unknown = [each for each in chain.from_iterable(chains) if self._subscriptions.find(each.event) is None]
+        if not unknown:
+            return chains
+        types = {type_of(each.event) for each in unknown}
+        with contextlib.suppress(Unavailable):
+            # Of what cannot be looked up now another version may know.
+            types = await self._subscriptions.of_others(types)
+        for delivery in unknown:
+            if type_of(delivery.event) in types:
+                await self._hand_back(delivery)
+            else:
+                await delivery.message.ack()
+        known = ([each for each in deliveries if self._subscriptions.find(each.event)] for deliveries in chains)
+        return [deliveries for deliveries in known if deliveries]
+
+    async def _hand_back(self, delivery: Delivery) -> None:
+        """Have it sent again, maybe to a process that follows it; it has not failed."""
+        times = int(delivery.message.metadata.num_delivered or 1) - 1
+        await delivery.message.nak(delay=min(FIRST_HAND_BACK_SECONDS * 2 ** min(times, 20), LAST_HAND_BACK_SECONDS))
 
     def _lane_of(self, deliveries: Chain) -> Lane:
         return self._lane([deliveries], lambda: self._follow(deliveries))
@@ -255,7 +261,7 @@ class Consumers:
                 await work.flush_many()
 
     def _gather(self, work: UnitOfWork, delivery: Delivery) -> None:
-        event, subscription = delivery.event, self._subscription(delivery.event)
+        event, subscription = delivery.event, self._subscriptions.of(delivery.event)
         assert subscription.projection is not None
         work.actor = delivery.actor
         token = current.set(RequestInfo(event.id, event.trace_parent))
@@ -314,7 +320,7 @@ class Consumers:
 
     async def apply(self, event: Event) -> None:
         """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
-        subscription = self._subscription(event)
+        subscription = self._subscriptions.of(event)
         payload = subscription.payload.FromString(event.payload.value)
         token = current.set(RequestInfo(event.id, event.trace_parent))
         try:
@@ -383,9 +389,5 @@ class Consumers:
             return UNAVAILABLE_SECONDS
         return self._backoff_seconds[self._waiting.failures(delivery.aggregate_id, delivery.sequence)]
 
-    def _subscription(self, event: Event) -> Subscription:
-        return self._subscriptions[type_of(event)]
-
     def _is_projected(self, delivery: Delivery) -> bool:
-        subscription = self._subscriptions.get(type_of(delivery.event))
-        return subscription is not None and subscription.projection is not None
+        return self._subscriptions.of(delivery.event).projection is not None

@@ -15,9 +15,6 @@ import asyncpg
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StreamConfig
-from nats.js.errors import NotFoundError
 from sqlalchemy import any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Interval, Uuid
@@ -33,38 +30,12 @@ from crm_kit.events.publishing import Message, Outcome, Publisher
 from crm_kit.plumbing import outbox
 
 log = structlog.get_logger()
-STREAM = "CRM"
 BATCH = 500
 # So much may be in hand at once, however large events are; one more event may exceed it.
 BATCH_BYTES = 4_000_000
 POLL_SECONDS = 1.0
 # A broker that went down may have lost what it had not written to its disk: NATS writes every two minutes.
 LOST = timedelta(minutes=2)
-# What the platform relies on of the stream.
-RELIED_ON: dict[str, Any] = {
-    "subjects": ["crm.events.>"],
-    "retention": RetentionPolicy.LIMITS,
-    "max_age": 14 * 24 * 3600,
-    "duplicate_window": 600,
-}
-
-
-async def ensure_stream(stream: JetStreamContext) -> None:
-    """Create the stream of all events where it is missing."""
-    try:
-        await stream.stream_info(STREAM)
-    except NotFoundError:
-        await stream.add_stream(StreamConfig(name=STREAM, **RELIED_ON))
-
-
-async def bring_up_to_date(stream: JetStreamContext) -> None:
-    """Give the stream what the platform relies on; the broker lets one service do so.
-
-    Where and how often it is kept is the operator's: replicas, placement and limits of size stay as they are.
-    """
-    kept = (await stream.stream_info(STREAM)).config
-    if any(getattr(kept, name) != value for name, value in RELIED_ON.items()):
-        await stream.update_stream(kept.evolve(**RELIED_ON))
 
 
 @statement

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from crm_kit.errors import CrmError, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from crm_kit.identity.services import ServiceIdentity
 from crm_kit.rpc.channels import ServiceChannel
+from crm_kit.rpc.creations import Creation
 from crm_kit.rpc.status import info_of
 from crm_kit.telemetry import current
 
@@ -28,11 +29,19 @@ class ServiceClient:
         self._channel = ServiceChannel(address)
 
     async def call(
-        self, path: str, request: Message, response: type[Response], *, key: str = "", tenant_id: UUID | None = None
+        self,
+        path: str,
+        request: Message,
+        response: type[Response],
+        *,
+        key: str = "",
+        tenant_id: UUID | None = None,
+        creation: Creation | None = None,
     ) -> Response:
         """Call `/crm.customer.v1.AccountService/GetAccount` as the user whose request this is.
 
-        Or in the name of this service, when it is said for which tenant.
+        Or in the name of this service, when it is said for which tenant. `creation` says what it creates if nobody else
+        did.
 
         Raises the error that the service gave, as one of ours; Unavailable when it does not answer in time.
         """
@@ -44,7 +53,7 @@ class ServiceClient:
             "x-request-id": info.request_id,
             "traceparent": info.trace_parent,
             "idempotency-key": key,
-        }
+        } | (creation.metadata if creation else {})
         metadata = {name: value for name, value in sent.items() if value}
         try:
             reply = await self._channel.call(path, request.SerializeToString(), metadata=metadata, seconds=seconds)

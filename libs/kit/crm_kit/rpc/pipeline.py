@@ -31,6 +31,8 @@ from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
 from crm_kit.resource.names import Names
 from crm_kit.rpc.calls import Call, Handler, Reply
+from crm_kit.rpc.counting import TooMuchError, count_fields
+from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
@@ -45,6 +47,9 @@ ANONYMOUS = Actor(SYSTEM_TENANT, SYSTEM_TENANT, SERVICE_ACCESS)
 NOBODY: Mapping[str, bytes] = MappingProxyType({})
 # A part of an upload has 1 MiB. What is parsed at once keeps others waiting: 2 MiB can be a million messages.
 MAX_REQUEST_BYTES = 3 * 512 * 1024
+# In a request, however deep. What is shorter than the other number is read in a few milliseconds whatever it holds.
+MAX_FIELDS = 20_000
+COUNTED_BYTES = 64 * 1024
 
 
 class Pipeline:
@@ -123,16 +128,17 @@ class Pipeline:
             response = await run(request, ReadSession(self._database, actor, scope=scope, now=now))
             return Answer(response.SerializeToString())
         key = checked_key(metadata.get("idempotency-key", "")) if method.keyed else ""
+        creation = creation_of(metadata)
+
+        def unit() -> UnitOfWork:
+            return UnitOfWork(self._database, actor, scope=scope, now=now)
+
         if not key:
-            return await retried(
-                lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now))
-            )
+            return await retried(lambda: self._write(run, request, unit(), creation))
         # Not as it came: whoever repeats it may send the keys of a map in another order.
         canonical = request.SerializeToString(deterministic=True)
         stored = StoredResponse(self._database, actor, key, method.path, canonical)
-        return await stored.answer(
-            lambda: self._write(run, request, UnitOfWork(self._database, actor, scope=scope, now=now), stored)
-        )
+        return await stored.answer(lambda: self._write(run, request, unit(), creation, stored))
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
         if method.permission == PUBLIC:
@@ -147,9 +153,16 @@ class Pipeline:
         return await self._directory.actor(await self._verifier.verify(token))
 
     async def _write(
-        self, run: Run, request: Message, work: UnitOfWork, stored: StoredResponse | None = None
+        self,
+        run: Run,
+        request: Message,
+        work: UnitOfWork,
+        creation: Creation | None,
+        stored: StoredResponse | None = None,
     ) -> Answer:
         """Run the method and commit what it gathered, with the answer under the key when there is one."""
+        if creation is not None:
+            work.before_commit.append(creation.gather)
         try:
             response = (await run(request, work)).SerializeToString()
             if stored is not None:
@@ -171,6 +184,11 @@ def parsed(method: Method, data: bytes) -> Message:
     """The request's message."""
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidArgument(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+    if len(data) > COUNTED_BYTES:
+        try:
+            count_fields(data, method.request, MAX_FIELDS)
+        except TooMuchError:
+            raise InvalidArgument(f"the request has more than {MAX_FIELDS} fields and entries of lists") from None
     try:
         return method.request.FromString(data)
     except DecodeError as error:

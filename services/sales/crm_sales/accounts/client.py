@@ -1,14 +1,19 @@
 """Calls to the customer service, as the user whose request this is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm_kit.custom_fields.client import custom_fields_of
 from crm_kit.custom_fields.model import CustomField
+from crm_kit.errors import AlreadyExists, Conflict
 from crm_kit.identity.access import Actor
 from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
+from crm_kit.rpc.creations import Creation, number_in
 from crm_kit.wire import id_text
 
 from crm_sales.accounts.model import Likeness, NewAccount, NewContact
@@ -18,6 +23,9 @@ CONTACTS = "/crm.customer.v1.ContactService/"
 # The longest text that the customer service searches for.
 MAX_QUERY_LENGTH = 200
 MAX_PAGE_SIZE = 200
+MAX_TRIES = 5
+
+Made = TypeVar("Made", accounts_pb2.Account, contacts_pb2.Contact)
 
 
 class CustomerClient:
@@ -31,15 +39,16 @@ class CustomerClient:
 
         FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when it was created before and the actor may not see it.
         """
-        found = await self._named_account(wanted)
-        if found is not None:
-            return found
         request = accounts_pb2.CreateAccountFromLeadRequest(
             account=account_to_pb(wanted), lead_id=str(wanted.lead_id), user_id=str(actor.user_id)
         )
-        path = ACCOUNTS + "CreateAccountFromLead"
-        # In the service's own name: nobody else says which account is that of a lead.
-        return await self._peer.call(path, request, accounts_pb2.Account, tenant_id=actor.tenant_id)
+
+        async def create(creation: Creation) -> accounts_pb2.Account:
+            path, tenant_id = ACCOUNTS + "CreateAccountFromLead", actor.tenant_id
+            # In the service's own name: nobody else says which account is that of a lead.
+            return await self._peer.call(path, request, accounts_pb2.Account, tenant_id=tenant_id, creation=creation)
+
+        return await found_or_created(lambda: self._named_account(wanted), create, name=wanted.key)
 
     async def account_custom_fields(self) -> dict[str, CustomField]:
         """The custom fields that accounts have."""
@@ -47,13 +56,15 @@ class CustomerClient:
 
     async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
         """The contact who is this person at the account. With the same `key` it is created once."""
-        found = await self._named_contact(wanted)
-        if found is not None:
-            return found
         request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
         # An idempotency key belongs to one request, and a lead that was corrected since asks for something else.
-        own_key = uuid5(key, request.SerializeToString(deterministic=True).hex())
-        return await self._peer.call(CONTACTS + "CreateContact", request, contacts_pb2.Contact, key=str(own_key))
+        own_key = str(uuid5(key, request.SerializeToString(deterministic=True).hex()))
+
+        async def create(creation: Creation) -> contacts_pb2.Contact:
+            path = CONTACTS + "CreateContact"
+            return await self._peer.call(path, request, contacts_pb2.Contact, key=own_key, creation=creation)
+
+        return await found_or_created(lambda: self._named_contact(wanted), create, name=wanted.key)
 
     async def _named_account(self, wanted: NewAccount) -> accounts_pb2.Account | None:
         """An organization of this name, however typed; private persons share names, so their phone must agree too."""
@@ -92,6 +103,29 @@ class CustomerClient:
             request.page_token = page.next_page_token
             if not request.page_token:
                 return
+
+
+async def found_or_created(
+    find: Callable[[], Awaitable[Made | None]], create: Callable[[Creation], Awaitable[Made]], *, name: str
+) -> Made:
+    """What is found, or else created under the name.
+
+    Of those who look for one name at once, one creates it, and all others are refused and find it; also who was stopped
+    after it had looked, for however long. Who may not see what another created creates one too. Conflict when others
+    are quicker time and again.
+    """
+    creation = Creation(sha256(name.encode()).hexdigest())
+    for _ in range(MAX_TRIES):
+        found = await find()
+        if found is not None:
+            return found
+        try:
+            return await create(creation)
+        except AlreadyExists as error:
+            if error.reason != "CREATED_MEANWHILE":
+                raise
+            creation = replace(creation, number=number_in(error))
+    raise Conflict("others create the same at the same time; try again")
 
 
 def kind_of(wanted: NewAccount) -> "accounts_pb2.Account.Kind.ValueType":

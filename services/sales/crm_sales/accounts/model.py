@@ -36,7 +36,7 @@ class NewAccount:
     def key(self) -> str:
         """The same for all who are the same account."""
         phone = "" if self.is_organization else f" {self.phone_number or self.lead_id}"
-        return name_key(self.display_name) + phone
+        return f"account {name_key(self.display_name)}{phone}"
 
     def is_named(self, display_name: str) -> bool:
         """Whether an account of this name is called the same."""
@@ -53,6 +53,11 @@ class NewContact:
     job_title: str | None = None
     phone_number: str | None = None
     email: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The same for all who may be the same contact."""
+        return f"contact {self.account_id} {name_key(self.display_name)}"
 
     def likeness(self, display_name: str, phone_numbers: Collection[str], emails: Collection[str]) -> Likeness:
         """How much like this person a contact is who has this name, these phone numbers and e-mail addresses."""

@@ -145,8 +145,9 @@ async def account_of(
         source=lead.source,
         custom=carried(lead.custom, own_fields, await customer.account_custom_fields()) if lead.custom else {},
     )
-    # Of two leads of one new company one creates it, and the other finds it.
-    async with turn(work.database, name_of_turn(work, "account", account.key)):
+    # Of two leads of one new company one creates it, and the other finds it. This saves them from being in each other's
+    # way; that it is created once does not depend on it.
+    async with turn(work.database, name_of_turn(work, account.key)):
         found = await customer.find_or_create_account(account, actor=work.actor)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
@@ -179,7 +180,7 @@ async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> 
         phone_number=lead.phone_number,
         email=lead.email,
     )
-    async with turn(work.database, name_of_turn(work, "contacts", str(lead.account_id))):
+    async with turn(work.database, name_of_turn(work, f"contacts {lead.account_id}")):
         found = await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
     contact_id = UUID(found.id)
     known = {"id": contact_id, "display_name": found.display_name, "version": version_of(found.etag) or 0}
@@ -187,9 +188,9 @@ async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> 
     return contact_id
 
 
-def name_of_turn(work: UnitOfWork, what: str, key: str) -> str:
+def name_of_turn(work: UnitOfWork, key: str) -> str:
     """What is held while something is looked for and created in a tenant, however long its key is."""
-    return f"{work.tenant_id} {what} {sha256(key.encode()).hexdigest()}"
+    return f"{work.tenant_id} {sha256(key.encode()).hexdigest()}"
 
 
 async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) -> UUID:

@@ -1,24 +1,23 @@
 """Every write on opportunities. Each function is one transaction's work, unless it says otherwise."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
-from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import owned_by, require_users
 from crm_kit.errors import PermissionDenied
-from crm_kit.identity.access import Actor, Scope, reaches
+from crm_kit.identity.access import Actor, reaches
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to
 from google.protobuf.message import Message
 
 from crm_sales.opportunities.model import Opportunity, TeamShare, check_close_date, stage_change
-from crm_sales.opportunities.queries import open_opportunities_at, outdated_opportunities
+from crm_sales.opportunities.queries import open_opportunities_at, outdated_among
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import stage_changes
 from crm_sales.pipelines.commands import require_unchanged
@@ -29,8 +28,6 @@ from crm_sales.pipelines.resource import PIPELINES
 OVERRIDE = "opportunities.override"
 # Raises unless an opportunity fits; reads as the unit does.
 Require = Callable[[Reader, Opportunity], Awaitable[None]]
-# How many opportunities follow their pipeline in one transaction.
-BATCH = 200
 
 
 async def create_opportunity(work: UnitOfWork, accounts: Accounts, values: dict[str, Any]) -> Opportunity:
@@ -151,34 +148,22 @@ def save_move(
     return OPPORTUNITIES.save(work, before, after, event, stage_change=change)
 
 
-async def follow_pipeline(work: UnitOfWork, pipeline_id: UUID) -> None:
-    """Give open opportunities the probabilities that their pipeline's stages have now.
-
-    Batch by batch, each its own transaction: it may stop anywhere and be begun again.
-    """
-    after_id: UUID | None = UUID(int=0)
-    while after_id is not None:
-        after_id = await retried(partial(_follow_batch, work, pipeline_id, after_id))
-
-
-async def _follow_batch(work: UnitOfWork, pipeline_id: UUID, after_id: UUID) -> UUID | None:
-    """One batch; the id after which the next one begins, None after the last."""
-    async with unit_of_work(work.database, work.actor, scope=Scope.ALL, now=work.now) as own:
-        pipeline = await PIPELINES.get(own, pipeline_id)
-        found = await outdated_opportunities(own, pipeline, after_id=after_id, batch=BATCH)
-        if not found:
-            return None
-        require_unchanged(own, pipeline)
-        for before in found:
-            OPPORTUNITIES.save(own, before, before.follow(pipeline), events.OpportunityUpdated)
-        await own.flush_many()
-    return found[-1].id
+async def follow_stages(work: UnitOfWork, pipeline_id: UUID, ids: Sequence[UUID]) -> None:
+    """Give these opportunities, those that are open, the probabilities that their pipeline's stages have now."""
+    pipeline = await PIPELINES.get(work, pipeline_id)
+    require_unchanged(work, pipeline)
+    for before in await outdated_among(work, pipeline, ids):
+        OPPORTUNITIES.save(work, before, before.follow(pipeline), events.OpportunityUpdated)
 
 
 async def give_opportunities(
-    work: UnitOfWork, account_id: UUID, from_id: UUID, owner_id: UUID, owner_team_id: UUID | None
-) -> None:
-    """Give one user's open opportunities at an account to another."""
-    for before in await open_opportunities_at(work, account_id, owner_id=from_id):
+    work: UnitOfWork, account_id: UUID, from_id: UUID, owner_id: UUID, owner_team_id: UUID | None, *, limit: int
+) -> int:
+    """Give some of a user's open opportunities at an account to another; how many there were of them."""
+    if owner_id == from_id:
+        return 0
+    found = await open_opportunities_at(work, account_id, owner_id=from_id, limit=limit)
+    for before in found:
         after = replace(before, owner_id=owner_id, owner_team_id=owner_team_id)
         OPPORTUNITIES.save(work, before, after, events.OpportunityUpdated)
+    return len(found)

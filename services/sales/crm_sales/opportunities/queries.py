@@ -1,5 +1,6 @@
 """Every SELECT on opportunities that their declaration does not make."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,39 +35,43 @@ def opportunity_not_lost() -> Select[Any]:
     )
 
 
-@statement
-def with_other_probability() -> Select[Any]:
-    """Open opportunities of a pipeline whose probability differs from the one given for their stage."""
+def _with_other_probability(rows: Select[Any]) -> Select[Any]:
+    """Those of the rows that are open and have another probability than the one that is given for their stage."""
     stages = (
         func.unnest(bindparam("stage_ids", type_=ARRAY(Uuid)), bindparam("percents", type_=ARRAY(Integer)))
         .table_valued(column("id", Uuid), column("percent", Integer))
         .render_derived(name="stages")
     )
-    return (
-        OPPORTUNITIES.rows(Scope.ALL)
-        .join(stages, stages.c.id == opportunities.c.stage_id)
-        .where(
-            opportunities.c.state == OpportunityState.OPEN.value,
-            opportunities.c.probability_percent != stages.c.percent,
-            opportunities.c.id > bindparam("after_id", type_=Uuid),
-        )
-        .order_by(opportunities.c.id)
-        .limit(bindparam("batch", type_=Integer))
+    return rows.join(stages, stages.c.id == opportunities.c.stage_id).where(
+        opportunities.c.state == OpportunityState.OPEN.value, opportunities.c.probability_percent != stages.c.percent
     )
 
 
 @statement
+def outdated_ids() -> Select[Any]:
+    ids = select(opportunities.c.id).where(opportunities.c.tenant_id == bindparam("tenant_id"))
+    return _with_other_probability(ids).limit(bindparam("batch", type_=Integer))
+
+
+@statement
+def outdated_of() -> Select[Any]:
+    outdated = _with_other_probability(OPPORTUNITIES.rows(Scope.ALL))
+    return outdated.where(opportunities.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+@statement
 def open_at_account() -> Select[Any]:
-    return OPPORTUNITIES.rows(Scope.ALL).where(
+    owned = OPPORTUNITIES.rows(Scope.ALL).where(
         opportunities.c.account_id == bindparam("account_id"),
         opportunities.c.owner_id == bindparam("owner_id"),
         opportunities.c.state == OpportunityState.OPEN.value,
     )
+    return owned.limit(bindparam("batch", type_=Integer))
 
 
-async def open_opportunities_at(reader: Reader, account_id: UUID, *, owner_id: UUID) -> list[Opportunity]:
-    """The open opportunities that a user has at an account."""
-    rows = await reader.all(open_at_account(), account_id=account_id, owner_id=owner_id)
+async def open_opportunities_at(reader: Reader, account_id: UUID, *, owner_id: UUID, limit: int) -> list[Opportunity]:
+    """Open opportunities that a user has at an account, so many of them at most."""
+    rows = await reader.all(open_at_account(), account_id=account_id, owner_id=owner_id, batch=limit)
     return [OPPORTUNITIES.entity_from(row) for row in rows]
 
 
@@ -86,18 +91,23 @@ STAGE_CHANGES = Listing(
 )
 
 
-async def outdated_opportunities(
-    reader: Reader, pipeline: Pipeline, *, after_id: UUID, batch: int
-) -> list[Opportunity]:
-    """Open opportunities of the pipeline whose probability is not their stage's, by id, from a position on."""
-    rows = await reader.all(
-        with_other_probability(),
-        stage_ids=[stage.id for stage in pipeline.stages],
-        percents=[stage.probability_percent for stage in pipeline.stages],
-        after_id=after_id,
-        batch=batch,
-    )
+async def ids_of_outdated(reader: Reader, pipeline: Pipeline, *, limit: int) -> list[UUID]:
+    """Open opportunities of the pipeline whose probability is not their stage's, so many at most."""
+    rows = await reader.all(outdated_ids(), **stages_of(pipeline), batch=limit)
+    return [row["id"] for row in rows]
+
+
+async def outdated_among(reader: Reader, pipeline: Pipeline, ids: Sequence[UUID]) -> list[Opportunity]:
+    """Those of the opportunities that are open, and whose probability is not their stage's."""
+    rows = await reader.all(outdated_of(), **stages_of(pipeline), ids=ids)
     return [OPPORTUNITIES.entity_from(row) for row in rows]
+
+
+def stages_of(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "stage_ids": [stage.id for stage in pipeline.stages],
+        "percents": [stage.probability_percent for stage in pipeline.stages],
+    }
 
 
 def stage_change_from(row: Record) -> StageChange:

@@ -1,7 +1,9 @@
 """Tables of opportunities."""
 
-from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
+from datetime import timedelta
+
+from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, func, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_sales.metadata import metadata
@@ -71,4 +73,41 @@ stage_changes = tenant_table(
     reference("opportunity_id", "opportunities", name="stage_changes_opportunity_fkey", field="id"),
     key=("opportunity_id", "number"),
     retention=Kept("part of the opportunity"),
+)
+
+# Accounts that went to other owners with their open deals, for as long as an older event of the account may come.
+account_handovers = tenant_table(
+    "account_handovers",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("former_owner_id", Uuid, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("owner_team_id", Uuid),
+    Column("actor_id", Uuid, nullable=False),
+    # While there may be deals that have not been given.
+    Column("unfinished", Boolean, nullable=False, server_default=true()),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("account_id", "version"),
+    plumbing=True,
+    retention=Retention("create_time", timedelta(days=90), Clock.SYSTEM),
+)
+Index(
+    "account_handovers_unfinished_index",
+    account_handovers.c.create_time,
+    postgresql_where=account_handovers.c.unfinished,
+    info={"across_tenants": True},
+)
+
+# Pipelines whose open deals may not have the probabilities of their stages yet.
+changed_pipelines = tenant_table(
+    "changed_pipelines",
+    metadata,
+    Column("pipeline_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("actor_id", Uuid, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("pipeline_id",),
+    plumbing=True,
+    retention=Kept("a row for each pipeline, deleted when it is done"),
 )

@@ -1,5 +1,6 @@
 """Orders on hold, looked at again when credit of their account becomes free."""
 
+import asyncio
 from functools import partial
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from crm_sales.orders.model import NOT_CHECKED, ReleaseCause
 from crm_sales.orders.queries import held_amounts
 from crm_sales.orders.resource import ORDERS
 
+# Half of what an event may take.
+MAX_SECONDS = 5.0
+
 
 class Holds:
     """Releases orders on hold whose account's credit allows it."""
@@ -28,13 +32,20 @@ class Holds:
         """Release what the account's credit allows now, in the order in which it was placed.
 
         An order that does not fit leaves a smaller one its chance, and only a smaller one has any. Each is a
-        transaction of its own: it may stop anywhere and be begun again. Unavailable when credit cannot be checked.
+        transaction of its own: it may stop anywhere and be begun again. Unavailable when credit cannot be checked, and
+        when there are more than are looked at in a few seconds: the rest comes next, and nothing has failed.
         """
         smallest_refused: dict[str, Money] = {}
+        clock = asyncio.get_running_loop().time
+        end: float | None = None
         for id, amount in await held_amounts(work, account_id):
+            if end is not None and clock() >= end:
+                raise Unavailable("more orders are on hold than are looked at together; the rest comes next")
             refused = smallest_refused.get(amount.currency_code)
             if refused is not None and amount >= refused:
                 continue
+            # One at least, or it would never get on.
+            end = end or clock() + MAX_SECONDS
             if not await retried(partial(self._look_at, work, id, cause)):
                 smallest_refused[amount.currency_code] = amount
 

@@ -67,6 +67,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "resource_type", "resource_id", "version", name="changes_pkey"),
     )
     op.create_table(
+        "creations",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "key", name="creations_pkey"),
+    )
+    op.create_index("creations_retention_index", "creations", ["create_time"], unique=False)
+    op.create_table(
         "custom_field_versions",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("collection", sa.Text(), nullable=False),
@@ -127,6 +136,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", "consumer", name="dead_letters_pkey"),
     )
     op.create_index("dead_letters_retention_index", "dead_letters", ["create_time"], unique=False)
+    op.create_table(
+        "followed_events",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("seen_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "consumer", "event_type", name="followed_events_pkey"),
+    )
+    op.create_index("followed_events_retention_index", "followed_events", ["seen_time"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -190,7 +208,16 @@ def upgrade() -> None:
         "access_users",
         "access_teams",
         "access_roles",
-        plumbing=["outbox", "inbox", "dead_letters", "leases", "idempotency_keys", "access_tenants"],
+        plumbing=[
+            "creations",
+            "outbox",
+            "inbox",
+            "dead_letters",
+            "followed_events",
+            "leases",
+            "idempotency_keys",
+            "access_tenants",
+        ],
     )
 
 
@@ -203,6 +230,8 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_index("idempotency_keys_retention_index", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index("followed_events_retention_index", table_name="followed_events")
+    op.drop_table("followed_events")
     op.drop_index("dead_letters_retention_index", table_name="dead_letters")
     op.drop_table("dead_letters")
     op.drop_index("custom_values_unique_index", table_name="custom_values", postgresql_where=sa.text('"unique"'))
@@ -211,6 +240,8 @@ def downgrade() -> None:
     op.drop_index("custom_fields_position_index", table_name="custom_fields")
     op.drop_table("custom_fields")
     op.drop_table("custom_field_versions")
+    op.drop_index("creations_retention_index", table_name="creations")
+    op.drop_table("creations")
     op.drop_table("changes")
     op.drop_index("access_users_login_index", table_name="access_users")
     op.drop_table("access_users")

@@ -12,6 +12,7 @@ import grpc
 from crm.link.v1 import link_pb2 as pb
 
 from crm_kit.rpc.calls import Call, Metadata, Reply
+from crm_kit.rpc.counting import TooMuchError, count_fields
 
 CONTRACT = pb.DESCRIPTOR.services_by_name["LinkService"]
 METHOD = f"/{CONTRACT.full_name}/Connect"
@@ -19,9 +20,24 @@ METHOD = f"/{CONTRACT.full_name}/Connect"
 MAX_FRAME_BYTES = 64 * 1024
 # One write carries about this much: enough to coalesce, little enough for others to get in between.
 BATCH_BYTES = 256 * 1024
+# The most that one write of a caller carries: what is put together, and one frame more with its tags.
+MAX_MESSAGE_BYTES = BATCH_BYTES + MAX_FRAME_BYTES + 1024
+# In one message: 256 calls with a dozen metadata each, of a key and a value, and twice as many cancelled ids.
+MAX_FIELDS = 12_000
+# A shorter message is read without counting: the 2,000 calls that it may hold are begun in a few milliseconds.
+COUNTED_BYTES = 4096
 BINARY = "-bin"
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_TIMEOUT_MS = 2**32 - 1
+
+
+def request_of(data: bytes) -> pb.ConnectRequest:
+    """The frames of a message. TooMuchError, before it is read, for one that would take long; DecodeError for none."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise TooMuchError
+    if len(data) > COUNTED_BYTES:
+        count_fields(data, pb.ConnectRequest, MAX_FIELDS)
+    return pb.ConnectRequest.FromString(data)
 
 
 def call_frame(id: int, call: Call) -> bytes:

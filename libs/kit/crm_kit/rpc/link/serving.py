@@ -11,7 +11,8 @@ from crm.link.v1 import link_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from crm_kit.rpc.calls import Call, Handler, Reply
-from crm_kit.rpc.link.frames import CONTRACT, Outbox, call_of
+from crm_kit.rpc.counting import TooMuchError
+from crm_kit.rpc.link.frames import CONTRACT, Outbox, call_of, request_of
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 # Room for the largest page of the widest resource.
@@ -115,7 +116,9 @@ class ServedLink:
                 task.cancel()
             await asyncio.gather(reading, *running, return_exceptions=True)
         if self._malformed:
-            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no ConnectRequest, or an id in use")
+            await self._context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "no ConnectRequest, one that is too large, or an id in use"
+            )
 
     def tell_serving(self, serving: bool) -> None:
         """Tell the caller whether new calls are welcome."""
@@ -134,21 +137,25 @@ class ServedLink:
     async def _read(self) -> None:
         while isinstance(data := await self._context.read(), bytes):
             try:
-                request = pb.ConnectRequest.FromString(data)
-            except DecodeError:
+                self.take(data)
+            except (DecodeError, TooMuchError):
                 self._malformed = True
                 return
-            for call in request.calls:
-                self._begin(call)
-            for id in request.cancelled_ids:
-                if (running := self._running.get(id)) is not None:
-                    running.task.cancel()
-            if request.goodbye:
-                self._part()
             while self._outbox.waiting_bytes > self._terms.max_bytes:
                 # A caller that does not take its answers is not listened to either.
                 self._written.clear()
                 await self._written.wait()
+
+    def take(self, data: bytes) -> None:
+        """Begin and end what a message says. DecodeError or TooMuchError for one that no caller writes."""
+        request = request_of(data)
+        for call in request.calls:
+            self._begin(call)
+        for id in request.cancelled_ids:
+            if (running := self._running.get(id)) is not None:
+                running.task.cancel()
+        if request.goodbye:
+            self._part()
 
     def _read_to_the_end(self, _reading: "asyncio.Task[None]") -> None:
         self._part()

@@ -29,6 +29,7 @@ class AccountServicer:
         user = await self._directory.user(work.tenant_id, UUID(request.user_id))
         scope = user.access.scope("accounts.write")
         async with unit_of_work(work.database, user, scope=scope, now=work.now) as own:
+            own.stand_in_for(work)
             values = await ACCOUNTS.to_create(own, request.account)
             created = await commands.create_account_from_lead(own, values, UUID(request.lead_id))
             return ACCOUNTS.message(own, created)

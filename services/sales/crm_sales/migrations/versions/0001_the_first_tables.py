@@ -13,6 +13,36 @@ down_revision = None
 def upgrade() -> None:
     op.execute(CREATE_KEY)
     op.create_table(
+        "account_handovers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("former_owner_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("unfinished", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "account_id", "version", name="account_handovers_pkey"),
+    )
+    op.create_index("account_handovers_retention_index", "account_handovers", ["create_time"], unique=False)
+    op.create_index(
+        "account_handovers_unfinished_index",
+        "account_handovers",
+        ["create_time"],
+        unique=False,
+        postgresql_where=sa.text("unfinished"),
+    )
+    op.create_table(
+        "changed_pipelines",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("pipeline_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "pipeline_id", name="changed_pipelines_pkey"),
+    )
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -356,11 +386,17 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["pool_visits"],
+        plumbing=["account_handovers", "changed_pipelines", "pool_visits"],
     )
 
 
 def downgrade() -> None:
+    op.drop_table("changed_pipelines")
+    op.drop_index(
+        "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
+    )
+    op.drop_index("account_handovers_retention_index", table_name="account_handovers")
+    op.drop_table("account_handovers")
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
     op.drop_index("payments_owner_index", table_name="payments")
