@@ -373,3 +373,22 @@ async def test_a_team_pays_the_orders_of_its_people_only(
     payment = await pay(api, payer, "300.00", account_id=account_id)
     assert [each.order_id for each in payment.allocations] == [orders[0].id]
     assert (payment.unallocated_amount, payment.left_out_order_count) == (cny("200.00"), 2)
+
+
+@pytest.mark.parametrize("reads", [{}, {"orders.read": Scope.OWN}], ids=["no orders", "their own orders"])
+async def test_a_cashier_pays_only_orders_that_they_may_read(
+    api: Sales, user: User, released: Released, sales: Running, reads: dict[str, Scope]
+) -> None:
+    """As with an order that is named, a payment of an account tells nothing of what its recorder may not read."""
+    rights = {"payments.read": Scope.ALL, "payments.write": Scope.ALL, "accounts.read": Scope.ALL}
+    cashier = await sales.user(user.tenant_id, grants=rights | reads)
+    order = await released("100.00", account_id=await known_account(sales, user.tenant_id))
+    payment = await pay(api, cashier, "150.00", account_id=order.account_id)
+    assert (list(payment.allocations), payment.left_out_order_count) == ([], 1)
+    assert payment.owner_id == str(cashier.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await api.payments.AllocatePayment(allocate(payment), metadata=cashier.metadata)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await pay(api, cashier, "1.00", order_id=order.id)
+    rest = await api.payments.AllocatePayment(allocate(payment), metadata=user.metadata)
+    assert [each.order_id for each in rest.allocations] == [order.id]
