@@ -45,7 +45,7 @@ async def test_a_draft_has_exact_totals_and_is_read_back(api: Sales, user: User,
     order = await draft(lines=lines)
     assert [line.net_amount.amount for line in order.lines] == ["0.90", "29.99"]
     assert (order.net_amount.amount, order.tax_amount.amount) == ("30.89", "0.12")
-    assert (order.gross_amount, order.open_amount) == (cny("31.01"), cny("31.01"))
+    assert (order.gross_amount, order.open_amount) == (cny("31.01"), cny("0.00"))
     assert (order.state, order.due_date) == (pb.Order.STATE_DRAFT, "")
     assert await read(api, user, order) == order
 
@@ -84,6 +84,20 @@ async def test_an_order_of_an_opportunity_is_its_accounts(
         await draft(account_id=await known_account(sales, user.tenant_id), opportunity_id=opportunity.id)
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await draft(opportunity_id="0197c0de-0000-7000-8000-000000000000")
+
+
+async def test_nothing_is_open_of_what_nobody_owes_yet(
+    api: Sales, user: User, draft: Draft, servicer: OrderServicer
+) -> None:
+    """Neither of a draft nor of an order on hold; once that is released, all of it is."""
+    await draft()
+    held = await placed(api, servicer, user, await draft("60.00"), refuse)
+    assert held.open_amount == cny("0.00")
+    owing = pb.ListOrdersRequest(filter="open_amount.amount > 0")
+    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == []
+    done = await api.orders.ReleaseOrder(pb.ReleaseOrderRequest(id=held.id, reason="old friends"), metadata=user.metadata)
+    assert done.open_amount == cny("60.00")
+    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == [done]
 
 
 # --- placing

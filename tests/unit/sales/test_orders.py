@@ -167,5 +167,6 @@ def test_what_is_taken_back_right_after_it_was_paid_leaves_the_order_as_it_was(b
     assert current.pay(cny(amount)).take_back(cny(amount)) == current
 
 
-def test_a_cancelled_order_has_nothing_open() -> None:
+def test_nothing_is_open_before_an_order_is_released_and_after_it_is_cancelled() -> None:
+    assert order().open_amount == order().place((LIMIT,), now=NOW, today=NOW.date()).open_amount == cny(0)
     assert order().place((), now=NOW, today=NOW.date()).cancel("x").open_amount == cny(0)

@@ -193,9 +193,11 @@ class Order:
 
     @property
     def open_amount(self) -> Money:
-        """What is still to be paid, never below zero; nothing of an order that was cancelled."""
-        if self.state is OrderState.CANCELLED:
-            return Money.zero(self.currency_code)
+        """What is still to be paid, never below zero; nothing before it is released, nor once it is cancelled."""
+        return self._unpaid if self.state in _PAYABLE else Money.zero(self.currency_code)
+
+    @property
+    def _unpaid(self) -> Money:
         return max(self.gross_amount - self.paid_amount, Money.zero(self.currency_code))
 
     @property
@@ -264,7 +266,7 @@ class Order:
     def _payment_state(self) -> OrderState:
         if not self.paid_amount and self.gross_amount.amount > 0:
             return OrderState.RELEASED
-        return OrderState.PARTLY_PAID if self.open_amount else OrderState.PAID
+        return OrderState.PARTLY_PAID if self._unpaid else OrderState.PAID
 
     def _require(self, state: OrderState, done: str) -> None:
         if self.state is not state:
