@@ -95,7 +95,9 @@ async def test_nothing_is_open_of_what_nobody_owes_yet(
     assert held.open_amount == cny("0.00")
     owing = pb.ListOrdersRequest(filter="open_amount.amount > 0")
     assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == []
-    done = await api.orders.ReleaseOrder(pb.ReleaseOrderRequest(id=held.id, reason="old friends"), metadata=user.metadata)
+    done = await api.orders.ReleaseOrder(
+        pb.ReleaseOrderRequest(id=held.id, reason="old friends"), metadata=user.metadata
+    )
     assert done.open_amount == cny("60.00")
     assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == [done]
 

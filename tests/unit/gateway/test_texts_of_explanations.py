@@ -24,7 +24,7 @@ from crm_sales.orders.model import HoldReason, hold_reasons, on_hold
 from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
 from crm_sales.pools.protection import FollowUp, Holding, ProtectionRule, ProtectionStep, protection
 from crm_scoring.credit.model import CreditLimit, Usage
-from crm_scoring.credit.rules import CreditReasonCode, CreditRules, check_credit
+from crm_scoring.credit.rules import HOLDING, CreditReasonCode, CreditRules, check_credit
 from crm_scoring.credit.wire import decided
 from google.protobuf.descriptor import Descriptor
 from hypothesis import given
@@ -67,8 +67,17 @@ def test_every_code_has_a_text_in_every_language(code: str, language: Language) 
 
 
 def test_every_text_is_of_a_code_that_exists() -> None:
-    texts = {key.removesuffix(".plain") for key in catalogue("en").tables["explanations"]}
+    texts = {key.removesuffix(".plain").removesuffix(".bare") for key in catalogue("en").tables["explanations"]}
     assert texts == CODES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_why_an_order_waits_is_told_without_figures_too(language: Language) -> None:
+    """To who may not read the credit of the account: services send them the code alone."""
+    for code in {*HOLDING, *(each.code for each in HELD_WITHOUT_SCORING)}:
+        text = told(code, {}, language)
+        assert text
+        assert "{" not in text
 
 
 @given(steps())
