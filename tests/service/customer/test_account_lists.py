@@ -104,6 +104,23 @@ async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     assert "14" in refusal.detail
 
 
+@pytest.mark.parametrize("field", ["phone_numbers", "emails", "tags", "roles"])
+async def test_a_list_without_members_is_no_value(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create, field: str
+) -> None:
+    values = {"phone_numbers": "+8613800138000", "emails": "li@customer.test", "tags": "vip"}
+    with_value = await create(**{field: [values.get(field, pb.Account.ROLE_PARTNER)]})
+    without = await create()
+    for filter, found in {
+        f"{field} = null": without,
+        f"NOT {field} != null": without,
+        f"{field} != null": with_value,
+        f"{field}:*": with_value,
+    }.items():
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=user.metadata)
+        assert [each.id for each in page.accounts] == [found.id], filter
+
+
 async def test_a_filter_knows_who_asks_and_when(
     accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
 ) -> None:
