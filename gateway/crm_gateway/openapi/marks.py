@@ -34,6 +34,8 @@ def field_marks(field: FieldDescriptor) -> Schema:
     marks |= {f"x-{name}": True for name, allowed in can.items() if allowed}
     if refers_to := options.Extensions[options_pb2.refers_to]:
         marks["x-refers-to"] = refers_to
+    if options.Extensions[options_pb2.without_history]:
+        marks["x-without-history"] = True
     if permission := options.Extensions[options_pb2.withheld_without]:
         marks["x-withheld-without"] = permission
     return marks
