@@ -16,6 +16,8 @@ AS_IT_WAS = {
     for rpc in RPCS.values()
     if rpc.bindings and (path := rpc.bindings[0].template).endswith(f"/{{id}}{AS_OF}")
 }
+# A tenant shows a clock. Credit and scores are read by their account, which they are of as soon as it is heard of.
+READ_OTHERWISE = {f"/v1/{collection}/{{id}}{AS_OF}" for collection in ("tenants", "credit-limits", "scores")}
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,7 @@ def world(request: pytest.FixtureRequest) -> World:
     return World({name: request.getfixturevalue(name) for name in SERVICES})
 
 
-@pytest.mark.parametrize("path", AS_IT_WAS)
+@pytest.mark.parametrize("path", sorted(AS_IT_WAS.keys() - READ_OTHERWISE))
 async def test_a_record_as_of_now_is_as_it_is_read(world: World, path: str) -> None:
     as_it_was = AS_IT_WAS[path]
     collection = path.split("/")[2]

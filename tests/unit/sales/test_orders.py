@@ -93,7 +93,7 @@ def test_an_order_without_reasons_to_hold_is_released_and_due_after_its_payment_
 def test_an_order_with_reasons_is_on_hold_until_it_is_released() -> None:
     held = order().place((LIMIT,), now=NOW, today=NOW.date())
     assert (held.state, held.hold_reasons) == (OrderState.ON_HOLD, (LIMIT,))
-    with pytest.raises(FailedPrecondition, match="on hold: CREDIT_LIMIT_EXCEEDED$") as refused:
+    with pytest.raises(FailedPrecondition, match=r"on hold: CREDIT_LIMIT_EXCEEDED$") as refused:
         held.pay(cny(1))
     assert refused.value.reason == "ORDER_ON_HOLD"
     later = NOW + timedelta(hours=1)

@@ -201,8 +201,8 @@ class Resource(ReadableResource[Entity, Shown]):
 
         What is to come is not known: of a later instant it is the record as it is.
 
-        What is kept beside the record or unversioned has no history: it is known of now alone, and of a past instant not
-        set. NotFound before its creation.
+        What is kept beside the record or unversioned has no history: it is known of now alone, and not set of a past
+        instant. NotFound before its creation.
         """
         time = min(time, reader.now)
         unknown = self.without_history if time < reader.now else frozenset()
