@@ -121,6 +121,18 @@ async def test_a_list_without_members_is_no_value(
         assert [each.id for each in page.accounts] == [found.id], filter
 
 
+@pytest.mark.parametrize("typed", ["13800138000", "138 0013 8000", "+86 138-0013-8000", "１３８００１３８０００"])
+async def test_a_telephone_number_is_found_as_people_write_it(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create, typed: str
+) -> None:
+    account = await create(phone_numbers=["13800138000"])
+    await create(phone_numbers=["13900139000"])
+    page = await accounts.ListAccounts(
+        pb.ListAccountsRequest(filter=f'phone_numbers:"{typed}"'), metadata=user.metadata
+    )
+    assert [each.id for each in page.accounts] == [account.id]
+
+
 async def test_a_filter_knows_who_asks_and_when(
     accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
 ) -> None:

@@ -86,22 +86,6 @@ async def test_an_order_of_an_opportunity_is_its_accounts(
         await draft(opportunity_id="0197c0de-0000-7000-8000-000000000000")
 
 
-async def test_nothing_is_open_of_what_nobody_owes_yet(
-    api: Sales, user: User, draft: Draft, servicer: OrderServicer
-) -> None:
-    """Neither of a draft nor of an order on hold; once that is released, all of it is."""
-    await draft()
-    held = await placed(api, servicer, user, await draft("60.00"), refuse)
-    assert held.open_amount == cny("0.00")
-    owing = pb.ListOrdersRequest(filter="open_amount.amount > 0")
-    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == []
-    done = await api.orders.ReleaseOrder(
-        pb.ReleaseOrderRequest(id=held.id, reason="old friends"), metadata=user.metadata
-    )
-    assert done.open_amount == cny("60.00")
-    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == [done]
-
-
 # --- placing
 
 

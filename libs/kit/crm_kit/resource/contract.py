@@ -40,6 +40,7 @@ class FieldContract:
     refers_to: str
     sensitive: bool
     without_history: bool
+    phone_number: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _read(field: Any) -> FieldContract:
         refers_to=options.Extensions[options_pb2.refers_to],
         sensitive=options.Extensions[options_pb2.sensitive],
         without_history=options.Extensions[options_pb2.without_history],
+        phone_number=options.Extensions[options_pb2.phone_number],
     )
 
 
