@@ -86,6 +86,7 @@ def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
         summable=listed.sum,
         facetable=listed.filter and not sensitive and type in FACETS and field.name != "id",
         refers_to=options.Extensions[options_pb2.refers_to],
+        without_history=options.Extensions[options_pb2.without_history],
     )
     if limits := limits_of(field):
         found.limits.CopyFrom(pb.FieldLimits(**limits))

@@ -22,7 +22,7 @@ def record_marks(contract: Contract, message: Descriptor) -> Schema:
 
 
 def field_marks(field: FieldDescriptor) -> Schema:
-    """Of a field: its label and unit, what lists and summaries may do with it, and what an id refers to."""
+    """Of a field: its label and unit, what lists may do with it, what an id refers to, and what seeing it takes."""
     options = field.GetOptions()
     listed = options.Extensions[options_pb2.listed]
     marks: Schema = {}
@@ -34,6 +34,10 @@ def field_marks(field: FieldDescriptor) -> Schema:
     marks |= {f"x-{name}": True for name, allowed in can.items() if allowed}
     if refers_to := options.Extensions[options_pb2.refers_to]:
         marks["x-refers-to"] = refers_to
+    if options.Extensions[options_pb2.without_history]:
+        marks["x-without-history"] = True
+    if permission := options.Extensions[options_pb2.withheld_without]:
+        marks["x-withheld-without"] = permission
     return marks
 
 

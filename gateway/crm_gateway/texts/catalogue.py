@@ -20,6 +20,8 @@ _DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
 SEPARATORS: Mapping[Language, str] = {"en": "; ", "zh": "；"}
 # Comes after a key whose values are not all known.
 _PLAIN = ".plain"
+# For who may not see the values.
+_BARE = ".bare"
 
 
 class Catalogue:
@@ -79,7 +81,7 @@ class Catalogue:
             name: self.duration(value) if name != GIVEN and _DURATION.fullmatch(value) else value
             for name, value in values.items()
         }
-        for each in (key, key + _PLAIN):
+        for each in (key, key + _PLAIN, key + _BARE):
             template = self.tables[table].get(each)
             if template is not None:
                 try:

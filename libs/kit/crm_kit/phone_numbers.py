@@ -91,6 +91,14 @@ def has_phone_numbers(country: str) -> bool:
     return country in phonenumbers.SUPPORTED_REGIONS
 
 
+def as_kept(text: str) -> str:
+    """A number as it is kept, wherever it is looked for; a text that is none, such as a part of one, as it is."""
+    try:
+        return normal(text, field="")
+    except InvalidArgument:
+        return text
+
+
 def phone_country(region: str) -> str:
     """The country whose telephone numbers a region has, as ISO 3166-1 alpha-2; `region` is ISO 3166-1 or 3166-2."""
     return _OWN_NUMBERS.get(region, region[:2])

@@ -15,7 +15,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from sqlalchemy import FromClause, MetaData
+from sqlalchemy import FromClause, MetaData, Table
 
 from crm_kit import logging, plumbing, telemetry
 from crm_kit.background import Job, Tenants, kept_running, name_of
@@ -36,6 +36,7 @@ from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
+from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
 from crm_kit.rpc.pipeline import Pipeline
@@ -115,15 +116,24 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = Names(named_tables(service.resources) | service.names)
+    accounts = service.names.get("accounts")
+    withholding = Withholding(accounts if isinstance(accounts, Table) else None)
     pipeline = Pipeline(
-        service.name, service.database, verifier, service.directory, names, now, service_keys=service.service_keys
+        service.name,
+        service.database,
+        verifier,
+        service.directory,
+        names,
+        withholding,
+        now,
+        service_keys=service.service_keys,
     )
     server = Server(
         settings.listen_address,
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    await server.start([*service.servicers, *generic_servicers(service, names)], pipeline)
+    await server.start([*service.servicers, *generic_servicers(service, names, withholding)], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
@@ -142,11 +152,14 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
             await close()
 
 
-def generic_servicers(service: Service, names: Names) -> list[Servicer]:
+def generic_servicers(service: Service, names: Names, withholding: Withholding) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
-    return [ResourceServicer(service.resources, names, tokens), CustomFieldServicer(service.resources, tokens)]
+    return [
+        ResourceServicer(service.resources, names, withholding, tokens),
+        CustomFieldServicer(service.resources, tokens),
+    ]
 
 
 class Broker:

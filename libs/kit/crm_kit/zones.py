@@ -8,6 +8,9 @@ from crm_kit.errors import invalid_field
 DEFAULT_ZONE = "Asia/Shanghai"
 """Whose days and weeks are meant where nobody has said."""
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing that people record happened before."""
+
 
 def check_zone(name: str, *, field: str) -> None:
     """InvalidArgument naming `field` unless the IANA knows the zone."""
@@ -23,6 +26,13 @@ def day_in(zone: str, instant: datetime) -> date:
         return instant.astimezone(ZoneInfo(zone)).date()
     except OverflowError:
         return instant.astimezone(UTC).date()
+
+
+def check_plausible(instant: datetime, *, field: str) -> None:
+    """InvalidArgument for an instant of a time before there were such records: it is typed wrongly, or left out."""
+    if instant < EARLIEST:
+        detail = f"{instant.isoformat()} is before {EARLIEST.year}"
+        raise invalid_field(field, "too_early", detail, metadata={"earliest": EARLIEST.date().isoformat()})
 
 
 def time_text(value: datetime) -> str:

@@ -104,6 +104,35 @@ async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     assert "14" in refusal.detail
 
 
+@pytest.mark.parametrize("field", ["phone_numbers", "emails", "tags", "roles"])
+async def test_a_list_without_members_is_no_value(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create, field: str
+) -> None:
+    values = {"phone_numbers": "+8613800138000", "emails": "li@customer.test", "tags": "vip"}
+    with_value = await create(**{field: [values.get(field, pb.Account.ROLE_PARTNER)]})
+    without = await create()
+    for filter, found in {
+        f"{field} = null": without,
+        f"NOT {field} != null": without,
+        f"{field} != null": with_value,
+        f"{field}:*": with_value,
+    }.items():
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=user.metadata)
+        assert [each.id for each in page.accounts] == [found.id], filter
+
+
+@pytest.mark.parametrize("typed", ["13800138000", "138 0013 8000", "+86 138-0013-8000", "１３８００１３８０００"])
+async def test_a_telephone_number_is_found_as_people_write_it(
+    accounts: "AccountServiceAsyncStub", user: User, create: Create, typed: str
+) -> None:
+    account = await create(phone_numbers=["13800138000"])
+    await create(phone_numbers=["13900139000"])
+    page = await accounts.ListAccounts(
+        pb.ListAccountsRequest(filter=f'phone_numbers:"{typed}"'), metadata=user.metadata
+    )
+    assert [each.id for each in page.accounts] == [account.id]
+
+
 async def test_a_filter_knows_who_asks_and_when(
     accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create
 ) -> None:

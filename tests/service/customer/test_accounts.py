@@ -310,6 +310,20 @@ async def test_an_external_id_is_unique_in_the_tenant_and_free_again_after(
     assert (await create(external_ids=[key])).external_ids == [key]
 
 
+@pytest.mark.parametrize("typed", ["K1 ", " K1", "K1\u200b", "\ufeffK1", "Ｋ１", "K1\u3000"])
+async def test_one_external_id_is_one_account_however_it_is_typed(create: Create, typed: str) -> None:
+    (kept,) = (await create(external_ids=[pb.ExternalId(source="sap", value=typed)])).external_ids
+    assert kept.value == "K1"
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await create(external_ids=[pb.ExternalId(source="sap", value="K1")])
+
+
+async def test_an_external_id_of_which_nothing_can_be_seen_is_refused(create: Create) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await create(external_ids=[pb.ExternalId(source="sap", value="\u200b ")])
+    assert refusal.fields == ["account.external_ids[0].value"]
+
+
 async def test_the_external_ids_of_an_account_are_replaced_in_one_update(
     accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:

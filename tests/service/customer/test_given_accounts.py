@@ -9,6 +9,7 @@ from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.options.v1 import options_pb2
 from crm_customer.records.accounts.commands import FOLLOWING
+from crm_customer.records.timeline.model import Kind, permission_of
 from crm_kit.identity.access import Scope
 from crm_kit.resource.owners import resource_of
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -181,6 +182,11 @@ def names_accounts(message: Any) -> bool:
 
 
 def test_all_that_the_contract_says_of_accounts_goes_along_with_them() -> None:
-    """But for leads, which may become an account: they are their own owner's, whoever has that account."""
     found = {resource_of(rpc.permission) for rpc in RPCS.values() if names_accounts(rpc.response)}
-    assert found - {"accounts", "leads", "internal", "resource"} == FOLLOWING
+    assert found - {"accounts", "internal", "resource"} == FOLLOWING
+
+
+def test_all_that_a_timeline_shows_goes_along_with_the_account() -> None:
+    """Such as what was said to a lead that became the account, which is seen with it."""
+    shown = {resource_of(permission_of(kind)) for kind in Kind}
+    assert shown - {"accounts"} <= FOLLOWING

@@ -74,9 +74,10 @@ async def test_a_role_of_another_tenant_is_not_found(
 
 
 async def test_two_roles_of_a_tenant_differ_by_name(roles: "RoleServiceAsyncStub", company: Company) -> None:
-    request = pb.CreateRoleRequest(role=pb.Role(display_name="SALES_REP"))
-    with refused("ALREADY_EXISTS", "ALREADY_EXISTS"):
-        await roles.CreateRole(request, metadata=company.admin.metadata)
+    for name in ("SALES_REP", "SALES_REP\u200b", "\ufeffSALES_REP"):
+        request = pb.CreateRoleRequest(role=pb.Role(display_name=name))
+        with refused("ALREADY_EXISTS", "ALREADY_EXISTS"):
+            await roles.CreateRole(request, metadata=company.admin.metadata)
 
 
 async def test_a_create_with_a_key_happens_once(roles: "RoleServiceAsyncStub", company: Company) -> None:

@@ -35,7 +35,7 @@ COLLECTIONS = {
     "Payment": "payments",
     "Case": "cases",
     "Milestone": "cases",
-    "ValueTier": "scores",
+    "ValueTier": "accounts",
 }
 
 

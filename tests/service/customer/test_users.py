@@ -65,9 +65,10 @@ async def test_a_login_is_taken_in_its_tenant_only(
 ) -> None:
     request = pb.CreateUserRequest(user=pb.User(display_name="x", login="LI@company.test"))
     await users.CreateUser(request, metadata=company.admin.metadata)
-    request.user.login = "li@company.TEST"
-    with refused("ALREADY_EXISTS", "ALREADY_EXISTS"):
-        await users.CreateUser(request, metadata=company.admin.metadata)
+    for typed in ("li@company.TEST", "ｌｉ＠company.test", "li@company.test\u200b"):
+        request.user.login = typed
+        with refused("ALREADY_EXISTS", "ALREADY_EXISTS"):
+            await users.CreateUser(request, metadata=company.admin.metadata)
     other = await open_company(customer)
     assert (await users.CreateUser(request, metadata=other.admin.metadata)).login == "li@company.test"
     user = await company.user()

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import grpc
 from crm.sales.v1 import leads_pb2 as pb
@@ -81,6 +82,34 @@ async def test_the_daily_limit_holds_when_one_user_claims_thirty_leads_at_once(
     free = next(lead.id for lead, how in zip(pooled, outcomes, strict=True) if how != "CLAIMED")
     assert await outcome(api, free, li) == "POOL_DAILY_LIMIT_REACHED"
     await check_counters(sales, user.tenant_id)
+
+
+async def test_the_day_of_the_claims_is_the_tenants_unless_the_pool_has_one_of_its_own(
+    api: Sales, create: CreateLead, sales: Running
+) -> None:
+    """Around midnight in New York it is one day in Shanghai, where it is noon."""
+    tenant_id = await sales.tenant(sandbox=True)
+    user = await sales.user(tenant_id)
+    new_york = ZoneInfo("America/New_York")
+    midnight = (datetime.now(new_york) + timedelta(days=3)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    async def at(instant: datetime, version: int) -> None:
+        ahead = instant - datetime.now(UTC)
+        zone = "America/New_York"
+        await sales.know_tenant(tenant_id, sandbox=True, clock_offset=ahead, time_zone=zone, version=version)
+
+    await at(midnight - timedelta(minutes=30), 2)
+    pool = await change_rules(api, user, PoolRules(claims_per_day=1))
+    assert not pool.rules.HasField("time_zone")
+    first, second, third = [await create(by=user, to_pool=True) for _ in range(3)]
+    li = await sales.user(tenant_id, grants=OWN)
+    assert await outcome(api, first.id, li) == "CLAIMED"
+    assert await outcome(api, second.id, li) == "POOL_DAILY_LIMIT_REACHED"
+    await at(midnight + timedelta(minutes=30), 3)
+    assert await outcome(api, second.id, li) == "CLAIMED"
+    await change_rules(api, user, PoolRules(claims_per_day=1, time_zone="Asia/Shanghai"))
+    await at(midnight + timedelta(hours=12, minutes=30), 4)
+    assert await outcome(api, third.id, li) == "CLAIMED"
 
 
 async def test_the_capacity_holds_when_one_user_claims_thirty_leads_at_once(

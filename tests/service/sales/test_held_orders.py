@@ -16,7 +16,7 @@ from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.running import Running, User
 from tests.service.sales.ordering import Check, Checked, Draft, approve, placed, read, refuse
-from tests.service.sales.selling import Answer, Sales, credit_service, emitted, names_of
+from tests.service.sales.selling import Answer, Sales, cny, credit_service, emitted, names_of
 
 Held = Callable[[str], Awaitable[pb.Order]]
 LookAgain = Callable[[Answer], Awaitable[None]]
@@ -135,3 +135,19 @@ async def test_more_orders_than_an_event_has_time_for_are_released_one_try_after
         assert await states(api, user, orders) == ["RELEASED"] * released + ["ON_HOLD"] * (3 - released)
     await look_again(approve)
     assert await states(api, user, orders) == ["RELEASED"] * 3
+
+
+async def test_nothing_is_open_of_what_nobody_owes_yet(
+    api: Sales, user: User, draft: Draft, servicer: OrderServicer
+) -> None:
+    """Neither of a draft nor of an order on hold; once that is released, all of it is."""
+    await draft()
+    held = await placed(api, servicer, user, await draft("60.00"), refuse)
+    assert held.open_amount == cny("0.00")
+    owing = pb.ListOrdersRequest(filter="open_amount.amount > 0")
+    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == []
+    done = await api.orders.ReleaseOrder(
+        pb.ReleaseOrderRequest(id=held.id, reason="old friends"), metadata=user.metadata
+    )
+    assert done.open_amount == cny("60.00")
+    assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == [done]

@@ -326,3 +326,24 @@ async def test_a_lead_whose_name_nobody_sees_is_refused(create: CreateLead) -> N
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await create(display_name="\u200b\u2060")
     assert refusal.fields == ["lead.display_name"]
+
+
+@pytest.mark.parametrize("asked", ['= "138 0013 8000"', ':"138-0013-8000"', 'IN ("+86 13800138000")', ':"0013800"'])
+async def test_a_lead_is_found_by_its_number_as_people_write_it(
+    api: Sales, user: User, create: CreateLead, asked: str
+) -> None:
+    lead = await create(phone_number="13800138000")
+    await create(phone_number="13900139000")
+    page = await api.leads.ListLeads(pb.ListLeadsRequest(filter=f"phone_number {asked}"), metadata=user.metadata)
+    assert [each.id for each in page.leads] == [lead.id]
+
+
+@pytest.mark.parametrize("asked", ["=", ":"])
+async def test_a_lead_is_found_by_its_address_whatever_the_case(
+    api: Sales, user: User, create: CreateLead, asked: str
+) -> None:
+    lead = await create(email="Li.Na@Customer.test")
+    await create(email="wang@customer.test")
+    request = pb.ListLeadsRequest(filter=f'email {asked} "li.na@CUSTOMER.test"'.replace(" :", ":"))
+    page = await api.leads.ListLeads(request, metadata=user.metadata)
+    assert [(each.id, each.email) for each in page.leads] == [(lead.id, "Li.Na@Customer.test")]

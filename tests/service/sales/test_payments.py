@@ -123,12 +123,12 @@ def reverse(payment: payments_pb2.Payment, **fields: str) -> payments_pb2.Revers
     return payments_pb2.ReversePaymentRequest(id=payment.id, **{"reason": "bounced"} | fields)
 
 
-@pytest.mark.parametrize("reference", ["20270319-0042", " 20270319-0042 ", "20270319 - 0042"])
+@pytest.mark.parametrize("reference", ["REF-0042", " ref-0042 ", "REF - 0042", "ＲＥＦ－００４２", "REF-0042\u200b"])
 @pytest.mark.parametrize("bank_account", ["ICBC 6222", "icbc6222", ""])
 async def test_one_bank_reference_is_one_payment_also_where_the_bank_account_is_left_out(
     api: Sales, user: User, account_id: str, reference: str, bank_account: str
 ) -> None:
-    bank: dict[str, Any] = {"account_id": account_id, "reference": "20270319-0042", "bank_account": "ICBC 6222"}
+    bank: dict[str, Any] = {"account_id": account_id, "reference": "REF-0042", "bank_account": "ICBC 6222"}
     again = {"account_id": account_id, "reference": reference, "bank_account": bank_account}
     first = await pay(api, user, "10", **bank)
     with refused("ALREADY_EXISTS", "PAYMENT_REFERENCE_TAKEN"):
@@ -193,7 +193,8 @@ async def test_money_comes_today_at_the_latest_by_the_tenants_calendar(api: Sale
     for instant in (last, then - timedelta(days=400)):
         payment = await pay(api, user, "1", account_id=account_id, receive_time=at(instant))
         assert payment.receive_time == at(instant)
-    for instant in (last + timedelta(minutes=1), datetime(2099, 1, 1, tzinfo=UTC)):
+    wrong = (datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, tzinfo=UTC))
+    for instant in (last + timedelta(minutes=1), datetime(2099, 1, 1, tzinfo=UTC), *wrong):
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await pay(api, user, "1", account_id=account_id, receive_time=at(instant))
         assert refusal.fields == ["payment.receive_time"]
@@ -373,3 +374,22 @@ async def test_a_team_pays_the_orders_of_its_people_only(
     payment = await pay(api, payer, "300.00", account_id=account_id)
     assert [each.order_id for each in payment.allocations] == [orders[0].id]
     assert (payment.unallocated_amount, payment.left_out_order_count) == (cny("200.00"), 2)
+
+
+@pytest.mark.parametrize("reads", [{}, {"orders.read": Scope.OWN}], ids=["no orders", "their own orders"])
+async def test_a_cashier_pays_only_orders_that_they_may_read(
+    api: Sales, user: User, released: Released, sales: Running, reads: dict[str, Scope]
+) -> None:
+    """As with an order that is named, a payment of an account tells nothing of what its recorder may not read."""
+    rights = {"payments.read": Scope.ALL, "payments.write": Scope.ALL, "accounts.read": Scope.ALL}
+    cashier = await sales.user(user.tenant_id, grants=rights | reads)
+    order = await released("100.00", account_id=await known_account(sales, user.tenant_id))
+    payment = await pay(api, cashier, "150.00", account_id=order.account_id)
+    assert (list(payment.allocations), payment.left_out_order_count) == ([], 1)
+    assert payment.owner_id == str(cashier.id)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await api.payments.AllocatePayment(allocate(payment), metadata=cashier.metadata)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await pay(api, cashier, "1.00", order_id=order.id)
+    rest = await api.payments.AllocatePayment(allocate(payment), metadata=user.metadata)
+    assert [each.order_id for each in rest.allocations] == [order.id]

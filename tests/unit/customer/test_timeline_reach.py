@@ -29,7 +29,7 @@ def test_an_entry_is_seen_when_its_record_or_the_account_is_within_the_scope(
     mine, of_my_team = record[0] == ME, record[1] == MY_TEAM
     seen = kind in reach.all or (kind in reach.team and (mine or of_my_team)) or (kind in reach.own and mine)
     granted = {grants.get(permission_of(kind)), grants.get("*")}
-    by_account = kind.startswith("ACCOUNT_")
+    by_account = kind.startswith(("ACCOUNT_", "VALUE_TIER_"))
     by_own = granted - {None} and ME in (account[0], record[0])
     by_team = granted & {Scope.TEAM, Scope.ALL} and MY_TEAM in (account[1], record[1])
     assert seen == bool(by_account or by_own or by_team or Scope.ALL in granted)

@@ -75,8 +75,8 @@ def value_of(field: Field, record: dict[str, Any]) -> Any:
 
 def leaf_holds(leaf: Term, have: Any) -> bool:
     match leaf:
-        case IsNull():
-            return False
+        case IsNull(field):
+            return field.type in LISTS and list(have) == []
         case Present(field):
             can_be_empty = field.type in LISTS or field.type is FieldType.TEXT
             return len(have) > 0 if can_be_empty else True

@@ -93,7 +93,7 @@ def test_an_order_without_reasons_to_hold_is_released_and_due_after_its_payment_
 def test_an_order_with_reasons_is_on_hold_until_it_is_released() -> None:
     held = order().place((LIMIT,), now=NOW, today=NOW.date())
     assert (held.state, held.hold_reasons) == (OrderState.ON_HOLD, (LIMIT,))
-    with pytest.raises(FailedPrecondition, match=r"900\.00 used") as refused:
+    with pytest.raises(FailedPrecondition, match=r"on hold: CREDIT_LIMIT_EXCEEDED$") as refused:
         held.pay(cny(1))
     assert refused.value.reason == "ORDER_ON_HOLD"
     later = NOW + timedelta(hours=1)
@@ -167,5 +167,6 @@ def test_what_is_taken_back_right_after_it_was_paid_leaves_the_order_as_it_was(b
     assert current.pay(cny(amount)).take_back(cny(amount)) == current
 
 
-def test_a_cancelled_order_has_nothing_open() -> None:
+def test_nothing_is_open_before_an_order_is_released_and_after_it_is_cancelled() -> None:
+    assert order().open_amount == order().place((LIMIT,), now=NOW, today=NOW.date()).open_amount == cny(0)
     assert order().place((), now=NOW, today=NOW.date()).cancel("x").open_amount == cny(0)

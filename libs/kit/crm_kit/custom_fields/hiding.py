@@ -1,6 +1,6 @@
 """Answers without the values of archived custom fields: they stay in the record, and come back with the field.
 
-As names beside ids, that is done when an answer is whole. History, the record as it was, and events have all values.
+As names beside ids, that is done when an answer is whole, also of a record as it was. History and events have all.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence

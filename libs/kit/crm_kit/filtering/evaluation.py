@@ -81,6 +81,9 @@ def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext 
         case Not(term):
             return not evaluate(term, record, context)
     value = _read(tree.field, record)
+    if tree.field.type in LISTS and not value:
+        # A list without members is no value.
+        value = None
     return _holds_of_null(tree) if value is None else _holds(tree, value, context)
 
 

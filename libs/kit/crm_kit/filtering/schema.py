@@ -20,6 +20,7 @@ class FilterField:
     `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
     `word` is what may stand for an id of a user or team; `user_field` and `team_field` know it.
     A TEXT that is `folded` is compared in lower case on both sides; an index on `lower(column)` serves it.
+    `kept` says how a text is stored that people write in several ways, such as a telephone number.
     `within` says that there is a row with the value, of which a condition is true, where values are rows of their own.
     """
 
@@ -29,6 +30,7 @@ class FilterField:
     folded: bool = False
     word: Party | None = None
     within: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
+    kept: Callable[[str], str] | None = None
 
     @property
     def nullable(self) -> bool:

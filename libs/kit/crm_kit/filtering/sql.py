@@ -157,8 +157,7 @@ class _Compiler:
             return self._elsewhere(tree, taken) if is_custom else self._among(tree, taken)
         match tree:
             case IsNull(field):
-                expression = self._expression(field)
-                return expression.is_(None) if taken else expression.is_not(None)
+                return self._is_null(field) if taken else not_(self._is_null(field))
             case Comparison(field, op, _):
                 return self._comparison(field, op if taken else _OPPOSITES[op], taken)
             case OneOf(field, _):
@@ -235,6 +234,11 @@ class _Compiler:
         if field.type in LISTS:
             return func.cardinality(expression) > 0
         return expression != "" if field.type is FieldType.TEXT else expression.is_not(None)
+
+    def _is_null(self, field: Field) -> ColumnElement[bool]:
+        """A list without members is no value."""
+        expression = self._expression(field)
+        return func.coalesce(func.cardinality(expression), 0) == 0 if field.type in LISTS else expression.is_(None)
 
     def _nullable(self, field: Field) -> bool:
         return self.schema.sql_of(field).nullable

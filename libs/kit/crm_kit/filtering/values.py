@@ -57,6 +57,8 @@ def read_value(token: Token, field: FilterField) -> Value | Period:
     text = _ESCAPE.sub(r"\1", token[1:-1]) if quoted else str(token)
     if field.values:
         return _read_option(text, field)
+    if field.kept is not None:
+        text = field.kept(text)
     if quoted and field.type in (FieldType.NUMBER, FieldType.INTEGER, FieldType.MONEY, FieldType.BOOL):
         raise Unreadable(f"{EXPECTED[field.type]}, without quotes")
     try:

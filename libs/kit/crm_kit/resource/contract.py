@@ -39,6 +39,8 @@ class FieldContract:
     sum: bool
     refers_to: str
     sensitive: bool
+    without_history: bool
+    phone_number: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def _read(field: Any) -> FieldContract:
         sum=listed.sum,
         refers_to=options.Extensions[options_pb2.refers_to],
         sensitive=options.Extensions[options_pb2.sensitive],
+        without_history=options.Extensions[options_pb2.without_history],
+        phone_number=options.Extensions[options_pb2.phone_number],
     )
 
 

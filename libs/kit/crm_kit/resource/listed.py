@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from buf.validate import validate_pb2
 from crm.options.v1 import options_pb2
 from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
@@ -15,6 +16,7 @@ from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, mone
 from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn, parse_order_by
+from crm_kit.phone_numbers import as_kept
 from crm_kit.resource.codecs import annotation_of
 from crm_kit.resource.shape import CURRENCY, ResourceShape
 from crm_kit.resource.values import DeclarationError, enum_prefix
@@ -72,7 +74,16 @@ def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, Filte
     refers_to = shape.paths[name].refers_to
     if refers_to == "users":
         return {name: user_field(column, type=types[kind])}
-    return {name: team_field(column) if refers_to == "teams" else FilterField(types[kind], column)}
+    if refers_to == "teams":
+        return {name: team_field(column)}
+    kept = as_kept if shape.paths[name].phone_number else None
+    return {name: FilterField(types[kind], column, folded=_is_address(shape, name), kept=kept)}
+
+
+def _is_address(shape: ResourceShape[Any, Any], name: str) -> bool:
+    """Whether a text is an e-mail address, of which case is no part."""
+    field = shape.paths[name].descriptor
+    return not field.is_repeated and field.GetOptions().Extensions[validate_pb2.field].string.email
 
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:

@@ -18,6 +18,7 @@ from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
 from crm_kit.resource.summaries import Group, summarize
+from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
 
@@ -28,9 +29,12 @@ class ResourceServicer:
     # The pipeline gives each reader the scope of the collection's own permission.
     contract = pb.DESCRIPTOR.services_by_name["ResourceService"]
 
-    def __init__(self, resources: Iterable[AnyResource], names: Names, tokens: PageTokens) -> None:
+    def __init__(
+        self, resources: Iterable[AnyResource], names: Names, withholding: Withholding, tokens: PageTokens
+    ) -> None:
         self._resources = {each.collection: each for each in resources}
         self._names = names
+        self._withholding = withholding
         self._tokens = tokens
 
     async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
@@ -40,6 +44,7 @@ class ResourceServicer:
         found = await resource.read_many(reader, ids)
         await self._names.fill_in(reader, resource.message_type, list(found.values()))
         await hide_archived(reader, list(found.values()))
+        await self._withholding.withhold(reader, list(found.values()))
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
             missing_ids=[asked for id, asked in ids.items() if id not in found],
@@ -49,13 +54,17 @@ class ResourceServicer:
         resource = self._asked(request)
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))
         await self._names.fill_in(reader, resource.message_type, [shown])
+        await hide_archived(reader, [shown])
+        await self._withholding.withhold(reader, [shown])
         return shown
 
     async def ListRecordChanges(
         self, request: pb.ListRecordChangesRequest, reader: Reader
     ) -> pb.ListRecordChangesResponse:
         resource = self._asked(request)
-        return await resource.list_changes(reader, request, pb.ListRecordChangesResponse, self._tokens)
+        page = await resource.list_changes(reader, request, pb.ListRecordChangesResponse, self._tokens)
+        await self._withholding.withhold_from_changes(reader, resource, request.id, page.changes)
+        return page
 
     async def SummarizeRecords(
         self, request: pb.SummarizeRecordsRequest, reader: Reader

@@ -208,7 +208,13 @@ class ResourceShape(Generic[Entity, Shown]):
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
         self._check_updated()
+        self._check_without_history()
         check_tries(self.noun, self.verbs, self.tries)
+
+    def _check_without_history(self) -> None:
+        for name, each in self.contract.items():
+            fits = name in self.without_history or not each.without_history
+            self._require(fits, name, "it has a history; take `without_history` off in the contract")
 
     def _check_updated(self) -> None:
         """The event of updates carries the record; a resource with custom fields has one, since retyping updates."""

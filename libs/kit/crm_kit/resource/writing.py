@@ -201,15 +201,17 @@ class Resource(ReadableResource[Entity, Shown]):
 
         What is to come is not known: of a later instant it is the record as it is.
 
-        What is kept beside the record or unversioned has no history and is not set. NotFound before its creation.
+        What is kept beside the record or unversioned has no history: it is known of now alone, and not set of a past
+        instant. NotFound before its creation.
         """
         time = min(time, reader.now)
+        unknown = self.without_history if time < reader.now else frozenset()
         row = await self._row(reader, UUID(id))
         now: Any = self.entity_from(row)
         later = await history.later_changes(reader, self.noun, now.id, time)
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
-        values = {name: self.default_of(name) for name in self.without_history if name in self.own_hints}
+        values = {name: self.default_of(name) for name in unknown if name in self.own_hints}
         values |= history.undone(now, later, self.from_json)
         if later:
             values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)

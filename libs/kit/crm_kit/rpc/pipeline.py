@@ -1,7 +1,7 @@
 """What happens around every rpc, in one fixed order, whichever way the call came.
 
 telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> names
-beside ids -> commit
+beside ids, without what is withheld -> commit
 
 A method gets its request and either a reader (rpcs that only read) or a unit of work; it returns the answer, and
 what it gathered is committed after it, together with the answer under the caller's idempotency key.
@@ -30,6 +30,7 @@ from crm_kit.identity.services import tenant_of_call
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
 from crm_kit.resource.names import Names
+from crm_kit.resource.withholding import Withholding
 from crm_kit.rpc.calls import Call, Handler, Reply
 from crm_kit.rpc.counting import TooMuchError, count_fields
 from crm_kit.rpc.creations import Creation, creation_of
@@ -62,6 +63,7 @@ class Pipeline:
         verifier: TokenVerifier,
         directory: Directory,
         names: Names,
+        withholding: Withholding,
         now: Now = system_now,
         *,
         service_keys: Mapping[str, bytes] = NOBODY,
@@ -70,6 +72,7 @@ class Pipeline:
         self._verifier = verifier
         self._directory = directory
         self._names = names
+        self._withholding = withholding
         self._now = now
         self._service_keys = service_keys
         self._metrics = telemetry.CallMetrics(service)
@@ -78,6 +81,7 @@ class Pipeline:
         """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
         if method.permission not in (INTERNAL, PUBLIC):
             run = without_archived(self._names.beside(run, method.response), method.response)
+            run = self._withholding.around(run, method.response)
 
         async def handle(call: Call) -> Reply:
             started = time.perf_counter()

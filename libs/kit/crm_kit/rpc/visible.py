@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from crm_kit.blanks import is_visible
 
-_NO_BLANKS = frozenset([r"\S", r"^\S(.*\S)?$"])
+_NO_BLANKS = frozenset([r"\S", r"^\S(.*\S)?$", r"^[^\s]+$"])
 
 
 def invisible_texts(message: Message, path: str = "") -> Iterator[str]:

@@ -8,6 +8,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, visible
+from crm_kit.keys import tidied_code
 from crm_kit.plumbing import access_users
 from sqlalchemy import Select, bindparam, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -169,7 +170,7 @@ class Lookups:
         return the_one(found, "account.parent_id", "account", name)
 
     async def _accounts(self, reader: Reader, name: str) -> Collection[UUID]:
-        id = await find_by_external_id(reader, self._source, name) or id_of(name)
+        id = await find_by_external_id(reader, self._source, tidied_code(name)) or id_of(name)
         if id is not None and await ACCOUNTS.get_referred(reader, [id]):
             return [id]
         scope = ACCOUNTS.referred_scope(reader)

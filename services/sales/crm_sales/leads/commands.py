@@ -13,6 +13,7 @@ from crm_kit.errors import illegal_state, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import check_gives
+from crm_kit.zones import check_plausible
 from google.protobuf.message import Message
 
 from crm_sales.leads.limits import check_capacity, count_claim, count_owned
@@ -67,10 +68,11 @@ async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:
 async def check_claimable(reader: Reader, lead: Lead) -> Pool:
     """The pool of the lead; POOL_CAPACITY_REACHED and the like when its limits do not let the caller claim it now."""
     pool, user_id = await get_pool(reader), reader.actor.user_id
-    day = reader.now.astimezone(pool.rules.zone()).date()
+    rules = pool.rules.of_tenant(reader.actor.access.time_zone)
+    day = reader.now.astimezone(rules.zone()).date()
     claimant = Claimant(user_id, await held_by(reader, user_id), await claims_on(reader, user_id, day))
     entry = PoolEntry(lead.pool_time or lead.create_time, lead.former_owner_id)
-    check_claim(entry, claimant, pool.rules, reader.now)
+    check_claim(entry, claimant, rules, reader.now)
     return pool
 
 
@@ -122,6 +124,7 @@ def check_happened(follow_up: FollowUp, now: datetime) -> None:
 
     What is entered late may be of any day: it is history, and the pool's rules say whether it protects.
     """
+    check_plausible(follow_up.happen_time, field="follow_up.happen_time")
     if follow_up.happen_time > now + CLOCK_SKEW:
         happened = follow_up.happen_time.isoformat()
         raise invalid_field("follow_up.happen_time", "past", f"{happened} lies more than five minutes in the future")

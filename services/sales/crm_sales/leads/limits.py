@@ -41,7 +41,7 @@ def count_owned(work: UnitOfWork, before: Lead | None, after: Lead, pool: Pool) 
 
 def count_claim(work: UnitOfWork, user_id: UUID, pool: Pool) -> None:
     """Gather that the user claims one more today. The limit holds whoever comes at the same time."""
-    rules = pool.rules
+    rules = pool.rules.of_tenant(work.actor.access.time_zone)
     work.execute(
         count_one_more(lead_claims, "claims", ("user_id", "day_date")),
         unmet=lambda: daily_limit_reached(rules, work.now),

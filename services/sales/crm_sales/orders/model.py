@@ -193,9 +193,11 @@ class Order:
 
     @property
     def open_amount(self) -> Money:
-        """What is still to be paid, never below zero; nothing of an order that was cancelled."""
-        if self.state is OrderState.CANCELLED:
-            return Money.zero(self.currency_code)
+        """What is still to be paid, never below zero; nothing before it is released, nor once it is cancelled."""
+        return self._unpaid if self.state in RELEASED_STATES else Money.zero(self.currency_code)
+
+    @property
+    def _unpaid(self) -> Money:
         return max(self.gross_amount - self.paid_amount, Money.zero(self.currency_code))
 
     @property
@@ -264,7 +266,7 @@ class Order:
     def _payment_state(self) -> OrderState:
         if not self.paid_amount and self.gross_amount.amount > 0:
             return OrderState.RELEASED
-        return OrderState.PARTLY_PAID if self.open_amount else OrderState.PAID
+        return OrderState.PARTLY_PAID if self._unpaid else OrderState.PAID
 
     def _require(self, state: OrderState, done: str) -> None:
         if self.state is not state:
@@ -272,12 +274,12 @@ class Order:
 
 
 def on_hold(reasons: tuple[HoldReason, ...]) -> FailedPrecondition:
-    """The error for what a hold is in the way of: its metadata have the codes of all `reasons`, and their values."""
-    detail = "; ".join(reason.explanation for reason in reasons)
-    told = {"reasons": ", ".join(reason.code for reason in reasons)}
-    for reason in reasons:
-        told |= reason.metadata
-    return FailedPrecondition(f"the order is on hold: {detail}", reason="ORDER_ON_HOLD", metadata=told)
+    """The error for what a hold is in the way of, with the codes of all `reasons`.
+
+    Their figures are for who may read the credit of the account, who finds them in the order.
+    """
+    codes = ", ".join(reason.code for reason in reasons)
+    return FailedPrecondition(f"the order is on hold: {codes}", reason="ORDER_ON_HOLD", metadata={"reasons": codes})
 
 
 NOT_CHECKED = HoldReason("CREDIT_CHECK_UNAVAILABLE", "the credit check did not answer in time")

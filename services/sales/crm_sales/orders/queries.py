@@ -31,8 +31,8 @@ def open_items_of_account(scope: Scope) -> Select[Any]:
 
 
 @statement
-def open_orders_beyond(scope: Scope) -> Select[Any]:
-    others = ORDERS.visible(scope).is_not(true())
+def open_orders_beyond(scope: Scope | None) -> Select[Any]:
+    others = true() if scope is None else ORDERS.visible(scope).is_not(true())
     return (
         select(func.count().label("orders"))
         .select_from(orders)
@@ -76,8 +76,11 @@ async def released_ids(reader: Reader, opportunity_id: UUID, *, scope: Scope, co
 
 
 async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> list[OpenItem]:
-    """What is to be paid of an account's orders in a currency, as far as the reader's scope reaches."""
-    rows = await reader.all(open_items_of_account(reader.scope), account_id=account_id, currency_code=currency_code)
+    """What is to be paid of an account's orders in a currency, as far as the reader may both read and pay them."""
+    scope = ORDERS.referred_scope(reader)
+    if scope is None:
+        return []
+    rows = await reader.all(open_items_of_account(scope), account_id=account_id, currency_code=currency_code)
     return [
         OpenItem(id, version, due_date, Money(open_amount, currency_code), owner_id, owner_team_id)
         for id, version, due_date, open_amount, owner_id, owner_team_id in rows
@@ -85,8 +88,9 @@ async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> li
 
 
 async def count_open_beyond(reader: Reader, account_id: UUID, currency_code: str) -> int:
-    """How many more orders of the account are to be paid in the currency: those that the scope does not reach."""
-    if reader.scope is Scope.ALL:
+    """How many more orders of the account are to be paid in the currency: those that `open_items` leaves out."""
+    scope = ORDERS.referred_scope(reader)
+    if scope is Scope.ALL:
         return 0
-    row = await reader.one(open_orders_beyond(reader.scope), account_id=account_id, currency_code=currency_code)
+    row = await reader.one(open_orders_beyond(scope), account_id=account_id, currency_code=currency_code)
     return row["orders"] if row else 0

@@ -12,7 +12,9 @@ from crm_kit.directory.access import may_own
 from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.keys import tidied_code
 from crm_kit.money import Money, check_minor_unit
+from crm_kit.zones import check_plausible
 
 from crm_sales.orders.model import OpenItem, Order
 from crm_sales.orders.queries import count_open_beyond, open_items
@@ -28,7 +30,7 @@ async def record_payment(work: UnitOfWork, accounts: Accounts, values: dict[str,
     amount: Money = values["amount"]
     check_minor_unit(amount, field="payment.amount")
     receive_time = values.pop("receive_time", work.now)
-    check_not_after_today(work, receive_time)
+    check_receive_time(work, receive_time)
     paying, named = values.get("account_id"), values["order_id"]
     account_id, payable = await payer(work, accounts, paying, named, amount.currency_code)
     left_out = 0 if named else await count_open_beyond(work, account_id, amount.currency_code)
@@ -56,16 +58,17 @@ async def payment_owner(work: UnitOfWork, order: OpenItem | None) -> dict[str, A
     return {"owner_id": work.actor.user_id, "owner_team_id": work.actor.access.team_id}
 
 
-def check_not_after_today(work: UnitOfWork, receive_time: datetime) -> None:
-    """InvalidArgument for money of another day than today or a past one, by the tenant's calendar."""
+def check_receive_time(work: UnitOfWork, receive_time: datetime) -> None:
+    """InvalidArgument for money of another day than today or a past one since 1970, by the tenant's calendar."""
+    check_plausible(receive_time, field="payment.receive_time")
     day_of = work.actor.access.day_of
     if day_of(receive_time) > day_of(work.now):
         raise invalid_field("payment.receive_time", "past", f"{receive_time.isoformat()} is after today")
 
 
 def tidied(values: dict[str, Any]) -> dict[str, Any]:
-    """The values, without the blanks around what tells a payment from another."""
-    return values | {name: (values.get(name) or "").strip() or None for name in ("reference", "bank_account")}
+    """The values, with what tells a payment from another as codes are kept."""
+    return values | {name: tidied_code(values.get(name) or "") or None for name in ("reference", "bank_account")}
 
 
 async def allocate_payment(work: UnitOfWork, before: Payment, order_id: UUID | None) -> Payment:

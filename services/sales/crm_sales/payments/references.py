@@ -6,14 +6,14 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 # A reference means something at its bank only, so it may come back at another one. Where the account is left out it may
 # be any, which no unique key can say: such a payment takes all of the reference, one with an account a point of it.
-# Two of a reference exclude each other where what they take overlaps. Blanks are no part of either, nor is the case of
-# an account: it is printed in groups and typed as it comes. The length keeps one reference from beginning another.
+# Two of a reference exclude each other where what they take overlaps. Blanks are no part of either, nor is the case
+# of letters: both are printed in groups and typed as they come. The length keeps one reference from beginning another.
 CREATE_KEY = r"""
 CREATE TYPE text_range AS RANGE (subtype = text, collation = "C");
 CREATE FUNCTION payment_key(tenant_id uuid, reference text, bank_account text) RETURNS text_range
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    told text := regexp_replace(reference, '\s', '', 'g');
+    told text := upper(regexp_replace(reference, '\s', '', 'g') COLLATE "C");
     account text := upper(regexp_replace(bank_account, '\s', '', 'g') COLLATE "C");
     key text := tenant_id || ' ' || length(told) || ' ' || told;
 BEGIN

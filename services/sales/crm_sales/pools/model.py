@@ -1,12 +1,13 @@
 """The public pool of a tenant and its rules: who may claim what, and how long what was claimed is safe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from crm_kit.errors import invalid_field
+from crm_kit.zones import DEFAULT_ZONE, check_zone
 
 
 class FollowUpKind(StrEnum):
@@ -35,7 +36,7 @@ class PoolRules:
     `reclaim_after` counts from when a lead was taken. A follow-up protects as `extensions` say; a kind that is not
     there does not count, nor does a follow-up entered more than `backdating` after it happened. Nothing protects
     longer than `hard_maximum` from when the lead left the pool, whoever it was passed on to since. The day of
-    `claims_per_day` is that of `time_zone`.
+    `claims_per_day` is that of `time_zone`, the tenant's where that is None.
     InvalidArgument for an unknown zone, or two extensions of one kind.
     """
 
@@ -48,25 +49,27 @@ class PoolRules:
     claims_per_day: int | None = None
     former_owner_cool_down: timedelta | None = None
     fresh_entry_cool_down: timedelta | None = None
-    time_zone: str = "UTC"
+    time_zone: str | None = None
 
     def __post_init__(self) -> None:
         kinds = [each.kind for each in self.extensions]
         for number, kind in enumerate(kinds):
             if kind in kinds[:number]:
                 raise invalid_field(f"extensions[{number}].kind", "unique", f"{kind} is there twice")
-        self.zone()
+        if self.time_zone is not None:
+            check_zone(self.time_zone, field="time_zone")
 
     def extension(self, kind: FollowUpKind) -> timedelta | None:
         """How long a follow-up of this kind protects; None when it does not count."""
         return next((each.duration for each in self.extensions if each.kind is kind), None)
 
+    def of_tenant(self, time_zone: str) -> "PoolRules":
+        """The rules in a tenant of this time zone, which is theirs unless they have one of their own."""
+        return replace(self, time_zone=self.time_zone or time_zone)
+
     def zone(self) -> ZoneInfo:
-        """The zone whose days count. InvalidArgument when there is no such zone."""
-        try:
-            return ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise invalid_field("time_zone", "iana", f"{self.time_zone!r} is not an IANA time zone") from error
+        """The zone whose days count; that of the platform where neither the rules nor a tenant say one."""
+        return ZoneInfo(self.time_zone or DEFAULT_ZONE)
 
 
 WEEK = timedelta(days=7)
@@ -77,7 +80,6 @@ DEFAULT_RULES = PoolRules(
     hard_maximum=timedelta(days=90),
     claims_per_day=50,
     former_owner_cool_down=timedelta(hours=24),
-    time_zone="Asia/Shanghai",
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, invalid_field
+from crm_kit.keys import tidied_name
 
 EVERYTHING = "*"
 
@@ -64,7 +65,7 @@ class Role:
         return replace(self, grants=grants).checked()
 
     def checked(self) -> "Role":
-        """The role with its grants in order. InvalidArgument when a permission is there twice."""
+        """The role with its name tidied and its grants in order. InvalidArgument when a permission is there twice."""
         names = [each.permission for each in self.grants]
         violations = [
             FieldViolation(f"role.grants[{index}].permission", "unique", f"{name} is there twice")
@@ -74,7 +75,8 @@ class Role:
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
-        return replace(self, grants=tuple(sorted(self.grants, key=attrgetter("permission"))))
+        grants = tuple(sorted(self.grants, key=attrgetter("permission")))
+        return replace(self, display_name=tidied_name(self.display_name), grants=grants)
 
     def check_permissions(self, known: Collection[str]) -> None:
         """InvalidArgument for a permission that no rpc asks for: it would grant nothing, and be taken for something."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import invalid_field
+from crm_kit.keys import tidied_code
 
 # What users may change of themselves.
 OWN_FIELDS = frozenset({"display_name"})
@@ -66,4 +67,4 @@ class User:
 
 def login_of(text: str) -> str:
     """A login as it is kept and looked for."""
-    return text.strip().lower()
+    return tidied_code(text).lower()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from crm_kit.errors import InvalidArgument
+from crm_kit.keys import tidied_code
 from crm_kit.phone_numbers import parse_phone_number
 
 from crm_customer.imports.spreadsheets.cells import has_lost_digits
@@ -146,9 +147,10 @@ def record_id(text: str) -> str:
 def external_ids(text: str, source: str) -> list[tuple[str, str]]:
     """The (system, key) that a cell tells: a key in `source`, or several as exports write them, `sap: C1; crm: 7`."""
     told = [_SYSTEM_AND_KEY.fullmatch(part) for part in _parts(_KEY_SEPARATORS, text)]
-    keys = [(each[1], _checked_length(each[2], Field.EXTERNAL_IDS)) for each in told if each]
+    found = [(each[1], tidied_code(each[2])) for each in told if each]
+    keys = [(system, _checked_length(key, Field.EXTERNAL_IDS)) for system, key in found if key]
     if not keys:
-        return [(source, one_text(_with_all_digits(text), Field.EXTERNAL_IDS))]
+        return [(source, one_text(tidied_code(_with_all_digits(text)), Field.EXTERNAL_IDS))]
     if len(keys) < len(told):
         example = "sap: C1; crm: 7"
         detail = f"of several keys each stands behind its system: {example}"

@@ -21,8 +21,11 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
 
-# What is seen with an account, as permissions call it; the owner of the account has it with the account.
-FOLLOWING = frozenset({"cases", "contacts", "credit", "interactions", "opportunities", "orders", "payments", "scores"})
+# What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
+# its timeline shows: who they were, and what was said to them.
+FOLLOWING = frozenset(
+    {"cases", "contacts", "credit", "interactions", "leads", "opportunities", "orders", "payments", "scores"}
+)
 
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:

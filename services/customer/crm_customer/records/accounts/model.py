@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field, wrong_state
+from crm_kit.keys import tidied_code
 from crm_kit.phone_numbers import normalized
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
@@ -161,7 +162,7 @@ class Account:
         return replace(self, status=self.status_before_archive or Status.POTENTIAL, status_before_archive=None)
 
     def checked(self, *, now: datetime) -> "Account":
-        """The account with numbers in E.164 and consents dated. InvalidArgument for what breaks a rule."""
+        """The account with numbers in E.164, keys tidied and consents dated. InvalidArgument for what breaks a rule."""
         if self.credit_code:
             parse_credit_code(self.credit_code, field="account.credit_code")
         violations = list(self._violations())
@@ -169,7 +170,8 @@ class Account:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
         phones = normalized(self.phone_numbers, region=self.region_code, field="account.phone_numbers")
-        return replace(self, phone_numbers=phones, consents=dated(self.consents, now=now))
+        keys = tuple(replace(each, value=tidied_code(each.value)) for each in self.external_ids)
+        return replace(self, phone_numbers=phones, external_ids=keys, consents=dated(self.consents, now=now))
 
     def check_place(self, above: Collection[UUID]) -> None:
         """Raise InvalidArgument when the account is one of those that are, all the way up, `above` its place."""

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.zones import check_plausible
 
 # How far the clocks of those who record may be ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -54,6 +55,7 @@ class Interaction:
 
     def check(self, *, now: datetime) -> None:
         """Rules beyond single fields; InvalidArgument names the fields that break one."""
+        check_plausible(self.interaction_time, field="interaction.interaction_time")
         violations = list(self._violations(now))
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)

@@ -34,7 +34,14 @@ def permission_of(kind: Kind) -> str:
     match kind:
         case Kind.INTERACTION:
             return "interactions.read"
-        case Kind.ACCOUNT_CREATED | Kind.ACCOUNT_STATUS_CHANGED | Kind.ACCOUNT_ARCHIVED | Kind.ACCOUNT_RESTORED:
+        case (
+            Kind.ACCOUNT_CREATED
+            | Kind.ACCOUNT_STATUS_CHANGED
+            | Kind.ACCOUNT_ARCHIVED
+            | Kind.ACCOUNT_RESTORED
+            | Kind.VALUE_TIER_CHANGED
+        ):
+            # The tier is a field of the account; what it was computed from is read with the scores.
             return "accounts.read"
         case Kind.LEAD_CONVERTED | Kind.FOLLOW_UP_CONVERTED:
             return "leads.read"
@@ -46,8 +53,6 @@ def permission_of(kind: Kind) -> str:
             return "payments.read"
         case Kind.CASE_CREATED | Kind.CASE_RESOLVED | Kind.CASE_REOPENED | Kind.CASE_CLOSED | Kind.MILESTONE_BREACHED:
             return "cases.read"
-        case Kind.VALUE_TIER_CHANGED:
-            return "scores.read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""Parts of answers that are withheld from some who may read the record: fields that take another permission besides.
+
+As names beside ids, that is seen to when an answer is whole. Events have these fields: services need what people must
+not see.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from crm.options.v1 import options_pb2
+from crm.type.v1.change_pb2 import Change
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import NULL_VALUE, Value
+from sqlalchemy import Select, Table, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.identity.access import Scope, visible
+from crm_kit.resource.reading import ReadableResource
+from crm_kit.resource.values import DeclarationError
+
+Run = Callable[[Any, Any], Awaitable[Message]]
+OWN_PACKAGES = "crm."
+ACCOUNT = "account_id"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where messages of a type have such fields: the permission of each of their own, and in these fields."""
+
+    own: tuple[tuple[str, str], ...]
+    has_account: bool
+    within: "tuple[tuple[str, bool, Places], ...]"
+
+    def found(self, messages: Sequence[Any], account_id: str = "") -> Iterator[tuple[str, str, str, Any]]:
+        """Each such field that is set: its permission, its name, the account of the record, and the message."""
+        for message in messages:
+            of_account = message.account_id if self.has_account else account_id
+            for name, permission in self.own:
+                if getattr(message, name):
+                    yield permission, name, of_account, message
+            for name, is_repeated, places in self.within:
+                if is_repeated:
+                    yield from places.found(getattr(message, name), of_account)
+                elif message.HasField(name):
+                    yield from places.found([getattr(message, name)], of_account)
+
+    @property
+    def permissions(self) -> Set[str]:
+        """All that seeing the fields takes."""
+        return {permission for _, permission in self.own}.union(*(places.permissions for _, _, places in self.within))
+
+    def empty(self, name: str, value: Value, withheld: Set[str]) -> None:
+        """Empty what takes a permission that is `withheld` in the value that the field of this name had."""
+        if any(own == name and permission in withheld for own, permission in self.own):
+            value.null_value = NULL_VALUE
+        for within, _, places in self.within:
+            if within == name:
+                parts = value.list_value.values if value.HasField("list_value") else [value]
+                for part in parts:
+                    for inner, each in part.struct_value.fields.items():
+                        places.empty(inner, each, withheld)
+
+
+class Withholding:
+    """Empties the fields that somebody may not see; `accounts` is the table that says whose each account is."""
+
+    def __init__(self, accounts: Table | None) -> None:
+        self._accounts = accounts
+        self._places: dict[str, Places | None] = {}
+
+    def around(self, run: Run, answer: type[Message]) -> Run:
+        """The method of a servicer, without what is withheld from its caller."""
+        if self.places_in(answer.DESCRIPTOR) is None:
+            return run
+
+        async def withholding(request: Any, reader: Any) -> Message:
+            message = await run(request, reader)
+            await self.withhold(reader, [message])
+            return message
+
+        return withholding
+
+    async def withhold(self, reader: Reader, messages: Sequence[Message]) -> None:
+        """Empty what the reader may not see in messages of one type."""
+        places = self.places_in(messages[0].DESCRIPTOR) if messages else None
+        if places is None:
+            return
+        found: dict[str, list[tuple[str, str, Any]]] = {}
+        for permission, name, account_id, message in places.found(messages):
+            found.setdefault(permission, []).append((name, account_id, message))
+        for permission, fields in found.items():
+            reached = await self._reached(reader, permission, {account_id for _, account_id, _ in fields})
+            for name, account_id, message in fields:
+                if account_id not in reached:
+                    message.ClearField(name)
+
+    async def withhold_from_changes(
+        self, reader: Reader, resource: ReadableResource[Any, Any], id: str, changes: Iterable[Change]
+    ) -> None:
+        """Empty what the reader may not see in the changes of a record."""
+        places = self.places_in(resource.message_type.DESCRIPTOR)
+        if places is None:
+            return
+        account_id = str((await resource.get(reader, UUID(id))).account_id)
+        permissions = places.permissions
+        withheld = {each for each in permissions if not await self._reached(reader, each, [account_id])}
+        for field in (field for change in changes for field in change.fields):
+            for value in (field.old_value, field.new_value):
+                places.empty(field.field, value, withheld)
+
+    async def _reached(self, reader: Reader, permission: str, account_ids: Collection[str]) -> Collection[str]:
+        """Those of the accounts that the permission reaches."""
+        access = reader.actor.access
+        if not access.may(permission):
+            return ()
+        scope = access.scope(permission)
+        if scope is Scope.ALL:
+            return account_ids
+        assert self._accounts is not None, "no answer has such fields where accounts are not known"
+        ids = [UUID(id) for id in account_ids if id]
+        return {str(row["id"]) for row in await reader.all(accounts_within(self._accounts, scope), ids=ids)}
+
+    def places_in(self, message: Any) -> Places | None:
+        """Where messages of this descriptor have such fields; None where they have none."""
+        name = message.full_name
+        if name not in self._places:
+            places = self._places[name] = _compiled(message, frozenset())
+            if places is not None and self._accounts is None:
+                raise DeclarationError(f"{name}: say in `Service.names` where the accounts are, for what it withholds")
+        return self._places[name]
+
+
+def _compiled(message: Any, above: frozenset[str]) -> Places | None:
+    own = tuple(
+        (field.name, permission)
+        for field in message.fields
+        if (permission := field.GetOptions().Extensions[options_pb2.withheld_without])
+    )
+    above |= {message.full_name}
+    within = tuple(
+        (field.name, field.is_repeated, places)
+        for field in message.fields
+        if (inner := field.message_type) is not None
+        and inner.full_name.startswith(OWN_PACKAGES)
+        and not inner.GetOptions().map_entry
+        and inner.full_name not in above
+        and (places := _compiled(inner, above)) is not None
+    )
+    return Places(own, ACCOUNT in message.fields_by_name, within) if own or within else None
+
+
+@statement
+def accounts_within(accounts: Table, scope: Scope) -> Select[Any]:
+    return select(accounts.c.id).where(
+        accounts.c.tenant_id == bindparam("tenant_id"),
+        accounts.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+        visible(accounts, scope),
+    )
