@@ -19,13 +19,13 @@ run: build ## Start everything on this machine; Ctrl-C stops it
 reset: build ## Forget all local data
 	@$(BIN)/python -m crm_local reset
 
-test: build ## Run all tests; they start what they need
-	@$(BIN)/pytest
-
 # Only from the command line: an environment may have such names for something else.
 AT :=
 ZONE :=
 TESTS :=
+test: build ## Run all tests, or some: make test TESTS=tests/service/sales; they start what they need
+	@$(BIN)/pytest $(TESTS)
+
 test-any-day: build ## Tests as on another day: make test-any-day AT="2028-02-29 23:30" ZONE=Asia/Kathmandu TESTS=tests
 	@$(BIN)/python -m tests.any_day $(if $(AT),--at "$(AT)") $(if $(ZONE),--zone "$(ZONE)") $(TESTS)
 

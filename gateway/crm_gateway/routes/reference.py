@@ -1,7 +1,7 @@
 """The OpenAPI document and the reference pages made from it."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from crm_gateway.exchange import EXCHANGE_KEY
 
@@ -12,6 +12,12 @@ _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "cache-control": "no-cache",
 }
+
+
+@router.get("/")
+async def start() -> Response:
+    """For who opens the address in a browser."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/openapi.json")

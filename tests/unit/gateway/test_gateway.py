@@ -172,13 +172,18 @@ async def test_another_verb_is_405_with_those_that_work(client: httpx.AsyncClien
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
-@pytest.mark.parametrize("path", ["/v1/accounts/", "/v1/nothing", "/", "/v1/accounts/7:explode"])
+@pytest.mark.parametrize("path", ["/v1/accounts/", "/v1/nothing", "/v1", "/v1/accounts/7:explode"])
 async def test_what_is_not_there_is_a_404_problem(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers={"x-request-id": "r-1"})
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.json()["reason"], answer.json()["request_id"]) == ("ROUTE_NOT_FOUND", "r-1")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_who_opens_the_address_in_a_browser_comes_to_the_reference(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
