@@ -76,6 +76,11 @@ def as_read(value: object) -> object:
     return " ".join(typed_text(value).split()) if isinstance(value, str) else value
 
 
+def as_mail(value: str) -> str:
+    """An e-mail address as it is compared: people type capitals as they like."""
+    return value.casefold()
+
+
 def new_contact(row: AccountRow) -> dict[str, Any]:
     """Fields of a new contact beside its account."""
     values: dict[str, Any] = {
@@ -129,8 +134,9 @@ def lists(row: AccountRow) -> dict[str, tuple[Any, ...]]:
 
 def joined(field: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
     """The new values and those old ones that are still true; as they were when they are all there already."""
-    known = {as_read(each): each for each in old}
-    new = tuple(known.get(as_read(each), each) for each in new)
+    read = as_mail if field.endswith(".emails") else as_read
+    known = {read(each): each for each in old}
+    new = tuple(known.get(read(each), each) for each in new)
     if set(new) <= set(old):
         return old
     if field == "account.external_ids":
