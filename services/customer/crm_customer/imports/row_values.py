@@ -12,6 +12,7 @@ from crm_kit.errors import invalid_field
 from crm_customer.imports.spreadsheets.cells import typed_text
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
+from crm_customer.imports.spreadsheets.wording import plain
 from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
 from crm_customer.records.contacts.model import Contact
 
@@ -48,7 +49,7 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     for name, several in lists(row).items():
         if several:
             values[name] = joined(f"account.{name}", several, getattr(before, name))
-    if row.display_name:
+    if row.display_name and not names_again(row, before):
         values["display_name"] = row.display_name
     if row.kind:
         values["kind"] = Kind(row.kind)
@@ -59,6 +60,12 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     if notes := notes_with(before.preferences, row):
         values["preferences"] = notes
     return news(before, values)
+
+
+def names_again(row: AccountRow, before: Account) -> bool:
+    """Whether a further row of a file names its account as an earlier one did, if typed differently."""
+    assert row.display_name is not None
+    return row.account_row != row.row_number and plain(row.display_name) == plain(before.display_name)
 
 
 def news(before: Account | Contact, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Contacts of one name: when rows are about one person, and when about two."""
+"""Contacts and companies of one name: when rows are about one, and when about two."""
 
 from typing import TYPE_CHECKING
 
@@ -6,10 +6,11 @@ import pytest
 from crm.customer.v1 import contacts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 
-from tests.service.customer.imports.calls import Run, counts
+from tests.service.customer.imports.calls import Run, all_accounts, counts
 from tests.service.running import User
 
 if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from crm.customer.v1.contacts_pb2_grpc import ContactServiceAsyncStub
 
 HEADER = ["客户编号", "公司名称", "联系人", "职务", "联系人电话", "联系人邮箱"]
@@ -52,3 +53,20 @@ async def test_one_person_is_one_however_their_name_is_typed(
     ((name, title, numbers, addresses),) = await known_contacts(contacts, user)
     assert (name, title, numbers) == ("Anna Schmidt", "CEO", ["+8613800138000"])
     assert {each.lower() for each in addresses} == {"anna@star.example"}
+
+
+async def test_companies_that_look_alike_keep_their_names_and_websites(
+    accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    rows = [
+        ["Company", "Contact", "Website"],
+        ["Star", "Al Bo", "star-hotel.example"],
+        ["Star", "Cy Do", "star-shipping.example"],
+        ["STAR", "Ed Fo", "www.star-hotel.example"],
+        ["A+B GmbH", "Gus Ho", ""],
+        ["A-B GmbH", "Ida Jo", ""],
+    ]
+    assert counts(await run(rows)) == (4, 1, 0, 0)
+    found = [(each.display_name, each.website.rpartition("star-")[2]) for each in await all_accounts(accounts, user)]
+    expected = [("A+B GmbH", ""), ("A-B GmbH", ""), ("Star", "hotel.example"), ("Star", "shipping.example")]
+    assert sorted(found) == expected
