@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from crm_kit.errors import CrmError, FailedPrecondition, InvalidArgument
 from crm_service_desk.calendars.model import default_calendar
-from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of
+from crm_service_desk.cases.log import MAX_LINES, CaseEvent, CaseEventKind, facts_of
 from crm_service_desk.cases.model import MOVES, Case, CaseMove, CaseState, Medium, case_number
 from crm_service_desk.classification import CaseKind, Level, Priority, priority_of
 from crm_service_desk.service_levels.clock import evaluate
@@ -128,7 +128,7 @@ def waiting_case() -> tuple[Case, list[CaseEvent]]:
 def test_a_customers_message_brings_a_waiting_case_back_at_the_time_it_was_sent() -> None:
     case, log = waiting_case()
     sent, now = NOON + timedelta(minutes=5), NOON + timedelta(minutes=9)
-    move = case.record_customer_message("at home", log, send_time=sent, now=now, contact_id=CONTACT)
+    move = case.record_customer_message("at home", facts_of(log), send_time=sent, now=now, contact_id=CONTACT)
     assert move.case.state is CaseState.OPEN
     assert [(each.occur_time, each.record_time, each.kind) for each in move.events] == [
         (sent, now, K.CUSTOMER_MESSAGE),
@@ -139,7 +139,7 @@ def test_a_customers_message_brings_a_waiting_case_back_at_the_time_it_was_sent(
 def test_a_message_that_crossed_our_decision_to_wait_ends_the_waiting_where_it_began() -> None:
     case, log = waiting_case()
     sent, now = NOON - timedelta(minutes=5), NOON + timedelta(minutes=9)
-    move = case.record_customer_message("at home", log, send_time=sent, now=now, contact_id=None)
+    move = case.record_customer_message("at home", facts_of(log), send_time=sent, now=now, contact_id=None)
     assert [(each.occur_time, each.kind) for each in move.events] == [
         (sent, K.CUSTOMER_MESSAGE),
         (NOON, K.RESUMED),
@@ -212,7 +212,7 @@ def counted_case(now: datetime) -> Case:
     """A new case with an hour of business time to respond, counted at that time."""
     promised = policy({MilestoneKind.FIRST_RESPONSE: Target(business_minutes=HOUR)})
     move = case_in(CaseState.NEW, first_policy=promised).created(now=NOON, actor_id=AGENT)
-    return move.case.counted(move.events, default_calendar(UUID(int=5), now=NOON), now=now)
+    return move.case.counted(facts_of(move.events), default_calendar(UUID(int=5), now=NOON), now=now)
 
 
 def test_a_due_time_that_passes_breaks_the_promise_that_is_shown_and_leaves_what_is_stored() -> None:
@@ -235,8 +235,28 @@ def test_what_is_no_longer_owed_has_no_due_time() -> None:
     assert case.resolution_due_time is None
     move = case.reply("hello", medium=Medium.MESSAGE, now=NOON, actor_id=AGENT)
     created = CaseEvent(1, K.CREATED, NOON, NOON)
-    after = move.case.counted([created, *move.events], default_calendar(UUID(int=5), now=NOON), now=NOON)
+    after = move.case.counted(facts_of([created, *move.events]), default_calendar(UUID(int=5), now=NOON), now=NOON)
     assert (after.milestones[0].state, after.first_response_due_time) == (MilestoneState.MET, None)
+
+
+def test_a_full_log_takes_nothing_more_but_how_the_case_ends() -> None:
+    full = case_in(CaseState.WAITING_CUSTOMER, event_count=MAX_LINES, create_time=NOON - timedelta(hours=1))
+    refused: list[Callable[[], object]] = [
+        lambda: full.note("fuse F3", now=NOON, actor_id=AGENT),
+        lambda: full.reply("hello", medium=Medium.CALL, now=NOON, actor_id=AGENT),
+        lambda: full.record_customer_message("?", [], send_time=NOON, now=NOON, contact_id=None),
+        lambda: full.wait_for_third_party(None, now=NOON, actor_id=AGENT),
+        lambda: full.open(now=NOON, actor_id=AGENT),
+        lambda: full.promise(policy({MilestoneKind.RESOLUTION: Target(working_days=1)}), [], now=NOON, actor_id=AGENT),
+    ]
+    for act in refused:
+        with pytest.raises(FailedPrecondition, match=f"has {MAX_LINES} lines"):
+            act()
+    resolved = full.resolve("new fuse", now=NOON, actor_id=AGENT).case
+    assert resolved.close(now=NOON, actor_id=AGENT).case.event_count == MAX_LINES + 3
+    with pytest.raises(FailedPrecondition, match=f"has {MAX_LINES} lines"):
+        resolved.reopen("dark", now=NOON, actor_id=AGENT, window=WEEK)
+    assert full.cancel("spam", now=NOON, actor_id=AGENT).case.state is CaseState.CANCELLED
 
 
 # --- what is known of it
@@ -247,7 +267,7 @@ def test_another_promise_comes_into_the_log_and_the_same_one_does_not() -> None:
     promised = policy({MilestoneKind.RESOLUTION: Target(working_days=1)})
     move = case.promise(promised, [], now=NOON, actor_id=AGENT)
     assert [(each.kind, each.policy) for each in move.events] == [(K.POLICY_CHANGED, promised)]
-    assert case.promise(promised, move.events, now=NOON, actor_id=AGENT).events == ()
+    assert case.promise(promised, facts_of(move.events), now=NOON, actor_id=AGENT).events == ()
     assert case.promise(NOTHING_PROMISED, [], now=NOON, actor_id=AGENT).events == ()
 
 

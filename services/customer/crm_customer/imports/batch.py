@@ -20,6 +20,7 @@ from crm_kit.ids import id_from_bits
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.validation import check_fields
 
+from crm_customer.imports.contacts_at import ContactsAt, contact_told, key_of
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, id_of, key_taken, known_accounts
 from crm_customer.imports.model import Import, Mode
@@ -92,8 +93,8 @@ class Batch:
     # The accounts that rows of this unit create, by the first row of each.
     made: dict[int, Account] = field(default_factory=dict)
     teams: dict[tuple[UUID, str], dict[str, UUID | None]] = field(default_factory=dict)
-    # Of the accounts that are there already: name to id, and those that rows speak of.
-    contact_ids: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
+    # At each account that was looked at or made here, and of these those that rows may speak of.
+    contacts_at: dict[UUID, ContactsAt] = field(default_factory=dict)
     contacts: dict[UUID, Contact] = field(default_factory=dict)
 
     async def write(self, rows: Sequence[FileRow]) -> list[Result]:
@@ -162,7 +163,7 @@ class Batch:
         account = self.made.get(row.account_row)
         if account:
             self._check_reach(row, account.owner_id, account.owner_team_id)
-        if account is None or row.custom or row.status or row.contact_name in self.contact_ids[account.id]:
+        if account is None or row.custom or row.status or self.contacts_at[account.id].namesakes(row.contact_name):
             return None
         values = changed_account(account, row) | await self._references(row)
         if account.update(values, now=self.work.now) != account:
@@ -212,11 +213,11 @@ class Batch:
         id = account_id(self.job, row.account_row)
         account = accounts.drafted(values | owner, now=self.work.now, id=id)
         self._check(ACCOUNTS, account, values)
-        self.contact_ids[id] = {}
+        self.contacts_at[id] = ContactsAt()
         if contact:
             created = contacts.create_with_account(self.work, account, contact)
             self._check(CONTACTS, created, contact)
-            self.contact_ids[id][created.display_name] = created.id
+            self.contacts_at[id].add(created.id, created.display_name)
         else:
             accounts.put_new(self.work, account)
         self.made[row.account_row] = account
@@ -305,14 +306,15 @@ class Batch:
 
     async def _contact(self, row: AccountRow, account: Account) -> bool:
         """Have the row's contact at a known account; whether there was something new in it."""
-        id = self.contact_ids.get(account.id, {}).get(row.contact_name or "")
-        if id is None:
+        ids = self.contacts_at[account.id].namesakes(row.contact_name)
+        namesakes = [self.contacts.get(id) or await CONTACTS.get(self.work, id) for id in ids]
+        before = contact_told(row, namesakes)
+        if before is None:
             others, values = self._contact_names(account.id), new_contact(row) | await self._owner_at(account)
             created = contacts.create_at_account(self.work, account, values, others=others)
             self._check(CONTACTS, created, values)
-            self.contact_ids[account.id][created.display_name] = created.id
+            self.contacts_at[account.id].add(created.id, created.display_name)
             return True
-        before = self.contacts.get(id) or await CONTACTS.get(self.work, id)
         values = changed_contact(before, row)
         after = await contacts.update_contact(self.work, before, values)
         self._check(CONTACTS, after, values)
@@ -330,15 +332,15 @@ class Batch:
         if not account_ids:
             return
         await lock_search_rows(self.work, *account_ids)
-        self.contact_ids |= {id: {} for id in account_ids}
+        self.contacts_at |= {id: ContactsAt() for id in account_ids}
         for row in await self.work.all(names_by_account(), account_ids=list(account_ids)):
-            self.contact_ids[row["account_id"]][row["display_name"]] = row["contact_id"]
-        known = (self.contact_ids[id].items() for id in account_ids)
-        wanted = [id for each in known for name, id in each if name in names]
+            self.contacts_at[row["account_id"]].add(row["contact_id"], row["display_name"])
+        keys = {key_of(name) for name in names if name}
+        wanted = [id for at in account_ids for id in self.contacts_at[at].called(keys)]
         self.contacts |= await CONTACTS.get_many(self.work, wanted)
 
     def _contact_names(self, account_id: UUID) -> tuple[str, ...]:
-        return tuple(self.contact_ids.get(account_id, ()))
+        return self.contacts_at[account_id].names
 
 
 def not_imported(status: str) -> InvalidArgument:

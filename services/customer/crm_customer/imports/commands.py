@@ -5,6 +5,7 @@ from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import CrmError
@@ -21,6 +22,8 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
     """Start an upload. ResourceExhausted while the tenant has as many bytes here as it may."""
+    # What each may come to is reserved here, so that no part of it has to ask for room again.
+    await advisory_lock(work, "uploads")
     check_room(await held_bytes(work), total_bytes)
     upload = Upload(
         id=new_id(),
@@ -43,7 +46,9 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes)
         return before
     after = before.append(offset, len(content), now=work.now)
     work.save(uploads, row_of(after), version=before.version)
-    work.insert(upload_parts, {"upload_id": id, "first_byte": offset, "content": content, "create_time": work.now})
+    # The bytes go when the upload is over, whenever they came: from then on they are not counted.
+    part = {"upload_id": id, "first_byte": offset, "content": content, "create_time": before.create_time}
+    work.insert(upload_parts, part)
     return after
 
 

@@ -15,7 +15,7 @@ from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
 from sqlalchemy import Select, bindparam, case, func, select
 
-from crm_customer.imports.model import MIN_COUNTED_BYTES, Upload
+from crm_customer.imports.model import MAX_BYTES, MIN_COUNTED_BYTES, Upload
 from crm_customer.imports.tables import UPLOAD_LASTS, import_errors, import_rows, upload_parts, uploads
 
 PAGE = 1000
@@ -40,16 +40,17 @@ def part_at() -> Select[Any]:
 
 @statement
 def bytes_of_tenant() -> Select[Any]:
-    """Needs `since`. An upload that is not complete counts as what it may become."""
-    expected = case((uploads.c.sealed, uploads.c.received_bytes), else_=uploads.c.total_bytes)
-    counted = func.greatest(uploads.c.received_bytes, expected, MIN_COUNTED_BYTES)
+    """Needs `since`. An upload that is not imported yet counts as what it may become: of any size if none was told."""
+    told = func.coalesce(func.nullif(uploads.c.total_bytes, 0), MAX_BYTES)
+    expected = case((uploads.c.sealed, uploads.c.received_bytes), else_=told)
+    counted = func.greatest(expected, MIN_COUNTED_BYTES)
     return select(func.coalesce(func.sum(counted), 0)).where(
         uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.create_time > bindparam("since")
     )
 
 
 async def held_bytes(reader: Reader) -> int:
-    """What the tenant's uploads have, that are not gone yet."""
+    """What the tenant's uploads have or may come to, that are not gone yet."""
     row = await reader.one(bytes_of_tenant(), since=reader.now - UPLOAD_LASTS)
     return int(row[0]) if row else 0
 

@@ -12,6 +12,7 @@ from crm_kit.errors import invalid_field
 from crm_customer.imports.spreadsheets.cells import typed_text
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
+from crm_customer.imports.spreadsheets.wording import plain
 from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
 from crm_customer.records.contacts.model import Contact
 
@@ -48,7 +49,7 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     for name, several in lists(row).items():
         if several:
             values[name] = joined(f"account.{name}", several, getattr(before, name))
-    if row.display_name:
+    if row.display_name and not names_again(row, before):
         values["display_name"] = row.display_name
     if row.kind:
         values["kind"] = Kind(row.kind)
@@ -59,6 +60,12 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
     if notes := notes_with(before.preferences, row):
         values["preferences"] = notes
     return news(before, values)
+
+
+def names_again(row: AccountRow, before: Account) -> bool:
+    """Whether a further row of a file names its account as an earlier one did, if typed differently."""
+    assert row.display_name is not None
+    return row.account_row != row.row_number and plain(row.display_name) == plain(before.display_name)
 
 
 def news(before: Account | Contact, values: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +81,11 @@ def reads_alike(old: object, new: object) -> bool:
 def as_read(value: object) -> object:
     """A text as it is read from a cell; whatever is none, as it is."""
     return " ".join(typed_text(value).split()) if isinstance(value, str) else value
+
+
+def as_mail(value: str) -> str:
+    """An e-mail address as it is compared: people type capitals as they like."""
+    return value.casefold()
 
 
 def new_contact(row: AccountRow) -> dict[str, Any]:
@@ -129,8 +141,9 @@ def lists(row: AccountRow) -> dict[str, tuple[Any, ...]]:
 
 def joined(field: str, new: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
     """The new values and those old ones that are still true; as they were when they are all there already."""
-    known = {as_read(each): each for each in old}
-    new = tuple(known.get(as_read(each), each) for each in new)
+    read = as_mail if field.endswith(".emails") else as_read
+    known = {read(each): each for each in old}
+    new = tuple(known.get(read(each), each) for each in new)
     if set(new) <= set(old):
         return old
     if field == "account.external_ids":

@@ -11,12 +11,13 @@ from crm_kit.custom_fields.client import custom_fields_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import AlreadyExists, Conflict
 from crm_kit.identity.access import Actor
+from crm_kit.likeness import Likeness, Person, likeness
 from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.creations import Creation, number_in
 from crm_kit.wire import id_text
 
-from crm_sales.accounts.model import Likeness, NewAccount, NewContact
+from crm_sales.accounts.model import NewAccount, NewContact
 
 ACCOUNTS = "/crm.customer.v1.AccountService/"
 CONTACTS = "/crm.customer.v1.ContactService/"
@@ -87,10 +88,10 @@ class CustomerClient:
         """The contact of the account who is the same person; else a namesake of whom nothing says otherwise."""
         namesake = None
         async for each in self._contacts_of(wanted.account_id):
-            likeness = wanted.likeness(each.display_name, each.phone_numbers, each.emails)
-            if likeness is Likeness.SAME:
+            alike = likeness(wanted.person, Person(each.display_name, each.phone_numbers, each.emails))
+            if alike is Likeness.SAME:
                 return each
-            if likeness is Likeness.NAMESAKE and namesake is None:
+            if alike is Likeness.NAMESAKE and namesake is None:
                 namesake = each
         return namesake
 

@@ -1,21 +1,10 @@
 """What sales tells the customer service about an account or a contact that a sale brings."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import IntEnum
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-
-from crm_sales.accounts.names import name_key
-
-
-class Likeness(IntEnum):
-    """Whether two persons of one account are the same: ANOTHER, a NAMESAKE of whom no more is known, or the SAME."""
-
-    ANOTHER = 0
-    NAMESAKE = 1
-    SAME = 2
+from crm_kit.likeness import Person, name_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +48,8 @@ class NewContact:
         """The same for all who may be the same contact."""
         return f"contact {self.account_id} {name_key(self.display_name)}"
 
-    def likeness(self, display_name: str, phone_numbers: Collection[str], emails: Collection[str]) -> Likeness:
-        """How much like this person a contact is who has this name, these phone numbers and e-mail addresses."""
-        if name_key(display_name) != name_key(self.display_name):
-            return Likeness.ANOTHER
-        told = [
-            self.phone_number in phone_numbers if self.phone_number and phone_numbers else None,
-            self.email.casefold() in {each.casefold() for each in emails} if self.email and emails else None,
-        ]
-        if True in told:
-            return Likeness.SAME
-        return Likeness.ANOTHER if False in told else Likeness.NAMESAKE
+    @property
+    def person(self) -> Person:
+        """What they are told apart by from others of the account."""
+        phones, emails = ((each,) if each else () for each in (self.phone_number, self.email))
+        return Person(self.display_name, phones, emails)

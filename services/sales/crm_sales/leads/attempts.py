@@ -2,7 +2,7 @@
 
 from crm_kit.resource.actions import Attempt
 
-from crm_sales.leads.commands import check_assignable, check_claimable, check_in_reach
+from crm_sales.leads.commands import check_assignable, check_claimable, check_in_reach, check_room
 from crm_sales.leads.conversion import opportunity_owner, require_rights
 from crm_sales.leads.model import Lead
 from crm_sales.leads.resource import LEADS
@@ -20,10 +20,11 @@ def assign(lead: Lead, attempt: Attempt) -> None:
     lead.require_assignable(now=attempt.now)
 
 
-def record_follow_up(lead: Lead, attempt: Attempt) -> None:
-    """Not in the pool."""
+async def record_follow_up(lead: Lead, attempt: Attempt) -> None:
+    """Not in the pool, and not without end."""
     check_in_reach(attempt.scope, lead)
     lead.follow_up(now=attempt.now)
+    await check_room(attempt.reader, lead)
 
 
 def disqualify(lead: Lead, attempt: Attempt) -> None:

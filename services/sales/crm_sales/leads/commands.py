@@ -17,9 +17,9 @@ from crm_kit.zones import check_plausible
 from google.protobuf.message import Message
 
 from crm_sales.leads.limits import check_capacity, count_claim, count_owned
-from crm_sales.leads.model import Lead
+from crm_sales.leads.model import MAX_FOLLOW_UPS, Lead
 from crm_sales.leads.protection import with_protection
-from crm_sales.leads.queries import claims_on, get_claimable, held_by
+from crm_sales.leads.queries import claims_on, get_claimable, has_room, held_by
 from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import lead_follow_ups
 from crm_sales.pools.claims import Claimant, PoolEntry, check_claim
@@ -101,6 +101,7 @@ async def record_follow_up(work: UnitOfWork, before: Lead, follow_up: FollowUp) 
     """Record a follow-up, with what it does to state and protection."""
     check_in_reach(work.scope, before)
     check_happened(follow_up, work.now)
+    await check_room(work, before)
     pool = await get_pool(work)
     follow_up = replace(follow_up, id=new_id(), user_id=work.actor.user_id)
     work.insert(lead_follow_ups, row_of(follow_up) | {"lead_id": before.id})
@@ -128,6 +129,13 @@ def check_happened(follow_up: FollowUp, now: datetime) -> None:
     if follow_up.happen_time > now + CLOCK_SKEW:
         happened = follow_up.happen_time.isoformat()
         raise invalid_field("follow_up.happen_time", "past", f"{happened} lies more than five minutes in the future")
+
+
+async def check_room(reader: Reader, lead: Lead) -> None:
+    """All follow-ups of a lead count for its protection and come into the history of its account: they have an end."""
+    if not await has_room(reader, lead.id):
+        detail = f"the lead has {MAX_FOLLOW_UPS} follow-ups, as many as it can have; convert or disqualify it"
+        raise illegal_state("follow_ups_full", detail, most=MAX_FOLLOW_UPS)
 
 
 def check_assignable(scope: Scope, lead: Lead) -> None:

@@ -13,6 +13,9 @@ from crm_kit.phone_numbers import normal
 
 from crm_sales.pools.protection import ATTEMPT_LASTS
 
+MAX_FOLLOW_UPS = 1000
+"""Of a lead, whoever owned it then."""
+
 
 class LeadState(StrEnum):
     """Where a lead stands."""

@@ -16,7 +16,7 @@ from crm_kit.paging import OrderColumn
 from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from crm_sales.leads.model import Lead
+from crm_sales.leads.model import MAX_FOLLOW_UPS, Lead
 from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import HELD, lead_claims, lead_follow_ups, lead_holders, leads
 from crm_sales.pools.model import FollowUpKind
@@ -73,6 +73,12 @@ FOLLOW_UPS = Listing(
 @statement
 def follow_ups_of_lead() -> Select[Any]:
     return _follow_ups(Scope.ALL, frozenset()).order_by(lead_follow_ups.c.id)
+
+
+@statement
+def count_of_follow_ups() -> Select[Any]:
+    some = _follow_ups(Scope.ALL, frozenset()).limit(MAX_FOLLOW_UPS).subquery()
+    return select(func.count()).select_from(some)
 
 
 @statement
@@ -159,6 +165,13 @@ async def claims_on(reader: Reader, user_id: UUID, day_date: date) -> int:
     """How many leads the user has claimed on a day."""
     row = await reader.one(claims_of_user(), user_id=user_id, day_date=day_date)
     return row["claims"] if row else 0
+
+
+async def has_room(reader: Reader, lead_id: UUID) -> bool:
+    """Whether a lead can have another follow-up."""
+    row = await reader.one(count_of_follow_ups(), lead_id=lead_id)
+    assert row is not None
+    return bool(row[0] < MAX_FOLLOW_UPS)
 
 
 async def all_follow_ups(reader: Reader, lead_id: UUID) -> list[FollowUp]:

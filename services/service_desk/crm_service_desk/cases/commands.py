@@ -18,14 +18,15 @@ from google.protobuf.message import Message
 from crm_service_desk.accounts.queries import find_value_tier
 from crm_service_desk.calendars.model import default_calendar_id
 from crm_service_desk.calendars.resource import CALENDARS
-from crm_service_desk.cases.log import CaseEvent
+from crm_service_desk.cases.log import facts_of
 from crm_service_desk.cases.milestones import Timer, TimerLevel
 from crm_service_desk.cases.model import Case, CaseMove, Medium, case_number
-from crm_service_desk.cases.queries import get_log, is_due
+from crm_service_desk.cases.queries import get_facts, is_due
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.writing import create, next_number, save, write_fired
 from crm_service_desk.classification import priority_of
 from crm_service_desk.service_levels.conditions import choose
+from crm_service_desk.service_levels.facts import Fact
 from crm_service_desk.service_levels.model import NOTHING_PROMISED, ServiceLevel, ServiceLevelPolicy
 from crm_service_desk.service_levels.queries import get_service_levels
 
@@ -50,7 +51,7 @@ async def create_case(work: UnitOfWork, accounts: Accounts, contacts: Contacts, 
     year = work.now.astimezone(calendar.business_hours.zone).year
     draft = replace(draft, number=case_number(year, await next_number(work, year)))
     move = draft.created(now=work.now, actor_id=work.actor.user_id)
-    return create(work, move.case.counted(move.events, calendar, now=work.now), move.events)
+    return create(work, move.case.counted(facts_of(move.events), calendar, now=work.now), move.events)
 
 
 async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Case:
@@ -91,11 +92,11 @@ async def update_case(
     after = before.update(values)
     if not after.may_change_level(before):
         return await save_move(work, before, CaseMove(after), events.CaseUpdated)
-    log = await get_log(work, before.id)
+    facts = await get_facts(work, before.id)
     level = await level_for(work, after)
     after = on_level(work, after, level)
-    move = after.promise(policy_of(level), log, now=work.now, actor_id=work.actor.user_id)
-    return await save_move(work, before, move, events.CaseUpdated, log=log)
+    move = after.promise(policy_of(level), facts, now=work.now, actor_id=work.actor.user_id)
+    return await save_move(work, before, move, events.CaseUpdated, facts=facts)
 
 
 async def assign_case(work: UnitOfWork, before: Case, assignee_id: UUID | None) -> Case:
@@ -125,9 +126,9 @@ async def record_customer_message(
     """Record a message of the customer at the time they sent it; of another contact than the case's if one is named."""
     if contact_id not in (None, before.contact_id):
         await contacts.require(work, contact_id, field="contact_id")
-    log = await get_log(work, before.id)
-    move = before.record_customer_message(text, log, send_time=send_time, now=work.now, contact_id=contact_id)
-    return await save_move(work, before, move, events.CaseCustomerMessageRecorded, log=log, text=text)
+    facts = await get_facts(work, before.id)
+    move = before.record_customer_message(text, facts, send_time=send_time, now=work.now, contact_id=contact_id)
+    return await save_move(work, before, move, events.CaseCustomerMessageRecorded, facts=facts, text=text)
 
 
 async def add_note(work: UnitOfWork, before: Case, text: str) -> Case:
@@ -174,7 +175,7 @@ async def fire(work: UnitOfWork, id: UUID, timer: Timer) -> None:
     if not await is_due(work, id, *timer):
         return
     before = await CASES.get(work, id)
-    after = await counted(work, before, await get_log(work, id))
+    after = await counted(work, before, await get_facts(work, id))
     if not after.tells(timer, now=work.now):
         # Counted anew it is not due: the calendar has changed since the timer was set.
         save(work, before, after, events.MilestonesRecounted)
@@ -188,7 +189,7 @@ async def fire(work: UnitOfWork, id: UUID, timer: Timer) -> None:
 async def recount(work: UnitOfWork, id: UUID) -> None:
     """Count the running clocks of a case by its calendar as it is now."""
     before = await CASES.get(work, id)
-    save(work, before, await counted(work, before, await get_log(work, id)), events.MilestonesRecounted)
+    save(work, before, await counted(work, before, await get_facts(work, id)), events.MilestonesRecounted)
 
 
 # --- what they share
@@ -205,25 +206,25 @@ async def save_move(
     move: CaseMove,
     event: type[Message],
     *,
-    log: Sequence[CaseEvent] | None = None,
+    facts: Sequence[Fact] | None = None,
     **told: Any,
 ) -> Case:
     """Count the clocks anew and write the moved case; nothing is written when nothing moved.
 
-    `log` is the case's log before the move, where it has been read already.
+    `facts` are those of the case's log before the move, where they have been read already.
     """
     if move.case == before:
         return before
-    if log is None:
-        log = await get_log(work, before.id)
-    after = await counted(work, move.case, [*log, *move.events])
+    if facts is None:
+        facts = await get_facts(work, before.id)
+    after = await counted(work, move.case, [*facts, *facts_of(move.events)])
     return save(work, before, after, event, lines=move.events, **told)
 
 
-async def counted(work: UnitOfWork, case: Case, log: Sequence[CaseEvent]) -> Case:
+async def counted(work: UnitOfWork, case: Case, facts: Sequence[Fact]) -> Case:
     """The case with its clocks counted anew by its calendar as it is now."""
     calendar = await CALENDARS.get(work, case.calendar_id)
-    return case.counted(log, calendar, now=work.now)
+    return case.counted(facts, calendar, now=work.now)
 
 
 async def level_for(work: UnitOfWork, case: Case) -> ServiceLevel | None:

@@ -3,16 +3,15 @@
 from crm_kit.database.work import Reader
 
 from crm_service_desk.calendars.queries import get_version
-from crm_service_desk.cases.log import facts_of
 from crm_service_desk.cases.model import Case
-from crm_service_desk.cases.queries import get_log
+from crm_service_desk.cases.queries import get_facts
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.milestones import MilestoneExplanation
 
 
 async def explain(reader: Reader, case: Case) -> list[MilestoneExplanation]:
     """Each milestone as it is shown, and what the replay counts for it, both at the reader's time."""
-    facts = facts_of(await get_log(reader, case.id))
+    facts = await get_facts(reader, case.id)
     explained = []
     for shown in case.at(reader.now).milestones:
         assert shown.calendar_id is not None

@@ -9,6 +9,9 @@ from uuid import UUID
 from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.model import PauseReason, ServiceLevelPolicy
 
+MAX_LINES = 5000
+"""Of a log. Its clocks are replayed from all that moved them, so what one case is told has an end."""
+
 
 class CaseEventKind(StrEnum):
     """What can happen on a case. Those that move a clock are called as the clock's facts."""
@@ -28,6 +31,10 @@ class CaseEventKind(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+ENDINGS = frozenset({CaseEventKind.RESUMED, CaseEventKind.RESOLVED, CaseEventKind.CLOSED, CaseEventKind.CANCELLED})
+"""What is written in a full log, too: how a case ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseEvent:
     """One line of a case's log. Fields as in the contract; `policy` is what a POLICY_CHANGED brings into force."""
@@ -43,27 +50,25 @@ class CaseEvent:
     policy: ServiceLevelPolicy | None = None
 
 
-def facts_of(log: Iterable[CaseEvent]) -> list[Fact]:
-    """What the clocks are to know of a log."""
+def facts_of(lines: Iterable[CaseEvent]) -> list[Fact]:
+    """What the clocks are to know of some lines."""
     return [
         Fact(event.occur_time, FactKind(event.kind), event.pause_reason, event.policy)
-        for event in log
+        for event in lines
         if event.kind in FactKind.__members__
     ]
 
 
-def policy_in_force(first: ServiceLevelPolicy, log: Iterable[CaseEvent]) -> ServiceLevelPolicy:
+def policy_in_force(first: ServiceLevelPolicy, facts: Iterable[Fact]) -> ServiceLevelPolicy:
     """What was promised last, where `first` was promised at the creation."""
     policy = first
-    for event in log:
-        policy = event.policy or policy
+    for fact in facts:
+        policy = fact.policy or policy
     return policy
 
 
-def waiting_since(log: Iterable[CaseEvent]) -> datetime:
+def waiting_since(facts: Iterable[Fact]) -> datetime:
     """When waiting for the customer last began, in the log of a case that waits for them."""
     return max(
-        event.occur_time
-        for event in log
-        if event.kind is CaseEventKind.PAUSED and event.pause_reason is PauseReason.CUSTOMER
+        fact.occur_time for fact in facts if fact.kind is FactKind.PAUSED and fact.pause_reason is PauseReason.CUSTOMER
     )

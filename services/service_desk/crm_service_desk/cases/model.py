@@ -13,10 +13,11 @@ from crm_kit.errors import FailedPrecondition, illegal_state, invalid_field, wro
 from crm_kit.zones import time_text
 
 from crm_service_desk.calendars.model import Calendar
-from crm_service_desk.cases.log import CaseEvent, CaseEventKind, facts_of, policy_in_force, waiting_since
+from crm_service_desk.cases.log import ENDINGS, MAX_LINES, CaseEvent, CaseEventKind, policy_in_force, waiting_since
 from crm_service_desk.cases.milestones import Timer, TimerLevel, keep, told
 from crm_service_desk.classification import CaseKind, Channel, Level, Priority, priority_of
 from crm_service_desk.service_levels.clock import evaluate
+from crm_service_desk.service_levels.facts import Fact
 from crm_service_desk.service_levels.milestones import Milestone
 from crm_service_desk.service_levels.model import (
     NOTHING_PROMISED,
@@ -151,9 +152,9 @@ class Case:
         """As it is shown at `now`: promises that have fallen due since it was written are broken."""
         return replace(self, milestones=tuple(each.at(now) for each in self.milestones))
 
-    def counted(self, log: Iterable[CaseEvent], calendar: Calendar, *, now: datetime) -> "Case":
-        """With its milestones replayed from the whole log, as they stand at `now`."""
-        counted = evaluate(calendar.business_hours, self.first_policy, facts_of(log), now)
+    def counted(self, facts: Iterable[Fact], calendar: Calendar, *, now: datetime) -> "Case":
+        """With its milestones replayed from all facts of its log, as they stand at `now`."""
+        counted = evaluate(calendar.business_hours, self.first_policy, facts, now)
         return replace(self, milestones=keep(self.milestones, counted, calendar), calendar_version=calendar.version)
 
     def milestone(self, kind: MilestoneKind) -> Milestone | None:
@@ -193,10 +194,10 @@ class Case:
         )
 
     def promise(
-        self, policy: ServiceLevelPolicy, log: Iterable[CaseEvent], *, now: datetime, actor_id: UUID
+        self, policy: ServiceLevelPolicy, facts: Iterable[Fact], *, now: datetime, actor_id: UUID
     ) -> "CaseMove":
-        """Another promise than that of the log; none when it is the same."""
-        if policy == policy_in_force(self.first_policy, log):
+        """Another promise than that of its log's facts; none when it is the same."""
+        if policy == policy_in_force(self.first_policy, facts):
             return CaseMove(self)
         return CaseMove(self).logged(
             CaseEventKind.POLICY_CHANGED, now=now, actor_id=actor_id, policy=policy, text=self.priority
@@ -281,7 +282,7 @@ class Case:
         return CaseMove(self).logged(CaseEventKind.INTERNAL_NOTE, now=now, actor_id=actor_id, text=text)
 
     def record_customer_message(
-        self, text: str, log: Iterable[CaseEvent], *, send_time: datetime, now: datetime, contact_id: UUID | None
+        self, text: str, facts: Iterable[Fact], *, send_time: datetime, now: datetime, contact_id: UUID | None
     ) -> "CaseMove":
         """A message of the customer, at the time it was sent; it ends waiting for them at that time.
 
@@ -295,7 +296,7 @@ class Case:
         )
         if self.state is not CaseState.WAITING_CUSTOMER:
             return move
-        back = max(send_time, waiting_since(log))
+        back = max(send_time, waiting_since(facts))
         if back > send_time:
             # It crossed our decision to wait, and so ends the waiting where it began.
             move = move.logged(
@@ -305,10 +306,18 @@ class Case:
         return opened.changed(state=CaseState.OPEN)
 
     def require_move(self, state: CaseState) -> None:
-        """FailedPrecondition ILLEGAL_STATE, which names the legal moves, unless it can become that."""
+        """FailedPrecondition ILLEGAL_STATE, which names the legal moves, unless it can become that now."""
         legal = MOVES[self.state]
         if state not in legal:
             raise wrong_move("case", self.state, state, legal=legal)
+        if _ARRIVALS[state] not in ENDINGS:
+            self.require_room()
+
+    def require_room(self) -> None:
+        """FailedPrecondition when its log is full: from then on it can only be brought to its end."""
+        if self.event_count >= MAX_LINES:
+            detail = f"the log of the case has {MAX_LINES} lines, as many as it can have; create a new case instead"
+            raise illegal_state("log_full", detail, most=MAX_LINES)
 
     def require_closable(self) -> None:
         """FailedPrecondition unless it is resolved, and a complaint was replied to: COMPLAINT_WITHOUT_REPLY."""
@@ -349,7 +358,12 @@ class CaseMove:
     def logged(
         self, kind: CaseEventKind, *, now: datetime, occur_time: datetime | None = None, **fields: Any
     ) -> "CaseMove":
-        """With one more line, recorded `now`; it happened then, too, unless another time is given."""
+        """With one more line, recorded `now`; it happened then, too, unless another time is given.
+
+        FailedPrecondition when the log is full, unless it is how the case ends.
+        """
+        if kind not in ENDINGS:
+            self.case.require_room()
         case = replace(self.case, event_count=self.case.event_count + 1)
         event = CaseEvent(case.event_count, kind, occur_time=occur_time or now, record_time=now, **fields)
         return CaseMove(case, (*self.events, event))

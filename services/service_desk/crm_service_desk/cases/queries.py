@@ -15,6 +15,7 @@ from sqlalchemy import Select, bindparam, select
 
 from crm_service_desk.cases.log import CaseEvent, CaseEventKind
 from crm_service_desk.cases.tables import case_events, milestone_timers
+from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.model import PauseReason, ServiceLevelPolicy
 
 EVENT_COLUMNS = [column for column in case_events.c if column.name not in {"tenant_id", "case_id"}]
@@ -29,8 +30,18 @@ def _events(*more: Any) -> Select[Any]:
 
 
 @statement
-def log_of_case() -> Select[Any]:
-    return _events().order_by(case_events.c.position)
+def facts_of_case() -> Select[Any]:
+    """What moves clocks, without what was said: texts may be long, and notes many."""
+    event = case_events.c
+    return (
+        select(event.occur_time, event.kind, event.pause_reason, event.policy)
+        .where(
+            event.tenant_id == bindparam("tenant_id"),
+            event.case_id == bindparam("case_id"),
+            event.kind.in_(list(FactKind)),
+        )
+        .order_by(event.position)
+    )
 
 
 @statement
@@ -59,14 +70,25 @@ EVENT_LISTING = Listing(
 )
 
 
-async def get_log(reader: Reader, id: UUID) -> list[CaseEvent]:
-    """All that happened on a case, in the order it was recorded."""
-    return [event_from(row) for row in await reader.all(log_of_case(), case_id=id)]
+async def get_facts(reader: Reader, id: UUID) -> list[Fact]:
+    """All that has moved the clocks of a case, in the order it was recorded."""
+    return [fact_from(row) for row in await reader.all(facts_of_case(), case_id=id)]
 
 
 async def is_due(reader: Reader, id: UUID, kind: str, level: str) -> bool:
     """Whether a timer is due and has not fired."""
     return await reader.one(pending_timer(), case_id=id, kind=kind, level=level, now=reader.now) is not None
+
+
+def fact_from(row: Record) -> Fact:
+    """The fact that a line of the log tells."""
+    reason, policy = row["pause_reason"], row["policy"]
+    return Fact(
+        row["occur_time"],
+        FactKind(row["kind"]),
+        PauseReason(reason) if reason else None,
+        policy_from(policy) if policy else None,
+    )
 
 
 def event_from(row: Record) -> CaseEvent:

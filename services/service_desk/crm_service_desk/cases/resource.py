@@ -57,9 +57,9 @@ CASES = Resource(
     verbs={
         "AssignCase": lambda _case, _: None,
         "OpenCase": lambda case, _: case.require_move(CaseState.OPEN),
-        "ReplyToCustomer": lambda _case, _: None,
-        "RecordCustomerMessage": lambda _case, _: None,
-        "AddNote": lambda _case, _: None,
+        "ReplyToCustomer": lambda case, _: case.require_room(),
+        "RecordCustomerMessage": lambda case, _: case.require_room(),
+        "AddNote": lambda case, _: case.require_room(),
         "WaitForCustomer": lambda case, _: case.require_move(CaseState.WAITING_CUSTOMER),
         "WaitForThirdParty": lambda case, _: case.require_move(CaseState.WAITING_THIRD_PARTY),
         "ResolveCase": lambda case, _: case.require_move(CaseState.RESOLVED),

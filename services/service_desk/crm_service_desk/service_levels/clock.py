@@ -6,6 +6,7 @@ smallest t at which elapsed(t) is the target, so one used up at closing is due a
 time keeps the promise; without one the promise is broken from that instant on.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -61,6 +62,8 @@ def _milestone(timeline: Timeline, state: Replay, run: ClockRun, now: int) -> Co
     start = to_micros(run.start)
     ended = None if run.ended is None else to_micros(run.ended)
     terms = _terms(state, start, _FOREVER if ended is None else ended)
+    if not any(term.policy.target(run.kind) for term in terms):
+        return None
     pauses = _pauses(state, run, terms, ended)
     running = list(_running(start, pauses))
     breach = _breach(timeline, state, run, terms, running, now)
@@ -107,11 +110,15 @@ def _breach(
 ) -> tuple[int, Target] | None:
     """The first instant at which a target then in force was overdrawn, and that target."""
     ended = None if run.ended is None else to_micros(run.ended)
+    # Policies come and go and come back.
+    dues: dict[Target, int | None] = {}
     for term in terms:
         target = term.policy.target(run.kind)
         if target is None:
             continue
-        due = _due(timeline, running, _budget(timeline, to_micros(run.start), target))
+        if target not in dues:
+            dues[target] = _due(timeline, running, _budget(timeline, to_micros(run.start), target))
+        due = dues[target]
         if due is None:
             continue
         failed = max(due, term.since)
@@ -144,8 +151,10 @@ def _terms(state: Replay, start: int, end: int) -> list[_Term]:
 def _pauses(state: Replay, run: ClockRun, terms: list[_Term], ended: int | None) -> list[Stretch]:
     """What stopped this clock: each pause as far as the policy of its time lets it, and being resolved."""
     stretches = []
+    begins = [term.since for term in terms]
     for pause in map(_stretch, state.pauses):
-        for since, until, policy in terms:
+        in_force = terms[max(bisect_right(begins, pause.start) - 1, 0) : bisect_left(begins, pause.end)]
+        for since, until, policy in in_force:
             if policy.pauses_for(run.kind, pause.reason):
                 stretches.append(Stretch(max(pause.start, since), min(pause.end, until), pause.reason))
     if run.kind is MilestoneKind.RESOLUTION:

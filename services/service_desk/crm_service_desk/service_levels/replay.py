@@ -42,6 +42,8 @@ class Replay:
     policies: list[tuple[datetime, ServiceLevelPolicy]]
     clocks: list[ClockRun]
     pauses: list[Pause] = field(default_factory=list)
+    # Where among the pauses the one for a reason is that lasts.
+    lasting: dict[PauseReason, int] = field(default_factory=dict)
     resolved: list[Pause] = field(default_factory=list)
     reopenings: int = 0
 
@@ -110,7 +112,8 @@ def _reply(state: Replay, fact: Fact) -> None:
 
 def _pause(state: Replay, fact: Fact) -> None:
     assert fact.pause_reason is not None
-    if all(pause.end or pause.reason is not fact.pause_reason for pause in state.pauses):
+    if fact.pause_reason not in state.lasting:
+        state.lasting[fact.pause_reason] = len(state.pauses)
         state.pauses.append(Pause(fact.occur_time, None, fact.pause_reason))
 
 
@@ -119,10 +122,10 @@ def _resume(state: Replay, fact: Fact) -> None:
 
 
 def _end_pauses(state: Replay, at: datetime, reason: PauseReason | None = None) -> None:
-    state.pauses = [
-        Pause(pause.start, at, pause.reason) if pause.end is None and reason in (None, pause.reason) else pause
-        for pause in state.pauses
-    ]
+    for each in list(state.lasting) if reason is None else [reason]:
+        index = state.lasting.pop(each, None)
+        if index is not None:
+            state.pauses[index] = Pause(state.pauses[index].start, at, each)
 
 
 def _resolve(state: Replay, fact: Fact) -> None:

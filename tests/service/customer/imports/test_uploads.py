@@ -1,12 +1,15 @@
 """Uploads, and files that cannot be imported."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from crm.customer.v1 import imports_pb2 as pb
+from crm_customer.imports.tables import upload_parts
+from crm_kit.database.statements import compile_statement
+from sqlalchemy import select
 
 from tests.service.customer.imports.calls import (
     Run,
@@ -60,6 +63,47 @@ async def test_a_tenants_files_have_a_bound_so_that_nobody_fills_the_disk_of_all
     await imports.CreateUpload(small, metadata=user.metadata)
     with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
         await imports.CreateUpload(small, metadata=user.metadata)
+
+
+async def test_an_upload_that_does_not_say_its_size_counts_as_the_largest_until_it_is_imported(
+    imports: "ImportServiceAsyncStub", user: User, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_customer.imports.model.MAX_TENANT_BYTES", 60 << 20)
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv"), metadata=user.metadata)
+    content = "客户名称\n华信".encode()
+    await imports.AppendUpload(pb.AppendUploadRequest(id=begun.id, offset=0, content=content), metadata=user.metadata)
+    # It may go on to 50 MiB.
+    more = pb.CreateUploadRequest(file_name="b.csv", total_bytes=20 << 20)
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+        await imports.CreateUpload(more, metadata=user.metadata)
+    job = pb.Import(upload_id=begun.id, mode=pb.Import.MODE_CREATE)
+    await imports.CreateImport(pb.CreateImportRequest(job=job), metadata=user.metadata)
+    await imports.CreateUpload(more, metadata=user.metadata)
+
+
+async def test_uploads_that_begin_at_the_same_time_have_no_more_room_than_one_after_the_other(
+    imports: "ImportServiceAsyncStub", user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_customer.imports.model.MAX_TENANT_BYTES", 7 << 20)
+    request = pb.CreateUploadRequest(file_name="a.csv", total_bytes=2 << 20)
+    calls = (imports.CreateUpload(request, metadata=user.metadata) for _ in range(12))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, pb.Upload) for answer in answers) == 3
+    refusals = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert {refusal.code() for refusal in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+async def test_the_bytes_of_an_upload_go_with_it_however_late_they_came(
+    imports: "ImportServiceAsyncStub", customer: Running
+) -> None:
+    user = await customer.user(await customer.tenant(sandbox=True))
+    begun = await imports.CreateUpload(pb.CreateUploadRequest(file_name="a.csv"), metadata=user.metadata)
+    await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=timedelta(days=6), version=2)
+    part = pb.AppendUploadRequest(id=begun.id, offset=0, content=b"abc")
+    await imports.AppendUpload(part, metadata=user.metadata)
+    async with customer.unit_of_work(user.tenant_id) as work:
+        (kept,) = await work.all(compile_statement(select(upload_parts.c.create_time)))
+    assert kept["create_time"] == begun.create_time.ToDatetime(tzinfo=UTC)
 
 
 async def test_the_same_part_at_the_same_time_is_there_once(imports: "ImportServiceAsyncStub", user: User) -> None:

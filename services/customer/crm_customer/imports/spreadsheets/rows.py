@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from crm_kit.phone_numbers import phone_country
 
@@ -20,7 +21,7 @@ from crm_customer.imports.spreadsheets.mapping import (
     is_key,
 )
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
-from crm_customer.imports.spreadsheets.wording import plain, says_nothing
+from crm_customer.imports.spreadsheets.wording import company_key, plain, says_nothing
 
 _MAX_VALUES = {
     Field.PHONE_NUMBERS: fields.MAX_PHONE_NUMBERS,
@@ -166,7 +167,7 @@ class _Reading:
 
     def _placed(self, groups: Groups) -> AccountRow | BadRow:
         """The row with the account it is about, unless another account has its key already."""
-        mention = self._mention()
+        mention = self._mention(by_name=groups.by_name)
         refused = groups.refused(mention)
         if refused is None:
             return self._account(*groups.place(mention))
@@ -176,14 +177,17 @@ class _Reading:
         self._refuse(column, CellError(Reason.EXTERNAL_ID_DUPLICATE, detail, key[1], row=other))
         return self._bad()
 
-    def _mention(self) -> Mention:
+    def _mention(self, *, by_name: bool) -> Mention:
         site = tuple(str(self.values[each]) if each in self.values else None for each in _SITE)
+        name = str(self.values.get(Field.DISPLAY_NAME, ""))
         return Mention(
             row_number=self.number,
-            name=plain(str(self.values.get(Field.DISPLAY_NAME, ""))),
+            name=plain(name),
+            company=company_key(name) if by_name else "",
             is_person=self.values.get(Field.KIND) == "PERSON",
             keys=tuple(dict.fromkeys(key for _, key in self.keys)),
             site=site,
+            host=host_of(str(self.values.get(Field.WEBSITE, ""))),
         )
 
     def _take(self, column: str, target: str, cell: str) -> None:
@@ -289,6 +293,11 @@ class _Reading:
             left_out=tuple(self.left_out),
             **told,
         )
+
+
+def host_of(website: str) -> str | None:
+    """Whose website it is: `acme.example` of `https://www.Acme.example/de`."""
+    return (urlsplit(website).hostname or "").removeprefix("www.") or None
 
 
 def full_name(first: str, last: str) -> str:

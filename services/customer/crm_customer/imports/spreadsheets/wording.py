@@ -5,6 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 from crm_kit.blanks import is_visible
+from crm_kit.likeness import name_key
 
 # The traditional characters of headers and of the words that cells have, each before its simplified one.
 _SCRIPTS = (
@@ -22,6 +23,18 @@ _EMPTY = frozenset(
 _LONGEST_EMPTY = max(map(len, _EMPTY))
 _MARKS = re.compile(r"[\W_]+")
 _STROKES = frozenset("-–—―－_/\\.·*?？~～")
+
+
+# Of what tells names apart: points and commas come and go with abbreviations, as in `Inc.`.
+_POINTS = str.maketrans(dict.fromkeys(".,。、"))
+
+
+def company_key(name: str) -> str:
+    """What the names of one company have in common: all but case, width, blanks, script, points and commas.
+
+    Other marks are part of a name: `A+B` is not `A-B`.
+    """
+    return name_key(name).translate(_TO_SIMPLIFIED).translate(_POINTS)
 
 
 REMEMBERED_CHARACTERS = 200
