@@ -144,6 +144,11 @@ class Unavailable(CrmError):
     default_reason = "UNAVAILABLE"
 
 
+def denied(rule: str, detail: str, **values: object) -> PermissionDenied:
+    """A PermissionDenied. The texts of each language have `PERMISSION_DENIED.<rule>` with these values."""
+    return PermissionDenied(detail, metadata={"rule": rule} | {name: str(value) for name, value in values.items()})
+
+
 def illegal_state(rule: str, detail: str, **values: object) -> FailedPrecondition:
     """A FailedPrecondition ILLEGAL_STATE. The texts of each language have `ILLEGAL_STATE.<rule>` with these values."""
     return FailedPrecondition(detail, metadata={"rule": rule} | {name: str(value) for name, value in values.items()})

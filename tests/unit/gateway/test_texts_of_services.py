@@ -19,6 +19,7 @@ CONTRACT = load_contract()
 # Function -> the place of the argument that is a rule, or a word of a text.
 RULES = {"invalid_field": 1, "FieldViolation": 1}
 STATES = {"illegal_state": 0}
+DENIALS = {"denied": 0}
 WORDS = {"wrong_state": 2}
 
 
@@ -92,6 +93,15 @@ def test_every_state_that_a_service_refuses_for_has_a_text_with_its_values(langu
     for each in found:
         template = details[f"ILLEGAL_STATE.{each.key}"]
         assert each.open or placeholders(template) <= each.values, each
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_right_that_is_missing_has_a_text_with_its_values(language: Language) -> None:
+    details = catalogue(language).tables["details"]
+    found = [each for each in said(DENIALS) if not each.place.endswith("errors.py")]
+    assert len(found) > 8
+    for each in found:
+        assert placeholders(details[f"PERMISSION_DENIED.{each.key}"]) <= each.values, each
 
 
 def test_every_word_of_what_cannot_be_done_is_translated() -> None:

@@ -6,7 +6,15 @@ from types import TracebackType
 import asyncpg
 
 from crm_kit.database.tables import Violation
-from crm_kit.errors import AlreadyExists, Conflict, CrmError, InvalidArgument, Unavailable, invalid_field
+from crm_kit.errors import (
+    AlreadyExists,
+    Conflict,
+    CrmError,
+    FieldViolation,
+    InvalidArgument,
+    Unavailable,
+    invalid_field,
+)
 
 UNMET = "CRM01"
 """SQLSTATE raised by `crm_require` when a statement did not touch the rows it had to."""
@@ -101,7 +109,8 @@ class Translated:
 def refused(violation: Violation) -> CrmError:
     """The error that a caller gets for a refused constraint."""
     if violation.code == "exists":
-        return AlreadyExists(f"{violation.field}: {violation.detail}", reason=violation.reason)
+        taken = [FieldViolation(violation.field, "taken", violation.detail)]
+        return AlreadyExists(f"{violation.field}: {violation.detail}", reason=violation.reason, violations=taken)
     if violation.code == "conflict":
         return Conflict(f"{violation.field}: {violation.detail}; try again")
     return invalid_field(violation.field, "reference", violation.detail, reason=violation.reason)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Table, any_, bindparam, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_kit.errors import PermissionDenied
+from crm_kit.errors import denied
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
 EVERYTHING = "*"
@@ -50,7 +50,7 @@ class Access:
         """The widest scope granted for the permission; PermissionDenied without any."""
         granted = [self.grants[name] for name in (permission, EVERYTHING) if name in self.grants]
         if not granted:
-            raise PermissionDenied(f"the permission {permission} is needed")
+            raise denied("permission", f"the permission {permission} is needed", permission=permission)
         return max(granted)
 
     def day_of(self, instant: datetime) -> date:

@@ -16,7 +16,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import Reader
 from crm_kit.directory.access import owned_by, widest
-from crm_kit.errors import PermissionDenied
+from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.plumbing import access_roles, access_teams, access_users
 from crm_kit.resource.reading import ReadableResource
@@ -65,7 +65,8 @@ async def check_gives(
     for permission in sorted(each for each in gained if resource_of(each) in concerned):
         if not await may(reader, resource, before.id, permission):
             noun = resource.noun.replace("_", " ")
-            raise PermissionDenied(f"who gets this {noun} would have {permission} for it, which you have not")
+            detail = f"who gets this {noun} would have {permission} for it, which you have not"
+            raise denied("gives_more", detail, permission=permission)
 
 
 async def may(reader: Reader, resource: AnyResource, id: UUID, permission: str) -> bool:

@@ -14,7 +14,7 @@ from crm_kit.custom_fields.checking import values_to_create, values_to_update
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.custom_fields.writing import put_values
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.errors import NotFound, PermissionDenied
+from crm_kit.errors import NotFound, denied
 from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Scope
 from crm_kit.masks import EVERYTHING
@@ -134,7 +134,7 @@ class Resource(ReadableResource[Entity, Shown]):
     def check_reaches(self, scope: Scope) -> None:
         """PermissionDenied when the records are shared by the whole tenant and the scope does not reach all of it."""
         if self.is_shared and scope is not Scope.ALL:
-            raise PermissionDenied("this concerns the whole tenant: the permission is needed with the scope ALL")
+            raise denied("scope_all", "this concerns the whole tenant: the permission is needed with the scope ALL")
 
     def changed_fields(self, before: Entity, after: Entity) -> list[str]:
         """The stored fields in which two states of a record differ, custom fields one by one: `custom.contract_no`."""

@@ -10,7 +10,7 @@ from crm_kit.accounts import Accounts, check_in_use, require_account_in_use
 from crm_kit.database.connections import row_of
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import owned_by, require_users
-from crm_kit.errors import PermissionDenied
+from crm_kit.errors import denied
 from crm_kit.identity.access import Actor, reaches
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to
@@ -106,7 +106,8 @@ def check_override(
 ) -> None:
     """PermissionDenied when a reason stands in for exit criteria of these stages and the caller may not do that."""
     if override_reason and before.missing(stages) and not may_override(work.actor, before):
-        raise PermissionDenied("the permission opportunities.override is needed, in a scope that reaches the owner")
+        detail = "the permission opportunities.override is needed, in a scope that reaches the owner"
+        raise denied("reaching_owner", detail, permission="opportunities.override")
 
 
 def may_override(actor: Actor, opportunity: Opportunity) -> bool:

@@ -5,7 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import Conflict, PermissionDenied
+from crm_kit.errors import Conflict, denied
 from crm_kit.money import Money
 from crm_kit.resource.reading import in_turns
 
@@ -52,7 +52,7 @@ async def each_order(
         some = ids[start : start + AT_ONCE]
         orders = await ORDERS.get_many(work, some)
         if len(orders) < len(some):
-            raise PermissionDenied("the payment concerns orders that your payments.write does not reach")
+            raise denied("orders_beyond", "the payment concerns orders that your payments.write does not reach")
         made += await in_turns([(orders[id], amounts[id]) for id in some], lambda each: change(*each))
         if len(ids) > AT_ONCE:
             await work.flush_many()

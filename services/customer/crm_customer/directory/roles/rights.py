@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from crm_kit.errors import PermissionDenied
+from crm_kit.errors import PermissionDenied, denied
 from crm_kit.identity.access import Access, Actor, Scope
 
 from crm_customer.directory.roles.model import EVERYTHING, Grant
@@ -67,9 +67,10 @@ def may_do_everything(access: Access) -> bool:
 def check_administers(access: Access) -> None:
     """Raise PermissionDenied unless the caller may do everything in the tenant."""
     if not may_do_everything(access):
-        raise PermissionDenied("this takes everything in the tenant: `*` with the scope ALL")
+        raise denied("everything", "this takes everything in the tenant: `*` with the scope ALL")
 
 
 def beyond(grant: Grant) -> PermissionDenied:
     """The refusal of a grant that reaches more than the caller does."""
-    return PermissionDenied(f"{grant.permission} for {grant.scope} records is more than you may do yourself")
+    detail = f"{grant.permission} for {grant.scope} records is more than you may do yourself"
+    return denied("beyond", detail, permission=grant.permission, scope=grant.scope)

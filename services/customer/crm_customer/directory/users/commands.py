@@ -8,7 +8,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_down
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.projection import project_user
-from crm_kit.errors import PermissionDenied
+from crm_kit.errors import denied
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
@@ -29,7 +29,7 @@ from crm_customer.directory.users.tables import user_identities, user_passwords
 async def create_user(work: UnitOfWork, values: dict[str, Any]) -> User:
     """Create a user, who cannot sign in here before they have a password."""
     if work.scope is Scope.OWN:
-        raise PermissionDenied("with your scope you reach yourself only, not somebody new")
+        raise denied("only_oneself", "with your scope you reach yourself only, not somebody new")
     user = new_user(work, values)
     await take_turn_of_rights(work)
     await check_manages(work, user, is_new=True)
@@ -134,7 +134,7 @@ async def check_manages(reader: Reader, *states: User, lends: bool = False, is_n
 def check_team_in_reach(work: UnitOfWork, team_id: UUID | None) -> None:
     """Raise PermissionDenied when the caller, who may not manage all users, puts one outside their own teams."""
     if work.scope is not Scope.ALL and team_id not in work.actor.access.team_ids:
-        raise PermissionDenied("with your scope users belong to your team or one below it")
+        raise denied("own_teams", "with your scope users belong to your team or one below it")
 
 
 def administers(user: User, roles: dict[UUID, Role]) -> bool:
