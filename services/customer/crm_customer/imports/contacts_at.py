@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID
 
+from crm_kit.errors import invalid_field
 from crm_kit.likeness import Likeness, Person, likeness, name_key
 
 from crm_customer.imports.spreadsheets.rows import AccountRow
@@ -39,8 +40,16 @@ class ContactsAt:
 
 
 def contact_told(row: AccountRow, namesakes: Iterable[Contact]) -> Contact | None:
-    """Whom of the namesakes a row is about: who has its phone or e-mail, or else one of whom nothing says otherwise."""
+    """Whom of the namesakes a row is about: who shares its phone or e-mail, else one of whom nothing says otherwise.
+
+    InvalidArgument where that may be several, and the row tells more than their name.
+    """
     told = Person(row.contact_name or "", row.contact_phone, row.contact_email)
     alike = [(likeness(told, Person(each.display_name, each.phone_numbers, each.emails)), each) for each in namesakes]
-    same = (each for wanted in (Likeness.SAME, Likeness.NAMESAKE) for found, each in alike if found is wanted)
-    return next(same, None)
+    same, possible = (
+        [each for found, each in alike if found is wanted] for wanted in (Likeness.SAME, Likeness.NAMESAKE)
+    )
+    if not same and len(possible) > 1 and (row.contact_title or row.contact_phone or row.contact_email):
+        detail = "several contacts of the account are called so; add a phone number or e-mail address of the one meant"
+        raise invalid_field("contact.display_name", "namesakes", detail, reason="REFERENCE_NOT_FOUND")
+    return next(iter([*same, *possible]), None)

@@ -6,12 +6,13 @@ import pytest
 from crm.customer.v1 import contacts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 
-from tests.service.customer.imports.calls import Run, all_accounts, counts
+from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
 from tests.service.running import User
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from crm.customer.v1.contacts_pb2_grpc import ContactServiceAsyncStub
+    from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
 
 HEADER = ["客户编号", "公司名称", "联系人", "职务", "联系人电话", "联系人邮箱"]
 Known = list[tuple[str, str, list[str], list[str]]]
@@ -39,6 +40,23 @@ async def test_two_people_of_one_name_stay_two(
         ("张伟", "总监", ["+8613900139000"], ["zw2@jia.example"]),
         ("张伟", "经理", ["+8613800138000"], ["zw1@jia.example"]),
     ]
+
+
+async def test_a_row_that_may_be_about_either_of_two_people_says_so(
+    contacts: "ContactServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    rows = [
+        ["C1", "甲乙", "张伟", "经理", "13800138000", ""],
+        ["C1", "甲乙", "张伟", "会计", "13900139000", ""],
+    ]
+    await run([HEADER, *rows])
+    before = await known_contacts(contacts, user)
+    unclear = [["C1", "甲乙", "张伟", "总监", "", ""], ["C1", "甲乙", "张伟", "", "", ""]]
+    job = await run([HEADER, *unclear], mode=pb.Import.MODE_UPSERT)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.row_number, error.column, error.value) == (2, "联系人", "张伟")
+    assert (error.reason, error.metadata["rule"]) == ("REFERENCE_NOT_FOUND", "namesakes")
+    assert await known_contacts(contacts, user) == before
 
 
 async def test_one_person_is_one_however_their_name_is_typed(
