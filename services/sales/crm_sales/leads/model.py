@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FailedPrecondition, illegal_state, wrong_move, wrong_state
+from crm_kit.errors import FailedPrecondition, InvalidArgument, illegal_state, wrong_move, wrong_state
 from crm_kit.phone_numbers import normal
+from crm_kit.regions import region_violations
 
 from crm_sales.pools.protection import ATTEMPT_LASTS
 
@@ -120,7 +121,9 @@ class Lead:
         return replace(self._without_stopped_attempt("changed", now), **values).checked()
 
     def checked(self) -> "Lead":
-        """The lead with its number in E.164. InvalidArgument for one that is no telephone number."""
+        """The lead with its number in E.164. InvalidArgument for one that is no telephone number, or for no region."""
+        if violations := list(region_violations(self.region_code, field="lead.region_code")):
+            raise InvalidArgument(f"lead.region_code: {violations[0].detail}", violations=violations)
         if self.phone_number is None:
             return self
         return replace(self, phone_number=normal(self.phone_number, region=self.region_code, field="lead.phone_number"))

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
-import phonenumbers
 import pycountry
+from crm_kit.regions import is_region
 
 from crm_customer.imports.spreadsheets import wording
 
@@ -77,10 +77,8 @@ def region_code(text: str, country: str = "") -> str | None:
         return _within(text, country)
     code = unicodedata.normalize("NFKC", text).strip().upper()
     known = _CODE.fullmatch(code)
-    if known and known[2]:
-        return code if code in _subdivision_codes() else None
-    if known and known[1] in phonenumbers.SUPPORTED_REGIONS:
-        return code
+    if known and (known[2] or is_region(code)):
+        return code if is_region(code) else None
     plain = _plain(text)
     return _china_first(plain) or _unique_subdivisions().get(plain) or _unique_subdivisions().get(_bare(plain))
 
@@ -92,7 +90,7 @@ def state_code(text: str, country: str) -> str | None:
     if found and "-" in found:
         return found
     code = unicodedata.normalize("NFKC", text).strip().upper()
-    if code in _subdivision_codes():
+    if "-" in code and is_region(code):
         return code
     plain = _plain(text)
     return _province(plain) or _unique_subdivisions().get(plain) or _unique_subdivisions().get(_bare(plain))
@@ -121,7 +119,7 @@ def _within(text: str, country: str) -> str | None:
         return province
     code = unicodedata.normalize("NFKC", text).strip().upper()
     full = code if code.startswith(f"{country}-") else f"{country}-{code}"
-    if full in _subdivision_codes():
+    if is_region(full):
         return full
     names = _subdivisions(country)
     found = names.get(plain) or names.get(_bare(plain))
@@ -189,11 +187,6 @@ def _subdivisions(country: str) -> dict[str, str]:
     for name, code in _named(several, _LANGUAGES):
         names.setdefault(name, code)
     return names
-
-
-@cache
-def _subdivision_codes() -> frozenset[str]:
-    return frozenset(each.code for each in pycountry.subdivisions)
 
 
 @cache

@@ -11,6 +11,7 @@ from crm_kit.custom_fields.values import CustomValues
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field, wrong_state
 from crm_kit.keys import tidied_code
 from crm_kit.phone_numbers import normalized
+from crm_kit.regions import region_violations
 
 from crm_customer.records.accounts.credit_code import parse_credit_code
 
@@ -181,6 +182,9 @@ class Account:
     def _violations(self) -> Iterator[FieldViolation]:
         if self.parent_id == self.id:
             yield FieldViolation("account.parent_id", "cycle", "an account cannot be its own parent")
+        yield from region_violations(self.region_code, field="account.region_code")
+        for index, address in enumerate(self.addresses):
+            yield from region_violations(address.region_code, field=f"account.addresses[{index}].region_code")
         yield from repeated("account.external_ids", [each.source for each in self.external_ids])
         yield from repeated("account.consents", [each.channel for each in self.consents])
 
