@@ -18,7 +18,9 @@ Create = Callable[[User, dict[str, Any]], Awaitable[Any]]
 @pytest.fixture
 def create_account(customer: Running) -> Create:
     async def create(user: User, values: dict[str, Any]) -> Any:
-        account = accounts_pb2.Account(kind="KIND_ORGANIZATION", display_name="Huaxin Power", **values)
+        account = accounts_pb2.Account(
+            kind=accounts_pb2.Account.KIND_ORGANIZATION, display_name="Huaxin Power", **values
+        )
         request = accounts_pb2.CreateAccountRequest(account=account)
         return await AccountServiceStub(customer.channel).CreateAccount(request, metadata=user.metadata)
 
