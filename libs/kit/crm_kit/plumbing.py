@@ -78,7 +78,7 @@ followed_events = tenant_table(
     metadata,
     Column("consumer", Text, nullable=False),
     Column("event_type", Text, nullable=False),
-    Column("seen_time", DateTime(timezone=True), nullable=False),
+    Column("seen_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("consumer", "event_type"),
     plumbing=True,
     retention=Retention("seen_time", timedelta(days=1), Clock.SYSTEM),

@@ -30,6 +30,7 @@ from tests.service.customer.openid_provider import OpenIdProvider, serving
 from tests.service.customer.sign_ins import with_provider
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
+from tests.service.sales.selling import known_account, owner_changed
 from tests.service.scoring.business import money, new_account
 from tests.service.scoring.credit import as_sales
 
@@ -115,6 +116,8 @@ async def test_of_sales(sales: Running) -> None:
     lead = leads_pb2.Lead(display_name="张伟", company_name="华信电力")
     made = await stub.CreateLead(leads_pb2.CreateLeadRequest(lead=lead, to_pool=True), metadata=user.metadata)
     await stub.ClaimLead(leads_pb2.ClaimLeadRequest(id=made.id), metadata=user.metadata)
+    account_id, other = await known_account(sales, user.tenant_id, user), await sales.user(user.tenant_id)
+    await sales.service.consumers.apply(owner_changed(account_id, user, 2, user, other))
     await check(sales, user.tenant_id, tables_of(sales).values())
 
 

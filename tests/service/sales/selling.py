@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import grpc
+from crm.customer.v1 import accounts_pb2
+from crm.customer.v1 import events_pb2 as customer_events
 from crm.event.v1 import event_pb2
 from crm.sales.v1 import events_pb2, pools_pb2
 from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
@@ -20,11 +22,13 @@ from crm.scoring.v1 import credit_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_role, project_user
+from crm_kit.events.outbox import TYPE_URL
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_kit.projections import put_newest
 from crm_sales.accounts.tables import accounts
+from google.protobuf import any_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy import Text, bindparam, cast, select
@@ -163,3 +167,19 @@ async def credit_service(answer: Answer) -> AsyncIterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         await server.stop(None)
+
+
+def owner_changed(account_id: str, by: User, version: int, former: User, owner: User, **told: Any) -> event_pb2.Event:
+    """The event that an account has another owner."""
+    account = accounts_pb2.Account(id=account_id, display_name="华信", owner_id=str(owner.id))
+    payload = customer_events.AccountOwnerChanged(account=account, former_owner_id=str(former.id), **told)
+    name = payload.DESCRIPTOR.full_name
+    return event_pb2.Event(
+        id=str(new_id()),
+        tenant_id=str(by.tenant_id),
+        actor_id=str(by.id),
+        aggregate_type="account",
+        aggregate_id=account_id,
+        aggregate_version=version,
+        payload=any_pb2.Any(type_url=TYPE_URL + name, value=payload.SerializeToString()),
+    )

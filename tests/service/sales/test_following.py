@@ -6,28 +6,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm.customer.v1 import accounts_pb2
-from crm.customer.v1 import events_pb2 as customer_events
-from crm.event.v1 import event_pb2
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm.sales.v1 import pipelines_pb2
 from crm_kit.command_line import replay_dead_letters
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.dead_letters import put_dead_letter
-from crm_kit.events.outbox import TYPE_URL
 from crm_kit.ids import new_id
 from crm_kit.plumbing import dead_letters
 from crm_sales.accounts.tables import accounts
 from crm_sales.opportunities.resource import OPPORTUNITIES
 from crm_sales.opportunities.tables import account_handovers, changed_pipelines, opportunities
-from google.protobuf import any_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import func, select
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
-from tests.service.sales.selling import Sales, cny, emitted, known_account
+from tests.service.sales.selling import Sales, cny, emitted, known_account, owner_changed
 from tests.steps import watched
 
 Deals = Callable[[int], Awaitable[list[str]]]
@@ -69,22 +64,6 @@ def deals(api: Sales, sales: Running, user: User, account_id: str) -> Deals:
     return made
 
 
-def changed(account_id: str, by: User, version: int, former: User, owner: User, **told: Any) -> event_pb2.Event:
-    """The event that an account has another owner."""
-    account = accounts_pb2.Account(id=account_id, display_name="华信", owner_id=str(owner.id))
-    payload = customer_events.AccountOwnerChanged(account=account, former_owner_id=str(former.id), **told)
-    name = payload.DESCRIPTOR.full_name
-    return event_pb2.Event(
-        id=str(new_id()),
-        tenant_id=str(by.tenant_id),
-        actor_id=str(by.id),
-        aggregate_type="account",
-        aggregate_id=account_id,
-        aggregate_version=version,
-        payload=any_pb2.Any(type_url=TYPE_URL + name, value=payload.SerializeToString()),
-    )
-
-
 async def owners_of(sales: Running, user: User, column: Any = opportunities.c.owner_id) -> dict[Any, int]:
     """How many deals of the tenant each owner has."""
     query = select(column, func.count()).where(opportunities.c.tenant_id == user.tenant_id).group_by(column)
@@ -104,7 +83,7 @@ async def test_deals_end_with_the_owner_of_their_account_in_whatever_order_its_c
     sales: Running, user: User, owners: list[User], account_id: str, deals: Deals, order: tuple[int, ...]
 ) -> None:
     (deal,) = await deals(1)
-    events = [changed(account_id, user, at + 10, owners[at], owners[at + 1]) for at in range(3)]
+    events = [owner_changed(account_id, user, at + 10, owners[at], owners[at + 1]) for at in range(3)]
     for at in order:
         await sales.service.consumers.apply(events[at])
     assert await owners_of(sales, user) == {owners[3].id: 1}
@@ -120,7 +99,7 @@ async def test_an_older_change_that_is_replayed_gives_nothing_to_who_has_the_acc
     sales: Running, user: User, owners: list[User], account_id: str, deals: Deals
 ) -> None:
     await deals(2)
-    first, second = (changed(account_id, user, at + 10, owners[at], owners[at + 1]) for at in range(2))
+    first, second = (owner_changed(account_id, user, at + 10, owners[at], owners[at + 1]) for at in range(2))
     consumers = sales.service.consumers
     async with sales.unit_of_work(user.tenant_id) as work:
         id, data = UUID(first.id), first.SerializeToString()
@@ -138,8 +117,8 @@ async def test_deals_that_stay_are_not_taken_along_by_an_older_change(
 ) -> None:
     await deals(1)
     apply = sales.service.consumers.apply
-    await apply(changed(account_id, user, 11, owners[1], owners[2], keep_opportunities=True))
-    await apply(changed(account_id, user, 10, owners[0], owners[1]))
+    await apply(owner_changed(account_id, user, 11, owners[1], owners[2], keep_opportunities=True))
+    await apply(owner_changed(account_id, user, 10, owners[0], owners[1]))
     assert await owners_of(sales, user) == {owners[1].id: 1}
 
 
@@ -151,8 +130,8 @@ async def test_more_deals_than_one_step_gives_follow_all_the_same(
     count = 5 * FEW
     await deals(count)
     apply = sales.service.consumers.apply
-    await apply(changed(account_id, user, 10, owners[0], owners[1]))
-    await apply(changed(account_id, user, 11, owners[1], owners[2]))
+    await apply(owner_changed(account_id, user, 10, owners[0], owners[1]))
+    await apply(owner_changed(account_id, user, 11, owners[1], owners[2]))
     await has_all(sales, owners[2], count)
 
     async def none_is_unfinished() -> bool:
@@ -173,7 +152,7 @@ async def test_many_deals_follow_their_account_and_hold_up_nobody(
 ) -> None:
     await deals(450)
     with watched(monkeypatch) as steps:
-        await sales.service.consumers.apply(changed(account_id, user, 10, owners[0], owners[1]))
+        await sales.service.consumers.apply(owner_changed(account_id, user, 10, owners[0], owners[1]))
         await has_all(sales, owners[1], 450)
     assert steps.too_long == []
 

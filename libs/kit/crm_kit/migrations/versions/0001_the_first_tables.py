@@ -141,7 +141,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("consumer", sa.Text(), nullable=False),
         sa.Column("event_type", sa.Text(), nullable=False),
-        sa.Column("seen_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "consumer", "event_type", name="followed_events_pkey"),
     )
     op.create_index("followed_events_retention_index", "followed_events", ["seen_time"], unique=False)
