@@ -17,6 +17,7 @@ from crm_customer.imports.files import Fault, fault_from
 from crm_customer.imports.model import MAX_TENANT_BYTES, Upload, check_room
 from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
+from crm_customer.imports.spreadsheets.notations import Column, date_readings, number_readings
 from crm_customer.imports.spreadsheets.reader import _OTHER_ARCHIVES, _OTHERS, Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
 from crm_gateway.expansion import load_contract
@@ -43,12 +44,18 @@ WRONG = [
     ("简称", "#N/A", "该单元格的公式没有结果（#N/A）"),
     ("标签", "很" * 51, "内容有 51 个字符，最多 50 个"),
     ("标签", ",".join(map(str, range(51))), "值过多，最多 50 个"),
+    ("面积", "1.234", "“1.234”可能是 1.234，也可能是 1234"),
+    ("面积", "50%", "“50%”是百分数，请去掉百分号"),
+    ("签约日期", "01/02/2026", "“01/02/2026”可能是 2026-02-01，也可能是 2026-01-02"),
 ]
+# Columns of custom fields in which no other cell says how they are written.
+CUSTOM = {"面积": Column(number_readings, None), "签约日期": Column(date_readings, None)}
 
 
 def faults_of(header: list[str], *rows: list[str]) -> Iterator[Fault]:
     sheet = Spreadsheet(tuple(header), ((number, tuple(row)) for number, row in enumerate(rows, start=2)))
-    for row in read_rows(sheet, mapping_for(header, {})):
+    custom = {column: "custom.x" for column in CUSTOM if column in header}
+    for row in read_rows(sheet, mapping_for(header, custom), columns=CUSTOM):
         if isinstance(row, BadRow):
             yield from map(fault_from, row.errors)
 

@@ -9,14 +9,6 @@ from itertools import chain
 from crm_kit.custom_fields.model import CustomField, FieldType, Label, Option
 
 _SEPARATORS = re.compile(r"[;,、\n|]")
-_THOUSANDS = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
-# `$1,200`, `-€5`, `1200元`.
-_CURRENCY = re.compile(r"(?<![0-9])[$€£¥](?=[0-9])|(?<=[0-9])[€元]$")
-# A spreadsheet program may show the time of a day, too.
-_TIME = r"(?:[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
-_DATE = re.compile(rf"([0-9]{{4}})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?{_TIME}")
-# With dots the day is first, wherever that is written.
-_DAY_FIRST = re.compile(rf"([0-9]{{1,2}})\. ?([0-9]{{1,2}})\. ?([0-9]{{4}}){_TIME}")
 _BOOLS = {
     **dict.fromkeys(("true", "yes", "y", "1", "是", "对", "有"), True),
     **dict.fromkeys(("false", "no", "n", "0", "否", "不", "无"), False),
@@ -24,7 +16,10 @@ _BOOLS = {
 
 
 def value_from_text(field: CustomField, text: str) -> object:
-    """The value that a cell tells, to be checked like any other."""
+    """The value that a cell tells, to be checked like any other.
+
+    Numbers and dates are as the contract writes them: how a file does is found from more than one cell.
+    """
     return _READERS[field.type](field, text)
 
 
@@ -44,20 +39,6 @@ def headings_of(fields: Mapping[str, CustomField]) -> dict[str, str]:
 
 
 def _as_it_is(_field: CustomField, text: str) -> object:
-    return text
-
-
-def _number(_field: CustomField, text: str) -> object:
-    plain = _CURRENCY.sub("", unicodedata.normalize("NFKC", text).replace(" ", ""))
-    return plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain
-
-
-def _date(_field: CustomField, text: str) -> object:
-    plain = unicodedata.normalize("NFKC", text).strip()
-    if match := _DATE.fullmatch(plain):
-        return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}"
-    if match := _DAY_FIRST.fullmatch(plain):
-        return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}"
     return text
 
 
@@ -105,8 +86,8 @@ def _texts(label: Label) -> list[str]:
 
 _READERS: dict[FieldType, Callable[[CustomField, str], object]] = {
     FieldType.TEXT: _as_it_is,
-    FieldType.NUMBER: _number,
-    FieldType.DATE: _date,
+    FieldType.NUMBER: _as_it_is,
+    FieldType.DATE: _as_it_is,
     FieldType.BOOL: _bool,
     FieldType.SINGLE_SELECT: _option,
     FieldType.MULTI_SELECT: _options,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
 
-from crm_kit.custom_fields.model import CustomField
+from crm_kit.custom_fields.model import CustomField, FieldType
 from crm_kit.custom_fields.texts import headings_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument, Unavailable
@@ -24,6 +24,7 @@ from crm_customer.imports.spreadsheets.mapping import (
     check_complete,
     mapping_for,
 )
+from crm_customer.imports.spreadsheets.notations import Readings, columns_in, date_readings, number_readings
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowError, RowRules, read_rows
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
@@ -69,14 +70,15 @@ class Source:
         self.layout = unpacked.layout
         self.mapping = known if job.mapping else taken_for(job, self.header, custom_fields)
         self._cells: tuple[str, ...] = ()
+        self._unpacked = unpacked
+        self._kinds = kinds_of(self.mapping, custom_fields)
         rules = RowRules(
             external_source=job.external_source,
             default_region=job.default_region,
             name_required=job.mode is Mode.CREATE,
             skip_invalid=job.skip_invalid_cells,
         )
-        sheet = Spreadsheet(self.header, self._watched())
-        self._rows = read_rows(sheet, self.mapping, rules)
+        self._rows = self._read(rules)
 
     def skip(self, count: int) -> None:
         """Pass over rows that are done; what later rows are compared with is kept of them."""
@@ -113,6 +115,11 @@ class Source:
             if target == Field.EXTERNAL_IDS or target.startswith(EXTERNAL_ID_PREFIX)
         }
 
+    def _read(self, rules: RowRules) -> Iterator[AccountRow | BadRow]:
+        # The rows are gone over twice only where one may say how another is written.
+        columns = columns_in(self._unpacked.spreadsheet(), self._kinds) if self._kinds else {}
+        yield from read_rows(Spreadsheet(self.header, self._watched()), self.mapping, rules, columns)
+
     def _watched(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for number, cells in self._sheet.rows:
             self._cells = cells
@@ -124,6 +131,19 @@ class Source:
             left_out = tuple(replace(fault_from(each), row_imported=True) for each in row.left_out)
             return FileRow(row.row_number, self._cells, row, left_out, size)
         return FileRow(row.row_number, row.cells, None, tuple(map(fault_from, row.errors)), size)
+
+
+_KINDS: Mapping[FieldType, Readings] = {FieldType.NUMBER: number_readings, FieldType.DATE: date_readings}
+
+
+def kinds_of(mapping: Mapping[str, str], custom_fields: Mapping[str, CustomField]) -> dict[str, Readings]:
+    """The columns of custom fields that are numbers or dates, with how their cells may be read."""
+    fields = (
+        (column, custom_fields.get(target.removeprefix(CUSTOM_PREFIX)))
+        for column, target in mapping.items()
+        if target.startswith(CUSTOM_PREFIX)
+    )
+    return {column: _KINDS[each.type] for column, each in fields if each and each.type in _KINDS}
 
 
 def fault_from(error: RowError) -> Fault:

@@ -154,3 +154,34 @@ async def test_an_export_is_imported_as_it_is_whatever_custom_fields_are_called(
     assert b"erp: 007; sap: =1; " in file
     assert counts(await run(file, mode=pb.Import.MODE_UPDATE)) == (0, 0, 1, 0)
     assert counts(await run(file.replace(b"steel", b"power"), mode=pb.Import.MODE_UPSERT)) == (0, 1, 0, 0)
+
+
+async def test_numbers_and_dates_are_read_as_the_file_writes_them_and_refused_where_it_does_not_say(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    await new_field(customer, user, "height", NUMBER)
+    await new_field(customer, user, "signed", DATE)
+    german = [["名称", "area", "signed"], ["A", "1.234", "02/01/2026"], ["B", "12,5", "31/01/2026"]]
+    german += [["C", "1.234,56", ""], ["D", "50%", ""]]
+    job = await run(german)
+    assert counts(job) == (3, 0, 0, 1), job.failure
+    found = {each.display_name: custom_of(each) for each in await all_accounts(accounts, user)}
+    assert found == {
+        "A": {"area": "1234", "signed": "2026-01-02"},
+        "B": {"area": "12.5", "signed": "2026-01-31"},
+        "C": {"area": "1234.56"},
+    }
+    [percentage] = await errors_of(imports, user, job.id)
+    assert (percentage.column, percentage.reason, percentage.value) == ("area", "NUMBER_INVALID", "50%")
+    job = await run([["名称", "area", "height", "signed"], ["E", "1.234", "2", "01/02/2026"]])
+    assert counts(job) == (0, 0, 0, 1), job.failure
+    number, day = await errors_of(imports, user, job.id)
+    assert (number.column, number.reason, number.value) == ("area", "NOTATION_UNCLEAR", "1.234")
+    assert "may be 1.234 or 1234" in number.detail and "write it as 1.2340 or 1234" in number.detail
+    assert (day.column, day.reason, day.metadata["rule"]) == ("signed", "NOTATION_UNCLEAR", "date")
+    assert "write it as 2026-02-01 or 2026-01-02" in day.detail
+    async with gateway(customer) as web:
+        url = f"/v1/imports/{job.id}/errors"
+        answer = (await web.get(url, headers=bearer(user) | {"accept-language": "zh"})).json()
+    assert answer["errors"][0]["detail"].startswith("“1.234”可能是 1.234，也可能是 1234")

@@ -28,6 +28,12 @@ ERROR_VALUES = {
 """What stands in the place of a formula's value, and what that means."""
 
 
+class NumberText(str):
+    """A number with decimals that was one in the file, written with a point: whoever typed it does not matter."""
+
+    __slots__ = ()
+
+
 def cell_text(value: object, shape: str = "") -> str:
     """A value of any cell as text: whole numbers without a point, dates as ISO 8601, nothing as ''.
 
@@ -56,7 +62,7 @@ def number_text(number: float, shape: str = "") -> str:
         return shaped(digits, shape) if shape and number >= 0 else digits
     exact = Decimal(number) if isinstance(number, int) else Decimal(f"{number:.{_KEPT_DIGITS}g}")
     if exact != exact.to_integral_value():
-        return f"{exact:f}"
+        return NumberText(f"{exact:f}")
     # Of a number that is written digit by digit, zeros behind the fifteenth tell that others stood there.
     significant = len(str(abs(int(exact))).rstrip("0"))
     if abs(exact) >= 10**_KEPT_DIGITS and (isinstance(number, float) or significant <= _KEPT_DIGITS):
@@ -83,7 +89,7 @@ def typed_text(text: str) -> str:
     scientific = _SCIENTIFIC.fullmatch(clean)
     if scientific and _has_all_digits(scientific):
         number = Decimal(clean.replace(",", "."))
-        return f"{number:.0f}" if number == number.to_integral_value() else f"{number:f}"
+        return f"{number:.0f}" if number == number.to_integral_value() else NumberText(f"{number:f}")
     return clean
 
 

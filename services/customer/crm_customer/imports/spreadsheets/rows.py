@@ -20,6 +20,7 @@ from crm_customer.imports.spreadsheets.mapping import (
     has_states,
     is_key,
 )
+from crm_customer.imports.spreadsheets.notations import Column
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.wording import company_key, plain, says_nothing
 
@@ -117,13 +118,19 @@ class RowRules:
 
 
 def read_rows(
-    sheet: Spreadsheet, mapping: Mapping[str, str], rules: RowRules | None = None
+    sheet: Spreadsheet,
+    mapping: Mapping[str, str],
+    rules: RowRules | None = None,
+    columns: Mapping[str, Column] | None = None,
 ) -> Iterator[AccountRow | BadRow]:
-    """All rows of a sheet, in order. Those about the same account are told apart as `Groups` says."""
+    """All rows of a sheet, in order. Those about the same account are told apart as `Groups` says.
+
+    `columns` are those of numbers and dates among the custom fields.
+    """
     rules = rules or RowRules()
     groups = Groups(by_name=not CONTACT_NAMES.isdisjoint(mapping.values()))
     for number, cells in sheet.rows:
-        yield _Reading(number, cells, sheet.header, mapping, rules).row(groups)
+        yield _Reading(number, cells, sheet.header, mapping, rules, columns or {}).row(groups)
 
 
 @dataclass(slots=True)
@@ -133,6 +140,7 @@ class _Reading:
     header: Sequence[str]
     mapping: Mapping[str, str]
     rules: RowRules
+    columns: Mapping[str, Column]
     values: dict[str, str | int] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
     keys: list[tuple[str, Key]] = field(default_factory=list)
@@ -192,8 +200,7 @@ class _Reading:
 
     def _take(self, column: str, target: str, cell: str) -> None:
         if target.startswith(CUSTOM_PREFIX):
-            key = target.removeprefix(CUSTOM_PREFIX)
-            self._attempt(column, cell, lambda: self.custom.append((key, fields.one_text(cell, target))))
+            self._attempt(column, cell, lambda: self._custom(column, target, cell))
         elif target == Field.ID:
             self._attempt(column, cell, lambda: self.keys.append((column, (OWN_SOURCE, fields.record_id(cell)))))
         elif target == Field.EXTERNAL_IDS or target.startswith(EXTERNAL_ID_PREFIX):
@@ -209,6 +216,10 @@ class _Reading:
             self._attempt(column, cell, lambda: self.values.update({target: single(cell)}))
         else:
             self._attempt(column, cell, lambda: self.values.update({target: fields.one_text(cell, target)}))
+
+    def _custom(self, column: str, target: str, cell: str) -> None:
+        text = self.columns[column].value(cell) if column in self.columns else cell
+        self.custom.append((target.removeprefix(CUSTOM_PREFIX), fields.one_text(text, target)))
 
     def _attempt(self, column: str, cell: str, take: Callable[[], None]) -> None:
         if cell in ERROR_VALUES:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import orjson
 
+from crm_customer.imports.spreadsheets.cells import NumberText
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.refusal import unreadable
@@ -20,6 +21,10 @@ FASTEST = 1
 
 MAX_TEXT_BYTES = 256 << 20
 """Of all rows together. A small file may unpack to any size: in XLSX a text stands once, and many cells show it."""
+
+# Numbers stand in brackets; a text may have these, too.
+_MARK = b",["
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class UnpackedSheet:
         with gzip.open(self.file) as lines:
             for line in lines:
                 number, *cells = orjson.loads(line)
+                if _MARK in line:
+                    cells = [cell if isinstance(cell, str) else NumberText(cell[0]) for cell in cells]
                 yield number, tuple(cells)
 
 
@@ -48,10 +55,16 @@ def pack(sheet: Spreadsheet, file: BinaryIO) -> int:
     count, left = 0, MAX_TEXT_BYTES
     with gzip.open(file, "wb", FASTEST) as packed, io.BufferedWriter(packed) as lines:
         for number, cells in sheet.rows:
-            left -= lines.write(orjson.dumps((number, *cells), option=orjson.OPT_APPEND_NEWLINE))
+            left -= lines.write(orjson.dumps((number, *cells), _marked, _OPTIONS))
             if left < 0:
                 most = MAX_TEXT_BYTES >> 20
                 detail = f"up to row {number} it has more than {most} MB of text; split it into several files"
                 raise unreadable("much_text", detail, row=number, most=most)
             count += 1
     return count
+
+
+def _marked(cell: object) -> list[str]:
+    if not isinstance(cell, NumberText):
+        raise TypeError
+    return [str(cell)]
