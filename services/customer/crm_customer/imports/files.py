@@ -24,7 +24,13 @@ from crm_customer.imports.spreadsheets.mapping import (
     check_complete,
     mapping_for,
 )
-from crm_customer.imports.spreadsheets.notations import Readings, columns_in, date_readings, number_readings
+from crm_customer.imports.spreadsheets.notations import (
+    Readings,
+    columns_in,
+    date_readings,
+    number_readings,
+    with_clear_numbers,
+)
 from crm_customer.imports.spreadsheets.reader import Spreadsheet
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowError, RowRules, read_rows
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
@@ -122,7 +128,8 @@ class Source:
 
     def _watched(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for number, cells in self._sheet.rows:
-            self._cells = cells
+            # A report has them as text, and comes back.
+            self._cells = with_clear_numbers(self.header, cells, self._kinds) if self._kinds else cells
             yield number, cells
 
     def _file_row(self, row: AccountRow | BadRow) -> FileRow:
@@ -130,7 +137,7 @@ class Source:
         if isinstance(row, AccountRow):
             left_out = tuple(replace(fault_from(each), row_imported=True) for each in row.left_out)
             return FileRow(row.row_number, self._cells, row, left_out, size)
-        return FileRow(row.row_number, row.cells, None, tuple(map(fault_from, row.errors)), size)
+        return FileRow(row.row_number, self._cells, None, tuple(map(fault_from, row.errors)), size)
 
 
 _KINDS: Mapping[FieldType, Readings] = {FieldType.NUMBER: number_readings, FieldType.DATE: date_readings}

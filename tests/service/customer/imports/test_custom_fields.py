@@ -1,7 +1,9 @@
 """Custom fields of accounts in spreadsheets."""
 
+import io
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import imports_pb2 as pb
@@ -185,3 +187,21 @@ async def test_numbers_and_dates_are_read_as_the_file_writes_them_and_refused_wh
         url = f"/v1/imports/{job.id}/errors"
         answer = (await web.get(url, headers=bearer(user) | {"accept-language": "zh"})).json()
     assert answer["errors"][0]["detail"].startswith("“1.234”可能是 1.234，也可能是 1234")
+
+
+async def test_a_number_of_a_workbook_is_the_same_when_its_row_comes_back_in_a_report(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    page = book.create_sheet("list", 0)
+    for row in (["名称", "area", "邮箱"], ["A", 1.234, "wrong@"], ["B", "12,5", ""], ["C", "1.234", ""]):
+        page.append(row)
+    book.save(file)
+    job = await run(file.getvalue())
+    assert counts(job) == (2, 0, 0, 1), job.failure
+    async with gateway(customer) as web:
+        report = (await web.get(f"/v1/imports/{job.id}/report.csv", headers=bearer(user))).content
+    assert counts(await run(report.replace(b"wrong@", b"") + b'D,"13,5",,\r\n')) == (2, 0, 0, 0)
+    found = {each.display_name: custom_of(each) for each in await all_accounts(accounts, user)}
+    assert found == {name: {"area": area} for name, area in zip("ABCD", ("1.234", "12.5", "1234", "13.5"), strict=True)}

@@ -6,7 +6,7 @@ else those of other columns of its kind. What nothing decides is refused, never 
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -112,6 +112,15 @@ def columns_in(sheet: Spreadsheet, kinds: Mapping[str, Readings]) -> dict[str, C
             if (cell := cells[place]) and not isinstance(cell, NumberText):
                 notations |= told_by(readings(cell))
     return {column: Column(readings, _decided(column, kinds, told)) for column, readings in kinds.items()}
+
+
+def with_clear_numbers(header: Sequence[str], cells: Sequence[str], kinds: Container[str]) -> tuple[str, ...]:
+    """The cells of a row as texts; a number that could be another one as a text has a decimal more: 1.2340."""
+    columns = [*header, *[""] * (len(cells) - len(header))]
+    return tuple(
+        f"{cell}0" if isinstance(cell, NumberText) and column in kinds and len(number_readings(cell)) > 1 else cell
+        for column, cell in zip(columns, cells, strict=False)
+    )
 
 
 def told_by(readings: Mapping[Notation, str]) -> frozenset[Notation]:
