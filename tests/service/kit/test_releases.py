@@ -136,7 +136,10 @@ async def test_what_only_a_new_replica_follows_waits_until_there_is_one_again(
     assert await versions.has_no_dead_letter()
 
 
-async def test_what_both_are_away_for_is_handled_whichever_comes_first(versions: Versions) -> None:
+async def test_what_both_are_away_for_is_handled_whichever_comes_first(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.events.consumers.LAST_HAND_BACK_SECONDS", 0.2)
     async with versions.new():
         await versions.is_consuming()
     id = await versions.tell(Updated, 1)

@@ -56,7 +56,7 @@ BEHIND_SECONDS = 0.05
 # How often a consumer looks whether the broker sends what it should, and says that it still follows it.
 AGREE_SECONDS = 60.0
 # What only another version follows is handed back for so long, and twice as long each time.
-FIRST_HAND_BACK_SECONDS, LAST_HAND_BACK_SECONDS = 0.2, 600.0
+FIRST_HAND_BACK_SECONDS, LAST_HAND_BACK_SECONDS = 0.2, 30.0
 
 
 class Consumers:
