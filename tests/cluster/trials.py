@@ -167,11 +167,11 @@ async def read(client: Client, reads: Reads, stop: asyncio.Event) -> None:
 
 
 async def read_anew(url: str, reads: Reads, stop: asyncio.Event) -> None:
-    """What needs no token, each time over another connection."""
+    """What needs no token and has no limit of rate, each time over another connection."""
     while not stop.is_set():
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=REQUEST_SECONDS) as http:
             try:
-                reads.count("/openapi.json", (await http.get("/openapi.json")).status_code)
+                reads.count("/health/live", (await http.get("/health/live")).status_code)
             except httpx.HTTPError as error:
-                reads.count("/openapi.json", repr(error))
+                reads.count("/health/live", repr(error))
         await asyncio.sleep(REST_SECONDS)
