@@ -38,7 +38,7 @@ def test_names_are_found_at_any_depth_of_an_answer() -> None:
     )
     places = names.places_in(page.DESCRIPTOR)
     assert places is not None
-    found = {(each.name, len(messages)) for each, messages in places.found([page])}
+    found = {(each.name, len(messages)) for own, messages in places.found([page]) for each in own}
     assert found == {("reports_to_name", 1), ("owner_name", 1), ("owner_team_name", 1), ("account_name", 1)}
 
 

@@ -3,8 +3,7 @@
 As names beside ids, that is done when an answer is whole, also of a record as it was. History and events have all.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,30 +12,11 @@ from google.protobuf.message import Message
 
 from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.database.work import Reader
+from crm_kit.resource.places import Places, places_of
 from crm_kit.resource.values import is_value_map
 
 Run = Callable[[Any, Any], Awaitable[Message]]
 CUSTOM = "custom"
-OWN_PACKAGES = "crm."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Where messages of a type have custom fields: their own, as records of a collection, and in these fields."""
-
-    collection: str
-    within: "tuple[tuple[str, bool, Places], ...]"
-
-    def found(self, messages: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-        """Each record that has values of custom fields, with its collection."""
-        if self.collection:
-            yield from ((self.collection, each) for each in messages if each.custom)
-        for name, is_repeated, places in self.within:
-            for each in messages:
-                if is_repeated:
-                    yield from places.found(getattr(each, name))
-                elif each.HasField(name):
-                    yield from places.found([getattr(each, name)])
 
 
 def without_archived(run: Run, answer: type[Message]) -> Run:
@@ -59,30 +39,24 @@ async def hide_archived(reader: Reader, messages: Sequence[Message]) -> None:
     if places is None:
         return
     catalogue = catalogue_of(reader.database)
-    for collection, record in places.found(messages):
+    for collection, records in places.found(messages):
+        with_values = [each for each in records if each.custom]
+        if not with_values:
+            continue
         known = await catalogue.of(reader, collection)
-        for key in [key for key in record.custom if known.is_archived(key)]:
-            del record.custom[key]
+        for record in with_values:
+            for key in [key for key in record.custom if known.is_archived(key)]:
+                del record.custom[key]
 
 
 @cache
-def places_in(message: Any) -> Places | None:
-    """Where messages of this descriptor have custom fields; None where they have none."""
-    return _compiled(message, frozenset())
+def places_in(message: Any) -> Places[str] | None:
+    """Where messages of this descriptor have custom fields, with the collection; None where they have none."""
+    return places_of(message, _collection)
 
 
-def _compiled(message: Any, above: frozenset[str]) -> Places | None:
+def _collection(message: Any) -> str:
     field = message.fields_by_name.get(CUSTOM)
-    collection = message.GetOptions().Extensions[options_pb2.resource].collection
-    own = collection if field is not None and is_value_map(field) else ""
-    above |= {message.full_name}
-    within = tuple(
-        (field.name, field.is_repeated, places)
-        for field in message.fields
-        if (inner := field.message_type) is not None
-        and inner.full_name.startswith(OWN_PACKAGES)
-        and not inner.GetOptions().map_entry
-        and inner.full_name not in above
-        and (places := _compiled(inner, above)) is not None
-    )
-    return Places(own, within) if own or within else None
+    if field is None or not is_value_map(field):
+        return ""
+    return str(message.GetOptions().Extensions[options_pb2.resource].collection)

@@ -3,8 +3,7 @@
 That is done when an answer is whole, and only there: events and history would keep names that are true no more.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,33 +17,14 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_teams, access_users
 from crm_kit.resource.contract import NAME, NamedId, named_ids
+from crm_kit.resource.places import Places, places_of
 from crm_kit.resource.shape import ResourceShape
 from crm_kit.resource.values import DeclarationError
 
 Run = Callable[[Any, Any], Awaitable[Message]]
+NamePlaces = Places[tuple[NamedId, ...]]
 # The directory as every service knows it.
 DIRECTORY: Mapping[str, FromClause] = {"users": access_users, "teams": access_teams}
-OWN_PACKAGES = "crm."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Where messages of a type have names: beside ids of their own, and in the messages of these fields."""
-
-    own: tuple[NamedId, ...]
-    within: "tuple[tuple[str, bool, Places], ...]"
-
-    def found(self, messages: Sequence[Any]) -> Iterator[tuple[NamedId, Sequence[Any]]]:
-        """Each id beside which there is a name, with all messages that have it."""
-        for each in self.own:
-            yield each, messages
-        for name, is_repeated, places in self.within:
-            if is_repeated:
-                inner = [each for message in messages for each in getattr(message, name)]
-            else:
-                inner = [getattr(message, name) for message in messages if message.HasField(name)]
-            if inner:
-                yield from places.found(inner)
 
 
 class Names:
@@ -52,7 +32,7 @@ class Names:
 
     def __init__(self, sources: Mapping[str, FromClause]) -> None:
         self._sources: Mapping[str, FromClause] = {**sources, **DIRECTORY}
-        self._places: dict[str, Places | None] = {}
+        self._places: dict[str, NamePlaces | None] = {}
 
     def beside(self, run: Run, answer: type[Message]) -> Run:
         """The method of a servicer, with the names in its answer. DeclarationError where nothing knows them."""
@@ -67,30 +47,19 @@ class Names:
 
         return named
 
-    def places_in(self, message: Any) -> Places | None:
+    def places_in(self, message: Any) -> NamePlaces | None:
         """Where messages of this descriptor have names; None where they have none."""
         name = message.full_name
         if name not in self._places:
-            self._places[name] = self._compiled(message, frozenset())
+            self._places[name] = places_of(message, self._named_ids)
         return self._places[name]
 
-    def _compiled(self, message: Any, above: frozenset[str]) -> Places | None:
-        own = named_ids(message)
-        for each in own:
+    def _named_ids(self, message: Any) -> tuple[NamedId, ...]:
+        for each in (own := named_ids(message)):
             if each.collection not in self._sources:
                 remedy = f"say in `Service.names` where the names of {each.collection} are"
                 raise DeclarationError(f"{message.full_name}.{each.name}: {remedy}")
-        above |= {message.full_name}
-        within = [
-            (field.name, field.is_repeated, places)
-            for field in message.fields
-            if (inner := field.message_type) is not None
-            and inner.full_name.startswith(OWN_PACKAGES)
-            and not inner.GetOptions().map_entry
-            and inner.full_name not in above
-            and (places := self._compiled(inner, above)) is not None
-        ]
-        return Places(own, tuple(within)) if own or within else None
+        return own
 
     async def fill_in(self, reader: Reader, message: type[Message], messages: Sequence[Message]) -> None:
         """Fill the names in messages of one type."""
@@ -98,12 +67,12 @@ class Names:
         if places is not None:
             await self.fill(reader, places, messages)
 
-    async def fill(self, reader: Reader, places: Places, messages: Sequence[Message]) -> None:
+    async def fill(self, reader: Reader, places: NamePlaces, messages: Sequence[Message]) -> None:
         """Fill in the names: those that are known, and with one query for each collection the others."""
         unknown: dict[str, list[tuple[NamedId, Any]]] = {}
         known_names = reader.database.known_names
         oldest = known_names.now() - BELIEVED_SECONDS
-        for each, owners in places.found(messages):
+        for each, owners in ((each, owners) for own, owners in places.found(messages) for each in own):
             known = known_names.of(reader.tenant_id, self._sources[each.collection].description)
             id_field, name_field = each.id, each.name
             if each.is_list:

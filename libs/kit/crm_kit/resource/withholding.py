@@ -20,50 +20,60 @@ from sqlalchemy.types import Uuid
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope, visible
+from crm_kit.resource.places import Places, places_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.resource.values import DeclarationError
 
 Run = Callable[[Any, Any], Awaitable[Message]]
-OWN_PACKAGES = "crm."
 ACCOUNT = "account_id"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Where messages of a type have such fields: the permission of each of their own, and in these fields."""
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Such fields of a message itself, each with its permission, and whether it says which account it is of."""
 
-    own: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str], ...]
     has_account: bool
-    within: "tuple[tuple[str, bool, Places], ...]"
 
-    def found(self, messages: Sequence[Any], account_id: str = "") -> Iterator[tuple[str, str, str, Any]]:
-        """Each such field that is set: its permission, its name, the account of the record, and the message."""
-        for message in messages:
-            of_account = message.account_id if self.has_account else account_id
-            for name, permission in self.own:
-                if getattr(message, name):
-                    yield permission, name, of_account, message
-            for name, is_repeated, places in self.within:
-                if is_repeated:
-                    yield from places.found(getattr(message, name), of_account)
-                elif message.HasField(name):
-                    yield from places.found([getattr(message, name)], of_account)
+    def __bool__(self) -> bool:
+        return bool(self.fields)
 
-    @property
-    def permissions(self) -> Set[str]:
-        """All that seeing the fields takes."""
-        return {permission for _, permission in self.own}.union(*(places.permissions for _, _, places in self.within))
 
-    def empty(self, name: str, value: Value, withheld: Set[str]) -> None:
-        """Empty what takes a permission that is `withheld` in the value that the field of this name had."""
-        if any(own == name and permission in withheld for own, permission in self.own):
-            value.null_value = NULL_VALUE
-        for within, _, places in self.within:
-            if within == name:
-                parts = value.list_value.values if value.HasField("list_value") else [value]
-                for part in parts:
-                    for inner, each in part.struct_value.fields.items():
-                        places.empty(inner, each, withheld)
+WithheldPlaces = Places[Withheld]
+
+
+def fields_in(
+    places: WithheldPlaces, messages: Sequence[Any], account_id: str = ""
+) -> Iterator[tuple[str, str, str, Any]]:
+    """Each such field that is set: its permission, its name, the account its record is of, and its message."""
+    for message in messages:
+        of_account = message.account_id if places.own.has_account else account_id
+        for name, permission in places.own.fields:
+            if getattr(message, name):
+                yield permission, name, of_account, message
+        for name, is_repeated, inner in places.within:
+            if is_repeated:
+                yield from fields_in(inner, getattr(message, name), of_account)
+            elif message.HasField(name):
+                yield from fields_in(inner, [getattr(message, name)], of_account)
+
+
+def permissions_of(places: WithheldPlaces) -> Set[str]:
+    """All that seeing the fields takes."""
+    own = {permission for _, permission in places.own.fields}
+    return own.union(*(permissions_of(inner) for _, _, inner in places.within))
+
+
+def empty(places: WithheldPlaces, name: str, value: Value, withheld: Set[str]) -> None:
+    """Empty what takes a permission that is `withheld` in the value that the field of this name had."""
+    if any(own == name and permission in withheld for own, permission in places.own.fields):
+        value.null_value = NULL_VALUE
+    for within, _, inner in places.within:
+        if within == name:
+            parts = value.list_value.values if value.HasField("list_value") else [value]
+            for part in parts:
+                for key, each in part.struct_value.fields.items():
+                    empty(inner, key, each, withheld)
 
 
 class Withholding:
@@ -71,7 +81,7 @@ class Withholding:
 
     def __init__(self, accounts: Table | None) -> None:
         self._accounts = accounts
-        self._places: dict[str, Places | None] = {}
+        self._places: dict[str, WithheldPlaces | None] = {}
 
     def around(self, run: Run, answer: type[Message]) -> Run:
         """The method of a servicer, without what is withheld from its caller."""
@@ -91,7 +101,7 @@ class Withholding:
         if places is None:
             return
         found: dict[str, list[tuple[str, str, Any]]] = {}
-        for permission, name, account_id, message in places.found(messages):
+        for permission, name, account_id, message in fields_in(places, messages):
             found.setdefault(permission, []).append((name, account_id, message))
         for permission, fields in found.items():
             reached = await self._reached(reader, permission, {account_id for _, account_id, _ in fields})
@@ -107,11 +117,11 @@ class Withholding:
         if places is None:
             return
         account_id = str((await resource.get(reader, UUID(id))).account_id)
-        permissions = places.permissions
+        permissions = permissions_of(places)
         withheld = {each for each in permissions if not await self._reached(reader, each, [account_id])}
         for field in (field for change in changes for field in change.fields):
             for value in (field.old_value, field.new_value):
-                places.empty(field.field, value, withheld)
+                empty(places, field.field, value, withheld)
 
     async def _reached(self, reader: Reader, permission: str, account_ids: Collection[str]) -> Collection[str]:
         """Those of the accounts that the permission reaches."""
@@ -125,33 +135,24 @@ class Withholding:
         ids = [UUID(id) for id in account_ids if id]
         return {str(row["id"]) for row in await reader.all(accounts_within(self._accounts, scope), ids=ids)}
 
-    def places_in(self, message: Any) -> Places | None:
+    def places_in(self, message: Any) -> WithheldPlaces | None:
         """Where messages of this descriptor have such fields; None where they have none."""
         name = message.full_name
         if name not in self._places:
-            places = self._places[name] = _compiled(message, frozenset())
+            places = self._places[name] = places_of(message, withheld_fields)
             if places is not None and self._accounts is None:
                 raise DeclarationError(f"{name}: say in `Service.names` where the accounts are, for what it withholds")
         return self._places[name]
 
 
-def _compiled(message: Any, above: frozenset[str]) -> Places | None:
-    own = tuple(
+def withheld_fields(message: Any) -> Withheld:
+    """What the contract says is withheld in messages of this descriptor."""
+    fields = tuple(
         (field.name, permission)
         for field in message.fields
         if (permission := field.GetOptions().Extensions[options_pb2.withheld_without])
     )
-    above |= {message.full_name}
-    within = tuple(
-        (field.name, field.is_repeated, places)
-        for field in message.fields
-        if (inner := field.message_type) is not None
-        and inner.full_name.startswith(OWN_PACKAGES)
-        and not inner.GetOptions().map_entry
-        and inner.full_name not in above
-        and (places := _compiled(inner, above)) is not None
-    )
-    return Places(own, ACCOUNT in message.fields_by_name, within) if own or within else None
+    return Withheld(fields, ACCOUNT in message.fields_by_name)
 
 
 @statement
