@@ -10,6 +10,7 @@ what it gathered is committed after it, together with the answer under the calle
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +33,7 @@ from crm_kit.ids import new_id
 from crm_kit.resource.names import Names
 from crm_kit.resource.withholding import Withholding
 from crm_kit.rpc.calls import Call, Handler, Reply
+from crm_kit.rpc.counted_creations import count_creation
 from crm_kit.rpc.counting import TooMuchError, count_fields
 from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
@@ -166,7 +168,7 @@ class Pipeline:
     ) -> Answer:
         """Run the method and commit what it gathered, with the answer under the key when there is one."""
         if creation is not None:
-            work.before_commit.append(creation.gather)
+            work.before_commit.append(partial(count_creation, creation=creation))
         try:
             response = (await run(request, work)).SerializeToString()
             if stored is not None:
