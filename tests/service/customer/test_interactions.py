@@ -253,6 +253,26 @@ async def test_the_latest_come_first_and_are_filtered_and_paged(
         await subjects(filter="channel = PIGEON")
 
 
+async def test_those_with_all_accounts_that_one_sees_are_listed_together(
+    interactions: "InteractionServiceAsyncStub", create: Create, customer: Running, user: User
+) -> None:
+    grants = dict.fromkeys(("accounts.read", "accounts.write", "interactions.read", "interactions.write"), Scope.OWN)
+    seller = await customer.user(user.tenant_id, grants=grants)
+    own = [await new_account(customer, seller) for _ in range(2)]
+    visit, call = pb.Interaction.CHANNEL_VISIT, pb.Interaction.CHANNEL_CALL
+    await create(subject="elsewhere", channel=visit)
+    await create(subject="visited", account_id=own[0].id, channel=visit, interaction_time=instant(NOW))
+    await create(subject="called", account_id=own[1].id, channel=call, interaction_time=instant(NOW - timedelta(1)))
+
+    async def subjects(by: User, **fields: Any) -> list[str]:
+        page = await interactions.ListInteractions(pb.ListInteractionsRequest(**fields), metadata=by.metadata)
+        return [each.subject for each in page.interactions]
+
+    assert await subjects(seller) == ["visited", "called"]
+    assert await subjects(seller, filter="channel = CALL") == ["called"]
+    assert set(await subjects(user, filter="channel = VISIT")) == {"elsewhere", "visited"}
+
+
 # --- what follows
 
 

@@ -27,6 +27,9 @@ class InteractionServicer:
     async def ListInteractions(
         self, request: pb.ListInteractionsRequest, reader: Reader
     ) -> pb.ListInteractionsResponse:
+        response = pb.ListInteractionsResponse
+        if not request.account_id:
+            return await INTERACTIONS.list(reader, request, response, self._tokens)
         account = await ACCOUNTS.get(reader, UUID(request.account_id))
-        response, of = pb.ListInteractionsResponse, {"account_id": account.id}
+        of = {"account_id": account.id}
         return await INTERACTIONS.list(reader, request, response, self._tokens, listing=OF_ACCOUNT, binds=of)
