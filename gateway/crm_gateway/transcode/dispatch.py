@@ -39,6 +39,7 @@ class Dispatcher:
     ) -> None:
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
+        self._custom_verbs = _custom_verbs(served)
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
         labels_of = served[0].labels_of if served else without_labels
         self._inclusion = Inclusion({each.rpc for each in served}, channels, labels_of)
@@ -63,7 +64,7 @@ class Dispatcher:
             return None
         operation = match.targets.get(served_as)
         if operation is None:
-            return self._without_operation(verb, _verbs(match))
+            return self._without_operation(verb, match)
         exchange.route = operation.binding.template
         await self._admission.admit(exchange, public=operation.public)
         view = operation.view(exchange.query)
@@ -89,13 +90,17 @@ class Dispatcher:
         except Undecodable:
             raise ProblemError(malformed("", "encoding", "path")) from None
 
-    @staticmethod
-    def _without_operation(verb: str, verbs: tuple[str, ...]) -> Answer:
-        allow = (b"allow", ", ".join(verbs).encode())
+    def _without_operation(self, verb: str, match: Match[Operation]) -> Answer:
+        verbs = ", ".join(_verbs(match))
+        allow = (b"allow", verbs.encode())
         if verb == "OPTIONS":
             return Answer(204, [allow])
-        values = {"verbs": ", ".join(verbs)}
-        raise ProblemError(Problem(405, "METHOD_NOT_ALLOWED", headers=[allow], values=values))
+        values, text = {"verbs": verbs}, ""
+        custom = [name for each in match.targets.values() for name in self._custom_verbs.get(each.binding.template, ())]
+        if custom:
+            values["custom"] = ", ".join(sorted(set(custom)))
+            text = "METHOD_NOT_ALLOWED.custom"
+        raise ProblemError(Problem(405, "METHOD_NOT_ALLOWED", headers=[allow], values=values, text=text))
 
     async def _request(self, operation: Operation, values: tuple[str, ...], exchange: Exchange) -> Any:
         reader = operation.reader
@@ -201,6 +206,16 @@ def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata
     if trace:
         metadata["traceparent"] = trace
     return metadata
+
+
+def _custom_verbs(served: Iterable[Operation]) -> dict[str, list[str]]:
+    """What may be posted to after a path, such as `:archive`, by the template of the path."""
+    found: dict[str, list[str]] = {}
+    for each in served:
+        path, colon, name = each.binding.template.rpartition(":")
+        if colon and each.binding.verb == "POST":
+            found.setdefault(path, []).append(f":{name}")
+    return found
 
 
 def _verbs(match: Match[Operation]) -> tuple[str, ...]:

@@ -168,8 +168,15 @@ async def test_another_verb_is_405_with_those_that_work(client: httpx.AsyncClien
     answer = await client.put("/v1/accounts", json={})
     assert (answer.status_code, answer.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert answer.json()["detail"].startswith("Only GET, HEAD, OPTIONS, POST can be used here")
     options = await client.options("/v1/accounts")
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+
+
+async def test_who_deletes_is_told_how_records_are_put_away(client: httpx.AsyncClient) -> None:
+    answer = await client.delete(URL)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, PATCH")
+    assert ":archive" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/v1/accounts/", "/v1/nothing", "/v1", "/v1/accounts/7:explode"])
