@@ -4,7 +4,8 @@ A decoder fills a message in place and adds what it refuses to a list, so that a
 once; paths are built only for nested values and for refusals.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -29,6 +30,9 @@ Violations = list[Violation]
 Decode = Callable[[Any, Any, str, Violations], None]
 
 MAX_VIOLATIONS = 50
+# A request full of unknown names, or of endless ones, is no slip of the pen.
+MAX_NEAR = 5
+MAX_NEAR_LENGTH = 60
 _VALUE = "google.protobuf.Value"
 
 _SCALARS: Mapping[int, Convert] = {
@@ -93,7 +97,7 @@ class Decoders:
                 try:
                     field = fields[name]
                 except KeyError:
-                    add_unknown(path + name, violations)
+                    add_unknown(path, name, violations, fields)
                     continue
                 if field is not None:
                     field(target, each, path, violations)
@@ -212,9 +216,17 @@ def add(path: str, refused: Refused, violations: Violations) -> None:
         violations.append(violation(path, refused.rule, refused.variant, **refused.values))
 
 
-def add_unknown(path: str, violations: Violations) -> None:
-    """Note a name the contract does not have."""
-    add(path, Refused("unknown_field"), violations)
+def add_unknown(path: str, name: str, violations: Violations, known: Collection[str]) -> None:
+    """Note a field the contract does not have, with the one of those `known` that may be meant."""
+    near = near_name(name, known, violations)
+    add(path + name, Refused("unknown_field", "near", near=near) if near else Refused("unknown_field"), violations)
+
+
+def near_name(name: str, known: Collection[str], violations: Violations) -> str:
+    """The known name that looks like it; empty where none does, and where looking is not worth the time."""
+    if len(name) > MAX_NEAR_LENGTH or len(violations) >= MAX_NEAR:
+        return ""
+    return next(iter(get_close_matches(name, known, n=1)), "")
 
 
 def _text(name: str) -> Decode:

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from crm_gateway.contract import Binding, Rpc
 from crm_gateway.problems import ProblemError, malformed, unreadable
 from crm_gateway.transcode import scalars
-from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, add_unknown, decode_single
+from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, decode_single, near_name
 from crm_gateway.transcode.fields import (
     is_custom,
     is_map,
@@ -119,7 +119,9 @@ class RequestReader:
             if name in self._about_answer:
                 continue
             if parameter is None:
-                add(name, Refused("unknown_field", "parameter"), violations)
+                near = near_name(name, self._query, violations)
+                variant = "near_parameter" if near else "parameter"
+                add(name, Refused("unknown_field", variant, near=near), violations)
             else:
                 if name == _MASK and self._masked is not None:
                     message.update_mask.Clear()
@@ -266,7 +268,7 @@ def _without(bound: frozenset[str], decode: Decode) -> Decode:
 
     def decode_rest(message: Any, content: Any, path: str, violations: Violations) -> None:
         for name in bound & content.keys():
-            add_unknown(path + name, violations)
+            add(path + name, Refused("unknown_field"), violations)
         decode(message, content, path, violations)
 
     return decode_rest

@@ -173,6 +173,21 @@ async def test_another_verb_is_405_with_those_that_work(client: httpx.AsyncClien
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "there is no such {kind}; perhaps {near} is meant"), ("zh", "没有该{kind}，是否指 {near}")],
+)
+async def test_a_slip_in_a_name_is_answered_with_the_name(client: httpx.AsyncClient, language: str, told: str) -> None:
+    words = {"en": ("field", "parameter"), "zh": ("字段", "参数")}[language]
+    headers = {"accept-language": language}
+    posted = await client.post("/v1/accounts", json={"displayName": "x"}, headers=headers)
+    [error] = posted.json()["errors"]
+    assert (error["rule"], error["detail"]) == ("unknown_field", told.format(kind=words[0], near="display_name"))
+    listed = await client.get("/v1/accounts?pageSize=1", headers=headers)
+    [error] = listed.json()["errors"]
+    assert (error["rule"], error["detail"]) == ("unknown_field", told.format(kind=words[1], near="page_size"))
+
+
 async def test_who_deletes_is_told_how_records_are_put_away(client: httpx.AsyncClient) -> None:
     answer = await client.delete(URL)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, PATCH")
