@@ -18,6 +18,7 @@ from crm_sales.accounts.tables import accounts
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.customer.told import told_of
+from tests.service.kit.custom_fields import REFERENCE, new_field
 from tests.service.nameless import nameless
 from tests.service.running import Running, User
 from tests.service.sales.selling import clients, cny, known_account
@@ -284,3 +285,33 @@ async def test_history_and_timeline_say_the_names_of_those_who_did_it(
     account = await new_account(customer, user)
     changes = (await web.get(f"/v1/accounts/{account.id}/changes", headers=bearer(user))).json()["changes"]
     assert [each["actor_name"] for each in changes] == ["王芳"]
+
+
+async def test_a_history_says_the_names_of_what_its_values_refer_to(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    colleague = await customer.user(user.tenant_id, team_id=user.team_id, name="陈刚")
+    above, account = await new_account(customer, user), await new_account(customer, user)
+    path, headers = f"/v1/accounts/{account.id}", bearer(user)
+    given = {"owner_id": str(colleague.id), "parent_id": above.id}
+    assert (await web.patch(path, json=given, headers=headers)).status_code == 200
+    answer = (await web.get(f"{path}/changes", headers=headers)).json()
+    assert answer["names"] == {
+        str(user.id): "王芳",
+        str(colleague.id): "陈刚",
+        above.id: above.display_name,
+    }
+
+
+async def test_a_history_says_names_within_lists_and_of_custom_references(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    await new_field(customer, user, "guarantor", REFERENCE, collection="contacts", reference_collection="accounts")
+    one, other = await new_account(customer, user), await new_account(customer, user, display_name="恒大机电")
+    contact = await new_contact(customer, user, one.id)
+    links = {"accounts": [{"account_id": one.id}, {"account_id": other.id}], "custom": {"guarantor": other.id}}
+    path, headers = f"/v1/contacts/{contact.id}", bearer(user)
+    changed = await web.patch(path, json=links, headers=headers)
+    assert changed.status_code == 200, changed.text
+    answer = (await web.get(f"{path}/changes", headers=headers)).json()
+    assert answer["names"] == {one.id: one.display_name, other.id: "恒大机电"}

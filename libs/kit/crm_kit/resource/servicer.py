@@ -8,6 +8,7 @@ from crm.resource.v1 import resources_pb2 as pb
 from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
 
+from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.custom_fields.hiding import hide_archived
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
@@ -17,6 +18,7 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
+from crm_kit.resource.referred import referred_in
 from crm_kit.resource.summaries import Group, summarize
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
@@ -64,6 +66,9 @@ class ResourceServicer:
         resource = self._asked(request)
         page = await resource.list_changes(reader, request, pb.ListRecordChangesResponse, self._tokens)
         await self._withholding.withhold_from_changes(reader, resource, request.id, page.changes)
+        custom = await catalogue_of(reader.database).of(reader, resource.collection)
+        for collection, ids in referred_in(resource.message_type.DESCRIPTOR, custom, page.changes).items():
+            page.names.update(await self._names.by_id(reader, collection, ids))
         return page
 
     async def SummarizeRecords(
