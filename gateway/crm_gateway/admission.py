@@ -24,6 +24,7 @@ class Caller:
 
     tenant_id: str
     token_id: str
+    user_id: str = ""
 
 
 class TokenVerifier(Protocol):
@@ -78,7 +79,7 @@ class Admission:
         except Unauthenticated:
             self._within([(f"refused {network_of(exchange.client)}", self._anonymous)])
             raise
-        exchange.tenant_id = caller.tenant_id
+        exchange.tenant_id, exchange.user_id = caller.tenant_id, caller.user_id
         self._under_way.take(caller.tenant_id, exchange)
         return [(f"token {caller.token_id}", self._token), (f"tenant {caller.tenant_id}", self._tenant)]
 

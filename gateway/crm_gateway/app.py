@@ -18,6 +18,7 @@ from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, App
 from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
@@ -80,7 +81,8 @@ def create_app(
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
-    front = Front(Dispatcher(served, channels, admission, settings), pages, settings)
+    pages.state.large_answers = large = LargeAnswers()
+    front = Front(Dispatcher(served, channels, admission, large, settings), pages, large, settings)
     return Gateway(front, _health_app(pages.state.service_states), channels)
 
 

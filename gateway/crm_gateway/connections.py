@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from crm_gateway.exchange import ABORT_KEY
 from crm_gateway.problems import MEDIA_TYPE, Problem, malformed
 
 # Requests that a client may send before it has the answer to the first.
@@ -152,6 +153,7 @@ class Connection(HttpToolsProtocol):
     # What the parser finds
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast("dict[str, Any]", self.scope)[ABORT_KEY] = self.transport.abort
         self._all.wake(self)
         self._begins = self._in_head = True
         self._head_bytes = self._body_bytes = self._other_bytes = 0

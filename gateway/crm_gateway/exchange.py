@@ -19,6 +19,8 @@ Headers = list[tuple[bytes, bytes]]
 
 # Where the applications behind the front find the exchange in their scope.
 EXCHANGE_KEY = "crm.exchange"
+# Where the connection has put what ends it, for who cannot wait for its client.
+ABORT_KEY = "crm.abort"
 
 # Bytes per second, over the whole body. The slowest mobile networks have several times as much.
 MIN_BODY_RATE = 1000
@@ -45,6 +47,7 @@ class Exchange:
     # answered and why it was refused.
     route: str = ""
     tenant_id: str = ""
+    user_id: str = ""
     status: int = 0
     reason: str = ""
     began: float = field(default_factory=monotonic)
@@ -74,6 +77,11 @@ class Exchange:
     def language_headers(self) -> Headers:
         """What an answer with texts says of their language."""
         return [(b"content-language", self.language.encode()), (b"vary", b"Accept-Language")]
+
+    def cut_off(self) -> None:
+        """End the connection, where the server can: what was not read of the answer is given up."""
+        if abort := self.scope.get(ABORT_KEY):
+            abort()
 
     @property
     def client(self) -> str:

@@ -22,6 +22,7 @@ from crm_gateway.exchange import (
     Send,
     open_exchange,
 )
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.problems import MEDIA_TYPE, Problem, ProblemError, from_crm_error, internal
 from crm_gateway.settings import Settings
 from crm_gateway.shares import AddressShare
@@ -48,11 +49,12 @@ _EXPOSED_HEADERS = (
 class Front:
     """ASGI application of the gateway."""
 
-    def __init__(self, dispatcher: Dispatcher, fallback: App, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, fallback: App, large: LargeAnswers, settings: Settings) -> None:
         self._addresses = AddressShare(settings.max_connections_per_peer, settings.bounds.proxies)
         self._access_log = AccessLog(settings.access_log)
         self._dispatcher = dispatcher
         self._fallback = fallback
+        self._large = large
         self._origins = frozenset(origin.encode() for origin in settings.cors_allowed_origins)
         self._vary = (b"vary", b"Accept-Encoding, Origin" if self._origins else b"Accept-Encoding")
 
@@ -136,6 +138,7 @@ class Front:
         if answer.status not in (204, 304):
             headers.append((b"content-length", b"%d" % len(body)))
             headers, body = await _coded_if_wanted(exchange, headers, body)
+        self._large.hold(exchange, len(body))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await _in_pieces(send, {"type": "http.response.body", "body": b"" if exchange.verb == "HEAD" else body})
 
@@ -159,6 +162,7 @@ class Front:
                 if not event.get("more_body"):
                     start["headers"], body = await _coded_if_wanted(exchange, start["headers"], body)
                 await send(start)
+            self._large.hold(exchange, len(body))
             await _in_pieces(send, {**event, "body": b"" if exchange.verb == "HEAD" else body})
 
         return decorated

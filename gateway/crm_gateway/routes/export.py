@@ -141,12 +141,13 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
 async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
     """The file's bytes, page by page. A page that fails breaks the connection off: half a file is no answer."""
     file.write([column.heading for column in collection.columns])
-    page = first
-    while True:
-        yield await asyncio.to_thread(collection.write, file, page)
-        if not page.next_page_token:
-            break
-        page = await pages.next()
+    page, first = first, None
+    while page is not None:
+        content, more = await asyncio.to_thread(collection.write, file, page), page.next_page_token
+        # What is written takes no memory while its client takes it in.
+        page = None
+        yield content
+        page = await pages.next() if more else None
     yield file.end()
 
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request, Response
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_chunks, body_too_large
 from crm_gateway.exports import csv_file, import_report
 from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.settings import Settings
@@ -122,6 +123,8 @@ async def report(request: Request, id: UUID, ending: str) -> Response:
     write, media_type = _FORMATS[ending]
     asked = pb.GetImportReportRequest(id=str(id), format=pb.GetImportReportRequest.FORMAT_ROWS)
     found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
+    large: LargeAnswers = request.app.state.large_answers
+    await large.room(exchange, found.ByteSize())
     content = await asyncio.to_thread(write, found, exchange.language, request.app.state.labels_of)
     name = quote(f"{found.file_name}.{ending}")
     headers = {

@@ -35,7 +35,12 @@ class Dispatcher:
     """Serves the RPCs of a contract over REST."""
 
     def __init__(
-        self, operations: Iterable[Operation], channels: Channels, admission: Admission, settings: Settings
+        self,
+        operations: Iterable[Operation],
+        channels: Channels,
+        admission: Admission,
+        large: LargeAnswers,
+        settings: Settings,
     ) -> None:
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
@@ -46,7 +51,7 @@ class Dispatcher:
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
-        self._large = LargeAnswers()
+        self._large = large
         self._telemetry = CallTelemetry(settings.trace_sample_ratio)
 
     def allowed(self, raw_path: str) -> tuple[str, ...]:
@@ -78,8 +83,9 @@ class Dispatcher:
             beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
             known = exchange.headers.get(b"if-none-match")
             seen = partial(operation.seen, message, view, beside, known)
-            return await self._large.written(exchange, message, seen)
-        answer = await self._large.written(exchange, message, partial(operation.answer, message, raw_path))
+            return await self._large.written(exchange, message.ByteSize(), seen)
+        write = partial(operation.answer, message, raw_path)
+        answer = await self._large.written(exchange, message.ByteSize(), write, is_read=operation.rpc.is_read)
         if replayed:
             answer.headers.append(_REPLAYED)
         return answer

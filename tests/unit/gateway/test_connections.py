@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,12 @@ async def line(port: int) -> AsyncIterator[Line]:
         writer.transport.abort()
 
 
-@asynccontextmanager
-async def gateway(**settings: Any) -> AsyncIterator[int]:
-    async with serving(AccountService(), **{"rate_limit_token": 0, "rate_limit_anonymous": 0} | settings) as port:
-        yield port
+def gateway_of(service: AccountService, **settings: Any) -> AbstractAsyncContextManager[int]:
+    return serving(service, **{"rate_limit_token": 0, "rate_limit_anonymous": 0} | settings)
+
+
+def gateway(**settings: Any) -> AbstractAsyncContextManager[int]:
+    return gateway_of(AccountService(), **settings)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +339,24 @@ async def test_an_answer_keeps_its_place_until_its_client_has_read_it() -> None:
         assert json.loads(await slow.reader.readexactly(length))["owner_name"] == service.owner_name
         await other.send(request)
         assert (await other.answer())[0] == 200
+
+
+async def test_who_does_not_read_a_large_answer_is_left_for_who_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_gateway.large_answers.MAX_TENANT_BYTES", 20 * MIB)
+    monkeypatch.setattr("crm_gateway.large_answers.READING_SECONDS", 0.1)
+    service = AccountService()
+    service.owner_name = "a" * (15 * MIB)
+    async with gateway_of(service, verifier=ByTenant()) as port, line(port) as unread, line(port) as other:
+        request = REQUEST + b"\r\n"
+        await unread.send(request)
+        await unread.reader.readuntil(b"\r\n\r\n")
+        unread.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await other.send(request)
+        status, _, body = await other.answer()
+        assert (status, json.loads(body)["owner_name"]) == (200, service.owner_name)
+        unread.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await unread.reader.readexactly(15 * MIB)
 
 
 def test_a_place_that_was_left_is_free() -> None:
