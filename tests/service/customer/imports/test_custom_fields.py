@@ -1,6 +1,7 @@
 """Custom fields of accounts in spreadsheets."""
 
 import io
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -205,3 +206,20 @@ async def test_a_number_of_a_workbook_is_the_same_when_its_row_comes_back_in_a_r
     assert counts(await run(report.replace(b"wrong@", b"") + b'D,"13,5",,\r\n')) == (2, 0, 0, 0)
     found = {each.display_name: custom_of(each) for each in await all_accounts(accounts, user)}
     assert found == {name: {"area": area} for name, area in zip("ABCD", ("1.234", "12.5", "1234", "13.5"), strict=True)}
+
+
+async def test_letters_that_a_file_writes_apart_from_their_accents_are_the_same_letters(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    larger = CustomField.Option(key="l", label=label("größer"))
+    await new_field(customer, user, "size", SINGLE_SELECT, options=[larger], label=label("Größe"))
+    await new_field(customer, user, "seal", unique=True)
+    await run([["名称", "seal"], ["Zürich AG", "Zürich"]])
+    rows = [["名称", "Größe", "seal"], ["Müller", "größer", "Köln"], ["Weiß", "größer", "Zürich"]]
+    decomposed = [[unicodedata.normalize("NFD", cell) for cell in row] for row in rows]
+    job = await run(decomposed)
+    assert counts(job) == (1, 0, 0, 1), job.failure
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value, error.reason) == ("seal", "Zürich", "CUSTOM_FIELD_VALUE_TAKEN")
+    (made,) = [each for each in await all_accounts(accounts, user) if each.display_name == "Müller"]
+    assert custom_of(made) == {"size": "l", "seal": "Köln"}
