@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -10,6 +11,7 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm.customer.v1.accounts_pb2 import ExternalId
 from crm.resource.v1.custom_fields_pb2 import CustomField
+from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
@@ -223,3 +225,49 @@ async def test_letters_that_a_file_writes_apart_from_their_accents_are_the_same_
     assert (error.column, error.value, error.reason) == ("seal", "Zürich", "CUSTOM_FIELD_VALUE_TAKEN")
     (made,) = [each for each in await all_accounts(accounts, user) if each.display_name == "Müller"]
     assert custom_of(made) == {"size": "l", "seal": "Köln"}
+
+
+async def test_a_zero_is_a_value_and_no_empty_cell(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    await new_field(customer, user, "code")
+    await new_field(customer, user, "vip", BOOL)
+    header = ["名称", "客户编号", "人数", "area", "code", "vip"]
+    await run([header, ["0", "0", "5", "5", "5", "1"]])
+    job = await run([header, ["0", "0", "0", "0", "0", "0"]], mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 1, 0, 0), job.failure
+    (account,) = await all_accounts(accounts, user)
+    assert (account.display_name, account.external_ids[0].value, account.employee_count) == ("0", "0", 0)
+    assert account.HasField("employee_count")
+    assert custom_of(account) == {"area": "0", "code": "0", "vip": False}
+
+
+async def test_an_option_that_there_is_not_leaves_the_value_that_there_was(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "grade", SINGLE_SELECT, options=options("gold", "silver"))
+    await run([["名称", "客户编号", "grade"], ["A", "C1", "中文 GOLD "]])
+    job = await run([["名称", "客户编号", "grade"], ["A", "C1", "bronze"]], mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 0, 0, 1)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value) == ("grade", "bronze")
+    (account,) = await all_accounts(accounts, user)
+    assert custom_of(account) == {"grade": "gold"}
+
+
+async def test_days_of_a_workbook_are_those_that_it_shows_from_whichever_year_it_counts(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "signed", DATE)
+    for epoch in (WINDOWS_EPOCH, MAC_EPOCH):
+        workbook = openpyxl.Workbook()
+        workbook.epoch = epoch
+        rows = [["名称", "signed"], ["A", date(2026, 1, 31)], ["B", datetime(2026, 1, 31, 23, 59, 59)]]  # noqa: DTZ001
+        for row in rows:
+            workbook.worksheets[0].append(row)
+        file = io.BytesIO()
+        workbook.save(file)
+        assert counts(await run(file.getvalue())) == (2, 0, 0, 0)
+    days = [custom_of(each)["signed"] for each in await all_accounts(accounts, user)]
+    assert days == ["2026-01-31"] * 4
