@@ -263,7 +263,7 @@ async def test_days_of_a_workbook_are_those_that_it_shows_from_whichever_year_it
     for epoch in (WINDOWS_EPOCH, MAC_EPOCH):
         workbook = openpyxl.Workbook()
         workbook.epoch = epoch
-        rows = [["名称", "signed"], ["A", date(2026, 1, 31)], ["B", datetime(2026, 1, 31, 23, 59, 59)]]  # noqa: DTZ001
+        rows: list[list[Any]] = [["名称", "signed"], ["A", date(2026, 1, 31)], ["B", datetime(2026, 1, 31, 23, 59, 59)]]  # noqa: DTZ001
         for row in rows:
             workbook.worksheets[0].append(row)
         file = io.BytesIO()
