@@ -233,14 +233,16 @@ async def test_a_zero_is_a_value_and_no_empty_cell(
     await new_field(customer, user, "area", NUMBER)
     await new_field(customer, user, "code")
     await new_field(customer, user, "vip", BOOL)
-    header = ["名称", "客户编号", "人数", "area", "code", "vip"]
-    await run([header, ["0", "0", "5", "5", "5", "1"]])
-    job = await run([header, ["0", "0", "0", "0", "0", "0"]], mode=pb.Import.MODE_UPSERT)
+    await new_field(customer, user, "since", DATE)
+    header = ["名称", "客户编号", "人数", "area", "code", "vip", "since"]
+    await run([header, ["0", "0", "5", "5", "5", "1", "1999-12-31"]])
+    # The first second of what many systems count time from is a time, too.
+    job = await run([header, ["0", "0", "0", "0", "0", "0", "1970-01-01"]], mode=pb.Import.MODE_UPSERT)
     assert counts(job) == (0, 1, 0, 0), job.failure
     (account,) = await all_accounts(accounts, user)
     assert (account.display_name, account.external_ids[0].value, account.employee_count) == ("0", "0", 0)
     assert account.HasField("employee_count")
-    assert custom_of(account) == {"area": "0", "code": "0", "vip": False}
+    assert custom_of(account) == {"area": "0", "code": "0", "vip": False, "since": "1970-01-01"}
 
 
 async def test_an_option_that_there_is_not_leaves_the_value_that_there_was(
