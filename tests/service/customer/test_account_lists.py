@@ -91,6 +91,29 @@ async def test_pages_lead_back_to_the_first_past_what_was_created_meanwhile(
     assert names(await page(back.next_page_token)) == ["n1", "n2", "n2.5"]
 
 
+async def test_a_list_goes_on_though_the_last_record_of_its_page_is_put_away_or_renamed(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User
+) -> None:
+    for name in "ABCDEF":
+        await new_account(customer, user, display_name=name)
+
+    async def page(token: str) -> pb.ListAccountsResponse:
+        request = pb.ListAccountsRequest(page_size=2, order_by="display_name", page_token=token)
+        return await accounts.ListAccounts(request, metadata=user.metadata)
+
+    first = await page("")
+    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=first.accounts[-1].id), metadata=user.metadata)
+    second = await page(first.next_page_token)
+    renamed = pb.Account(id=second.accounts[-1].id, display_name="Z")
+    await accounts.UpdateAccount(pb.UpdateAccountRequest(account=renamed), metadata=user.metadata)
+    third = await page(second.next_page_token)
+    fourth = await page(third.next_page_token)
+    names = [[each.display_name for each in each.accounts] for each in (first, second, third, fourth)]
+    # Where it has gone to it is a match of its own.
+    assert names == [["A", "B"], ["C", "D"], ["E", "F"], ["Z"]]
+    assert not fourth.next_page_token
+
+
 async def test_a_filter_chooses_and_a_bad_one_says_where_it_is_bad(
     accounts: "AccountServiceAsyncStub", user: User, create: Create
 ) -> None:

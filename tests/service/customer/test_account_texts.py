@@ -1,6 +1,7 @@
 """What people type into accounts: numbers, names and addresses of the web."""
 
-from typing import TYPE_CHECKING
+import unicodedata
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
@@ -62,3 +63,26 @@ async def test_a_website_is_on_the_web(website: str, customer: Running, user: Us
     assert refusal.fields == ["account.website"]
     made = await new_account(customer, user, website="HTTPS://x.example/a?b=c")
     assert made.website == "HTTPS://x.example/a?b=c"
+
+
+async def test_a_letter_and_its_accent_are_one_whoever_typed_them(customer: Running, user: User) -> None:
+    apart: dict[str, Any] = {
+        "display_name": "Cafe\u0301 Mu\u0308ller",
+        "industry": "Mo\u0308bel",
+        "tags": ["Gro\u0308ße"],
+    }
+    made = await new_account(customer, user, **apart)
+    assert (made.display_name, made.industry, list(made.tags)) == ("Café Müller", "Möbel", ["Größe"])
+    accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
+    filters = ['display_name = "{}"', 'display_name:"{}"', 'industry IN ("x", "{}")', 'tags:"{}"']
+    for filter, told in zip(filters, ["Café Müller", "Müll", "Möbel", "Größe"], strict=True):
+        for typed in (told, unicodedata.normalize("NFD", told)):
+            asked = pb.ListAccountsRequest(filter=filter.format(typed))
+            page = await accounts.ListAccounts(asked, metadata=user.metadata)
+            assert [each.id for each in page.accounts] == [made.id], asked.filter
+    sent = pb.Account(id=made.id, **apart)
+    request = pb.UpdateAccountRequest(account=sent, update_mask=FieldMask(paths=list(apart)))
+    assert await accounts.UpdateAccount(request, metadata=user.metadata) == made
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await new_account(customer, user, tags=["Gro\u0308ße", "Größe"])
+    assert refusal.fields == ["account.tags"]

@@ -51,6 +51,22 @@ async def test_a_wrong_current_password_changes_nothing_and_counts_as_a_failure(
     assert (await issuer.RefreshToken(refresh(token))).access_token
 
 
+@pytest.mark.parametrize(
+    "typed", ["Gru\u0308ße aus Zu\u0308rich 2026", "Grüße aus Zürich ２０２６", "Grüße\u00a0aus\u3000Zürich 2026"]
+)
+async def test_a_password_is_the_same_on_any_keyboard(
+    issuer: "TokenServiceAsyncStub", company: Company, typed: str
+) -> None:
+    await issuer.ChangePassword(change(new="Grüße aus Zürich 2026"), metadata=company.admin.metadata)
+    assert (await issuer.CreateToken(credentials(company, password=typed))).access_token
+    for other in ("Grusse aus Zurich 2026", "grüße aus zürich 2026"):
+        with refused(*INVALID):
+            await issuer.CreateToken(credentials(company, password=other))
+    await issuer.ChangePassword(change(current=typed, new=OWN), metadata=company.admin.metadata)
+    await issuer.ChangePassword(change(current=OWN, new=typed), metadata=company.admin.metadata)
+    assert (await issuer.CreateToken(credentials(company, password="Grüße aus Zürich 2026"))).access_token
+
+
 async def test_a_new_password_of_ones_own_is_long_enough(issuer: "TokenServiceAsyncStub", company: Company) -> None:
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await issuer.ChangePassword(change(new="short"), metadata=company.admin.metadata)

@@ -97,6 +97,35 @@ async def test_a_contact_is_found_by_the_number_it_has_now(
     assert [await callers(query) for query in ("13600001111", "new.example")] == [[created.id]] * 2
 
 
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("鑫", ["鑫", "xin"]),
+        ("한국전력공사", ["한국", "전력", "\u1112\u1161\u11ab\u1100\u116e\u11a8"]),
+        ("ｶﾞｽ工業", ["ガス", "がす", "ｶﾞｽ", "工業"]),
+        ("さくら商事", ["さくら", "サクラ", "商事"]),
+        ("𠮷野家", ["𠮷野", "野家"]),
+        ("บริษัท ปตท จำกัด", ["ปตท"]),
+        ("شركة الاتصالات", ["الاتصالات"]),
+        ("İstanbul Gıda", ["istanbul", "İSTANBUL", "gida"]),
+        ("Ёлка", ["елка", "ЁЛКА"]),
+        ("The Who", ["the", "the who"]),
+        ("IT AG", ["it"]),
+        ("C++ Systems", ["c++", "C++ systems"]),
+        ("O’Brien & Sons", ["o'brien", "obrien", "O’Brien & Sons"]),
+        ("50%_off", ["50%", "50%_off"]),
+    ],
+)
+async def test_a_name_of_any_script_and_length_is_found(
+    search: FindAccounts, customer: Running, user: User, name: str, typed: list[str]
+) -> None:
+    named = await new_account(customer, user, display_name=name)
+    await new_account(customer, user, display_name="别处有限公司")
+    for text in typed:
+        page = await search(text)
+        assert [each.id for each in page.accounts] == [named.id], text
+
+
 async def test_an_archived_contact_is_found_only_when_the_filter_speaks_of_its_status(
     customer: Running, user: User, account: pb.Account, callers: FindContacts, contacts: "ContactServiceAsyncStub"
 ) -> None:

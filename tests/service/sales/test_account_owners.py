@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.sales.v1 import opportunities_pb2, orders_pb2, payments_pb2
+from crm.sales.v1 import opportunities_pb2, orders_pb2, payments_pb2, pipelines_pb2
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -102,6 +102,23 @@ async def test_a_new_owner_gets_what_is_open_and_sees_what_was_done(api: Sales, 
     assert await owner_of(api, business.wang, business.won.id) == str(business.li.id)
     orders = await api.orders.ListOrders(orders_pb2.ListOrdersRequest(), metadata=business.wang.metadata)
     assert [each.id for each in orders.orders] == [business.order.id]
+
+
+async def test_a_deal_that_goes_along_stands_where_it_stood(
+    api: Sales, user: User, business: Business, give: Give
+) -> None:
+    pipelines = await api.pipelines.ListPipelines(pipelines_pb2.ListPipelinesRequest(), metadata=user.metadata)
+    move = opportunities_pb2.MoveOpportunityRequest(
+        id=business.open.id, stage_id=pipelines.pipelines[0].stages[1].id, override_reason="known for years"
+    )
+    moved = await api.opportunities.MoveOpportunity(move, metadata=user.metadata)
+    await give(business.wang)
+    request = opportunities_pb2.GetOpportunityRequest(id=moved.id)
+    given = await api.opportunities.GetOpportunity(request, metadata=business.wang.metadata)
+    for name in ("stage_id", "stage_time", "state", "amount", "display_name", "account_id", "probability_percent"):
+        assert getattr(given, name) == getattr(moved, name), name
+    won = opportunities_pb2.GetOpportunityRequest(id=business.won.id)
+    assert await api.opportunities.GetOpportunity(won, metadata=user.metadata) == business.won
 
 
 async def test_the_history_of_a_deal_that_went_along_names_who_gave_the_account(

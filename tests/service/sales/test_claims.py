@@ -132,6 +132,22 @@ async def test_the_capacity_holds_when_one_user_claims_thirty_leads_at_once(
     await check_counters(sales, user.tenant_id)
 
 
+async def test_what_is_disqualified_makes_room_and_no_further_claim_in_the_day(
+    api: Sales, create: CreateLead, sales: Running
+) -> None:
+    user = await sales.user(await sales.tenant(sandbox=True))
+    await move_clock(sales, user.tenant_id, until_noon(), version=2)
+    await change_rules(api, user, PoolRules(capacity=1, claims_per_day=2))
+    first, second, third = [await create(by=user, to_pool=True) for _ in range(3)]
+    li = await sales.user(user.tenant_id, grants=OWN)
+    for lead in (first, second):
+        assert await outcome(api, lead.id, li) == "CLAIMED"
+        assert await outcome(api, third.id, li) == "POOL_CAPACITY_REACHED"
+        await api.leads.DisqualifyLead(pb.DisqualifyLeadRequest(id=lead.id, reason="lost"), metadata=li.metadata)
+    assert await outcome(api, third.id, li) == "POOL_DAILY_LIMIT_REACHED"
+    await check_counters(sales, user.tenant_id)
+
+
 async def test_a_capacity_of_zero_lets_nobody_take_anything(api: Sales, user: User, create: CreateLead) -> None:
     lead = await create(to_pool=True)
     await change_rules(api, user, PoolRules(capacity=0))

@@ -17,7 +17,7 @@ from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.work import UnitOfWork
-from crm_kit.identity.access import Actor, Scope
+from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
@@ -47,8 +47,8 @@ class Crashing(CustomerClient):
         super().__init__(peer)
         self.crash_at = set(crash_at)
 
-    async def find_or_create_account(self, wanted: NewAccount, *, actor: Actor) -> accounts_pb2.Account:
-        return self._crashed("account", await super().find_or_create_account(wanted, actor=actor))
+    async def find_or_create_account(self, wanted: NewAccount, **asked: Any) -> accounts_pb2.Account:
+        return self._crashed("account", await super().find_or_create_account(wanted, **asked))
 
     async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
         return self._crashed("contact", await super().find_or_create_contact(wanted, key=key))

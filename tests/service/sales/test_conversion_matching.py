@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from crm.customer.v1 import accounts_pb2, timeline_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
 from crm.sales.v1 import events_pb2
 from crm.sales.v1 import leads_pb2 as pb
@@ -73,6 +74,31 @@ async def test_many_leads_of_one_person_at_once_make_one_contact(
     converted = await asyncio.gather(*(convert(api, seller, lead) for lead in leads))
     assert len({each.contact_id for each in converted}) == 1
     assert len(await contacts_of(customer, seller)) == 1
+
+
+async def test_an_account_and_a_contact_that_are_found_keep_their_owner_and_all_they_had(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, sales: Running
+) -> None:
+    other = await customer.user(seller.tenant_id)
+    await also_in(sales, other)
+    account = await new_account(customer, other, region_code="CN-GD", phone_numbers=["+8675586661234"], source="展会")
+    contact = await new_contact(customer, other, account.id, display_name="王伟", emails=["wang@huaxin.example"])
+    lead = await qualified(region_code="CN-SH", source="web", job_title="buyer")
+    converted = await convert(api, seller, lead)
+    assert (converted.account_id, converted.contact_id) == (account.id, contact.id)
+    assert await accounts_of(customer, other) == [account]
+    assert await contacts_of(customer, other) == [contact]
+
+
+async def test_a_company_whose_account_was_put_away_gets_a_new_one(
+    api: Sales, seller: User, qualified: Qualified, customer: Running
+) -> None:
+    first = await convert(api, seller, await qualified())
+    request = accounts_pb2.ArchiveAccountRequest(id=first.account_id)
+    await AccountServiceStub(customer.channel).ArchiveAccount(request, metadata=seller.metadata)
+    again = await convert(api, seller, await qualified())
+    assert again.account_id != first.account_id
+    assert [each.id for each in await accounts_of(customer, seller)] == [again.account_id]
 
 
 # --- contacts

@@ -14,8 +14,8 @@ from crm_sales.orders.holds import Holds
 from crm_sales.orders.model import ReleaseCause
 from crm_sales.orders.servicer import OrderServicer
 
-from tests.service.running import Running, User
-from tests.service.sales.ordering import Check, Checked, Draft, approve, placed, read, refuse
+from tests.service.running import Running, User, refused
+from tests.service.sales.ordering import Check, Checked, Draft, Released, approve, placed, read, refuse
 from tests.service.sales.selling import Answer, Sales, cny, credit_service, emitted, names_of
 
 Held = Callable[[str], Awaitable[pb.Order]]
@@ -151,3 +151,23 @@ async def test_nothing_is_open_of_what_nobody_owes_yet(
     )
     assert done.open_amount == cny("60.00")
     assert list((await api.orders.ListOrders(owing, metadata=user.metadata)).orders) == [done]
+
+
+async def test_nothing_that_credit_was_asked_for_becomes_more_afterwards(
+    api: Sales, servicer: OrderServicer, user: User, draft: Draft, released: Released
+) -> None:
+    held = await placed(api, servicer, user, await draft("100.00"), refuse)
+    for order in (await released("100.00"), held):
+        more = pb.OrderLine(product="boiler", quantity="9", unit_price=cny("100.00"))
+        request = pb.UpdateOrderRequest(order=pb.Order(id=order.id, lines=[*order.lines, more]))
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.orders.UpdateOrder(request, metadata=user.metadata)
+        assert refusal.fields == ["order.lines"]
+        await api.orders.CancelOrder(pb.CancelOrderRequest(id=order.id, reason="x"), metadata=user.metadata)
+        # What was cancelled makes room for others, so it does not come back.
+        for again in (
+            api.orders.PlaceOrder(pb.PlaceOrderRequest(id=order.id), metadata=user.metadata),
+            api.orders.ReleaseOrder(pb.ReleaseOrderRequest(id=order.id, reason="x"), metadata=user.metadata),
+        ):
+            with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+                await again

@@ -246,6 +246,20 @@ async def test_a_lead_goes_back_when_its_time_has_passed_on_the_test_clock(
     await check_counters(sales, tenant)
 
 
+async def test_a_lead_of_somebody_who_has_left_goes_back_like_any_other(
+    api: Sales, sandbox_user: User, create: CreateLead, sales: Running
+) -> None:
+    user, tenant = sandbox_user, sandbox_user.tenant_id
+    former = await sales.user(tenant)
+    lead = await create(by=former)
+    await sales.change_user(former, active=False)
+    await move_clock(sales, tenant, timedelta(days=8), version=2)
+    await eventually(lambda: in_pool(api, user, lead.id))
+    back = await api.leads.GetLead(leads.GetLeadRequest(id=lead.id), metadata=user.metadata)
+    assert back.former_owner_id == str(former.id)
+    await check_counters(sales, tenant)
+
+
 async def test_a_lead_goes_back_also_when_the_test_clock_has_gone_as_far_as_it_goes(
     api: Sales, create: CreateLead, sales: Running
 ) -> None:

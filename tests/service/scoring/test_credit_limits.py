@@ -97,6 +97,12 @@ async def test_what_makes_no_limit_is_refused(set_limit: SetLimit) -> None:
         await set_limit("1e5")
 
 
+async def test_a_limit_of_nothing_is_a_limit_and_not_none(set_limit: SetLimit, check: Check) -> None:
+    assert (await check("0.01")).approved
+    limit = await set_limit(0)
+    assert (limit.amount.amount, (await check("0.01")).approved) == ("0.00", False)
+
+
 async def test_limits_set_at_once_are_all_in_the_history(
     scoring: Running, user: User, account_id: UUID, set_limit: SetLimit
 ) -> None:

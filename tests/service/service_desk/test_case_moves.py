@@ -10,7 +10,7 @@ from crm.service_desk.v1 import events_pb2
 
 from tests.service.nameless import nameless
 from tests.service.running import refused
-from tests.service.service_desk.desk import Desk, patch, state, state_of
+from tests.service.service_desk.desk import Desk, milestone, patch, state, state_of
 
 
 async def test_a_case_from_its_creation_to_its_end(desk: Desk) -> None:
@@ -137,6 +137,34 @@ async def test_a_case_is_reopened_within_the_window_only(desk: Desk) -> None:
     await desk.advance(timedelta(days=15))
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await desk.do("ReopenCase", case, cause="dark again")
+
+
+async def test_a_message_after_the_solution_reopens_the_case_and_its_clock_goes_on(desk: Desk) -> None:
+    await desk.promise(first_response=60, resolution=600)
+    case = await desk.create(assignee_id=str(desk.user.id))
+    resolved = await desk.do("ResolveCase", case, resolution="new fuse")
+    await desk.advance(timedelta(hours=20))
+    await desk.do("CloseCase", case)
+    await desk.advance(timedelta(hours=20))
+    again = await desk.do("RecordCustomerMessage", case, text="dark again", key="m-1")
+    assert await desk.do("RecordCustomerMessage", case, text="dark again", key="m-1") == again
+    assert (state(again), again.reopenings, again.HasField("close_time")) == ("REOPENED", 1, False)
+    assert (await desk.log(case))[-2:] == ["CUSTOMER_MESSAGE", "REOPENED"]
+    assert state_of(again, "RESOLUTION") == "RUNNING"
+    stopped = again.update_time.ToDatetime() - resolved.resolve_time.ToDatetime()
+    due = case.create_time.ToDatetime() + timedelta(minutes=600) + stopped
+    assert milestone(again, "RESOLUTION").due_time.ToDatetime() == due
+    (told,) = await desk.emitted(events_pb2.CaseCustomerMessageRecorded)
+    assert (told.text, state(told.case)) == ("dark again", "REOPENED")
+
+
+async def test_a_message_long_after_the_solution_is_refused_with_the_way_out(desk: Desk) -> None:
+    case = await desk.create(assignee_id=str(desk.user.id))
+    await desk.do("ResolveCase", case, resolution="new fuse")
+    await desk.advance(timedelta(days=15))
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await desk.do("RecordCustomerMessage", case, text="dark again")
+    assert "create a new case" in refusal.detail
 
 
 async def test_what_can_be_done_with_a_case_is_told_with_the_reason_why_not(desk: Desk) -> None:

@@ -210,6 +210,19 @@ async def test_a_higher_priority_takes_its_own_promise_from_the_start(desk: Desk
     assert "POLICY_CHANGED" in await desk.log(case)
 
 
+async def test_a_case_of_somebody_who_has_left_stays_theirs_until_it_is_given_to_somebody_else(desk: Desk) -> None:
+    former = await desk.running.user(desk.user.tenant_id)
+    case = await desk.create(assignee_id=str(former.id))
+    await desk.running.change_user(former, active=False)
+    request = patch(case, title="no power at all", assignee_id=str(former.id))
+    changed = await desk.cases.UpdateCase(request, metadata=desk.user.metadata)
+    assert (changed.title, changed.assignee_id) == ("no power at all", str(former.id))
+    assert (await desk.do("ReplyToCustomer", case, text="we come today")).assignee_id == str(former.id)
+    assert (await desk.do("AssignCase", case, assignee_id=str(desk.user.id))).assignee_id == str(desk.user.id)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await desk.do("AssignCase", case, assignee_id=str(former.id))
+
+
 async def test_lists_filter_and_order_by_what_is_due(desk: Desk) -> None:
     calendar_id = (await desk.around_the_clock()).id
     await desk.promise(first_response=60, resolution=600, position=2, calendar_id=calendar_id)

@@ -128,7 +128,9 @@ def waiting_case() -> tuple[Case, list[CaseEvent]]:
 def test_a_customers_message_brings_a_waiting_case_back_at_the_time_it_was_sent() -> None:
     case, log = waiting_case()
     sent, now = NOON + timedelta(minutes=5), NOON + timedelta(minutes=9)
-    move = case.record_customer_message("at home", facts_of(log), send_time=sent, now=now, contact_id=CONTACT)
+    move = case.record_customer_message(
+        "at home", facts_of(log), send_time=sent, now=now, contact_id=CONTACT, window=WEEK
+    )
     assert move.case.state is CaseState.OPEN
     assert [(each.occur_time, each.record_time, each.kind) for each in move.events] == [
         (sent, now, K.CUSTOMER_MESSAGE),
@@ -139,7 +141,7 @@ def test_a_customers_message_brings_a_waiting_case_back_at_the_time_it_was_sent(
 def test_a_message_that_crossed_our_decision_to_wait_ends_the_waiting_where_it_began() -> None:
     case, log = waiting_case()
     sent, now = NOON - timedelta(minutes=5), NOON + timedelta(minutes=9)
-    move = case.record_customer_message("at home", facts_of(log), send_time=sent, now=now, contact_id=None)
+    move = case.record_customer_message("at home", facts_of(log), send_time=sent, now=now, contact_id=None, window=WEEK)
     assert [(each.occur_time, each.kind) for each in move.events] == [
         (sent, K.CUSTOMER_MESSAGE),
         (NOON, K.RESUMED),
@@ -149,16 +151,48 @@ def test_a_message_that_crossed_our_decision_to_wait_ends_the_waiting_where_it_b
 
 def test_a_customers_message_does_not_end_waiting_for_others() -> None:
     case = case_in(CaseState.WAITING_THIRD_PARTY)
-    move = case.record_customer_message("hello?", [], send_time=NOON, now=NOON, contact_id=CONTACT)
+    move = case.record_customer_message("hello?", [], send_time=NOON, now=NOON, contact_id=CONTACT, window=WEEK)
     assert move.case.state is CaseState.WAITING_THIRD_PARTY
     assert [each.contact_id for each in move.events] == [CONTACT]
+
+
+def test_a_message_after_the_solution_takes_the_case_up_again_from_then_on() -> None:
+    resolved = case_in(CaseState.OPEN).resolve("new fuse", now=NOON, actor_id=AGENT).case
+    closed = resolved.close(now=NOON + timedelta(hours=4), actor_id=AGENT).case
+    now = NOON + timedelta(hours=9)
+    for case, sent, back in (
+        (resolved, NOON + timedelta(hours=2), NOON + timedelta(hours=2)),
+        (closed, NOON + timedelta(hours=8), NOON + timedelta(hours=8)),
+        # It was on its way while the case was closed.
+        (closed, NOON + timedelta(hours=2), NOON + timedelta(hours=4)),
+    ):
+        move = case.record_customer_message("dark", [], send_time=sent, now=now, contact_id=CONTACT, window=WEEK)
+        assert (move.case.state, move.case.reopenings) == (CaseState.REOPENED, 1)
+        assert (move.case.resolve_time, move.case.close_time) == (None, None)
+        told = [(each.kind, each.occur_time, each.contact_id) for each in move.events]
+        assert told == [(K.CUSTOMER_MESSAGE, sent, CONTACT), (K.REOPENED, back, CONTACT)]
+
+
+def test_a_message_of_before_the_solution_is_part_of_the_story_and_a_late_one_begins_another() -> None:
+    resolved = (
+        case_in(CaseState.OPEN, create_time=NOON - timedelta(hours=1))
+        .resolve("new fuse", now=NOON, actor_id=AGENT)
+        .case
+    )
+    told: dict[str, Any] = {"now": NOON + 2 * WEEK, "contact_id": None, "window": WEEK}
+    before = resolved.record_customer_message("still dark", [], send_time=NOON - timedelta(minutes=1), **told)
+    assert before.case.state is CaseState.RESOLVED
+    # What counts is when it was sent, however late it came.
+    assert resolved.record_customer_message("?", [], send_time=NOON + WEEK, **told).case.state is CaseState.REOPENED
+    with pytest.raises(FailedPrecondition, match="create a new case"):
+        resolved.record_customer_message("?", [], send_time=NOON + WEEK + timedelta(minutes=1), **told)
 
 
 @pytest.mark.parametrize("minutes", [-1, 11])
 def test_a_message_is_neither_from_before_the_case_nor_from_the_future(minutes: int) -> None:
     now, sent = NOON + timedelta(minutes=10), NOON + timedelta(minutes=minutes)
     with pytest.raises(InvalidArgument, match="send_time"):
-        case_in(CaseState.OPEN).record_customer_message("?", [], send_time=sent, now=now, contact_id=None)
+        case_in(CaseState.OPEN).record_customer_message("?", [], send_time=sent, now=now, contact_id=None, window=WEEK)
 
 
 # --- the log and its clocks
@@ -244,7 +278,7 @@ def test_a_full_log_takes_nothing_more_but_how_the_case_ends() -> None:
     refused: list[Callable[[], object]] = [
         lambda: full.note("fuse F3", now=NOON, actor_id=AGENT),
         lambda: full.reply("hello", medium=Medium.CALL, now=NOON, actor_id=AGENT),
-        lambda: full.record_customer_message("?", [], send_time=NOON, now=NOON, contact_id=None),
+        lambda: full.record_customer_message("?", [], send_time=NOON, now=NOON, contact_id=None, window=WEEK),
         lambda: full.wait_for_third_party(None, now=NOON, actor_id=AGENT),
         lambda: full.open(now=NOON, actor_id=AGENT),
         lambda: full.promise(policy({MilestoneKind.RESOLUTION: Target(working_days=1)}), [], now=NOON, actor_id=AGENT),

@@ -20,6 +20,7 @@ from opentelemetry.trace import StatusCode
 
 from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
+from crm_kit.composition import compose_texts
 from crm_kit.custom_fields.hiding import without_archived
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import SYSTEM_TENANT
@@ -53,6 +54,8 @@ MAX_REQUEST_BYTES = 3 * 512 * 1024
 # In a request, however deep. What is shorter than the other number is read in a few milliseconds whatever it holds.
 MAX_FIELDS = 20_000
 COUNTED_BYTES = 64 * 1024
+# A longer request keeps its texts as they came: composing nothing but marks takes up to 0.4 ms a KiB.
+COMPOSED_BYTES = 64 * 1024
 
 
 class Pipeline:
@@ -187,7 +190,7 @@ def scope_of(permission: str, actor: Actor) -> Scope:
 
 
 def parsed(method: Method, data: bytes) -> Message:
-    """The request's message."""
+    """The request's message, its texts composed."""
     if len(data) > MAX_REQUEST_BYTES:
         raise InvalidArgument(f"the request is larger than {MAX_REQUEST_BYTES} bytes")
     if len(data) > COUNTED_BYTES:
@@ -196,9 +199,12 @@ def parsed(method: Method, data: bytes) -> Message:
         except TooMuchError:
             raise InvalidArgument(f"the request has more than {MAX_FIELDS} fields and entries of lists") from None
     try:
-        return method.request.FromString(data)
+        request = method.request.FromString(data)
     except DecodeError as error:
         raise InvalidArgument(f"the request is not a {method.request.DESCRIPTOR.full_name}") from error
+    if len(data) <= COMPOSED_BYTES and not data.isascii():
+        compose_texts(request)
+    return request
 
 
 def request_info(call: Call) -> RequestInfo:

@@ -35,8 +35,10 @@ class CustomerClient:
     def __init__(self, peer: ServiceClient) -> None:
         self._peer = peer
 
-    async def find_or_create_account(self, wanted: NewAccount, *, actor: Actor) -> accounts_pb2.Account:
-        """The account. It is created as by the actor, once for each lead.
+    async def find_or_create_account(
+        self, wanted: NewAccount, *, actor: Actor, check: Callable[[], Awaitable[object]]
+    ) -> accounts_pb2.Account:
+        """The account. It is created as by the actor, once for each lead, and only after `check` has raised nothing.
 
         FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when it was created before and the actor may not see it.
         """
@@ -45,15 +47,16 @@ class CustomerClient:
         )
 
         async def create(creation: Creation) -> accounts_pb2.Account:
+            await check()
             path, tenant_id = ACCOUNTS + "CreateAccountFromLead", actor.tenant_id
             # In the service's own name: nobody else says which account is that of a lead.
             return await self._peer.call(path, request, accounts_pb2.Account, tenant_id=tenant_id, creation=creation)
 
         return await found_or_created(lambda: self._named_account(wanted), create, name=wanted.key)
 
-    async def account_custom_fields(self) -> dict[str, CustomField]:
-        """The custom fields that accounts have."""
-        return await custom_fields_of(self._peer, "accounts")
+    async def custom_fields(self, collection: str) -> dict[str, CustomField]:
+        """The custom fields that `accounts` or `contacts` have."""
+        return await custom_fields_of(self._peer, collection)
 
     async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
         """The contact who is this person at the account. With the same `key` it is created once."""
@@ -155,4 +158,5 @@ def contact_to_pb(wanted: NewContact) -> contacts_pb2.Contact:
         phone_numbers=[wanted.phone_number] if wanted.phone_number else [],
         emails=[wanted.email] if wanted.email else [],
         owner_id=id_text(wanted.owner_id),
+        custom={key: to_value(value) for key, value in wanted.custom.items()},
     )

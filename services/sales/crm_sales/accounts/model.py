@@ -42,6 +42,7 @@ class NewContact:
     job_title: str | None = None
     phone_number: str | None = None
     email: str | None = None
+    custom: CustomValues = field(default_factory=dict)
 
     @property
     def key(self) -> str:

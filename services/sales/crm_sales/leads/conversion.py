@@ -18,7 +18,7 @@ from crm_kit.accounts import Accounts, account_from_pb, check_in_use, keep_in_us
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
-from crm_kit.custom_fields.values import CustomValues, carried
+from crm_kit.custom_fields.values import CustomValues, carried, checked_values
 from crm_kit.database.work import Reader, UnitOfWork, unit_of_work
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
@@ -92,7 +92,7 @@ async def convert_lead(
         account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted, own_fields))
         lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
     if lead.next_step is ConversionStep.CONTACT:
-        contact_id = await asked(work, id, partial(contact_of, work, customer, lead))
+        contact_id = await asked(work, id, partial(contact_of, work, customer, lead, own_fields))
         await record(work, id, ConversionStep.CONTACT, contact_id)
     return await finish(work, id, wanted, pipeline.id, accounts)
 
@@ -143,12 +143,14 @@ async def account_of(
         email=None if is_organization else lead.email,
         region_code=lead.region_code,
         source=lead.source,
-        custom=carried(lead.custom, own_fields, await customer.account_custom_fields()) if lead.custom else {},
+        custom=await custom_of(customer, "accounts", lead, own_fields),
     )
     # Of two leads of one new company one creates it, and the other finds it. This saves them from being in each other's
     # way; that it is created once does not depend on it.
     async with turn(work.database, name_of_turn(work, account.key)):
-        found = await customer.find_or_create_account(account, actor=work.actor)
+        # Nobody is at a new account yet: what the new contact would lack is said before the account is there.
+        check = partial(check_new_contact, customer, lead, own_fields)
+        found = await customer.find_or_create_account(account, actor=work.actor, check=check)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
     return UUID(found.id)
@@ -169,7 +171,22 @@ async def opportunity_custom(work: UnitOfWork, lead: Lead) -> CustomValues:
     return await values_to_create(work, OPPORTUNITIES.collection, values, path="opportunity.custom")
 
 
-async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> UUID:
+async def custom_of(
+    customer: CustomerClient, collection: str, lead: Lead, own_fields: Mapping[str, CustomField]
+) -> CustomValues:
+    """What a new account or contact has of the lead's custom fields."""
+    return carried(lead.custom, own_fields, await customer.custom_fields(collection)) if lead.custom else {}
+
+
+async def check_new_contact(customer: CustomerClient, lead: Lead, own_fields: Mapping[str, CustomField]) -> None:
+    """InvalidArgument that names the custom fields that a new contact would lack."""
+    fields = await customer.custom_fields("contacts")
+    checked_values(fields, carried(lead.custom, own_fields, fields), {}, path="contact.custom", is_new=True)
+
+
+async def contact_of(
+    work: UnitOfWork, customer: CustomerClient, lead: Lead, own_fields: Mapping[str, CustomField]
+) -> UUID:
     """The lead's person at the account, found or created."""
     assert lead.account_id is not None
     contact = NewContact(
@@ -179,6 +196,7 @@ async def contact_of(work: UnitOfWork, customer: CustomerClient, lead: Lead) -> 
         job_title=lead.job_title,
         phone_number=lead.phone_number,
         email=lead.email,
+        custom=await custom_of(customer, "contacts", lead, own_fields),
     )
     async with turn(work.database, name_of_turn(work, f"contacts {lead.account_id}")):
         found = await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))

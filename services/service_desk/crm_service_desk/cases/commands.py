@@ -121,13 +121,25 @@ async def reply_to_customer(work: UnitOfWork, before: Case, text: str, *, medium
 
 
 async def record_customer_message(
-    work: UnitOfWork, contacts: Contacts, before: Case, text: str, *, send_time: datetime, contact_id: UUID | None
+    work: UnitOfWork,
+    contacts: Contacts,
+    before: Case,
+    text: str,
+    *,
+    send_time: datetime,
+    contact_id: UUID | None,
+    window: timedelta,
 ) -> Case:
-    """Record a message of the customer at the time they sent it; of another contact than the case's if one is named."""
+    """Record a message of the customer at the time they sent it; of another contact than the case's if one is named.
+
+    Within the window it reopens a case that was resolved before.
+    """
     if contact_id not in (None, before.contact_id):
         await contacts.require(work, contact_id, field="contact_id")
     facts = await get_facts(work, before.id)
-    move = before.record_customer_message(text, facts, send_time=send_time, now=work.now, contact_id=contact_id)
+    move = before.record_customer_message(
+        text, facts, send_time=send_time, now=work.now, contact_id=contact_id, window=window
+    )
     return await save_move(work, before, move, events.CaseCustomerMessageRecorded, facts=facts, text=text)
 
 

@@ -263,8 +263,7 @@ class Case:
         """Takes a resolved or closed case up again, within `window` of its resolution."""
         _check_said("cause", cause, "say why it is reopened")
         self.require_reopenable(now=now, window=window)
-        move = self._to(CaseState.REOPENED, now=now, actor_id=actor_id, text=cause)
-        return move.changed(resolve_time=None, close_time=None, reopenings=self.reopenings + 1)
+        return self._taken_up(self._to(CaseState.REOPENED, now=now, actor_id=actor_id, text=cause))
 
     def cancel(self, cause: str, *, now: datetime, actor_id: UUID) -> "CaseMove":
         """It was not a request after all, or the customer withdrew it."""
@@ -282,27 +281,35 @@ class Case:
         return CaseMove(self).logged(CaseEventKind.INTERNAL_NOTE, now=now, actor_id=actor_id, text=text)
 
     def record_customer_message(
-        self, text: str, facts: Iterable[Fact], *, send_time: datetime, now: datetime, contact_id: UUID | None
+        self,
+        text: str,
+        facts: Iterable[Fact],
+        *,
+        send_time: datetime,
+        now: datetime,
+        contact_id: UUID | None,
+        window: timedelta,
     ) -> "CaseMove":
-        """A message of the customer, at the time it was sent; it ends waiting for them at that time.
+        """A message of the customer, at the time it was sent. It ends waiting for them, or reopens what was resolved.
 
-        InvalidArgument for a time before the creation or after `now`.
+        InvalidArgument for a time before the creation or after `now`, FailedPrecondition beyond the `window`.
         """
         if not self.create_time <= send_time <= now:
             raise invalid_field("send_time", "range", "must not be before the case was created nor in the future")
-        speaker = contact_id or self.contact_id
-        move = CaseMove(self).logged(
-            CaseEventKind.CUSTOMER_MESSAGE, now=now, occur_time=send_time, contact_id=speaker, text=text
-        )
+        told: dict[str, Any] = {"now": now, "contact_id": contact_id or self.contact_id}
+        move = CaseMove(self).logged(CaseEventKind.CUSTOMER_MESSAGE, occur_time=send_time, text=text, **told)
+        if self.resolve_time is not None and send_time >= self.resolve_time:
+            self.require_reopenable(now=send_time, window=window)
+            back = max(send_time, self.close_time or send_time)
+            move = move.logged(CaseEventKind.REOPENED, occur_time=back, **told)
+            return self._taken_up(move.changed(state=CaseState.REOPENED))
         if self.state is not CaseState.WAITING_CUSTOMER:
             return move
         back = max(send_time, waiting_since(facts))
         if back > send_time:
             # It crossed our decision to wait, and so ends the waiting where it began.
-            move = move.logged(
-                CaseEventKind.RESUMED, now=now, occur_time=back, contact_id=speaker, pause_reason=PauseReason.CUSTOMER
-            )
-        opened = move.logged(CaseEventKind.OPENED, now=now, occur_time=back, contact_id=speaker)
+            move = move.logged(CaseEventKind.RESUMED, occur_time=back, pause_reason=PauseReason.CUSTOMER, **told)
+        opened = move.logged(CaseEventKind.OPENED, occur_time=back, **told)
         return opened.changed(state=CaseState.OPEN)
 
     def require_move(self, state: CaseState) -> None:
@@ -336,6 +343,9 @@ class Case:
             resolved = time_text(self.resolve_time)
             detail = f"it was resolved at {resolved}, more than {duration_words(window)} ago: create a new case instead"
             raise illegal_state("reopen_window_over", detail, resolve_time=resolved, window=duration_text(window))
+
+    def _taken_up(self, move: "CaseMove") -> "CaseMove":
+        return move.changed(resolve_time=None, close_time=None, reopenings=self.reopenings + 1)
 
     def _to(self, state: CaseState, *, now: datetime, actor_id: UUID, text: str | None = None) -> "CaseMove":
         self.require_move(state)

@@ -60,9 +60,14 @@ class CaseServicer:
     async def RecordCustomerMessage(self, request: pb.RecordCustomerMessageRequest, work: UnitOfWork) -> pb.Case:
         before = await CASES.target(work, request)
         send_time = time_from(request.send_time) if request.HasField("send_time") else work.now
-        contact_id = id_from(request.contact_id)
         case = await commands.record_customer_message(
-            work, self._contacts, before, request.text, send_time=send_time, contact_id=contact_id
+            work,
+            self._contacts,
+            before,
+            request.text,
+            send_time=send_time,
+            contact_id=id_from(request.contact_id),
+            window=self._reopen_window,
         )
         return CASES.message(work, case)
 

@@ -1,6 +1,8 @@
 """Custom fields of accounts in spreadsheets."""
 
 import io
+import unicodedata
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -9,6 +11,7 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm.customer.v1.accounts_pb2 import ExternalId
 from crm.resource.v1.custom_fields_pb2 import CustomField
+from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
@@ -205,3 +208,68 @@ async def test_a_number_of_a_workbook_is_the_same_when_its_row_comes_back_in_a_r
     assert counts(await run(report.replace(b"wrong@", b"") + b'D,"13,5",,\r\n')) == (2, 0, 0, 0)
     found = {each.display_name: custom_of(each) for each in await all_accounts(accounts, user)}
     assert found == {name: {"area": area} for name, area in zip("ABCD", ("1.234", "12.5", "1234", "13.5"), strict=True)}
+
+
+async def test_letters_that_a_file_writes_apart_from_their_accents_are_the_same_letters(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    larger = CustomField.Option(key="l", label=label("größer"))
+    await new_field(customer, user, "size", SINGLE_SELECT, options=[larger], label=label("Größe"))
+    await new_field(customer, user, "seal", unique=True)
+    await run([["名称", "seal"], ["Zürich AG", "Zürich"]])
+    rows = [["名称", "Größe", "seal"], ["Müller", "größer", "Köln"], ["Weiß", "größer", "Zürich"]]
+    decomposed = [[unicodedata.normalize("NFD", cell) for cell in row] for row in rows]
+    job = await run(decomposed)
+    assert counts(job) == (1, 0, 0, 1), job.failure
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value, error.reason) == ("seal", "Zürich", "CUSTOM_FIELD_VALUE_TAKEN")
+    (made,) = [each for each in await all_accounts(accounts, user) if each.display_name == "Müller"]
+    assert custom_of(made) == {"size": "l", "seal": "Köln"}
+
+
+async def test_a_zero_is_a_value_and_no_empty_cell(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    await new_field(customer, user, "code")
+    await new_field(customer, user, "vip", BOOL)
+    await new_field(customer, user, "since", DATE)
+    header = ["名称", "客户编号", "人数", "area", "code", "vip", "since"]
+    await run([header, ["0", "0", "5", "5", "5", "1", "1999-12-31"]])
+    # The first second of what many systems count time from is a time, too.
+    job = await run([header, ["0", "0", "0", "0", "0", "0", "1970-01-01"]], mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 1, 0, 0), job.failure
+    (account,) = await all_accounts(accounts, user)
+    assert (account.display_name, account.external_ids[0].value, account.employee_count) == ("0", "0", 0)
+    assert account.HasField("employee_count")
+    assert custom_of(account) == {"area": "0", "code": "0", "vip": False, "since": "1970-01-01"}
+
+
+async def test_an_option_that_there_is_not_leaves_the_value_that_there_was(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "grade", SINGLE_SELECT, options=options("gold", "silver"))
+    await run([["名称", "客户编号", "grade"], ["A", "C1", "中文 GOLD "]])
+    job = await run([["名称", "客户编号", "grade"], ["A", "C1", "bronze"]], mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 0, 0, 1)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.column, error.value) == ("grade", "bronze")
+    (account,) = await all_accounts(accounts, user)
+    assert custom_of(account) == {"grade": "gold"}
+
+
+async def test_days_of_a_workbook_are_those_that_it_shows_from_whichever_year_it_counts(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    await new_field(customer, user, "signed", DATE)
+    for epoch in (WINDOWS_EPOCH, MAC_EPOCH):
+        workbook = openpyxl.Workbook()
+        workbook.epoch = epoch
+        late = datetime.fromisoformat("2026-01-31T23:59:59")
+        for row in (["名称", "signed"], ["A", late.date()], ["B", late]):
+            workbook.worksheets[0].append(row)
+        file = io.BytesIO()
+        workbook.save(file)
+        assert counts(await run(file.getvalue())) == (2, 0, 0, 0)
+    days = [custom_of(each)["signed"] for each in await all_accounts(accounts, user)]
+    assert days == ["2026-01-31"] * 4

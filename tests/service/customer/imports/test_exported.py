@@ -274,3 +274,16 @@ async def test_a_workbook_of_accounts_has_numbers_dates_and_words_of_its_languag
     assert (shown["员工人数"], shown["中文 size"], shown["中文 signed"]) == (1200, 120.5, signed)
     assert (shown["客户类型"], shown["客户状态"], shown["电话"]) == ("企业", "潜在", "+8613800138000")
     assert isinstance(shown["创建时间"], datetime)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+async def test_signs_of_any_meaning_elsewhere_come_and_go_as_they_are(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, run: Run, form: str
+) -> None:
+    names = ["Smith &amp; Sons", 'O\'Brien <b>"Ltd"</b>', "𠮷野家 🍚", "C:\\new\\tab", "100%_{x}", "1e5", "True", "#5"]
+    await run([["客户名称", "行业"], *([name, name] for name in names)])
+    made = await all_accounts(accounts, user)
+    assert {each.display_name for each in made} == {each.industry for each in made} == set(names)
+    async with gateway(customer) as web:
+        file = await web.get(f"/v1/accounts:export?format={form}", headers=bearer(user))
+    assert counts(await run(file.content, mode=imports_pb2.Import.MODE_UPDATE)) == (0, 0, len(names), 0)

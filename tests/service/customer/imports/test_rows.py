@@ -349,6 +349,19 @@ async def test_the_report_holds_the_bad_rows_and_can_be_corrected_and_imported(
     assert numbers_of(await all_accounts(accounts, user)) == ["C1", "C2", "C3"]
 
 
+async def test_a_row_that_stands_above_its_parent_comes_in_with_the_report(
+    imports: "ImportServiceAsyncStub", accounts: "AccountServiceAsyncStub", user: User, run: Run
+) -> None:
+    job = await run([["客户名称", "客户编号", "上级客户"], ["子", "C1", "母"], ["母", "C2", ""], ["女", "C3", "母"]])
+    assert counts(job) == (2, 0, 0, 1)
+    (error,) = await errors_of(imports, user, job.id)
+    assert (error.row_number, error.column, error.reason) == (2, "上级客户", "REFERENCE_NOT_FOUND")
+    report = await imports.GetImportReport(pb.GetImportReportRequest(id=job.id), metadata=user.metadata)
+    assert counts(await run(report.content)) == (1, 0, 0, 0)
+    found = {each.display_name: each for each in await all_accounts(accounts, user)}
+    assert {found[name].parent_id for name in ("子", "女")} == {found["母"].id}
+
+
 async def test_no_more_errors_are_kept_than_are_listed_and_the_counter_goes_on(
     imports: "ImportServiceAsyncStub", user: User, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

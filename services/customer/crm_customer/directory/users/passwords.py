@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import unicodedata
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Passwords:
     async def hash(self, password: str, tenant_id: UUID) -> str:
         """The hash in PHC string format."""
         async with self.turn(tenant_id):
-            return await asyncio.to_thread(self._hasher.hash, password)
+            return await asyncio.to_thread(self._hasher.hash, as_hashed(password))
 
     @contextlib.asynccontextmanager
     async def turn(self, tenant_id: UUID) -> AsyncIterator[None]:
@@ -61,7 +62,7 @@ class Passwords:
 
     async def verify(self, hash: str | None, password: str) -> Verdict:
         """Compare within a turn; None is a user who does not exist, and takes as long."""
-        return await asyncio.to_thread(self._verify, hash, password)
+        return await asyncio.to_thread(self._verify, hash, as_hashed(password))
 
     def _verify(self, hash: str | None, password: str) -> Verdict:
         try:
@@ -73,3 +74,8 @@ class Passwords:
         if self._hasher.check_needs_rehash(hash):
             return Verdict(right=True, new_hash=self._hasher.hash(password))
         return Verdict(right=True)
+
+
+def as_hashed(password: str) -> str:
+    """The same for one password on any keyboard: NFKC, as NIST SP 800-63B-4 (section 3.1.1.2) has it."""
+    return unicodedata.normalize("NFKC", password)

@@ -5,6 +5,7 @@ import re
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from crm_kit.composition import composed
 from crm_kit.formulas import restored
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
@@ -79,8 +80,8 @@ def shaped(digits: str, shape: str) -> str:
 
 
 def typed_text(text: str) -> str:
-    """A text cell without surrounding space, control characters, neutralization and number formatting."""
-    clean = restored((text if text.isprintable() else _CONTROL.sub("", text)).strip())
+    """A text cell, composed and without surrounding space, control characters, neutralization and number formatting."""
+    clean = composed(restored((text if text.isprintable() else _CONTROL.sub("", text)).strip()))
     if not clean[:1].isdigit():
         return clean
     whole = _WHOLE_NUMBER.fullmatch(clean)

@@ -42,11 +42,14 @@ _INITIALS = re.compile(r"(?<![^\W_])[^\W\d_](?:\.[^\W\d_])+(?![^\W_])\.?")
 _STROKES = str.maketrans(
     {"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ħ": "h", "ŧ": "t", "ƀ": "b", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
 )
+# A Japanese keyboard gives hiragana first. The two syllabaries stand in the same order.
+_HIRAGANA = {katakana: katakana - 0x60 for katakana in range(ord("ァ"), ord("ヶ") + 1)}
+_LETTERS = _STROKES | _HIRAGANA
 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Compatibility form (NFKC), case folded, accents and strokes off, simplified characters. Idempotent."""
+    """Compatibility form (NFKC), case folded, accents and strokes off, simplified characters, hiragana. Idempotent."""
     if _PLAIN.fullmatch(text):
         return text if text.isascii() else text.translate(_simplified())
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -54,7 +57,7 @@ def fold(text: str) -> str:
         return folded
     while True:
         bare = "".join(c for c in unicodedata.normalize("NFKD", folded) if unicodedata.category(c) != "Mn")
-        again = unicodedata.normalize("NFKC", bare).casefold().translate(_STROKES).translate(_simplified())
+        again = unicodedata.normalize("NFKC", bare).casefold().translate(_LETTERS).translate(_simplified())
         if again == folded:
             return folded
         folded = again
