@@ -25,6 +25,14 @@ def composed(text: str) -> str:
     return "".join(parts)
 
 
+def is_composed(data: bytes) -> bool:
+    """Whether all texts of a serialized message are composed: none begins with a part of a character.
+
+    What stands between them, read as text, may make it look otherwise, and never the other way round.
+    """
+    return data.isascii() or unicodedata.is_normalized("NFC", data.decode("utf-8", "replace"))
+
+
 def compose_texts(message: Message) -> None:
     """Compose all texts of a message in place."""
     for field, value in message.ListFields():

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.sales.v1.opportunities_pb2 import Opportunity
-from crm_kit.composition import compose_texts, composed
+from crm_kit.composition import compose_texts, composed, is_composed
 from google.protobuf.struct_pb2 import ListValue, Value
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +54,15 @@ def test_a_text_stays_what_it_means_and_what_is_composed_stays_as_it_is(text: st
     kept = composed(text)
     assert unicodedata.normalize("NFC", kept) == unicodedata.normalize("NFC", text)
     assert composed(kept) == kept
+
+
+@given(st.lists(TEXTS, max_size=3), TEXTS, st.integers(0, 2**31 - 1))
+def test_a_request_that_seems_composed_is(names: list[str], name: str, count: int) -> None:
+    account = pb.Account(display_name=name, tags=names, employee_count=count, custom={name: Value(string_value=name)})
+    before = account.SerializeToString(deterministic=True)
+    compose_texts(account)
+    if is_composed(before):
+        assert account.SerializeToString(deterministic=True) == before
 
 
 def test_heaps_of_marks_hold_up_nobody_and_stay_as_they_are() -> None:

@@ -20,7 +20,7 @@ from opentelemetry.trace import StatusCode
 
 from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
-from crm_kit.composition import compose_texts
+from crm_kit.composition import compose_texts, is_composed
 from crm_kit.custom_fields.hiding import without_archived
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import SYSTEM_TENANT
@@ -202,7 +202,7 @@ def parsed(method: Method, data: bytes) -> Message:
         request = method.request.FromString(data)
     except DecodeError as error:
         raise InvalidArgument(f"the request is not a {method.request.DESCRIPTOR.full_name}") from error
-    if len(data) <= COMPOSED_BYTES and not data.isascii():
+    if len(data) <= COMPOSED_BYTES and not is_composed(data):
         compose_texts(request)
     return request
 
