@@ -10,11 +10,11 @@ from crm_kit.clock import time_zone_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
 
-from crm_scoring.credit.commands import add_payments, put_order
+from crm_scoring.credit.commands import add_payments, put_order, put_payment
 from crm_scoring.credit.freed import Cause, put_held_order, take_turn, tell_freed
 from crm_scoring.credit.model import OrderState
 from crm_scoring.credit.rules import CreditRules
-from crm_scoring.credit.wire import amounts_by_order, order_credit
+from crm_scoring.credit.wire import amounts_by_order, order_credit, payment_credit
 from crm_scoring.facts.commands import put_facts
 from crm_scoring.facts.model import Fact
 from crm_scoring.facts.wire import case_facts, order_facts, payment_fact
@@ -65,23 +65,28 @@ def follow_payments(consumers: Consumers, take_in: TakeIn) -> None:
     """Subscribe to what accounts pay, and what of their credit is free again with that."""
 
     async def paid(
-        work: UnitOfWork, payment: payments_pb2.Payment, allocations: Iterable[payments_pb2.PaymentAllocation]
+        work: UnitOfWork,
+        event: Event,
+        payment: payments_pb2.Payment,
+        allocations: Iterable[payments_pb2.PaymentAllocation],
     ) -> None:
         account_id = UUID(payment.account_id)
         await take_turn(work, account_id)
+        put_payment(work, payment_credit(event, payment))
         add_payments(work, account_id, amounts_by_order(allocations))
         await tell_freed(work, account_id, Cause.CAUSE_PAYMENT_RECEIVED)
 
     async def received(work: UnitOfWork, event: Event, told: sales.PaymentReceived) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
-        await paid(work, told.payment, told.payment.allocations)
+        await paid(work, event, told.payment, told.payment.allocations)
 
     async def allocated(work: UnitOfWork, event: Event, told: sales.PaymentAllocated) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work))])
-        await paid(work, told.payment, told.allocations)
+        await paid(work, event, told.payment, told.allocations)
 
     async def taken_back(work: UnitOfWork, event: Event, told: sales.PaymentReversed) -> None:
         await take_in(work, [payment_fact(event, told.payment, zone=await time_zone_of(work), holds=False)])
+        put_payment(work, payment_credit(event, told.payment))
         amounts = amounts_by_order(told.payment.allocations)
         add_payments(work, UUID(told.payment.account_id), {id: -amount for id, amount in amounts.items()})
 

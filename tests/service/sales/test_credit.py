@@ -7,6 +7,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.sales.v1 import orders_pb2 as pb
+from crm.sales.v1 import payments_pb2
 from crm.scoring.v1 import credit_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.identity.access import SERVICE_USER, Scope
@@ -104,3 +105,20 @@ async def test_orders_on_hold_go_out_in_their_order_once_credit_is_free_for_them
             told = order.release
             assert (told.cause, told.reason, told.actor_id) == (cause, "", str(SERVICE_USER))
             assert [each.code for each in order.hold_reasons] == ["CREDIT_LIMIT_EXCEEDED"]
+
+
+async def test_an_order_on_hold_goes_out_once_what_is_beyond_the_limit_is_paid_in_advance(
+    api: Sales, user: User, account: accounts_pb2.Account
+) -> None:
+    held = await place(api, user, account.id, "160.00")
+    assert held.state == pb.Order.STATE_ON_HOLD
+    advance = await pay(api, user, "60.00", account_id=account.id)
+    assert advance.unallocated_amount == cny("60.00")
+
+    async def out() -> bool:
+        return (await read(api, user, held)).state == pb.Order.STATE_RELEASED
+
+    await eventually(out)
+    request = payments_pb2.AllocatePaymentRequest(id=advance.id)
+    assert (await api.payments.AllocatePayment(request, metadata=user.metadata)).unallocated_amount == cny("0.00")
+    assert (await read(api, user, held)).paid_amount == cny("60.00")

@@ -93,7 +93,10 @@ class Order:
     def paid(self, amount: object, at: datetime | None = None, *, due_date: str = "") -> Event:
         id = new_id()
         payment = payments_pb2.Payment(
-            id=str(id), account_id=str(self.account_id), amount=money(amount, self.currency_code)
+            id=str(id),
+            account_id=str(self.account_id),
+            amount=money(amount, self.currency_code),
+            unallocated_amount=money(0, self.currency_code),
         )
         payment.receive_time.FromDatetime(at or system_now())
         payment.allocations.add(order_id=str(self.id), amount=money(amount, self.currency_code), due_date=due_date)
@@ -102,10 +105,20 @@ class Order:
     def paid_later(self, received: Event, amount: object, at: datetime | None = None) -> Event:
         """Some of what was unallocated of a payment is allocated to it."""
         payment = payment_of(received)
+        left = Decimal(payment.unallocated_amount.amount) - Decimal(str(amount))
+        payment.unallocated_amount.amount = str(max(left, Decimal(0)))
         more = payments_pb2.PaymentAllocation(order_id=str(self.id), amount=money(amount, self.currency_code))
         payment.allocations.append(more)
         payload = sales.PaymentAllocated(payment=payment, allocations=[more])
         return event(self.tenant_id, payload, "payment", UUID(payment.id), version=2, at=at)
+
+
+def paid_in_advance(tenant_id: UUID, account_id: UUID, amount: object) -> Event:
+    """A payment that has paid no order yet."""
+    id, paid = new_id(), money(amount)
+    payment = payments_pb2.Payment(id=str(id), account_id=str(account_id), amount=paid, unallocated_amount=paid)
+    payment.receive_time.FromDatetime(system_now())
+    return event(tenant_id, sales.PaymentReceived(payment=payment), "payment", id)
 
 
 def payment_of(told: Event) -> payments_pb2.Payment:
@@ -118,7 +131,9 @@ def payment_of(told: Event) -> payments_pb2.Payment:
 
 def reversed_payment(told: Event) -> Event:
     """What was told of is reversed."""
-    payload = sales.PaymentReversed(payment=payment_of(told))
+    payment = payment_of(told)
+    payment.unallocated_amount.amount = "0"
+    payload = sales.PaymentReversed(payment=payment)
     version = told.aggregate_version + 1
     return event(UUID(told.tenant_id), payload, "payment", UUID(told.aggregate_id), version=version)
 

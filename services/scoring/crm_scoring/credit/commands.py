@@ -17,11 +17,11 @@ from sqlalchemy import DateTime, Integer, and_, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.decisions import decide
-from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
+from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, PaymentCredit, Usage
 from crm_scoring.credit.queries import find_account_of, get_usage
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditDecision, CreditRules
-from crm_scoring.credit.tables import credit_orders
+from crm_scoring.credit.tables import credit_orders, credit_payments
 
 
 async def set_credit_limit(
@@ -90,6 +90,14 @@ def add_payments(work: UnitOfWork, account_id: UUID, amounts: Mapping[UUID, Mone
     for id, amount in amounts.items():
         code = amount.currency_code
         work.execute(put_paid(), id=id, account_id=account_id, paid=amount.amount, currency_code=code)
+
+
+def put_payment(work: UnitOfWork, payment: PaymentCredit) -> None:
+    """Gather what is left of a payment, unless a newer version of it is known."""
+    left = payment.unallocated_amount
+    values = {"unallocated_amount": left.amount, "currency_code": left.currency_code}
+    expire_time = None if left else work.now
+    work.execute(put_unallocated(), **row_of(payment) | values, expire_time=expire_time)
 
 
 def name_of(account_id: UUID) -> str:
@@ -168,4 +176,17 @@ def put_paid() -> Any:
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
         set_={"paid": credit_orders.c.paid + fresh.excluded.paid},
+    )
+
+
+@statement
+def put_unallocated() -> Any:
+    told = ("id", "account_id", "version", "unallocated_amount", "currency_code")
+    values: dict[str, Any] = {name: bindparam(name) for name in ("tenant_id", *told)}
+    values["expire_time"] = bindparam("expire_time", type_=DateTime(timezone=True))
+    fresh = insert(credit_payments).values(values)
+    return fresh.on_conflict_do_update(
+        index_elements=[credit_payments.c.tenant_id, credit_payments.c.id],
+        set_={name: fresh.excluded[name] for name in (*told[1:], "expire_time")},
+        where=credit_payments.c.version < fresh.excluded.version,
     )

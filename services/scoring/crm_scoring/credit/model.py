@@ -13,7 +13,8 @@ from crm_kit.money import Money
 class Usage:
     """What an account's orders use of a limit in one currency, and since when the oldest unpaid one is due.
 
-    `used` is released and not yet paid plus `reserved`, which is for orders on their way.
+    `used` is released and not yet paid plus `reserved`, which is for orders on their way, less what payments have
+    left over: below zero for who has paid more than they owe.
     """
 
     used: Money
@@ -64,6 +65,16 @@ class OrderState(StrEnum):
     RELEASED = "RELEASED"
     HELD = "HELD"
     CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCredit:
+    """What of a payment has paid no order yet, in one of its versions."""
+
+    id: UUID
+    account_id: UUID
+    version: int
+    unallocated_amount: Money
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from uuid import UUID
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.money import Money
-from sqlalchemy import ColumnElement, DateTime, Select, Uuid, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, Uuid, and_, bindparam, func, or_, select
 
 from crm_scoring.credit.model import OrderState, Usage
-from crm_scoring.credit.tables import credit_orders
+from crm_scoring.credit.tables import credit_orders, credit_payments
 
 NO_ORDER = UUID(int=0)
 OPEN_AMOUNT = credit_orders.c.amount - credit_orders.c.paid
@@ -36,13 +36,37 @@ def takes_credit() -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def paid_in_advance(
+    tenant_id: ColumnElement[Any], account_id: ColumnElement[Any], currency_code: ColumnElement[Any]
+) -> ScalarSelect[Any]:
+    """What of an account's payments in a currency has paid no order yet."""
+    payments = credit_payments.c
+    return (
+        select(func.coalesce(func.sum(payments.unallocated_amount), 0))
+        .where(
+            payments.tenant_id == tenant_id,
+            payments.account_id == account_id,
+            payments.currency_code == currency_code,
+            # Spelled as the index has it.
+            payments.unallocated_amount > 0,
+        )
+        .correlate_except(credit_payments)
+        .scalar_subquery()
+    )
+
+
 @statement
 def usage_of_account() -> Select[Any]:
-    """What is open in a currency, and the oldest due date in any; one order is left out of it."""
+    """What is open in a currency less what is paid in advance, and the oldest due date in any.
+
+    One order is left out of it.
+    """
     orders = credit_orders.c
-    in_currency: ColumnElement[bool] = orders.currency_code == bindparam("currency_code")
+    currency_code: ColumnElement[Any] = bindparam("currency_code")
+    in_currency: ColumnElement[bool] = orders.currency_code == currency_code
+    advance = paid_in_advance(bindparam("tenant_id"), bindparam("account_id"), currency_code)
     return select(
-        func.coalesce(func.sum(OPEN_AMOUNT).filter(in_currency), 0).label("used"),
+        (func.coalesce(func.sum(OPEN_AMOUNT).filter(in_currency), 0) - advance).label("used"),
         func.coalesce(func.sum(OPEN_AMOUNT).filter(in_currency, is_reserved()), 0).label("reserved"),
         func.min(orders.due_date).filter(is_released()).label("oldest_due_date"),
     ).where(

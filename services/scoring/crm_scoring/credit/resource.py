@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.credit.model import CreditLimit
-from crm_scoring.credit.queries import OPEN_AMOUNT, is_reserved, takes_credit
+from crm_scoring.credit.queries import OPEN_AMOUNT, is_reserved, paid_in_advance, takes_credit
 from crm_scoring.credit.tables import credit_limits, credit_orders
 
 
@@ -32,13 +32,14 @@ def taken(*of: ColumnElement[bool]) -> ScalarSelect[object]:
     )
 
 
+ADVANCE = paid_in_advance(credit_limits.c.tenant_id, credit_limits.c.id, credit_limits.c.currency_code)
 CREDIT_LIMITS = Resource(
     "credit_limit",
     entity=CreditLimit,
     table=credit_limits,
     message=pb.CreditLimit,
     created=events.CreditLimitSet,
-    computed={"used": taken(*takes_credit()), "reserved": taken(*takes_credit(), is_reserved())},
+    computed={"used": taken(*takes_credit()) - ADVANCE, "reserved": taken(*takes_credit(), is_reserved())},
     unversioned={"used", "reserved"},
     visible=of_owned_account(credit_limits, credit_limits.c.id, accounts),
     default_order="id",

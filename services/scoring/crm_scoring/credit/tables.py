@@ -36,6 +36,26 @@ credit_orders = tenant_table(
     Column("expire_time", DateTime(timezone=True)),
     retention=Retention("expire_time", timedelta(days=30), Clock.TENANT),
 )
+# What of payments has paid no order yet.
+credit_payments = tenant_table(
+    "credit_payments",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    # The payment's version that this is of.
+    Column("version", Integer, nullable=False),
+    Column("unallocated_amount", Numeric, nullable=False),
+    Column("currency_code", Text, nullable=False),
+    # On the tenant's clock, since when nothing is left of it.
+    Column("expire_time", DateTime(timezone=True)),
+    retention=Retention("expire_time", timedelta(days=30), Clock.TENANT),
+)
+Index(
+    "credit_payments_unallocated_index",
+    credit_payments.c.tenant_id,
+    credit_payments.c.account_id,
+    postgresql_where=text("unallocated_amount > 0"),
+)
 Index(
     "credit_orders_used_index",
     credit_orders.c.tenant_id,

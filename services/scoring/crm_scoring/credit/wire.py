@@ -12,7 +12,7 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm_kit.money import Money
 from crm_kit.wire import EnumNames
 
-from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, Usage
+from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, PaymentCredit, Usage
 from crm_scoring.credit.rules import CreditDecision, CreditReasonCode
 from crm_scoring.wire import money_from_pb, money_to_pb
 
@@ -40,6 +40,15 @@ def order_credit(event: event_pb2.Event, order: orders_pb2.Order, state: OrderSt
         version=event.aggregate_version,
         amount=money_from_pb(order.gross_amount, field="order.gross_amount"),
         due_date=date.fromisoformat(order.due_date) if order.due_date else None,
+    )
+
+
+def payment_credit(event: event_pb2.Event, payment: payments_pb2.Payment) -> PaymentCredit:
+    return PaymentCredit(
+        id=UUID(payment.id),
+        account_id=UUID(payment.account_id),
+        version=event.aggregate_version,
+        unallocated_amount=money_from_pb(payment.unallocated_amount, field="payment.unallocated_amount"),
     )
 
 

@@ -91,6 +91,31 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('RESERVED', 'HELD')"),
     )
     op.create_table(
+        "credit_payments",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("unallocated_amount", sa.Numeric(), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("expire_time", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="credit_payments_pkey"),
+    )
+    op.create_index(
+        "credit_payments_retention_index",
+        "credit_payments",
+        ["tenant_id", "expire_time"],
+        unique=False,
+        postgresql_where=sa.text("expire_time IS NOT NULL"),
+    )
+    op.create_index(
+        "credit_payments_unallocated_index",
+        "credit_payments",
+        ["tenant_id", "account_id"],
+        unique=False,
+        postgresql_where=sa.text("unallocated_amount > 0"),
+    )
+    op.create_table(
         "facts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -146,7 +171,16 @@ def upgrade() -> None:
     op.create_index("scores_rfm_band_index", "scores", ["tenant_id", "rfm_band", "contribution", "id"], unique=False)
     op.create_index("scores_rfm_index", "scores", ["tenant_id", "rfm_value", "id"], unique=False)
     op.create_index("scores_tier_index", "scores", ["tenant_id", "tier", "contribution", "id"], unique=False)
-    protected("account_days", "accounts", "credit_limits", "credit_orders", "facts", "scores", plumbing=["rescorings"])
+    protected(
+        "account_days",
+        "accounts",
+        "credit_limits",
+        "credit_orders",
+        "credit_payments",
+        "facts",
+        "scores",
+        plumbing=["rescorings"],
+    )
 
 
 def downgrade() -> None:
@@ -158,6 +192,17 @@ def downgrade() -> None:
     op.drop_table("rescorings")
     op.drop_index("facts_account_index", table_name="facts")
     op.drop_table("facts")
+    op.drop_index(
+        "credit_payments_unallocated_index",
+        table_name="credit_payments",
+        postgresql_where=sa.text("unallocated_amount > 0"),
+    )
+    op.drop_index(
+        "credit_payments_retention_index",
+        table_name="credit_payments",
+        postgresql_where=sa.text("expire_time IS NOT NULL"),
+    )
+    op.drop_table("credit_payments")
     op.drop_index(
         "credit_orders_waiting_index",
         table_name="credit_orders",
