@@ -15,7 +15,7 @@ from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.custom_fields import CustomFieldLists
-from crm_gateway.exchange import EXCHANGE_KEY, App
+from crm_gateway.exchange import EXCHANGE_KEY, App, Disconnected
 from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
 from crm_gateway.large_answers import LargeAnswers
@@ -109,6 +109,7 @@ def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _unreadable_problem)
     app.add_exception_handler(ProblemError, _own_problem)
     app.add_exception_handler(CrmError, _own_problem)
+    app.add_exception_handler(Disconnected, _gone)
     app.add_exception_handler(Exception, _internal_problem)
     return app
 
@@ -146,6 +147,11 @@ async def _own_problem(request: Request, error: Exception) -> Response:
         return _response(request, error.problem)
     assert isinstance(error, CrmError)
     return _response(request, from_crm_error(error))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Nobody reads it, but the access log: it was no failure of ours."""
+    return Response(status_code=400)
 
 
 async def _internal_problem(request: Request, _error: Exception) -> Response:

@@ -257,7 +257,7 @@ EXAMPLES: Mapping[str, Example] = {
     "scores": Example(scored),
     "stages": Example(stage, owned=False),
     "tenants": Example(tenant, owned=False),
-    "uploads": Example(uploaded),
+    "uploads": Example(uploaded, lasting=False),
 }
 
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from google.protobuf.message import Message
 
 from crm_gateway.channels import Channels
-from crm_gateway.exchange import EXCHANGE_KEY, Disconnected, Exchange, read_body
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange, read_body
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.openapi.responses import failures
 from crm_gateway.problems import Problem, ProblemError
@@ -157,10 +157,7 @@ _END = {
 async def begin(request: Request) -> Response:
     """Sign in; the answer sets the cookie."""
     sessions, exchange = await _admitted(request)
-    try:
-        credentials = await sessions.credentials(exchange)
-    except Disconnected:
-        return Response(status_code=400)
+    credentials = await sessions.credentials(exchange)
     return sessions.answer(await sessions.call("CreateToken", credentials, exchange))
 
 

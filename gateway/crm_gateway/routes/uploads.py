@@ -1,6 +1,7 @@
 """Whole files in and out: an upload as a bare body, passed on part by part, and an import's report as a bare file."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -47,7 +48,8 @@ _UPLOAD = {
     "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
     "description": "Any line is fast enough that brings 1,000 bytes a second. "
     f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
-    "The files that a tenant has uploaded in the last 7 days have 5 GiB at most.\n"
+    "The files that a tenant has uploaded in the last 7 days have 5 GiB at most, those of one user half of that.\n"
+    "A body that breaks off leaves nothing; with an Idempotency-Key it goes on when it is sent again.\n"
     "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED, RATE_LIMITED.",
     "x-permission": "imports.write",
     "parameters": [
@@ -144,11 +146,22 @@ async def _admitted(request: Request) -> Exchange:
 
 
 async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Exchange, settings: Settings) -> pb.Upload:
-    """The upload with all bytes of the body."""
+    """The upload with all bytes of the body; none when they do not all come."""
     made: pb.Upload = await _call(request, "CreateUpload", begin, exchange)
+    try:
+        return await _appended(request, made, exchange, settings)
+    except Exception:
+        # Whoever repeats it with the key is told of this upload again, and goes on with it.
+        if b"idempotency-key" not in exchange.headers:
+            with contextlib.suppress(ProblemError):
+                await _call(request, "DeleteUpload", pb.DeleteUploadRequest(id=made.id), exchange)
+        raise
+
+
+async def _appended(request: Request, made: pb.Upload, exchange: Exchange, settings: Settings) -> pb.Upload:
     offset = 0
-    async for part in _parts(exchange, settings):
-        append = pb.AppendUploadRequest(id=made.id, offset=offset, content=part)
+    async for part, last in _parts(exchange, settings):
+        append = pb.AppendUploadRequest(id=made.id, offset=offset, content=part, last=last)
         made = await _call(request, "AppendUpload", append, exchange)
         offset += len(part)
     if not offset:
@@ -156,16 +169,16 @@ async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Excha
     return made
 
 
-async def _parts(exchange: Exchange, settings: Settings) -> AsyncIterator[bytes]:
-    """The body in parts of 1 MiB; no more than one is held."""
+async def _parts(exchange: Exchange, settings: Settings) -> AsyncIterator[tuple[bytes, bool]]:
+    """The body in parts of 1 MiB, each with whether it is the last; little more than one is held."""
     gathered = bytearray()
     async for chunk in body_chunks(exchange, settings.max_upload_bytes, settings.request_timeout):
         gathered += chunk
-        while len(gathered) >= _PART:
-            yield bytes(gathered[:_PART])
+        while len(gathered) > _PART:
+            yield bytes(gathered[:_PART]), False
             del gathered[:_PART]
     if gathered:
-        yield bytes(gathered)
+        yield bytes(gathered), True
 
 
 def _declared(exchange: Exchange, limit: int) -> int:

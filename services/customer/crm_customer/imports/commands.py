@@ -1,30 +1,31 @@
 """Every write on uploads and imports but that of their rows. Each function is one transaction's work."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.connections import row_of
 from crm_kit.database.locks import advisory_lock
+from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
-from crm_kit.errors import CrmError
+from crm_kit.errors import CrmError, illegal_state
+from crm_kit.etags import check_etag
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
+from sqlalchemy import bindparam, update
 
 from crm_customer.imports.jobs import forget_tries
-from crm_customer.imports.model import DEFAULT_REGION, DEFAULT_SOURCE, Import, Upload, check_room
-from crm_customer.imports.queries import get_part, get_upload, held_bytes
+from crm_customer.imports.model import DEFAULT_REGION, DEFAULT_SOURCE, STANDS_STILL, Import, Upload, check_room
+from crm_customer.imports.queries import get_part, get_upload, imports_under_way, room_taken
 from crm_customer.imports.resource import IMPORTS
-from crm_customer.imports.tables import import_jobs, upload_parts, uploads
+from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
 from crm_customer.records.accounts.resource import ACCOUNTS
 
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
-    """Start an upload. ResourceExhausted while the tenant has as many bytes here as it may."""
-    # What each may come to is reserved here, so that no part of it has to ask for room again.
-    await advisory_lock(work, "uploads")
-    check_room(await held_bytes(work), total_bytes)
+    """Start an upload. ResourceExhausted while the tenant, or the user, has as many bytes here as it may."""
     upload = Upload(
         id=new_id(),
         file_name=file_name,
@@ -35,28 +36,91 @@ async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, 
         create_time=work.now,
         update_time=work.now,
     )
-    work.insert(uploads, row_of(upload))
-    return upload
+    # What it may come to is held from here on, so that no part of it has to ask for room as long as they keep coming.
+    held = replace(upload, held_bytes=upload.expected_bytes)
+    await take_room(work, held.counted_bytes, user_id=held.owner_id)
+    work.insert(uploads, row_of(held))
+    return held
 
 
-async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes) -> Upload:
-    """Add bytes at the end; a part that is here already has no further effect."""
+async def take_room(work: UnitOfWork, more: int, *, user_id: UUID) -> None:
+    """Raise ResourceExhausted unless there is room for so many more bytes of a user; nobody else takes it meanwhile."""
+    await advisory_lock(work, "uploads")
+    since = work.now - UPLOAD_LASTS
+    work.execute(give_back_room(), since=since, before=work.now - STANDS_STILL)
+    await work.flush()
+    taken = await work.one(room_taken(), since=since, user_id=user_id)
+    assert taken is not None
+    check_room(more, of_tenant=taken["of_tenant"], of_user=taken["of_user"])
+
+
+@statement
+def give_back_room() -> Any:
+    """Needs `since` and `before`, when the last part came of uploads that stand still.
+
+    They have another version from then on: a part that comes at the same time either came before, or asks for room.
+    """
+    return (
+        update(uploads)
+        .where(
+            uploads.c.tenant_id == bindparam("tenant_id"),
+            uploads.c.create_time > bindparam("since"),
+            uploads.c.update_time < bindparam("before"),
+            uploads.c.held_bytes > uploads.c.received_bytes,
+        )
+        .values(held_bytes=uploads.c.received_bytes, version=uploads.c.version + 1)
+    )
+
+
+async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes, *, last: bool) -> Upload:
+    """Add bytes at the end, the `last` ones or not; a part that is here already is not added again."""
     before = await get_upload(work, id)
-    if offset < before.received_bytes and await get_part(work, id, offset) == content:
+    is_here = offset < before.received_bytes and await get_part(work, id, offset) == content
+    after = before if is_here else before.append(offset, len(content))
+    if last:
+        after = after.end(offset + len(content))
+    if after == before:
         return before
-    after = before.append(offset, len(content), now=work.now)
-    work.save(uploads, row_of(after), version=before.version)
-    # The bytes go when the upload is over, whenever they came: from then on they are not counted.
-    part = {"upload_id": id, "first_byte": offset, "content": content, "create_time": before.create_time}
-    work.insert(upload_parts, part)
-    return after
+    if after.held_bytes > before.held_bytes:
+        await take_room(work, after.counted_bytes - before.counted_bytes, user_id=before.owner_id)
+    if not is_here:
+        # The bytes go when the upload is over, whenever they came: from then on they are not counted.
+        part = {"upload_id": id, "first_byte": offset, "content": content, "create_time": before.create_time}
+        work.insert(upload_parts, part)
+    return save_upload(work, before, after)
+
+
+def save_upload(work: UnitOfWork, before: Upload, after: Upload) -> Upload:
+    """Gather an upload as it is now; it must still be what it was."""
+    saved = replace(after, version=before.version + 1, update_time=max(work.now, before.update_time))
+    work.save(uploads, row_of(saved), version=before.version)
+    return saved
+
+
+async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str) -> None:
+    """Delete an upload and its bytes. FailedPrecondition while an import needs it."""
+    upload = await hold_upload(work, id)
+    check_etag(etag, upload.version)
+    needed = await work.one(imports_under_way(), upload_id=id)
+    if needed:
+        detail = f"the import {needed['id']} needs the upload; cancel it, or wait until it has ended"
+        raise illegal_state("upload_needed", detail, import_id=needed["id"])
+    work.delete(upload_parts, upload_id=id)
+    await work.flush()
+    work.delete(uploads, id=id)
+
+
+async def hold_upload(work: UnitOfWork, id: UUID) -> Upload:
+    """The upload, which nobody else deletes, adds to or imports until the unit ends."""
+    await work.flush()
+    return await get_upload(work, id, locked=True)
 
 
 async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
     """Have an upload imported. PermissionDenied unless the caller may write accounts."""
     scope = work.actor.access.scope("accounts.write")
-    upload = await get_upload(work, values["upload_id"])
-    sealed = upload.seal(now=work.now)
+    upload = await hold_upload(work, values["upload_id"])
+    sealed = upload.seal()
     if values.get("account_owner_id"):
         owner_id, field = values["account_owner_id"], "job.account_owner_id"
         await owner_team(work, owner_id, permission=ACCOUNTS.permission, scope=scope, field=field)
@@ -73,8 +137,8 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
             "default_region": values.get("default_region") or DEFAULT_REGION,
         },
     ).checked()
-    if sealed is not upload:
-        work.save(uploads, row_of(sealed), version=upload.version)
+    if sealed != upload:
+        save_upload(work, upload, sealed)
     IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
     return job

@@ -13,20 +13,29 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import Select, bindparam, case, func, select
+from sqlalchemy import Select, bindparam, func, select
 
-from crm_customer.imports.model import MAX_BYTES, MIN_COUNTED_BYTES, Upload
-from crm_customer.imports.tables import UPLOAD_LASTS, import_errors, import_rows, upload_parts, uploads
+from crm_customer.imports.model import MIN_COUNTED_BYTES, Upload
+from crm_customer.imports.tables import (
+    UPLOAD_LASTS,
+    import_errors,
+    import_jobs,
+    import_rows,
+    imports,
+    upload_parts,
+    uploads,
+)
 
 PAGE = 1000
 
 
 @statement
-def upload_by_id(scope: Scope) -> Select[Any]:
+def upload_by_id(scope: Scope, *, locked: bool = False) -> Select[Any]:
     columns = [column for column in uploads.c if column.name != "tenant_id"]
-    return select(*columns).where(
+    found = select(*columns).where(
         uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.id == bindparam("id"), visible(uploads, scope)
     )
+    return found.with_for_update() if locked else found
 
 
 @statement
@@ -39,20 +48,25 @@ def part_at() -> Select[Any]:
 
 
 @statement
-def bytes_of_tenant() -> Select[Any]:
-    """Needs `since`. An upload that is not imported yet counts as what it may become: of any size if none was told."""
-    told = func.coalesce(func.nullif(uploads.c.total_bytes, 0), MAX_BYTES)
-    expected = case((uploads.c.sealed, uploads.c.received_bytes), else_=told)
-    counted = func.greatest(expected, MIN_COUNTED_BYTES)
-    return select(func.coalesce(func.sum(counted), 0)).where(
-        uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.create_time > bindparam("since")
+def room_taken() -> Select[Any]:
+    """Needs `since` and `user_id`: what the uploads take that are not gone yet, the tenant's and the user's."""
+    counted = func.sum(func.greatest(uploads.c.held_bytes, MIN_COUNTED_BYTES))
+    of_user = counted.filter(uploads.c.owner_id == bindparam("user_id"))
+    return select(
+        func.coalesce(counted, 0).label("of_tenant"),
+        func.coalesce(of_user, 0).label("of_user"),
+    ).where(uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.create_time > bindparam("since"))
+
+
+@statement
+def imports_under_way() -> Select[Any]:
+    """Needs `upload_id`."""
+    return (
+        select(imports.c.id)
+        .join(import_jobs, (import_jobs.c.tenant_id == imports.c.tenant_id) & (import_jobs.c.import_id == imports.c.id))
+        .where(imports.c.tenant_id == bindparam("tenant_id"), imports.c.upload_id == bindparam("upload_id"))
+        .limit(1)
     )
-
-
-async def held_bytes(reader: Reader) -> int:
-    """What the tenant's uploads have or may come to, that are not gone yet."""
-    row = await reader.one(bytes_of_tenant(), since=reader.now - UPLOAD_LASTS)
-    return int(row[0]) if row else 0
 
 
 @statement
@@ -107,9 +121,12 @@ ERRORS = Listing(
 )
 
 
-async def get_upload(reader: Reader, id: UUID) -> Upload:
-    """The upload; NotFound when there is none, it has expired, or the reader may not see it."""
-    row = await reader.one(upload_by_id(reader.scope), id=id)
+async def get_upload(reader: Reader, id: UUID, *, locked: bool = False) -> Upload:
+    """The upload; NotFound when there is none, it has expired, or the reader may not see it.
+
+    `locked` within a transaction: it stays as it is until that ends.
+    """
+    row = await reader.one(upload_by_id(reader.scope, locked=locked), id=id)
     if row is None:
         raise NotFound("the upload does not exist", reason="UPLOAD_NOT_FOUND")
     if reader.now >= row["create_time"] + UPLOAD_LASTS:

@@ -32,11 +32,17 @@ class ImportServicer:
         return upload_to_pb(upload)
 
     async def AppendUpload(self, request: pb.AppendUploadRequest, work: UnitOfWork) -> pb.Upload:
-        upload = await commands.append_upload(work, UUID(request.id), request.offset, request.content)
+        upload = await commands.append_upload(
+            work, UUID(request.id), request.offset, request.content, last=request.last
+        )
         return upload_to_pb(upload)
 
     async def GetUpload(self, request: pb.GetUploadRequest, reader: Reader) -> pb.Upload:
         return upload_to_pb(await get_upload(reader, UUID(request.id)))
+
+    async def DeleteUpload(self, request: pb.DeleteUploadRequest, work: UnitOfWork) -> pb.DeleteUploadResponse:
+        await commands.delete_upload(work, UUID(request.id), etag=request.etag)
+        return pb.DeleteUploadResponse()
 
     async def CreateImport(self, request: pb.CreateImportRequest, work: UnitOfWork) -> pb.Import:
         job = await commands.create_import(work, IMPORTS.values_of(request.job))

@@ -22,6 +22,7 @@ uploads = tenant_table(
     Column("content_type", Text, nullable=False),
     Column("total_bytes", Integer, nullable=False),
     Column("received_bytes", Integer, nullable=False),
+    Column("held_bytes", Integer, nullable=False),
     Column("sealed", Boolean, nullable=False),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),

@@ -232,6 +232,7 @@ def upgrade() -> None:
         sa.Column("content_type", sa.Text(), nullable=False),
         sa.Column("total_bytes", sa.Integer(), nullable=False),
         sa.Column("received_bytes", sa.Integer(), nullable=False),
+        sa.Column("held_bytes", sa.Integer(), nullable=False),
         sa.Column("sealed", sa.Boolean(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
