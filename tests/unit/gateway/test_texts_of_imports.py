@@ -14,7 +14,7 @@ import crm_customer.imports
 import pytest
 from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports.files import Fault, fault_from
-from crm_customer.imports.model import MAX_TENANT_BYTES, Upload, check_room
+from crm_customer.imports.model import MAX_TENANT_BYTES, MAX_USER_BYTES, Upload, check_room
 from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
 from crm_customer.imports.spreadsheets.notations import Column, date_readings, number_readings
@@ -177,12 +177,14 @@ def refused_uploads() -> Iterator[CrmError]:
     part = Upload(UUID(int=1), "a.csv", UUID(int=2), now, now, total_bytes=10, received_bytes=4)
     sealed, untold = replace(part, sealed=True), replace(part, total_bytes=0, received_bytes=0)
     for attempt in (
-        partial(part.append, 4, 7, now=now),
-        partial(part.append, 5, 1, now=now),
-        partial(sealed.append, 4, 1, now=now),
-        partial(part.seal, now=now),
-        partial(untold.seal, now=now),
-        partial(check_room, MAX_TENANT_BYTES, 1),
+        partial(part.append, 4, 7),
+        partial(part.append, 5, 1),
+        partial(sealed.append, 4, 1),
+        partial(part.end, 4),
+        partial(part.seal),
+        partial(untold.seal),
+        partial(check_room, 1, of_tenant=MAX_TENANT_BYTES, of_user=0),
+        partial(check_room, 1, of_tenant=MAX_USER_BYTES, of_user=MAX_USER_BYTES),
     ):
         with pytest.raises(CrmError) as refused:
             attempt()
