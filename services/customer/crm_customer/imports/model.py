@@ -111,9 +111,8 @@ class Upload:
             detail = f"the upload may have {most} bytes and no more"
             raise InvalidArgument(detail, reason="UPLOAD_UNREADABLE", metadata=told)
         # If its room was given back, it takes all of it anew.
-        return replace(
-            self, received_bytes=received, held_bytes=self.held_bytes if received <= self.held_bytes else most
-        )
+        has_room = received <= self.held_bytes
+        return replace(self, received_bytes=received, held_bytes=self.held_bytes if has_room else most)
 
     def end(self, size: int) -> "Upload":
         """Complete, with `size` bytes, which must all be here."""
