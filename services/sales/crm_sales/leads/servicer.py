@@ -14,7 +14,7 @@ from crm_kit.wire import id_from, time_from
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.leads import commands
 from crm_sales.leads.conversion import Wanted, convert_lead
-from crm_sales.leads.protection import protection_of
+from crm_sales.leads.protection import explain_protection
 from crm_sales.leads.queries import FOLLOW_UPS, follow_up_from
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.model import NOTHING
@@ -87,7 +87,7 @@ class LeadServicer:
 
     async def ExplainProtection(self, request: pb.ExplainProtectionRequest, reader: Reader) -> pb.Protection:
         lead = await LEADS.get(reader, UUID(request.id))
-        safe = await protection_of(reader, lead, await get_pool(reader))
+        safe = await explain_protection(reader, lead, await get_pool(reader))
         return build(
             pb.Protection,
             lead_id=lead.id,

@@ -1,0 +1,147 @@
+"""Simulations over many leads, each followed up as often as it can be: in steps, and by what all of it says."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crm.sales.v1 import leads_pb2
+from crm.sales.v1 import pools_pb2 as pb
+from crm_kit.clock import system_now
+from crm_kit.database.connections import Database, Record, row_of
+from crm_kit.database.statements import compile_statement
+from crm_kit.database.work import ReadSession
+from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from crm_sales.leads.model import MAX_FOLLOW_UPS
+from crm_sales.leads.protection import held_leads
+from crm_sales.leads.tables import lead_follow_ups, leads
+from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
+from crm_sales.pools.protection import FollowUp, Holding, protection
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import Integer, Uuid, bindparam, case, column, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import array
+
+from tests.service.running import Running, User
+from tests.service.sales.conftest import CreateLead
+from tests.service.sales.selling import Sales, pool_of
+from tests.steps import watched
+
+MANY = 500
+EVERY_KIND = [number for number in leads_pb2.FollowUp.Kind.values() if number]
+MOST_ROWS = 1200
+"""Of one statement, whatever they are of."""
+OTHERS = {each.name: each for each in leads.c if each.name not in {"id", "take_time"}}
+MORE_LEADS = compile_statement(
+    insert(leads).from_select(
+        ["id", "take_time", *OTHERS],
+        select(func.gen_random_uuid(), leads.c.take_time - timedelta(days=1), *OTHERS.values())
+        .select_from(leads, func.generate_series(1, bindparam("count", type_=Integer)).table_valued("n"))
+        .where(leads.c.tenant_id == bindparam("tenant_id"), leads.c.id == bindparam("id", type_=Uuid)),
+    )
+)
+NUMBER = (
+    func.generate_series(1, bindparam("count", type_=Integer)).table_valued(column("n", Integer)).render_derived().c.n
+)
+KINDS = array([literal(str(each)) for each in FollowUpKind])
+RECORDED = leads.c.take_time + NUMBER * literal(timedelta(seconds=10))
+# Of each kind, some were entered at once, and others, which protect longer, two minutes late.
+FOLLOWED_UP = compile_statement(
+    insert(lead_follow_ups).from_select(
+        ["tenant_id", "id", "lead_id", "kind", "happen_time", "record_time", "user_id"],
+        select(
+            leads.c.tenant_id,
+            func.gen_random_uuid(),
+            leads.c.id,
+            KINDS[NUMBER // 2 % len(FollowUpKind) + 1],
+            RECORDED - case((NUMBER > MAX_FOLLOW_UPS // 2, timedelta(minutes=2)), else_=timedelta()),
+            RECORDED,
+            leads.c.owner_id,
+        ).where(leads.c.tenant_id == bindparam("tenant_id")),
+    )
+)
+
+
+@pytest.fixture
+def read_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each statement outside a transaction has brought."""
+    counts, fetch = [], Database.all
+
+    async def counted(self: Database, *asked: Any) -> Sequence[Record]:
+        rows = await fetch(self, *asked)
+        counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Database, "all", counted)
+    return counts
+
+
+async def test_no_simulation_holds_up_others_or_fills_the_memory_however_often_leads_were_followed_up(
+    api: Sales,
+    sales: Running,
+    user: User,
+    create: CreateLead,
+    monkeypatch: pytest.MonkeyPatch,
+    read_at_once: list[int],
+) -> None:
+    lead = await create()
+    async with sales.unit_of_work(user.tenant_id) as work:
+        work.execute(MORE_LEADS, id=UUID(lead.id), count=MANY - 1)
+        await work.flush()
+        work.execute(FOLLOWED_UP, count=MAX_FOLLOW_UPS)
+    extensions = [pb.PoolRules.Extension(kind=kind, duration=Duration(seconds=1)) for kind in EVERY_KIND]
+    # Another backdating than the present one: what counts now need not count then.
+    rules = pb.PoolRules(reclaim_after=Duration(seconds=1), extensions=extensions, backdating=Duration(seconds=60))
+    request = pb.SimulatePoolRequest(id=(await pool_of(api, user)).id, rules=rules)
+    read_at_once.clear()
+    with watched(monkeypatch) as steps:
+        answer = await api.pools.SimulatePool(request, metadata=user.metadata)
+    assert steps.too_long == []
+    assert max(read_at_once) <= MOST_ROWS
+    assert answer.held_count == MANY
+    # But for the first one, which was taken just now.
+    assert answer.return_count >= MANY - 1
+
+
+def at_random(chance: random.Random, lead: Holding, now: datetime) -> FollowUp:
+    """Recorded sometime around when the lead was taken or now, and told to have happened some time around that."""
+    lasting = (now - lead.take_time) / timedelta(minutes=1)
+    record_time = lead.take_time + timedelta(minutes=chance.uniform(-60, lasting + 60))
+    late = chance.choice([timedelta(0), timedelta(minutes=chance.uniform(-8, 8)), timedelta(days=chance.uniform(0, 6))])
+    return FollowUp(chance.choice(list(FollowUpKind)), record_time - late, record_time)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_what_decides_says_the_same_as_all_follow_ups_together(
+    sales: Running, user: User, create: CreateLead, seed: int
+) -> None:
+    chance = random.Random(seed)
+    owned = [await create() for _ in range(20)]
+    extensions = tuple(Extension(kind, timedelta(hours=chance.uniform(1, 300))) for kind in list(FollowUpKind)[1:])
+    rules = [
+        PoolRules(reclaim_after=timedelta(hours=1), extensions=extensions, backdating=backdating)
+        for backdating in (timedelta(minutes=4), timedelta(days=3))
+    ]
+    now = system_now() + timedelta(days=10)
+    whole = {}
+    async with sales.unit_of_work(user.tenant_id) as work:
+        for lead in owned:
+            taken = lead.take_time.ToDatetime(tzinfo=UTC)
+            held = Holding(UUID(lead.id), user.id, taken, taken)
+            follow_ups = tuple(at_random(chance, held, now) for _ in range(chance.randrange(30)))
+            whole[held.id] = replace(held, follow_ups=follow_ups)
+            for each in follow_ups:
+                work.insert(lead_follow_ups, row_of(replace(each, id=new_id(), user_id=user.id)) | {"lead_id": held.id})
+        await work.flush_many()
+    reader = ReadSession(sales.service.database, service_actor(user.tenant_id), scope=Scope.ALL, now=now)
+    async for batch in held_leads(reader, *rules):
+        for held in batch:
+            assert len(held.follow_ups) <= 2 * len(FollowUpKind)
+            for tried in rules:
+                some, all_of_it = protection(held, tried, now), protection(whole[held.id], tried, now)
+                assert (some.safe_until_time, some.reason) == (all_of_it.safe_until_time, all_of_it.reason)
+            del whole[held.id]
+    assert whole == {}
