@@ -5,7 +5,6 @@ the same at every attempt, and the opportunity comes with the lead's last step i
 anywhere and be begun again, by whomever, and nothing is there twice.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,20 +23,18 @@ from crm_kit.directory.access import owned_by
 from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from crm_kit.etags import version_of
 from crm_kit.events.leases import turn
-from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Access
 from crm_kit.money import Money
 from crm_kit.projections import put_newest
-from crm_kit.resource.codecs import build
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
 from crm_sales.contacts.tables import contacts
 from crm_sales.leads.commands import save
+from crm_sales.leads.histories import begin_history
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.protection import with_protection
-from crm_sales.leads.queries import all_follow_ups
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.commands import open_opportunity
 from crm_sales.opportunities.model import check_amount
@@ -46,8 +43,7 @@ from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
-GO_ON = 50
-"""Follow-ups after which others have their turn."""
+Wake = Callable[[], None]
 # What a conversion looks for and creates.
 NEEDED = ("accounts.read", "accounts.write", "contacts.read", "contacts.write", "opportunities.write")
 # Asking again would be answered the same way.
@@ -68,9 +64,19 @@ class Wanted:
 
 
 async def convert_lead(
-    work: UnitOfWork, accounts: Accounts, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = ""
+    work: UnitOfWork,
+    accounts: Accounts,
+    customer: CustomerClient,
+    id: UUID,
+    wanted: Wanted,
+    *,
+    wake: Wake,
+    etag: str = "",
 ) -> Lead:
-    """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
+    """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked.
+
+    `wake` is called when the history of its account is to be gone on with.
+    """
     require_rights(work.actor.access)
     lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
@@ -94,7 +100,7 @@ async def convert_lead(
     if lead.next_step is ConversionStep.CONTACT:
         contact_id = await asked(work, id, partial(contact_of, work, customer, lead, own_fields))
         await record(work, id, ConversionStep.CONTACT, contact_id)
-    return await finish(work, id, wanted, pipeline.id, accounts)
+    return await finish(work, id, wanted, pipeline.id, accounts, wake)
 
 
 def require_rights(access: Access) -> None:
@@ -248,7 +254,7 @@ async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: 
         return LEADS.save(own, before, after, event, **told)
 
 
-async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, accounts: Accounts) -> Lead:
+async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, accounts: Accounts, wake: Wake) -> Lead:
     """Opportunity and converted lead, in one transaction; ACCOUNT_ARCHIVED when the account is by then."""
     before = await LEADS.get(work, id)
     if before.state is LeadState.CONVERTED:
@@ -268,22 +274,6 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, 
         **await opportunity_owner(work, before),
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
-    await bring_follow_ups(work, after)
+    if await begin_history(work, after):
+        work.after_commit.append(wake)
     return save(work, before, after, await get_pool(work), events.LeadConverted)
-
-
-async def bring_follow_ups(work: UnitOfWork, lead: Lead) -> None:
-    """Gather that the follow-ups of a converted lead belong to the history of its account."""
-    for index, follow_up in enumerate(await all_follow_ups(work, lead.id)):
-        assert follow_up.id is not None, "what is stored has an id"
-        told = {
-            "lead_id": lead.id,
-            "lead_name": lead.display_name,
-            "lead_owner_id": lead.owner_id,
-            "lead_owner_team_id": lead.owner_team_id,
-            "account_id": lead.account_id,
-        }
-        event = build(events.FollowUpConverted, follow_up=follow_up, **told)
-        emit(work, event, aggregate_type="follow_up", id=follow_up.id, version=1)
-        if index % GO_ON == 0:
-            await asyncio.sleep(0)

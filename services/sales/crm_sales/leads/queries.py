@@ -92,8 +92,10 @@ FOLLOW_UPS = Listing(
 
 
 @statement
-def follow_ups_of_lead() -> Select[Any]:
-    return _follow_ups(Scope.ALL, frozenset()).order_by(lead_follow_ups.c.id)
+def follow_ups_after() -> Select[Any]:
+    """Some follow-ups of a lead, whoever owned it then, from a position on."""
+    found = _follow_ups(Scope.ALL, frozenset()).where(lead_follow_ups.c.id > bindparam("after_id", type_=Uuid))
+    return found.order_by(lead_follow_ups.c.id).limit(bindparam("limit", type_=Integer))
 
 
 @statement
@@ -197,9 +199,10 @@ async def has_room(reader: Reader, lead_id: UUID) -> bool:
     return bool(row[0] < MAX_FOLLOW_UPS)
 
 
-async def all_follow_ups(reader: Reader, lead_id: UUID) -> list[FollowUp]:
-    """Every follow-up of a lead, whoever owned it then, the oldest first."""
-    return [follow_up_from(row) for row in await reader.all(follow_ups_of_lead(), lead_id=lead_id)]
+async def next_follow_ups(reader: Reader, lead_id: UUID, *, after_id: UUID, limit: int) -> list[FollowUp]:
+    """Some follow-ups of a lead from a position on, whoever owned it then."""
+    rows = await reader.all(follow_ups_after(), lead_id=lead_id, after_id=after_id, limit=limit)
+    return [follow_up_from(row) for row in rows]
 
 
 def follow_up_from(row: Record) -> FollowUp:

@@ -43,6 +43,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "pipeline_id", name="changed_pipelines_pkey"),
     )
     op.create_table(
+        "unfinished_histories",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("lead_id", sa.Uuid(), nullable=False),
+        sa.Column("after_id", sa.Uuid(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "lead_id", name="unfinished_histories_pkey"),
+    )
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -386,11 +395,12 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["account_handovers", "changed_pipelines", "pool_visits"],
+        plumbing=["account_handovers", "changed_pipelines", "pool_visits", "unfinished_histories"],
     )
 
 
 def downgrade() -> None:
+    op.drop_table("unfinished_histories")
     op.drop_table("changed_pipelines")
     op.drop_index(
         "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
