@@ -159,7 +159,7 @@ async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
         note_times(work, [replace(before, safe_until_time=safe.safe_until_time)], pool)
         return False
     reason = f"{safe.reason}: it was safe until {time_text(safe.safe_until_time)}"
-    save(work, before, before.reclaim(reason, now=work.now), pool, events.LeadReclaimed)
+    save(work, before, before.return_to_pool(reason, now=work.now), pool, events.LeadReclaimed)
     return True
 
 
