@@ -13,7 +13,7 @@ from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import DateTime, Integer, Interval, Select, Uuid, bindparam, column, func, select, tuple_
+from sqlalchemy import Column, DateTime, Integer, Interval, Select, Uuid, bindparam, column, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from crm_sales.leads.model import MAX_FOLLOW_UPS, Lead
@@ -135,25 +135,27 @@ def leads_of_older_rules() -> Select[Any]:
 @statement
 def due_leads() -> Select[Any]:
     """Leads that are no longer safe, from a position on."""
-    position = tuple_(bindparam("after_time", type_=INSTANT), bindparam("after_id", type_=Uuid))
-    return (
-        select(leads.c.id, leads.c.safe_until_time.label("due_time"))
-        .where(
-            leads.c.tenant_id == bindparam("tenant_id"),
-            leads.c.safe_until_time <= bindparam("end_time", type_=INSTANT),
-            tuple_(leads.c.safe_until_time, leads.c.id) > position,
-        )
-        .order_by(leads.c.safe_until_time, leads.c.id)
-        .limit(bindparam("batch", type_=Integer))
-    )
+    return _due(leads.c.safe_until_time)
 
 
 @statement
 def stale_conversions() -> Select[Any]:
-    """Leads whose conversion nobody has gone on with since a time."""
-    return select(leads.c.id).where(
-        leads.c.tenant_id == bindparam("tenant_id"),
-        leads.c.conversion_attempt_time <= bindparam("end_time", type_=INSTANT),
+    """Leads whose conversion nobody has gone on with since a time, from a position on."""
+    return _due(leads.c.conversion_attempt_time)
+
+
+def _due(time: Column[Any]) -> Select[Any]:
+    """Leads by the time in a column, up to an end."""
+    position = tuple_(bindparam("after_time", type_=INSTANT), bindparam("after_id", type_=Uuid))
+    return (
+        select(leads.c.id, time.label("due_time"))
+        .where(
+            leads.c.tenant_id == bindparam("tenant_id"),
+            time <= bindparam("end_time", type_=INSTANT),
+            tuple_(time, leads.c.id) > position,
+        )
+        .order_by(time, leads.c.id)
+        .limit(bindparam("batch", type_=Integer))
     )
 
 

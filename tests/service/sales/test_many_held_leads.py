@@ -1,4 +1,4 @@
-"""Simulations over many leads, each followed up as often as it can be: in steps, and by what all of it says."""
+"""Many leads, each followed up as often as it can be: judged in steps, and by what all of it says."""
 
 import random
 from collections.abc import Sequence
@@ -10,19 +10,21 @@ from uuid import UUID
 import pytest
 from crm.sales.v1 import leads_pb2
 from crm.sales.v1 import pools_pb2 as pb
+from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.connections import Database, Record, row_of
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import ReadSession
+from crm_kit.database.work import ReadSession, UnitOfWork
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_sales.leads.model import MAX_FOLLOW_UPS
 from crm_sales.leads.protection import held_leads
+from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.tables import lead_follow_ups, leads
 from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
 from crm_sales.pools.protection import FollowUp, Holding, protection
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import Integer, Uuid, bindparam, case, column, func, insert, literal, select
+from sqlalchemy import Integer, Uuid, bindparam, case, column, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import array
 
 from tests.service.running import Running, User
@@ -30,7 +32,9 @@ from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, pool_of
 from tests.steps import watched
 
-MANY = 500
+MANY = 250
+"""More than are judged at once."""
+PART = MAX_FOLLOW_UPS // 10
 EVERY_KIND = [number for number in leads_pb2.FollowUp.Kind.values() if number]
 MOST_ROWS = 1200
 """Of one statement, whatever they are of."""
@@ -44,7 +48,10 @@ MORE_LEADS = compile_statement(
     )
 )
 NUMBER = (
-    func.generate_series(1, bindparam("count", type_=Integer)).table_valued(column("n", Integer)).render_derived().c.n
+    func.generate_series(bindparam("first", type_=Integer), bindparam("last", type_=Integer))
+    .table_valued(column("n", Integer))
+    .render_derived()
+    .c.n
 )
 KINDS = array([literal(str(each)) for each in FollowUpKind])
 RECORDED = leads.c.take_time + NUMBER * literal(timedelta(seconds=10))
@@ -63,6 +70,17 @@ FOLLOWED_UP = compile_statement(
         ).where(leads.c.tenant_id == bindparam("tenant_id")),
     )
 )
+OLDER_RULES = compile_statement(
+    update(leads).where(leads.c.tenant_id == bindparam("tenant_id")).values(rules_version=0)
+)
+
+
+async def follow_up(work: UnitOfWork) -> None:
+    """As often as can be, all leads of the tenant: in parts, none of which takes the database long."""
+    await work.flush()
+    for first in range(0, MAX_FOLLOW_UPS, PART):
+        work.execute(FOLLOWED_UP, first=first, last=first + PART - 1)
+        await work.flush()
 
 
 @pytest.fixture
@@ -90,8 +108,7 @@ async def test_no_simulation_holds_up_others_or_fills_the_memory_however_often_l
     lead = await create()
     async with sales.unit_of_work(user.tenant_id) as work:
         work.execute(MORE_LEADS, id=UUID(lead.id), count=MANY - 1)
-        await work.flush()
-        work.execute(FOLLOWED_UP, count=MAX_FOLLOW_UPS)
+        await follow_up(work)
     extensions = [pb.PoolRules.Extension(kind=kind, duration=Duration(seconds=1)) for kind in EVERY_KIND]
     # Another backdating than the present one: what counts now need not count then.
     rules = pb.PoolRules(reclaim_after=Duration(seconds=1), extensions=extensions, backdating=Duration(seconds=60))
@@ -104,6 +121,22 @@ async def test_no_simulation_holds_up_others_or_fills_the_memory_however_often_l
     assert answer.held_count == MANY
     # But for the first one, which was taken just now.
     assert answer.return_count >= MANY - 1
+
+
+async def test_no_run_that_takes_leads_back_holds_up_others_however_often_they_were_followed_up(
+    sales: Running, user: User, create: CreateLead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = 60
+    lead = await create()
+    async with sales.unit_of_work(user.tenant_id) as work:
+        work.execute(MORE_LEADS, id=UUID(lead.id), count=few - 1)
+        await follow_up(work)
+        # The times of all are by rules that are no longer in force.
+        work.execute(OLDER_RULES)
+    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
+    with watched(monkeypatch) as steps:
+        assert await run.reclaim(user.tenant_id, system_now() + timedelta(days=100)) == few
+    assert steps.too_long == []
 
 
 def at_random(chance: random.Random, lead: Holding, now: datetime) -> FollowUp:
