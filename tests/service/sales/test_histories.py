@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -16,8 +17,11 @@ from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
+from crm_sales.leads import histories
 from crm_sales.leads.histories import BATCH, Histories, end_history, move_on
+from crm_sales.leads.model import Lead
 from crm_sales.leads.tables import lead_follow_ups, unfinished_histories
+from crm_sales.pools.protection import FollowUp
 from sqlalchemy import func, select
 
 from tests.service.eventually import eventually
@@ -130,10 +134,35 @@ async def test_all_of_a_history_is_on_the_timeline_of_the_account_once(
     assert len(entries) == count
 
 
+@pytest.mark.usefixtures("few")
+async def test_a_history_that_cannot_be_told_holds_up_no_other(
+    api: Sales, sales: Running, seller: User, followed: Followed, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_sales.leads.histories.MAX_FOUND", 1)
+    bad, good = await followed(2 * FEW), await followed(2 * FEW)
+    tell = histories.tell_some
+
+    async def tell_some(work: UnitOfWork, lead: Lead, after_id: UUID) -> list[FollowUp]:
+        if str(lead.id) == bad.id and after_id != histories.THE_FIRST:
+            raise CrashError
+        return await tell(work, lead, after_id)
+
+    monkeypatch.setattr(histories, "tell_some", tell_some)
+    for lead in (bad, good):
+        await convert(api, seller, lead)
+
+    async def all_of_it_is_told() -> bool:
+        return len(await told()) == 3 * FEW
+
+    await eventually(all_of_it_is_told)
+
+
 @pytest.fixture(params=["before", "after"])
 def crashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of what would become true, every second time the process ends just before, or just after it has."""
     commit, turns = UnitOfWork.commit, itertools.count()
+    # Whose process has ended puts nothing off.
+    monkeypatch.setattr(histories, "WAIT", timedelta())
 
     async def ended(self: UnitOfWork) -> None:
         is_step = not {move_on(), end_history()}.isdisjoint(each.statement for each in self.pending)

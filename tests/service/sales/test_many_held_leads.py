@@ -12,13 +12,15 @@ from crm.sales.v1 import leads_pb2
 from crm.sales.v1 import pools_pb2 as pb
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
-from crm_kit.database.connections import Database, Record, row_of
+from crm_kit.database.connections import ALL_TENANTS, Database, Record, row_of
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import ReadSession, UnitOfWork
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
+from crm_sales.leads.histories import unfinished
 from crm_sales.leads.model import MAX_FOLLOW_UPS
 from crm_sales.leads.protection import held_leads
+from crm_sales.leads.queries import deciding_follow_ups, due_leads, follow_ups_after, held_after, stale_conversions
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.tables import lead_follow_ups, leads
 from crm_sales.pools.model import Extension, FollowUpKind, PoolRules
@@ -27,6 +29,7 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import Integer, Uuid, bindparam, case, column, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import array
 
+from tests.service.kit.plans import plan_of, scans_of
 from tests.service.running import Running, User
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, pool_of
@@ -137,6 +140,18 @@ async def test_no_run_that_takes_leads_back_holds_up_others_however_often_they_w
     with watched(monkeypatch) as steps:
         assert await run.reclaim(user.tenant_id, system_now() + timedelta(days=100)) == few
     assert steps.too_long == []
+
+
+async def test_what_decides_and_what_is_due_are_found_along_indexes(sales: Running, user: User) -> None:
+    now = system_now()
+    position = {"after_id": new_id(), "after_time": now, "batch": 100}
+    asked = {"ids": [new_id()], "take_times": [now], "backdating": timedelta(days=3), "lead_id": new_id()}
+    values = {"tenant_id": user.tenant_id, "now": now, "end_time": now, "limit": 100} | position | asked
+    for query in (deciding_follow_ups(), follow_ups_after(), held_after(Scope.ALL), due_leads(), stale_conversions()):
+        plan = await plan_of(sales.service.database, user.tenant_id, query, values)
+        assert "Seq Scan" not in scans_of(plan), query.sql
+    plan = await plan_of(sales.service.database, ALL_TENANTS, unfinished(), {})
+    assert "Seq Scan" not in scans_of(plan), "of what is unfinished of all tenants"
 
 
 def at_random(chance: random.Random, lead: Holding, now: datetime) -> FollowUp:

@@ -4,6 +4,7 @@ The first go with the conversion itself. That there are more is noted with it, a
 transaction of its own that also notes how far it came: it may stop anywhere, and nothing comes twice.
 """
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,13 @@ from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict
+from crm_kit.errors import Conflict, Unavailable
 from crm_kit.events.leases import Lease
 from crm_kit.events.outbox import emit
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.plumbing import access_tenants
 from crm_kit.resource.codecs import build
-from sqlalchemy import ColumnElement, Select, Uuid, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Interval, Select, Uuid, bindparam, delete, func, select, update
 
 from crm_sales.leads.model import Lead
 from crm_sales.leads.queries import next_follow_ups
@@ -31,6 +32,8 @@ EVERY_SECONDS = 2.0
 BATCH = 100
 # Of all tenants: what is found first waits no longer than the others take.
 MAX_FOUND = 200
+# After a failure, while others have their turn.
+WAIT = timedelta(minutes=1)
 THE_FIRST = UUID(int=0)
 
 
@@ -106,7 +109,13 @@ def unfinished() -> Select[Any]:
     """Across tenants, so of the plumbing only."""
     table, tenant = unfinished_histories, access_tenants.c
     found = select(table, tenant.clock_offset).join_from(table, access_tenants, tenant.tenant_id == table.c.tenant_id)
-    return found.order_by(table.c.create_time).limit(MAX_FOUND)
+    return found.where(table.c.due_time <= func.now()).order_by(table.c.due_time).limit(MAX_FOUND)
+
+
+@statement
+def put_off() -> Any:
+    table = unfinished_histories
+    return update(table).where(*is_at()).values(due_time=func.now() + bindparam("wait", type_=Interval))
 
 
 class Histories:
@@ -126,5 +135,11 @@ class Histories:
         """One transaction as whoever converted the lead, by the tenant's clock."""
         actor = Actor(row["tenant_id"], row["actor_id"], SERVICE_ACCESS)
         now = self._tenants.now() + row["clock_offset"]
-        async with unit_of_work(self._tenants.database, actor, scope=Scope.ALL, now=now) as work:
-            return await go_on(work, row)
+        try:
+            async with unit_of_work(self._tenants.database, actor, scope=Scope.ALL, now=now) as work:
+                return await go_on(work, row)
+        except (Conflict, Unavailable):
+            raise
+        except Exception:
+            await self._tenants.database.all(row["tenant_id"], put_off(), {**row, "wait": WAIT})
+            raise

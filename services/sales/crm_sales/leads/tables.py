@@ -87,11 +87,13 @@ unfinished_histories = tenant_table(
     Column("after_id", Uuid, nullable=False),
     # Who converted it.
     Column("actor_id", Uuid, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When to go on, by the clock of the database; one that fails waits, so that it holds up no others.
+    Column("due_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("lead_id",),
     plumbing=True,
     retention=Kept("a row for each lead, deleted when it is done"),
 )
+Index("unfinished_histories_due_time_index", unfinished_histories.c.due_time, info={"across_tenants": True})
 
 # How many open leads each user owns. Written with every change of owner, in the same statement.
 lead_holders = tenant_table(

@@ -48,9 +48,10 @@ def upgrade() -> None:
         sa.Column("lead_id", sa.Uuid(), nullable=False),
         sa.Column("after_id", sa.Uuid(), nullable=False),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "lead_id", name="unfinished_histories_pkey"),
     )
+    op.create_index("unfinished_histories_due_time_index", "unfinished_histories", ["due_time"], unique=False)
     op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -400,6 +401,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("unfinished_histories_due_time_index", table_name="unfinished_histories")
     op.drop_table("unfinished_histories")
     op.drop_table("changed_pipelines")
     op.drop_index(
