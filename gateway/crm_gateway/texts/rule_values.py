@@ -28,8 +28,8 @@ _FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank
 # Rules of messages that ask for one of several fields, which their expressions name.
 ALTERNATIVES = frozenset({"any_of", "one_of"})
 _ASKED_FOR = re.compile(r"this\.([a-z_.]+)")
-# What updates refuse: fields that are set once, or by verbs of their own.
-CHANGED_BY = "changed_by"
+# What updates refuse, and creates, and what they are told of a field that no verb sets: it is set once, or computed.
+SET_OTHERWISE = {"changed_by": "changed_by.create", "output_only": "output_only.computed"}
 # What the validator says of the value's emptiness is the rule itself.
 _EMPTY = "_empty"
 
@@ -52,8 +52,8 @@ class RuleValues:
             return key, {}
         if rule in ALTERNATIVES:
             return key, {"choices": ", ".join(_alternatives(request, path, rule))}
-        if rule == CHANGED_BY:
-            return self._changed_by(found[0])
+        if rule in SET_OTHERWISE:
+            return self._set_otherwise(found[0], rule)
         if "." not in rule:
             return key, {}
         field, in_list = found
@@ -71,12 +71,12 @@ class RuleValues:
                 values["example"] = example
         return f"{key}.one" if values.get("min_len") == "1" and key == "string.min_len" else key, values
 
-    def _changed_by(self, field: FieldDescriptor) -> tuple[str, dict[str, str]]:
-        """The verbs that change it, as paths have them: `:assign, :open`; else it is set when the record is created."""
+    def _set_otherwise(self, field: FieldDescriptor, rule: str) -> tuple[str, dict[str, str]]:
+        """The verbs that set it, as paths have them: `:assign, :open`; else what does without any."""
         rpcs = field.GetOptions().Extensions[options_pb2.changed_by]
         if not rpcs:
-            return f"{CHANGED_BY}.create", {}
-        return f"{CHANGED_BY}.verbs", {"verbs": ", ".join(self._verbs[rpc] for rpc in rpcs)}
+            return SET_OTHERWISE[rule], {}
+        return f"{rule}.verbs", {"verbs": ", ".join(self._verbs[rpc] for rpc in rpcs)}
 
     def _example(self, field: FieldDescriptor) -> str:
         kind = "array" if field.is_repeated else "string"

@@ -58,12 +58,14 @@ _NUMBER_KEYS = frozenset(_SCALARS) - {FieldDescriptor.TYPE_STRING, FieldDescript
 class Decoders:
     """The compiled decoders, one per message type, made when first asked for.
 
-    Output-only fields are skipped whatever they hold. `keep_ids` makes an exception for fields named `id`:
-    in a batch of updates there is no path that says which resource each entry is.
+    Output-only fields are skipped whatever they hold, as updates pass over them. `keep_ids` makes an exception for
+    fields named `id`: in a batch of updates there is no path that says which resource each entry is.
+    `keep_output_only` keeps them all: of a create the services refuse what they cannot honour.
     """
 
-    def __init__(self, *, keep_ids: bool = False) -> None:
+    def __init__(self, *, keep_ids: bool = False, keep_output_only: bool = False) -> None:
         self._keep_ids = keep_ids
+        self._keep_output_only = keep_output_only
         self._by_type: dict[str, Decode] = {}
         self._fields: dict[str, dict[str, Decode | None]] = {}
 
@@ -108,7 +110,7 @@ class Decoders:
 
     def field(self, field: FieldDescriptor) -> Decode | None:
         """The decoder of one field; None when its value is skipped."""
-        if is_output_only(field) and not (self._keep_ids and field.name == "id"):
+        if is_output_only(field) and not self._keep_output_only and not (self._keep_ids and field.name == "id"):
             return None
         if is_map(field):
             return self._map(field)

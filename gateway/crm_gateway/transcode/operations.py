@@ -98,7 +98,7 @@ class Operation:
 def operations(contract: Contract) -> Iterator[Operation]:
     """Every operation of a contract without problems."""
     encoders = Encoders()
-    decoders = Decoders()
+    decoders, whole_decoders = Decoders(), Decoders(keep_output_only=True)
     batch_decoders = Decoders(keep_ids=True)
     rule_values, labels = RuleValues(contract), RecordLabels(contract)
     collections = batch_gets(contract.rpcs).keys()
@@ -108,6 +108,8 @@ def operations(contract: Contract) -> Iterator[Operation]:
         for binding in rpc.bindings:
             template = parse_template(binding.template)
             reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
+            if not rpc.is_read and not _is_update(rpc):
+                reading = whole_decoders
             creates = binding.verb == "POST" and rpc.name.startswith("Create") and not template.custom_verb
             empty = rpc.response.full_name == "google.protobuf.Empty"
             views = Views(rpc.response, encoders, collections) if binding.verb == "GET" and not empty else None
@@ -130,6 +132,11 @@ def operations(contract: Contract) -> Iterator[Operation]:
                 labels_of=labels.of,
                 translate=translator(rpc.response),
             )
+
+
+def _is_update(rpc: Rpc) -> bool:
+    """Whether it passes over output-only fields, so that an answer can be sent back as it came."""
+    return "update_mask" in rpc.request.fields_by_name
 
 
 def _located(contract: Contract, rpc: Rpc) -> str | None:

@@ -17,6 +17,7 @@ from crm_sales.consumers import follow_events
 from crm_sales.contacts.tables import contacts
 from crm_sales.credit.client import CreditClient
 from crm_sales.leads.attempts import TRIED_LEADS
+from crm_sales.leads.histories import Histories
 from crm_sales.leads.protection import held_leads
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
@@ -50,9 +51,10 @@ def build(settings: SalesSettings) -> Service:
     credit = CreditClient(scoring_peer, seconds=settings.credit_check_seconds)
     reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)
     following = Following(Tenants(service.database, service.clock))
+    histories = Histories(Tenants(service.database, service.clock))
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
-        LeadServicer(tokens, known, customer),
+        LeadServicer(tokens, known, customer, wake_histories=histories.job.wake),
         PipelineServicer(tokens),
         OpportunityServicer(tokens, known, require_not_ordered=require_not_ordered),
         OrderServicer(tokens, known, credit),
@@ -68,7 +70,7 @@ def build(settings: SalesSettings) -> Service:
         wake=reclaim.job.wake,
         wake_following=following.job.wake,
     )
-    service.jobs = [reclaim.job.run, following.job.run]
+    service.jobs = [reclaim.job.run, following.job.run, histories.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service
 

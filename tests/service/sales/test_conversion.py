@@ -192,9 +192,9 @@ async def test_after_a_crash_it_goes_on_and_creates_nothing_twice(
     for _ in crash_at:
         with refused("INTERNAL", "INTERNAL"):
             await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
-        # In the middle of it nobody takes the lead away.
+        # In the middle of it nobody says that the lead will not buy.
         with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-            await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="x"), metadata=seller.metadata)
+            await api.leads.DisqualifyLead(pb.DisqualifyLeadRequest(id=lead.id, reason="x"), metadata=seller.metadata)
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
     await check_once(api, customer, seller, converted)
 
@@ -370,7 +370,7 @@ async def test_an_attempt_that_another_one_ended_is_never_answered_as_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(conversion, before, ended_before)
-        with refused("ABORTED", "CONFLICT"):
+        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
             await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.with_key("k"))
     await check_once(api, customer, seller, converted)

@@ -6,12 +6,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm.sales.v1 import pipelines_pb2
 from crm_kit.command_line import replay_dead_letters
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.dead_letters import put_dead_letter
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import dead_letters
 from crm_sales.accounts.tables import accounts
@@ -120,6 +123,31 @@ async def test_deals_that_stay_are_not_taken_along_by_an_older_change(
     await apply(owner_changed(account_id, user, 11, owners[1], owners[2], keep_opportunities=True))
     await apply(owner_changed(account_id, user, 10, owners[0], owners[1]))
     assert await owners_of(sales, user) == {owners[1].id: 1}
+
+
+async def test_whoever_gives_an_account_learns_how_many_deals_stayed_with_whom_of_those_they_may_read(
+    api: Sales, sales: Running, user: User, owners: list[User], account_id: str, deals: Deals
+) -> None:
+    """By what the contract of accounts says to ask."""
+    await deals(2)
+    other = pb.Opportunity(account_id=account_id, display_name="pumps", owner_id=str(owners[3].id))
+    await api.opportunities.CreateOpportunity(pb.CreateOpportunityRequest(opportunity=other), metadata=user.metadata)
+    (lost,) = await deals(1)
+    request = pb.LoseOpportunityRequest(id=lost, reason="the price")
+    await api.opportunities.LoseOpportunity(request, metadata=user.metadata)
+    kept = owner_changed(account_id, user, 10, owners[0], owners[1], keep_opportunities=True)
+    await sales.service.consumers.apply(kept)
+
+    async def told(by: User) -> dict[str, int]:
+        filter = f'account_id = "{account_id}" AND state = OPEN'
+        asked = resources_pb2.SummarizeRecordsRequest(collection="opportunities", filter=filter, group_by=["owner_id"])
+        answer = await ResourceServiceStub(sales.channel).SummarizeRecords(asked, metadata=by.metadata)
+        assert all(each.names["owner_id"] for each in answer.groups)
+        return {each.key["owner_id"]: each.count for each in answer.groups}
+
+    assert await told(user) == {str(owners[0].id): 2, str(owners[3].id): 1}
+    stranger = await sales.user(user.tenant_id, grants={"opportunities.read": Scope.OWN})
+    assert await told(stranger) == {}
 
 
 @pytest.mark.usefixtures("few")

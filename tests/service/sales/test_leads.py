@@ -9,6 +9,7 @@ import pytest
 from crm.sales.v1 import events_pb2
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.history import changes_of
@@ -347,3 +348,11 @@ async def test_a_lead_is_found_by_its_address_whatever_the_case(
     request = pb.ListLeadsRequest(filter=f'email {asked} "li.na@CUSTOMER.test"'.replace(" :", ":"))
     page = await api.leads.ListLeads(request, metadata=user.metadata)
     assert [(each.id, each.email) for each in page.leads] == [(lead.id, "Li.Na@Customer.test")]
+
+
+async def test_nobody_else_is_said_to_have_followed_a_lead_up(api: Sales, user: User, create: CreateLead) -> None:
+    lead, other = await create(), str(new_id())
+    request = pb.RecordFollowUpRequest(id=lead.id, follow_up=call(user_id=other))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.leads.RecordFollowUp(request, metadata=user.metadata)
+    assert refusal.fields == ["follow_up.user_id"]

@@ -150,8 +150,6 @@ def test_somebody_else_takes_a_conversion_over_once_the_first_attempt_must_have_
 @pytest.mark.parametrize(
     "act",
     [
-        lambda lead, now: lead.return_to_pool("tired", now=now),
-        lambda lead, now: lead.assign(WANG, None, now=now),
         lambda lead, now: lead.update({"source": "fair"}, now=now),
         lambda lead, now: lead.disqualify("no", now=now),
     ],
@@ -169,9 +167,11 @@ def test_what_is_being_converted_stays_where_it_is_as_long_as_an_attempt_may_run
     assert free == act(QUALIFIED, end)
 
 
-def test_the_pool_takes_a_lead_from_an_attempt_that_began_too_late() -> None:
+def test_whoever_takes_a_lead_away_ends_an_attempt_at_its_conversion() -> None:
     half_way = CONVERTING.record_step(ConversionStep.ACCOUNT, UUID(int=9))
-    assert half_way.reclaim("lapsed", now=NOW) == QUALIFIED.reclaim("lapsed", now=NOW)
+    assert half_way.assign(WANG, None, now=LATER) == QUALIFIED.assign(WANG, None, now=LATER)
+    assert half_way.assign(LI, None, now=LATER) == QUALIFIED
+    assert half_way.return_to_pool("lapsed", now=NOW) == QUALIFIED.return_to_pool("lapsed", now=NOW)
 
 
 async def possible(lead: Lead) -> set[str]:
@@ -187,7 +187,7 @@ async def possible(lead: Lead) -> set[str]:
         (OWNED, {"assign", "return", "recordFollowUp", "disqualify"}),
         (OWNED.follow_up(now=NOW), {"assign", "return", "recordFollowUp", "qualify", "disqualify"}),
         (QUALIFIED, {"assign", "return", "recordFollowUp", "disqualify", "convert"}),
-        (QUALIFIED.start_conversion(now=LATER, user_id=LI), {"recordFollowUp", "convert"}),
+        (QUALIFIED.start_conversion(now=LATER, user_id=LI), {"assign", "return", "recordFollowUp", "convert"}),
         (CONVERTING, {"assign", "return", "recordFollowUp", "disqualify", "convert"}),
         (replace(QUALIFIED, state=LeadState.CONVERTED), set()),
         (QUALIFIED.disqualify("bankrupt", now=NOW), set()),

@@ -234,14 +234,14 @@ def test_a_simulation_names_what_would_go_back_and_counts_what_would_be_safe() -
     stricter = Simulation(RULES, PoolRules(reclaim_after=48 * HOUR), NOW)
     for batch in ([old, middle], [young]):
         stricter.add(batch)
-    assert stricter.returns == [
+    assert stricter.first_returns == [
         Return(old.id, LI, NOW - 52 * HOUR, lapsed_anyway=True),
         Return(middle.id, WANG, NOW - 12 * HOUR, lapsed_anyway=False),
     ]
-    assert (stricter.held_count, stricter.newly_safe_count) == (3, 0)
+    assert (stricter.held_count, stricter.return_count, stricter.newly_safe_count) == (3, 2, 0)
     milder = Simulation(RULES, PoolRules(reclaim_after=480 * HOUR), NOW)
     milder.add([old, middle, young])
-    assert (milder.returns, milder.newly_safe_count) == ([], 1)
+    assert (milder.first_returns, milder.newly_safe_count) == ([], 1)
 
 
 def test_a_zone_that_does_not_exist_and_a_kind_given_twice_are_refused() -> None:

@@ -1,7 +1,8 @@
 """What a caller asks to change: from a resource's message and an update mask to values of its entity.
 
 Nothing is ignored silently: what only a verb changes is accepted when it is what it was, and refused by name when not.
-What the platform computes (output-only in the contract) is passed over, so that an answer can be sent back as it came.
+What the platform computes (output-only in the contract) is passed over, so that an answer can be sent back as it came;
+of a create the pipeline refuses it (`rpc/output_only.py`).
 """
 
 import dataclasses

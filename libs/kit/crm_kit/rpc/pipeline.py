@@ -39,6 +39,7 @@ from crm_kit.rpc.counting import TooMuchError, count_fields
 from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
+from crm_kit.rpc.output_only import check_output_only
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.rpc.validation import check_message
 from crm_kit.telemetry import RequestInfo
@@ -173,7 +174,9 @@ class Pipeline:
         if creation is not None:
             work.before_commit.append(partial(count_creation, creation=creation))
         try:
-            response = (await run(request, work)).SerializeToString()
+            answer = await run(request, work)
+            check_output_only(request, answer)
+            response = answer.SerializeToString()
             if stored is not None:
                 stored.remember(work, response)
             await work.commit()

@@ -17,7 +17,7 @@ async def claim(lead: Lead, attempt: Attempt) -> None:
 def assign(lead: Lead, attempt: Attempt) -> None:
     """Out of the pool only by who may do more than claim it."""
     check_assignable(attempt.scope, lead)
-    lead.require_assignable(now=attempt.now)
+    lead.require_assignable()
 
 
 async def record_follow_up(lead: Lead, attempt: Attempt) -> None:

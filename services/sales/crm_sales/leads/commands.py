@@ -77,7 +77,7 @@ async def check_claimable(reader: Reader, lead: Lead) -> Pool:
 
 
 async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
-    """Give a lead to a user."""
+    """Give a lead to a user; to who owns it already, it only ends an attempt to convert it."""
     check_assignable(work.scope, before)
     team_id = before.owner_team_id
     if owner_id != before.owner_id:
@@ -85,6 +85,9 @@ async def assign_lead(work: UnitOfWork, before: Lead, owner_id: UUID) -> Lead:
     after = before.assign(owner_id, team_id, now=work.now)
     if after is before:
         return before
+    if owner_id == before.owner_id:
+        freed = await with_protection(work, after, await get_pool(work))
+        return LEADS.save(work, before, freed, events.LeadConversionAbandoned, reason="the lead was assigned")
     await check_gives(work, LEADS, before, owner_id=owner_id, owner_team_id=team_id)
     pool = await get_pool(work)
     await check_capacity(work, owner_id, pool)

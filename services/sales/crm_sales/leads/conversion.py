@@ -5,39 +5,44 @@ the same at every attempt, and the opportunity comes with the lead's last step i
 anywhere and be begun again, by whomever, and nothing is there twice.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from crm.sales.v1 import events_pb2 as events
-from crm_kit.accounts import Accounts, account_from_pb, check_in_use, keep_in_use, require_account_in_use
+from crm_kit.accounts import Accounts, account_from_pb, keep_in_use, require_account
 from crm_kit.custom_fields.checking import values_to_create
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValues, carried, checked_values
-from crm_kit.database.work import Reader, UnitOfWork, unit_of_work
+from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from crm_kit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    illegal_state,
+)
 from crm_kit.etags import version_of
 from crm_kit.events.leases import turn
-from crm_kit.events.outbox import emit
-from crm_kit.identity.access import Access
+from crm_kit.identity.access import Access, Scope
 from crm_kit.money import Money
 from crm_kit.projections import put_newest
-from crm_kit.resource.codecs import build
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
 from crm_sales.contacts.tables import contacts
 from crm_sales.leads.commands import save
+from crm_sales.leads.histories import begin_history
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
 from crm_sales.leads.protection import with_protection
-from crm_sales.leads.queries import all_follow_ups
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.commands import open_opportunity
 from crm_sales.opportunities.model import check_amount
@@ -46,8 +51,9 @@ from crm_sales.pipelines.queries import pipeline_or_default
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pools.queries import get_pool
 
-GO_ON = 50
-"""Follow-ups after which others have their turn."""
+Wake = Callable[[], None]
+# Whose attempt it is, and since when.
+Attempt = tuple[UUID | None, datetime | None]
 # What a conversion looks for and creates.
 NEEDED = ("accounts.read", "accounts.write", "contacts.read", "contacts.write", "opportunities.write")
 # Asking again would be answered the same way.
@@ -68,9 +74,19 @@ class Wanted:
 
 
 async def convert_lead(
-    work: UnitOfWork, accounts: Accounts, customer: CustomerClient, id: UUID, wanted: Wanted, *, etag: str = ""
+    work: UnitOfWork,
+    accounts: Accounts,
+    customer: CustomerClient,
+    id: UUID,
+    wanted: Wanted,
+    *,
+    wake: Wake,
+    etag: str = "",
 ) -> Lead:
-    """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked."""
+    """Convert a lead, or go on where an earlier attempt stopped. No connection is held while others are asked.
+
+    `wake` is called when the history of its account is to be gone on with.
+    """
     require_rights(work.actor.access)
     lead = await LEADS.get(work, id)
     if lead.state is LeadState.CONVERTED:
@@ -85,16 +101,21 @@ async def convert_lead(
     own_fields = (await definitions_of(work, LEADS.collection)).fields
     await work.release()
     lead = await start(work, id, wanted)
+    attempt = lead.attempt
     if lead.account_id is not None:
         # What an earlier attempt found may have been put away since.
-        await asked(work, id, partial(account_in_use, work, accounts, lead.account_id))
+        await asked(work, id, attempt, partial(account_in_use, work, accounts, lead.account_id))
     if lead.next_step is ConversionStep.ACCOUNT:
-        account_id = await asked(work, id, partial(account_of, work, accounts, customer, lead, wanted, own_fields))
-        lead = await record(work, id, ConversionStep.ACCOUNT, account_id)
+        ask = partial(account_of, work, accounts, customer, lead, wanted, own_fields)
+        lead = await record(work, id, attempt, ConversionStep.ACCOUNT, await asked(work, id, attempt, ask))
     if lead.next_step is ConversionStep.CONTACT:
-        contact_id = await asked(work, id, partial(contact_of, work, customer, lead, own_fields))
-        await record(work, id, ConversionStep.CONTACT, contact_id)
-    return await finish(work, id, wanted, pipeline.id, accounts)
+        found = await asked(work, id, attempt, partial(contact_of, work, customer, lead, own_fields))
+        await record(work, id, attempt, ConversionStep.CONTACT, found)
+
+    async def last_step(own: UnitOfWork) -> Lead:
+        return await finish(own, id, attempt, wanted, pipeline.id, accounts, wake)
+
+    return await committed(work, last_step)
 
 
 def require_rights(access: Access) -> None:
@@ -113,11 +134,15 @@ async def opportunity_owner(reader: Reader, lead: Lead) -> dict[str, UUID | None
     return await owned_by(reader, lead.owner_id, permission=permission, field="lead.owner_id", scope=scope)
 
 
-def require_attempt(lead: Lead, step: ConversionStep) -> None:
-    """Conflict when another attempt has ended the conversion, or begun it anew, before this one came to its step."""
-    is_next = lead.is_converting and (lead.next_step is step or lead.id_of(step) is not None)
+def require_attempt(lead: Lead, attempt: Attempt, step: ConversionStep) -> None:
+    """ILLEGAL_STATE when this attempt was ended, or begun anew, before it came to its step.
+
+    No Conflict, after which it would be tried again: whoever has ended it, by assigning the lead, is to have their way.
+    """
+    is_next = lead.attempt == attempt and (lead.next_step is step or lead.id_of(step) is not None)
     if not is_next and lead.state is not LeadState.CONVERTED:
-        raise Conflict("the attempt to convert the lead was ended, or begun anew, at the same time; try again")
+        detail = "somebody else has ended this conversion, or begun it anew; look at the lead before you convert it"
+        raise illegal_state("conversion_ended", detail)
 
 
 async def account_of(
@@ -130,11 +155,12 @@ async def account_of(
 ) -> UUID:
     """The account that was named, once it is known to exist, or the lead's company or person, found or created."""
     if wanted.account_id is not None:
-        await require_account_in_use(work, accounts, wanted.account_id, field="account_id")
+        account = await require_account(work, accounts, wanted.account_id, field="account_id")
+        account.require_in_use()
         await work.release()
         return wanted.account_id
     is_organization = lead.company_name is not None
-    account = NewAccount(
+    new_account = NewAccount(
         display_name=lead.company_name or lead.display_name,
         is_organization=is_organization,
         lead_id=lead.id,
@@ -147,10 +173,10 @@ async def account_of(
     )
     # Of two leads of one new company one creates it, and the other finds it. This saves them from being in each other's
     # way; that it is created once does not depend on it.
-    async with turn(work.database, name_of_turn(work, account.key)):
+    async with turn(work.database, name_of_turn(work, new_account.key)):
         # Nobody is at a new account yet: what the new contact would lack is said before the account is there.
         check = partial(check_new_contact, customer, lead, own_fields)
-        found = await customer.find_or_create_account(account, actor=work.actor, check=check)
+        found = await customer.find_or_create_account(new_account, actor=work.actor, check=check)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
     return UUID(found.id)
@@ -158,7 +184,9 @@ async def account_of(
 
 async def account_in_use(work: UnitOfWork, accounts: Accounts, account_id: UUID) -> UUID:
     """The account, once it is known to be in use still."""
-    await check_in_use(work, accounts, account_id)
+    account = await accounts.find(work, account_id, scope=Scope.ALL)
+    if account is not None:
+        account.require_in_use()
     await work.release()
     return account_id
 
@@ -211,15 +239,19 @@ def name_of_turn(work: UnitOfWork, key: str) -> str:
     return f"{work.tenant_id} {sha256(key.encode()).hexdigest()}"
 
 
-async def asked(work: UnitOfWork, id: UUID, ask: Callable[[], Awaitable[UUID]]) -> UUID:
+async def asked(work: UnitOfWork, id: UUID, attempt: Attempt, ask: Callable[[], Awaitable[UUID]]) -> UUID:
     """What the customer service answers. A final no ends the attempt, so that the lead is not blocked for nothing."""
+
+    def end(lead: Lead) -> Lead:
+        return lead.abandon_conversion() if lead.attempt == attempt else lead
+
     try:
         return await ask()
     except FINAL as error:
         # A key in use is somebody else at work.
         if error.reason == "IDEMPOTENCY_KEY_IN_USE":
             raise
-        await step(work, id, Lead.abandon_conversion, events.LeadConversionAbandoned, reason=error.detail)
+        await step(work, id, end, events.LeadConversionAbandoned, reason=error.detail)
         raise
 
 
@@ -230,11 +262,11 @@ async def start(work: UnitOfWork, id: UUID, wanted: Wanted) -> Lead:
     return await step(work, id, started, events.LeadConversionStarted)
 
 
-async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: UUID) -> Lead:
+async def record(work: UnitOfWork, id: UUID, attempt: Attempt, done: ConversionStep, found: UUID) -> Lead:
     """Note what a step found or created."""
 
     def move(lead: Lead) -> Lead:
-        require_attempt(lead, done)
+        require_attempt(lead, attempt, done)
         return lead.record_step(done, found)
 
     return await step(work, id, move, events.LeadConversionAdvanced)
@@ -242,18 +274,42 @@ async def record(work: UnitOfWork, id: UUID, done: ConversionStep, found: UUID) 
 
 async def step(work: UnitOfWork, id: UUID, move: Callable[[Lead], Lead], event: type[Message], **told: Any) -> Lead:
     """One move of the lead, committed at once."""
-    async with unit_of_work(work.database, work.actor, scope=work.scope, now=work.now) as own:
+
+    async def saved(own: UnitOfWork) -> Lead:
         before = await LEADS.get(own, id)
         after = await with_protection(own, move(before), await get_pool(own))
         return LEADS.save(own, before, after, event, **told)
 
+    return await committed(work, saved)
 
-async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, accounts: Accounts) -> Lead:
+
+async def committed(work: UnitOfWork, write: Callable[[UnitOfWork], Awaitable[Lead]]) -> Lead:
+    """What is written in a unit of its own.
+
+    It is tried again while others change the lead, but not by beginning the conversion anew: they may have ended it.
+    """
+
+    async def attempt() -> Lead:
+        async with unit_of_work(work.database, work.actor, scope=work.scope, now=work.now) as own:
+            return await write(own)
+
+    return await retried(attempt)
+
+
+async def finish(
+    work: UnitOfWork,
+    id: UUID,
+    attempt: Attempt,
+    wanted: Wanted,
+    pipeline_id: UUID,
+    accounts: Accounts,
+    wake: Wake,
+) -> Lead:
     """Opportunity and converted lead, in one transaction; ACCOUNT_ARCHIVED when the account is by then."""
     before = await LEADS.get(work, id)
     if before.state is LeadState.CONVERTED:
         return before
-    require_attempt(before, ConversionStep.OPPORTUNITY)
+    require_attempt(before, attempt, ConversionStep.OPPORTUNITY)
     assert before.account_id is not None, "the opportunity comes after the account"
     keep_in_use(work, accounts, before.account_id)
     opportunity = open_opportunity(
@@ -268,22 +324,6 @@ async def finish(work: UnitOfWork, id: UUID, wanted: Wanted, pipeline_id: UUID, 
         **await opportunity_owner(work, before),
     )
     after = before.record_step(ConversionStep.OPPORTUNITY, opportunity.id)
-    await bring_follow_ups(work, after)
+    if await begin_history(work, after):
+        work.after_commit.append(wake)
     return save(work, before, after, await get_pool(work), events.LeadConverted)
-
-
-async def bring_follow_ups(work: UnitOfWork, lead: Lead) -> None:
-    """Gather that the follow-ups of a converted lead belong to the history of its account."""
-    for index, follow_up in enumerate(await all_follow_ups(work, lead.id)):
-        assert follow_up.id is not None, "what is stored has an id"
-        told = {
-            "lead_id": lead.id,
-            "lead_name": lead.display_name,
-            "lead_owner_id": lead.owner_id,
-            "lead_owner_team_id": lead.owner_team_id,
-            "account_id": lead.account_id,
-        }
-        event = build(events.FollowUpConverted, follow_up=follow_up, **told)
-        emit(work, event, aggregate_type="follow_up", id=follow_up.id, version=1)
-        if index % GO_ON == 0:
-            await asyncio.sleep(0)

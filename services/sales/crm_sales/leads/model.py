@@ -111,6 +111,11 @@ class Lead:
         return self.owner_id if self.is_open else None
 
     @property
+    def attempt(self) -> tuple[UUID | None, datetime | None]:
+        """Which attempt at a conversion is under way: whose, and since when."""
+        return self.conversion_user_id, self.conversion_attempt_time
+
+    @property
     def is_converting(self) -> bool:
         """A conversion was started and has not ended."""
         return self.conversion_attempt_time is not None
@@ -145,21 +150,20 @@ class Lead:
         self._require_open("claimed")
 
     def assign(self, owner_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
-        """Give it to a user, whoever owned it; its protection counts from now, but for the hard maximum."""
-        free = self.require_assignable(now=now)
-        return self if owner_id == self.owner_id else free._given_to(owner_id, team_id, now)
+        """Give it to a user, whoever owned it; its protection counts from now, but for the hard maximum.
 
-    def require_assignable(self, *, now: datetime) -> "Lead":
-        """Only an open lead is assigned, and not while it is being converted."""
+        Also from who is converting it, or they would keep others off it: an attempt ends by that.
+        """
+        self.require_assignable()
+        free = self._without_findings() if self.is_converting else self
+        return free if owner_id == self.owner_id else free._given_to(owner_id, team_id, now)
+
+    def require_assignable(self) -> None:
+        """Only an open lead is assigned."""
         self._require_open("assigned")
-        return self._without_stopped_attempt("assigned", now)
 
     def return_to_pool(self, reason: str, *, now: datetime) -> "Lead":
-        """Put it back into the pool."""
-        return self._without_stopped_attempt("returned", now).reclaim(reason, now=now)
-
-    def reclaim(self, reason: str, *, now: datetime) -> "Lead":
-        """The pool takes it back, also from who is converting it."""
+        """Put it back into the pool, also from who is converting it: an attempt ends by that."""
         self._require_owner("returned")
         self._require_open("returned")
         return replace(
@@ -197,7 +201,7 @@ class Lead:
         """Start converting it, or go on where an earlier attempt stopped; a converted lead stays as it is.
 
         The caller then does `next_step` under `step_key` until none is left, recording each id. Who goes on with their
-        own attempt gets no more time by that: neither the pool nor those who may assign the lead wait longer.
+        own attempt gets no more time by that: neither the pool nor those who would change the lead wait longer.
         An `account_id` that is named takes the place of another one that an earlier attempt found or created.
         CONVERSION_UNDER_WAY while somebody else's attempt may still run.
         """

@@ -1,8 +1,8 @@
 """Every SELECT on leads that their declaration does not make."""
 
 from collections import defaultdict
-from collections.abc import Collection
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +13,14 @@ from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import DateTime, Integer, Select, Uuid, any_, bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Column, DateTime, Integer, Interval, Select, Uuid, bindparam, column, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from crm_sales.leads.model import MAX_FOLLOW_UPS, Lead
 from crm_sales.leads.resource import LEADS
 from crm_sales.leads.tables import HELD, lead_claims, lead_follow_ups, lead_holders, leads
 from crm_sales.pools.model import FollowUpKind
-from crm_sales.pools.protection import FollowUp
+from crm_sales.pools.protection import CLOCK_SKEW, FollowUp
 
 INSTANT = DateTime(timezone=True)
 
@@ -42,16 +42,37 @@ def claims_of_user() -> Select[Any]:
 
 
 @statement
-def follow_ups_of_leads() -> Select[Any]:
-    rows = lead_follow_ups
+def follow_ups_since() -> Select[Any]:
+    """Those of a lead since it was taken."""
+    rows = lead_follow_ups.c
+    return select(rows.kind, rows.happen_time, rows.record_time).where(
+        rows.tenant_id == bindparam("tenant_id"),
+        rows.lead_id == bindparam("lead_id", type_=Uuid),
+        rows.record_time >= bindparam("take_time", type_=INSTANT),
+    )
+
+
+@statement
+def deciding_follow_ups() -> Select[Any]:
+    """Of each lead and kind the follow-up that protects longest, as `protection` believes them since it was taken."""
+    held = (
+        func.unnest(bindparam("ids", type_=ARRAY(Uuid)), bindparam("take_times", type_=ARRAY(INSTANT)))
+        .table_valued(column("lead_id", Uuid), column("take_time", INSTANT))
+        .render_derived(name="held")
+    )
+    rows, backdating = lead_follow_ups.c, bindparam("backdating", type_=Interval)
+    # Arrays are compared from their first value on: by when the protection starts.
+    latest = func.max(array([func.least(rows.happen_time, rows.record_time), rows.happen_time, rows.record_time]))
     return (
-        select(rows.c.lead_id, rows.c.kind, rows.c.happen_time, rows.c.record_time)
-        .join(leads, (leads.c.tenant_id == rows.c.tenant_id) & (leads.c.id == rows.c.lead_id))
+        select(rows.lead_id, rows.kind, latest.label("latest"))
+        .join_from(held, lead_follow_ups, rows.lead_id == held.c.lead_id)
         .where(
-            rows.c.tenant_id == bindparam("tenant_id"),
-            rows.c.lead_id == any_(bindparam("ids", type_=ARRAY(Uuid))),
-            rows.c.record_time >= leads.c.take_time,
+            rows.tenant_id == bindparam("tenant_id"),
+            rows.record_time.between(held.c.take_time, bindparam("now", type_=INSTANT)),
+            rows.happen_time.between(rows.record_time - backdating, rows.record_time + CLOCK_SKEW),
+            rows.happen_time >= held.c.take_time - CLOCK_SKEW,
         )
+        .group_by(rows.lead_id, rows.kind)
     )
 
 
@@ -71,8 +92,10 @@ FOLLOW_UPS = Listing(
 
 
 @statement
-def follow_ups_of_lead() -> Select[Any]:
-    return _follow_ups(Scope.ALL, frozenset()).order_by(lead_follow_ups.c.id)
+def follow_ups_after() -> Select[Any]:
+    """Some follow-ups of a lead, whoever owned it then, from a position on."""
+    found = _follow_ups(Scope.ALL, frozenset()).where(lead_follow_ups.c.id > bindparam("after_id", type_=Uuid))
+    return found.order_by(lead_follow_ups.c.id).limit(bindparam("limit", type_=Integer))
 
 
 @statement
@@ -83,9 +106,11 @@ def count_of_follow_ups() -> Select[Any]:
 
 @statement
 def held_after(scope: Scope) -> Select[Any]:
-    """Owned and open leads that the actor may see, by id, from a position on."""
+    """What protects owned and open leads that the actor may see, by id, from a position on."""
+    names = ("id", "owner_id", "take_time", "owned_since_time")
     return (
         LEADS.rows(scope)
+        .with_only_columns(*(leads.c[name] for name in names), leads.c.conversion_attempt_time.label("attempt_time"))
         .where(HELD, leads.c.id > bindparam("after_id", type_=Uuid))
         .order_by(leads.c.id)
         .limit(bindparam("batch", type_=Integer))
@@ -110,25 +135,27 @@ def leads_of_older_rules() -> Select[Any]:
 @statement
 def due_leads() -> Select[Any]:
     """Leads that are no longer safe, from a position on."""
-    position = tuple_(bindparam("after_time", type_=INSTANT), bindparam("after_id", type_=Uuid))
-    return (
-        select(leads.c.id, leads.c.safe_until_time.label("due_time"))
-        .where(
-            leads.c.tenant_id == bindparam("tenant_id"),
-            leads.c.safe_until_time <= bindparam("end_time", type_=INSTANT),
-            tuple_(leads.c.safe_until_time, leads.c.id) > position,
-        )
-        .order_by(leads.c.safe_until_time, leads.c.id)
-        .limit(bindparam("batch", type_=Integer))
-    )
+    return _due(leads.c.safe_until_time)
 
 
 @statement
 def stale_conversions() -> Select[Any]:
-    """Leads whose conversion nobody has gone on with since a time."""
-    return select(leads.c.id).where(
-        leads.c.tenant_id == bindparam("tenant_id"),
-        leads.c.conversion_attempt_time <= bindparam("end_time", type_=INSTANT),
+    """Leads whose conversion nobody has gone on with since a time, from a position on."""
+    return _due(leads.c.conversion_attempt_time)
+
+
+def _due(time: Column[Any]) -> Select[Any]:
+    """Leads by the time in a column, up to an end."""
+    position = tuple_(bindparam("after_time", type_=INSTANT), bindparam("after_id", type_=Uuid))
+    return (
+        select(leads.c.id, time.label("due_time"))
+        .where(
+            leads.c.tenant_id == bindparam("tenant_id"),
+            time <= bindparam("end_time", type_=INSTANT),
+            tuple_(time, leads.c.id) > position,
+        )
+        .order_by(time, leads.c.id)
+        .limit(bindparam("batch", type_=Integer))
     )
 
 
@@ -174,9 +201,10 @@ async def has_room(reader: Reader, lead_id: UUID) -> bool:
     return bool(row[0] < MAX_FOLLOW_UPS)
 
 
-async def all_follow_ups(reader: Reader, lead_id: UUID) -> list[FollowUp]:
-    """Every follow-up of a lead, whoever owned it then, the oldest first."""
-    return [follow_up_from(row) for row in await reader.all(follow_ups_of_lead(), lead_id=lead_id)]
+async def next_follow_ups(reader: Reader, lead_id: UUID, *, after_id: UUID, limit: int) -> list[FollowUp]:
+    """Some follow-ups of a lead from a position on, whoever owned it then."""
+    rows = await reader.all(follow_ups_after(), lead_id=lead_id, after_id=after_id, limit=limit)
+    return [follow_up_from(row) for row in rows]
 
 
 def follow_up_from(row: Record) -> FollowUp:
@@ -185,10 +213,22 @@ def follow_up_from(row: Record) -> FollowUp:
     return FollowUp(kind=FollowUpKind(row["kind"]), **{name: row[name] for name in names})
 
 
-async def follow_ups_of(reader: Reader, ids: Collection[UUID]) -> dict[UUID, tuple[FollowUp, ...]]:
-    """The follow-ups of leads since each was taken."""
+async def known_follow_ups(reader: Reader, lead_id: UUID, *, take_time: datetime) -> tuple[FollowUp, ...]:
+    """The follow-ups of a lead since it was taken."""
+    rows = await reader.all(follow_ups_since(), lead_id=lead_id, take_time=take_time)
+    return tuple(FollowUp(FollowUpKind(row["kind"]), row["happen_time"], row["record_time"]) for row in rows)
+
+
+async def follow_ups_that_decide(
+    reader: Reader, taken: Mapping[UUID, datetime], backdating: timedelta
+) -> dict[UUID, list[FollowUp]]:
+    """Of the follow-ups of leads, by id, since each was taken: those that can decide how long it is protected.
+
+    They are one of each kind at most, however many there are.
+    """
     found: dict[UUID, list[FollowUp]] = defaultdict(list)
-    for row in await reader.all(follow_ups_of_leads(), ids=list(ids)):
-        follow_up = FollowUp(FollowUpKind(row["kind"]), row["happen_time"], row["record_time"])
-        found[row["lead_id"]].append(follow_up)
-    return {id: tuple(follow_ups) for id, follow_ups in found.items()}
+    asked = {"ids": list(taken), "take_times": list(taken.values()), "backdating": backdating}
+    for row in await reader.all(deciding_follow_ups(), **asked):
+        _, happen_time, record_time = row["latest"]
+        found[row["lead_id"]].append(FollowUp(FollowUpKind(row["kind"]), happen_time, record_time))
+    return found

@@ -14,7 +14,7 @@ import structlog
 from crm.sales.v1 import events_pb2 as events
 from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
-from crm_kit.database.statements import statement
+from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.zones import time_text
 from sqlalchemy import DateTime, Integer, bindparam, column, func, update
@@ -38,6 +38,9 @@ BATCH = 200
 LOOK_AGAIN = timedelta(minutes=10)
 # Not some years ago: a test clock may have gone a whole century forward since a lead was last looked at.
 THE_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+# What is done with a lead; whether it moved.
+Move = Callable[[UnitOfWork, UUID], Awaitable[bool]]
 
 
 @statement
@@ -92,38 +95,26 @@ class Reclaim:
         if pool is None:
             return 0
         await self._follow_rules(tenant_id, now, pool)
-        await self._end_conversions(tenant_id, now)
-        moved = 0
-        position: dict[str, Any] = {"after_time": THE_BEGINNING, "after_id": UUID(int=0)}
-        while True:
-            async with self._tenants.unit(tenant_id, now) as work:
-                rows = await work.all(due_leads(), end_time=now, batch=BATCH, **position)
-            moved += await self._each(tenant_id, rows, now, reclaim_lead)
-            if len(rows) < BATCH:
-                return moved
-            # On from the last one, whether it moved or not: a bad row holds up nothing behind it.
-            position = {"after_time": rows[-1]["due_time"], "after_id": rows[-1]["id"]}
+        await self._each(tenant_id, now, abandon_conversion, stale_conversions(), now - CONVERSION_LASTS)
+        return await self._each(tenant_id, now, reclaim_lead, due_leads(), now)
 
-    async def _end_conversions(self, tenant_id: UUID, now: datetime) -> None:
-        """Give up conversions that nobody has gone on with."""
-        async with self._tenants.unit(tenant_id, now) as work:
-            rows = await work.all(stale_conversions(), end_time=now - CONVERSION_LASTS)
-        await self._each(tenant_id, rows, now, abandon_conversion)
-
-    async def _each(
-        self,
-        tenant_id: UUID,
-        rows: Sequence[Record],
-        now: datetime,
-        move: Callable[[UnitOfWork, UUID], Awaitable[bool]],
-    ) -> int:
-        """Move each of the leads, in a transaction of its own; how many moved."""
+    async def _each(self, tenant_id: UUID, now: datetime, move: Move, due: Statement, end_time: datetime) -> int:
+        """Move each of the leads that are due by then, in a transaction of its own; how many moved."""
 
         async def one(id: UUID) -> bool:
             async with self._tenants.unit(tenant_id, now) as work:
                 return await move(work, id)
 
-        return sum(await each([row["id"] for row in rows], one, name="reclaim"))
+        moved = 0
+        position: dict[str, Any] = {"after_time": THE_BEGINNING, "after_id": UUID(int=0)}
+        while True:
+            async with self._tenants.unit(tenant_id, now) as work:
+                rows = await work.all(due, end_time=end_time, batch=BATCH, **position)
+            moved += sum(await each([row["id"] for row in rows], one, name="reclaim"))
+            if len(rows) < BATCH:
+                return moved
+            # On from the last one, whether it moved or not: a bad row holds up nothing behind it.
+            position = {"after_time": rows[-1]["due_time"], "after_id": rows[-1]["id"]}
 
     async def _follow_rules(self, tenant_id: UUID, now: datetime, pool: Pool) -> None:
         """Give the leads that older rules dated the time that the present rules say."""
@@ -159,7 +150,7 @@ async def reclaim_lead(work: UnitOfWork, id: UUID) -> bool:
         note_times(work, [replace(before, safe_until_time=safe.safe_until_time)], pool)
         return False
     reason = f"{safe.reason}: it was safe until {time_text(safe.safe_until_time)}"
-    save(work, before, before.reclaim(reason, now=work.now), pool, events.LeadReclaimed)
+    save(work, before, before.return_to_pool(reason, now=work.now), pool, events.LeadReclaimed)
     return True
 
 

@@ -40,7 +40,7 @@ LEADS = Resource(
     # Whoever is not to choose among them by it claims a lead before they learn how to reach it.
     masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), IN_POOL),
     verbs={
-        "AssignLead": lambda lead, attempt: lead.require_assignable(now=attempt.now),
+        "AssignLead": lambda lead, _: lead.require_assignable(),
         "ClaimLead": lambda lead, _: lead.require_claimable(),
         "ReturnLead": lambda lead, attempt: lead.return_to_pool("", now=attempt.now),
         "RecordFollowUp": lambda lead, attempt: lead.follow_up(now=attempt.now),

@@ -13,8 +13,8 @@ from crm_kit.wire import id_from, time_from
 
 from crm_sales.accounts.client import CustomerClient
 from crm_sales.leads import commands
-from crm_sales.leads.conversion import Wanted, convert_lead
-from crm_sales.leads.protection import protection_of
+from crm_sales.leads.conversion import Wake, Wanted, convert_lead
+from crm_sales.leads.protection import explain_protection
 from crm_sales.leads.queries import FOLLOW_UPS, follow_up_from
 from crm_sales.leads.resource import LEADS
 from crm_sales.opportunities.model import NOTHING
@@ -26,10 +26,13 @@ from crm_sales.pools.queries import get_pool
 class LeadServicer:
     contract = pb.DESCRIPTOR.services_by_name["LeadService"]
 
-    def __init__(self, tokens: PageTokens, accounts: Accounts, customer: CustomerClient) -> None:
+    def __init__(
+        self, tokens: PageTokens, accounts: Accounts, customer: CustomerClient, *, wake_histories: Wake
+    ) -> None:
         self._tokens = tokens
         self._accounts = accounts
         self._customer = customer
+        self._wake_histories = wake_histories
 
     async def CreateLead(self, request: pb.CreateLeadRequest, work: UnitOfWork) -> pb.Lead:
         values = await LEADS.to_create(work, request.lead)
@@ -82,12 +85,20 @@ class LeadServicer:
             amount=value_in(request, "amount", Money) if request.HasField("amount") else NOTHING,
             pipeline_id=id_from(request.pipeline_id),
         )
-        lead = await convert_lead(work, self._accounts, self._customer, UUID(request.id), wanted, etag=request.etag)
+        lead = await convert_lead(
+            work,
+            self._accounts,
+            self._customer,
+            UUID(request.id),
+            wanted,
+            wake=self._wake_histories,
+            etag=request.etag,
+        )
         return LEADS.message(work, lead)
 
     async def ExplainProtection(self, request: pb.ExplainProtectionRequest, reader: Reader) -> pb.Protection:
         lead = await LEADS.get(reader, UUID(request.id))
-        safe = await protection_of(reader, lead, await get_pool(reader))
+        safe = await explain_protection(reader, lead, await get_pool(reader))
         return build(
             pb.Protection,
             lead_id=lead.id,

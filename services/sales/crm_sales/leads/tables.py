@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -78,6 +78,22 @@ lead_follow_ups = tenant_table(
     retention=Kept("part of the lead"),
 )
 Index("lead_follow_ups_lead_index", *(lead_follow_ups.c[name] for name in ("tenant_id", "lead_id", "record_time")))
+
+# Converted leads whose follow-ups have not all come into the history of their account, and the last one that has.
+unfinished_histories = tenant_table(
+    "unfinished_histories",
+    metadata,
+    Column("lead_id", Uuid, nullable=False),
+    Column("after_id", Uuid, nullable=False),
+    # Who converted it.
+    Column("actor_id", Uuid, nullable=False),
+    # When to go on, by the clock of the database; one that fails waits, so that it holds up no others.
+    Column("due_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("lead_id",),
+    plumbing=True,
+    retention=Kept("a row for each lead, deleted when it is done"),
+)
+Index("unfinished_histories_due_time_index", unfinished_histories.c.due_time, info={"across_tenants": True})
 
 # How many open leads each user owns. Written with every change of owner, in the same statement.
 lead_holders = tenant_table(

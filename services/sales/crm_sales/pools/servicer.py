@@ -13,9 +13,6 @@ from crm_sales.pools.model import PoolRules
 from crm_sales.pools.resource import POOLS
 from crm_sales.pools.simulation import Holdings, simulate_rules
 
-# How many leads a simulation names; it counts them all.
-MAX_RETURNS = 200
-
 
 class PoolServicer:
     contract = pb.DESCRIPTOR.services_by_name["PoolService"]
@@ -44,9 +41,9 @@ class PoolServicer:
         return build(
             pb.SimulatePoolResponse,
             held_count=simulation.held_count,
-            return_count=len(simulation.returns),
+            return_count=simulation.return_count,
             newly_returned_count=simulation.newly_returned_count,
             newly_safe_count=simulation.newly_safe_count,
             owners=simulation.owners(),
-            returns=simulation.first_returns(MAX_RETURNS),
+            returns=simulation.first_returns,
         )

@@ -43,6 +43,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "pipeline_id", name="changed_pipelines_pkey"),
     )
     op.create_table(
+        "unfinished_histories",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("lead_id", sa.Uuid(), nullable=False),
+        sa.Column("after_id", sa.Uuid(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "lead_id", name="unfinished_histories_pkey"),
+    )
+    op.create_index("unfinished_histories_due_time_index", "unfinished_histories", ["due_time"], unique=False)
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -386,11 +396,13 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["account_handovers", "changed_pipelines", "pool_visits"],
+        plumbing=["account_handovers", "changed_pipelines", "pool_visits", "unfinished_histories"],
     )
 
 
 def downgrade() -> None:
+    op.drop_index("unfinished_histories_due_time_index", table_name="unfinished_histories")
+    op.drop_table("unfinished_histories")
     op.drop_table("changed_pipelines")
     op.drop_index(
         "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
