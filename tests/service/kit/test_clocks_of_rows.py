@@ -31,7 +31,7 @@ from tests.service.customer.sign_ins import with_provider
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
 from tests.service.sales.selling import known_account, owner_changed
-from tests.service.scoring.business import money, new_account
+from tests.service.scoring.business import money, new_account, paid_in_advance, reversed_payment, tell
 from tests.service.scoring.credit import as_sales
 
 AHEAD = timedelta(days=3650)
@@ -128,6 +128,8 @@ async def test_of_scoring(scoring: Running) -> None:
         account_id=str(account_id), order_id=str(new_id()), order_version=1, amount=money(100)
     )
     await CreditServiceStub(scoring.channel).CheckCredit(request, metadata=as_sales(scoring, user.tenant_id))
+    paid = paid_in_advance(user.tenant_id, account_id, 100)
+    await tell(scoring, paid, reversed_payment(paid))
     await check(scoring, user.tenant_id, tables_of(scoring).values())
 
 
