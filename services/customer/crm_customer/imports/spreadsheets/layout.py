@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Layout:
     """`encoding` and `separator` are those of a text file, `sheet` is that of a workbook; `header_row` counts from 1.
 
-    `decimal_separator` is `.` or `,`, `date_order` is DMY or MDY. Empty and 0: not told, so they are found out; of what was found: there is no such thing in this kind of file.
+    `decimal_separator` is `.` or `,`, `date_order` is DMY or MDY. Empty and 0: not told, so they are found out; of what
+    was found: there is no such thing in this kind of file.
     """
 
     encoding: str = ""
