@@ -118,7 +118,7 @@ def columns_in(sheet: Spreadsheet, kinds: Mapping[str, Readings]) -> dict[str, C
 
     What the sheet's layout says of them goes before what their values do.
     """
-    given = {
+    given: dict[Readings, Notation | None] = {
         number_readings: _GIVEN.get(sheet.layout.decimal_separator),
         date_readings: _GIVEN.get(sheet.layout.date_order),
     }
