@@ -24,7 +24,7 @@ _NUMBERS = re.compile(
 )
 PATTERN = "string.pattern"
 # Patterns that words say better than an example, and the variant of the text.
-_FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank"}
+_FORMS = {r"^\S(.*\S)?$": "trimmed", r"^(\S(.*\S)?)?$": "trimmed", r"\S": "blank", "^[Hh][Tt][Tt][Pp][Ss]?://": "web"}
 # Rules of messages that ask for one of several fields, which their expressions name.
 ALTERNATIVES = frozenset({"any_of", "one_of"})
 _ASKED_FOR = re.compile(r"this\.([a-z_.]+)")

@@ -10,6 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account
 from tests.service.running import Running, User, refused
+from tests.service.web import bearer, gateway
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
@@ -86,3 +87,19 @@ async def test_a_letter_and_its_accent_are_one_whoever_typed_them(customer: Runn
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await new_account(customer, user, tags=["Gro\u0308ße", "Größe"])
     assert refusal.fields == ["account.tags"]
+
+
+@pytest.mark.parametrize("website", ["ftp://x.example", "www.huaxin.example"])
+@pytest.mark.parametrize(
+    ("language", "text"), [("en", "must begin with http:// or https://"), ("zh", "应以 http:// 或 https:// 开头")]
+)
+async def test_a_website_of_another_kind_is_refused_with_what_is_right(
+    customer: Running, user: User, website: str, language: str, text: str
+) -> None:
+    async with gateway(customer) as web:
+        headers = bearer(user) | {"accept-language": language}
+        body = {"kind": "ORGANIZATION", "display_name": "甲", "website": website}
+        answer = await web.post("/v1/accounts", json=body, headers=headers)
+    assert answer.status_code == 422
+    details = [each["detail"] for each in answer.json()["errors"] if each["field"] == "website"]
+    assert any(text in detail for detail in details), details

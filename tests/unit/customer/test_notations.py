@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 from crm_customer.imports.spreadsheets.cells import NumberText, typed_text
 from crm_customer.imports.spreadsheets.fields import CellError, Reason
+from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.notations import Readings, columns_in, date_readings, number_readings
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet, pack
@@ -94,8 +95,27 @@ def test_an_unclear_cell_is_told_with_both_of_its_values() -> None:
     column = columns_in(sheet(("a",), ("1.234",)), {"a": number_readings})["a"]
     with pytest.raises(CellError, match=r"may be 1\.234 or 1234,.* write it as 1\.2340 or 1234") as refused:
         column.value("1.234")
-    assert refused.value.metadata == {"rule": "number", "one": "1.234", "other": "1234", "clear": "1.2340"}
+    told = {"rule": "number", "one": "1.234", "other": "1234", "clear": "1.2340"}
+    assert refused.value.metadata == told | {"setting": "layout.decimal_separator"}
     assert [column.value(text) for text in ("1.2340", "1234")] == ["1.2340", "1234"]
+
+
+@pytest.mark.parametrize(
+    ("readings", "layout", "text", "value"),
+    [
+        (number_readings, Layout(decimal_separator="."), "1.234", "1.234"),
+        (number_readings, Layout(decimal_separator=","), "1.234", "1234"),
+        # Neither is guessed against what was said: the rules of the field refuse them.
+        (number_readings, Layout(decimal_separator="."), "12,5", "12,5"),
+        (date_readings, Layout(date_order="DMY"), "01/02/2026", "2026-02-01"),
+        (date_readings, Layout(date_order="MDY"), "01/02/2026", "2026-01-02"),
+        (date_readings, Layout(date_order="MDY"), "31/01/2026", "31/01/2026"),
+        (date_readings, Layout(decimal_separator="."), "01/02/2026", UNCLEAR),
+    ],
+)
+def test_what_is_said_of_a_file_decides(readings: Readings, layout: Layout, text: str, value: str) -> None:
+    told = Spreadsheet(("a",), iter([(2, (text,))]), layout)
+    assert value_or_reason(columns_in(told, {"a": readings})["a"].value, text) == value
 
 
 def test_a_number_of_a_workbook_stays_the_number_that_it_is() -> None:

@@ -126,6 +126,33 @@ def test_the_second_column_of_one_name_is_told_apart_by_its_letter() -> None:
     assert (sheet.header, rows) == (("电话", "客户名称", "电话 (C)"), [("1", "华信", "2")])
 
 
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [],
+        [["2026年客户名单"]],
+        [["说明"], ["先读"], ["请勿修改"]],
+        [["制表人：王芳", "日期"], ["a", "b"]],
+        [["客户名称", "电话"]],
+    ],
+)
+def test_a_first_sheet_without_a_table_is_told_with_the_sheets_that_have_one(notes: list[list[object]]) -> None:
+    table: list[list[object]] = [["客户名称", "电话"], ["华信", "1"]]
+    content = book(*notes, 名单=table, 附注=[["再读"], ["完"]], 旧名单=[["导出"], *table])
+    with pytest.raises(InvalidArgument, match=r"choose one with layout\.sheet: 名单, 旧名单$") as refused:
+        read(content)
+    assert refused.value.metadata == {"rule": "no_table", "sheet": "Sheet", "sheets": "名单, 旧名单"}
+
+
+def test_a_first_sheet_without_known_names_is_read_where_no_other_has_a_table_or_it_is_told() -> None:
+    table: list[list[object]] = [["客户名称", "电话"], ["华信", "1"]]
+    firms: list[list[object]] = [["Firma", "Ort"], ["Acme", "Ulm"]]
+    assert read(book(*firms, 附注=[["再读"]]))[1] == [("Acme", "Ulm")]
+    assert read(book(*firms, 名单=table), Layout(sheet="Sheet"))[1] == [("Acme", "Ulm")]
+    assert read(book(*firms, 名单=table), Layout(header_row=1))[1] == [("Acme", "Ulm")]
+    assert read(book(*firms, 名单=table), told_names=["Firma", "Ort"])[1] == [("Acme", "Ulm")]
+
+
 def test_a_sheet_is_chosen_by_its_name() -> None:
     content = book(["说明"], ["先读"], 名单=[["客户名称", "电话"], ["华信", "1"]])
     sheet, rows = read(content, Layout(sheet="名单"))

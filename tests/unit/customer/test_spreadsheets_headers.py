@@ -250,6 +250,16 @@ PERSON = "contact_first_name contact_last_name contact_title display_name"
             "contact_name display_name contact_title contact_phone contact_email phone_numbers",
         ),
         ("客户名称|姓名|手机", "display_name contact_name contact_phone"),
+        # As the forms of Cordys are set up: customers, contacts, leads.
+        (
+            "客户名称|客户行业|客户等级|客户类型|客户来源|客户标签|地区|负责人",
+            "display_name industry tags kind source tags region_code owner",
+        ),
+        ("客户名称|姓名|邮箱|手机号|负责人", "display_name contact_name contact_email contact_phone owner"),
+        (
+            "公司名称|线索来源|联系人名称|联系人电话|地区|负责人",
+            "display_name source contact_name contact_phone region_code owner",
+        ),
         # Odoo lists people and companies alike, each as a record of its own.
         (
             "Name*|Company Type*|Related Company|Phone|Mobile|Email",

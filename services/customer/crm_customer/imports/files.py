@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO
@@ -16,6 +16,7 @@ from crm_kit.errors import InvalidArgument, Unavailable
 from crm_customer.imports.headings import contact_headings, contract_headings
 from crm_customer.imports.model import Import, ImportColumn, Mode, Upload, fields_of
 from crm_customer.imports.queries import get_part
+from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import (
     CUSTOM_PREFIX,
     EXTERNAL_ID_PREFIX,
@@ -78,6 +79,9 @@ class Source:
         self._cells: tuple[str, ...] = ()
         self._unpacked = unpacked
         self._kinds = kinds_of(self.mapping, custom_fields)
+        self._notation = self.layout
+        if is_export(self.header, self.layout, custom_fields) and not self.layout.decimal_separator:
+            self._notation = replace(self.layout, decimal_separator=".")
         rules = RowRules(
             external_source=job.external_source,
             default_region=job.default_region,
@@ -123,7 +127,8 @@ class Source:
 
     def _read(self, rules: RowRules) -> Iterator[AccountRow | BadRow]:
         # The rows are gone over twice only where one may say how another is written.
-        columns = columns_in(self._unpacked.spreadsheet(), self._kinds) if self._kinds else {}
+        told = replace(self._unpacked.spreadsheet(), layout=self._notation)
+        columns = columns_in(told, self._kinds) if self._kinds else {}
         yield from read_rows(Spreadsheet(self.header, self._watched()), self.mapping, rules, columns)
 
     def _watched(self) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -151,6 +156,17 @@ def kinds_of(mapping: Mapping[str, str], custom_fields: Mapping[str, CustomField
         if target.startswith(CUSTOM_PREFIX)
     )
     return {column: _KINDS[each.type] for column, each in fields if each and each.type in _KINDS}
+
+
+def is_export(header: Collection[str], layout: Layout, custom_fields: Mapping[str, CustomField]) -> bool:
+    """Whether the file is an export of accounts as it was written: headed as ours, commas between.
+
+    Programs that write decimal commas have other separators.
+    """
+    own = contract_headings(owners=True).keys() | {as_heading(each) for each in headings_of(custom_fields)}
+    return (
+        layout.separator == "," and "id" in header and all(each == "id" or as_heading(each) in own for each in header)
+    )
 
 
 def fault_from(error: RowError) -> Fault:

@@ -273,3 +273,31 @@ async def test_days_of_a_workbook_are_those_that_it_shows_from_whichever_year_it
         assert counts(await run(file.getvalue())) == (2, 0, 0, 0)
     days = [custom_of(each)["signed"] for each in await all_accounts(accounts, user)]
     assert days == ["2026-01-31"] * 4
+
+
+@pytest.mark.parametrize(("separator", "area"), [(".", "1.234"), (",", "1234")])
+async def test_how_numbers_are_written_can_be_told(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run, separator: str, area: str
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    layout = pb.ImportLayout(decimal_separator=separator)
+    job = await run([["名称", "area"], ["A", "1.234"]], layout=layout)
+    assert (job.created_count, job.failed_count) == (1, 0)
+    assert job.read_layout.decimal_separator == separator
+    (account,) = await all_accounts(accounts, user)
+    assert custom_of(account) == {"area": area}
+
+
+@pytest.mark.parametrize("language", ["", "en", "zh"])
+async def test_numbers_of_three_decimals_come_back_from_an_export(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run, language: str
+) -> None:
+    await new_field(customer, user, "area", NUMBER)
+    await new_account(customer, user, display_name="甲", custom=message_values({"area": "1.234"}))
+    before = await all_accounts(accounts, user)
+    async with gateway(customer) as web:
+        headers = bearer(user) | ({"accept-language": language} if language else {})
+        file = (await web.get("/v1/accounts:export", headers=headers)).content
+    job = await run(file, mode=pb.Import.MODE_UPSERT)
+    assert counts(job) == (0, 0, 1, 0)
+    assert await all_accounts(accounts, user) == before

@@ -4,18 +4,23 @@ Nearly any bytes are valid GB18030, and all are Windows-1252: that a file decode
 """
 
 import codecs
-import math
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
 from typing import BinaryIO
+
+from crm_kit.errors import InvalidArgument
 
 from crm_customer.imports.spreadsheets.code_pages import (
     CODE_PAGES,
+    has_known_words,
+    is_clear,
     is_likely,
+    is_of_words,
+    is_other_alphabet,
     is_usual_mark,
     likelihood,
     neighbours,
-    sample,
 )
 from crm_customer.imports.spreadsheets.refusal import unreadable
 
@@ -42,10 +47,18 @@ _CHUNK = 1 << 20
 _SAMPLE_CHARACTERS = 20_000
 # Of the characters beyond ASCII, the share that must be usual ones.
 _PLAUSIBLE = {"gb18030": 0.5, "big5": 0.7, "shift_jis": 0.7, "euc-kr": 0.7, "windows-1252": 0.9}
-# So much more likely the text must be in windows-1252 than in any other encoding of one byte, as a logarithm.
-_MARGIN = math.log(4)
 _NAMED_CANDIDATES = 4
+_SHOWN = 60
+_CELL_END = re.compile(r'[\r\n,;\t|"]+')
+_WESTERN, _OTHER_ALPHABETS = "windows-1252", ("windows-1251", "windows-1253")
+# Of words that a list may be of alone; one Chinese character is two Russian letters.
+_SHORTEST = {_WESTERN: 2, **dict.fromkeys(_OTHER_ALPHABETS, 3)}
 _RUN, _LATIN = re.compile(r"[^\x00-\x7f]+"), re.compile("[A-Za-z]")
+# Of the rare half of GB 2312 those that many names of people, companies and places have.
+_IN_NAMES = frozenset(
+    "昕怡琪瑾璇淼煜晖钰莹蕾婷鑫曦晟昊旻霖颖嫣嫒娅婕媛婧妍姝娴岚峥嵘懿珏珂珑玮琦琨琰琳瑜瑛瑗璐璞璋焱炜烨燊睿瞿翊翎芸茜荃莘菁蓓蕙薇"
+    "漪沅沐泓泽浚浔涵淇淳湛溢滢濮濠钊铉铭铮锴镕骁骏骅鸢鹃鹏麒麟龚邬郜郦郗邱邰邵邢阮韬祺祎禧筠箐闵闫臻暨圳埔墉岑岱崂嵩衢亳濉泸沭滁漯洛隗佟佘俞"
+)
 # So many Chinese characters are hardly ever all from the first half of the alphabet.
 _ENOUGH_HANZI = 12
 
@@ -62,7 +75,18 @@ def encoding_of(file: BinaryIO, told: str = "") -> str:
             if _decodes(file, encoding):
                 return encoding
             raise unreadable("said_encoding", f"it says it is {encoding} and is not", encoding=encoding)
-    return "utf-8" if _decodes(file, "utf-8") else _most_plausible(file)
+    return "utf-8" if _is_utf_8(file) else _most_plausible(file)
+
+
+def _is_utf_8(file: BinaryIO) -> bool:
+    """Whether it is UTF-8, and not a few words of another encoding that happen to be valid: 联通 of GBK is `ͨ`."""
+    if not _decodes(file, "utf-8"):
+        return False
+    text = _sample(file, "utf-8")
+    if text.isascii() or has_known_words(text):
+        return True
+    is_chinese = _decodes(file, "gb18030") and plausibility(_sample(file, "gb18030"), "gb18030") == 1
+    return not is_chinese and not _mixes_alphabets(text)
 
 
 def _most_plausible(file: BinaryIO) -> str:
@@ -72,19 +96,17 @@ def _most_plausible(file: BinaryIO) -> str:
             share = plausibility(_sample(file, encoding), encoding)
             if share >= least:
                 found[encoding] = share
-    best = max(found, key=lambda each: found[each], default="windows-1252")
-    if best != "windows-1252":
+    best = max(found, key=lambda each: found[each], default=_WESTERN)
+    if best == _WESTERN:
+        readings = _rivals(file)
+    else:
+        others = (_WESTERN,) if best != "gb18030" and _WESTERN in found else _OTHER_ALPHABETS if found[best] < 1 else ()
+        readings = {best: _sample(file, best)} | _in_words(file, others)
+    if found and list(readings) == [best]:
         return best
-    rivals = _rivals(file)
-    if found and list(rivals) == [best]:
-        return best
-    if rivals:
-        told = ", ".join(f"{encoding} ({words})" for encoding, words in rivals.items())
-        raise unreadable(
-            "several_encodings",
-            f"its encoding may be one of several; tell which, or save it as XLSX or as CSV in UTF-8: {told}",
-            candidates=told,
-        )
+    if readings:
+        # Most programs of the West would show it so.
+        raise _asked(readings | ({_WESTERN: _sample(file, _WESTERN)} if _decodes(file, _WESTERN) else {}))
     known = ", ".join(CODECS)
     raise unreadable(
         "unclear_encoding",
@@ -94,8 +116,21 @@ def _most_plausible(file: BinaryIO) -> str:
     )
 
 
+def _asked(readings: Mapping[str, str]) -> InvalidArgument:
+    """The refusal of a file that may be in several encodings, with the first cell that each reads in its own way."""
+    cells = [*zip(*(_CELL_END.split(text) for text in readings.values()), strict=False)]
+    first = max(cells, key=lambda each: (len(set(each)), not "".join(each).isascii()))
+    candidates = ", ".join(f"{name} ({cell.strip()[:_SHOWN]})" for name, cell in zip(readings, first, strict=True))
+    return unreadable(
+        "several_encodings",
+        "its encoding may be one of several, which read the same bytes differently; tell which in layout.encoding, "
+        f"or save it as XLSX or as CSV in UTF-8: {candidates}",
+        candidates=candidates,
+    )
+
+
 def _rivals(file: BinaryIO) -> dict[str, str]:
-    """The encodings of one byte that the text may well be in, the likeliest first, each with words as they are there.
+    """The encodings of one byte that the text may well be in, the likeliest first, each with the text.
 
     Of encodings in which it is the same text, the first counts.
     """
@@ -105,22 +140,43 @@ def _rivals(file: BinaryIO) -> dict[str, str]:
             texts[encoding] = text
     scores = {each: likelihood(text, each) for each, text in texts.items() if is_likely(text, each)}
     ranked = sorted(scores, key=lambda each: -scores[each])
-    near = [each for each in ranked if scores[each] > scores[ranked[0]] - _MARGIN][:_NAMED_CANDIDATES]
-    return {each: sample(texts[each]) for each in near}
+    near = [each for each in ranked[1:] if not is_clear(texts[ranked[0]], ranked[0], texts[each], each)]
+    return {each: texts[each] for each in [*ranked[:1], *near][:_NAMED_CANDIDATES]}
+
+
+def _in_words(file: BinaryIO, encodings: Collection[str]) -> dict[str, str]:
+    """Those of the encodings in which a text that may be Chinese is nothing but words, each with the text."""
+    texts = {each: _sample(file, each) for each in encodings if _decodes(file, each)}
+    return {each: text for each, text in texts.items() if is_of_words(text, _SHORTEST[each]) and is_likely(text, each)}
+
+
+def _mixes_alphabets(text: str) -> bool:
+    """Whether all that is beyond ASCII are letters of another alphabet within words of Latin ones: `Knاnou`."""
+    return all(
+        is_other_alphabet(each) and any(near.isascii() and near.isalpha() for near in (before, after))
+        for before, each, after in neighbours(text)
+    )
 
 
 def plausibility(text: str, encoding: str) -> float:
     """Of the characters beyond ASCII, the share that text in this encoding usually has: 0 to 1."""
     usual = sum(_USUAL[encoding](before, each, after) for before, each, after in neighbours(text))
     count = sum(not each.isascii() for each in text)
-    if encoding != "windows-1252" and (_among_latin(text) or (encoding == "gb18030" and _is_korean(text))):
+    if encoding == "shift_jis" and not any(map(_is_word_sign, text)):
+        return 0.0
+    if encoding != _WESTERN and (_among_latin(text) or (encoding == "gb18030" and _is_korean(text))):
         return 0.0
     return usual / count if count else 1.0
 
 
+def _is_word_sign(character: str) -> bool:
+    """Whether it is a sign of Chinese or Japanese; wide Latin letters, digits and marks are none."""
+    return unicodedata.category(character) == "Lo"
+
+
 def _usual_chinese(_before: str, character: str, _after: str) -> bool:
     row = _lead(character, "gb2312")
-    return 0xA1 <= row <= 0xA3 or 0xB0 <= row <= 0xD7
+    return 0xA1 <= row <= 0xA3 or 0xB0 <= row <= 0xD7 or character in _IN_NAMES
 
 
 def _usual_traditional(_before: str, character: str, _after: str) -> bool:

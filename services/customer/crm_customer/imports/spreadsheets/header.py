@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from crm_customer.imports.spreadsheets.mapping import guess_mapping
+from crm_customer.imports.spreadsheets.mapping import Field, guess_mapping, is_key
 
 SEARCHED_ROWS = 10
 """Rows with content in which the header is looked for: titles, notes and groups of columns stand above it."""
@@ -26,6 +26,27 @@ def header_at(rows: Sequence[Row], told_names: Collection[str] = ()) -> int:
         return counts.index(most)
     is_title = len(rows) > 1 and _filled(rows[0]) == 1 < _filled(rows[1])
     return int(is_title)
+
+
+def may_be_list(rows: Sequence[Row], told_names: Collection[str] = ()) -> bool:
+    """Whether one of the rows may be the header of a list of customers, and there are rows below it.
+
+    It names two fields, or the one of a list of names or keys alone, or a column that is told of.
+    """
+    return is_list(rows) or any(
+        _known(cells, told_names) and (set(cells) & set(told_names) or _names_customers(cells))
+        for _, cells in rows[:-1]
+    )
+
+
+def is_list(rows: Sequence[Row]) -> bool:
+    """Whether one of the rows is the header of a list by the names in it, and there are rows below it."""
+    return any(_known(cells, ()) >= _NAMED for _, cells in rows[:-1])
+
+
+def _names_customers(cells: Sequence[str]) -> bool:
+    targets = guess_mapping([cell for cell in cells if cell]).values()
+    return any(target in (Field.DISPLAY_NAME, Field.LEGAL_NAME) or is_key(target) for target in targets)
 
 
 def _known(cells: Sequence[str], told_names: Collection[str]) -> int:

@@ -93,7 +93,9 @@ HEADERS: Mapping[str, list[str]] = {
         "网址 网站 官网 公司网址 主页 公司网站",
         "website|web|url|homepage|website url|company domain name|domain|web site|website link",
     ),
-    "source": _names("来源 客户来源 渠道来源 渠道", "source|lead source|channel|account source|original source"),
+    "source": _names(
+        "来源 客户来源 线索来源 渠道来源 渠道", "source|lead source|channel|account source|original source"
+    ),
     "external_ids": [
         *SHARED["external_ids"],
         *_names(
@@ -114,7 +116,7 @@ HEADERS: Mapping[str, list[str]] = {
         "parent|parent account|parent company|group|parent account id|parent name|related company",
     ),
     "contact_name": _names(
-        "联系人 联系人姓名 主要联系人 姓名 联络人 首要联系人",
+        "联系人 联系人姓名 联系人名称 主要联系人 姓名 联络人 首要联系人",
         "contact|contact name|contact person|primary contact|person|full name",
     ),
     "contact_first_name": _names("名 名字", "first name|given name|contact first name|firstname"),

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 class Layout:
     """`encoding` and `separator` are those of a text file, `sheet` is that of a workbook; `header_row` counts from 1.
 
-    Empty and 0: not told, so they are found out; of what was found: there is no such thing in this kind of file.
+    `decimal_separator` is `.` or `,`, `date_order` is DMY or MDY. Empty and 0: not told, so they are found out; of what
+    was found: there is no such thing in this kind of file.
     """
 
     encoding: str = ""
     separator: str = ""
     sheet: str = ""
     header_row: int = 0
+    decimal_separator: str = ""
+    date_order: str = ""

@@ -23,6 +23,13 @@ class Notation(StrEnum):
     MONTH_FIRST = "MONTH_FIRST"
 
 
+_GIVEN = {
+    ".": Notation.DECIMAL_POINT,
+    ",": Notation.DECIMAL_COMMA,
+    "DMY": Notation.DAY_FIRST,
+    "MDY": Notation.MONTH_FIRST,
+}
+
 Readings = Callable[[str], Mapping[Notation, str]]
 """What a text is in each notation that it fits, as the contract writes it; nothing when it fits none."""
 
@@ -74,10 +81,14 @@ def date_readings(text: str) -> Mapping[Notation, str]:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of numbers or of dates; `notation` is None where nothing tells it."""
+    """A column of numbers or of dates; `notation` is None where nothing tells it.
+
+    With `is_given` a person has said it, and what is written otherwise is neither a number nor a date.
+    """
 
     readings: Readings
     notation: Notation | None
+    is_given: bool = False
 
     def value(self, cell: str) -> str:
         """What a cell tells, as the contract writes it; a text that is no number or date as it is.
@@ -87,6 +98,8 @@ class Column:
         if isinstance(cell, NumberText):
             return cell
         readings = self.readings(cell)
+        if self.is_given and self.notation:
+            return readings.get(self.notation, cell)
         values = set(readings.values())
         if len(values) == 1:
             return values.pop()
@@ -101,7 +114,14 @@ class Column:
 
 
 def columns_in(sheet: Spreadsheet, kinds: Mapping[str, Readings]) -> dict[str, Column]:
-    """The columns of numbers and of dates, by their names in the header; goes over all rows once."""
+    """The columns of numbers and of dates, by their names in the header; goes over all rows once.
+
+    What the sheet's layout says of them goes before what their values do.
+    """
+    given: dict[Readings, Notation | None] = {
+        number_readings: _GIVEN.get(sheet.layout.decimal_separator),
+        date_readings: _GIVEN.get(sheet.layout.date_order),
+    }
     told: dict[str, set[Notation]] = {column: set() for column in kinds}
     places = [(sheet.header.index(column), readings, told[column]) for column, readings in kinds.items()]
     for _, cells in sheet.rows:
@@ -111,7 +131,10 @@ def columns_in(sheet: Spreadsheet, kinds: Mapping[str, Readings]) -> dict[str, C
         for place, readings, notations in places:
             if (cell := cells[place]) and not isinstance(cell, NumberText):
                 notations |= told_by(readings(cell))
-    return {column: Column(readings, _decided(column, kinds, told)) for column, readings in kinds.items()}
+    return {
+        column: Column(readings, given[readings] or _decided(column, kinds, told), given[readings] is not None)
+        for column, readings in kinds.items()
+    }
 
 
 def with_clear_numbers(header: Sequence[str], cells: Sequence[str], kinds: Container[str]) -> tuple[str, ...]:
@@ -141,8 +164,13 @@ def _unclear(cell: str, readings: Mapping[Notation, str]) -> CellError:
     one, other = sorted(readings.values(), key=lambda value: "." not in value)
     # A fourth decimal leaves no doubt.
     clear = f"{one}0" if rule == "number" else one
-    detail = f"it may be {one} or {other}, and no other value of the file says which; write it as {clear} or {other}"
-    return CellError(Reason.NOTATION_UNCLEAR, detail, cell, rule=rule, one=one, other=other, clear=clear)
+    setting = "layout.date_order" if rule == "date" else "layout.decimal_separator"
+    detail = (
+        f"it may be {one} or {other}, and no other value of the file says which; "
+        f"write it as {clear} or {other}, or set {setting}"
+    )
+    told = {"rule": rule, "one": one, "other": other, "clear": clear, "setting": setting}
+    return CellError(Reason.NOTATION_UNCLEAR, detail, cell, **told)
 
 
 def _typed(text: str) -> str:

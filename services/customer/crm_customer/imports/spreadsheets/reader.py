@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from crm_customer.imports.spreadsheets.csv_file import csv_records
-from crm_customer.imports.spreadsheets.header import SEARCHED_ROWS, Row, column_names, header_at
+from crm_customer.imports.spreadsheets.header import SEARCHED_ROWS, Row, column_names, header_at, is_list, may_be_list
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.refusal import MAX_ROW_CHARACTERS, too_long, unreadable
 
@@ -65,7 +65,10 @@ def read_spreadsheet(file: BinaryIO, told: Layout | None = None, *, told_names: 
         raise unreadable(rule, f"it is {what}")
     is_xlsx = start == _ZIP
     layout, records = _xlsx(file, told or Layout()) if is_xlsx else csv_records(file, told or Layout())
-    header_row, header, below = _header(_filled(records), layout.header_row, told_names)
+    filled = _filled(records)
+    if is_xlsx and not (told and (told.sheet or told.header_row)):
+        filled = _table(file, layout.sheet, filled, told_names)
+    header_row, header, below = _header(filled, layout.header_row, told_names)
     width = len(header)
 
     def rows() -> Iterator[Row]:
@@ -92,6 +95,20 @@ def _xlsx(file: BinaryIO, told: Layout) -> tuple[Layout, Iterator[tuple[int, lis
 
     title, records = xlsx_records(file, told.sheet)
     return replace(told, sheet=title, encoding="", separator=""), records
+
+
+def _table(file: BinaryIO, title: str, records: Iterator[Row], told_names: Collection[str]) -> Iterator[Row]:
+    """The rows of a workbook's first sheet; UPLOAD_UNREADABLE where it has no table and other sheets have."""
+    first = list(itertools.islice(records, SEARCHED_ROWS))
+    if may_be_list(first, told_names):
+        return itertools.chain(first, records)
+    from crm_customer.imports.spreadsheets.xlsx_file import other_sheets
+
+    others = ((name, [*itertools.islice(_filled(rows), SEARCHED_ROWS)]) for name, rows in other_sheets(file, title))
+    if sheets := ", ".join(name for name, rows in others if is_list(rows)):
+        detail = f"its first sheet {title!r} has no list of customers; choose one with layout.sheet: {sheets}"
+        raise unreadable("no_table", detail, sheet=title, sheets=sheets)
+    return itertools.chain(first, records)
 
 
 def _filled(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:

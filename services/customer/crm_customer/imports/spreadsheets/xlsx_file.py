@@ -28,6 +28,7 @@ MAX_PART_BYTES = 8 << 20
 """Of each other part that is read, as a whole: styles, theme, the list of sheets."""
 
 _MAX_PARTS = 2000
+_LOOKED_THROUGH = 20
 _SHARED_TEXTS = "xl/sharedStrings.xml"
 # Where all other parts are that are read; pictures, charts and pivot tables are not.
 _READ = frozenset([".", "_rels", "docProps", "xl", "xl/_rels", "xl/theme", "xl/chartsheets", "xl/worksheets/_rels"])
@@ -44,13 +45,24 @@ def xlsx_records(file: BinaryIO, sheet_name: str = "") -> tuple[str, Iterator[tu
     Formulas are told by the value they last had. Raises UPLOAD_UNREADABLE for broken and for oversized files, and for
     a sheet that is not there.
     """
-    try:
-        _check_size(file)
-        book: Any = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-    except _BROKEN as error:
-        raise _broken(error) from error
+    book = _book(file)
     sheet = _sheet(book, sheet_name)
     return sheet.title, _records(book, sheet)
+
+
+def other_sheets(file: BinaryIO, sheet_name: str) -> Iterator[tuple[str, Iterator[tuple[int, list[str]]]]]:
+    """What `xlsx_records` gives of each visible sheet but one, of so many as a person may look through."""
+    names = [sheet.title for sheet in _visible(_book(file)) if sheet.title != sheet_name]
+    for name in names[:_LOOKED_THROUGH]:
+        yield xlsx_records(file, name)
+
+
+def _book(file: BinaryIO) -> Any:
+    try:
+        _check_size(file)
+        return openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    except _BROKEN as error:
+        raise _broken(error) from error
 
 
 def _records(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
@@ -72,7 +84,7 @@ def _records(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _sheet(book: Any, name: str) -> Any:
-    visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    visible = _visible(book)
     if name:
         found = next((sheet for sheet in book.worksheets if sheet.title.strip() == name.strip()), None)
         if found is None:
@@ -83,6 +95,10 @@ def _sheet(book: Any, name: str) -> Any:
     if not visible:
         raise unreadable("hidden", "it has no visible sheet")
     return visible[0]
+
+
+def _visible(book: Any) -> list[Any]:
+    return [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
 
 
 def _broken(error: Exception) -> Exception:
