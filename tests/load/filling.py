@@ -4,14 +4,15 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from crm_kit.collation.keys import collation_key
 
+NAMES = ("恒通", "天翼", "嘉禾", "永盛", "瑞丰", "博远")
 ACCOUNT = """
-SELECT {tenant}
+SELECT {platform}
     (lpad(to_hex((extract(epoch FROM t) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(i % 4096), 3, '0')
         || '8' || substr(md5(i::text), 1, 15))::uuid AS id,
     'ORGANIZATION' AS kind,
-    (ARRAY['恒通', '天翼', '嘉禾', '永盛', '瑞丰', '博远'])[1 + i % 6] || to_char(i, 'FM00000000') || '有限公司'
-        AS display_name,
+    (ARRAY{names})[1 + i % 6] || to_char(i, 'FM00000000') || '有限公司' AS display_name,
     (ARRAY['POTENTIAL', 'ACTIVE', 'ACTIVE', 'DORMANT', 'LOST'])[1 + i % 5] AS status,
     '深圳' || to_char(i, 'FM00000000') || '有限公司' AS legal_name, '恒通' AS short_name,
     '9144030071526726XG' AS credit_code, ARRAY['PROSPECT', 'CUSTOMER'] AS roles, '电力' AS industry,
@@ -30,6 +31,14 @@ COLUMNS = (
     " addresses, phone_numbers, emails, website, source, owner_id, external_ids, tags, consents, version,"
     " create_time, update_time"
 )
+# What the platform has besides: whose it is, and what texts are compared by.
+OF_PLATFORM = """
+    '{tenant}'::uuid AS tenant_id,
+    (ARRAY{names})[1 + i % 6] || to_char(i, 'FM00000000') || '{company}' AS display_name_key,
+    '{city}' || to_char(i, 'FM00000000') || '{company}' AS legal_name_key, '{industry}' AS industry_key,
+    ARRAY['office@hengtong.example'] AS emails_key, 'trade fair' AS source_key,
+"""
+COLUMNS_OF_PLATFORM = "tenant_id, display_name_key, legal_name_key, industry_key, emails_key, source_key"
 PLAIN_INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes
 WHERE tablename = 'accounts' AND indexname NOT IN (SELECT conname FROM pg_constraint)
@@ -47,15 +56,21 @@ async def fill_accounts(url: str, rows: int, *, owner_id: UUID | None, tenant_id
         indexes = await connection.fetch(PLAIN_INDEXES)
         for index in indexes:
             await connection.execute(f"DROP INDEX {index['indexname']}")
-        tenant = f"'{tenant_id}'::uuid AS tenant_id," if tenant_id else ""
-        columns = f"tenant_id, {COLUMNS}" if tenant_id else COLUMNS
-        await connection.execute(f"INSERT INTO accounts ({columns}) {ACCOUNT.format(tenant=tenant)}", rows, owner_id)
+        columns = f"{COLUMNS_OF_PLATFORM}, {COLUMNS}" if tenant_id else COLUMNS
+        selected = ACCOUNT.format(platform=_of_platform(tenant_id) if tenant_id else "", names=list(NAMES))
+        await connection.execute(f"INSERT INTO accounts ({columns}) {selected}", rows, owner_id)
         for index in indexes:
             await connection.execute(index["indexdef"])
         await connection.execute("VACUUM (ANALYZE) accounts")
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
+
+
+def _of_platform(tenant_id: UUID) -> str:
+    company, city, industry = map(collation_key, ("有限公司", "深圳", "电力"))
+    names = ", ".join(f"'{collation_key(name)}'" for name in NAMES)
+    return OF_PLATFORM.format(tenant=tenant_id, names=f"[{names}]", company=company, city=city, industry=industry)
 
 
 async def some_ids(url: str, rows: int, most: int = 1000) -> list[str]:

@@ -49,13 +49,14 @@ async def book(customer: Running, servers: Servers) -> AsyncIterator[Book]:
 async def fill(connection: "Connection", user: User) -> None:
     await connection.execute(
         """
-        INSERT INTO accounts (tenant_id, id, kind, display_name, status, roles, industry, employee_count, addresses,
-                              phone_numbers, emails, owner_id, external_ids, tags, consents, version, create_time,
-                              update_time)
-        SELECT $1, gen_random_uuid(), 'ORGANIZATION', 'name ' || n, 'ACTIVE', '{}',
-               CASE WHEN n <= $3 THEN 'power' WHEN n = $3 + 1 THEN 'steel' END, 1, '[]', '{}', '{}',
+        INSERT INTO accounts (tenant_id, id, kind, display_name, display_name_key, status, roles, industry,
+                              industry_key, employee_count, addresses, phone_numbers, emails, emails_key, owner_id,
+                              external_ids, tags, consents, version, create_time, update_time)
+        SELECT $1, gen_random_uuid(), 'ORGANIZATION', 'name ' || n, 'name ' || n, 'ACTIVE', '{}', industry, industry,
+               1, '[]', '{}', '{}', '{}',
                CASE WHEN n % 1000 = 0 THEN $2::uuid END, '[]', '{}', '[]', 1, now(), now()
-        FROM generate_series(1, $4) n
+        FROM generate_series(1, $4) n,
+             LATERAL (SELECT CASE WHEN n <= $3 THEN 'power' WHEN n = $3 + 1 THEN 'steel' END AS industry)
         """,
         user.tenant_id,
         user.id,

@@ -83,11 +83,12 @@ class Beside:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderColumn:
-    """What a list may be ordered by. Its bind parameters take the type of the expression."""
+    """What a list may be ordered by; rows have it as `key`, or under its own name. Its type is that of the binds."""
 
     expression: ColumnElement[Any]
     nullable: bool = False
     beside: Beside | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,6 @@ class Order:
             for term, kind in zip(self.terms, kinds, strict=True)
         )
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(term.name for term in self.terms)
-
     def clauses(self) -> list[UnaryExpression[Any]]:
         """For `ORDER BY`."""
         return [term.clause() for term in self.terms]
@@ -141,7 +138,7 @@ class Order:
 
     def position_of(self, row: Keyed) -> Position:
         """Where a row stands: its values of the order's fields."""
-        return tuple(row[term.name] for term in self.terms)
+        return tuple(row[term.column.key or term.name] for term in self.terms)
 
 
 def parse_order_by(text: str, allowed: Mapping[str, OrderColumn], default: str) -> Order:
@@ -212,8 +209,8 @@ def page_statement(base: Select[Any], order: Order, nulls: tuple[bool, ...] | No
     """The statement of one page: `base` after the position (None: from the start), in order, limited.
 
     Bind parameters: those of `base`, `after_N`, and `limit` by the name given. `base` has to select every field
-    of the order under its name. Where the rows after a position are several ranges of an index, each is read
-    on its own up to the limit, so that a deep page costs what the first costs.
+    of the order under its name, or `key`. Where the rows after a position are several ranges of an index, each is
+    read on its own up to the limit, so that a deep page costs what the first costs.
     """
     count: BindParameter[int] = bindparam(limit, type_=Integer)
     first = order.terms[0].column
@@ -235,7 +232,8 @@ def merged_page(parts: Sequence[Select[Any]], order: Order, count: BindParameter
     """One page of several, each of which has as many rows as there may be."""
     merged = union_all(*parts).subquery("page")
     clauses = [
-        replace(term, column=OrderColumn(merged.c[term.name], term.column.nullable)).clause() for term in order.terms
+        replace(term, column=OrderColumn(merged.c[term.column.key or term.name], term.column.nullable)).clause()
+        for term in order.terms
     ]
     return select(merged).order_by(*clauses).limit(count)
 

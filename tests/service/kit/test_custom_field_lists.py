@@ -64,7 +64,8 @@ async def user(customer: Running) -> User:
         ('custom.contract_no != "HT-9"', "acde"),
         ("custom.contract_no:ht-", "abc"),
         ("NOT custom.contract_no:ht-", "de"),
-        ('custom.contract_no >= "HT-9"', "bc"),
+        ('custom.contract_no = "ht-9"', "b"),
+        ('custom.contract_no >= "HT-8"', "bc"),
         ("custom.contract_no = null", "de"),
         ("custom.contract_no:*", "abc"),
         ("custom.area = 9.50", "ad"),
@@ -101,8 +102,8 @@ async def test_a_reference_is_filtered_by_its_id(customer: Running, user: User) 
     [
         ("custom.area", "cadbe"),
         ("custom.area desc", "bdace"),
-        ("custom.contract_no", "abcde"),
-        ("custom.contract_no desc", "cbaed"),
+        ("custom.contract_no", "acbde"),
+        ("custom.contract_no desc", "bcaed"),
         ("custom.signed desc, display_name", "abcde"),
         ("custom.grade, custom.area desc", "adcbe"),
         ("custom.vip, id desc", "bdaec"),
@@ -139,8 +140,8 @@ async def test_pages_go_backward_through_what_has_a_value_and_what_has_none(cust
         request.page_token = page.prev_page_token
         page = await stub.ListAccounts(request, metadata=user.metadata)
         back.append([each.display_name for each in page.accounts])
-    assert [[each.display_name for each in page.accounts] for page in pages] == [["a", "b"], ["c", "d"], ["e"]]
-    assert back == [["c", "d"], ["a", "b"]]
+    assert [[each.display_name for each in page.accounts] for page in pages] == [["a", "c"], ["b", "d"], ["e"]]
+    assert back == [["b", "d"], ["a", "c"]]
 
 
 @pytest.mark.parametrize(

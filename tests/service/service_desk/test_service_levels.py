@@ -179,7 +179,7 @@ async def test_every_tenant_has_one_default_which_is_tried_last(desk: Desk) -> N
 
 async def test_the_first_service_level_that_takes_a_case_counts(desk: Desk) -> None:
     calendar_id = (await desk.around_the_clock()).id
-    urgent = 'priority = CRITICAL AND category = "power"'
+    urgent = 'priority = CRITICAL AND category = "POWER"'
     second = await desk.promise(first_response=30, resolution=300, position=2, calendar_id=calendar_id)
     first = await desk.promise(first_response=5, resolution=50, position=1, condition=urgent, calendar_id=calendar_id)
     high = cases_pb2.Case.LEVEL_HIGH

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.custom_fields.definitions import Definitions
 from crm_kit.custom_fields.listing import fields_beyond, schema_of
 from crm_kit.custom_fields.model import CustomField, Label, Option
@@ -74,6 +75,9 @@ things = Table(
     Column("watcher_ids", ARRAY(Uuid)),
     Column("custom", JSONB, nullable=False),
     Column("brand", Text),
+    Column("brand_key", Text),
+    Column("makers", ARRAY(Text)),
+    Column("makers_key", ARRAY(Text)),
     Column("code", Text, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("labels", ARRAY(Text), nullable=False),
@@ -86,13 +90,14 @@ def custom_field(key: str, type: CustomType) -> CustomField:
     offered = OPTIONS if "SELECT" in type else ()
     options = tuple(Option(option, Label(en=option)) for option in offered)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return CustomField(TENANT, "things", key, type, Label(en=key), 1, now, now, options=options)
+    return CustomField(TENANT, "things", key, type, Label(en=key), 1, now, now, options=options, unique=key == "number")
 
 
 CUSTOM_FIELDS = {
     key: custom_field(key, type)
     for key, type in (
         ("note", CustomType.TEXT),
+        ("number", CustomType.TEXT),
         ("fleet", CustomType.NUMBER),
         ("since", CustomType.DATE),
         ("vip", CustomType.BOOL),
@@ -119,7 +124,8 @@ OWN = FilterSchema(
             things.c.roles, ["ROLE_PROSPECT", "ROLE_PARTNER"], prefix="ROLE_", type=FieldType.TEXT_LIST
         ),
         "watcher_ids": user_field(things.c.watcher_ids, type=FieldType.UUID_LIST),
-        "brand": FilterField(FieldType.TEXT, things.c.brand, folded=True),
+        "brand": FilterField(FieldType.TEXT, things.c.brand_key, collated=True),
+        "makers": FilterField(FieldType.TEXT_LIST, things.c.makers_key, collated=True),
         "code": FilterField(FieldType.TEXT, things.c.code),
         "rank": FilterField(FieldType.INTEGER, things.c.rank),
         "labels": FilterField(FieldType.TEXT_LIST, things.c.labels),
@@ -129,7 +135,7 @@ OWN = FilterSchema(
 SCHEMA = schema_of(OWN, Definitions("things", 1, CUSTOM_FIELDS))
 
 # Few values, so that rows and filters often meet; letters whose case folding is not plain; LIKE's own characters.
-TEXTS = st.text(st.sampled_from("aAbB%_\\\"' ßẞΣσςİıéÉ客户Я"), max_size=4)
+TEXTS = st.text(st.sampled_from("aAbB%_\\\"' ßẞΣσςİıéÉｅø\u0301客户Яが"), max_size=4)
 DECIMALS = st.sampled_from([Decimal(text) for text in ("-1.5", "0", "0.1", "0.10", "1", "1.5", "12345678901234.5")])
 DATES = st.dates(date(2026, 1, 1), date(2026, 1, 4))
 INSTANTS = st.integers(0, 3).map(lambda later: datetime(2026, 1, 1, microsecond=later, tzinfo=UTC))
@@ -170,6 +176,7 @@ RECORDS = st.fixed_dictionaries(
         "roles": or_null(st.lists(st.sampled_from(["ROLE_PROSPECT", "ROLE_PARTNER"]), max_size=2)),
         "watcher_ids": or_null(st.lists(IDS, max_size=2)),
         "brand": or_null(TEXTS),
+        "makers": or_null(st.lists(TEXTS, max_size=3)),
         "code": TEXTS,
         "rank": VALUES[FieldType.INTEGER],
         "labels": st.lists(TEXTS, max_size=3),
@@ -177,6 +184,7 @@ RECORDS = st.fixed_dictionaries(
             {},
             optional={
                 "note": TEXTS.filter(bool),
+                "number": TEXTS.filter(bool),
                 "fleet": st.sampled_from(["-1.5", "0", "0.1", "1", "12345678901234.5"]),
                 "since": DATES.map(str),
                 "vip": st.booleans(),
@@ -187,6 +195,15 @@ RECORDS = st.fixed_dictionaries(
         ),
     }
 )
+
+
+def stored(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the keys of its texts, as the write path has them beside the texts."""
+    brand, makers = row["brand"], row["makers"]
+    return row | {
+        "brand_key": None if brand is None else collation_key(brand),
+        "makers_key": None if makers is None else list(map(collation_key, makers)),
+    }
 
 
 def record_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +219,7 @@ def record_of(row: dict[str, Any]) -> dict[str, Any]:
 def leaves(draw: st.DrawFn) -> Filter:
     path = draw(st.sampled_from(sorted(SCHEMA.fields)))
     declared = SCHEMA.fields[path]
-    field = Field(path, declared.type, declared.folded)
+    field = Field(path, declared.type, declared.collated)
     values = st.sampled_from(sorted(set(declared.values.values()))) if declared.values else VALUES[declared.type]
     operator = draw(st.sampled_from([*OPERATORS[declared.type], ":*", "null"]))
     match operator:

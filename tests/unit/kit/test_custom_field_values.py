@@ -240,7 +240,8 @@ def test_options_that_are_left_out_are_kept_retired(given_keys: list[str], befor
 
 
 def test_a_value_has_a_token_and_several_options_have_one_each() -> None:
-    assert tokens_of(field(FieldType.TEXT), "A-1") == ["one=A-1"]
+    assert tokens_of(field(FieldType.TEXT), "Süd") == ["one=sud"]
+    assert tokens_of(field(FieldType.TEXT, unique=True), "A-1") == ["one=A-1"]
     assert tokens_of(field(FieldType.BOOL), value=True) == ["one=true"]
     assert tokens_of(field(FieldType.MULTI_SELECT), ["a", "c"]) == ["one=a", "one=c"]
     assert unique_token(field(FieldType.DATE, unique=True), "2026-01-31") == "one=2026-01-31"

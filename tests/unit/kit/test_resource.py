@@ -243,6 +243,10 @@ Poorer = make_dataclass(
             {"table": copied(lambda table: table.indexes.clear())},
             r"account\.display_name: lists are ordered by it; add an index",
         ),
+        (
+            {"table": without("legal_name_key")},
+            r"account\.legal_name: .*add the column legal_name_key .*mark it exact",
+        ),
         ({"beside": {"last_contact_time", "value_tier"}}, r"account\.value_tier_version: accounts has it"),
         ({"unversioned": {"pager_number"}}, r"account\.pager_number: it is unversioned; make it a field of Account"),
         (
@@ -268,8 +272,8 @@ def test_what_is_unversioned_is_written_with_the_row_and_is_no_change() -> None:
 
 def test_what_is_unique_can_be_ordered_by() -> None:
     def unique(table: Table) -> None:
-        table.indexes -= {index for index in table.indexes if "display_name" in index.columns}
-        table.append_constraint(UniqueConstraint("tenant_id", "display_name"))
+        table.indexes -= {index for index in table.indexes if "display_name_key" in index.columns}
+        table.append_constraint(UniqueConstraint("tenant_id", "display_name_key"))
 
     assert "display_name" in declared(table=copied(unique)).listing.orders
 

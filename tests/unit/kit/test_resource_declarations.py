@@ -134,13 +134,13 @@ def users_of(contract: DescriptorPool) -> Resource[Any, Any]:
         "users",
         MetaData(),
         *(Column(name, Uuid) for name in ("id", "team_id")),
-        *(Column(name, Text, nullable=False) for name in ("display_name", "login")),
+        *(Column(name, Text, nullable=False) for name in ("display_name", "display_name_key", "login", "login_key")),
         Column("active", Boolean, nullable=False),
         Column("role_ids", ARRAY(Uuid), nullable=False),
         Column("password_time", DateTime(timezone=True)),
         *versioned_columns(),
     )
-    for name in ("create_time", "update_time", "display_name"):
+    for name in ("create_time", "update_time", "display_name_key"):
         Index(f"users_{name}_index", table.c.tenant_id, table.c[name], table.c.id)
     message, created = (
         GetMessageClass(contract.FindMessageTypeByName(f"crm.customer.v1.{name}")) for name in ("User", "UserCreated")
@@ -185,6 +185,7 @@ def roles_of(*keys: SchemaItem) -> Resource[Any, Any]:
         MetaData(),
         Column("id", Uuid, nullable=False),
         Column("display_name", Text, nullable=False),
+        Column("display_name_key", Text, nullable=False),
         Column("built_in", Boolean, nullable=False),
         Column("grants", JSONB, nullable=False),
         *versioned_columns(),
@@ -197,7 +198,7 @@ def roles_of(*keys: SchemaItem) -> Resource[Any, Any]:
 
 
 def test_a_unique_key_serves_the_order_by_its_field() -> None:
-    key = unique("roles_display_name_key", "display_name", reason="ALREADY_EXISTS", field="x", detail="x")
+    key = unique("roles_display_name_key_key", "display_name_key", reason="ALREADY_EXISTS", field="x", detail="x")
     assert "display_name" in roles_of(key).listing.orders
 
 
@@ -207,7 +208,9 @@ def test_lists_are_ordered_by_what_the_contract_lets_them_be_ordered_by() -> Non
 
 
 def test_an_order_that_nothing_serves_is_refused() -> None:
-    with pytest.raises(DeclarationError, match=r"role\.display_name: .*add an index on tenant_id, display_name, id"):
+    with pytest.raises(
+        DeclarationError, match=r"role\.display_name: .*add an index on tenant_id, display_name_key, id"
+    ):
         roles_of()
 
 

@@ -69,7 +69,7 @@ def _declared(schema: FilterSchema, field: CustomField) -> FilterField:
     expression = schema.beyond(CUSTOM + field.key, type).expression
     if field.options:
         return enum_field(expression, [option.key for option in field.options], type=type)
-    return FilterField(type, expression)
+    return FilterField(type, expression, collated=field.collated)
 
 
 class CustomLists:

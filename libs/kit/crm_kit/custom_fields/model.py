@@ -74,6 +74,11 @@ class CustomField:
     def is_active(self) -> bool:
         return self.state is State.ACTIVE
 
+    @property
+    def collated(self) -> bool:
+        """Whether case, accents and width are no part of its values; what is unique is a code or a key."""
+        return self.type is FieldType.TEXT and not self.unique
+
     def update(self, values: Mapping[str, Any]) -> "CustomField":
         """With new values of some properties; options that are left out are retired."""
         self.require_active("changed")

@@ -25,7 +25,7 @@ def end_of(key: str) -> str:
 
 
 def token_of(key: str, value: object) -> str:
-    """The token of a value: text as it is, numbers and truth as text that sorts as they do."""
+    """The token of a value: text (or its collation key) as it is, numbers and truth as text that sorts as they do."""
     return first_of(key) + sorted_text(value)
 
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from crm_kit.blanks import is_visible
+from crm_kit.collation.keys import collation_key
 from crm_kit.custom_fields.model import SELECTIONS, CustomField, FieldType
 from crm_kit.custom_fields.tokens import token_of
 from crm_kit.errors import FieldViolation, InvalidArgument
@@ -218,6 +219,8 @@ def tokens_of(field: CustomField, value: CustomValue) -> list[str]:
     """What filters, orders and uniqueness go by: a token, or one for each option of several."""
     if isinstance(value, list):
         return [token_of(field.key, option) for option in value]
+    if field.collated:
+        return [token_of(field.key, collation_key(str(value)))]
     return [token_of(field.key, Decimal(value) if field.type is FieldType.NUMBER else value)]
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.filtering.folding import fold
 from crm_kit.filtering.tree import (
     DATE_TEXT,
@@ -103,8 +104,8 @@ def _holds(term: Term, value: Any, context: FilterContext | None) -> bool:
             return any(value == _alike(field, operand, value) for operand in values_of(field, operands, context))
         case Has(field, operand):
             if field.type in LISTS:
-                return value_of(field, operand, context) in value
-            return fold(str(operand)) in fold(value)
+                return _alike(field, value_of(field, operand, context), value) in value
+            return _alike(field, operand, value) in value if field.collated else fold(str(operand)) in fold(value)
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:
@@ -118,7 +119,9 @@ def _read(field: Field, record: Mapping[str, object]) -> Any:
     if isinstance(value, str):
         if field.type in _FROM_TEXT:
             return _FROM_TEXT[field.type](value)
-        return fold(value) if field.folded else value
+        return collation_key(value) if field.collated else value
+    if field.collated and isinstance(value, (list, tuple)):
+        return [collation_key(each) for each in value]
     return value.amount if isinstance(value, Money) else value
 
 
@@ -149,6 +152,6 @@ def _is_text_of(type: FieldType, text: str) -> bool:
 
 def _alike(field: Field, operand: Value, value: object) -> Any:
     """The operand as what it is compared with: a float column compares as float, as in SQL."""
-    if field.folded:
-        return fold(str(operand))
+    if field.collated:
+        return collation_key(str(operand))
     return float(operand) if isinstance(value, float) and isinstance(operand, (Decimal, int)) else operand

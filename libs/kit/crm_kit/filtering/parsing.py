@@ -97,7 +97,7 @@ class _Reader:
             known = self._known_fields()
             detail = f"unknown field {shown(name)}; expected one of {known}"
             raise self._refuse(name, detail, problem="field", found=shown(name), fields=known)
-        field = Field(str(name), declared.type, declared.folded)
+        field = Field(str(name), declared.type, declared.collated)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
             return self._read_membership(field, declared, rest[1:])

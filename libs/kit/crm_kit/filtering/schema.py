@@ -19,7 +19,8 @@ class FilterField:
 
     `values` are what an ENUM (or a TEXT_LIST of enum values) may be compared with -> what is stored for it.
     `word` is what may stand for an id of a user or team; `user_field` and `team_field` know it.
-    A TEXT that is `folded` is compared in lower case on both sides; an index on `lower(column)` serves it.
+    Text, or a list of texts, that is `collated` is compared whatever its case, accents and width: `expression` is the
+    column of its collation keys.
     `kept` says how a text is stored that people write in several ways, such as a telephone number.
     `within` says that there is a row with the value, of which a condition is true, where values are rows of their own.
     """
@@ -27,7 +28,7 @@ class FilterField:
     type: FieldType
     expression: ColumnElement[Any] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
-    folded: bool = False
+    collated: bool = False
     word: Party | None = None
     within: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
     kept: Callable[[str], str] | None = None

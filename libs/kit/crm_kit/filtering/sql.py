@@ -32,8 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.custom_fields.tokens import end_of, first_of, token_of
-from crm_kit.filtering.folding import fold
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.tree import (
     LISTS,
@@ -115,9 +115,9 @@ def _values(tree: Filter, context: FilterContext) -> Iterator[object]:
 
 
 def _compared(field: Field, value: object) -> object:
-    if field.path.startswith(CUSTOM):
-        return token_of(custom_key(field), value)
-    return fold(str(value)) if field.folded else value
+    if field.collated:
+        value = collation_key(str(value))
+    return token_of(custom_key(field), value) if field.path.startswith(CUSTOM) else value
 
 
 def custom_key(field: Field) -> str:
@@ -128,7 +128,7 @@ def custom_key(field: Field) -> str:
 def _pattern(field: Field, text: str) -> str:
     """What LIKE finds a text by within a value, or within the token of a custom field."""
     beginning = _escape_pattern(first_of(custom_key(field))) if field.path.startswith(CUSTOM) else ""
-    return f"{beginning}%{_escape_pattern(text)}%"
+    return f"{beginning}%{_escape_pattern(collation_key(text) if field.collated else text)}%"
 
 
 def _escape_pattern(text: str) -> str:
@@ -161,7 +161,7 @@ class _Compiler:
             case Comparison(field, op, _):
                 return self._comparison(field, op if taken else _OPPOSITES[op], taken)
             case OneOf(field, _):
-                clause = self._compared(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
+                clause = self._expression(field) == any_(self._bind(ARRAY(_BIND_TYPES[field.type])))
             case Has(field, _):
                 clause = self._has(field)
             case Present(field):
@@ -191,9 +191,7 @@ class _Compiler:
                 fits = token == any_(self._bind(ARRAY(Text())))
             case Has(field, _):
                 is_list = field.type in LISTS
-                fits = (
-                    token == any_(self._bind(ARRAY(Text()))) if is_list else and_(fits, token.ilike(self._bind(Text())))
-                )
+                fits = token == any_(self._bind(ARRAY(Text()))) if is_list else and_(fits, self._contains(token, field))
         assert declared.within is not None
         found = declared.within(fits)
         return found if taken else not_(found)
@@ -214,7 +212,7 @@ class _Compiler:
         return found if taken else not_(found)
 
     def _comparison(self, field: Field, op: Operator, taken: bool) -> ColumnElement[bool]:
-        expression, value = self._compared(field), self._bind(_BIND_TYPES[field.type])
+        expression, value = self._expression(field), self._bind(_BIND_TYPES[field.type])
         clause = _OPERATORS[op](expression, value)
         if not self._nullable(field):
             return clause
@@ -226,8 +224,13 @@ class _Compiler:
     def _has(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
         if field.type not in LISTS:
-            return expression.ilike(self._bind(Text()))
+            return self._contains(expression, field)
         return expression.bool_op("@>")(self._bind(_list_type(expression, field)))
+
+    def _contains(self, expression: ColumnElement[Any], field: Field) -> ColumnElement[bool]:
+        pattern = self._bind(Text())
+        # Case is no part of a key.
+        return expression.like(pattern) if field.collated else expression.ilike(pattern)
 
     def _present(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
@@ -242,10 +245,6 @@ class _Compiler:
 
     def _nullable(self, field: Field) -> bool:
         return self.schema.sql_of(field).nullable
-
-    def _compared(self, field: Field) -> ColumnElement[Any]:
-        expression = self._expression(field)
-        return func.lower(expression) if field.folded else expression
 
     def _expression(self, field: Field) -> ColumnElement[Any]:
         expression = self.schema.sql_of(field).expression

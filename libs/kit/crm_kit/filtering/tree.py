@@ -83,12 +83,12 @@ class Operator(StrEnum):
 class Field:
     """A field by its path, for example `display_name` or `custom.fleet_size`.
 
-    Text that is `folded` is compared whatever its case.
+    Text that is `collated` is compared by its collation key: whatever its case, accents and width.
     """
 
     path: str
     type: FieldType
-    folded: bool = False
+    collated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """`field:value`: a text contains it, whatever the case; a list has this member. False where it is null."""
+    """`field:value`: a text contains it, always whatever the case; a list has this member. False where it is null."""
 
     field: Field
     value: Value
@@ -160,7 +160,7 @@ def shape(tree: Filter) -> str:
         case OneOf(field, _):
             return f"{field.path} {field.type} IN"
         case Has(field, _):
-            return f"{field.path} {field.type} :"
+            return f"{field.path} {field.type} {'key' if field.collated else ''}:"
         case Present(field):
             return f"{field.path} {field.type} :*"
         case IsNull(field):

@@ -25,6 +25,7 @@ class FieldContract:
 
     `given`: a caller may send it. `settable`: a create sets it. `changeable`: an update changes it, too.
     `changed_by`: the rpcs that change it where updates do not. The descriptor is the contract's own.
+    `exact`: what is listed by it is compared letter by letter.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FieldContract:
     order: bool
     group: bool
     sum: bool
+    exact: bool
     refers_to: str
     sensitive: bool
     without_history: bool
@@ -113,6 +115,7 @@ def _read(field: Any) -> FieldContract:
         order=listed.order,
         group=listed.group,
         sum=listed.sum,
+        exact=listed.exact,
         refers_to=options.Extensions[options_pb2.refers_to],
         sensitive=options.Extensions[options_pb2.sensitive],
         without_history=options.Extensions[options_pb2.without_history],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, bindparam, func, select, true
+from sqlalchemy import CTE, FromClause, Integer, Select, bindparam, func, select, true
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
@@ -13,7 +13,7 @@ from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Shaped
 from crm_kit.identity.access import Scope
 from crm_kit.listing import context_of, whole_rows
-from crm_kit.resource.listed import column_of
+from crm_kit.resource.listed import column_of, key_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.scans import within_share
 
@@ -80,30 +80,31 @@ def _text(value: object) -> str:
 @statement
 def counted_values(resource: AnyResource, scope: Scope, filtered: Shaped, field: str) -> Select[Any]:
     """A row for each value, the one without a value last; each says how many records there are in all."""
+    declared = resource.filter_schema.fields[field]
+    columns = {"value": column_of(resource, field), **({"key": key_of(resource, field)} if declared.collated else {})}
     rows = whole_rows(resource.listing, scope, filtered.tree)
-    chosen = rows.with_only_columns(column_of(resource, field).label("value"))
+    chosen = rows.with_only_columns(*(column.label(name) for name, column in columns.items()))
     records = chosen.limit(bindparam("record_limit", type_=Integer)).cte("records")
-    is_list = resource.filter_schema.fields[field].type in LIST_TYPES
-    value: ColumnElement[Any] = records.c.value
-    source: FromClause = records
-    if is_list:
-        value, source = _elements(records)
+    values, source = _elements(records) if declared.type in LIST_TYPES else (records, records)
+    # The spellings of a text are one value, told as one of them.
+    key = values.c.key if declared.collated else values.c.value
+    value = func.min(values.c.value) if declared.collated else key
     count = func.count()
     return (
         select(
             value.label("value"),
             count.label("count"),
             select(func.count()).select_from(records).scalar_subquery().label("total"),
-            func.sum(count).filter(value.is_(None)).over().label("unset"),
+            func.sum(count).filter(key.is_(None)).over().label("unset"),
         )
         .select_from(source)
-        .group_by(value)
-        .order_by(value.is_(None), count.desc(), value)
+        .group_by(key)
+        .order_by(key.is_(None), count.desc(), key)
         .limit(bindparam("value_limit", type_=Integer))
     )
 
 
-def _elements(records: CTE) -> tuple[ColumnElement[Any], FromClause]:
-    """The elements of each record's list, and one that is not set for an empty list."""
-    elements = func.unnest(records.c.value).table_valued("element").render_derived()
-    return elements.c.element, records.outerjoin(elements, true())
+def _elements(records: CTE) -> tuple[FromClause, FromClause]:
+    """The elements of each record's lists side by side, and one that is not set for an empty list."""
+    elements = func.unnest(*records.c).table_valued(*records.c.keys()).render_derived()
+    return elements, records.outerjoin(elements, true())

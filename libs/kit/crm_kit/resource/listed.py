@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from buf.validate import validate_pb2
 from crm.options.v1 import options_pb2
 from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint
 
@@ -18,7 +17,7 @@ from crm_kit.money import Money
 from crm_kit.paging import OrderColumn, parse_order_by
 from crm_kit.phone_numbers import as_kept
 from crm_kit.resource.codecs import annotation_of
-from crm_kit.resource.shape import CURRENCY, ResourceShape
+from crm_kit.resource.shape import CURRENCY, ResourceShape, key_name
 from crm_kit.resource.values import DeclarationError, enum_prefix
 
 TYPES: dict[Any, FieldType] = {
@@ -77,17 +76,17 @@ def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, Filte
     if refers_to == "teams":
         return {name: team_field(column)}
     kept = as_kept if shape.paths[name].phone_number else None
-    return {name: FilterField(types[kind], column, folded=_is_address(shape, name), kept=kept)}
+    compared = key_of(shape, name)
+    return {name: FilterField(types[kind], compared, collated=compared is not column, kept=kept)}
 
 
-def _is_address(shape: ResourceShape[Any, Any], name: str) -> bool:
-    """Whether a text is an e-mail address, of which case is no part."""
-    field = shape.paths[name].descriptor
-    return not field.is_repeated and field.GetOptions().Extensions[validate_pb2.field].string.email
+def key_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
+    """What lists and summaries compare: of text that people write its collation key, of all else the value."""
+    return shape.table.c[key_name(name)] if name in shape.collated else column_of(shape, name)
 
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
-    """What lists and summaries go by: a column, or what is computed."""
+    """What lists and summaries show: a column, or what is computed."""
     if name in shape.within:
         return shape.within[name]
     if name in shape.computed:
@@ -102,11 +101,12 @@ def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
     found = {"id": OrderColumn(shape.table.c.id)}
     for path, each in shape.paths.items():
         if each.order and path != "id":
-            column: Any = column_of(shape, path)
+            column: Any = key_of(shape, path)
             if not any(_serves(index, column.name) for index in _indexes(shape.table)):
                 remedy = f"lists are ordered by it; add an index on tenant_id, {column.name}, id"
                 raise DeclarationError(f"{shape.noun}.{path}: {remedy}")
-            found[path] = OrderColumn(column, nullable=bool(column.nullable))
+            key = key_name(path) if path in shape.collated else ""
+            found[path] = OrderColumn(column, nullable=bool(column.nullable), key=key)
     return found
 
 

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Column, ColumnElement, FromClause, Table, Text, cast, true
 from sqlalchemy.dialects.postgresql import JSONB
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.etags import etag_of
 from crm_kit.filtering.schema import FilterField
 from crm_kit.identity.access import Scope
@@ -32,7 +33,7 @@ from crm_kit.resource.codecs import (
     property_hints,
     writer_of,
 )
-from crm_kit.resource.contract import ADDRESSING, collection_of, field_contracts, listed_within, snake
+from crm_kit.resource.contract import ADDRESSING, FieldContract, collection_of, field_contracts, listed_within, snake
 from crm_kit.resource.masking import Masked
 from crm_kit.resource.reach import owned
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
@@ -45,6 +46,11 @@ CURRENCY = "currency_code"
 # Where a resource has the values of custom fields: in the contract, as a field and as a column.
 CUSTOM = "custom"
 EVERY_ENTITY_HAS = ("id", "version", "create_time", "update_time")
+
+
+def key_name(name: str) -> str:
+    """The column that has the collation keys of a text, or of a list of texts."""
+    return f"{name}_key"
 
 
 class ResourceShape(Generic[Entity, Shown]):
@@ -112,12 +118,19 @@ class ResourceShape(Generic[Entity, Shown]):
         self.has_custom = CUSTOM in self.contract and is_value_map(self.contract[CUSTOM].descriptor)
         self.own_hints = hints_of(self.entity)
         self.hints = property_hints(self.entity) | self.own_hints
+        # Texts that lists compare as people do, by the keys that stand beside them.
+        self.collated = tuple(name for name, each in self.contract.items() if self._is_collated(name, each))
         # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
         self.place = self.place_in(self.created)
         self._json_readers: dict[str, Convert | None] = {}
 
     def __repr__(self) -> str:
         return f"Resource({self.noun!r})"
+
+    def _is_collated(self, name: str, contract: FieldContract) -> bool:
+        is_listed = contract.filter or contract.order or contract.group
+        is_text = name in self.hints and annotation_of(self.hints[name]).kind is str
+        return is_listed and is_text and not (contract.exact or contract.phone_number)
 
     # --- rows
 
@@ -143,6 +156,8 @@ class ResourceShape(Generic[Entity, Shown]):
                 values[CURRENCY] = money.currency_code
         if self._writes_currency:
             values.setdefault(CURRENCY, None)
+        for name in self.collated:
+            values[key_name(name)] = _key_of(values[name])
         return values
 
     def message_from(self, row: Any) -> Shown:
@@ -176,7 +191,7 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def _check(self) -> None:
         fields, shown = self.own_hints, self.contract.keys() - {"etag"}
-        columns = {column.name for column in self.table.c} - {"tenant_id"}
+        columns = {column.name for column in self.table.c} - {"tenant_id", *map(key_name, self.collated)}
         entity, table = self.entity.__name__, self.table.name
         self._require(snake(self.message_type.DESCRIPTOR.name) == self.noun, "noun", "name it as the contract does")
         for name in EVERY_ENTITY_HAS:
@@ -207,9 +222,17 @@ class ResourceShape(Generic[Entity, Shown]):
             self._require(name in fields, name, f"it is unversioned; make it a field of {entity}")
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
+        self._check_keys()
         self._check_updated()
         self._check_without_history()
         check_tries(self.noun, self.verbs, self.tries)
+
+    def _check_keys(self) -> None:
+        """What is compared by its key is a column, with the key beside it."""
+        for name in self.collated:
+            key, table = key_name(name), self.table.name
+            remedy = f"lists compare it as people do; add the column {key} to {table}, or mark it exact in the contract"
+            self._require({name, key} <= set(self.table.c.keys()), name, remedy)
 
     def _check_without_history(self) -> None:
         for name, each in self.contract.items():
@@ -257,6 +280,7 @@ class ResourceShape(Generic[Entity, Shown]):
         ordered = {path for path, each in self.paths.items() if each.order}
         taken = [name for name in (*fields, *derived) if name in fields or name in ordered or self.is_direct]
         taken += [path for path in self.within if path in ordered]
+        taken += [key_name(name) for name in self.collated if name in ordered]
         # What is shown comes first, so that it can be taken off a row without looking at the rest.
         self._selected = (*(n for n in taken if n in self.contract), *(n for n in taken if n not in self.contract))
         self._selected_and_shown = tuple(name for name in self._selected if name in self.contract)
@@ -342,6 +366,13 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def _where(self, name: str) -> str:
         return f"{self.noun}.{name}"
+
+
+def _key_of(value: str | Collection[str] | None) -> str | list[str] | None:
+    """What a text, or a list of them, is compared by."""
+    if value is None:
+        return None
+    return collation_key(value) if isinstance(value, str) else list(map(collation_key, value))
 
 
 def _money_message(amount: Any, currency_code: str) -> money_pb2.Money | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Numeric, Select, bindparam, cast, func
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField, FieldType
 from crm_kit.database.connections import Record
@@ -20,7 +21,7 @@ from crm_kit.filtering.tree import Shaped
 from crm_kit.identity.access import Scope
 from crm_kit.listing import context_of, whole_rows
 from crm_kit.money import Money
-from crm_kit.resource.listed import column_of
+from crm_kit.resource.listed import column_of, key_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
@@ -67,11 +68,14 @@ async def summarize(
     groups: dict[tuple[str | None, ...], Group] = {}
     async with within_share(reader, tree):
         rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
+    spelled = {name for name in group_by if name.startswith(CUSTOM) and custom[name.removeprefix(CUSTOM)].collated}
     for row in rows:
-        _add(groups, resource, row, group_by, sum)
+        _add(groups, resource, row, group_by, sum, spelled)
     is_cut = len(rows) > MAX_ROWS
     # The last group may have more currencies than were read.
     whole = list(groups.values())[: -1 if is_cut else None]
+    if spelled:
+        whole.sort(key=lambda group: -group.count)
     total = int(rows[0]["total"]) if rows else 0
     return Summary(whole[:MAX_GROUPS], total, left_out=is_cut or len(whole) > MAX_GROUPS)
 
@@ -102,10 +106,13 @@ def _add(
     row: Record,
     group_by: Sequence[str],
     sum: Sequence[str],
+    spelled: Container[str],
 ) -> None:
+    """Add a row to its group. Texts that are `spelled` in several ways are one, told as it is spelled most often."""
     values = tuple(_text(row[f"key_{index}"]) for index, _ in enumerate(group_by))
     told = {name: value for name, value in zip(group_by, values, strict=True) if value is not None}
-    group = groups.setdefault(values, Group(told))
+    key = tuple(collation_key(told[name]) if name in spelled and name in told else told.get(name) for name in group_by)
+    group = groups.setdefault(key, Group(told))
     group.count += row["count"]
     for index, name in enumerate(sum):
         if row[f"sum_{index}"] is not None:
@@ -129,17 +136,25 @@ def _is_money(resource: AnyResource, name: str) -> bool:
     return not name.startswith(CUSTOM) and resource.hint_of(name) in (Money, Money | None)
 
 
+def _custom(resource: AnyResource, name: str) -> ColumnElement[Any]:
+    """The value of a custom field as text."""
+    value: ColumnElement[Any] = resource.table.c.custom[name.removeprefix(CUSTOM)].astext
+    return value
+
+
 def _key(resource: AnyResource, name: str) -> ColumnElement[Any]:
-    """What groups go by: a column, or the value of a custom field as text."""
-    if name.startswith(CUSTOM):
-        value: ColumnElement[Any] = resource.table.c.custom[name.removeprefix(CUSTOM)].astext
-        return value
-    return column_of(resource, name)
+    """What groups go by: a column, or the value of a custom field."""
+    return _custom(resource, name) if name.startswith(CUSTOM) else key_of(resource, name)
+
+
+def _told(resource: AnyResource, name: str, key: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What a group with the key is told by. The spellings of a text are one group, told as one of them."""
+    return func.min(column_of(resource, name)) if name in resource.collated else key
 
 
 def _number(resource: AnyResource, name: str) -> ColumnElement[Any]:
     """What is added up."""
-    return cast(_key(resource, name), Numeric) if name.startswith(CUSTOM) else column_of(resource, name)
+    return cast(_custom(resource, name), Numeric) if name.startswith(CUSTOM) else column_of(resource, name)
 
 
 @statement
@@ -152,7 +167,10 @@ def grouped(
     sums = [func.sum(_number(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
     count = func.count()
     chosen = rows.with_only_columns(
-        *(key.label(f"key_{index}") for index, key in enumerate(keys)),
+        *(
+            _told(resource, name, key).label(f"key_{index}")
+            for index, (name, key) in enumerate(zip(group_by, keys, strict=True))
+        ),
         *(each.label(CURRENCY) for each in apart[len(keys) :]),
         count.label("count"),
         func.sum(count).over().label("total"),

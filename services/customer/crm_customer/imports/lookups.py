@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
+from crm_kit.collation.keys import collation_key
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
@@ -66,6 +67,8 @@ def accounts_by_name(scope: Scope) -> Select[Any]:
         select(accounts.c.id)
         .where(
             accounts.c.tenant_id == bindparam("tenant_id"),
+            # The index is of keys.
+            accounts.c.display_name_key == bindparam("name_key"),
             accounts.c.display_name == bindparam("name"),
             accounts.c.status.not_in(["ARCHIVED", "MERGED"]),
             visible(accounts, scope),
@@ -174,7 +177,10 @@ class Lookups:
         if id is not None and await ACCOUNTS.get_referred(reader, [id]):
             return [id]
         scope = ACCOUNTS.referred_scope(reader)
-        return [] if scope is None else [row["id"] for row in await reader.all(accounts_by_name(scope), name=name)]
+        if scope is None:
+            return []
+        rows = await reader.all(accounts_by_name(scope), name=name, name_key=collation_key(name))
+        return [row["id"] for row in rows]
 
 
 def id_of(text: str) -> UUID | None:

@@ -13,13 +13,19 @@ leads = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("company_name", Text),
+    Column("company_name_key", Text),
     Column("job_title", Text),
+    Column("job_title_key", Text),
     Column("phone_number", Text),
     Column("email", Text),
+    Column("email_key", Text),
     Column("region_code", Text),
     Column("source", Text),
+    Column("source_key", Text),
     Column("campaign", Text),
+    Column("campaign_key", Text),
     Column("description", Text),
     Column("state", Text, nullable=False),
     # NULL while it is in the pool; `in_pool` says the same, so that lists can filter by it.
@@ -50,7 +56,7 @@ leads = tenant_table(
 HELD = leads.c.owner_id.is_not(None) & leads.c.state.in_(["NEW", "CONTACTED", "QUALIFIED"])
 Index("leads_create_time_index", leads.c.tenant_id, leads.c.create_time, leads.c.id)
 Index("leads_update_time_index", leads.c.tenant_id, leads.c.update_time, leads.c.id)
-Index("leads_display_name_index", leads.c.tenant_id, leads.c.display_name, leads.c.id)
+Index("leads_display_name_index", leads.c.tenant_id, leads.c.display_name_key, leads.c.id)
 Index("leads_last_follow_up_time_index", leads.c.tenant_id, leads.c.last_follow_up_time, leads.c.id)
 Index("leads_safe_until_time_index", leads.c.tenant_id, leads.c.safe_until_time, leads.c.id)
 Index("leads_owner_index", leads.c.tenant_id, leads.c.owner_id, leads.c.create_time, leads.c.id)

@@ -14,6 +14,7 @@ opportunities = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("account_id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("amount", Numeric, nullable=False),
     Column("currency_code", Text, nullable=False),
     Column("expected_close_date", Date),
@@ -25,6 +26,7 @@ opportunities = tenant_table(
     Column("probability_percent", Integer, nullable=False),
     Column("next_step", Text),
     Column("source", Text),
+    Column("source_key", Text),
     Column("fields", JSONB, nullable=False),
     Column("checked", ARRAY(Text), nullable=False),
     Column("team", JSONB, nullable=False),
@@ -46,7 +48,7 @@ def _index(name: str, *columns: str) -> None:
 
 _index("create_time", "create_time", "id")
 _index("update_time", "update_time", "id")
-_index("display_name", "display_name", "id")
+_index("display_name", "display_name_key", "id")
 _index("expected_close_date", "expected_close_date", "id")
 _index("amount", "amount", "id")
 _index("owner", "owner_id", "create_time", "id")

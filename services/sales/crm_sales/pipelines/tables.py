@@ -11,12 +11,13 @@ pipelines = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("stages", JSONB, nullable=False),
     Column("is_default", Boolean, nullable=False),
     *versioned_columns(),
 )
 Index("pipelines_create_time_index", pipelines.c.tenant_id, pipelines.c.create_time, pipelines.c.id)
-Index("pipelines_display_name_index", pipelines.c.tenant_id, pipelines.c.display_name, pipelines.c.id)
+Index("pipelines_display_name_index", pipelines.c.tenant_id, pipelines.c.display_name_key, pipelines.c.id)
 
 # The stages by key, so that an opportunity cannot be in one that is not there.
 pipeline_stages = tenant_table(

@@ -12,11 +12,12 @@ pools = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("rules", JSONB, nullable=False),
     *versioned_columns(),
 )
 Index("pools_create_time_index", pools.c.tenant_id, pools.c.create_time, pools.c.id)
-Index("pools_display_name_index", pools.c.tenant_id, pools.c.display_name, pools.c.id)
+Index("pools_display_name_index", pools.c.tenant_id, pools.c.display_name_key, pools.c.id)
 
 # When a tenant's pool is to be looked at next, on its clock. Found across tenants by what takes leads back.
 pool_visits = tenant_table(

@@ -13,6 +13,7 @@ def _columns() -> list[Column[Any]]:
     return [
         Column("id", Uuid, nullable=False),
         Column("display_name", Text, nullable=False),
+        Column("display_name_key", Text, nullable=False),
         Column("time_zone", Text, nullable=False),
         # A list of {weekday, hours: [{opens, closes}]}.
         Column("weekly", JSONB, nullable=False),
@@ -24,7 +25,7 @@ def _columns() -> list[Column[Any]]:
 
 
 calendars = tenant_table("calendars", metadata, *_columns())
-Index("calendars_display_name_index", calendars.c.tenant_id, calendars.c.display_name, calendars.c.id)
+Index("calendars_display_name_index", calendars.c.tenant_id, calendars.c.display_name_key, calendars.c.id)
 Index("calendars_create_time_index", calendars.c.tenant_id, calendars.c.create_time, calendars.c.id)
 Index("calendars_update_time_index", calendars.c.tenant_id, calendars.c.update_time, calendars.c.id)
 

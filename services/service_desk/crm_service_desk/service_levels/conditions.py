@@ -18,7 +18,7 @@ CONDITION = FilterSchema(
         "impact": enum_field(None, list(Level), prefix="LEVEL_"),
         "urgency": enum_field(None, list(Level), prefix="LEVEL_"),
         "channel": enum_field(None, list(Channel), prefix="CHANNEL_"),
-        "category": FilterField(FieldType.TEXT),
+        "category": FilterField(FieldType.TEXT, collated=True),
         "value_tier": enum_field(None, list(ValueTier), prefix="VALUE_TIER_"),
     }
 )

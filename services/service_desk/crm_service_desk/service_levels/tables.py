@@ -11,6 +11,7 @@ service_levels = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("condition", Text),
     Column("position", Integer, nullable=False),
     Column("calendar_id", Uuid),
@@ -23,7 +24,10 @@ service_levels = tenant_table(
 )
 Index("service_levels_position_index", service_levels.c.tenant_id, service_levels.c.position, service_levels.c.id)
 Index(
-    "service_levels_display_name_index", service_levels.c.tenant_id, service_levels.c.display_name, service_levels.c.id
+    "service_levels_display_name_index",
+    service_levels.c.tenant_id,
+    service_levels.c.display_name_key,
+    service_levels.c.id,
 )
 Index("service_levels_create_time_index", service_levels.c.tenant_id, service_levels.c.create_time, service_levels.c.id)
 Index("service_levels_update_time_index", service_levels.c.tenant_id, service_levels.c.update_time, service_levels.c.id)

@@ -85,7 +85,7 @@ async def test_a_company_whose_cell_is_merged_over_its_contacts_is_one_account_w
     rows: list[list[object]] = [["华信电力", 300, "张伟"], [None, None, "李敏"], ["恒通电力", None, "王芳"]]
     job = await run(xlsx(header, *rows, merged="A2:A3 B2:B3"))
     assert (job.failed_count, job.created_count) == (0, 2)
-    assert [each.display_name for each in await all_accounts(accounts, user)] == ["华信电力", "恒通电力"]
+    assert [each.display_name for each in await all_accounts(accounts, user)] == ["恒通电力", "华信电力"]
     found = {name: told[1] for name, told in (await contacts_of(contacts, user)).items()}
     assert found == {"张伟": ("华信电力",), "李敏": ("华信电力",), "王芳": ("恒通电力",)}
 

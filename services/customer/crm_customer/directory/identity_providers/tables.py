@@ -10,10 +10,12 @@ identity_providers = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("issuer", Text, nullable=False),
     Column("client_id", Text),
     Column("login_claim", Text, nullable=False),
     Column("domains", ARRAY(Text), nullable=False),
+    Column("domains_key", ARRAY(Text), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("client_secret_time", DateTime(timezone=True)),
     *versioned_columns(),
@@ -40,7 +42,7 @@ Index(
 Index(
     "identity_providers_display_name_index",
     identity_providers.c.tenant_id,
-    identity_providers.c.display_name,
+    identity_providers.c.display_name_key,
     identity_providers.c.id,
 )
 

@@ -11,6 +11,7 @@ roles = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("grants", JSONB, nullable=False),
     Column("built_in", Boolean, nullable=False),
     *versioned_columns(),
@@ -22,6 +23,7 @@ roles = tenant_table(
         detail="another role has this name already",
     ),
 )
+Index("roles_display_name_index", roles.c.tenant_id, roles.c.display_name_key, roles.c.id)
 Index("roles_create_time_index", roles.c.tenant_id, roles.c.create_time, roles.c.id)
 Index("roles_update_time_index", roles.c.tenant_id, roles.c.update_time, roles.c.id)
 

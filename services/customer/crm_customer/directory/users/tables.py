@@ -11,7 +11,9 @@ users = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("login", Text, nullable=False),
+    Column("login_key", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("team_id", Uuid),
     Column("role_ids", ARRAY(Uuid), nullable=False),
@@ -29,7 +31,7 @@ users = tenant_table(
 )
 Index("users_create_time_index", users.c.tenant_id, users.c.create_time, users.c.id)
 Index("users_update_time_index", users.c.tenant_id, users.c.update_time, users.c.id)
-Index("users_display_name_index", users.c.tenant_id, users.c.display_name, users.c.id)
+Index("users_display_name_index", users.c.tenant_id, users.c.display_name_key, users.c.id)
 Index("users_team_index", users.c.tenant_id, users.c.team_id)
 
 # Beside the users, so that no list or history ever carries a hash.

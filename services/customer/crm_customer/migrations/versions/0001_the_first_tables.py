@@ -17,20 +17,25 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("status_before_archive", sa.Text(), nullable=True),
         sa.Column("legal_name", sa.Text(), nullable=True),
+        sa.Column("legal_name_key", sa.Text(), nullable=True),
         sa.Column("short_name", sa.Text(), nullable=True),
         sa.Column("credit_code", sa.Text(), nullable=True),
         sa.Column("roles", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("industry", sa.Text(), nullable=True),
+        sa.Column("industry_key", sa.Text(), nullable=True),
         sa.Column("employee_count", sa.Integer(), nullable=True),
         sa.Column("region_code", sa.Text(), nullable=True),
         sa.Column("addresses", postgresql.JSONB(), nullable=False),
         sa.Column("phone_numbers", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("emails", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("emails_key", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("website", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("source_key", sa.Text(), nullable=True),
         sa.Column("parent_id", sa.Uuid(), nullable=True),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
@@ -61,7 +66,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("credit_code IS NOT NULL"),
     )
     op.create_index("accounts_create_time_index", "accounts", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("accounts_display_name_index", "accounts", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("accounts_display_name_index", "accounts", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index(
         "accounts_last_contact_time_index", "accounts", ["tenant_id", "last_contact_time", "id"], unique=False
     )
@@ -76,11 +81,15 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("job_title", sa.Text(), nullable=True),
+        sa.Column("job_title_key", sa.Text(), nullable=True),
         sa.Column("department", sa.Text(), nullable=True),
+        sa.Column("department_key", sa.Text(), nullable=True),
         sa.Column("phone_numbers", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("emails", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("emails_key", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("birth_date", sa.Date(), nullable=True),
         sa.Column("reports_to_id", sa.Uuid(), nullable=True),
         sa.Column("preferences", sa.Text(), nullable=True),
@@ -98,7 +107,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="contacts_pkey"),
     )
     op.create_index("contacts_create_time_index", "contacts", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("contacts_display_name_index", "contacts", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("contacts_display_name_index", "contacts", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index("contacts_owner_index", "contacts", ["tenant_id", "owner_id", "create_time", "id"], unique=False)
     op.create_index(
         "contacts_owner_team_index", "contacts", ["tenant_id", "owner_team_id", "create_time"], unique=False
@@ -110,6 +119,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("grants", postgresql.JSONB(), nullable=False),
         sa.Column("built_in", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -119,6 +129,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "display_name", name="roles_display_name_key"),
     )
     op.create_index("roles_create_time_index", "roles", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_index("roles_display_name_index", "roles", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index("roles_update_time_index", "roles", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
         "former_teams",
@@ -161,6 +172,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
@@ -169,7 +181,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="teams_pkey"),
     )
     op.create_index("teams_create_time_index", "teams", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("teams_display_name_index", "teams", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("teams_display_name_index", "teams", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index("teams_parent_index", "teams", ["tenant_id", "parent_id"], unique=False)
     op.create_index("teams_update_time_index", "teams", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
@@ -375,6 +387,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("direction", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("subject_key", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("contact_ids", sa.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("user_ids", sa.ARRAY(sa.Uuid()), nullable=False),
@@ -417,7 +430,9 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("login_key", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=True),
         sa.Column("role_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
@@ -430,7 +445,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "login", name="users_login_key"),
     )
     op.create_index("users_create_time_index", "users", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("users_display_name_index", "users", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("users_display_name_index", "users", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index("users_team_index", "users", ["tenant_id", "team_id"], unique=False)
     op.create_index("users_update_time_index", "users", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
@@ -492,10 +507,12 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("issuer", sa.Text(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=True),
         sa.Column("login_claim", sa.Text(), nullable=False),
         sa.Column("domains", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("domains_key", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("client_secret_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -508,7 +525,10 @@ def upgrade() -> None:
         "identity_providers_create_time_index", "identity_providers", ["tenant_id", "create_time", "id"], unique=False
     )
     op.create_index(
-        "identity_providers_display_name_index", "identity_providers", ["tenant_id", "display_name", "id"], unique=False
+        "identity_providers_display_name_index",
+        "identity_providers",
+        ["tenant_id", "display_name_key", "id"],
+        unique=False,
     )
     op.create_index(
         "identity_providers_update_time_index", "identity_providers", ["tenant_id", "update_time", "id"], unique=False
@@ -676,6 +696,7 @@ def downgrade() -> None:
     op.drop_table("sign_in_failures")
     op.drop_table("former_teams")
     op.drop_index("roles_update_time_index", table_name="roles")
+    op.drop_index("roles_display_name_index", table_name="roles")
     op.drop_index("roles_create_time_index", table_name="roles")
     op.drop_table("roles")
     op.drop_index("contacts_update_time_index", table_name="contacts")

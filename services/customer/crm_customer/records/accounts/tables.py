@@ -14,20 +14,25 @@ accounts = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("status_before_archive", Text),
     Column("legal_name", Text),
+    Column("legal_name_key", Text),
     Column("short_name", Text),
     Column("credit_code", Text),
     Column("roles", ARRAY(Text), nullable=False),
     Column("industry", Text),
+    Column("industry_key", Text),
     Column("employee_count", Integer),
     Column("region_code", Text),
     Column("addresses", JSONB, nullable=False),
     Column("phone_numbers", ARRAY(Text), nullable=False),
     Column("emails", ARRAY(Text), nullable=False),
+    Column("emails_key", ARRAY(Text), nullable=False),
     Column("website", Text),
     Column("source", Text),
+    Column("source_key", Text),
     Column("parent_id", Uuid),
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
@@ -49,7 +54,7 @@ accounts = tenant_table(
 )
 Index("accounts_create_time_index", accounts.c.tenant_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_update_time_index", accounts.c.tenant_id, accounts.c.update_time, accounts.c.id)
-Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_name, accounts.c.id)
+Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_name_key, accounts.c.id)
 Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_contact_time, accounts.c.id)
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)

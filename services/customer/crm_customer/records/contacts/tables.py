@@ -13,11 +13,15 @@ contacts = tenant_table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("display_name_key", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("job_title", Text),
+    Column("job_title_key", Text),
     Column("department", Text),
+    Column("department_key", Text),
     Column("phone_numbers", ARRAY(Text), nullable=False),
     Column("emails", ARRAY(Text), nullable=False),
+    Column("emails_key", ARRAY(Text), nullable=False),
     Column("birth_date", Date),
     Column("reports_to_id", Uuid),
     Column("preferences", Text),
@@ -34,7 +38,7 @@ Index("contacts_update_time_index", contacts.c.tenant_id, contacts.c.update_time
 Index("contacts_owner_index", contacts.c.tenant_id, contacts.c.owner_id, contacts.c.create_time, contacts.c.id)
 Index("contacts_owner_team_index", contacts.c.tenant_id, contacts.c.owner_team_id, contacts.c.create_time)
 Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_id)
-Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name, contacts.c.id)
+Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name_key, contacts.c.id)
 
 # At which accounts a contact is, and as what; the first position is the main account.
 contact_accounts = tenant_table(

@@ -13,6 +13,7 @@ interactions = tenant_table(
     Column("channel", Text, nullable=False),
     Column("direction", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("subject_key", Text, nullable=False),
     Column("body", Text),
     Column("contact_ids", ARRAY(Uuid), nullable=False),
     Column("user_ids", ARRAY(Uuid), nullable=False),

@@ -94,13 +94,19 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("company_name", sa.Text(), nullable=True),
+        sa.Column("company_name_key", sa.Text(), nullable=True),
         sa.Column("job_title", sa.Text(), nullable=True),
+        sa.Column("job_title_key", sa.Text(), nullable=True),
         sa.Column("phone_number", sa.Text(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("email_key", sa.Text(), nullable=True),
         sa.Column("region_code", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("source_key", sa.Text(), nullable=True),
         sa.Column("campaign", sa.Text(), nullable=True),
+        sa.Column("campaign_key", sa.Text(), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
@@ -135,7 +141,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("conversion_attempt_time IS NOT NULL"),
     )
     op.create_index("leads_create_time_index", "leads", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("leads_display_name_index", "leads", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("leads_display_name_index", "leads", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index(
         "leads_held_index",
         "leads",
@@ -155,6 +161,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("stages", postgresql.JSONB(), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -163,12 +170,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pipelines_pkey"),
     )
     op.create_index("pipelines_create_time_index", "pipelines", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("pipelines_display_name_index", "pipelines", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("pipelines_display_name_index", "pipelines", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_table(
         "pools",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("rules", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
@@ -176,7 +184,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pools_pkey"),
     )
     op.create_index("pools_create_time_index", "pools", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("pools_display_name_index", "pools", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("pools_display_name_index", "pools", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_table(
         "pool_visits",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -218,6 +226,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("amount", sa.Numeric(), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("expected_close_date", sa.Date(), nullable=True),
@@ -229,6 +238,7 @@ def upgrade() -> None:
         sa.Column("probability_percent", sa.Integer(), nullable=False),
         sa.Column("next_step", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("source_key", sa.Text(), nullable=True),
         sa.Column("fields", postgresql.JSONB(), nullable=False),
         sa.Column("checked", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("team", postgresql.JSONB(), nullable=False),
@@ -259,7 +269,7 @@ def upgrade() -> None:
         "opportunities_create_time_index", "opportunities", ["tenant_id", "create_time", "id"], unique=False
     )
     op.create_index(
-        "opportunities_display_name_index", "opportunities", ["tenant_id", "display_name", "id"], unique=False
+        "opportunities_display_name_index", "opportunities", ["tenant_id", "display_name_key", "id"], unique=False
     )
     op.create_index(
         "opportunities_expected_close_date_index",

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
         sa.Column("weekly", postgresql.JSONB(), nullable=False),
         sa.Column("exceptions", postgresql.JSONB(), nullable=False),
@@ -66,6 +67,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
         sa.Column("weekly", postgresql.JSONB(), nullable=False),
         sa.Column("exceptions", postgresql.JSONB(), nullable=False),
@@ -76,7 +78,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="calendars_pkey"),
     )
     op.create_index("calendars_create_time_index", "calendars", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("calendars_display_name_index", "calendars", ["tenant_id", "display_name", "id"], unique=False)
+    op.create_index("calendars_display_name_index", "calendars", ["tenant_id", "display_name_key", "id"], unique=False)
     op.create_index("calendars_update_time_index", "calendars", ["tenant_id", "update_time", "id"], unique=False)
     op.create_table(
         "case_numbers",
@@ -90,6 +92,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_name_key", sa.Text(), nullable=False),
         sa.Column("condition", sa.Text(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("calendar_id", sa.Uuid(), nullable=True),
@@ -109,7 +112,7 @@ def upgrade() -> None:
         "service_levels_create_time_index", "service_levels", ["tenant_id", "create_time", "id"], unique=False
     )
     op.create_index(
-        "service_levels_display_name_index", "service_levels", ["tenant_id", "display_name", "id"], unique=False
+        "service_levels_display_name_index", "service_levels", ["tenant_id", "display_name_key", "id"], unique=False
     )
     op.create_index("service_levels_position_index", "service_levels", ["tenant_id", "position", "id"], unique=False)
     op.create_index(
@@ -122,12 +125,14 @@ def upgrade() -> None:
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("title_key", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=True),
         sa.Column("contact_id", sa.Uuid(), nullable=True),
         sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("category_key", sa.Text(), nullable=True),
         sa.Column("impact", sa.Text(), nullable=False),
         sa.Column("urgency", sa.Text(), nullable=False),
         sa.Column("priority", sa.Text(), nullable=False),
