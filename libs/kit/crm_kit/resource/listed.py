@@ -17,7 +17,7 @@ from crm_kit.money import Money
 from crm_kit.paging import OrderColumn, parse_order_by
 from crm_kit.phone_numbers import as_kept
 from crm_kit.resource.codecs import annotation_of
-from crm_kit.resource.shape import CURRENCY, ResourceShape, key_name
+from crm_kit.resource.shape import CURRENCY, ResourceShape
 from crm_kit.resource.values import DeclarationError, enum_prefix
 
 TYPES: dict[Any, FieldType] = {
@@ -82,7 +82,7 @@ def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, Filte
 
 def key_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
     """What lists and summaries compare: of text that people write its collation key, of all else the value."""
-    return shape.table.c[key_name(name)] if name in shape.collated else column_of(shape, name)
+    return shape.table.c[shape.collated[name]] if name in shape.collated else column_of(shape, name)
 
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
@@ -105,8 +105,7 @@ def orders(shape: ResourceShape[Any, Any]) -> dict[str, OrderColumn]:
             if not any(_serves(index, column.name) for index in _indexes(shape.table)):
                 remedy = f"lists are ordered by it; add an index on tenant_id, {column.name}, id"
                 raise DeclarationError(f"{shape.noun}.{path}: {remedy}")
-            key = key_name(path) if path in shape.collated else ""
-            found[path] = OrderColumn(column, nullable=bool(column.nullable), key=key)
+            found[path] = OrderColumn(column, nullable=bool(column.nullable), key=shape.collated.get(path, ""))
     return found
 
 

@@ -48,11 +48,6 @@ CUSTOM = "custom"
 EVERY_ENTITY_HAS = ("id", "version", "create_time", "update_time")
 
 
-def key_name(name: str) -> str:
-    """The column that has the collation keys of a text, or of a list of texts."""
-    return f"{name}_key"
-
-
 class ResourceShape(Generic[Entity, Shown]):
     """The conversions of one kind of record; see `Resource` for the parameters."""
 
@@ -118,8 +113,8 @@ class ResourceShape(Generic[Entity, Shown]):
         self.has_custom = CUSTOM in self.contract and is_value_map(self.contract[CUSTOM].descriptor)
         self.own_hints = hints_of(self.entity)
         self.hints = property_hints(self.entity) | self.own_hints
-        # Texts that lists compare as people do, by the keys that stand beside them.
-        self.collated = tuple(name for name, each in self.contract.items() if self._is_collated(name, each))
+        # Texts that lists compare as people do -> the columns that have their collation keys.
+        self.collated = {name: f"{name}_key" for name, each in self.contract.items() if self._is_collated(name, each)}
         # What events and requests call the record: mostly the noun, which may be a word that code cannot use.
         self.place = self.place_in(self.created)
         self._json_readers: dict[str, Convert | None] = {}
@@ -156,8 +151,8 @@ class ResourceShape(Generic[Entity, Shown]):
                 values[CURRENCY] = money.currency_code
         if self._writes_currency:
             values.setdefault(CURRENCY, None)
-        for name in self.collated:
-            values[key_name(name)] = _key_of(values[name])
+        for name, key in self.collated.items():
+            values[key] = _key_of(values[name])
         return values
 
     def message_from(self, row: Any) -> Shown:
@@ -191,7 +186,7 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def _check(self) -> None:
         fields, shown = self.own_hints, self.contract.keys() - {"etag"}
-        columns = {column.name for column in self.table.c} - {"tenant_id", *map(key_name, self.collated)}
+        columns = {column.name for column in self.table.c} - {"tenant_id", *self.collated.values()}
         entity, table = self.entity.__name__, self.table.name
         self._require(snake(self.message_type.DESCRIPTOR.name) == self.noun, "noun", "name it as the contract does")
         for name in EVERY_ENTITY_HAS:
@@ -229,8 +224,8 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def _check_keys(self) -> None:
         """What is compared by its key is a column, with the key beside it."""
-        for name in self.collated:
-            key, table = key_name(name), self.table.name
+        table = self.table.name
+        for name, key in self.collated.items():
             remedy = f"lists compare it as people do; add the column {key} to {table}, or mark it exact in the contract"
             self._require({name, key} <= set(self.table.c.keys()), name, remedy)
 
@@ -280,7 +275,7 @@ class ResourceShape(Generic[Entity, Shown]):
         ordered = {path for path, each in self.paths.items() if each.order}
         taken = [name for name in (*fields, *derived) if name in fields or name in ordered or self.is_direct]
         taken += [path for path in self.within if path in ordered]
-        taken += [key_name(name) for name in self.collated if name in ordered]
+        taken += [key for name, key in self.collated.items() if name in ordered]
         # What is shown comes first, so that it can be taken off a row without looking at the rest.
         self._selected = (*(n for n in taken if n in self.contract), *(n for n in taken if n not in self.contract))
         self._selected_and_shown = tuple(name for name in self._selected if name in self.contract)
