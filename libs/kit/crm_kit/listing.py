@@ -191,7 +191,9 @@ def planned(query: Statement, tree: Filter) -> Statement:
 def context_of(reader: Reader) -> FilterContext:
     """What the words of a filter stand for when this reader asks."""
     access = reader.actor.access
-    return FilterContext(reader.now, access.time_zone, me=reader.actor.user_id, team_ids=access.team_ids)
+    return FilterContext(
+        reader.now, access.time_zone, me=reader.actor.user_id, team_ids=access.team_ids, region=access.default_region
+    )
 
 
 @statement

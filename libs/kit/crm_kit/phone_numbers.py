@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import phonenumbers
 
 from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.regions import DEFAULT_REGION
 
 _REASONS = {
     phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: "its country code does not exist",
@@ -43,7 +44,7 @@ def _mobile_numbers(region: str) -> re.Pattern[str]:
 _CHINESE_MOBILE = _mobile_numbers("CN")
 
 
-def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "phone_number") -> str:
+def parse_phone_number(text: str, *, default_region: str = DEFAULT_REGION, field: str = "phone_number") -> str:
     """What people type to E.164: `138 0013 8000`, `(0755) 8666-1234`, `+86...`, `0086...`, full width.
 
     `default_region` (ISO 3166-1 alpha-2) says where a number without a country code is. An extension stays behind the
@@ -70,20 +71,20 @@ def parse_phone_number(text: str, *, default_region: str = "CN", field: str = "p
     return f"{plain};ext={number.extension}" if number.extension else plain
 
 
-def normalized(numbers: Iterable[str], *, region: str | None = None, field: str) -> tuple[str, ...]:
+def normalized(numbers: Iterable[str], *, region: str, field: str) -> tuple[str, ...]:
     """Each number once, as `normal` writes it; `field` is the list that they are in."""
     found = (normal(number, region=region, field=f"{field}[{at}]") for at, number in enumerate(numbers))
     return tuple(dict.fromkeys(found))
 
 
-def normal(number: str, *, region: str | None = None, field: str) -> str:
+def normal(number: str, *, region: str, field: str) -> str:
     """A number as `parse_phone_number` writes it; one that is written so already is left as it is.
 
-    `region` (ISO 3166) says where one without a country code is; China when it is not known.
+    `region` (ISO 3166) says where one without a country code is.
     """
     if _NORMAL.fullmatch(number):
         return number
-    return parse_phone_number(number, default_region=phone_country(region or "CN"), field=field)
+    return parse_phone_number(number, default_region=phone_country(region), field=field)
 
 
 def has_phone_numbers(country: str) -> bool:
@@ -91,10 +92,16 @@ def has_phone_numbers(country: str) -> bool:
     return country in phonenumbers.SUPPORTED_REGIONS
 
 
-def as_kept(text: str) -> str:
+def check_phone_country(country: str, *, field: str) -> None:
+    """InvalidArgument unless it is a country with telephone numbers, as ISO 3166-1 alpha-2."""
+    if not has_phone_numbers(country):
+        raise invalid_field(field, "country", "it is no country's code", metadata={"value": country})
+
+
+def as_kept(text: str, *, region: str) -> str:
     """A number as it is kept, wherever it is looked for; a text that is none, such as a part of one, as it is."""
     try:
-        return normal(text, field="")
+        return normal(text, region=region, field="")
     except InvalidArgument:
         return text
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
+from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -218,6 +219,7 @@ access_tenants = tenant_table(
     Column("sandbox", Boolean, nullable=False),
     Column("clock_offset", Interval, nullable=False),
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
+    Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
     Column("version", Integer, nullable=False),
     plumbing=True,
     retention=Kept("the directory, as customer has it"),

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 from crm_kit.errors import FieldViolation
 
+# Where telephone numbers without a country code are, unless a tenant says otherwise.
+DEFAULT_REGION = "CN"
 # Kosovo, which ISO 3166 leaves to its users and telephone numbers have.
 _USER_ASSIGNED = frozenset({"XK"})
 

@@ -8,7 +8,7 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.customer.customers import new_account
+from tests.service.customer.customers import new_account, new_contact
 from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 
@@ -154,6 +154,22 @@ async def test_a_telephone_number_is_found_as_people_write_it(
         pb.ListAccountsRequest(filter=f'phone_numbers:"{typed}"'), metadata=user.metadata
     )
     assert [each.id for each in page.accounts] == [account.id]
+
+
+@pytest.mark.parametrize("typed", ["030 901820", "+49 30 901820", "0049 30 901820"])
+async def test_a_telephone_number_without_country_code_is_one_of_the_tenants_country(
+    accounts: "AccountServiceAsyncStub", customer: Running, user: User, create: Create, typed: str
+) -> None:
+    await customer.know_tenant(user.tenant_id, default_region="DE", version=2)
+    account = await create(phone_numbers=["030 901820"])
+    assert account.phone_numbers == ["+4930901820"]
+    contact = await new_contact(customer, user, account.id, phone_numbers=["(030) 90 18 20"])
+    assert contact.phone_numbers == account.phone_numbers
+    # The region of a record goes before.
+    await create(phone_numbers=["138 0013 8000"], region_code="CN-GD")
+    for filter in (f'phone_numbers:"{typed}"', f'NOT phone_numbers:"138 0013 8000" AND phone_numbers:"{typed}"'):
+        page = await accounts.ListAccounts(pb.ListAccountsRequest(filter=filter), metadata=user.metadata)
+        assert [each.id for each in page.accounts] == [account.id]
 
 
 async def test_a_filter_knows_who_asks_and_when(

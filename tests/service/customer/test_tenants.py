@@ -31,6 +31,7 @@ from crm_local.testing import Servers
 from google.protobuf.duration_pb2 import Duration
 
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
+from tests.service.customer.customers import new_account
 from tests.service.history import changes_of
 from tests.service.running import Running, refused
 
@@ -278,6 +279,20 @@ async def test_the_demo_and_the_keys_are_made_by_command(customer: Running) -> N
     keys = await TokenServiceStub(customer.channel).GetSigningKeys(GetSigningKeysRequest())
     assert keys.keys[0].kid in rotated
     assert command_of(["serve"]) is None
+
+
+async def test_an_administrator_says_where_telephone_numbers_without_country_code_are(
+    tenants: "TenantServiceAsyncStub", company: Company, customer: Running
+) -> None:
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL, accounts_write=Scope.ALL)))
+    assert (await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).default_region == "CN"
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(default_region="DE"))
+    assert (await tenants.UpdateTenant(request, metadata=admin.metadata)).default_region == "DE"
+    assert (await new_account(customer, admin, phone_numbers=["030 901820"])).phone_numbers == ["+4930901820"]
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(default_region="ZZ"))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await tenants.UpdateTenant(request, metadata=admin.metadata)
+    assert refusal.fields == ["tenant.default_region"]
 
 
 async def test_an_administrator_changes_the_time_zone_of_the_tenant(

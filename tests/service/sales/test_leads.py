@@ -311,6 +311,18 @@ async def test_a_lead_whose_owner_has_left_is_saved_as_it_was_read(
     assert (updated.source, updated.owner_id) == ("fair", str(gone.id))
 
 
+async def test_the_number_of_a_lead_without_country_code_is_one_of_the_tenants_country(
+    api: Sales, sales: Running, user: User, create: CreateLead
+) -> None:
+    await sales.know_tenant(user.tenant_id, default_region="DE", version=2)
+    lead = await create(phone_number="030 901820")
+    assert lead.phone_number == "+4930901820"
+    assert (await create(phone_number="138 0013 8000", region_code="CN")).phone_number == "+8613800138000"
+    for filter in ('phone_number = "030 901820"', 'phone_number:"030 901820"', 'phone_number IN ("030901820")'):
+        page = await api.leads.ListLeads(pb.ListLeadsRequest(filter=filter), metadata=user.metadata)
+        assert [each.id for each in page.leads] == [lead.id]
+
+
 async def test_the_number_of_a_lead_is_kept_in_one_form(api: Sales, user: User, create: CreateLead) -> None:
     lead = await create(phone_number="138 0013 8000")
     assert lead.phone_number == "+8613800138000"

@@ -23,7 +23,8 @@ class Rows:
     async def all(self, *_asked: Any) -> list[dict[str, Any]]:
         self.asked += 1
         read: dict[str, Any] = {"active": True, "team_ids": [], "grants": [], "clock_offset": timedelta(0)}
-        answer = [read | {"team_id": self.team_id, "sandbox": self.sandbox, "time_zone": "Asia/Shanghai"}]
+        place = {"time_zone": "Asia/Shanghai", "default_region": "CN"}
+        answer = [read | place | {"team_id": self.team_id, "sandbox": self.sandbox}]
         if self.asked == 1:
             self.team_id = NEW_TEAM
             self.directory.forget(TENANT)

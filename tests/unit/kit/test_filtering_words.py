@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -316,3 +317,13 @@ def test_me_is_nobody_when_a_rule_is_at_work() -> None:
         takes("owner_id = me", FilterContext(NOW), owner_id=ME)
     with pytest.raises(ValueError, match="several"):
         value_of(Field("team_id", FieldType.UUID), Party.MY_TEAM, CONTEXT)
+
+
+def test_a_telephone_number_without_country_code_is_one_of_the_readers_country() -> None:
+    schema = FilterSchema({"phone": FilterField(FieldType.TEXT, phone_number=True)})
+    tree = parse_filter('phone = "030 901820" OR phone:"(030) 90 18 20"', schema)
+    germany = replace(CONTEXT, region="DE")
+    assert evaluate(tree, {"phone": "+4930901820"}, germany)
+    assert not evaluate(tree, {"phone": "+4930901820"}, CONTEXT)
+    # What is no number, such as a part of one, is looked for as it is.
+    assert evaluate(parse_filter("phone:9018", schema), {"phone": "+4930901820"}, germany)

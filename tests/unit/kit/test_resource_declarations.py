@@ -39,6 +39,7 @@ class Tenant:
     active: bool = True
     clock_offset: timedelta = timedelta(0)
     time_zone: str = "Asia/Shanghai"
+    default_region: str = "CN"
     current_time: datetime | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "Tenant":
@@ -50,7 +51,7 @@ def tenant_columns() -> Table:
         "tenants",
         MetaData(),
         Column("id", Uuid, nullable=False),
-        *(Column(name, Text, nullable=False) for name in ("slug", "display_name", "time_zone")),
+        *(Column(name, Text, nullable=False) for name in ("slug", "display_name", "time_zone", "default_region")),
         *(Column(name, Boolean, nullable=False) for name in ("sandbox", "active")),
         Column("clock_offset", Interval, nullable=False),
         *versioned_columns(),

@@ -102,8 +102,8 @@ def test_a_disqualified_lead_says_why_and_counts_against_nobody() -> None:
 @pytest.mark.parametrize("lead", [QUALIFIED.disqualify("bankrupt", now=NOW), CONVERTING])
 def test_a_lead_that_is_done_with_or_being_converted_is_not_changed(lead: Lead) -> None:
     with pytest.raises(FailedPrecondition, match="cannot be changed"):
-        lead.update({"source": "fair"}, now=NOW)
-    assert OWNED.update({"source": "fair"}, now=NOW).source == "fair"
+        lead.update({"source": "fair"}, region="CN", now=NOW)
+    assert OWNED.update({"source": "fair"}, region="CN", now=NOW).source == "fair"
 
 
 @given(st.lists(st.sampled_from(["crash", "do", "repeat"]), max_size=30))
@@ -150,7 +150,7 @@ def test_somebody_else_takes_a_conversion_over_once_the_first_attempt_must_have_
 @pytest.mark.parametrize(
     "act",
     [
-        lambda lead, now: lead.update({"source": "fair"}, now=now),
+        lambda lead, now: lead.update({"source": "fair"}, region="CN", now=now),
         lambda lead, now: lead.disqualify("no", now=now),
     ],
 )

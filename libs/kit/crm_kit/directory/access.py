@@ -48,6 +48,7 @@ def access_of_user() -> Any:
             tenant.c.sandbox,
             tenant.c.clock_offset,
             tenant.c.time_zone,
+            tenant.c.default_region,
         )
         .join(tenant, tenant.c.tenant_id == user.c.tenant_id)
         .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
@@ -57,7 +58,7 @@ def access_of_user() -> Any:
 @statement
 def active_tenant() -> Any:
     tenant = access_tenants.c
-    return select(tenant.sandbox, tenant.clock_offset, tenant.time_zone).where(
+    return select(tenant.sandbox, tenant.clock_offset, tenant.time_zone, tenant.default_region).where(
         tenant.tenant_id == bindparam("tenant_id"), tenant.active
     )
 
@@ -84,6 +85,7 @@ def access_from(row: Record) -> Access:
         sandbox=row["sandbox"],
         clock_offset=row["clock_offset"],
         time_zone=row["time_zone"],
+        default_region=row["default_region"],
     )
 
 
@@ -135,7 +137,7 @@ class Directory:
         rows = await self._database.all(tenant_id, active_tenant(), {"tenant_id": tenant_id})
         if not rows:
             raise Unauthenticated("the tenant is not active here")
-        state = {name: rows[0][name] for name in ("sandbox", "clock_offset", "time_zone")}
+        state = {name: rows[0][name] for name in ("sandbox", "clock_offset", "time_zone", "default_region")}
         return Actor(tenant_id, SERVICE_USER, replace(SERVICE_ACCESS, **state))
 
     def forget(self, tenant_id: UUID) -> None:

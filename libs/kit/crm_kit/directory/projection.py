@@ -15,6 +15,7 @@ from crm_kit.events.subscriptions import Projection
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
+from crm_kit.regions import DEFAULT_REGION
 from crm_kit.wire import id_from
 from crm_kit.zones import DEFAULT_ZONE
 
@@ -29,10 +30,12 @@ def project_tenant(
     clock_offset: timedelta,
     version: int,
     time_zone: str = DEFAULT_ZONE,
+    default_region: str = DEFAULT_REGION,
 ) -> None:
-    """A tenant's state, clock and time zone."""
+    """A tenant's state, clock, time zone and country."""
     row = {"id": id, "slug": slug, "active": active, "sandbox": sandbox, "clock_offset": clock_offset}
-    put_newest(work, access_tenants, row | {"time_zone": time_zone, "version": version})
+    place = {"time_zone": time_zone, "default_region": default_region}
+    put_newest(work, access_tenants, row | place | {"version": version})
 
 
 def project_user(
@@ -112,6 +115,7 @@ def _take_tenant(work: UnitOfWork, tenant: tenants_pb2.Tenant, version: int) -> 
         sandbox=tenant.sandbox,
         clock_offset=tenant.clock_offset.ToTimedelta(),
         time_zone=tenant.time_zone or DEFAULT_ZONE,
+        default_region=tenant.default_region or DEFAULT_REGION,
         version=version,
     )
 

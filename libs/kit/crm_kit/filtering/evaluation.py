@@ -103,9 +103,10 @@ def _holds(term: Term, value: Any, context: FilterContext | None) -> bool:
         case OneOf(field, operands):
             return any(value == _alike(field, operand, value) for operand in values_of(field, operands, context))
         case Has(field, operand):
-            if field.type in LISTS:
-                return _alike(field, value_of(field, operand, context), value) in value
-            return _alike(field, operand, value) in value if field.collated else fold(str(operand)) in fold(value)
+            wanted = value_of(field, operand, context)
+            if field.type in LISTS or field.collated:
+                return _alike(field, wanted, value) in value
+            return fold(str(wanted)) in fold(value)
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:

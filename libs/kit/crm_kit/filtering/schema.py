@@ -21,7 +21,7 @@ class FilterField:
     `word` is what may stand for an id of a user or team; `user_field` and `team_field` know it.
     Text, or a list of texts, that is `collated` is compared whatever its case, accents and width: `expression` is the
     column of its collation keys.
-    `kept` says how a text is stored that people write in several ways, such as a telephone number.
+    A TEXT, or a list of them, that is a `phone_number` is looked for as it is kept, whichever way it is written.
     `within` says that there is a row with the value, of which a condition is true, where values are rows of their own.
     """
 
@@ -31,7 +31,7 @@ class FilterField:
     collated: bool = False
     word: Party | None = None
     within: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
-    kept: Callable[[str], str] | None = None
+    phone_number: bool = False
 
     @property
     def nullable(self) -> bool:

@@ -46,8 +46,15 @@ class Start:
     later: int
 
 
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A telephone number as it was typed, which without a country code is one of the reader's country."""
+
+    typed: str
+
+
 # What words mean is settled when the filter is asked; see `words`.
-Word = Party | Now | Start
+Word = Party | Now | Start | PhoneNumber
 Value = str | int | Decimal | date | datetime | bool | UUID | Word
 
 

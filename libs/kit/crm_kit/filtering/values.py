@@ -9,7 +9,7 @@ from uuid import UUID
 from lark import Token
 
 from crm_kit.filtering.schema import FilterField
-from crm_kit.filtering.tree import DATE_TEXT, NUMBER_TEXT, UUID_TEXT, FieldType, Value
+from crm_kit.filtering.tree import DATE_TEXT, NUMBER_TEXT, UUID_TEXT, FieldType, PhoneNumber, Value
 from crm_kit.filtering.words import Period, read_word
 
 
@@ -57,8 +57,8 @@ def read_value(token: Token, field: FilterField) -> Value | Period:
     text = _ESCAPE.sub(r"\1", token[1:-1]) if quoted else str(token)
     if field.values:
         return _read_option(text, field)
-    if field.kept is not None:
-        text = field.kept(text)
+    if field.phone_number:
+        return PhoneNumber(text)
     if quoted and field.type in (FieldType.NUMBER, FieldType.INTEGER, FieldType.MONEY, FieldType.BOOL):
         raise Unreadable(f"{EXPECTED[field.type]}, without quotes")
     try:

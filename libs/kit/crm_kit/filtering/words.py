@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from crm_kit.filtering.tree import Field, FieldType, Now, Party, Start, Unit, Value, Word
+from crm_kit.filtering.tree import Field, FieldType, Now, Party, PhoneNumber, Start, Unit, Value, Word
+from crm_kit.phone_numbers import as_kept
+from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE
 
 # Four digits keep every result among the years that dates have.
@@ -51,6 +53,8 @@ class Period:
 class FilterContext:
     """Who asks, when and where: `now` is aware, `zone` an IANA name, `team_ids` their team and all below it.
 
+    `region` is the country of telephone numbers without a country code, as ISO 3166-1 alpha-2.
+
     `me` is None when nobody asks, but a rule is at work.
     """
 
@@ -58,6 +62,7 @@ class FilterContext:
     zone: str = DEFAULT_ZONE
     me: UUID | None = None
     team_ids: tuple[UUID, ...] = ()
+    region: str = DEFAULT_REGION
 
 
 def read_word(text: str) -> Now | Period | None:
@@ -96,6 +101,8 @@ def value_of(field: Field, value: Value, context: FilterContext | None) -> Any:
         case Now():
             instant = _moment(value, context.now.astimezone(zone))
             return instant.astimezone(zone).date() if field.type is FieldType.DATE else instant
+        case PhoneNumber(typed):
+            return as_kept(typed, region=context.region)
         case Start():
             day = first_day(value, context.now.astimezone(zone).date())
             return day if field.type is FieldType.DATE else midnight(day, zone)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import denied
+from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
 EVERYTHING = "*"
@@ -41,6 +42,8 @@ class Access:
     clock_offset: timedelta = timedelta(0)
     # The tenant's, an IANA name.
     time_zone: str = DEFAULT_ZONE
+    # The tenant's: where telephone numbers without a country code are, as ISO 3166-1 alpha-2.
+    default_region: str = DEFAULT_REGION
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""

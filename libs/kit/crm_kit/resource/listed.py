@@ -15,7 +15,6 @@ from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, mone
 from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn, parse_order_by
-from crm_kit.phone_numbers import as_kept
 from crm_kit.resource.codecs import annotation_of
 from crm_kit.resource.shape import CURRENCY, ResourceShape
 from crm_kit.resource.values import DeclarationError, enum_prefix
@@ -75,9 +74,8 @@ def _filter_fields(shape: ResourceShape[Any, Any], name: str) -> dict[str, Filte
         return {name: user_field(column, type=types[kind])}
     if refers_to == "teams":
         return {name: team_field(column)}
-    kept = as_kept if shape.paths[name].phone_number else None
-    compared = key_of(shape, name)
-    return {name: FilterField(types[kind], compared, collated=compared is not column, kept=kept)}
+    compared, is_phone_number = key_of(shape, name), shape.paths[name].phone_number
+    return {name: FilterField(types[kind], compared, collated=compared is not column, phone_number=is_phone_number)}
 
 
 def key_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:

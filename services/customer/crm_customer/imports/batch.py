@@ -166,7 +166,8 @@ class Batch:
         if account is None or row.custom or row.status or self.contacts_at[account.id].namesakes(row.contact_name):
             return None
         values = changed_account(account, row) | await self._references(row)
-        if account.update(values, now=self.work.now) != account:
+        region = self.work.actor.access.default_region
+        if account.update(values, now=self.work.now, region=region) != account:
             return None
         return Outcome.UPDATED if row.contact_name and await self._contact(row, account) else Outcome.SKIPPED
 
@@ -211,7 +212,7 @@ class Batch:
         owner = await self._owned_by(owner_id, ACCOUNTS.permission)
         contact = new_contact(row) | await self._owned_by(owner_id, CONTACTS.permission) if row.contact_name else None
         id = account_id(self.job, row.account_row)
-        account = accounts.drafted(values | owner, now=self.work.now, id=id)
+        account = accounts.drafted(self.work, values | owner, id=id)
         self._check(ACCOUNTS, account, values)
         self.contacts_at[id] = ContactsAt()
         if contact:

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam, update
 
 from crm_customer.imports.jobs import forget_tries
-from crm_customer.imports.model import DEFAULT_REGION, DEFAULT_SOURCE, STANDS_STILL, Import, Upload, check_room
+from crm_customer.imports.model import DEFAULT_SOURCE, STANDS_STILL, Import, Upload, check_room
 from crm_customer.imports.queries import get_part, get_upload, imports_under_way, room_taken
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
@@ -134,7 +134,7 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
         **values
         | {
             "external_source": values.get("external_source") or DEFAULT_SOURCE,
-            "default_region": values.get("default_region") or DEFAULT_REGION,
+            "default_region": values.get("default_region") or work.actor.access.default_region,
         },
     ).checked()
     if sealed != upload:

@@ -15,7 +15,8 @@ from crm_kit.errors import (
     invalid_field,
     wrong_state,
 )
-from crm_kit.phone_numbers import has_phone_numbers
+from crm_kit.phone_numbers import check_phone_country
+from crm_kit.regions import DEFAULT_REGION
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import Field, check_given
@@ -23,7 +24,6 @@ from crm_customer.imports.spreadsheets.mapping import Field, check_given
 DEFAULT_SOURCE = "spreadsheet"
 """The system whose keys a column of external ids has when it names none."""
 
-DEFAULT_REGION = "CN"
 """The country of phone numbers and states where neither the row nor the import names one, as of accounts."""
 
 MAX_BYTES = 50 << 20
@@ -239,9 +239,7 @@ class Import:
     def checked(self) -> "Import":
         """The import, unless what was told of the columns makes no sense. Which there are, only the file knows."""
         check_given([(each.column, each.field) for each in self.columns], path="job.columns")
-        if not has_phone_numbers(self.default_region):
-            told = {"value": self.default_region}
-            raise invalid_field("job.default_region", "country", "it is no country's code", metadata=told)
+        check_phone_country(self.default_region, field="job.default_region")
         at = next((at for at, each in enumerate(self.columns) if each.field == Field.ID), None)
         if self.mode is Mode.CREATE and at is not None:
             detail = "an id names an account that is there, and mode CREATE makes new ones; use UPSERT or UPDATE"

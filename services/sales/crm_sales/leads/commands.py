@@ -31,7 +31,9 @@ from crm_sales.pools.queries import get_pool
 async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool) -> Lead:
     """Create a lead that is owned by the caller or by `owner_id`, or that is in the pool."""
     pool = await get_pool(work)
-    lead = Lead(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
+    lead = Lead(id=new_id(), create_time=work.now, update_time=work.now, **values).checked(
+        region=work.actor.access.default_region
+    )
     if to_pool:
         if lead.owner_id is not None:
             raise invalid_field("lead.owner_id", "empty", "a lead in the pool has no owner")
@@ -50,7 +52,8 @@ async def create_lead(work: UnitOfWork, values: dict[str, Any], *, to_pool: bool
 def update_lead(work: UnitOfWork, before: Lead, values: dict[str, Any]) -> Lead:
     """Change some fields of a lead; nothing is written when nothing changes."""
     check_in_reach(work.scope, before)
-    return LEADS.save(work, before, before.update(values, now=work.now), events.LeadUpdated)
+    after = before.update(values, now=work.now, region=work.actor.access.default_region)
+    return LEADS.save(work, before, after, events.LeadUpdated)
 
 
 async def claim_lead(work: UnitOfWork, id: UUID) -> Lead:

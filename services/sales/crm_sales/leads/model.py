@@ -120,18 +120,22 @@ class Lead:
         """A conversion was started and has not ended."""
         return self.conversion_attempt_time is not None
 
-    def update(self, values: Mapping[str, Any], *, now: datetime) -> "Lead":
+    def update(self, values: Mapping[str, Any], *, now: datetime, region: str) -> "Lead":
         """With new values of some fields."""
         self._require_open("changed")
-        return replace(self._without_stopped_attempt("changed", now), **values).checked()
+        return replace(self._without_stopped_attempt("changed", now), **values).checked(region=region)
 
-    def checked(self) -> "Lead":
-        """The lead with its number in E.164. InvalidArgument for one that is no telephone number, or for no region."""
+    def checked(self, *, region: str) -> "Lead":
+        """The lead with its number in E.164. InvalidArgument for one that is no telephone number, or for no region.
+
+        `region` says where a number without country code is when the lead has none of its own.
+        """
         if violations := list(region_violations(self.region_code, field="lead.region_code")):
             raise InvalidArgument(f"lead.region_code: {violations[0].detail}", violations=violations)
         if self.phone_number is None:
             return self
-        return replace(self, phone_number=normal(self.phone_number, region=self.region_code, field="lead.phone_number"))
+        number = normal(self.phone_number, region=self.region_code or region, field="lead.phone_number")
+        return replace(self, phone_number=number)
 
     def claim(self, user_id: UUID, team_id: UUID | None, *, now: datetime) -> "Lead":
         """Take it from the pool. LEAD_ALREADY_CLAIMED when somebody else was first.

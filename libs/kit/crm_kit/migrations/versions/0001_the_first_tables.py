@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("sandbox", sa.Boolean(), nullable=False),
         sa.Column("clock_offset", sa.Interval(), nullable=False),
         sa.Column("time_zone", sa.Text(), server_default="Asia/Shanghai", nullable=False),
+        sa.Column("default_region", sa.Text(), server_default="CN", nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="access_tenants_pkey"),
     )

@@ -77,6 +77,7 @@ def project(work: UnitOfWork, tenant: Tenant) -> None:
         sandbox=tenant.sandbox,
         clock_offset=tenant.clock_offset,
         time_zone=tenant.time_zone,
+        default_region=tenant.default_region,
         version=tenant.version,
     )
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.phone_numbers import check_phone_country
+from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, check_zone
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -27,10 +29,12 @@ class Tenant:
     active: bool = True
     clock_offset: timedelta = timedelta(0)
     time_zone: str = DEFAULT_ZONE
+    default_region: str = DEFAULT_REGION
     current_time: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_zone(self.time_zone, field="tenant.time_zone")
+        check_phone_country(self.default_region, field="tenant.default_region")
 
     def at(self, now: datetime) -> "Tenant":
         """As it is at `now` on its own clock."""

@@ -201,6 +201,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("clock_offset", sa.Interval(), nullable=False),
         sa.Column("time_zone", sa.Text(), server_default="Asia/Shanghai", nullable=False),
+        sa.Column("default_region", sa.Text(), server_default="CN", nullable=False),
         sa.Column("turn", sa.Integer(), server_default="0", nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),

@@ -1,6 +1,5 @@
 """Every write on accounts. Each function is one transaction's work: row, history, event and search together."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +31,7 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
     await check_parent(work, values.get("parent_id"))
-    return put_new(work, drafted(values | owner, now=work.now))
+    return put_new(work, drafted(work, values | owner))
 
 
 async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
@@ -55,9 +54,10 @@ async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lea
     return known
 
 
-def drafted(values: dict[str, Any], *, now: datetime, id: UUID | None = None) -> Account:
+def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None = None) -> Account:
     """A new account by the rules, not yet written."""
-    return Account(id=id or new_id(), create_time=now, update_time=now, **values).checked(now=now)
+    account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
+    return account.checked(now=work.now, region=work.actor.access.default_region)
 
 
 def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:
@@ -83,7 +83,7 @@ async def update_account(
     others come to see by it what the caller does not.
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
-    after = before.update(values, now=work.now)
+    after = before.update(values, now=work.now, region=work.actor.access.default_region)
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")

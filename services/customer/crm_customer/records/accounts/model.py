@@ -142,10 +142,10 @@ class Account:
     last_contact_time: datetime | None = field(default=None, compare=False)
     value_tier: ValueTier | None = field(default=None, compare=False)
 
-    def update(self, values: dict[str, Any], *, now: datetime) -> "Account":
+    def update(self, values: dict[str, Any], *, now: datetime, region: str) -> "Account":
         """With new values of some fields. FailedPrecondition when it is archived or merged."""
         self._check_status("changed", *IN_BUSINESS)
-        return replace(self, **values).checked(now=now)
+        return replace(self, **values).checked(now=now, region=region)
 
     def change_status(self, status: Status) -> "Account":
         """Move to another status of business. FailedPrecondition when it is archived or merged."""
@@ -162,15 +162,18 @@ class Account:
         self._check_status("restored", Status.ARCHIVED)
         return replace(self, status=self.status_before_archive or Status.POTENTIAL, status_before_archive=None)
 
-    def checked(self, *, now: datetime) -> "Account":
-        """The account with numbers in E.164, keys tidied and consents dated. InvalidArgument for what breaks a rule."""
+    def checked(self, *, now: datetime, region: str) -> "Account":
+        """The account with numbers in E.164, keys tidied and consents dated. InvalidArgument for what breaks a rule.
+
+        `region` says where numbers without a country code are when the account has none of its own.
+        """
         if self.credit_code:
             parse_credit_code(self.credit_code, field="account.credit_code")
         violations = list(self._violations())
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
-        phones = normalized(self.phone_numbers, region=self.region_code, field="account.phone_numbers")
+        phones = normalized(self.phone_numbers, region=self.region_code or region, field="account.phone_numbers")
         keys = tuple(replace(each, value=tidied_code(each.value)) for each in self.external_ids)
         return replace(self, phone_numbers=phones, external_ids=keys, consents=dated(self.consents, now=now))
 

@@ -1,7 +1,6 @@
 """Every write on contacts. Each function is one transaction's work: row, links, history, search and event together."""
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +34,7 @@ SEARCHED_AT_ACCOUNTS = frozenset({"display_name", "accounts", "status"})
 async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=CONTACTS.permission, field="contact.owner_id")
-    contact = drafted(values | owner, now=work.now)
+    contact = drafted(work, values | owner)
     await check_accounts(work, contact, old_ids=())
     if contact.reports_to_id:
         await check_superior_exists(work, contact.reports_to_id)
@@ -48,7 +47,7 @@ def create_with_account(work: UnitOfWork, account: Account, values: dict[str, An
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
+    contact = drafted(work, values | {"accounts": (AccountLink(account.id),)})
     put_new_account(work, account, contact_names=(contact.display_name,))
     return put_new(work, contact)
 
@@ -60,14 +59,15 @@ def create_at_account(
 
     `values` name an owner who may have it, `others` are the names of the contacts that are there, read since.
     """
-    contact = drafted(values | {"accounts": (AccountLink(account.id),)}, now=work.now)
+    contact = drafted(work, values | {"accounts": (AccountLink(account.id),)})
     put_search_row(work, account, contact_names=(*others, contact.display_name))
     return put_new(work, contact)
 
 
-def drafted(values: dict[str, Any], *, now: datetime) -> Contact:
+def drafted(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """A new contact by the rules, not yet written."""
-    return Contact(id=new_id(), create_time=now, update_time=now, **values).checked(now=now)
+    contact = Contact(id=new_id(), create_time=work.now, update_time=work.now, **values)
+    return contact.checked(now=work.now, region=work.actor.access.default_region)
 
 
 def put_new(work: UnitOfWork, contact: Contact) -> Contact:
@@ -81,7 +81,7 @@ def put_new(work: UnitOfWork, contact: Contact) -> Contact:
 async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, Any]) -> Contact:
     """Change some fields of a contact; nothing is written when nothing changes."""
     values |= await given_to(work, CONTACTS, before, values)
-    after = before.update(values, now=work.now)
+    after = before.update(values, now=work.now, region=work.actor.access.default_region)
     await check_accounts(work, after, old_ids=before.account_ids)
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
         await check_superior_exists(work, after.reports_to_id)

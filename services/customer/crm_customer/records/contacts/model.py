@@ -64,10 +64,10 @@ class Contact:
     def account_ids(self) -> tuple[UUID, ...]:
         return tuple(link.account_id for link in self.accounts)
 
-    def update(self, values: dict[str, Any], *, now: datetime) -> "Contact":
+    def update(self, values: dict[str, Any], *, now: datetime, region: str) -> "Contact":
         """With new values of some fields. FailedPrecondition when it is archived."""
         self._check_status("changed", Status.ACTIVE)
-        return replace(self, **values).checked(now=now)
+        return replace(self, **values).checked(now=now, region=region)
 
     def archive(self) -> "Contact":
         """Put it away; it keeps its history."""
@@ -79,13 +79,16 @@ class Contact:
         self._check_status("restored", Status.ARCHIVED)
         return replace(self, status=Status.ACTIVE)
 
-    def checked(self, *, now: datetime) -> "Contact":
-        """The contact with its numbers in E.164 and its consents dated. InvalidArgument for what breaks a rule."""
+    def checked(self, *, now: datetime, region: str) -> "Contact":
+        """The contact with its numbers in E.164 and its consents dated. InvalidArgument for what breaks a rule.
+
+        `region` says where numbers without a country code are.
+        """
         violations = list(self._violations(now))
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
-        phones = normalized(self.phone_numbers, field="contact.phone_numbers")
+        phones = normalized(self.phone_numbers, region=region, field="contact.phone_numbers")
         return replace(self, phone_numbers=phones, consents=dated(self.consents, now=now))
 
     def _violations(self, now: datetime) -> Iterator[FieldViolation]:
