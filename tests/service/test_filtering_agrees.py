@@ -124,7 +124,7 @@ async def test_case_folds_alike_for_every_letter_of_the_basic_plane(database: "C
 
 
 async def test_text_is_ordered_by_code_point(database: "Connection") -> None:
-    names = ["", "A", "Z", "a", "z", "É", "ß", "中", "\uffee", "\U0001f600"]
+    names = ["", "A", "Z", "a", "z", "É", "ß", "中", "\uffee", "\U0001f600", "\U000f0001"]
     rows = [EMPTY | {"name": name} for name in names]
     await fill(database, rows)
     for index, name in enumerate(names):
