@@ -52,6 +52,7 @@ def build(settings: SalesSettings) -> Service:
     reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)
     following = Following(Tenants(service.database, service.clock))
     histories = Histories(Tenants(service.database, service.clock))
+    holds = Holds(Tenants(service.database, service.clock), known, credit)
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer, wake_histories=histories.job.wake),
@@ -66,11 +67,11 @@ def build(settings: SalesSettings) -> Service:
     follow_events(
         service.consumers,
         service.directory,
-        Holds(known, credit),
         wake=reclaim.job.wake,
         wake_following=following.job.wake,
+        wake_holds=holds.job.wake,
     )
-    service.jobs = [reclaim.job.run, following.job.run, histories.job.run]
+    service.jobs = [reclaim.job.run, following.job.run, histories.job.run, holds.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service
 

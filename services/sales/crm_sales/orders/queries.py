@@ -53,22 +53,6 @@ def released_of_opportunity(scope: Scope) -> Select[Any]:
     )
 
 
-@statement
-def held_of_account() -> Select[Any]:
-    return (
-        ORDERS.rows(Scope.ALL)
-        .with_only_columns(orders.c.id, orders.c.gross_amount, orders.c.currency_code)
-        .where(orders.c.account_id == bindparam("account_id"), orders.c.state == OrderState.ON_HOLD.value)
-        .order_by(orders.c.place_time, orders.c.id)
-    )
-
-
-async def held_amounts(reader: Reader, account_id: UUID) -> list[tuple[UUID, Money]]:
-    """The orders of an account that are on hold, in the order in which they were placed, and what each comes to."""
-    rows = await reader.all(held_of_account(), account_id=account_id)
-    return [(row["id"], Money(row["gross_amount"], row["currency_code"])) for row in rows]
-
-
 async def released_ids(reader: Reader, opportunity_id: UUID, *, scope: Scope, count: int) -> list[UUID]:
     """The first so many of an opportunity's orders that are to be delivered and paid, or are paid."""
     query = released_of_opportunity(scope)

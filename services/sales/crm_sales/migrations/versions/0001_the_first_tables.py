@@ -53,6 +53,20 @@ def upgrade() -> None:
     )
     op.create_index("unfinished_histories_due_time_index", "unfinished_histories", ["due_time"], unique=False)
     op.create_table(
+        "hold_reviews",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("after_place_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("after_id", sa.Uuid(), nullable=True),
+        sa.Column("refused", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("again", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("look_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "account_id", name="hold_reviews_pkey"),
+    )
+    op.create_index("hold_reviews_look_index", "hold_reviews", ["tenant_id", "look_time"], unique=False)
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -316,6 +330,13 @@ def upgrade() -> None:
     op.create_index("orders_account_index", "orders", ["tenant_id", "account_id", "due_date", "id"], unique=False)
     op.create_index("orders_create_time_index", "orders", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("orders_due_date_index", "orders", ["tenant_id", "due_date", "id"], unique=False)
+    op.create_index(
+        "orders_held_index",
+        "orders",
+        ["tenant_id", "account_id", "place_time", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ON_HOLD'"),
+    )
     op.create_index("orders_opportunity_index", "orders", ["tenant_id", "opportunity_id"], unique=False)
     op.create_index("orders_owner_index", "orders", ["tenant_id", "owner_id", "create_time", "id"], unique=False)
     op.create_index("orders_owner_team_index", "orders", ["tenant_id", "owner_team_id", "create_time"], unique=False)
@@ -396,13 +417,15 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["account_handovers", "changed_pipelines", "pool_visits", "unfinished_histories"],
+        plumbing=["account_handovers", "changed_pipelines", "hold_reviews", "pool_visits", "unfinished_histories"],
     )
 
 
 def downgrade() -> None:
     op.drop_index("unfinished_histories_due_time_index", table_name="unfinished_histories")
     op.drop_table("unfinished_histories")
+    op.drop_index("hold_reviews_look_index", table_name="hold_reviews")
+    op.drop_table("hold_reviews")
     op.drop_table("changed_pipelines")
     op.drop_index(
         "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
@@ -421,6 +444,7 @@ def downgrade() -> None:
     op.drop_index("orders_owner_team_index", table_name="orders")
     op.drop_index("orders_owner_index", table_name="orders")
     op.drop_index("orders_opportunity_index", table_name="orders")
+    op.drop_index("orders_held_index", table_name="orders", postgresql_where=sa.text("state = 'ON_HOLD'"))
     op.drop_index("orders_due_date_index", table_name="orders")
     op.drop_index("orders_create_time_index", table_name="orders")
     op.drop_index("orders_account_index", table_name="orders")
