@@ -12,7 +12,6 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer_events
 from crm.sales.v1 import opportunities_pb2
 from crm.sales.v1 import orders_pb2 as pb
-from crm.scoring.v1 import events_pb2 as scoring_events
 from crm_kit.database.statements import compile_statement
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.orders.model import ReleaseCause
@@ -45,15 +44,21 @@ def held(api: Sales, user: User, draft: Draft, servicer: OrderServicer) -> Held:
 
 
 @pytest.fixture
-def scored(servicer: OrderServicer) -> Scored:
-    """Has scoring answer the service so, in the block."""
-    # The job's own client, whatever the servicer is given by tests.
+def scored(servicer: OrderServicer, account_id: str, monkeypatch: pytest.MonkeyPatch) -> Scored:
+    """Has scoring answer the service so about the account's orders, in the block."""
+    # The job's own client, whatever the servicer is given by tests; it waits for an answer on a busy machine, too.
     client = servicer._credit
+    monkeypatch.setattr(client, "_seconds", 30)
+    # Nothing is free but what the test says: the scoring service of another test hears of these orders, too.
+    monkeypatch.setattr("crm_sales.consumers.note_freed", lambda *_: None)
 
     @asynccontextmanager
     async def answering(answer: Answer) -> AsyncIterator[None]:
+        async def of_account(request: Check) -> Checked:
+            return await (answer if request.account_id == account_id else refuse)(request)
+
         before = client._peer
-        async with credit_service(answer) as address:
+        async with credit_service(of_account) as address:
             client._peer = ServiceClient(address)
             try:
                 yield
@@ -66,7 +71,7 @@ def scored(servicer: OrderServicer) -> Scored:
 
 @pytest.fixture
 def look_again(sales: Running, user: User, account_id: str, scored: Scored) -> LookAgain:
-    """Tells the service of credit that is free, and waits until it has looked at the account's orders."""
+    """Has the service note credit that is free, and waits until it has looked at the account's orders."""
 
     async def look(answer: Answer) -> None:
         async with scored(answer):
@@ -77,8 +82,8 @@ def look_again(sales: Running, user: User, account_id: str, scored: Scored) -> L
 
 
 async def free(sales: Running, user: User, account_id: str) -> None:
-    told = scoring_events.CreditFreed(account_id=account_id, cause=scoring_events.CreditFreed.CAUSE_PAYMENT_RECEIVED)
-    await sales.hear(told, tenant_id=user.tenant_id, aggregate_id=UUID(account_id))
+    async with sales.unit_of_work(user.tenant_id) as work:
+        note_freed(work, UUID(account_id), ReleaseCause.PAYMENT_RECEIVED)
 
 
 async def is_looked_at(sales: Running, user: User, account_id: str) -> bool:
@@ -241,7 +246,13 @@ async def test_a_step_that_was_begun_and_never_ended_is_taken_by_another_process
 
 
 async def test_the_orders_of_a_lost_deal_are_looked_at_when_it_is_reopened(
-    api: Sales, user: User, held: Held, look_again: LookAgain, scored: Scored, account_id: str
+    api: Sales,
+    user: User,
+    held: Held,
+    look_again: LookAgain,
+    scored: Scored,
+    account_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deal = await api.opportunities.CreateOpportunity(
         opportunities_pb2.CreateOpportunityRequest(
@@ -264,6 +275,7 @@ async def test_the_orders_of_a_lost_deal_are_looked_at_when_it_is_reopened(
     async def is_released() -> bool:
         return await states(api, user, [order]) == ["RELEASED"]
 
+    monkeypatch.setattr("crm_sales.consumers.note_freed", note_freed)
     reopen = opportunities_pb2.ReopenOpportunityRequest(id=deal.id, reason="cheaper now")
     async with scored(answer):
         await api.opportunities.ReopenOpportunity(reopen, metadata=user.metadata)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Select,
     Uuid,
     bindparam,
+    case,
     delete,
     func,
     literal_column,
@@ -171,9 +172,12 @@ def due_reviews() -> Select[Any]:
 @statement
 def note() -> Any:
     fresh = insert(hold_reviews).values({name: bindparam(name) for name in ("tenant_id", "account_id", "cause")})
+    # That it was found free when it was checked again does not say by what: it replaces no cause that does.
+    is_said = fresh.excluded.cause != ReleaseCause.CREDIT_CHECKED.value
+    cause = case((is_said, fresh.excluded.cause), else_=hold_reviews.c.cause)
     return fresh.on_conflict_do_update(
         index_elements=[hold_reviews.c.tenant_id, hold_reviews.c.account_id],
-        set_={"cause": fresh.excluded.cause, "again": True, "failures": 0},
+        set_={"cause": cause, "again": True, "failures": 0},
     )
 
 
