@@ -13,7 +13,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money, check_minor_unit
-from sqlalchemy import DateTime, Integer, and_, bindparam, func, update
+from sqlalchemy import DateTime, Integer, and_, bindparam, case, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.decisions import decide
@@ -186,9 +186,15 @@ def put_paid() -> Any:
         paid=bindparam("paid"),
         currency_code=bindparam("currency_code"),
     )
+    is_reserved = credit_orders.c.state == OrderState.RESERVED
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
-        set_={"paid": credit_orders.c.paid + fresh.excluded.paid},
+        # What is paid was released: its reservation neither runs out nor goes with what was paid.
+        set_={
+            "paid": credit_orders.c.paid + fresh.excluded.paid,
+            "state": case((is_reserved, OrderState.RELEASED), else_=credit_orders.c.state),
+            "expire_time": None,
+        },
     )
 
 

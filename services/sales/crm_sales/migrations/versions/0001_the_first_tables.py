@@ -21,17 +21,23 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("unfinished", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "version", name="account_handovers_pkey"),
     )
-    op.create_index("account_handovers_retention_index", "account_handovers", ["create_time"], unique=False)
+    op.create_index(
+        "account_handovers_retention_index",
+        "account_handovers",
+        ["end_time"],
+        unique=False,
+        postgresql_where=sa.text("end_time IS NOT NULL"),
+    )
     op.create_index(
         "account_handovers_unfinished_index",
         "account_handovers",
         ["create_time"],
         unique=False,
-        postgresql_where=sa.text("unfinished"),
+        postgresql_where=sa.text("end_time IS NULL"),
     )
     op.create_table(
         "changed_pipelines",
@@ -428,9 +434,15 @@ def downgrade() -> None:
     op.drop_table("hold_reviews")
     op.drop_table("changed_pipelines")
     op.drop_index(
-        "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
+        "account_handovers_unfinished_index",
+        table_name="account_handovers",
+        postgresql_where=sa.text("end_time IS NULL"),
     )
-    op.drop_index("account_handovers_retention_index", table_name="account_handovers")
+    op.drop_index(
+        "account_handovers_retention_index",
+        table_name="account_handovers",
+        postgresql_where=sa.text("end_time IS NOT NULL"),
+    )
     op.drop_table("account_handovers")
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
