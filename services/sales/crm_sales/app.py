@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from crm.sales.v1 import payments_pb2
 from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
@@ -29,6 +30,7 @@ from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
+from crm_sales.payments.wire import OrdersInReach
 from crm_sales.pipelines.queries import stage_names
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
@@ -63,6 +65,7 @@ def build(settings: SalesSettings) -> Service:
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
+    service.withheld = {payments_pb2.Payment: OrdersInReach()}
     service.references = {"accounts": account_reference(known)}
     follow_events(
         service.consumers,

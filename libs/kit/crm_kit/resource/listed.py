@@ -88,6 +88,8 @@ def _is_address(shape: ResourceShape[Any, Any], name: str) -> bool:
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
     """What lists and summaries go by: a column, or what is computed."""
+    if name in shape.listed_as:
+        return shape.listed_as[name]
     if name in shape.within:
         return shape.within[name]
     if name in shape.computed:
