@@ -1,11 +1,20 @@
 """Real PostgreSQL and NATS for all service tests, and each service running in this process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from crm_local.testing import Servers, servers_for_tests
 
+from tests.service.holding import watched_connections
 from tests.service.running import Running, Tokens, running
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_with_a_connection() -> Iterator[None]:
+    """In no test of a service."""
+    with watched_connections() as held:
+        yield
+    assert not held.found, "\n".join(held.found)
 
 
 @pytest.fixture(scope="session")

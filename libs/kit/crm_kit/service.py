@@ -13,6 +13,7 @@ from typing import Any
 
 import nats
 import structlog
+from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from sqlalchemy import FromClause, MetaData, Table
@@ -36,7 +37,7 @@ from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
-from crm_kit.resource.withholding import Withholding
+from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
 from crm_kit.rpc.pipeline import Pipeline
@@ -65,6 +66,8 @@ class Service:
     resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
     names: dict[str, FromClause] = field(default_factory=dict)
+    # What is withheld of records by rules of their own, by their message.
+    withheld: dict[type[Message], Rule] = field(default_factory=dict)
     # What custom fields may refer to besides users and its own records, by collection.
     references: dict[str, Require] = field(default_factory=dict)
     # Services that may call it in their own name, each with the key by which it proves that.
@@ -117,7 +120,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = Names(named_tables(service.resources) | service.names)
     accounts = service.names.get("accounts")
-    withholding = Withholding(accounts if isinstance(accounts, Table) else None)
+    withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
     pipeline = Pipeline(
         service.name,
         service.database,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from crm.sales.v1 import payments_pb2
 from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
@@ -29,6 +30,7 @@ from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
+from crm_sales.payments.wire import OrdersInReach
 from crm_sales.pipelines.queries import stage_names
 from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
@@ -52,6 +54,7 @@ def build(settings: SalesSettings) -> Service:
     reclaim = Reclaim(Tenants(service.database, service.clock), every_seconds=settings.reclaim_seconds)
     following = Following(Tenants(service.database, service.clock))
     histories = Histories(Tenants(service.database, service.clock))
+    holds = Holds(Tenants(service.database, service.clock), known, credit)
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer, wake_histories=histories.job.wake),
@@ -62,15 +65,16 @@ def build(settings: SalesSettings) -> Service:
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
+    service.withheld = {payments_pb2.Payment: OrdersInReach()}
     service.references = {"accounts": account_reference(known)}
     follow_events(
         service.consumers,
         service.directory,
-        Holds(known, credit),
         wake=reclaim.job.wake,
         wake_following=following.job.wake,
+        wake_holds=holds.job.wake,
     )
-    service.jobs = [reclaim.job.run, following.job.run, histories.job.run]
+    service.jobs = [reclaim.job.run, following.job.run, histories.job.run, holds.job.run]
     service.closers = [customer_peer.close, scoring_peer.close]
     return service
 

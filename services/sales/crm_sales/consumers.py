@@ -19,8 +19,8 @@ from crm_sales.accounts.tables import accounts
 from crm_sales.contacts.tables import contacts
 from crm_sales.opportunities.following import hand_over, note_pipeline
 from crm_sales.opportunities.handovers import Handover
-from crm_sales.orders.holds import Holds
 from crm_sales.orders.model import ReleaseCause
+from crm_sales.orders.reviews import note_freed
 from crm_sales.tenants.defaults import provide_defaults
 
 # What credit became free by is what releases an order.
@@ -29,17 +29,18 @@ Wake = Callable[[], None]
 
 
 def follow_events(
-    consumers: Consumers, directory: Directory, holds: Holds, *, wake: Wake, wake_following: Wake
+    consumers: Consumers, directory: Directory, *, wake: Wake, wake_following: Wake, wake_holds: Wake
 ) -> None:
     """Subscribe to everything.
 
-    `wake` is called when a tenant, and so maybe its clock, has changed, `wake_following` when deals are to follow.
+    `wake` is called when a tenant, and so maybe its clock, has changed, `wake_following` when deals are to follow, and
+    `wake_holds` when orders on hold are to be looked at again.
     """
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
     follow_accounts(consumers, accounts, on_owner_changed=partial(opportunities_follow, wake_following))
     follow_contacts(consumers, contacts)
     follow_pipelines(consumers, wake_following)
-    follow_credit(consumers, holds)
+    follow_credit(consumers, wake_holds)
 
 
 async def opportunities_follow(wake: Wake, work: UnitOfWork, event: Event, changed: AccountOwnerChanged) -> None:
@@ -64,10 +65,17 @@ def follow_pipelines(consumers: Consumers, wake: Wake) -> None:
     consumers.on(sales.PipelineUpdated, pipeline_updated)
 
 
-def follow_credit(consumers: Consumers, holds: Holds) -> None:
-    """Subscribe to credit that becomes free: orders on hold are looked at again."""
+def follow_credit(consumers: Consumers, wake: Wake) -> None:
+    """Subscribe to credit that becomes free, and to deals that are made after all: held orders are looked at again."""
 
     async def credit_freed(work: UnitOfWork, _event: Event, freed: scoring.CreditFreed) -> None:
-        await holds.look_again(work, UUID(freed.account_id), CAUSES.entity(freed.cause))
+        note_freed(work, UUID(freed.account_id), CAUSES.entity(freed.cause))
+        work.after_commit.append(wake)
+
+    async def reopened(work: UnitOfWork, _event: Event, told: sales.OpportunityReopened) -> None:
+        # While it was lost nothing released its orders, whatever became free.
+        note_freed(work, UUID(told.opportunity.account_id), ReleaseCause.CREDIT_CHECKED)
+        work.after_commit.append(wake)
 
     consumers.on(scoring.CreditFreed, credit_freed)
+    consumers.on(sales.OpportunityReopened, reopened)

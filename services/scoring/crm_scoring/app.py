@@ -14,6 +14,7 @@ from crm_kit.service import Service
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.consumers import follow_facts
+from crm_scoring.credit.reservations import Reservations
 from crm_scoring.credit.resource import CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
@@ -49,7 +50,8 @@ def build(settings: ScoringSettings) -> Service:
     follow_accounts(service.consumers, accounts)
     follow_facts(service.consumers, credit=credit, rescoring_delay_seconds=settings.rescoring_delay_seconds)
     rescoring = Rescoring(Tenants(service.database, service.clock), scoring_rules(settings))
-    service.jobs.append(rescoring.job.run)
+    reservations = Reservations(Tenants(service.database, service.clock))
+    service.jobs += [rescoring.job.run, reservations.job.run]
     service.closers.append(peer.close)
     return service
 

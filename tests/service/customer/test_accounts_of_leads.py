@@ -48,11 +48,28 @@ async def test_a_lead_becomes_one_account_however_often_and_by_whomever(customer
     user = await customer.user()
     other, lead_id = await customer.user(user.tenant_id), new_id()
     several = await asyncio.gather(*(from_lead(user, lead_id) for _ in range(5)))
-    assert {each.id for each in several} == {(await from_lead(other, lead_id, display_name="华信电气")).id}
+    assert {each.id for each in several} == {(await from_lead(other, lead_id, display_name="华信电力 有限公司")).id}
     assert (several[0].owner_id, list(several[0].external_ids)) == (str(user.id), [])
     page = await AccountServiceStub(customer.channel).ListAccounts(pb.ListAccountsRequest(), metadata=user.metadata)
     assert [each.id for each in page.accounts] == [several[0].id]
     assert (await from_lead(user, new_id())).id != several[0].id
+
+
+async def test_a_lead_that_was_corrected_becomes_the_account_that_it_is_called_by_now(
+    customer: Running, from_lead: FromLead
+) -> None:
+    user, lead_id = await customer.user(), new_id()
+    wrong = await from_lead(user, lead_id, display_name="Foo Wrong")
+    several = await asyncio.gather(*(from_lead(user, lead_id, display_name="Bar Right") for _ in range(5)))
+    assert {each.display_name for each in several} == {"Bar Right"}
+    (right_id,) = {each.id for each in several}
+    assert right_id != wrong.id
+    # An account that was renamed is that of the lead all the same, which is called as it was.
+    renamed = pb.Account(id=right_id, display_name="Bar Right Ltd")
+    stub = AccountServiceStub(customer.channel)
+    await stub.UpdateAccount(pb.UpdateAccountRequest(account=renamed), metadata=user.metadata)
+    again = await from_lead(user, lead_id, display_name="Bar Right")
+    assert (again.id, again.display_name) == (right_id, "Bar Right Ltd")
 
 
 async def test_nobody_but_the_sales_service_says_which_account_is_that_of_a_lead(

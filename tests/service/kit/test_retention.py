@@ -114,6 +114,28 @@ def integers_of(table: Table) -> list[str]:
     return [name for name in required_of(table, ()) if isinstance(table.c[name].type, Integer)]
 
 
+async def test_what_is_still_to_be_done_never_goes(sales: Running, servers: Servers) -> None:
+    """A handover whose deals could not be given for months, and one that was done then."""
+    tenant_id, owner_id = await sales.tenant(), new_id()
+    connection = await asyncpg.connect(servers.superuser_url("crm_sales"))
+    try:
+        for version, ended in ((1, None), (2, AHEAD)):
+            await connection.execute(
+                "INSERT INTO account_handovers (tenant_id, account_id, version, former_owner_id, owner_id, actor_id,"
+                " create_time, end_time) VALUES ($1, $2, $3, $2, $2, $2, now() - $4::interval, now() - $5::interval)",
+                tenant_id,
+                owner_id,
+                version,
+                AHEAD,
+                ended,
+            )
+        await cleaning_of(sales).clean()
+        rows = await connection.fetch("SELECT version FROM account_handovers WHERE tenant_id = $1", tenant_id)
+        assert [row["version"] for row in rows] == [1]
+    finally:
+        await connection.close()
+
+
 async def test_rows_are_deleted_batch_by_batch_until_none_is_left(customer: Running, servers: Servers) -> None:
     tenant_id, count = await customer.tenant(), 2 * BATCH + 7
     connection = await asyncpg.connect(servers.superuser_url("crm_customer"))

@@ -25,6 +25,7 @@ from crm_sales.leads import conversion
 from crm_sales.leads.model import Lead
 from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account
 from tests.service.nameless import nameless
@@ -302,10 +303,34 @@ async def test_a_lead_that_was_corrected_after_an_attempt_was_given_up_is_conver
     await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=corrected), metadata=seller.metadata)
     converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
     assert converted.state == pb.Lead.STATE_CONVERTED
-    # The account keeps the lead's id, by which it is found; the contact is the one that the lead names now.
-    assert [each.id for each in await accounts_of(customer, seller)] == [converted.account_id]
+    # The account and the contact are those that the lead names now; what was made before is left as it was.
+    named = {each.id: each.display_name for each in await accounts_of(customer, seller)}
+    assert named.pop(converted.account_id) == "华信电气有限公司"
+    assert list(named.values()) == ["华信电力有限公司"]
     names = {each.id: each.display_name for each in await contacts_of(customer, seller)}
     assert names[converted.contact_id] == "王大伟"
+
+
+async def test_a_company_name_that_was_corrected_is_that_of_the_customer(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
+) -> None:
+    """Also where the conversion ended for good in between, and where the company is known by its right name."""
+    lead, other = [await qualified(company_name="Foo Wrong") for _ in range(2)]
+    servicer._customer = Crashing(servicer._customer._peer, "contact")
+    with refused("INTERNAL", "INTERNAL"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await given_up(sales, seller)
+    for each in (lead, other):
+        corrected = pb.Lead(id=each.id, company_name="Bar Right")
+        mask = FieldMask(paths=["company_name"])
+        await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=corrected, update_mask=mask), metadata=seller.metadata)
+    converted = [
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=each.id), metadata=seller.metadata)
+        for each in (lead, other)
+    ]
+    assert {each.account_name for each in converted} == {"Bar Right"}
+    named = sorted(each.display_name for each in await accounts_of(customer, seller))
+    assert named == ["Bar Right", "Foo Wrong"]
 
 
 async def test_when_the_account_of_the_lead_is_put_away_it_is_said_at_once_and_another_can_be_named(

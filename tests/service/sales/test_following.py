@@ -163,7 +163,7 @@ async def test_more_deals_than_one_step_gives_follow_all_the_same(
     await has_all(sales, owners[2], count)
 
     async def none_is_unfinished() -> bool:
-        query = select(func.count()).where(account_handovers.c.unfinished)
+        query = select(func.count()).where(account_handovers.c.end_time.is_(None))
         (row,) = await sales.service.database.all(user.tenant_id, compile_statement(query), {})
         return bool(row[0] == 0)
 

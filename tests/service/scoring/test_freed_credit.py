@@ -1,20 +1,28 @@
 """What becomes free of an account's credit is told while orders wait for it."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
 from crm.scoring.v1 import events_pb2
 from crm_kit.database.statements import compile_statement
+from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_scoring.credit.freed import take_turn
+from crm_scoring.credit.tables import reservation_ends
 from sqlalchemy import bindparam, column, func, select, table
 
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
 from tests.service.scoring.business import Order, order, tell
-from tests.service.scoring.credit import SetLimit
+from tests.service.scoring.credit import Check, SetLimit
 
+# Beyond what an order may take to be placed, and a part of it.
+LONG, HALF = timedelta(minutes=20), timedelta(minutes=8)
+ENDS = compile_statement(
+    select(reservation_ends.c.account_id).where(reservation_ends.c.tenant_id == bindparam("tenant_id"))
+)
 WAITING = compile_statement(
     select(func.count().label("sessions"))
     .select_from(table("pg_stat_activity", column("datname"), column("wait_event")))
@@ -83,3 +91,83 @@ async def test_of_a_payment_and_an_order_that_is_held_in_the_same_moment_the_lat
         await eventually(both_wait)
     await asyncio.gather(*telling)
     assert len(await freed(scoring, user, account_id)) == 1
+
+
+# --- what is reserved for an order that nothing comes of
+
+
+async def test_a_reservation_that_runs_out_is_told_once_to_those_who_wait(
+    scoring: Running, user: User, account_id: UUID, reserved: Order, check: Check
+) -> None:
+    """Whoever asked for it ended before the order was placed."""
+    waiting = order(user.tenant_id, account_id, 700)
+    assert not (await check(700, waiting.id)).approved
+    await tell(scoring, waiting.held())
+    await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=LONG, version=2)
+
+    async def is_told() -> list[str]:
+        return await freed(scoring, user, account_id)
+
+    assert await eventually(is_told) == ["CAUSE_RESERVATION_ENDED"]
+    await all_ends_looked_at(scoring, user)
+    assert await is_told() == ["CAUSE_RESERVATION_ENDED"]
+
+
+async def test_a_reservation_that_runs_out_is_told_to_nobody_where_nobody_waits(
+    scoring: Running, user: User, account_id: UUID, reserved: Order, check: Check
+) -> None:
+    came_of_it = order(user.tenant_id, account_id, 100)
+    assert (await check(100, came_of_it.id)).approved
+    await tell(scoring, came_of_it.released())
+    await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=LONG, version=2)
+    await all_ends_looked_at(scoring, user)
+    assert await freed(scoring, user, account_id) == []
+
+
+async def test_an_order_that_was_placed_leaves_no_reservation_to_run_out(
+    scoring: Running, user: User, account_id: UUID, reserved: Order
+) -> None:
+    await tell(scoring, reserved.released(), order(user.tenant_id, account_id, 700).held())
+    await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=LONG, version=2)
+    await all_ends_looked_at(scoring, user)
+    assert await freed(scoring, user, account_id) == []
+
+
+async def test_each_of_several_reservations_is_told_when_it_runs_out(
+    scoring: Running, user: User, account_id: UUID, reserved: Order, check: Check
+) -> None:
+    await tell(scoring, order(user.tenant_id, account_id, 900).held())
+    await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=HALF, version=2)
+    assert (await check(200, new_id())).approved
+    for version, ahead, times in ((3, LONG, 1), (4, LONG + HALF, 2)):
+        await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=ahead, version=version)
+
+        async def told_so_often(times: int = times) -> bool:
+            return await freed(scoring, user, account_id) == ["CAUSE_RESERVATION_ENDED"] * times
+
+        await eventually(told_so_often)
+    await all_ends_looked_at(scoring, user)
+
+
+async def test_an_order_that_is_checked_again_and_takes_less_leaves_the_rest_to_those_who_wait(
+    scoring: Running, user: User, account_id: UUID, reserved: Order, check: Check
+) -> None:
+    waiting = order(user.tenant_id, account_id, 700)
+    await tell(scoring, waiting.held())
+    assert (await check(600, reserved.id)).approved
+    assert await freed(scoring, user, account_id) == []
+    assert (await check(200, reserved.id)).approved
+    assert await freed(scoring, user, account_id) == ["CAUSE_RESERVATION_ENDED"]
+    assert not (await check(2000, reserved.id)).approved
+    assert not (await check(2000, waiting.id)).approved
+    assert await freed(scoring, user, account_id) == ["CAUSE_RESERVATION_ENDED"] * 2
+
+
+async def all_ends_looked_at(scoring: Running, user: User) -> None:
+    """Wait until no reservation of the tenant is to run out that has not been looked at."""
+
+    async def none_is_left() -> bool:
+        async with scoring.unit_of_work(user.tenant_id) as work:
+            return not await work.all(ENDS)
+
+    await eventually(none_is_left)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Text, Uuid
 
 from crm_kit.clock import system_now
-from crm_kit.database.connections import Database
+from crm_kit.database.connections import Database, Record
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
@@ -79,26 +79,27 @@ class Subscriptions:
         """
         values = {"tenant_id": SYSTEM_TENANT, "consumer": self._consumer, "event_types": sorted(self._by_type)}
         await self._database.all(SYSTEM_TENANT, note(), values)
-        if await is_sent(stream, self._consumer, await self._subjects(), ack_wait=ack_wait):
+        if await is_sent(stream, self._consumer, subjects_in(await self._noted()), ack_wait=ack_wait):
             return
         # Of two that change it at once the later one has read what the earlier one noted.
         actor = service_actor(SYSTEM_TENANT)
         async with unit_of_work(self._database, actor, scope=Scope.ALL, now=system_now()) as work:
             await advisory_lock(work, f"events of {self._consumer}")
-            await ensure_consumer(stream, self._consumer, await self._subjects(), ack_wait=ack_wait)
+            rows = await work.all(noted(), consumer=self._consumer)
+            await ensure_consumer(stream, self._consumer, subjects_in(rows), ack_wait=ack_wait)
 
     async def of_others(self, types: Iterable[str]) -> set[str]:
         """Which of these types another version follows, or did within the last day."""
-        return set(types) & await self._noted()
+        return set(types) & {row["event_type"] for row in await self._noted()}
 
-    async def _subjects(self) -> set[str]:
-        return {subject_of(each) for each in await self._noted()}
+    async def _noted(self) -> list[Record]:
+        values = {"tenant_id": SYSTEM_TENANT, "consumer": self._consumer}
+        return await self._database.all(SYSTEM_TENANT, noted(), values)
 
-    async def _noted(self) -> set[str]:
-        rows = await self._database.all(
-            SYSTEM_TENANT, noted(), {"tenant_id": SYSTEM_TENANT, "consumer": self._consumer}
-        )
-        return {row["event_type"] for row in rows}
+
+def subjects_in(rows: Iterable[Record]) -> set[str]:
+    """The subjects of the events of the types that are noted."""
+    return {subject_of(row["event_type"]) for row in rows}
 
 
 @statement

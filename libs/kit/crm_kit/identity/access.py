@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, any_, bindparam, or_, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Integer, Table, any_, bindparam, cast, func, or_, true
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import denied
@@ -71,8 +71,13 @@ class Actor:
 
     @functools.cached_property
     def binds(self) -> dict[str, Any]:
-        """What every statement may refer to: the tenant, the user, and the teams whose records they see."""
-        return {"tenant_id": self.tenant_id, "me": self.user_id, "team_ids": self.access.team_ids}
+        """What every statement may refer to: the tenant, the user, the teams whose records they see, and the grants."""
+        return {
+            "tenant_id": self.tenant_id,
+            "me": self.user_id,
+            "team_ids": self.access.team_ids,
+            "grants": dict(self.access.grants),
+        }
 
 
 SERVICE_ACCESS = Access(active=True, grants={EVERYTHING: Scope.ALL})
@@ -102,6 +107,16 @@ def ways_to_own(table: Table, scope: Scope) -> list[ColumnElement[bool]]:
     owner, team = _owner_columns(table)
     own: ColumnElement[bool] = owner == bindparam("me")
     return [own] if scope is Scope.OWN else [own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid)))]
+
+
+def granted_scope(permission: str) -> ColumnElement[int]:
+    """The scope in which the actor has a permission, as a number; 0 without any. For records beside those of a query.
+
+    What a query reads itself is bounded by the scope that it is compiled for.
+    """
+    grants = bindparam("grants", type_=JSONB)
+    scopes = (cast(grants[name].astext, Integer) for name in (permission, EVERYTHING))
+    return func.coalesce(func.greatest(*scopes), 0)
 
 
 def reaches(scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None) -> bool:

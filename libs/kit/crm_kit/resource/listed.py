@@ -85,6 +85,8 @@ def key_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
 
 def column_of(shape: ResourceShape[Any, Any], name: str) -> ColumnElement[Any]:
     """What lists and summaries show: a column, or what is computed."""
+    if name in shape.listed_as:
+        return shape.listed_as[name]
     if name in shape.within:
         return shape.within[name]
     if name in shape.computed:

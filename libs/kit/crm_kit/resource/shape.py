@@ -63,6 +63,7 @@ class ResourceShape(Generic[Entity, Shown]):
         beside: Collection[str] = (),
         unversioned: Collection[str] = (),
         computed: Mapping[str, ColumnElement[Any]] | None = None,
+        listed_as: Mapping[str, ColumnElement[Any]] | None = None,
         joined: FromClause | None = None,
         nested: Mapping[str, FilterField] | None = None,
         within: Mapping[str, Column[Any]] | None = None,
@@ -82,6 +83,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.beside = frozenset(beside)
         self.without_history = self.beside | frozenset(unversioned)
         self.computed = dict(computed or {})
+        self.listed_as = dict(listed_as or {})
         self.joined = table if joined is None else joined
         self.nested = dict(nested or {})
         self.within = dict(within or {})

@@ -1,12 +1,14 @@
 """Parts of answers that are withheld from some who may read the record: fields that take another permission besides.
 
-As names beside ids, that is seen to when an answer is whole. Events have these fields: services need what people must
-not see.
+What is withheld by a rule of the record's own, such as what a payment paid of orders that one may not read, its service
+says in a `Rule`. As names beside ids, both are seen to when an answer is whole. Events have all of it: services need
+what people must not see.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 from uuid import UUID
 
 from crm.options.v1 import options_pb2
@@ -26,17 +28,34 @@ from crm_kit.resource.values import DeclarationError
 
 Run = Callable[[Any, Any], Awaitable[Message]]
 ACCOUNT = "account_id"
+NO_RULES: "Mapping[type[Message], Rule]" = MappingProxyType({})
+
+
+class Rule(Protocol):
+    """What is withheld of the records of a type, from whom."""
+
+    async def withhold(self, reader: Reader, records: Sequence[Any]) -> None:
+        """Take out of the messages what the reader may not see."""
+        ...
+
+    async def withhold_from_changes(self, reader: Reader, changes: Sequence[Change]) -> None:
+        """Take it out of old and new values."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Such fields of a message itself, each with its permission, and whether it says which account it is of."""
+    """Such fields of a message itself, each with its permission, and whether it says which account it is of.
+
+    `rule` is that of the message, where it has one.
+    """
 
     fields: tuple[tuple[str, str], ...]
     has_account: bool
+    rule: Rule | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.fields)
+        return bool(self.fields or self.rule)
 
 
 WithheldPlaces = Places[Withheld]
@@ -77,10 +96,14 @@ def empty(places: WithheldPlaces, name: str, value: Value, withheld: Set[str]) -
 
 
 class Withholding:
-    """Empties the fields that somebody may not see; `accounts` is the table that says whose each account is."""
+    """Empties the fields that somebody may not see; `accounts` is the table that says whose each account is.
 
-    def __init__(self, accounts: Table | None) -> None:
+    `rules` are those of the service's own, by the message of the record.
+    """
+
+    def __init__(self, accounts: Table | None, rules: Mapping[type[Message], Rule] = NO_RULES) -> None:
         self._accounts = accounts
+        self._rules = {message.DESCRIPTOR.full_name: rule for message, rule in rules.items()}
         self._places: dict[str, WithheldPlaces | None] = {}
 
     def around(self, run: Run, answer: type[Message]) -> Run:
@@ -100,6 +123,9 @@ class Withholding:
         places = self.places_in(messages[0].DESCRIPTOR) if messages else None
         if places is None:
             return
+        for withheld, records in places.found(messages):
+            if withheld.rule is not None:
+                await withheld.rule.withhold(reader, records)
         found: dict[str, list[tuple[str, str, Any]]] = {}
         for permission, name, account_id, message in fields_in(places, messages):
             found.setdefault(permission, []).append((name, account_id, message))
@@ -110,14 +136,18 @@ class Withholding:
                     message.ClearField(name)
 
     async def withhold_from_changes(
-        self, reader: Reader, resource: ReadableResource[Any, Any], id: str, changes: Iterable[Change]
+        self, reader: Reader, resource: ReadableResource[Any, Any], id: str, changes: Sequence[Change]
     ) -> None:
         """Empty what the reader may not see in the changes of a record."""
         places = self.places_in(resource.message_type.DESCRIPTOR)
         if places is None:
             return
-        account_id = str((await resource.get(reader, UUID(id))).account_id)
+        if places.own.rule is not None:
+            await places.own.rule.withhold_from_changes(reader, changes)
         permissions = permissions_of(places)
+        if not permissions:
+            return
+        account_id = str((await resource.get(reader, UUID(id))).account_id)
         withheld = {each for each in permissions if not await self._reached(reader, each, [account_id])}
         for field in (field for change in changes for field in change.fields):
             for value in (field.old_value, field.new_value):
@@ -139,20 +169,23 @@ class Withholding:
         """Where messages of this descriptor have such fields; None where they have none."""
         name = message.full_name
         if name not in self._places:
-            places = self._places[name] = places_of(message, withheld_fields)
-            if places is not None and self._accounts is None:
+            places = self._places[name] = places_of(message, self._withheld_in)
+            if places is not None and permissions_of(places) and self._accounts is None:
                 raise DeclarationError(f"{name}: say in `Service.names` where the accounts are, for what it withholds")
         return self._places[name]
 
+    def _withheld_in(self, message: Any) -> Withheld:
+        return withheld_fields(message, self._rules.get(message.full_name))
 
-def withheld_fields(message: Any) -> Withheld:
-    """What the contract says is withheld in messages of this descriptor."""
+
+def withheld_fields(message: Any, rule: Rule | None = None) -> Withheld:
+    """What the contract says is withheld in messages of this descriptor, and the rule that they have besides."""
     fields = tuple(
         (field.name, permission)
         for field in message.fields
         if (permission := field.GetOptions().Extensions[options_pb2.withheld_without])
     )
-    return Withheld(fields, ACCOUNT in message.fields_by_name)
+    return Withheld(fields, ACCOUNT in message.fields_by_name, rule)
 
 
 @statement

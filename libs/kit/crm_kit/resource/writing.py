@@ -45,6 +45,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `unversioned`: fields that are written with the record and also alone; a change of theirs makes no version.
     `computed`: expressions for fields that are no columns, such as links kept in another table; of what is `joined` to
     the table, one row at most for each of its own.
+    `listed_as`: what filters, groups and facets go by in place of a column, where not all may see all that it has.
     `nested`: what filters compare within a list of objects, by its path: `accounts.account_id`.
     `within`: the columns of what lists go by within an object, by its path: `rfm.value`. PostgreSQL computes them.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.

@@ -126,12 +126,22 @@ async def get_upload(reader: Reader, id: UUID, *, locked: bool = False) -> Uploa
 
     `locked` within a transaction: it stays as it is until that ends.
     """
-    row = await reader.one(upload_by_id(reader.scope, locked=locked), id=id)
-    if row is None:
-        raise NotFound("the upload does not exist", reason="UPLOAD_NOT_FOUND")
+    row = await _upload_row(reader, id, locked=locked)
     if reader.now >= row["create_time"] + UPLOAD_LASTS:
         raise NotFound(f"uploads last {UPLOAD_LASTS.days} days; upload the file again", reason="UPLOAD_NOT_FOUND")
     return Upload(**dict(row))
+
+
+async def get_begun_upload(reader: Reader, id: UUID) -> Upload:
+    """The upload of an import that began while it could; as `get_upload`, also when it has expired since."""
+    return Upload(**dict(await _upload_row(reader, id, locked=False)))
+
+
+async def _upload_row(reader: Reader, id: UUID, *, locked: bool) -> Record:
+    row = await reader.one(upload_by_id(reader.scope, locked=locked), id=id)
+    if row is None:
+        raise NotFound("the upload does not exist", reason="UPLOAD_NOT_FOUND")
+    return row
 
 
 async def get_part(reader: Reader, upload_id: UUID, first_byte: int) -> bytes:

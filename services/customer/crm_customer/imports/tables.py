@@ -11,6 +11,9 @@ from crm_customer.metadata import metadata
 UPLOAD_LASTS = timedelta(days=7)
 """A file can be imported for so long after its upload began. Then its bytes go, and later the upload itself."""
 
+BYTES_LAST = UPLOAD_LASTS + timedelta(days=3)
+"""An import that began in time has so many days more to read it, whatever holds it up."""
+
 REPORT_LASTS = timedelta(days=90)
 """The rows that could not be imported, and what was wrong with them, can be read for so long."""
 
@@ -40,7 +43,7 @@ upload_parts = tenant_table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("upload_id", "uploads", name="upload_parts_upload_fkey", field="id"),
     key=("upload_id", "first_byte"),
-    retention=Retention("create_time", UPLOAD_LASTS, Clock.TENANT),
+    retention=Retention("create_time", BYTES_LAST, Clock.TENANT),
 )
 upload_parts.primary_key.info["violation"] = Violation(
     "exists", "UPLOAD_OFFSET_MISMATCH", "offset", "another part came there at the same time"

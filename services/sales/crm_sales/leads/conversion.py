@@ -251,6 +251,8 @@ async def asked(work: UnitOfWork, id: UUID, attempt: Attempt, ask: Callable[[], 
         # A key in use is somebody else at work.
         if error.reason == "IDEMPOTENCY_KEY_IN_USE":
             raise
+        # It is refused after something was read, maybe.
+        await work.release()
         await step(work, id, end, events.LeadConversionAbandoned, reason=error.detail)
         raise
 

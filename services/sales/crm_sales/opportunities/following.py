@@ -17,7 +17,7 @@ from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import ColumnElement, Integer, Select, Table, Uuid, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Integer, Select, Table, Uuid, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_sales.opportunities.commands import follow_stages, give_opportunities
@@ -93,7 +93,7 @@ def handovers_at() -> Select[Any]:
 @statement
 def end_handover() -> Any:
     table = account_handovers
-    return update(table).where(*is_handover(table)).values(unfinished=False)
+    return update(table).where(*is_handover(table)).values(end_time=func.now())
 
 
 def is_handover(table: Table) -> tuple[ColumnElement[bool], ...]:
@@ -147,7 +147,7 @@ def to_follow(table: Table) -> Select[Any]:
     tenant = access_tenants
     found = select(table, tenant.c.clock_offset).join_from(table, tenant, tenant.c.tenant_id == table.c.tenant_id)
     if table is account_handovers:
-        found = found.where(table.c.unfinished)
+        found = found.where(table.c.end_time.is_(None))
     return found.order_by(table.c.create_time).limit(MAX_FOUND)
 
 

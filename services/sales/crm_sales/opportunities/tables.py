@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, func, text, true
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_sales.metadata import metadata
@@ -87,17 +87,17 @@ account_handovers = tenant_table(
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     Column("actor_id", Uuid, nullable=False),
-    # While there may be deals that have not been given.
-    Column("unfinished", Boolean, nullable=False, server_default=true()),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When the last of the deals had been given; null while there may be more.
+    Column("end_time", DateTime(timezone=True)),
     key=("account_id", "version"),
     plumbing=True,
-    retention=Retention("create_time", timedelta(days=90), Clock.SYSTEM),
+    retention=Retention("end_time", timedelta(days=90), Clock.SYSTEM),
 )
 Index(
     "account_handovers_unfinished_index",
     account_handovers.c.create_time,
-    postgresql_where=account_handovers.c.unfinished,
+    postgresql_where=account_handovers.c.end_time.is_(None),
     info={"across_tenants": True},
 )
 

@@ -100,6 +100,7 @@ class ReleaseCause(StrEnum):
     ORDER_CANCELLED = "ORDER_CANCELLED"
     LIMIT_SET = "LIMIT_SET"
     CREDIT_CHECKED = "CREDIT_CHECKED"
+    RESERVATION_ENDED = "RESERVATION_ENDED"
 
 
 @dataclass(frozen=True, slots=True)

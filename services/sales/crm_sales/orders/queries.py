@@ -1,13 +1,16 @@
 """Every SELECT on orders that their declaration does not make."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import Scope, granted_scope
 from crm_kit.money import Money
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Integer, Select, and_, any_, bindparam, exists, func, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
 
 from crm_sales.orders.model import RELEASED_STATES, OpenItem, OrderState
 from crm_sales.orders.resource import ORDERS
@@ -21,6 +24,30 @@ def is_open() -> tuple[ColumnElement[bool], ...]:
         orders.c.currency_code == bindparam("currency_code"),
         orders.c.state.in_([OrderState.RELEASED.value, OrderState.PARTLY_PAID.value]),
     )
+
+
+def is_readable(id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Whether the actor may read the order with this id, asked of each row that has one."""
+    granted = granted_scope(ORDERS.permission)
+    found = select(orders.c.id).where(orders.c.tenant_id == bindparam("tenant_id"), orders.c.id == id)
+    within = [and_(granted == int(each), ORDERS.visible(each)) for each in (Scope.OWN, Scope.TEAM)]
+    return or_(granted == int(Scope.ALL), exists(found.where(or_(*within)).correlate_except(orders)))
+
+
+@statement
+def readable_of(scope: Scope) -> Select[Any]:
+    found = ORDERS.rows(scope).with_only_columns(orders.c.id)
+    return found.where(orders.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+async def unreadable_among(reader: Reader, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the orders that the reader may not read."""
+    access = reader.actor.access
+    scope = access.scope(ORDERS.permission) if access.may(ORDERS.permission) else None
+    if scope is Scope.ALL or not ids:
+        return set()
+    rows = [] if scope is None else await reader.all(readable_of(scope), ids=list(ids))
+    return set(ids) - {row["id"] for row in rows}
 
 
 @statement
@@ -51,22 +78,6 @@ def released_of_opportunity(scope: Scope) -> Select[Any]:
         .order_by(orders.c.place_time, orders.c.id)
         .limit(bindparam("count", type_=Integer))
     )
-
-
-@statement
-def held_of_account() -> Select[Any]:
-    return (
-        ORDERS.rows(Scope.ALL)
-        .with_only_columns(orders.c.id, orders.c.gross_amount, orders.c.currency_code)
-        .where(orders.c.account_id == bindparam("account_id"), orders.c.state == OrderState.ON_HOLD.value)
-        .order_by(orders.c.place_time, orders.c.id)
-    )
-
-
-async def held_amounts(reader: Reader, account_id: UUID) -> list[tuple[UUID, Money]]:
-    """The orders of an account that are on hold, in the order in which they were placed, and what each comes to."""
-    rows = await reader.all(held_of_account(), account_id=account_id)
-    return [(row["id"], Money(row["gross_amount"], row["currency_code"])) for row in rows]
 
 
 async def released_ids(reader: Reader, opportunity_id: UUID, *, scope: Scope, count: int) -> list[UUID]:

@@ -1,7 +1,7 @@
 """Table of orders."""
 
-from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
+from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_sales.metadata import metadata
@@ -47,3 +47,35 @@ _index("owner", "owner_id", "create_time", "id")
 _index("owner_team", "owner_team_id", "create_time")
 _index("account", "account_id", "due_date", "id")
 _index("opportunity", "opportunity_id")
+Index(
+    "orders_held_index",
+    orders.c.tenant_id,
+    orders.c.account_id,
+    orders.c.place_time,
+    orders.c.id,
+    postgresql_where=text("state = 'ON_HOLD'"),
+)
+
+# Accounts whose credit became free while orders may be on hold, and how far those have been looked at.
+hold_reviews = tenant_table(
+    "hold_reviews",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    # What the credit became free by, as a release tells it.
+    Column("cause", Text, nullable=False),
+    # The last order that was looked at; null at the beginning.
+    Column("after_place_time", DateTime(timezone=True)),
+    Column("after_id", Uuid),
+    # The smallest amount that was refused so far, by currency.
+    Column("refused", JSONB, nullable=False, server_default=text("'{}'")),
+    # Once it has come to the end it begins anew: more became free meanwhile, or an order could not be checked.
+    Column("again", Boolean, nullable=False, server_default=false()),
+    # Checks that had no answer since more became free: the more, the longer it waits.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    # When to go on, by the clock of the database.
+    Column("look_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    key=("account_id",),
+    plumbing=True,
+    retention=Kept("a row for each account, deleted when it is done"),
+)
+Index("hold_reviews_look_index", hold_reviews.c.tenant_id, hold_reviews.c.look_time)

@@ -13,15 +13,15 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.money import Money, check_minor_unit
-from sqlalchemy import DateTime, Integer, and_, bindparam, update
+from sqlalchemy import DateTime, Integer, and_, bindparam, case, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_scoring.credit.decisions import decide
 from crm_scoring.credit.model import CreditLimit, OrderCredit, OrderState, PaymentCredit, Usage
-from crm_scoring.credit.queries import find_account_of, get_usage
+from crm_scoring.credit.queries import find_order, get_usage
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditDecision, CreditRules
-from crm_scoring.credit.tables import credit_orders, credit_payments
+from crm_scoring.credit.tables import credit_orders, credit_payments, reservation_ends
 
 
 async def set_credit_limit(
@@ -48,15 +48,16 @@ async def check_order(
     *,
     rules: CreditRules,
     reserve_for: timedelta,
-) -> tuple[CreditDecision, CreditLimit, Usage]:
-    """Decide on an order and, when it is approved, reserve its amount.
+) -> tuple[tuple[CreditDecision, CreditLimit, Usage], bool]:
+    """Decide on an order and, when it is approved, reserve its amount; also whether that is less than was reserved.
 
     One account's checks happen one after the other, so what one reserves the next one sees. What the order had
     reserved before is not held against it, and is given up when it is refused now. InvalidArgument for an order of
     another account, whose reservation stays as it is.
     """
     await advisory_lock(work, name_of(account_id), f"credit order {order_id}")
-    if await find_account_of(work, order_id) not in (None, account_id):
+    known = await find_order(work, order_id)
+    if known is not None and known.account_id != account_id:
         raise invalid_field("order_id", "same_account", "is an order of another account")
     today = work.actor.access.day_of(work.now)
     decision, limit, usage = await decide(work, account_id, amount, rules=rules, today=today, without=order_id)
@@ -71,9 +72,11 @@ async def check_order(
             expire_time=work.now + reserve_for,
             now=work.now,
         )
+        work.execute(put_end(), account_id=account_id, due_time=work.now + reserve_for)
     else:
         work.execute(give_up(), id=order_id, account_id=account_id)
-    return decision, limit, usage
+    taken = amount if decision.approved else Money.zero(amount.currency_code)
+    return (decision, limit, usage), known is not None and known.gives_back(taken)
 
 
 def put_order(work: UnitOfWork, order: OrderCredit) -> None:
@@ -149,6 +152,16 @@ def give_up() -> Any:
 
 
 @statement
+def put_end() -> Any:
+    """The account is to be looked at when this reservation ends, unless one ends before."""
+    fresh = insert(reservation_ends).values({name: bindparam(name) for name in ("tenant_id", "account_id", "due_time")})
+    return fresh.on_conflict_do_update(
+        index_elements=[reservation_ends.c.tenant_id, reservation_ends.c.account_id],
+        set_={"due_time": func.least(reservation_ends.c.due_time, fresh.excluded.due_time)},
+    )
+
+
+@statement
 def put_order_state() -> Any:
     told = ("id", "account_id", "state", "version", "amount", "currency_code", "due_date")
     fresh = insert(credit_orders).values(
@@ -173,9 +186,15 @@ def put_paid() -> Any:
         paid=bindparam("paid"),
         currency_code=bindparam("currency_code"),
     )
+    is_reserved = credit_orders.c.state == OrderState.RESERVED
     return fresh.on_conflict_do_update(
         index_elements=[credit_orders.c.tenant_id, credit_orders.c.id],
-        set_={"paid": credit_orders.c.paid + fresh.excluded.paid},
+        # What is paid was released: its reservation neither runs out nor goes with what was paid.
+        set_={
+            "paid": credit_orders.c.paid + fresh.excluded.paid,
+            "state": case((is_reserved, OrderState.RELEASED), else_=credit_orders.c.state),
+            "expire_time": None,
+        },
     )
 
 

@@ -16,7 +16,7 @@ from crm_kit.zones import day_in
 from crm_scoring.credit.commands import name_of, put_order
 from crm_scoring.credit.decisions import decide
 from crm_scoring.credit.model import OrderCredit
-from crm_scoring.credit.queries import waiting_order
+from crm_scoring.credit.queries import NO_ORDER, held_order, waiting_order
 from crm_scoring.credit.rules import CreditRules
 
 Cause = events.CreditFreed.Cause
@@ -32,6 +32,16 @@ async def tell_freed(work: UnitOfWork, account_id: UUID, cause: Cause.ValueType)
     await work.flush()
     if await work.one(waiting_order(), account_id=account_id):
         announce(work, account_id, cause)
+
+
+async def tell_reservation_ended(work: UnitOfWork, account_id: UUID, *, without: UUID = NO_ORDER) -> None:
+    """Gather the event, if an order other than the one that had the reservation waits.
+
+    Not for one that may be on its way still: what it finds is looked at when it is heard of.
+    """
+    await work.flush()
+    if await work.one(held_order(), account_id=account_id, without=without):
+        announce(work, account_id, Cause.CAUSE_RESERVATION_ENDED)
 
 
 async def put_held_order(work: UnitOfWork, order: OrderCredit, *, rules: CreditRules) -> None:

@@ -1,12 +1,13 @@
 """What orders use of credit."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.money import Money
-from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, Uuid, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, ScalarSelect, Select, Uuid, and_, bindparam, case, func, or_, select
 
 from crm_scoring.credit.model import OrderState, Usage
 from crm_scoring.credit.tables import credit_orders, credit_payments
@@ -102,13 +103,64 @@ async def get_usage(reader: Reader, account_id: UUID, currency_code: str, *, wit
 
 
 @statement
-def account_of_order() -> Select[Any]:
-    return select(credit_orders.c.account_id).where(
-        credit_orders.c.tenant_id == bindparam("tenant_id"), credit_orders.c.id == bindparam("id")
+def held_order() -> Select[Any]:
+    """An order of the account that waits for credit, but for one."""
+    orders = credit_orders.c
+    return (
+        select(orders.id)
+        .where(
+            orders.tenant_id == bindparam("tenant_id"),
+            orders.account_id == bindparam("account_id"),
+            # Spelled so that the index is used.
+            orders.state.in_([OrderState.RESERVED, OrderState.HELD]),
+            orders.state == OrderState.HELD,
+            orders.id != bindparam("without", type_=Uuid),
+        )
+        .limit(1)
     )
 
 
-async def find_account_of(reader: Reader, order_id: UUID) -> UUID | None:
-    """Whose order it is; None while that is not known."""
-    row = await reader.one(account_of_order(), id=order_id)
-    return row["account_id"] if row else None
+@statement
+def reservations_from() -> Select[Any]:
+    """When the account's reservations ended since a time, the last of them, and when the next one will."""
+    orders, now = credit_orders.c, bindparam("now", type_=DateTime(timezone=True))
+    return select(
+        func.max(orders.expire_time).filter(orders.expire_time <= now).label("last_time"),
+        func.min(orders.expire_time).filter(orders.expire_time > now).label("next_time"),
+    ).where(
+        orders.tenant_id == bindparam("tenant_id"),
+        orders.account_id == bindparam("account_id"),
+        # Spelled as the index has it.
+        orders.state.in_([OrderState.RESERVED, OrderState.HELD]),
+        orders.state == OrderState.RESERVED,
+        orders.expire_time >= bindparam("since", type_=DateTime(timezone=True)),
+    )
+
+
+@statement
+def known_order() -> Select[Any]:
+    orders = credit_orders.c
+    reserved = case((is_reserved(), orders.amount), else_=0)
+    return select(orders.account_id, reserved.label("reserved"), orders.currency_code).where(
+        orders.tenant_id == bindparam("tenant_id"), orders.id == bindparam("id")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """Whose an order is, and how much is reserved for it."""
+
+    account_id: UUID
+    reserved: Money
+
+    def gives_back(self, amount: Money) -> bool:
+        """Whether some of what is reserved is free once it is no more than this."""
+        if amount.currency_code != self.reserved.currency_code:
+            return bool(self.reserved)
+        return amount < self.reserved
+
+
+async def find_order(reader: Reader, order_id: UUID) -> KnownOrder | None:
+    """What is known of an order; None when nothing is."""
+    row = await reader.one(known_order(), id=order_id)
+    return KnownOrder(row["account_id"], Money(row["reserved"], row["currency_code"])) if row else None

@@ -10,7 +10,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_scoring.accounts.queries import get_account
 from crm_scoring.credit import commands
 from crm_scoring.credit.decisions import decide
-from crm_scoring.credit.freed import Cause, tell_freed
+from crm_scoring.credit.freed import Cause, tell_freed, tell_reservation_ended
 from crm_scoring.credit.resource import CREDIT_LIMITS, get_credit_limit
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.wire import decided
@@ -44,13 +44,16 @@ class CreditServicer:
         return decided(pb.PreviewCreditResponse, *decision)
 
     async def CheckCredit(self, request: pb.CheckCreditRequest, work: UnitOfWork) -> pb.CheckCreditResponse:
-        decision, limit, usage = await commands.check_order(
+        account_id, order_id = UUID(request.account_id), UUID(request.order_id)
+        decision, gives_back = await commands.check_order(
             work,
-            UUID(request.account_id),
-            UUID(request.order_id),
+            account_id,
+            order_id,
             request.order_version,
             money_from_pb(request.amount, field="amount"),
             rules=self._rules,
             reserve_for=self._reserve_for,
         )
-        return decided(pb.CheckCreditResponse, decision, limit, usage)
+        if gives_back:
+            await tell_reservation_ended(work, account_id, without=order_id)
+        return decided(pb.CheckCreditResponse, *decision)

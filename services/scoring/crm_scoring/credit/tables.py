@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from crm_kit.database.tables import Clock, Retention, tenant_table, versioned_columns
+from crm_kit.database.tables import Clock, Kept, Retention, tenant_table, versioned_columns
 from sqlalchemy import Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, text
 
 from crm_scoring.metadata import metadata
@@ -68,3 +68,15 @@ Index(
     credit_orders.c.account_id,
     postgresql_where=text("state IN ('RESERVED', 'HELD')"),
 )
+
+# When the next reservation of an account ends that was not looked at since, on the tenant's clock.
+reservation_ends = tenant_table(
+    "reservation_ends",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("due_time", DateTime(timezone=True), nullable=False),
+    key=("account_id",),
+    plumbing=True,
+    retention=Kept("a row for each account, deleted when none of its reservations is left"),
+)
+Index("reservation_ends_due_index", reservation_ends.c.tenant_id, reservation_ends.c.due_time)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports import batch, jobs, lookups, worker
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.worker import ImportWorker
+from crm_kit.background import Tenants
 from crm_kit.database.connections import Connection
 from crm_kit.directory.projection import project_user
 from crm_kit.ids import new_id
+from crm_kit.retention import Cleaning
 
 from tests.factories.spreadsheet import CONTACT, NUMBER, make_customer_spreadsheet
 from tests.service.customer.imports.calls import (
@@ -133,6 +136,20 @@ async def test_two_workers_on_one_import_double_nothing(
     done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
     assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (95, 0, 0, 5))
     assert numbers_of(await all_accounts(accounts, user)) == good_numbers(made)
+
+
+async def test_an_import_that_began_in_time_is_carried_out_after_its_upload_has_expired(
+    imports: "ImportServiceAsyncStub", customer: Running, user: User, set_aside: SetAside
+) -> None:
+    """Workers may be away for a day."""
+    made = make_customer_spreadsheet(rows=20, bad_rows=0, seed=3)
+    job = await set_aside(made.csv())
+    await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=timedelta(days=8), version=2)
+    service = customer.service
+    await Cleaning(Tenants(service.database, service.clock), service.metadata).clean()
+    await another_worker(customer).carry_out(job)
+    done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
+    assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (20, 0, 0, 0))
 
 
 async def test_a_cancelled_import_stops_and_what_is_in_stays_in(

@@ -9,13 +9,14 @@ from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import may_own, owned_by
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import Conflict, FailedPrecondition, invalid_field
 from crm_kit.ids import new_id
+from crm_kit.likeness import name_key
 from crm_kit.resource.owners import given_to, may
-from sqlalchemy import bindparam, update
+from sqlalchemy import Uuid, bindparam, update
 
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
-from crm_customer.records.accounts.queries import find_by_lead
+from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
@@ -37,14 +38,15 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
 async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
     """Create the account that a lead becomes, as `create_account`, or get the one that was created from it before.
 
-    FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when that one is archived or the caller may not read it.
+    A lead that is called otherwise since becomes another account: of the first one others may have made something.
+    FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when the one that it becomes is archived or the caller may not read it.
     """
-    id = await find_by_lead(work, lead_id)
-    if id is None:
+    before, called = await find_by_lead(work, lead_id), name_key(values["display_name"])
+    if before is None or before.name_key != called:
         account = await create_account(work, values)
-        work.insert(account_leads, {"lead_id": lead_id, "account_id": account.id})
+        put_lead(work, lead_id, account.id, called, before=before)
         return account
-    known = await ACCOUNTS.find(work, id, scope=work.actor.access.scope(ACCOUNTS.permission))
+    known = await ACCOUNTS.find(work, before.account_id, scope=work.actor.access.scope(ACCOUNTS.permission))
     if known is None or known.status not in IN_BUSINESS:
         raise FailedPrecondition(
             "the account that was created for this lead is archived, or you may not see it; "
@@ -52,6 +54,35 @@ async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lea
             reason="LEAD_ACCOUNT_NOT_VISIBLE",
         )
     return known
+
+
+def put_lead(work: UnitOfWork, lead_id: UUID, account_id: UUID, called: str, *, before: LeadAccount | None) -> None:
+    """Gather which account a lead becomes; Conflict when that is no longer the one that it became `before`."""
+    row = {"lead_id": lead_id, "account_id": account_id, "name_key": called}
+    if before is None:
+        work.insert(account_leads, row)
+    else:
+        work.execute(replace_lead(), unmet=lead_changed, **row, former_id=before.account_id)
+
+
+def lead_changed() -> Conflict:
+    """The error for a lead that becomes an account while it is to become another."""
+    return Conflict("its account is created at the same time")
+
+
+@statement
+def replace_lead() -> Any:
+    table = account_leads
+    return (
+        update(table)
+        .where(
+            table.c.tenant_id == bindparam("tenant_id"),
+            table.c.lead_id == bindparam("lead_id"),
+            table.c.account_id == bindparam("former_id", type_=Uuid),
+        )
+        .values(account_id=bindparam("account_id"), name_key=bindparam("name_key"))
+        .returning(table.c.lead_id)
+    )
 
 
 def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None = None) -> Account:

@@ -1,5 +1,6 @@
 """Every SELECT on accounts that their declaration does not make."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -27,13 +28,21 @@ async def find_by_external_id(reader: Reader, source: str, value: str) -> UUID |
 
 
 @statement
-def account_id_by_lead() -> Select[Any]:
-    return select(account_leads.c.account_id).where(
+def account_by_lead() -> Select[Any]:
+    return select(account_leads.c.account_id, account_leads.c.name_key).where(
         account_leads.c.tenant_id == bindparam("tenant_id"), account_leads.c.lead_id == bindparam("lead_id")
     )
 
 
-async def find_by_lead(reader: Reader, lead_id: UUID) -> UUID | None:
-    """The id of the account that was created from a lead."""
-    row = await reader.one(account_id_by_lead(), lead_id=lead_id)
-    return row["account_id"] if row else None
+@dataclass(frozen=True, slots=True)
+class LeadAccount:
+    """The account that was created from a lead, and what the lead was called then, by `name_key`."""
+
+    account_id: UUID
+    name_key: str
+
+
+async def find_by_lead(reader: Reader, lead_id: UUID) -> LeadAccount | None:
+    """The account that was created from a lead."""
+    row = await reader.one(account_by_lead(), lead_id=lead_id)
+    return LeadAccount(row["account_id"], row["name_key"]) if row else None

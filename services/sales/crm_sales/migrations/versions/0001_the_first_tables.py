@@ -21,17 +21,23 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("unfinished", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "version", name="account_handovers_pkey"),
     )
-    op.create_index("account_handovers_retention_index", "account_handovers", ["create_time"], unique=False)
+    op.create_index(
+        "account_handovers_retention_index",
+        "account_handovers",
+        ["end_time"],
+        unique=False,
+        postgresql_where=sa.text("end_time IS NOT NULL"),
+    )
     op.create_index(
         "account_handovers_unfinished_index",
         "account_handovers",
         ["create_time"],
         unique=False,
-        postgresql_where=sa.text("unfinished"),
+        postgresql_where=sa.text("end_time IS NULL"),
     )
     op.create_table(
         "changed_pipelines",
@@ -52,6 +58,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "lead_id", name="unfinished_histories_pkey"),
     )
     op.create_index("unfinished_histories_due_time_index", "unfinished_histories", ["due_time"], unique=False)
+    op.create_table(
+        "hold_reviews",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("after_place_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("after_id", sa.Uuid(), nullable=True),
+        sa.Column("refused", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("again", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("look_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "account_id", name="hold_reviews_pkey"),
+    )
+    op.create_index("hold_reviews_look_index", "hold_reviews", ["tenant_id", "look_time"], unique=False)
     op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -326,6 +346,13 @@ def upgrade() -> None:
     op.create_index("orders_account_index", "orders", ["tenant_id", "account_id", "due_date", "id"], unique=False)
     op.create_index("orders_create_time_index", "orders", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index("orders_due_date_index", "orders", ["tenant_id", "due_date", "id"], unique=False)
+    op.create_index(
+        "orders_held_index",
+        "orders",
+        ["tenant_id", "account_id", "place_time", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ON_HOLD'"),
+    )
     op.create_index("orders_opportunity_index", "orders", ["tenant_id", "opportunity_id"], unique=False)
     op.create_index("orders_owner_index", "orders", ["tenant_id", "owner_id", "create_time", "id"], unique=False)
     op.create_index("orders_owner_team_index", "orders", ["tenant_id", "owner_team_id", "create_time"], unique=False)
@@ -406,18 +433,26 @@ def upgrade() -> None:
         "orders",
         "stage_changes",
         "payments",
-        plumbing=["account_handovers", "changed_pipelines", "pool_visits", "unfinished_histories"],
+        plumbing=["account_handovers", "changed_pipelines", "hold_reviews", "pool_visits", "unfinished_histories"],
     )
 
 
 def downgrade() -> None:
     op.drop_index("unfinished_histories_due_time_index", table_name="unfinished_histories")
     op.drop_table("unfinished_histories")
+    op.drop_index("hold_reviews_look_index", table_name="hold_reviews")
+    op.drop_table("hold_reviews")
     op.drop_table("changed_pipelines")
     op.drop_index(
-        "account_handovers_unfinished_index", table_name="account_handovers", postgresql_where=sa.text("unfinished")
+        "account_handovers_unfinished_index",
+        table_name="account_handovers",
+        postgresql_where=sa.text("end_time IS NULL"),
     )
-    op.drop_index("account_handovers_retention_index", table_name="account_handovers")
+    op.drop_index(
+        "account_handovers_retention_index",
+        table_name="account_handovers",
+        postgresql_where=sa.text("end_time IS NOT NULL"),
+    )
     op.drop_table("account_handovers")
     op.drop_index("payments_receive_time_index", table_name="payments")
     op.drop_index("payments_owner_team_index", table_name="payments")
@@ -431,6 +466,7 @@ def downgrade() -> None:
     op.drop_index("orders_owner_team_index", table_name="orders")
     op.drop_index("orders_owner_index", table_name="orders")
     op.drop_index("orders_opportunity_index", table_name="orders")
+    op.drop_index("orders_held_index", table_name="orders", postgresql_where=sa.text("state = 'ON_HOLD'"))
     op.drop_index("orders_due_date_index", table_name="orders")
     op.drop_index("orders_create_time_index", table_name="orders")
     op.drop_index("orders_account_index", table_name="orders")

@@ -132,6 +132,14 @@ def upgrade() -> None:
     )
     op.create_index("facts_account_index", "facts", ["tenant_id", "account_id", "day", "currency_code"], unique=False)
     op.create_table(
+        "reservation_ends",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "account_id", name="reservation_ends_pkey"),
+    )
+    op.create_index("reservation_ends_due_index", "reservation_ends", ["tenant_id", "due_time"], unique=False)
+    op.create_table(
         "rescorings",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("asked", sa.Integer(), nullable=False),
@@ -179,7 +187,7 @@ def upgrade() -> None:
         "credit_payments",
         "facts",
         "scores",
-        plumbing=["rescorings"],
+        plumbing=["rescorings", "reservation_ends"],
     )
 
 
@@ -190,6 +198,8 @@ def downgrade() -> None:
     op.drop_index("scores_contribution_index", table_name="scores")
     op.drop_table("scores")
     op.drop_table("rescorings")
+    op.drop_index("reservation_ends_due_index", table_name="reservation_ends")
+    op.drop_table("reservation_ends")
     op.drop_index("facts_account_index", table_name="facts")
     op.drop_table("facts")
     op.drop_index(
