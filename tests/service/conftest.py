@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from crm_local.testing import Servers, servers_for_tests
 
-from tests.service.holding import watched_connections
+from tests.service.holding import Held, watched_connections
 from tests.service.running import Running, Tokens, running
 
 
 @pytest.fixture(autouse=True)
-def nobody_waits_with_a_connection() -> Iterator[None]:
+def nobody_waits_with_a_connection() -> Iterator[Held]:
     """In no test of a service."""
     with watched_connections() as held:
-        yield
+        yield held
     assert not held.found, "\n".join(held.found)
 
 

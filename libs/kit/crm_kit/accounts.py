@@ -99,14 +99,23 @@ def accounts_from(customer: ServiceClient, table: Table) -> Accounts:
     return Projection(table, Account, fetch)
 
 
-def follow_accounts(consumers: Consumers, table: Table, *, on_owner_changed: OnOwnerChanged | None = None) -> None:
+def follow_accounts(
+    consumers: Consumers,
+    table: Table,
+    *,
+    on_owner_changed: OnOwnerChanged | None = None,
+    on_restored: Callable[[UnitOfWork, UUID], None] | None = None,
+) -> None:
     """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well.
 
-    In the transaction in which the account is written, and for an older event after a newer one, too.
+    In the transaction in which the account is written, and for an older event after a newer one, too. So is
+    `on_restored` for accounts that are in use again, which only gathers.
     """
 
     def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         put_newest(work, table, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
+        if on_restored is not None and isinstance(changed, events.AccountRestored):
+            on_restored(work, UUID(changed.account.id))
 
     for payload in events_carrying(events, pb.Account):
         if payload is not events.AccountOwnerChanged or on_owner_changed is None:

@@ -37,7 +37,12 @@ def follow_events(
     `wake_holds` when orders on hold are to be looked at again.
     """
     follow_directory(consumers, directory, wake=wake, on_tenant=provide_defaults)
-    follow_accounts(consumers, accounts, on_owner_changed=partial(opportunities_follow, wake_following))
+    follow_accounts(
+        consumers,
+        accounts,
+        on_owner_changed=partial(opportunities_follow, wake_following),
+        on_restored=partial(look_at_held, wake_holds),
+    )
     follow_contacts(consumers, contacts)
     follow_pipelines(consumers, wake_following)
     follow_credit(consumers, wake_holds)
@@ -65,6 +70,12 @@ def follow_pipelines(consumers: Consumers, wake: Wake) -> None:
     consumers.on(sales.PipelineUpdated, pipeline_updated)
 
 
+def look_at_held(wake: Wake, work: UnitOfWork, account_id: UUID) -> None:
+    """Look at orders that nothing released, whatever became free, while their deal was lost or account archived."""
+    note_freed(work, account_id, ReleaseCause.CREDIT_CHECKED)
+    work.after_commit.append(wake)
+
+
 def follow_credit(consumers: Consumers, wake: Wake) -> None:
     """Subscribe to credit that becomes free, and to deals that are made after all: held orders are looked at again."""
 
@@ -73,9 +84,7 @@ def follow_credit(consumers: Consumers, wake: Wake) -> None:
         work.after_commit.append(wake)
 
     async def reopened(work: UnitOfWork, _event: Event, told: sales.OpportunityReopened) -> None:
-        # While it was lost nothing released its orders, whatever became free.
-        note_freed(work, UUID(told.opportunity.account_id), ReleaseCause.CREDIT_CHECKED)
-        work.after_commit.append(wake)
+        look_at_held(wake, work, UUID(told.opportunity.account_id))
 
     consumers.on(scoring.CreditFreed, credit_freed)
     consumers.on(sales.OpportunityReopened, reopened)

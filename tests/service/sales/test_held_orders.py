@@ -12,15 +12,18 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1 import events_pb2 as customer_events
 from crm.sales.v1 import opportunities_pb2
 from crm.sales.v1 import orders_pb2 as pb
+from crm_kit.clock import system_now
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.orders.model import ReleaseCause
-from crm_sales.orders.reviews import claim, note_freed
+from crm_sales.orders.reviews import claim, due_reviews, held_orders, note_freed
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.orders.tables import hold_reviews
 from sqlalchemy import bindparam, select
 
 from tests.service.eventually import eventually
+from tests.service.kit.plans import plan_of, scans_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.ordering import Check, Checked, Draft, Released, approve, placed, read, refuse
 from tests.service.sales.selling import Answer, Sales, cny, credit_service, emitted, names_of
@@ -177,8 +180,15 @@ async def test_an_order_that_is_cancelled_while_credit_is_asked_for_stays_cancel
     assert await states(api, user, orders) == ["CANCELLED", "RELEASED"]
 
 
-async def test_nothing_goes_out_to_an_account_that_is_archived(
-    api: Sales, user: User, held: Held, look_again: LookAgain, sales: Running, account_id: str
+async def test_nothing_goes_out_to_an_account_that_is_archived_until_it_is_restored(
+    api: Sales,
+    user: User,
+    held: Held,
+    look_again: LookAgain,
+    scored: Scored,
+    sales: Running,
+    account_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order = await held("10")
     account = accounts_pb2.Account(id=account_id, display_name="华信电力", status=accounts_pb2.Account.STATUS_ARCHIVED)
@@ -186,6 +196,24 @@ async def test_nothing_goes_out_to_an_account_that_is_archived(
     await sales.hear(told, tenant_id=user.tenant_id, aggregate_id=UUID(account_id), version=2)
     await look_again(approve)
     assert await states(api, user, [order]) == ["ON_HOLD"]
+    account.status = accounts_pb2.Account.STATUS_ACTIVE
+    restored = customer_events.AccountRestored(account=account)
+    monkeypatch.setattr("crm_sales.consumers.note_freed", note_freed)
+    async with scored(approve):
+        await sales.hear(restored, tenant_id=user.tenant_id, aggregate_id=UUID(account_id), version=3)
+        await eventually(partial(is_looked_at, sales, user, account_id))
+    assert await states(api, user, [order]) == ["RELEASED"]
+
+
+async def test_accounts_with_held_orders_are_found_by_an_index(sales: Running, user: User, account_id: str) -> None:
+    """Those that are due in all tenants, and the orders of one."""
+    found = await plan_of(sales.service.database, ALL_TENANTS, due_reviews(), {})
+    assert "hold_reviews_look_index" in str(found)
+    position = {"after_place_time": system_now(), "after_id": user.id}
+    values = {"tenant_id": user.tenant_id, "account_id": UUID(account_id), "batch": 200} | position
+    held = await plan_of(sales.service.database, user.tenant_id, held_orders(from_the_first=False), values)
+    assert "orders_held_index" in str(held)
+    assert "Sort" not in scans_of(held)
 
 
 @pytest.mark.parametrize("step", [{"MAX_SECONDS": 0.0}, {"BATCH": 1}, {"BATCH": 2}])

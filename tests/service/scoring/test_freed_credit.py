@@ -6,14 +6,18 @@ from uuid import UUID
 
 from crm.event.v1 import event_pb2
 from crm.scoring.v1 import events_pb2
+from crm_kit.clock import system_now
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_scoring.credit.freed import take_turn
+from crm_scoring.credit.reservations import due_ends
 from crm_scoring.credit.tables import reservation_ends
 from sqlalchemy import bindparam, column, func, select, table
 
 from tests.service.eventually import eventually
+from tests.service.kit.plans import plan_of
 from tests.service.running import Running, User
 from tests.service.scoring.business import Order, order, tell
 from tests.service.scoring.credit import Check, SetLimit
@@ -122,6 +126,11 @@ async def test_a_reservation_that_runs_out_is_told_to_nobody_where_nobody_waits(
     await scoring.know_tenant(user.tenant_id, sandbox=True, clock_offset=LONG, version=2)
     await all_ends_looked_at(scoring, user)
     assert await freed(scoring, user, account_id) == []
+
+
+async def test_reservations_that_ran_out_are_found_by_an_index(scoring: Running) -> None:
+    found = await plan_of(scoring.service.database, ALL_TENANTS, due_ends(), {"now": system_now()})
+    assert "reservation_ends_due_index" in str(found)
 
 
 async def test_an_order_that_was_placed_leaves_no_reservation_to_run_out(

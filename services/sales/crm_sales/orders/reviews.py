@@ -160,7 +160,7 @@ def due_reviews() -> Select[Any]:
     table, tenant = hold_reviews, access_tenants
     due = (
         select(table)
-        .where(table.c.tenant_id == tenant.c.tenant_id, table.c.look_time <= func.clock_timestamp())
+        .where(table.c.tenant_id == tenant.c.tenant_id, table.c.look_time <= func.now())
         .order_by(table.c.look_time)
         .limit(A_TENANTS_SHARE)
         .lateral("due")
