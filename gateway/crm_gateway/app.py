@@ -23,7 +23,17 @@ from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable, without_labels
-from crm_gateway.routes import account_360, export, health, metadata, provider_sign_in, reference, sessions, uploads
+from crm_gateway.routes import (
+    account_360,
+    approvals,
+    export,
+    health,
+    metadata,
+    provider_sign_in,
+    reference,
+    sessions,
+    uploads,
+)
 from crm_gateway.settings import Settings
 from crm_gateway.tenant_zone import TenantZones
 from crm_gateway.transcode.dispatch import Dispatcher
@@ -33,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     reference.router,
     account_360.router,
+    approvals.router,
     uploads.router,
     export.router,
     sessions.router,
@@ -78,6 +89,7 @@ def create_app(
     pages.state.tenant_zones = TenantZones(served, channels)
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
+    pages.state.waiting_approvals = approvals.WaitingApprovals(served, channels)
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)

@@ -2,9 +2,12 @@
 
 `BatchGetRecords` becomes `BatchGetAccounts` with messages of its own, in which `Record` is `Account` and the
 collection is preset. Field numbers stay, so that the bytes are those of the generic rpc: nothing is converted.
+
+`SubmitApproval` is written out for each verb that can be approved, `SubmitSetCreditLimit`, with the verb's own request
+in place of `VerbRequest`, and its permission.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,16 +21,22 @@ RESOURCE = "resource"  # of generic rpcs: the permission to read the collection
 PACKAGE = "crm.resource.v1"
 COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
-CUSTOM_FIELD = "CustomField"
+CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
+SUBMIT = "SubmitApproval"
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A resource: its message, the collection in paths, and the rpc that reads one."""
+    """A resource: its message, the collection in paths, the rpc that reads one, and the verbs that can be approved.
+
+    `submitted` is the verb that rpcs are written out for, where they are for one alone.
+    """
 
     message: Descriptor
     name: str
     get: Rpc
+    approvable: tuple[Rpc, ...] = ()
+    submitted: Rpc | None = None
 
     @property
     def plural(self) -> str:
@@ -41,12 +50,41 @@ class Collection:
 
     def renamed(self, name: str) -> str:
         """`BatchGetRecordsRequest` is `BatchGetAccountsRequest`, `GetRecordActions` is `GetAccountActions`."""
+        if self.submitted is not None:
+            return name.replace(SUBMIT, f"Submit{self.submitted.name}")
         name = name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
-        return name.replace(CUSTOM_FIELD, f"{self.message.name}{CUSTOM_FIELD}")
+        for noun in (CUSTOM_FIELD, APPROVAL):
+            name = name.replace(noun, f"{self.message.name}{noun}")
+        return name
 
     def has(self, rpc: Rpc) -> bool:
-        """Whether the collection offers a generic rpc: custom fields only where records have a place for them."""
-        return not rpc.service.endswith(f".{CUSTOM_FIELD}Service") or "custom" in self.message.fields_by_name
+        """Whether the collection offers a generic rpc.
+
+        Custom fields only where records have a place for them, approvals where a verb can be approved.
+        """
+        noun = rpc.service.rpartition(".")[2]
+        if noun.startswith(APPROVAL):
+            return bool(self.approvable)
+        return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
+
+    def written_out(self, rpc: Rpc) -> "Iterator[Collection]":
+        """For what a generic rpc is written out: the collection, or each verb of it that is submitted."""
+        if rpc.name != SUBMIT:
+            yield self
+        else:
+            yield from (replace(self, submitted=verb) for verb in self.approvable)
+
+    @property
+    def replaced(self) -> "dict[str, Descriptor]":
+        """What stands in place of the placeholders of generic messages, by their names."""
+        found = {RECORD: self.message}
+        return found if self.submitted is None else found | {VERB_REQUEST: self.submitted.request}
+
+    @property
+    def preset(self) -> dict[str, str]:
+        """The fields of generic requests that are known, and that nobody sends."""
+        found = {COLLECTION: self.name}
+        return found if self.submitted is None else found | {VERB: verb_of(self.submitted)}
 
     def reworded(self, text: str) -> str:
         """A comment that speaks of this resource."""
@@ -55,6 +93,9 @@ class Collection:
         # Several are called as their collection is: `opportunities`.
         several = self.name.replace("_", " ")
         return text.replace("records", several).replace("a record", f"{article} {noun}").replace("record", noun)
+
+
+Offered = Sequence[tuple[Rpc, Collection]]
 
 
 def load_contract() -> Contract:
@@ -69,12 +110,12 @@ def expanded(contract: Contract) -> Contract:
     files: list[FileDescriptorProto] = []
     comments: dict[str, str] = {}
     for collection in collections(contract) if generic else ():
-        offered = [rpc for rpc in generic if collection.has(rpc)]
+        offered = [(rpc, each) for rpc in generic if collection.has(rpc) for each in collection.written_out(rpc)]
         file = _file(collection, offered)
         files.append(file)
         contract.pool.AddSerializedFile(file.SerializeToString())
-        rpcs += [_rpc(rpc, collection, file, contract.pool) for rpc in offered]
-        comments |= dict(_comments(contract, collection, offered, file))
+        rpcs += [_rpc(rpc, each, file, contract.pool) for rpc, each in offered]
+        comments |= dict(_comments(contract, offered, file))
     return contract.with_more(files, rpcs, comments)
 
 
@@ -88,22 +129,29 @@ def collections(contract: Contract) -> Iterator[Collection]:
     for rpc in contract.rpcs:
         name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
         if name and not is_generic(rpc) and rpc.name == f"Get{rpc.response.name}":
-            yield Collection(rpc.response, name, rpc)
+            beside = (each for each in contract.rpcs if each.service == rpc.service)
+            approvable = tuple(each for each in beside if each.options.Extensions[options_pb2.approvable])
+            yield Collection(rpc.response, name, rpc, approvable)
 
 
-def _file(collection: Collection, generic: list[Rpc]) -> FileDescriptorProto:
+def verb_of(rpc: Rpc) -> str:
+    """A verb as paths have it: `setLimit` of `/v1/accounts/{account_id}/credit:setLimit`."""
+    return rpc.bindings[0].template.rpartition(":")[2]
+
+
+def _file(collection: Collection, offered: Offered) -> FileDescriptorProto:
     """A file with the messages of the collection's rpcs."""
     file = FileDescriptorProto(name=f"crm/resource/v1/{collection.name}.proto", package=PACKAGE, syntax="proto3")
-    generic_files = {rpc.request.file.name: rpc.request.file for rpc in generic}
+    generic_files = {rpc.request.file.name: rpc.request.file for rpc, _ in offered}
     file.dependency.extend([*generic_files, collection.message.file.name])
     for source in generic_files.values():
         imported = FileDescriptorProto()
         source.CopyToProto(imported)
         file.dependency.extend(name for name in imported.dependency if name not in file.dependency)
-    for rpc in generic:
-        file.message_type.append(_message(rpc.request, collection))
+    for rpc, each in offered:
+        file.message_type.append(_message(rpc.request, each))
         if _has_records(rpc.response):
-            file.message_type.append(_message(rpc.response, collection))
+            file.message_type.append(_message(rpc.response, each))
     return file
 
 
@@ -111,11 +159,12 @@ def _message(generic: Descriptor, collection: Collection) -> DescriptorProto:
     message = DescriptorProto()
     generic.CopyToProto(message)
     message.name = collection.renamed(generic.name)
-    kept = [field for field in message.field if field.name != COLLECTION]
+    kept = [field for field in message.field if field.name not in collection.preset]
+    replaced = {f".{PACKAGE}.{name}": own for name, own in collection.replaced.items()}
     del message.field[:]
     for field in kept:
-        if field.type_name == f".{PACKAGE}.{RECORD}":
-            field.type_name = f".{collection.message.full_name}"
+        if field.type_name in replaced:
+            field.type_name = f".{replaced[field.type_name].full_name}"
             field.name = collection.name if field.name == "records" else field.name
         message.field.append(field)
     return message
@@ -137,30 +186,37 @@ def _rpc(rpc: Rpc, collection: Collection, file: FileDescriptorProto, pool: Any)
         service=collection.get.service,
         owner=collection.get.owner,
         name=collection.renamed(rpc.name),
-        permission=collection.get.permission if rpc.permission == RESOURCE else rpc.permission,
-        bindings=tuple(
-            Binding(each.verb, each.template.replace(f"{{{COLLECTION}}}", collection.path), each.body)
-            for each in rpc.bindings
-        ),
+        permission=_permission(rpc, collection),
+        bindings=tuple(Binding(each.verb, _template(each.template, collection), each.body) for each in rpc.bindings),
         comment=collection.reworded(rpc.comment),
         request=request,
         response=response,
-        preset=_preset(rpc.request, collection.name),
+        preset=b"".join(_preset(rpc.request, *each) for each in collection.preset.items()),
     )
 
 
-def _preset(request: Descriptor, collection: str) -> bytes:
-    """The bytes of the generic request that names the collection alone."""
-    number = request.fields_by_name[COLLECTION].number
-    name = collection.encode()
-    return bytes([number << 3 | 2, len(name)]) + name
+def _permission(rpc: Rpc, collection: Collection) -> str:
+    if rpc.permission != RESOURCE:
+        return rpc.permission
+    return (collection.submitted or collection.get).permission
 
 
-def _comments(
-    contract: Contract, collection: Collection, generic: list[Rpc], file: FileDescriptorProto
-) -> Iterator[tuple[str, str]]:
+def _template(template: str, collection: Collection) -> str:
+    template = template.replace(f"{{{COLLECTION}}}", collection.path)
+    if collection.submitted is None:
+        return template
+    return f"{template.rpartition(':')[0]}:{verb_of(collection.submitted)}"
+
+
+def _preset(request: Descriptor, field: str, value: str) -> bytes:
+    """The bytes of a generic request with one field alone."""
+    data = value.encode()
+    return bytes([request.fields_by_name[field].number << 3 | 2, len(data)]) + data
+
+
+def _comments(contract: Contract, offered: Offered, file: FileDescriptorProto) -> Iterator[tuple[str, str]]:
     made = {message.name for message in file.message_type}
-    for rpc in generic:
+    for rpc, collection in offered:
         for message in (rpc.request, rpc.response):
             name = collection.renamed(message.name)
             if name not in made:

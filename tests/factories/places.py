@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from crm_gateway.contract import Rpc
 from crm_gateway.expansion import load_contract
 from google.protobuf.message import Message
 
-from tests.factories.messages import Path, id_paths
+from tests.factories.messages import ABSENT_ID, Path, id_paths
 
 RPCS: Mapping[str, Rpc] = {rpc.name: rpc for rpc in load_contract().rpcs}
 SERVICES = tuple(sorted({rpc.owner for rpc in RPCS.values()}))
@@ -44,6 +45,15 @@ WITH_CUSTOM_FIELDS: Mapping[str, str] = {
     "opportunities": "Opportunity",
     "orders": "Order",
 }
+SUBMIT, REQUEST = "Submit", "request"
+APPROVALS, POLICIES = "approvals", "approval-policies"
+# The collections with a verb that can be approved, and the verb.
+WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
+    "credit-limits": ("CreditLimit", "SetCreditLimit"),
+    "orders": ("Order", "ReleaseOrder"),
+}
+# What each collection has of its own.
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -53,20 +63,28 @@ def paths_of(rpc: Rpc) -> tuple[Path, ...]:
 
 
 def route_paths(rpc: Rpc) -> tuple[Path, ...]:
-    """Of which records the request is about, as the route names them."""
+    """Of which records the request is about, as the route names them; that of the verb, where one is submitted."""
+    if verb := submitted_by(rpc):
+        return tuple((REQUEST, *path) for path in route_paths(verb))
     return tuple(
         tuple(name.split(".")) for binding in rpc.bindings[:1] for _, name in VARIABLE.findall(binding.template)
     )
 
 
+def submitted_by(rpc: Rpc) -> Rpc | None:
+    """The verb that an rpc submits for approval."""
+    return RPCS.get(rpc.name.removeprefix(SUBMIT)) if rpc.name.startswith(SUBMIT) else None
+
+
 def kind_of(rpc: Rpc, path: Path) -> str:
     """What the id at this place of a request is of; the place itself for a field that nobody has told about."""
+    if (verb := submitted_by(rpc)) and path[0] == REQUEST:
+        return kind_of(verb, path[1:])
     for binding in rpc.bindings[:1]:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
-                # Each collection has custom fields of its own.
                 above = binding.template.split("/")[2]
-                return f"{above}/{collection}" if above == CUSTOM_FIELDS else str(collection)
+                return f"{above}/{collection}" if above in OF_EACH else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] == ("stages", "id"):
@@ -99,6 +117,21 @@ def open_on_mondays(calendar: Any) -> None:
     calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
 
 
+def asks_for_euros(rpc: str, request: Any) -> None:
+    """Somebody is asked for amounts in euros, which nothing else here is in, so that all else goes as without it."""
+    policy = request.approval_policy
+    policy.verb = RPCS[rpc].bindings[0].template.rpartition(":")[2]
+    del policy.rows[:]
+    first = policy.rows.add(outcome=2)
+    first.up_to.amount, first.up_to.currency_code = "1000", "EUR"
+    first.steps.add(mode=1, user_ids=[ABSENT_ID])
+    policy.rows.add(outcome=1)
+
+
+def is_in_euros(request: Any) -> None:
+    request.amount.currency_code = "EUR"
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -113,4 +146,10 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for name in WITH_CUSTOM_FIELDS.values()
     },
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
+    **{
+        f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)
+        for noun, rpc in WITH_APPROVALS.values()
+        for verb in ("Create", "Update")
+    },
+    "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }

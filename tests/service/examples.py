@@ -22,9 +22,12 @@ from google.protobuf.text_format import MessageToString
 
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
 from tests.factories.places import (
+    APPROVALS,
     COMPLETED,
     CUSTOM_FIELDS,
+    POLICIES,
     RPCS,
+    WITH_APPROVALS,
     WITH_CUSTOM_FIELDS,
     kind_of,
     make_unique,
@@ -224,6 +227,65 @@ async def scored(world: World, user: User) -> str:
     return str(account_id)
 
 
+async def role(world: World, user: User) -> str:
+    """One that all services have heard of."""
+    id = await shared("CreateRole")(world, user)
+    for service in world.services.values():
+        async with service.unit_of_work(user.tenant_id) as work:
+            project_role(work, id=UUID(id), grants={}, version=1)
+    return id
+
+
+async def held_order(world: World, user: User) -> str:
+    """In euros, of an account whose credit limit is in something else."""
+    account_id = await EXAMPLES["accounts"].make(world, user)
+    limit: Any = await world.request(RPCS["SetCreditLimit"], user)
+    put_id(limit, ("account_id",), account_id)
+    await world.call(RPCS["SetCreditLimit"], limit, user.metadata)
+    order: Any = await world.request(RPCS["CreateOrder"], user)
+    put_id(order, ("order", "account_id"), account_id)
+    order.order.currency_code = order.order.lines[0].unit_price.currency_code = "EUR"
+    draft: Any = await world.call(RPCS["CreateOrder"], order, user.metadata)
+    placed: Any = GetMessageClass(RPCS["PlaceOrder"].request)(id=draft.id)
+    await world.call(RPCS["PlaceOrder"], placed, user.metadata)
+    return str(draft.id)
+
+
+def policy_of(noun: str) -> Callable[[World, User], Awaitable[str]]:
+    """The one in use in the user's tenant, where only one can be."""
+
+    async def make(world: World, user: User) -> str:
+        return str((await policy_in_use(world, user, noun)).id)
+
+    return make
+
+
+async def policy_in_use(world: World, user: User, noun: str) -> Any:
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    rpc = RPCS[f"List{noun}ApprovalPolicies"]
+    page: Any = await world.call(rpc, GetMessageClass(rpc.request)(), everybody.metadata)
+    return next(iter(page.approval_policies), None) or await world.create(f"Create{noun}ApprovalPolicy", everybody)
+
+
+def submitted(noun: str, verb: str) -> Callable[[World, User], Awaitable[str]]:
+    """Submitted by the user, and asked of somebody who may do everything in the tenant."""
+
+    async def make(world: World, user: User) -> str:
+        everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+        policy = await policy_in_use(world, user, noun)
+        policy.rows[0].steps[0].user_ids[:] = [str(everybody.id)]
+        rpc = RPCS[f"Update{noun}ApprovalPolicy"]
+        await world.call(rpc, GetMessageClass(rpc.request)(approval_policy=policy), everybody.metadata)
+        submit = RPCS[f"Submit{verb}"]
+        request = await world.request(submit, user)
+        for path in route_paths(submit):
+            # Of one record the same is asked for once at a time.
+            put_id(request, path, await EXAMPLES[needed_kind(submit, path)].make(world, user))
+        return str(cast("Any", await world.call(submit, request, user.metadata)).id)
+
+    return make
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -249,6 +311,15 @@ EXAMPLES: Mapping[str, Example] = {
         f"{CUSTOM_FIELDS}/{collection}": Example(shared(f"Create{name}CustomField"), owned=False)
         for collection, name in WITH_CUSTOM_FIELDS.items()
     },
+    **{
+        f"{POLICIES}/{collection}": Example(policy_of(noun), owned=False)
+        for collection, (noun, _) in WITH_APPROVALS.items()
+    },
+    **{
+        f"{APPROVALS}/{collection}": Example(submitted(noun, verb))
+        for collection, (noun, verb) in WITH_APPROVALS.items()
+    },
+    "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
@@ -256,6 +327,7 @@ EXAMPLES: Mapping[str, Example] = {
     "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
+    "roles": Example(role, owned=False),
     "scores": Example(scored),
     "stages": Example(stage, owned=False),
     "tenants": Example(tenant, owned=False),
@@ -269,4 +341,4 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOrder": (("order", "account_id"),),
 }
 # Rpcs that are good only for records in a certain state.
-KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads"}
+KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads", "SubmitReleaseOrder": "held orders"}

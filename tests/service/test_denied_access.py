@@ -15,7 +15,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.factories.messages import Path, put_id, settled
-from tests.factories.places import CUSTOM_FIELDS, RPCS, SERVICES, WITH_CUSTOM_FIELDS, paths_of, route_paths
+from tests.factories.places import (
+    CUSTOM_FIELDS,
+    POLICIES,
+    RPCS,
+    SERVICES,
+    WITH_APPROVALS,
+    WITH_CUSTOM_FIELDS,
+    paths_of,
+    route_paths,
+)
 from tests.service.examples import EXAMPLES, Answer, World, needed_kind
 from tests.service.running import Running, Tokens, User
 
@@ -31,14 +40,17 @@ REFERENCES = [
     for rpc, path in OWNED_PLACES
     if path not in route_paths(rpc) and needed_kind(rpc, path) != "uploads" and rpc.permission.endswith(".write")
 ]
-CUSTOM_FIELDS_OF = {f"{CUSTOM_FIELDS}/{collection}" for collection in WITH_CUSTOM_FIELDS}
+OF_COLLECTIONS = {
+    *(f"{CUSTOM_FIELDS}/{collection}" for collection in WITH_CUSTOM_FIELDS),
+    *(f"{POLICIES}/{collection}" for collection in WITH_APPROVALS),
+}
 # What makes something that is nobody's own.
 SHARED = [
     rpc
     for rpc in GRANTED
     if rpc.bindings
     and rpc.bindings[0].verb == "POST"
-    and rpc.bindings[0].template.removeprefix("/v1/") in {*UNOWNED, *CUSTOM_FIELDS_OF}
+    and rpc.bindings[0].template.removeprefix("/v1/") in {*UNOWNED, *OF_COLLECTIONS}
 ]
 EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 

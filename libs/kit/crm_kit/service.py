@@ -19,6 +19,10 @@ from nats.errors import Error as NatsError
 from sqlalchemy import FromClause, MetaData, Table
 
 from crm_kit import logging, plumbing, telemetry
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.policies.servicer import ApprovalPolicyServicer
+from crm_kit.approvals.servicer import ApprovalServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_fields.definitions import Require, catalogue_of
@@ -64,6 +68,8 @@ class Service:
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
+    # Verbs of these resources that tenants may have approved.
+    approvables: list[Approvable] = field(default_factory=list)
     # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
     names: dict[str, FromClause] = field(default_factory=dict)
     # What is withheld of records by rules of their own, by their message.
@@ -121,6 +127,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     names = Names(named_tables(service.resources) | service.names)
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
+    gate = Gate(service.approvables, service.directory)
     pipeline = Pipeline(
         service.name,
         service.database,
@@ -128,6 +135,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         service.directory,
         names,
         withholding,
+        gate,
         now,
         service_keys=service.service_keys,
     )
@@ -136,7 +144,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    await server.start([*service.servicers, *generic_servicers(service, names, withholding)], pipeline)
+    await server.start([*service.servicers, *generic_servicers(service, names, withholding, gate)], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
@@ -155,13 +163,15 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
             await close()
 
 
-def generic_servicers(service: Service, names: Names, withholding: Withholding) -> list[Servicer]:
+def generic_servicers(service: Service, names: Names, withholding: Withholding, gate: Gate) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
     return [
         ResourceServicer(service.resources, names, withholding, tokens),
         CustomFieldServicer(service.resources, tokens),
+        ApprovalPolicyServicer(gate, tokens),
+        ApprovalServicer(gate, tokens),
     ]
 
 

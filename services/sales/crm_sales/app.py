@@ -26,7 +26,7 @@ from crm_sales.opportunities.following import Following
 from crm_sales.opportunities.servicer import OpportunityServicer
 from crm_sales.orders.deals import ORDERED_OPPORTUNITIES, require_not_ordered
 from crm_sales.orders.holds import Holds
-from crm_sales.orders.resource import ORDERS
+from crm_sales.orders.resource import ORDERS, RELEASING_ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
 from crm_sales.payments.servicer import PaymentServicer
@@ -64,6 +64,7 @@ def build(settings: SalesSettings) -> Service:
         PaymentServicer(tokens, known),
     ]
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.approvables = [RELEASING_ORDERS]
     service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
     service.withheld = {payments_pb2.Payment: OrdersInReach()}
     service.references = {"accounts": account_reference(known)}

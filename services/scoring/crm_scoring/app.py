@@ -15,7 +15,7 @@ from crm_kit.service import Service
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.consumers import follow_facts
 from crm_scoring.credit.reservations import Reservations
-from crm_scoring.credit.resource import CREDIT_LIMITS
+from crm_scoring.credit.resource import CREDIT_LIMITS, SETTING_CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
 from crm_scoring.scores.rescoring import Rescoring
@@ -44,6 +44,7 @@ def build(settings: ScoringSettings) -> Service:
         ),
     ]
     service.resources = [SCORES, CREDIT_LIMITS]
+    service.approvables = [SETTING_CREDIT_LIMITS]
     service.service_keys = {"sales": settings.sales_key.encode()}
     service.names = {"accounts": accounts}
     follow_directory(service.consumers, service.directory)

@@ -19,7 +19,17 @@ PERMISSIONS = {
 PERMISSIONS |= {"opportunities.override"}
 # What only an administrator may do in a new tenant.
 ADMINISTRATION = {
-    *("tenant", "users", "teams", "roles", "identity_providers", "calendars", "service_levels", "custom_fields"),
+    *(
+        "tenant",
+        "users",
+        "teams",
+        "roles",
+        "identity_providers",
+        "calendars",
+        "service_levels",
+        "custom_fields",
+        "approval_policies",
+    ),
 }
 
 

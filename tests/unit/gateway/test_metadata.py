@@ -77,8 +77,8 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields are below each collection that has them.
-    views = {"timeline", "case_events", "custom_fields"}
+    # Custom fields and approvals are below each collection that has them.
+    views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -244,8 +244,9 @@ def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
         # Stages are read with their pipeline.
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
-    # The verbs of custom fields are there once for each collection, under names of their own.
-    changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith("CustomField")}
+    # Their verbs are there once for each collection, under names of their own.
+    of_each = ("CustomField", "ApprovalPolicy")
+    changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith(of_each)}
     assert changing <= VERBS.keys()
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -182,6 +182,16 @@ class UnitOfWork:
     def stand_in_for(self, other: "UnitOfWork") -> None:
         """Write what another unit was to write, as another actor: what was to be seen to then is seen to here."""
         self.before_commit, other.before_commit = other.before_commit, []
+
+    @contextlib.contextmanager
+    def acting_as(self, actor: Actor, scope: Scope) -> Iterator[None]:
+        """What is read and gathered in the block is another's of the tenant, and becomes true with everything else."""
+        before = self.actor, self.scope
+        self.actor, self.scope = actor, scope
+        try:
+            yield
+        finally:
+            self.actor, self.scope = before
 
     async def release(self) -> None:
         """Give the connection back while something else is waited for; only before anything was flushed."""

@@ -50,10 +50,10 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     def _all_rows(self) -> Select[Any]:
         return select(*self.columns).select_from(self.joined).where(self.table.c.tenant_id == bindparam("tenant_id"))
 
-    def list_of(self, name: str, *, of: ColumnElement[bool] | None = None) -> Listing:
-        """A list; `of` narrows it, with bind parameters that `list` is given."""
-        # A list that is narrowed is short enough to be looked through.
-        reach = self.visible if of is None and isinstance(self.visible, Reach) else None
+    def list_of(self, name: str, *, of: ColumnElement[bool] | None = None, is_long: bool = False) -> Listing:
+        """A list; `of` narrows it, with bind parameters that `list` is given. It may be long all the same."""
+        # A list that is narrowed is mostly short enough to be looked through.
+        reach = self.visible if (of is None or is_long) and isinstance(self.visible, Reach) else None
 
         def rows(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
             return shown(self.rows(scope), scope, filtered_by)

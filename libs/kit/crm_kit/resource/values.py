@@ -103,11 +103,16 @@ def to_value(value: object) -> struct_pb2.Value:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
         case bool():
             return struct_pb2.Value(bool_value=value)
+        case int() | float():
+            return struct_pb2.Value(number_value=value)
         case str():
             return struct_pb2.Value(string_value=value)
         case list():
             return struct_pb2.Value(list_value=struct_pb2.ListValue(values=map(to_value, value)))
-    raise TypeError(f"a {type(value).__name__} is no value of a custom field")
+        case dict():
+            fields = {key: to_value(each) for key, each in value.items()}
+            return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
+    raise TypeError(f"a {type(value).__name__} is no JSON value")
 
 
 def from_value(message: struct_pb2.Value) -> object:

@@ -1,7 +1,7 @@
 """What happens around every rpc, in one fixed order, whichever way the call came.
 
-telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> the servicer's method -> names
-beside ids, without what is withheld -> commit
+telemetry -> errors -> identity and tenant -> permission -> validation -> idempotency -> approval where a policy asks
+for it -> the servicer's method -> names beside ids, without what is withheld -> commit
 
 A method gets its request and either a reader (rpcs that only read) or a unit of work; it returns the answer, and
 what it gathered is committed after it, together with the answer under the caller's idempotency key.
@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import StatusCode
 
 from crm_kit import telemetry
+from crm_kit.approvals.gate import Gate
 from crm_kit.clock import Now, system_now
 from crm_kit.composition import compose_texts, is_composed
 from crm_kit.custom_fields.hiding import without_archived
@@ -70,6 +71,7 @@ class Pipeline:
         directory: Directory,
         names: Names,
         withholding: Withholding,
+        gate: Gate,
         now: Now = system_now,
         *,
         service_keys: Mapping[str, bytes] = NOBODY,
@@ -79,12 +81,14 @@ class Pipeline:
         self._directory = directory
         self._names = names
         self._withholding = withholding
+        self._gate = gate
         self._now = now
         self._service_keys = service_keys
         self._metrics = telemetry.CallMetrics(service)
 
     def handler(self, method: Method, run: Run) -> Handler:
         """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
+        run = self._gate.around(method.path, run)
         if method.permission not in (INTERNAL, PUBLIC):
             run = without_archived(self._names.beside(run, method.response), method.response)
             run = self._withholding.around(run, method.response)

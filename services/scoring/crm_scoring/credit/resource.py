@@ -4,16 +4,20 @@ from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2 as events
+from crm_kit.approvals.declaration import Approvable, Measured
+from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
+from crm_kit.plumbing import approvals
 from crm_kit.resource.reach import of_owned_account
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, select
 
 from crm_scoring.accounts.tables import accounts
 from crm_scoring.credit.model import CreditLimit
 from crm_scoring.credit.queries import OPEN_AMOUNT, is_reserved, paid_in_advance, takes_credit
 from crm_scoring.credit.tables import credit_limits, credit_orders
+from crm_scoring.wire import money_from_pb
 
 
 def taken(*of: ColumnElement[bool]) -> ScalarSelect[object]:
@@ -50,3 +54,35 @@ CREDIT_LIMITS = Resource(
 async def get_credit_limit(reader: Reader, account_id: UUID) -> CreditLimit:
     """The limit of an account that the reader has been found to see; one without an amount when nobody has set any."""
     return await CREDIT_LIMITS.find(reader, account_id, scope=Scope.ALL) or CreditLimit(account_id)
+
+
+def limit_raised(before: CreditLimit | None, request: pb.SetCreditLimitRequest) -> Measured | None:
+    """The limit that is asked for; None where it is no more than the account has."""
+    asked = money_from_pb(request.amount, field="amount")
+    has = None if before is None else before.amount
+    if has is not None and has.currency_code == asked.currency_code and asked.amount <= has.amount:
+        return None
+    return Measured(asked)
+
+
+async def owner_of_account(reader: Reader, account_id: UUID) -> UUID | None:
+    """Who owns the account."""
+    row = await reader.one(account_owner(), id=account_id)
+    return row["owner_id"] if row else None
+
+
+@statement
+def account_owner() -> Select[tuple[UUID | None]]:
+    return select(accounts.c.owner_id).where(
+        accounts.c.tenant_id == bindparam("tenant_id"), accounts.c.id == bindparam("id")
+    )
+
+
+SETTING_CREDIT_LIMITS = Approvable(
+    CREDIT_LIMITS,
+    "SetCreditLimit",
+    measure=limit_raised,
+    owner=owner_of_account,
+    seen=of_owned_account(approvals, approvals.c.record_id, accounts),
+    record_id="account_id",
+)

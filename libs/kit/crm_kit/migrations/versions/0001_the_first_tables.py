@@ -201,7 +201,90 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("publish_time IS NULL"),
     )
+    op.create_table(
+        "approval_askings",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("approval_id", sa.Uuid(), nullable=False),
+        sa.Column("asked_id", sa.Uuid(), nullable=False),
+        sa.Column("waiting", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "approval_id", "asked_id", name="approval_askings_pkey"),
+    )
+    op.create_index(
+        "approval_askings_asked_index", "approval_askings", ["tenant_id", "asked_id", "approval_id"], unique=False
+    )
+    op.create_index(
+        "approval_askings_waiting_index",
+        "approval_askings",
+        ["tenant_id", "asked_id", "approval_id"],
+        unique=False,
+        postgresql_where=sa.text("waiting"),
+    )
+    op.create_table(
+        "approval_policies",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("rows", postgresql.JSONB(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="approval_policies_pkey"),
+    )
+    op.create_index(
+        "approval_policies_time_index", "approval_policies", ["tenant_id", "create_time", "id"], unique=False
+    )
+    op.create_index(
+        "approval_policies_verb_index",
+        "approval_policies",
+        ["tenant_id", "collection", "verb"],
+        unique=True,
+        postgresql_where=sa.text("state = 'ACTIVE'"),
+    )
+    op.create_table(
+        "approvals",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("record_etag", sa.Text(), nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("request", postgresql.JSONB(), nullable=False),
+        sa.Column("amount", sa.Numeric(), nullable=True),
+        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column("comment", sa.Text(), nullable=True),
+        sa.Column("submitter_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("policy_id", sa.Uuid(), nullable=False),
+        sa.Column("policy_etag", sa.Text(), nullable=False),
+        sa.Column("steps", postgresql.JSONB(), nullable=False),
+        sa.Column("current_step", sa.Integer(), nullable=False),
+        sa.Column("opinions", postgresql.JSONB(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="approvals_pkey"),
+    )
+    op.create_index(
+        "approvals_pending_index",
+        "approvals",
+        ["tenant_id", "collection", "record_id", "verb"],
+        unique=True,
+        postgresql_where=sa.text("state = 'PENDING'"),
+    )
+    op.create_index("approvals_record_index", "approvals", ["tenant_id", "record_id"], unique=False)
+    op.create_index(
+        "approvals_submitter_index", "approvals", ["tenant_id", "submitter_id", "create_time"], unique=False
+    )
+    op.create_index("approvals_time_index", "approvals", ["tenant_id", "create_time", "id"], unique=False)
     protected(
+        "approval_askings",
+        "approval_policies",
+        "approvals",
         "changes",
         "custom_fields",
         "custom_field_versions",
@@ -223,6 +306,19 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("approvals_time_index", table_name="approvals")
+    op.drop_index("approvals_submitter_index", table_name="approvals")
+    op.drop_index("approvals_record_index", table_name="approvals")
+    op.drop_index("approvals_pending_index", table_name="approvals", postgresql_where=sa.text("state = 'PENDING'"))
+    op.drop_table("approvals")
+    op.drop_index(
+        "approval_policies_verb_index", table_name="approval_policies", postgresql_where=sa.text("state = 'ACTIVE'")
+    )
+    op.drop_index("approval_policies_time_index", table_name="approval_policies")
+    op.drop_table("approval_policies")
+    op.drop_index("approval_askings_waiting_index", table_name="approval_askings", postgresql_where=sa.text("waiting"))
+    op.drop_index("approval_askings_asked_index", table_name="approval_askings")
+    op.drop_table("approval_askings")
     op.drop_index("outbox_unpublished_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NULL"))
     op.drop_index("outbox_retention_index", table_name="outbox", postgresql_where=sa.text("publish_time IS NOT NULL"))
     op.drop_table("outbox")

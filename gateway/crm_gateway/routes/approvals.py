@@ -1,0 +1,172 @@
+"""`GET /v1/approvals`: what waits for the caller's decision, of all collections in one list.
+
+Each service keeps the approvals of its own records, so all of them are asked at once, with the caller's token and one
+deadline. What the caller may not read does not wait for them. A collection whose service does not answer is told in
+`missing`, and the rest is there all the same; nothing at all is a 503.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from fastapi import APIRouter, Request, Response
+
+from crm_gateway.admission import Admission
+from crm_gateway.channels import Call, Channels, Metadata
+from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.transcode.dispatch import metadata_of, timeout_of
+from crm_gateway.transcode.encoder import json_bytes
+from crm_gateway.transcode.operations import Operation
+
+DEADLINE_SECONDS = 2.0
+# As many as a page of one collection has at most.
+MAX_APPROVALS = 200
+RPC = "/crm.resource.v1.ApprovalService/ListWaitingApprovals"
+PREFIX = "/v1/approvals/"
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The approvals of one collection that wait for the caller."""
+
+    call: Call
+    operation: Operation
+
+    @property
+    def collection(self) -> str:
+        """As paths have it."""
+        return self.operation.binding.template.removeprefix(PREFIX).partition(":")[0]
+
+    async def read(self, metadata: Metadata, seconds: float) -> "Page | Problem":
+        """The oldest; why not, when they cannot be had."""
+        request = self.operation.reader.new()
+        request.page_size = MAX_APPROVALS
+        try:
+            page, _ = await self.call(request, metadata, seconds)
+        except grpc.aio.AioRpcError as error:
+            problem = from_rpc_error(error)
+            return Page(self, (), has_more=False) if problem.reason == "PERMISSION_DENIED" else problem
+        times = [each.create_time.ToNanoseconds() for each in page.approvals]
+        values = self.operation.encode(page)["approvals"]
+        waiting = tuple(Waiting(*each, self) for each in zip(times, values, strict=True))
+        return Page(self, waiting, has_more=bool(page.next_page_token))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One approval as JSON values, and when it was submitted, in nanoseconds."""
+
+    time: int
+    values: Any
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What waits in one collection."""
+
+    source: Source
+    waiting: tuple[Waiting, ...]
+    has_more: bool
+
+
+class WaitingApprovals:
+    """Asks all services for what waits for somebody."""
+
+    def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
+        self._sources = [Source(channels.call_of(each.rpc), each) for each in operations if each.rpc.path == RPC]
+
+    async def read(self, metadata: Metadata, seconds: float) -> dict[str, Any]:
+        """The whole answer; ProblemError when the caller is not known, or when no service answers."""
+        answers = await asyncio.gather(*(each.read(metadata, seconds) for each in self._sources))
+        pages = [each for each in answers if isinstance(each, Page)]
+        problems = [
+            (source, each) for source, each in zip(self._sources, answers, strict=True) if not isinstance(each, Page)
+        ]
+        for _, problem in problems:
+            if problem.status == 401 or not pages:
+                raise ProblemError(problem)
+        waiting = sorted(
+            (each for page in pages for each in page.waiting), key=lambda each: (each.time, each.values["id"])
+        )
+        left_out = [
+            *(page.source for page in pages if page.has_more),
+            *(each.source for each in waiting[MAX_APPROVALS:]),
+        ]
+        return {
+            "approvals": [each.values for each in waiting[:MAX_APPROVALS]],
+            "more": sorted({source.collection for source in left_out}),
+            "missing": [
+                {"collection": source.collection, "service": source.operation.rpc.owner, "reason": problem.reason}
+                for source, problem in problems
+            ],
+        }
+
+
+_ANSWER = {
+    "type": "object",
+    "title": "WaitingApprovals",
+    "description": "What waits for the caller's decision, the oldest first.",
+    "required": ["approvals", "more", "missing"],
+    "properties": {
+        "approvals": {
+            "type": "array",
+            "items": reference("Approval"),
+            "description": f"At most {MAX_APPROVALS}; each says its collection.",
+        },
+        "more": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Collections of which more wait, for example `orders`; their own lists have the rest.",
+            "examples": [["orders"]],
+        },
+        "missing": {
+            "type": "array",
+            "description": "Collections whose approvals could not be had, and why.",
+            "items": {
+                "type": "object",
+                "required": ["collection", "service", "reason"],
+                "properties": {
+                    "collection": {"type": "string", "description": "Which collection, as paths have it."},
+                    "service": {"type": "string", "description": "The service that owns it."},
+                    "reason": {"type": "string", "description": "Why, as problems have it, such as UNAVAILABLE."},
+                },
+            },
+        },
+    },
+}
+
+
+@router.get(
+    "/v1/approvals",
+    openapi_extra={
+        "operationId": "ListAllWaitingApprovals",
+        "tags": ["Resource"],
+        "summary": "Lists what waits for the caller's decision, of all collections, the oldest first.",
+        "description": "A collection whose service does not answer within two seconds is named in `missing`; the "
+        "answer is 200 all the same.\nReasons: UNAUTHENTICATED, UNAVAILABLE.",
+        "x-permission": "authenticated",
+        "parameters": [
+            {"$ref": "#/components/parameters/XRequestId"},
+            {"$ref": "#/components/parameters/XRequestTimeout"},
+        ],
+        "responses": answer_of({"application/json": {"schema": _ANSWER}}),
+    },
+)
+async def waiting_approvals(request: Request) -> Response:
+    """What waits for the caller, as far as it can be had within the deadline."""
+    exchange: Exchange = request.scope[EXCHANGE_KEY]
+    admission: Admission = request.app.state.admission
+    await admission.admit(exchange)
+    for name in request.query_params:
+        raise ProblemError(malformed(name, "unknown_field", "parameter"))
+    source: WaitingApprovals = request.app.state.waiting_approvals
+    seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
+    found = await source.read(metadata_of(exchange), seconds)
+    return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})

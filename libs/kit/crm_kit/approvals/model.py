@@ -1,0 +1,148 @@
+"""An approval, and the rules by which it is decided: who may, in which order, and when it has taken effect."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from crm_kit.approvals.policies.model import Mode, Step, all_asked
+from crm_kit.errors import denied, wrong_state
+from crm_kit.money import Money
+
+
+class State(enum.StrEnum):
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    OUTDATED = "OUTDATED"
+
+
+class Decision(enum.StrEnum):
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An active user with their roles."""
+
+    id: UUID
+    role_ids: tuple[UUID, ...] = ()
+
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """By which a step may ask them."""
+        return frozenset({self.id, *self.role_ids})
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What somebody said who was asked, and as which user or roles they were."""
+
+    step: int
+    user_id: UUID
+    decision: Decision
+    opinion_time: datetime
+    comment: str | None = None
+    as_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Fields as in the contract. Methods return the changed one; once it has ended it changes no more."""
+
+    id: UUID
+    collection: str
+    record_id: UUID
+    record_etag: str
+    verb: str
+    submitter_id: UUID
+    policy_id: UUID
+    policy_etag: str
+    steps: tuple[Step, ...]
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    request: Mapping[str, object] = field(default_factory=dict)
+    amount: Money | None = None
+    comment: str | None = None
+    owner_id: UUID | None = None
+    current_step: int = 1
+    opinions: tuple[Opinion, ...] = ()
+    state: State = State.PENDING
+    end_time: datetime | None = None
+
+    @property
+    def asked_ids(self) -> list[UUID]:
+        """Users and roles that are asked in any step."""
+        return list(all_asked(self.steps))
+
+    @property
+    def waiting_ids(self) -> list[UUID]:
+        """Users and roles that are asked now and have not been heard."""
+        if self.state is not State.PENDING:
+            return []
+        step = self.steps[self.current_step - 1]
+        heard = {id for each in self.opinions if each.step == self.current_step for id in each.as_ids}
+        return [id for id in step.asked_ids if id not in heard]
+
+    def approve(
+        self, by: Person, *, asked: Iterable[Person], owner_id: UUID | None, comment: str | None, now: datetime
+    ) -> "Approval":
+        """With an approval more: in the next step, or APPROVED, once nobody else is needed.
+
+        `asked` are the active people whom the current step asks; where all of them have to approve, users and roles
+        that nobody stands for any more are passed over. `owner_id` owns the record now.
+        """
+        heard = self._with(Decision.APPROVE, by, owner_id, comment, now)
+        able = {id for each in asked if not self._is_barred(each.id, owner_id) for id in each.ids}
+        if self.steps[self.current_step - 1].mode is Mode.ALL and able.intersection(heard.waiting_ids):
+            return heard
+        if self.current_step < len(self.steps):
+            return replace(heard, current_step=self.current_step + 1)
+        return heard._ended(State.APPROVED, now)
+
+    def reject(self, by: Person, *, owner_id: UUID | None, comment: str, now: datetime) -> "Approval":
+        """REJECTED, whoever was for it."""
+        return self._with(Decision.REJECT, by, owner_id, comment, now)._ended(State.REJECTED, now)
+
+    def withdraw(self, by: UUID, *, now: datetime) -> "Approval":
+        """WITHDRAWN, by who submitted it."""
+        self._require_pending("withdrawn")
+        if by != self.submitter_id:
+            raise denied("not_submitter", "only who submitted it withdraws it")
+        return self._ended(State.WITHDRAWN, now)
+
+    def outdate(self, *, now: datetime) -> "Approval":
+        """OUTDATED, since the record has changed."""
+        self._require_pending("outdated")
+        return self._ended(State.OUTDATED, now)
+
+    def has_approver(self, people: Iterable[Person]) -> bool:
+        """Whether in each step some of these people, who are active, can decide."""
+        able = [each.ids for each in people if not self._is_barred(each.id, self.owner_id)]
+        return all(any(ids.intersection(step.asked_ids) for ids in able) for step in self.steps)
+
+    def _with(
+        self, decision: Decision, by: Person, owner_id: UUID | None, comment: str | None, now: datetime
+    ) -> "Approval":
+        self._require_pending("approved" if decision is Decision.APPROVE else "rejected")
+        if self._is_barred(by.id, owner_id):
+            raise denied("own_approval", "neither who submitted it nor the owner of the record decides on it")
+        as_ids = tuple(id for id in self.waiting_ids if id in by.ids)
+        if not as_ids:
+            raise denied("not_asked", "it does not wait for you")
+        opinion = Opinion(self.current_step, by.id, decision, now, comment, as_ids)
+        return replace(self, opinions=(*self.opinions, opinion))
+
+    def _is_barred(self, user_id: UUID, owner_id: UUID | None) -> bool:
+        return user_id in (self.submitter_id, self.owner_id, owner_id)
+
+    def _ended(self, state: State, now: datetime) -> "Approval":
+        return replace(self, state=state, end_time=now)
+
+    def _require_pending(self, done: str) -> None:
+        if self.state is not State.PENDING:
+            raise wrong_state("approval", self.state, done, legal=[State.PENDING])

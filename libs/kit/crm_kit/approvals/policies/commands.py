@@ -1,0 +1,98 @@
+"""Every write on approval policies. Each function is one transaction's work."""
+
+from typing import Any
+from uuid import UUID
+
+from crm.resource.v1 import events_pb2 as events
+from google.protobuf.message import Message
+from sqlalchemy import Select, Uuid, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from crm_kit.approvals.policies.book import book_of
+from crm_kit.approvals.policies.model import ApprovalPolicy
+from crm_kit.approvals.policies.resource import POLICIES
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.directory.access import require_users
+from crm_kit.errors import NotFound, invalid_field
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.money import check_minor_unit
+from crm_kit.plumbing import access_roles
+
+
+async def create_policy(work: UnitOfWork, collection: str, values: dict[str, Any]) -> ApprovalPolicy:
+    """Put a policy into use."""
+    policy = ApprovalPolicy(
+        id=new_id(), collection=collection, create_time=work.now, update_time=work.now, **values
+    ).checked()
+    await check_policy(work, policy)
+    forget(work)
+    return POLICIES.create(work, policy)
+
+
+async def update_policy(work: UnitOfWork, before: ApprovalPolicy, values: dict[str, Any]) -> ApprovalPolicy:
+    """Change some properties of a policy; nothing is written when nothing changes."""
+    after = before.update(values)
+    await check_policy(work, after, before)
+    return save_policy(work, before, after, events.ApprovalPolicyUpdated)
+
+
+def save_policy(
+    work: UnitOfWork, before: ApprovalPolicy, after: ApprovalPolicy, event: type[Message]
+) -> ApprovalPolicy:
+    """Gather a changed policy."""
+    forget(work)
+    return POLICIES.save(work, before, after, event)
+
+
+def forget(work: UnitOfWork) -> None:
+    work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+
+
+async def get_policy(reader: Reader, collection: str, id: str, *, etag: str = "") -> ApprovalPolicy:
+    """The policy with this id; NotFound when it is one of another collection."""
+    policy = await POLICIES.get(reader, UUID(id), etag=etag, scope=Scope.ALL)
+    if policy.collection != collection:
+        raise NotFound("the approval policy does not exist", reason=POLICIES.not_found)
+    return policy
+
+
+async def check_policy(work: UnitOfWork, policy: ApprovalPolicy, before: ApprovalPolicy | None = None) -> None:
+    """InvalidArgument for an amount that its currency has not, a user who is not active, or a role that there is not.
+
+    Users and roles that the policy had before may stay.
+    """
+    old_users, old_roles = ids_of(before) if before else (set(), set())
+    _, role_ids = ids_of(policy)
+    found = {row["id"] for row in await work.all(roles_among(), ids=list(role_ids))} | old_roles
+    for at, row in enumerate(policy.rows):
+        path = f"approval_policy.rows[{at}]"
+        if row.up_to is not None:
+            check_minor_unit(row.up_to, field=f"{path}.up_to")
+        require_roles(row.role_ids, found, field=f"{path}.role_ids")
+        for number, step in enumerate(row.steps):
+            place = f"{path}.steps[{number}]"
+            require_roles(step.role_ids, found, field=f"{place}.role_ids")
+            await require_users(work, step.user_ids, old_ids=old_users, field=f"{place}.user_ids[{{}}]")
+
+
+def require_roles(ids: tuple[UUID, ...], found: set[UUID], *, field: str) -> None:
+    for index, id in enumerate(ids):
+        if id not in found:
+            raise invalid_field(f"{field}[{index}]", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+
+
+def ids_of(policy: ApprovalPolicy) -> tuple[set[UUID], set[UUID]]:
+    """The users and the roles that a policy names."""
+    steps = [step for row in policy.rows for step in row.steps]
+    roles = [*(row.role_ids for row in policy.rows), *(step.role_ids for step in steps)]
+    return {id for step in steps for id in step.user_ids}, {id for ids in roles for id in ids}
+
+
+@statement
+def roles_among() -> Select[Any]:
+    return select(access_roles.c.id).where(
+        access_roles.c.tenant_id == bindparam("tenant_id"),
+        access_roles.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+    )

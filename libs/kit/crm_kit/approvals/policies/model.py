@@ -1,0 +1,140 @@
+"""An approval policy: a matrix of amounts and roles that says who does something alone, and who approves it if not."""
+
+import enum
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm_kit.errors import FieldViolation, InvalidArgument, wrong_state
+from crm_kit.money import Money
+
+
+class Outcome(enum.StrEnum):
+    ALLOW = "ALLOW"
+    ASK = "ASK"
+    REFUSE = "REFUSE"
+
+
+class Mode(enum.StrEnum):
+    ANY = "ANY"
+    ALL = "ALL"
+
+
+class State(enum.StrEnum):
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Who is asked at once: users, and whoever has one of the roles at the time."""
+
+    mode: Mode
+    user_ids: tuple[UUID, ...] = ()
+    role_ids: tuple[UUID, ...] = ()
+
+    @property
+    def asked_ids(self) -> tuple[UUID, ...]:
+        """All that are asked, users and roles alike."""
+        return (*self.user_ids, *self.role_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What holds up to an amount, any when None, for callers with one of the roles, everybody when there are none."""
+
+    outcome: Outcome
+    up_to: Money | None = None
+    role_ids: tuple[UUID, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    def applies(self, amount: Money | None, role_ids: Collection[UUID]) -> bool:
+        """Amounts in another currency are not converted, so that a bound in it does not take them."""
+        if self.role_ids and not set(self.role_ids) & set(role_ids):
+            return False
+        if self.up_to is None:
+            return True
+        same = amount is not None and amount.currency_code == self.up_to.currency_code
+        return same and amount is not None and amount.amount <= self.up_to.amount
+
+    @property
+    def is_for_all(self) -> bool:
+        return self.up_to is None and not self.role_ids
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalPolicy:
+    """Fields as in the contract. Methods return the changed one."""
+
+    id: UUID
+    collection: str
+    verb: str
+    display_name: str
+    rows: tuple[Row, ...]
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    state: State = State.ACTIVE
+
+    def row_for(self, amount: Money | None, role_ids: Collection[UUID]) -> Row:
+        """The first row that applies."""
+        return next(row for row in self.rows if row.applies(amount, role_ids))
+
+    def update(self, values: Mapping[str, Any]) -> "ApprovalPolicy":
+        """With new values of some properties."""
+        self._require_active("changed")
+        return replace(self, **values).checked()
+
+    def archive(self) -> "ApprovalPolicy":
+        """Put it away."""
+        self._require_active("archived")
+        return replace(self, state=State.ARCHIVED)
+
+    def restore(self) -> "ApprovalPolicy":
+        """Bring it back."""
+        if self.state is State.ACTIVE:
+            raise wrong_state("approval_policy", self.state, "restored", legal=[State.ARCHIVED])
+        return replace(self, state=State.ACTIVE)
+
+    def checked(self) -> "ApprovalPolicy":
+        """The policy itself. InvalidArgument for what breaks a rule over more than one property.
+
+        The last row, and no other, is for everybody and any amount, so that just one row holds for each call.
+        """
+        violations = list(self._violations())
+        if violations:
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
+            raise InvalidArgument(detail, violations=violations)
+        return self
+
+    def _violations(self) -> Iterator[FieldViolation]:
+        for index, row in enumerate(self.rows):
+            path, is_last = f"approval_policy.rows[{index}]", index == len(self.rows) - 1
+            if row.is_for_all and not is_last:
+                detail = "is for everybody and any amount, so that the rows below it never apply"
+                yield FieldViolation(path, "rows_below", detail)
+            if is_last and not row.is_for_all:
+                detail = "the last row has neither an amount nor roles, so that one always applies"
+                yield FieldViolation(path, "last_row", detail)
+            yield from _violations_of_steps(row, f"{path}.steps")
+
+    def _require_active(self, done: str) -> None:
+        if self.state is not State.ACTIVE:
+            raise wrong_state("approval_policy", self.state, done, legal=[State.ACTIVE])
+
+
+def all_asked(steps: Iterable[Step]) -> tuple[UUID, ...]:
+    """Users and roles of all steps, each once."""
+    return tuple(dict.fromkeys(id for step in steps for id in step.asked_ids))
+
+
+def _violations_of_steps(row: Row, path: str) -> Iterator[FieldViolation]:
+    if row.outcome is Outcome.ASK and not row.steps:
+        yield FieldViolation(path, "required", "somebody has to be asked")
+    if row.outcome is not Outcome.ASK and row.steps:
+        yield FieldViolation(path, "empty", f"nobody is asked where the outcome is {row.outcome}")
+    for number, step in enumerate(row.steps):
+        if not step.asked_ids:
+            yield FieldViolation(f"{path}[{number}].user_ids", "required", "a step asks a user or a role")

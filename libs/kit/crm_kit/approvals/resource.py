@@ -1,0 +1,88 @@
+"""Approvals, declared. Who sees one depends on what it is about."""
+
+from typing import Any
+
+from crm.resource.v1 import approvals_pb2
+from crm.resource.v1 import events_pb2 as events
+from sqlalchemy import ColumnElement, Select, Table, Uuid, any_, bindparam, cast, func, or_, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from crm_kit.approvals.model import Approval
+from crm_kit.identity.access import Scope
+from crm_kit.plumbing import access_users, approval_askings, approvals
+from crm_kit.resource.reach import Reach, asked_of_each
+from crm_kit.resource.writing import Resource
+
+# Needs the bind parameter `collection`.
+OF_COLLECTION = approvals.c.collection == bindparam("collection")
+
+
+def approvals_of(seen: Reach) -> Resource[Approval, approvals_pb2.Approval]:
+    """The approvals of records; `seen` are those of records that a scope reaches.
+
+    Besides, people see what they have submitted, and what they are asked in.
+    """
+    return Resource(
+        "approval",
+        entity=Approval,
+        table=approvals,
+        message=approvals_pb2.Approval,
+        created=events.ApprovalSubmitted,
+        visible=Reach(
+            approvals,
+            lambda scope: or_(*_own(), seen.each(scope)),
+            lambda scope: [*_own_ids(), *seen.ways(scope)],
+            lambda scope: or_(*_own(), seen.of_many(scope)),
+        ),
+        # Whether somebody may decide takes more than the approval: what they are asked as, and whose the record is.
+        verbs={name: lambda *_: None for name in ("ApproveApproval", "RejectApproval", "WithdrawApproval")},
+    )
+
+
+def of_records(table: Table, visible: Reach) -> Reach:
+    """The approvals of those records of a table that a scope reaches."""
+
+    def each(scope: Scope) -> ColumnElement[bool]:
+        record = (table.c.tenant_id == approvals.c.tenant_id) & (table.c.id == approvals.c.record_id)
+        return asked_of_each(select(table.c.id).where(record, visible.each(scope)), approvals)
+
+    def of_many(scope: Scope) -> ColumnElement[bool]:
+        ids = union_all(*visible.ways(scope)).subquery()
+        return approvals.c.record_id.in_(select(ids.c.id))
+
+    def ways(scope: Scope) -> list[Select[Any]]:
+        return [_ids().where(approvals.c.record_id.in_(way)) for way in visible.ways(scope)]
+
+    return Reach(approvals, each, ways, of_many)
+
+
+def waiting_for_me() -> ColumnElement[bool]:
+    """What the caller can decide now; owners of records who are so only since are told when they try."""
+    others = or_(approvals.c.owner_id.is_(None), approvals.c.owner_id != bindparam("me"))
+    waiting = _asked_of_me().where(approval_askings.c.waiting)
+    return approvals.c.id.in_(waiting) & (approvals.c.submitter_id != bindparam("me")) & others
+
+
+def _own() -> list[ColumnElement[bool]]:
+    asked = _asked_of_me().where(approval_askings.c.approval_id == approvals.c.id)
+    return [approvals.c.submitter_id == bindparam("me"), asked_of_each(asked, approvals)]
+
+
+def _own_ids() -> list[Select[Any]]:
+    asked = _asked_of_me().with_only_columns(approval_askings.c.approval_id.label("id"))
+    return [_ids().where(approvals.c.submitter_id == bindparam("me")), asked]
+
+
+def _ids() -> Select[Any]:
+    return select(approvals.c.id).where(approvals.c.tenant_id == bindparam("tenant_id"))
+
+
+def _asked_of_me() -> Select[Any]:
+    """The approvals that ask the caller, or one of the caller's roles."""
+    me, users, asked = bindparam("me", type_=Uuid), access_users.c, approval_askings.c
+    mine = select(func.array_append(users.role_ids, me)).where(
+        users.tenant_id == bindparam("tenant_id"), users.id == me
+    )
+    # All of it within the subquery: no index serves what PostgreSQL takes for leaky, as it does COALESCE.
+    ids = any_(cast(mine.scalar_subquery(), ARRAY(Uuid)))
+    return select(asked.approval_id).where(asked.tenant_id == bindparam("tenant_id"), asked.asked_id == ids)

@@ -1,0 +1,114 @@
+"""ApprovalService: from message to command or query and back, for what one service lets be approved."""
+
+from typing import Any
+from uuid import UUID
+
+from crm.resource.v1 import approvals_pb2 as pb
+from google.protobuf.message import DecodeError, Message
+
+from crm_kit.approvals import commands
+from crm_kit.approvals.commands import Approvals
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.model import Approval
+from crm_kit.approvals.resource import OF_COLLECTION, approvals_of, waiting_for_me
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.errors import InvalidArgument, NotFound, invalid_field
+from crm_kit.listing import PageOf
+from crm_kit.paging import PageTokens
+from crm_kit.resource.violations import below
+from crm_kit.rpc.validation import check_message
+
+MAX_REQUEST_BYTES = 64 * 1024
+
+
+class ApprovalServicer:
+    contract = pb.DESCRIPTOR.services_by_name["ApprovalService"]
+
+    def __init__(self, gate: Gate, tokens: PageTokens) -> None:
+        self._gate = gate
+        self._tokens = tokens
+        self._approvals = {each.resource.collection: approvals_of(each.seen) for each in gate.approvables}
+        self._lists = {
+            name: each.list_of("approvals", of=OF_COLLECTION, is_long=True) for name, each in self._approvals.items()
+        }
+        self._waiting = {
+            name: each.list_of("waiting_approvals", of=OF_COLLECTION & waiting_for_me())
+            for name, each in self._approvals.items()
+        }
+
+    async def SubmitApproval(self, request: pb.SubmitApprovalRequest, work: UnitOfWork) -> pb.Approval:
+        approvals, approvable = self._of(request), self._gate.find(request.collection, request.verb)
+        asked, comment = request_of(approvable, request.request), request.comment.strip() or None
+        return approvals.message(work, await commands.submit(work, self._gate, approvals, approvable, asked, comment))
+
+    async def GetApproval(self, request: pb.GetApprovalRequest, reader: Reader) -> pb.Approval:
+        return self._of(request).message(reader, await self._get(request, reader))
+
+    async def ListApprovals(self, request: pb.ListApprovalsRequest, reader: Reader) -> pb.ListApprovalsResponse:
+        approvals, of = self._of(request), {"collection": request.collection}
+        listing = self._lists[request.collection]
+        return await approvals.list(reader, request, pb.ListApprovalsResponse, self._tokens, listing=listing, binds=of)
+
+    async def ListWaitingApprovals(
+        self, request: pb.ListWaitingApprovalsRequest, reader: Reader
+    ) -> pb.ListWaitingApprovalsResponse:
+        asked = PageOf(request.page_size, request.page_token, order_by="create_time")
+        response, of = pb.ListWaitingApprovalsResponse, {"collection": request.collection}
+        listing = self._waiting[request.collection]
+        return await self._of(request).list(reader, asked, response, self._tokens, listing=listing, binds=of)
+
+    async def ApproveApproval(self, request: pb.ApproveApprovalRequest, work: UnitOfWork) -> pb.Approval:
+        approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
+        comment = request.comment.strip() or None
+        return approvals.message(work, await commands.approve(work, self._gate, approvals, before, comment))
+
+    async def RejectApproval(self, request: pb.RejectApprovalRequest, work: UnitOfWork) -> pb.Approval:
+        approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
+        comment = request.comment.strip()
+        return approvals.message(work, await commands.reject(work, self._gate, approvals, before, comment))
+
+    async def WithdrawApproval(self, request: pb.WithdrawApprovalRequest, work: UnitOfWork) -> pb.Approval:
+        approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
+        return approvals.message(work, commands.withdraw(work, approvals, before))
+
+    async def ListApprovalChanges(
+        self, request: pb.ListApprovalChangesRequest, reader: Reader
+    ) -> pb.ListApprovalChangesResponse:
+        await self._get(request, reader)
+        return await self._of(request).list_changes(reader, request, pb.ListApprovalChangesResponse, self._tokens)
+
+    def permission_of(self, request: Any) -> str:
+        """What a request needs: the permission of the verb to submit, else that to read the collection."""
+        approvable, *_ = self._gate.of(request.collection)
+        if isinstance(request, pb.SubmitApprovalRequest):
+            return self._gate.find(request.collection, request.verb).verb.permission
+        return approvable.resource.permission
+
+    async def _get(self, request: Any, reader: Reader, *, etag: str = "") -> Approval:
+        """The approval that a request means; NotFound when the caller may not see it, or it is another collection's."""
+        approvals = self._of(request)
+        approval = await approvals.get(reader, UUID(request.id), etag=etag)
+        if approval.collection != request.collection:
+            raise NotFound("the approval does not exist", reason=approvals.not_found)
+        return approval
+
+    def _of(self, request: Any) -> Approvals:
+        """The approvals of the collection that a request names, which `permission_of` has found."""
+        return self._approvals[request.collection]
+
+
+def request_of(approvable: Approvable, sent: Message) -> Message:
+    """The verb's request that was sent in place of `VerbRequest`. InvalidArgument for one that breaks its rules."""
+    data = sent.SerializeToString()
+    if len(data) > MAX_REQUEST_BYTES:
+        raise invalid_field("request", "max_bytes", f"is larger than {MAX_REQUEST_BYTES} bytes")
+    try:
+        request: Message = approvable.request.FromString(data)
+    except DecodeError as error:
+        raise invalid_field("request", "type", f"is not a request of {approvable.rpc}") from error
+    try:
+        check_message(request)
+    except InvalidArgument as error:
+        raise below(error, "request") from None
+    return request

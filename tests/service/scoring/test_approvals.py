@@ -1,0 +1,555 @@
+"""Credit limits that are approved before they hold: asked for, decided, and moved once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import grpc
+import pytest
+from crm.scoring.v1 import credit_pb2 as pb
+from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.database.statements import compile_statement
+from crm_kit.database.work import UnitOfWork
+from crm_kit.events.outbox import event_of
+from crm_kit.identity.access import Scope
+from crm_kit.plumbing import outbox
+from crm_kit.rpc.status import reason_of
+from crm_local.port_check import free_ports
+from crm_local.testing import Servers
+from sqlalchemy import select
+
+from tests.service.approving import ALL, REFUSE, Approval, Desk, Row, allows, asks, new_role, set_roles, step, up_to
+from tests.service.eventually import eventually
+from tests.service.history import changes_of
+from tests.service.running import Running, Tokens, User, refused, running
+from tests.service.scoring.business import account_event, money, new_account, tell
+from tests.service.scoring.credit import SetLimit, read
+
+if TYPE_CHECKING:
+    from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
+
+
+class CrashError(Exception):
+    """The process ends here."""
+
+
+READER = {"credit.read": Scope.ALL}
+
+
+@dataclass(frozen=True)
+class People:
+    """Who asks, and who decides; the account is somebody else's."""
+
+    rep: User
+    boss: User
+    other: User
+
+
+@pytest.fixture
+def stub(scoring: Running) -> "CreditServiceAsyncStub":
+    return CreditServiceStub(scoring.channel)
+
+
+@pytest.fixture
+def desk(scoring: Running) -> Desk:
+    return Desk(scoring.channel, "credit_limits", "setLimit")
+
+
+@pytest.fixture
+async def people(scoring: Running, user: User) -> People:
+    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.ALL, "credit.read": Scope.ALL})
+    boss, other = [await scoring.user(user.tenant_id, grants=READER) for _ in range(2)]
+    return People(rep, boss, other)
+
+
+@pytest.fixture
+async def policy(desk: Desk, user: User, people: People) -> Any:
+    """To 1,000 anybody, to 100,000 with the boss, and beyond nobody."""
+    rows = [allows(up_to=up_to(1000)), asks(step(people.boss), up_to=up_to(100000)), Row(outcome=REFUSE)]
+    return await desk.policy(user, *rows)
+
+
+def asked(account_id: UUID, amount: object, *, etag: str = "", currency_code: str = "CNY") -> pb.SetCreditLimitRequest:
+    return pb.SetCreditLimitRequest(
+        account_id=str(account_id), amount=money(amount, currency_code), reason="more business", etag=etag
+    )
+
+
+async def told(scoring: Running, user: User, name: str) -> list[Any]:
+    """The events of this name, and who did it."""
+    query = select(outbox.c.event).where(outbox.c.subject.endswith(name))
+    rows = await scoring.service.database.all(user.tenant_id, compile_statement(query), {})
+    return [event_of(row["event"]) for row in rows]
+
+
+# --- what a policy asks for
+
+
+@pytest.mark.usefixtures("policy")
+async def test_what_a_policy_allows_goes_what_it_asks_approval_for_changes_nothing_and_says_so(
+    stub: "CreditServiceAsyncStub", user: User, account_id: UUID, set_limit: SetLimit, policy: Any
+) -> None:
+    assert (await set_limit(1000)).amount.amount == "1000.00"
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED") as refusal:
+        await set_limit("1000.01")
+    assert refusal.metadata["policy_id"] == policy.id
+    assert (refusal.metadata["collection"], refusal.metadata["verb"]) == ("credit_limits", "setLimit")
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await set_limit("100000.01")
+    assert refusal.metadata["rule"] == "policy"
+    # Not converted: a bound in another currency takes no amount of it.
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await set_limit(1, "USD")
+    limit = await read(stub, user, account_id)
+    assert (limit.amount.amount, limit.etag) == ("1000.00", "v1")
+
+
+async def test_a_limit_that_is_lowered_needs_no_approval(
+    desk: Desk, user: User, set_limit: SetLimit, people: People
+) -> None:
+    await set_limit(5000)
+    await desk.policy(user, asks(step(people.boss)))
+    assert (await set_limit(4999)).amount.amount == "4999.00"
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        await set_limit(5000)
+
+
+async def test_a_row_for_a_role_holds_for_who_has_it(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    finance = await new_role(scoring, user.tenant_id)
+    await desk.policy(user, allows(up_to=up_to(9000), role_ids=[str(finance)]), asks(step(people.boss)))
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        await set_limit(9000, by=people.rep)
+    await set_roles(scoring, people.rep, finance)
+    assert (await set_limit(9000, by=people.rep)).set_by_id == str(people.rep.id)
+    with refused("FAILED_PRECONDITION", "APPROVAL_REQUIRED"):
+        await set_limit(9001, by=people.rep)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_the_verb_refuses_first_what_it_would_refuse_without_a_policy(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.OWN, "credit.read": Scope.OWN})
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await set_limit(5000, by=rep)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await desk.submit(rep, asked(account_id, 5000))
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await desk.submit(people.rep, asked(account_id, 5000, etag="v7"))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.submit(people.rep, asked(account_id, "5000.001"))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.submit(people.rep, pb.SetCreditLimitRequest(account_id=str(account_id), reason="x"))
+    assert refusal.fields == ["request.amount"]
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.submit(people.boss, asked(account_id, 5000))
+
+
+@pytest.mark.usefixtures("policy")
+async def test_what_needs_no_approval_is_not_submitted(desk: Desk, people: People, account_id: UUID) -> None:
+    with refused("FAILED_PRECONDITION", "APPROVAL_NOT_REQUIRED"):
+        await desk.submit(people.rep, asked(account_id, 1000))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.submit(people.rep, asked(account_id, 100001))
+
+
+# --- deciding
+
+
+@pytest.mark.usefixtures("policy")
+async def test_an_approved_limit_is_set_as_who_asked_for_it_once_with_its_history_and_events(
+    scoring: Running, stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000), "they grow")
+    assert (approval.state, approval.record_id, approval.record_etag) == (Approval.STATE_PENDING, str(account_id), "v0")
+    assert (approval.amount.amount, approval.comment, approval.verb) == ("5000.00", "they grow", "setLimit")
+    assert (approval.submitter_id, approval.owner_id) == (str(people.rep.id), str(user.id))
+    assert approval.request["reason"].string_value == "more business"
+    assert approval.request["amount"].struct_value.fields["amount"].string_value == "5000"
+    assert not (await read(stub, user, account_id)).HasField("amount")
+    approved = await desk.approve(people.boss, approval, comment="fine", etag=approval.etag)
+    assert (approved.state, approved.HasField("end_time")) == (Approval.STATE_APPROVED, True)
+    (opinion,) = approved.opinions
+    assert (opinion.user_id, opinion.comment, opinion.step) == (str(people.boss.id), "fine", 1)
+    assert (opinion.user_name, approved.submitter_name) == ("somebody", "somebody")
+    limit = await read(stub, user, account_id)
+    assert (limit.amount.amount, limit.set_by_id, limit.reason) == ("5000.00", str(people.rep.id), "more business")
+    (set_event,) = await told(scoring, user, "CreditLimitSet")
+    assert set_event.actor_id == str(people.rep.id)
+    assert [len(await told(scoring, user, f"Approval{name}")) for name in ("Submitted", "Approved")] == [1, 1]
+    (change,) = (await changes_of(scoring, "credit_limits", str(account_id), user.metadata)).changes
+    assert change.actor_id == str(people.rep.id)
+    decided, submitted = await desk.changes(user, approval)
+    assert [(each.action, each.actor_id) for each in (submitted, decided)] == [
+        ("CREATED", str(people.rep.id)),
+        ("APPROVED", str(people.boss.id)),
+    ]
+
+
+@pytest.mark.usefixtures("policy")
+async def test_who_asked_and_who_owns_the_record_then_or_now_decide_nothing(
+    scoring: Running, desk: Desk, user: User, account_id: UUID
+) -> None:
+    role = await new_role(scoring, user.tenant_id)
+    everybody = [await scoring.user(user.tenant_id) for _ in range(3)]
+    rep, owner, boss = everybody
+    for each in everybody:
+        await set_roles(scoring, each, role)
+    account = await new_account(scoring, user.tenant_id, owner)
+    policy = (await desk.policies(user))[0]
+    policy.rows[1].steps[0].CopyFrom(step(roles=(role,)))
+    await desk.change_policy(user, policy, "rows")
+    approval = await desk.submit(rep, asked(account, 5000))
+    for each in (rep, owner):
+        assert await desk.waiting(each) == []
+        for decide in (desk.approve, desk.reject):
+            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+                await decide(each, approval)
+            assert refusal.metadata["rule"] == "own_approval"
+    assert await desk.waiting(boss) == [approval.id]
+    await tell(scoring, account_event(user.tenant_id, account, owner=boss, version=2))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await desk.approve(boss, approval)
+    assert refusal.metadata["rule"] == "own_approval"
+
+
+@pytest.mark.usefixtures("policy")
+async def test_a_rejection_is_final_and_its_reason_is_kept(
+    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await desk.reject(people.boss, approval, " ")
+    rejected = await desk.reject(people.boss, approval, "they pay late")
+    assert (rejected.state, rejected.opinions[0].comment) == (Approval.STATE_REJECTED, "they pay late")
+    for decide in (desk.approve, desk.reject):
+        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+            await decide(people.boss, approval)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.withdraw(people.rep, approval)
+    assert not (await read(stub, user, account_id)).HasField("amount")
+    assert await desk.get(user, approval) == rejected
+    # It may be asked for again.
+    assert (await desk.submit(people.rep, asked(account_id, 4000))).state == Approval.STATE_PENDING
+
+
+@pytest.mark.usefixtures("policy")
+async def test_only_who_submitted_it_takes_it_back(desk: Desk, user: User, people: People, account_id: UUID) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await desk.withdraw(user, approval)
+    assert refusal.metadata["rule"] == "not_submitter"
+    assert (await desk.withdraw(people.rep, approval)).state == Approval.STATE_WITHDRAWN
+    assert await desk.waiting(people.boss) == []
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.approve(people.boss, approval)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_whom_it_does_not_ask_does_not_decide(desk: Desk, people: People, account_id: UUID) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await desk.approve(people.other, approval)
+    assert refusal.metadata["rule"] == "not_asked"
+
+
+@pytest.mark.usefixtures("policy")
+async def test_what_is_asked_for_already_is_not_asked_for_twice_until_the_record_changes(
+    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    first = await desk.submit(people.rep, asked(account_id, 5000))
+    with refused("ALREADY_EXISTS", "APPROVAL_PENDING"):
+        await desk.submit(people.rep, asked(account_id, 6000))
+    await set_limit(900)
+    second = await desk.submit(people.rep, asked(account_id, 6000))
+    assert (await desk.get(people.rep, first)).state == Approval.STATE_OUTDATED
+    assert await desk.waiting(people.boss) == [second.id]
+    assert second.record_etag == "v1"
+
+
+@pytest.mark.usefixtures("policy")
+async def test_a_record_that_changed_is_asked_about_again_and_does_not_move(
+    scoring: Running,
+    stub: "CreditServiceAsyncStub",
+    desk: Desk,
+    user: User,
+    people: People,
+    account_id: UUID,
+    set_limit: SetLimit,
+) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    await set_limit(900)
+    outdated = await desk.approve(people.boss, approval)
+    assert (outdated.state, list(outdated.opinions)) == (Approval.STATE_OUTDATED, [])
+    assert (await read(stub, user, account_id)).amount.amount == "900.00"
+    assert len(await told(scoring, user, "ApprovalOutdated")) == 1
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.approve(people.boss, approval)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_who_lost_the_right_since_moves_nothing_and_the_approver_is_told_why(
+    scoring: Running, stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    reader = await new_role(scoring, user.tenant_id, {"credit.read": Scope.ALL})
+    await set_roles(scoring, people.rep, reader)
+    with refused("FAILED_PRECONDITION", "APPROVAL_CANNOT_TAKE_EFFECT") as refusal:
+        await desk.approve(people.boss, approval)
+    assert refusal.metadata["cause"] == "PERMISSION_DENIED"
+    await set_roles(scoring, people.rep, reader, active=False, version=3)
+    with refused("FAILED_PRECONDITION", "APPROVAL_CANNOT_TAKE_EFFECT") as refusal:
+        await desk.approve(people.boss, approval)
+    assert refusal.metadata["cause"] == "UNAUTHENTICATED"
+    assert (await desk.get(people.boss, approval)).state == Approval.STATE_PENDING
+    assert not (await read(stub, user, account_id)).HasField("amount")
+    assert (await desk.reject(people.boss, approval)).state == Approval.STATE_REJECTED
+
+
+async def test_nothing_is_submitted_that_nobody_could_decide(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    role = await new_role(scoring, user.tenant_id)
+    await desk.policy(user, asks(step(people.rep, user, roles=(role,))))
+    # Who asks, the owner, and a role that nobody has.
+    with refused("FAILED_PRECONDITION", "APPROVERS_MISSING"):
+        await desk.submit(people.rep, asked(account_id, 5000))
+    await set_roles(scoring, people.other, role)
+    assert (await desk.submit(people.rep, asked(account_id, 5000))).state == Approval.STATE_PENDING
+
+
+async def test_steps_go_one_after_the_other_and_all_of_a_step_are_heard(
+    scoring: Running, stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    role = await new_role(scoring, user.tenant_id)
+    last = await scoring.user(user.tenant_id)
+    await set_roles(scoring, last, role)
+    await desk.policy(user, asks(step(people.boss, people.other, mode=ALL), step(roles=(role,))))
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    assert [await desk.waiting(each) for each in (people.boss, people.other, last)] == [
+        [approval.id],
+        [approval.id],
+        [],
+    ]
+    await desk.approve(people.boss, approval)
+    assert await desk.waiting(people.boss) == []
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.approve(people.boss, approval)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.approve(last, approval)
+    assert (await desk.approve(people.other, approval)).current_step == 2
+    assert await desk.waiting(last) == [approval.id]
+    assert not (await read(stub, user, account_id)).HasField("amount")
+    assert (await desk.approve(last, approval)).state == Approval.STATE_APPROVED
+    assert (await read(stub, user, account_id)).amount.amount == "5000.00"
+    assert [len(await told(scoring, user, name)) for name in ("ApprovalOpinionGiven", "CreditLimitSet")] == [2, 1]
+
+
+async def test_who_has_left_is_not_waited_for(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    await desk.policy(user, asks(step(people.boss, people.other, mode=ALL)))
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    await scoring.change_user(people.other, active=False)
+    assert (await desk.approve(people.boss, approval)).state == Approval.STATE_APPROVED
+
+
+# --- who sees what
+
+
+@pytest.mark.usefixtures("policy")
+async def test_people_see_what_they_submitted_what_they_are_asked_in_and_what_is_about_records_that_they_may_read(
+    scoring: Running, desk: Desk, user: User, account_id: UUID
+) -> None:
+    of_ones_own = {"credit.read": Scope.OWN, "credit.write": Scope.OWN}
+    owner, stranger, boss = [await scoring.user(user.tenant_id, grants=of_ones_own) for _ in range(3)]
+    account = await new_account(scoring, user.tenant_id, owner)
+    policy = (await desk.policies(user))[0]
+    policy.rows[1].steps[0].CopyFrom(step(boss))
+    await desk.change_policy(user, policy, "rows")
+    approval = await desk.submit(user, asked(account, 5000))
+    for each in (user, owner, boss):
+        assert (await desk.get(each, approval)).id == approval.id
+        assert [one.id for one in await desk.listed(each)] == [approval.id]
+    assert await desk.listed(stranger) == []
+    for attempt in (desk.get, desk.approve, desk.reject, desk.withdraw, desk.changes):
+        with refused("NOT_FOUND", "APPROVAL_NOT_FOUND"):
+            await attempt(stranger, approval)
+    assert await desk.listed(await scoring.user()) == []
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.listed(await scoring.user(user.tenant_id, grants={"accounts.read": Scope.ALL}))
+
+
+@pytest.mark.usefixtures("policy")
+async def test_a_list_is_filtered_and_paged(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    accounts = [account_id, *[await new_account(scoring, user.tenant_id, user) for _ in range(4)]]
+    made = [(await desk.submit(people.rep, asked(each, 5000))).id for each in accounts]
+    assert [each.id for each in await desk.listed(user)] == made[::-1]
+    assert [each.id for each in await desk.listed(user, order_by="create_time", page_size=2)] == made[:2]
+    found = await desk.listed(user, filter=f'record_id = "{accounts[2]}" AND state = PENDING AND verb = "setLimit"')
+    assert [each.id for each in found] == [made[2]]
+    assert await desk.listed(user, filter="submitter_id = me") == []
+    assert len(await desk.listed(people.rep, filter="submitter_id = me")) == 5
+    assert await desk.waiting(people.boss) == made
+
+
+# --- the same thing twice, and at once
+
+
+@pytest.mark.usefixtures("policy")
+async def test_the_same_request_under_a_key_takes_effect_once(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    request = asked(account_id, 5000)
+    first, again = [await desk.submit(people.rep, request, key="s-1") for _ in range(2)]
+    assert first == again
+    approved, repeated = [await desk.approve(people.boss, first, key="a-1") for _ in range(2)]
+    assert approved == repeated
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await desk.approve(people.boss, first, key="a-2")
+    assert len(await told(scoring, user, "CreditLimitSet")) == 1
+
+
+async def test_of_twenty_decisions_at_once_one_moves_the_limit(
+    scoring: Running, stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    role = await new_role(scoring, user.tenant_id)
+    deciders = [await scoring.user(user.tenant_id) for _ in range(20)]
+    for each in deciders:
+        await set_roles(scoring, each, role)
+    await desk.policy(user, asks(step(roles=(role,))))
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    calls = [(desk.reject if index % 4 == 3 else desk.approve)(each, approval) for index, each in enumerate(deciders)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    (decided,) = [each for each in answers if isinstance(each, Approval)]
+    assert len(decided.opinions) == 1
+    moved = [
+        len(await told(scoring, user, name)) for name in ("CreditLimitSet", "ApprovalApproved", "ApprovalRejected")
+    ]
+    assert moved in ([1, 1, 0], [0, 0, 1])
+    assert await desk.get(user, approval) == decided
+    assert (await read(stub, user, account_id)).HasField("amount") == (decided.state == Approval.STATE_APPROVED)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_a_limit_that_is_set_while_it_is_decided_is_either_before_or_after(
+    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    for _ in range(5):
+        approval = await desk.submit(people.rep, asked(account_id, 5000))
+        approved, _ = await asyncio.gather(desk.approve(people.boss, approval), set_limit(900))
+        limit = await read(stub, user, account_id)
+        assert limit.amount.amount == "900.00"
+        assert approved.state in (Approval.STATE_APPROVED, Approval.STATE_OUTDATED)
+        await set_limit(100)
+
+
+async def test_what_was_no_raise_when_it_was_asked_for_is_none_when_it_holds(
+    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    """4,000 is less than 5,000 and more than 100: whichever comes first, it never follows on 100."""
+    await set_limit(5000)
+    ended = await desk.policy(user, asks(step(people.boss)))
+    for _ in range(10):
+        await asyncio.gather(set_limit(100), set_limit(4000), return_exceptions=True)
+        assert (await read(stub, user, account_id)).amount.amount == "100.00"
+        await desk.on_policy("ArchiveApprovalPolicy", user, ended.id)
+        await set_limit(5000)
+        await desk.on_policy("RestoreApprovalPolicy", user, ended.id)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_of_many_submitted_at_once_one_is_pending(desk: Desk, people: People, account_id: UUID) -> None:
+    answers = await asyncio.gather(
+        *(desk.submit(people.rep, asked(account_id, 5000 + index)) for index in range(8)), return_exceptions=True
+    )
+    (made,) = [each for each in answers if isinstance(each, Approval)]
+    assert await desk.waiting(people.boss) == [made.id]
+
+
+@pytest.fixture(scope="module")
+async def second(servers: Servers, tokens: Tokens, scoring: Running) -> AsyncIterator[Running]:
+    """Another replica of the service."""
+    async with running("scoring", servers, tokens, listen_address=f"127.0.0.1:{free_ports().scoring}") as service:
+        assert scoring.channel is not service.channel
+        yield service
+
+
+@pytest.mark.usefixtures("policy")
+async def test_two_replicas_that_decide_at_once_move_the_limit_once(
+    scoring: Running,
+    second: Running,
+    stub: "CreditServiceAsyncStub",
+    desk: Desk,
+    user: User,
+    people: People,
+    account_id: UUID,
+) -> None:
+    there = Desk(second.channel, desk.collection, desk.verb)
+    for amount in (5000, 6000, 7000, 8000):
+        approval = await desk.submit(people.rep, asked(account_id, amount))
+        calls = [each.approve(people.boss, approval) for each in (desk, there, desk, there)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        (decided,) = [each for each in answers if isinstance(each, Approval)]
+        assert len(decided.opinions) == 1
+        assert (await read(stub, user, account_id)).amount.amount == f"{amount}.00"
+    assert [len(await told(scoring, user, name)) for name in ("CreditLimitSet", "ApprovalApproved")] == [4, 4]
+
+
+async def test_a_policy_holds_in_every_replica_within_a_second(
+    second: Running, desk: Desk, user: User, people: People, account_id: UUID
+) -> None:
+    there: CreditServiceAsyncStub = CreditServiceStub(second.channel)
+    await there.SetCreditLimit(asked(account_id, 1), metadata=user.metadata)
+    await desk.policy(user, asks(step(people.boss)))
+
+    async def holds() -> bool:
+        try:
+            await there.SetCreditLimit(asked(account_id, 1000), metadata=user.metadata)
+        except grpc.aio.AioRpcError as error:
+            return reason_of(error) == "APPROVAL_REQUIRED"
+        await there.SetCreditLimit(asked(account_id, 1), metadata=user.metadata)
+        return False
+
+    await eventually(holds)
+
+
+@pytest.mark.usefixtures("policy")
+@pytest.mark.parametrize("before_commit", [True, False], ids=["before it is true", "before it answers"])
+async def test_a_process_that_dies_while_it_decides_leaves_all_of_it_or_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    scoring: Running,
+    stub: "CreditServiceAsyncStub",
+    desk: Desk,
+    user: User,
+    people: People,
+    account_id: UUID,
+    before_commit: bool,
+) -> None:
+    """Asked again under the same key, it is submitted once and moves once."""
+    commit = UnitOfWork.commit
+
+    async def dies(work: UnitOfWork) -> None:
+        if not before_commit:
+            await commit(work)
+        raise CrashError
+
+    async def broken_off(call: Callable[[], Awaitable[Approval]]) -> Approval:
+        with monkeypatch.context() as patched, refused("INTERNAL", "INTERNAL"):
+            patched.setattr(UnitOfWork, "commit", dies)
+            await call()
+        return await call()
+
+    approval = await broken_off(lambda: desk.submit(people.rep, asked(account_id, 5000), key="s"))
+    assert [each.id for each in await desk.listed(user)] == [approval.id]
+    approved = await broken_off(lambda: desk.approve(people.boss, approval, key="a"))
+    assert (approved.state, len(approved.opinions)) == (Approval.STATE_APPROVED, 1)
+    assert (await read(stub, user, account_id)).etag == "v1"
+    names = ("CreditLimitSet", "ApprovalSubmitted", "ApprovalApproved")
+    assert [len(await told(scoring, user, name)) for name in names] == [1, 1, 1]

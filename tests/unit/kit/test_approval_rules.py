@@ -1,0 +1,217 @@
+"""The rules of approvals against an oracle that goes by what has happened, not by what is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from crm_kit.approvals.model import Approval, Decision, Person, State
+from crm_kit.approvals.policies.model import ApprovalPolicy, Mode, Outcome, Row, Step
+from crm_kit.errors import CrmError, InvalidArgument
+from crm_kit.money import Money
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
+USERS = tuple(UUID(int=number) for number in range(1, 7))
+ROLES = tuple(UUID(int=number) for number in range(101, 104))
+NOBODY = UUID(int=999)
+
+
+def some(ids: Sequence[UUID], *, most: int = 3) -> st.SearchStrategy[tuple[UUID, ...]]:
+    return st.lists(st.sampled_from(ids), max_size=most, unique=True).map(tuple)
+
+
+steps = st.builds(Step, st.sampled_from(Mode), some(USERS), some(ROLES, most=2)).filter(lambda step: step.asked_ids)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Somebody tries something, with these roles, while these others are active and somebody owns the record."""
+
+    what: str
+    by: Person
+    active: tuple[Person, ...]
+    owner_id: UUID
+
+
+people = st.builds(Person, st.sampled_from(USERS), some(ROLES))
+deeds = st.builds(
+    Deed,
+    st.sampled_from(["approve", "approve", "approve", "reject", "withdraw", "outdate"]),
+    people,
+    st.lists(people, max_size=6, unique_by=lambda person: person.id).map(tuple),
+    st.sampled_from([NOBODY, *USERS]),
+)
+
+
+def approval(of: Sequence[Step]) -> Approval:
+    return Approval(
+        id=UUID(int=1000),
+        collection="credit_limits",
+        record_id=UUID(int=1001),
+        record_etag="v1",
+        verb="setLimit",
+        submitter_id=USERS[0],
+        owner_id=USERS[1],
+        policy_id=UUID(int=1002),
+        policy_etag="v1",
+        steps=tuple(of),
+        create_time=NOW,
+        update_time=NOW,
+    )
+
+
+def done(before: Approval, deed: Deed) -> Approval:
+    """What becomes of it; as it was where the deed is refused. Who acts is active."""
+    asked = (*(each for each in deed.active if each.id != deed.by.id), deed.by)
+    try:
+        match deed.what:
+            case "approve":
+                return before.approve(deed.by, asked=asked, owner_id=deed.owner_id, comment=None, now=NOW)
+            case "reject":
+                return before.reject(deed.by, owner_id=deed.owner_id, comment="no", now=NOW)
+            case "withdraw":
+                return before.withdraw(deed.by.id, now=NOW)
+        return before.outdate(now=NOW)
+    except CrmError:
+        return before
+
+
+class Oracle:
+    """What should be of an approval, told from the deeds alone.
+
+    It keeps, for each step, who has spoken for which of those asked, and looks at everybody who could still speak.
+    """
+
+    def __init__(self, of: Sequence[Step]) -> None:
+        self.steps = list(of)
+        self.at, self.moves, self.state = 0, 0, "PENDING"
+        self.spoken: list[set[UUID]] = [set() for _ in of]
+
+    def see(self, deed: Deed) -> None:
+        if self.state != "PENDING":
+            return
+        if deed.what == "outdate":
+            self.state = "OUTDATED"
+        elif deed.what == "withdraw":
+            self.state = "WITHDRAWN" if deed.by.id == USERS[0] else self.state
+        else:
+            self.hear(deed)
+
+    def hear(self, deed: Deed) -> None:
+        step, spoken = self.steps[self.at], self.spoken[self.at]
+        mine = {deed.by.id, *deed.by.role_ids}
+        open_ones = [id for id in (*step.user_ids, *step.role_ids) if id not in spoken]
+        barred = {USERS[0], USERS[1], deed.owner_id}
+        if deed.by.id in barred or not any(id in mine for id in open_ones):
+            return
+        if deed.what == "reject":
+            self.state = "REJECTED"
+            return
+        spoken |= {id for id in open_ones if id in mine}
+        others = [each for each in deed.active if each.id not in barred and each.id != deed.by.id]
+        left = [
+            id for id in open_ones if id not in spoken and any(id == each.id or id in each.role_ids for each in others)
+        ]
+        if step.mode is Mode.ANY or not left:
+            self.at += 1
+        if self.at == len(self.steps):
+            self.state, self.moves = "APPROVED", self.moves + 1
+
+
+@given(st.lists(steps, min_size=1, max_size=3), st.lists(deeds, max_size=14))
+def test_whatever_is_tried_by_whom_it_moves_at_most_once_and_as_the_oracle_says(
+    of: list[Step], tried: list[Deed]
+) -> None:
+    now, oracle, moves = approval(of), Oracle(of), 0
+    for deed in tried:
+        before, now = now, done(now, deed)
+        oracle.see(deed)
+        moves += before.state is State.PENDING and now.state is State.APPROVED
+        assert now.state == oracle.state
+        assert now.opinions[: len(before.opinions)] == before.opinions, "nothing that was said is taken away"
+        if before.state is not State.PENDING:
+            assert now == before
+    assert moves == oracle.moves <= 1
+    said = {(each.user_id, each.decision) for each in now.opinions}
+    assert not {USERS[0], USERS[1]} & {user for user, _ in said}
+    assert (Decision.REJECT in {decision for _, decision in said}) == (now.state is State.REJECTED)
+    assert (now.end_time is None) == (now.state is State.PENDING)
+    assert bool(now.waiting_ids) <= (now.state is State.PENDING)
+
+
+@given(st.lists(steps, min_size=1, max_size=3), st.lists(people, max_size=6, unique_by=lambda person: person.id))
+def test_what_is_said_to_have_approvers_can_be_approved_by_them_where_any_does(
+    of: list[Step], active: list[Person]
+) -> None:
+    start = approval(of)
+    now = start
+    for _ in of:
+        for each in active:
+            if now.state is State.PENDING:
+                now = done(now, Deed("approve", each, tuple(active), NOBODY))
+    assert start.has_approver(active) == (now.state is State.APPROVED)
+
+
+# --- policies
+
+amounts = st.none() | st.builds(Money, st.decimals(0, 1000, places=2, allow_nan=False), st.sampled_from(["CNY", "USD"]))
+bounds = st.none() | st.builds(
+    Money, st.sampled_from([Decimal(0), Decimal(100), Decimal("999.99")]), st.sampled_from(["CNY", "USD"])
+)
+rows = st.builds(Row, st.sampled_from(Outcome), bounds, some(ROLES, most=2))
+
+
+def policy(of: Sequence[Row]) -> ApprovalPolicy:
+    return ApprovalPolicy(
+        id=NOBODY,
+        collection="credit_limits",
+        verb="setLimit",
+        display_name="x",
+        rows=tuple(of),
+        create_time=NOW,
+        update_time=NOW + timedelta(0),
+    )
+
+
+@given(st.lists(rows, max_size=6), amounts, some(ROLES))
+def test_the_first_row_that_takes_caller_and_amount_holds(
+    of: list[Row], amount: Money | None, role_ids: tuple[UUID, ...]
+) -> None:
+    last = Row(Outcome.REFUSE)
+    expected = last
+    for row in reversed(of):
+        takes_caller = not row.role_ids or any(id in row.role_ids for id in role_ids)
+        takes_amount = row.up_to is None or (
+            amount is not None
+            and (amount.currency_code, True) == (row.up_to.currency_code, amount.amount <= row.up_to.amount)
+        )
+        expected = row if takes_caller and takes_amount else expected
+    assert policy([*of, last]).row_for(amount, role_ids) is expected
+
+
+unasked = rows.filter(lambda row: row.outcome is not Outcome.ASK)
+
+
+@given(st.sampled_from(Outcome), st.lists(steps | st.just(Step(Mode.ANY)), max_size=3))
+def test_a_row_asks_somebody_in_each_step_or_nobody(outcome: Outcome, of: list[Step]) -> None:
+    one = policy([Row(outcome, steps=tuple(of))])
+    asks, names = outcome is Outcome.ASK, [bool(step.user_ids or step.role_ids) for step in of]
+    if asks == bool(of) and all(names):
+        assert one.checked() == one
+    else:
+        with pytest.raises(InvalidArgument):
+            one.checked()
+
+
+@given(st.lists(unasked, min_size=1, max_size=6))
+def test_a_policy_has_one_row_for_everybody_and_any_amount_and_it_is_the_last(of: list[Row]) -> None:
+    whole = [row.up_to is None and not row.role_ids for row in of]
+    if whole == [False] * (len(of) - 1) + [True]:
+        assert policy(of).checked() == policy(of)
+    else:
+        with pytest.raises(InvalidArgument):
+            policy(of).checked()
