@@ -2,20 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import grpc
 import pytest
-from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import events_pb2, opportunities_pb2
 from crm.sales.v1 import leads_pb2 as pb
-from crm_kit.background import Tenants
-from crm_kit.clock import system_now
 from crm_kit.database.work import UnitOfWork
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
@@ -23,42 +20,14 @@ from crm_sales.accounts.client import CustomerClient
 from crm_sales.accounts.model import NewAccount, NewContact
 from crm_sales.leads import conversion
 from crm_sales.leads.model import Lead
-from crm_sales.leads.reclaim import Reclaim
 from crm_sales.leads.servicer import LeadServicer
-from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.customer.customers import new_account
 from tests.service.nameless import nameless
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.converting import Qualified, accounts_of, contacts_of
+from tests.service.sales.crashing import Crashing
 from tests.service.sales.selling import Sales, also_in, cny, emitted, names_of
-
-Created = TypeVar("Created", accounts_pb2.Account, contacts_pb2.Contact)
-
-
-class CrashError(Exception):
-    """The process ends here."""
-
-
-class Crashing(CustomerClient):
-    """Loses what the customer service answered, at chosen calls."""
-
-    def __init__(self, peer: ServiceClient, *crash_at: str) -> None:
-        super().__init__(peer)
-        self.crash_at = set(crash_at)
-
-    async def find_or_create_account(self, wanted: NewAccount, **asked: Any) -> accounts_pb2.Account:
-        return self._crashed("account", await super().find_or_create_account(wanted, **asked))
-
-    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
-        return self._crashed("contact", await super().find_or_create_contact(wanted, key=key))
-
-    def _crashed(self, at: str, answer: Created) -> Created:
-        if at in self.crash_at:
-            self.crash_at.discard(at)
-            raise CrashError(at)
-        return answer
 
 
 class Blind(CustomerClient):
@@ -253,108 +222,6 @@ async def test_who_may_not_create_accounts_is_told_so_and_the_lead_is_free_again
     assert returned.in_pool
     events = await emitted(sales, user.tenant_id, lead.id)
     assert names_of(events)[-2:] == ["LeadConversionAbandoned", "LeadReturned"]
-
-
-async def test_a_conversion_that_nobody_goes_on_with_is_given_up_and_the_lead_protected_again(
-    api: Sales, seller: User, qualified: Qualified, servicer: LeadServicer, sales: Running
-) -> None:
-    lead = await qualified()
-    servicer._customer = Crashing(servicer._customer._peer, "contact")
-    with refused("INTERNAL", "INTERNAL"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    get = pb.GetLeadRequest(id=lead.id)
-    stopped = await api.leads.GetLead(get, metadata=seller.metadata)
-    assert stopped.account_id
-    # Only the runs of this test see the time as passed.
-    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
-    now = system_now()
-    await run.reclaim(seller.tenant_id, now + timedelta(minutes=50))
-    assert nameless(await api.leads.GetLead(get, metadata=seller.metadata)) == nameless(stopped)
-    await run.reclaim(seller.tenant_id, now + timedelta(minutes=70))
-    free = await api.leads.GetLead(get, metadata=seller.metadata)
-    assert (free.account_id, free.safe_until_time) == ("", lead.safe_until_time)
-    # What it had created is found again.
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert converted.account_id == stopped.account_id
-
-
-async def given_up(sales: Running, user: User) -> None:
-    """Two hours go by, for the attempts at conversions alone."""
-    run = Reclaim(Tenants(sales.service.database, sales.service.clock), every_seconds=3600)
-    await run.reclaim(user.tenant_id, system_now() + timedelta(hours=2))
-
-
-@pytest.mark.parametrize("stopped_at", ["account", "contact"])
-async def test_a_lead_that_was_corrected_after_an_attempt_was_given_up_is_converted_as_it_is_now(
-    api: Sales,
-    seller: User,
-    qualified: Qualified,
-    customer: Running,
-    servicer: LeadServicer,
-    sales: Running,
-    stopped_at: str,
-) -> None:
-    lead = await qualified()
-    servicer._customer = Crashing(servicer._customer._peer, stopped_at)
-    with refused("INTERNAL", "INTERNAL"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    await given_up(sales, seller)
-    corrected = pb.Lead(id=lead.id, display_name="王大伟", company_name="华信电气有限公司")
-    await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=corrected), metadata=seller.metadata)
-    converted = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    assert converted.state == pb.Lead.STATE_CONVERTED
-    # The account and the contact are those that the lead names now; what was made before is left as it was.
-    named = {each.id: each.display_name for each in await accounts_of(customer, seller)}
-    assert named.pop(converted.account_id) == "华信电气有限公司"
-    assert list(named.values()) == ["华信电力有限公司"]
-    names = {each.id: each.display_name for each in await contacts_of(customer, seller)}
-    assert names[converted.contact_id] == "王大伟"
-
-
-async def test_a_company_name_that_was_corrected_is_that_of_the_customer(
-    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
-) -> None:
-    """Also where the conversion ended for good in between, and where the company is known by its right name."""
-    lead, other = [await qualified(company_name="Foo Wrong") for _ in range(2)]
-    servicer._customer = Crashing(servicer._customer._peer, "contact")
-    with refused("INTERNAL", "INTERNAL"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    await given_up(sales, seller)
-    for each in (lead, other):
-        corrected = pb.Lead(id=each.id, company_name="Bar Right")
-        mask = FieldMask(paths=["company_name"])
-        await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=corrected, update_mask=mask), metadata=seller.metadata)
-    converted = [
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=each.id), metadata=seller.metadata)
-        for each in (lead, other)
-    ]
-    assert {each.account_name for each in converted} == {"Bar Right"}
-    named = sorted(each.display_name for each in await accounts_of(customer, seller))
-    assert named == ["Bar Right", "Foo Wrong"]
-
-
-async def test_when_the_account_of_the_lead_is_put_away_it_is_said_at_once_and_another_can_be_named(
-    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
-) -> None:
-    lead = await qualified()
-    servicer._customer = Crashing(servicer._customer._peer, "account")
-    with refused("INTERNAL", "INTERNAL"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
-    await given_up(sales, seller)
-    (account,) = await accounts_of(customer, seller)
-    stub = AccountServiceStub(customer.channel)
-    await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=seller.metadata)
-    other = await sales.user(seller.tenant_id)
-    await also_in(customer, other)
-    with refused("FAILED_PRECONDITION", "LEAD_ACCOUNT_NOT_VISIBLE"):
-        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=other.metadata)
-    # Nothing keeps the lead: it can be changed, and converted with an account that is named.
-    changed = pb.Lead(id=lead.id, description="called")
-    await api.leads.UpdateLead(pb.UpdateLeadRequest(lead=changed), metadata=seller.metadata)
-    named = await new_account(customer, seller, display_name="华信电气有限公司")
-    request = pb.ConvertLeadRequest(id=lead.id, account_id=named.id)
-    converted = await api.leads.ConvertLead(request, metadata=other.metadata)
-    assert (converted.state, converted.account_id) == (pb.Lead.STATE_CONVERTED, named.id)
 
 
 async def test_who_may_not_write_opportunities_is_told_so_before_anything_is_created(

@@ -6,8 +6,11 @@ from uuid import UUID
 import pytest
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.identity.access import Scope
 
+from tests.service.approving import REFUSE, Desk, Row, allows, asks, step, up_to
 from tests.service.running import Running, User
+from tests.service.scoring.approved_limits import READER, People
 from tests.service.scoring.business import Order, money, new_account, order
 from tests.service.scoring.credit import Answer, Check, SetLimit, as_sales
 
@@ -78,3 +81,22 @@ async def reserved(user: User, account_id: UUID, set_limit: SetLimit, check: Che
     await set_limit(1000)
     assert (await check(600, made.id)).approved
     return made
+
+
+@pytest.fixture
+def desk(scoring: Running) -> Desk:
+    return Desk(scoring.channel, "credit_limits", "setLimit")
+
+
+@pytest.fixture
+async def people(scoring: Running, user: User) -> People:
+    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.ALL, "credit.read": Scope.ALL})
+    boss, other = [await scoring.user(user.tenant_id, grants=READER) for _ in range(2)]
+    return People(rep, boss, other)
+
+
+@pytest.fixture
+async def policy(desk: Desk, user: User, people: People) -> Any:
+    """To 1,000 anybody, to 100,000 with the boss, and beyond nobody."""
+    rows = [allows(up_to=up_to(1000)), asks(step(people.boss), up_to=up_to(100000)), Row(outcome=REFUSE)]
+    return await desk.policy(user, *rows)

@@ -16,11 +16,6 @@ from tests.service.scoring.credit import SetLimit
 
 
 @pytest.fixture
-def desk(scoring: Running) -> Desk:
-    return Desk(scoring.channel, "credit_limits", "setLimit")
-
-
-@pytest.fixture
 async def boss(scoring: Running, user: User) -> User:
     return await scoring.user(user.tenant_id)
 

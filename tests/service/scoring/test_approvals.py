@@ -1,87 +1,27 @@
 """Credit limits that are approved before they hold: asked for, decided, and moved once."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import grpc
 import pytest
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
-from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import UnitOfWork
-from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import outbox
-from crm_kit.rpc.status import reason_of
-from crm_local.port_check import free_ports
-from crm_local.testing import Servers
-from sqlalchemy import select
 
-from tests.service.approving import ALL, REFUSE, Approval, Desk, Row, allows, asks, new_role, set_roles, step, up_to
-from tests.service.eventually import eventually
+from tests.service.approving import ALL, Approval, Desk, allows, asks, new_role, set_roles, step, up_to
 from tests.service.history import changes_of
-from tests.service.running import Running, Tokens, User, refused, running
-from tests.service.scoring.business import account_event, money, new_account, tell
+from tests.service.running import Running, User, refused
+from tests.service.scoring.approved_limits import People, asked, told
+from tests.service.scoring.business import account_event, new_account, tell
 from tests.service.scoring.credit import SetLimit, read
 
 if TYPE_CHECKING:
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
 
 
-class CrashError(Exception):
-    """The process ends here."""
-
-
-READER = {"credit.read": Scope.ALL}
-
-
-@dataclass(frozen=True)
-class People:
-    """Who asks, and who decides; the account is somebody else's."""
-
-    rep: User
-    boss: User
-    other: User
-
-
 @pytest.fixture
 def stub(scoring: Running) -> "CreditServiceAsyncStub":
     return CreditServiceStub(scoring.channel)
-
-
-@pytest.fixture
-def desk(scoring: Running) -> Desk:
-    return Desk(scoring.channel, "credit_limits", "setLimit")
-
-
-@pytest.fixture
-async def people(scoring: Running, user: User) -> People:
-    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.ALL, "credit.read": Scope.ALL})
-    boss, other = [await scoring.user(user.tenant_id, grants=READER) for _ in range(2)]
-    return People(rep, boss, other)
-
-
-@pytest.fixture
-async def policy(desk: Desk, user: User, people: People) -> Any:
-    """To 1,000 anybody, to 100,000 with the boss, and beyond nobody."""
-    rows = [allows(up_to=up_to(1000)), asks(step(people.boss), up_to=up_to(100000)), Row(outcome=REFUSE)]
-    return await desk.policy(user, *rows)
-
-
-def asked(account_id: UUID, amount: object, *, etag: str = "", currency_code: str = "CNY") -> pb.SetCreditLimitRequest:
-    return pb.SetCreditLimitRequest(
-        account_id=str(account_id), amount=money(amount, currency_code), reason="more business", etag=etag
-    )
-
-
-async def told(scoring: Running, user: User, name: str) -> list[Any]:
-    """The events of this name, and who did it."""
-    query = select(outbox.c.event).where(outbox.c.subject.endswith(name))
-    rows = await scoring.service.database.all(user.tenant_id, compile_statement(query), {})
-    return [event_of(row["event"]) for row in rows]
 
 
 # --- what a policy asks for
@@ -397,159 +337,3 @@ async def test_a_list_is_filtered_and_paged(
     assert await desk.listed(user, filter="submitter_id = me") == []
     assert len(await desk.listed(people.rep, filter="submitter_id = me")) == 5
     assert await desk.waiting(people.boss) == made
-
-
-# --- the same thing twice, and at once
-
-
-@pytest.mark.usefixtures("policy")
-async def test_the_same_request_under_a_key_takes_effect_once(
-    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
-) -> None:
-    request = asked(account_id, 5000)
-    first, again = [await desk.submit(people.rep, request, key="s-1") for _ in range(2)]
-    assert first == again
-    approved, repeated = [await desk.approve(people.boss, first, key="a-1") for _ in range(2)]
-    assert approved == repeated
-    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await desk.approve(people.boss, first, key="a-2")
-    assert len(await told(scoring, user, "CreditLimitSet")) == 1
-
-
-async def test_of_twenty_decisions_at_once_one_moves_the_limit(
-    scoring: Running, stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID
-) -> None:
-    role = await new_role(scoring, user.tenant_id)
-    deciders = [await scoring.user(user.tenant_id) for _ in range(20)]
-    for each in deciders:
-        await set_roles(scoring, each, role)
-    await desk.policy(user, asks(step(roles=(role,))))
-    approval = await desk.submit(people.rep, asked(account_id, 5000))
-    calls = [(desk.reject if index % 4 == 3 else desk.approve)(each, approval) for index, each in enumerate(deciders)]
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    (decided,) = [each for each in answers if isinstance(each, Approval)]
-    assert len(decided.opinions) == 1
-    moved = [
-        len(await told(scoring, user, name)) for name in ("CreditLimitSet", "ApprovalApproved", "ApprovalRejected")
-    ]
-    assert moved in ([1, 1, 0], [0, 0, 1])
-    assert await desk.get(user, approval) == decided
-    assert (await read(stub, user, account_id)).HasField("amount") == (decided.state == Approval.STATE_APPROVED)
-
-
-@pytest.mark.usefixtures("policy")
-async def test_a_limit_that_is_set_while_it_is_decided_is_either_before_or_after(
-    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
-) -> None:
-    for _ in range(5):
-        approval = await desk.submit(people.rep, asked(account_id, 5000))
-        approved, _ = await asyncio.gather(desk.approve(people.boss, approval), set_limit(900))
-        limit = await read(stub, user, account_id)
-        assert limit.amount.amount == "900.00"
-        assert approved.state in (Approval.STATE_APPROVED, Approval.STATE_OUTDATED)
-        await set_limit(100)
-
-
-async def test_what_was_no_raise_when_it_was_asked_for_is_none_when_it_holds(
-    stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
-) -> None:
-    """4,000 is less than 5,000 and more than 100: whichever comes first, it never follows on 100."""
-    await set_limit(5000)
-    ended = await desk.policy(user, asks(step(people.boss)))
-    for _ in range(10):
-        await asyncio.gather(set_limit(100), set_limit(4000), return_exceptions=True)
-        assert (await read(stub, user, account_id)).amount.amount == "100.00"
-        await desk.on_policy("ArchiveApprovalPolicy", user, ended.id)
-        await set_limit(5000)
-        await desk.on_policy("RestoreApprovalPolicy", user, ended.id)
-
-
-@pytest.mark.usefixtures("policy")
-async def test_of_many_submitted_at_once_one_is_pending(desk: Desk, people: People, account_id: UUID) -> None:
-    answers = await asyncio.gather(
-        *(desk.submit(people.rep, asked(account_id, 5000 + index)) for index in range(8)), return_exceptions=True
-    )
-    (made,) = [each for each in answers if isinstance(each, Approval)]
-    assert await desk.waiting(people.boss) == [made.id]
-
-
-@pytest.fixture(scope="module")
-async def second(servers: Servers, tokens: Tokens, scoring: Running) -> AsyncIterator[Running]:
-    """Another replica of the service."""
-    async with running("scoring", servers, tokens, listen_address=f"127.0.0.1:{free_ports().scoring}") as service:
-        assert scoring.channel is not service.channel
-        yield service
-
-
-@pytest.mark.usefixtures("policy")
-async def test_two_replicas_that_decide_at_once_move_the_limit_once(
-    scoring: Running,
-    second: Running,
-    stub: "CreditServiceAsyncStub",
-    desk: Desk,
-    user: User,
-    people: People,
-    account_id: UUID,
-) -> None:
-    there = Desk(second.channel, desk.collection, desk.verb)
-    for amount in (5000, 6000, 7000, 8000):
-        approval = await desk.submit(people.rep, asked(account_id, amount))
-        calls = [each.approve(people.boss, approval) for each in (desk, there, desk, there)]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        (decided,) = [each for each in answers if isinstance(each, Approval)]
-        assert len(decided.opinions) == 1
-        assert (await read(stub, user, account_id)).amount.amount == f"{amount}.00"
-    assert [len(await told(scoring, user, name)) for name in ("CreditLimitSet", "ApprovalApproved")] == [4, 4]
-
-
-async def test_a_policy_holds_in_every_replica_within_a_second(
-    second: Running, desk: Desk, user: User, people: People, account_id: UUID
-) -> None:
-    there: CreditServiceAsyncStub = CreditServiceStub(second.channel)
-    await there.SetCreditLimit(asked(account_id, 1), metadata=user.metadata)
-    await desk.policy(user, asks(step(people.boss)))
-
-    async def holds() -> bool:
-        try:
-            await there.SetCreditLimit(asked(account_id, 1000), metadata=user.metadata)
-        except grpc.aio.AioRpcError as error:
-            return reason_of(error) == "APPROVAL_REQUIRED"
-        await there.SetCreditLimit(asked(account_id, 1), metadata=user.metadata)
-        return False
-
-    await eventually(holds)
-
-
-@pytest.mark.usefixtures("policy")
-@pytest.mark.parametrize("before_commit", [True, False], ids=["before it is true", "before it answers"])
-async def test_a_process_that_dies_while_it_decides_leaves_all_of_it_or_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-    scoring: Running,
-    stub: "CreditServiceAsyncStub",
-    desk: Desk,
-    user: User,
-    people: People,
-    account_id: UUID,
-    before_commit: bool,
-) -> None:
-    """Asked again under the same key, it is submitted once and moves once."""
-    commit = UnitOfWork.commit
-
-    async def dies(work: UnitOfWork) -> None:
-        if not before_commit:
-            await commit(work)
-        raise CrashError
-
-    async def broken_off(call: Callable[[], Awaitable[Approval]]) -> Approval:
-        with monkeypatch.context() as patched, refused("INTERNAL", "INTERNAL"):
-            patched.setattr(UnitOfWork, "commit", dies)
-            await call()
-        return await call()
-
-    approval = await broken_off(lambda: desk.submit(people.rep, asked(account_id, 5000), key="s"))
-    assert [each.id for each in await desk.listed(user)] == [approval.id]
-    approved = await broken_off(lambda: desk.approve(people.boss, approval, key="a"))
-    assert (approved.state, len(approved.opinions)) == (Approval.STATE_APPROVED, 1)
-    assert (await read(stub, user, account_id)).etag == "v1"
-    names = ("CreditLimitSet", "ApprovalSubmitted", "ApprovalApproved")
-    assert [len(await told(scoring, user, name)) for name in names] == [1, 1, 1]
