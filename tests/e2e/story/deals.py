@@ -7,6 +7,8 @@ from tests.e2e.story.people import Json, Person, hold
 from tests.e2e.story.scene import Scene
 
 LIMIT = Decimal(100000)
+# Beyond half of it a limit is approved first.
+LARGE_LIMIT = Decimal(1000000)
 OTHER_BUYERS = 24
 
 
@@ -22,6 +24,7 @@ async def deal_to_money(scene: Scene) -> None:
     await _over_the_limit(scene)
     await _paid(scene, small)
     await _on_the_timeline(scene)
+    await _limit_approved(scene)
     await _others_buy_too(scene)
 
 
@@ -143,6 +146,41 @@ async def _on_the_timeline(scene: Scene) -> None:
     hold(len({entry["id"] for entry in page["entries"]}) == len(kinds), "an entry is there twice")
     tell.found(f"{len(kinds)} entries from two services, complete after {seconds:.1f} s")
     tell.detail(", ".join(reversed(kinds)))
+
+
+async def _limit_approved(scene: Scene) -> None:
+    tell, admin = scene.teller, scene.people.admin
+    tell.step(admin.name, f"has limits beyond {LARGE_LIMIT / 2:,} CNY approved")
+    policies = "/v1/approval-policies/credit-limits"
+    rows = [
+        {"up_to": money(LARGE_LIMIT / 2), "outcome": "ALLOW"},
+        {"outcome": "ASK", "steps": [{"mode": "ANY", "user_ids": [admin.id]}]},
+    ]
+    policy = await admin.post(policies, {"verb": "setLimit", "display_name": "Large limits", "rows": rows})
+    try:
+        await _asked_and_approved(scene)
+    finally:
+        # Others work in this tenant, too.
+        await admin.post(f"{policies}/{policy['id']}:archive")
+
+
+async def _asked_and_approved(scene: Scene) -> None:
+    tell, manager, admin = scene.teller, scene.people.manager, scene.people.admin
+    tell.step(manager.name, f"lets the customer owe {LARGE_LIMIT:,} CNY, and is told to ask first")
+    path, approvals = f"/v1/accounts/{scene.account_id}/credit", "/v1/approvals/credit-limits"
+    wanted = {"amount": money(LARGE_LIMIT), "reason": "Pays within the week."}
+    await manager.refused(f"{path}:setLimit", wanted, status=409, reason="APPROVAL_REQUIRED")
+    request = wanted | {"account_id": scene.account_id}
+    asked = await manager.post(f"{approvals}:setLimit", {"request": request, "comment": "A key customer."})
+    await manager.refused(f"{approvals}/{asked['id']}:approve", status=403, reason="PERMISSION_DENIED")
+    tell.found("asked for; who asked cannot approve it")
+    waiting = (await admin.get("/v1/approvals"))["approvals"]
+    hold(asked["id"] in {each["id"] for each in waiting}, f"what waits is {waiting}")
+    decided = await admin.post(f"{approvals}/{asked['id']}:approve", {"comment": "For a year."})
+    hold(decided["state"] == "APPROVED", f"it is {decided['state']}")
+    credit = await manager.get(path)
+    hold(Decimal(credit["amount"]["amount"]) == LARGE_LIMIT, f"the limit is {credit['amount']}")
+    tell.found(f"{admin.name} approved it, and with that the limit is set")
 
 
 async def _others_buy_too(scene: Scene) -> None:
