@@ -65,7 +65,8 @@ async def test_metadata_is_small_on_the_wire(web: httpx.AsyncClient, company: Co
     headers = bearer(company.admin) | {"accept-encoding": "gzip"}
     whole = await web.get("/v1/metadata", headers=headers)
     assert whole.headers["content-encoding"] == "gzip"
-    assert int(whole.headers["content-length"]) < 32_000
+    # Each room adds its collections: it is what one of them takes that stays small.
+    assert int(whole.headers["content-length"]) < 2_000 * len(whole.json()["collections"])
     some = {"fields": "name,label,list_path,grants"}
     short = await web.get("/v1/metadata", params=some, headers=headers)
     assert int(short.headers["content-length"]) < 4_000

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -57,23 +58,22 @@ async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_wr
 
 
 async def test_large_answers_are_written_one_after_the_other_and_small_ones_at_once() -> None:
-    large, small = page_of(200, 200), page_of(1, 1)
-    at_work = 0
+    large, small = page_of(200, 200).ByteSize(), page_of(1, 1).ByteSize()
+    at_work = Counter[str]()
 
     def write() -> tuple[str, int]:
-        nonlocal at_work
-        at_work += 1
-        found = threading.current_thread().name, at_work
-        at_work -= 1
+        name = threading.current_thread().name
+        at_work[name] += 1
+        found = name, at_work.total() - at_work[loops]
+        at_work[name] -= 1
         return found
 
+    loops = threading.current_thread().name
     written = partial(LargeAnswers().written, exchange())
-    answers = await asyncio.gather(
-        *(written(large.ByteSize(), write) for _ in range(5)), written(small.ByteSize(), write)
-    )
-    assert {each for _, each in answers} == {1}
+    answers = await asyncio.gather(*(written(large, write) for _ in range(5)), written(small, write))
+    assert {at_once for _, at_once in answers[:5]} == {1}
     assert {name.partition("_")[0] for name, _ in answers[:5]} == {"large-answers"}
-    assert answers[5][0] == threading.current_thread().name
+    assert answers[5][0] == loops
 
 
 # --- what unread answers take
