@@ -51,6 +51,8 @@ class Ledger:
     replayed: int = 0
     # How often a try was answered how; NO_ANSWER where the connection broke.
     answers: Counter[int] = field(default_factory=Counter)
+    # What was said where a write was tried again, with how often.
+    again: Counter[str] = field(default_factory=Counter)
     longest_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     refused: list[str] = field(default_factory=list)
 
@@ -83,6 +85,14 @@ class Client:
         """One try; httpx.HTTPError when there is no answer."""
         sent = {"authorization": f"Bearer {self._token}"} | headers
         return await self._http.request(verb, path, json=body, headers=sent)
+
+
+def said_in(answer: httpx.Response) -> str:
+    """What an answer that is none says, without what is of this request alone."""
+    if answer.headers.get("content-type") != "application/problem+json":
+        return answer.text[:200]
+    problem = answer.json()
+    return f"{problem['reason']}: {problem['detail']}"[:200]
 
 
 class Writer:
@@ -195,4 +205,5 @@ class Writer:
             if loop.time() - began > TOO_LONG_SECONDS:
                 raise NotAcknowledged(f"{told}, for {TOO_LONG_SECONDS:.0f} s")
             self._ledger.repeated[what] += 1
+            self._ledger.again[f"{what}: {answer.status_code} {said_in(answer)}"] += 1
             await asyncio.sleep(AGAIN_AFTER_SECONDS * (1 + self._random.random()))

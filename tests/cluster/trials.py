@@ -108,7 +108,7 @@ class Trials:
     async def _under_load(self, event: Callable[[], Awaitable[None]]) -> Outcome:
         """Writers and readers from before the event to after it: not one try of theirs may fail."""
         client, stop, reads = Client(self._platform), asyncio.Event(), Reads()
-        repeated, acknowledged = sum(self.ledger.repeated.values()), sum(self.ledger.acknowledged.values())
+        before, acknowledged = self.ledger.again.copy(), sum(self.ledger.acknowledged.values())
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -126,15 +126,15 @@ class Trials:
             await client.close()
         seconds = loop.time() - began
         found, settled = await reckon(self._platform, self.ledger, seconds=SETTLE_SECONDS)
-        again = sum(self.ledger.repeated.values()) - repeated
-        problems = [f"{again} writes had to be tried again"] if again else []
+        repeated = self.ledger.again - before
+        problems = [f"tried again {times} times: {told}" for told, times in repeated.most_common()]
         return Outcome(
             [*problems, *self.ledger.refused, *reads.failed[:20], *found.told],
             {
                 "seconds": round(seconds, 1),
                 "writes": sum(self.ledger.acknowledged.values()) - acknowledged,
                 "reads": reads.answered,
-                "failed": again + len(reads.failed),
+                "failed": repeated.total() + len(reads.failed),
                 "missing": sum(found.missing.values()),
                 "doubled": sum(found.doubled.values()),
                 "settled_seconds": round(settled, 1),
