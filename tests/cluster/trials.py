@@ -107,23 +107,28 @@ class Trials:
 
     async def _under_load(self, event: Callable[[], Awaitable[None]]) -> Outcome:
         """Writers and readers from before the event to after it: not one try of theirs may fail."""
-        client, stop, reads = Client(self._platform), asyncio.Event(), Reads()
+        # Each signs in: one token of all would be asked to slow down.
+        clients = [Client(self._platform) for _ in range(self.writers + 1)]
+        stop, reads = asyncio.Event(), Reads()
         before, acknowledged = self.ledger.again.copy(), sum(self.ledger.acknowledged.values())
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await client.sign_in()
+            for client in clients:
+                await client.sign_in()
+            reader, *writers = clients
             async with asyncio.TaskGroup() as tasks:
-                for number in range(self.writers):
-                    tasks.create_task(Writer(client, self.ledger, number).run(stop))
-                tasks.create_task(read(client, reads, stop))
+                for number, writer in enumerate(writers):
+                    tasks.create_task(Writer(writer, self.ledger, number).run(stop))
+                tasks.create_task(read(reader, reads, stop))
                 tasks.create_task(read_anew(self.cluster.rest_url, reads, stop))
                 try:
                     await event()
                 finally:
                     stop.set()
         finally:
-            await client.close()
+            for client in clients:
+                await client.close()
         seconds = loop.time() - began
         found, settled = await reckon(self._platform, self.ledger, seconds=SETTLE_SECONDS)
         repeated = self.ledger.again - before
