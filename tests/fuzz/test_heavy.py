@@ -20,12 +20,12 @@ from crm_kit.errors import CrmError, InvalidArgument
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
+from crm_kit.resource.validation import check_message
 from crm_kit.rpc.counting import TooMuchError
 from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES
 from crm_kit.rpc.link.serving import TERMS, ServedLink
 from crm_kit.rpc.pipeline import COUNTED_BYTES as UNCOUNTED_BYTES
 from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, parsed
-from crm_kit.rpc.validation import check_message
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 from crm_kit.custom_fields.listing import order_column
-from crm_kit.custom_fields.tokens import token_of
 from crm_kit.database.statements import DIALECT, Statement, compile_statement
+from crm_kit.filtering.tokens import token_of
 from crm_kit.filtering.tree import FieldType
 from crm_kit.paging import (
     Cursor,

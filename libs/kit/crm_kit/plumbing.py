@@ -184,7 +184,7 @@ custom_field_versions = tenant_table(
 )
 
 # Each value of a custom field once more, as text with its key before it: what filters, orders and uniqueness go by
-# (custom_fields/tokens.py). Of a selection of several there is a row for each option.
+# (filtering/tokens.py). Of a selection of several there is a row for each option.
 custom_values = tenant_table(
     "custom_values",
     metadata,

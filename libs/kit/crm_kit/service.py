@@ -19,15 +19,15 @@ from nats.errors import Error as NatsError
 from sqlalchemy import FromClause, MetaData, Table
 
 from crm_kit import logging, plumbing, telemetry
+from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
-from crm_kit.approvals.policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.servicer import ApprovalServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
+from crm_kit.custom_field_definitions.references import references_of
+from crm_kit.custom_field_definitions.servicer import CustomFieldServicer
 from crm_kit.custom_fields.definitions import Require, catalogue_of
-from crm_kit.custom_fields.references import references_of
-from crm_kit.custom_fields.servicer import CustomFieldServicer
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory

@@ -13,7 +13,7 @@ from crm.resource.v1 import custom_fields_pb2 as pb
 from crm.resource.v1 import resources_pb2 as generic
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.records.accounts.tables import accounts
-from crm_kit.custom_fields import retyping
+from crm_kit.custom_field_definitions import retyping
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.values import tokens_of
 from crm_kit.database.statements import Statement, compile_statement

@@ -14,7 +14,7 @@ from crm_gateway.problems import Problem, Violation
 from crm_gateway.texts.catalogue import LANGUAGES, catalogue
 from crm_gateway.texts.rule_values import ALTERNATIVES, RuleValues
 from crm_kit.errors import InvalidArgument
-from crm_kit.rpc.validation import check_message
+from crm_kit.resource.validation import check_message
 from google.protobuf.descriptor import Descriptor
 
 CONTRACT = load_contract()

@@ -16,7 +16,7 @@ from crm_gateway.openapi.rules import rules_of
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue, preferred_language
 from crm_gateway.texts.rule_values import RuleValues
 from crm_kit.errors import FieldViolation, InvalidArgument
-from crm_kit.rpc.validation import check_message
+from crm_kit.resource.validation import check_message
 from google.api import field_behavior_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor

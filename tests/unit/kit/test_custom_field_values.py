@@ -10,7 +10,6 @@ import pytest
 from crm_kit.blanks import is_visible
 from crm_kit.custom_fields.model import CustomField, FieldType, Label, Option, with_retired
 from crm_kit.custom_fields.texts import headings_of, value_from_text
-from crm_kit.custom_fields.tokens import end_of, first_of, number_text, token_of
 from crm_kit.custom_fields.values import (
     MAX_CHARACTERS,
     Misfit,
@@ -22,6 +21,7 @@ from crm_kit.custom_fields.values import (
     unique_token,
 )
 from crm_kit.errors import InvalidArgument
+from crm_kit.filtering.tokens import end_of, first_of, number_text, token_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.errors import CrmError, EtagMismatch, FieldViolation, InvalidArgument, NotFound, UnseenChange
+from crm_kit.resource.validation import check_message
 from crm_kit.rpc.pipeline import refusal
 from crm_kit.rpc.status import DETAILS_KEY, shortened, status_of
-from crm_kit.rpc.validation import check_message
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2
 from hypothesis import given

@@ -16,8 +16,8 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
+from crm_kit.resource.validation import check_message
 from crm_kit.resource.violations import below
-from crm_kit.rpc.validation import check_message
 
 MAX_REQUEST_BYTES = 64 * 1024
 

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Table, exists
 from crm_kit.custom_fields.definitions import Definitions, definitions_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.model import FieldType as CustomType
-from crm_kit.custom_fields.tokens import end_of, first_of
 from crm_kit.database.work import Reader
 from crm_kit.filtering.schema import CUSTOM, FilterField, FilterSchema, enum_field
+from crm_kit.filtering.tokens import end_of, first_of
 from crm_kit.filtering.tree import FieldType
 from crm_kit.paging import Beside, OrderColumn
 from crm_kit.plumbing import custom_values

@@ -20,8 +20,8 @@ from uuid import UUID
 from crm_kit.blanks import is_visible
 from crm_kit.collation.keys import collation_key
 from crm_kit.custom_fields.model import SELECTIONS, CustomField, FieldType
-from crm_kit.custom_fields.tokens import token_of
 from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.filtering.tokens import token_of
 
 CustomValue = str | bool | list[str]
 CustomValues = Mapping[str, CustomValue]

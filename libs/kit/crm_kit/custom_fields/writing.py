@@ -8,11 +8,11 @@ from sqlalchemy import Boolean, Select, Text, all_, bindparam, delete, func, sel
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from crm_kit.custom_fields.definitions import Definitions, catalogue_of
-from crm_kit.custom_fields.tokens import end_of, first_of
 from crm_kit.custom_fields.values import CustomValues, tokens_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict, CrmError
+from crm_kit.filtering.tokens import end_of, first_of
 from crm_kit.plumbing import custom_field_versions, custom_values
 
 

@@ -33,8 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from crm_kit.collation.keys import collation_key
-from crm_kit.custom_fields.tokens import end_of, first_of, token_of
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
+from crm_kit.filtering.tokens import end_of, first_of, token_of
 from crm_kit.filtering.tree import (
     LISTS,
     And,

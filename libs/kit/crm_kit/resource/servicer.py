@@ -9,7 +9,6 @@ from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
 
 from crm_kit.custom_fields.definitions import catalogue_of
-from crm_kit.custom_fields.hiding import hide_archived
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
@@ -17,6 +16,7 @@ from crm_kit.money import format_amount
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Attempt, Verb, tried
 from crm_kit.resource.facets import count_values
+from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.referred import referred_in
 from crm_kit.resource.summaries import Group, summarize

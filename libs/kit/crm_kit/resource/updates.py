@@ -16,8 +16,8 @@ from crm_kit.masks import changes_of
 from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
 from crm_kit.resource.shape import CUSTOM, ResourceShape
+from crm_kit.resource.validation import check_fields
 from crm_kit.resource.violations import below, joined
-from crm_kit.rpc.validation import check_fields
 
 
 def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any]:

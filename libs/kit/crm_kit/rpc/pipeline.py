@@ -22,7 +22,6 @@ from crm_kit import telemetry
 from crm_kit.approvals.gate import Gate
 from crm_kit.clock import Now, system_now
 from crm_kit.composition import compose_texts, is_composed
-from crm_kit.custom_fields.hiding import without_archived
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, retried
@@ -32,7 +31,9 @@ from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.services import tenant_of_call
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
+from crm_kit.resource.hiding import without_archived
 from crm_kit.resource.names import Names
+from crm_kit.resource.validation import check_message
 from crm_kit.resource.withholding import Withholding
 from crm_kit.rpc.calls import Call, Handler, Reply
 from crm_kit.rpc.counted_creations import count_creation
@@ -42,7 +43,6 @@ from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.output_only import check_output_only
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
-from crm_kit.rpc.validation import check_message
 from crm_kit.telemetry import RequestInfo
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.clock import TenantClock
-from crm_kit.custom_fields.commands import create_custom_field
+from crm_kit.custom_field_definitions.commands import create_custom_field
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement

@@ -17,8 +17,8 @@ from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
 from crm_kit.ids import id_from_bits
+from crm_kit.resource.validation import check_fields
 from crm_kit.resource.writing import Resource
-from crm_kit.rpc.validation import check_fields
 
 from crm_customer.imports.contacts_at import ContactsAt, contact_told, key_of
 from crm_customer.imports.files import Fault, FileRow, Source

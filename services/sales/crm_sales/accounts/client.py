@@ -7,7 +7,6 @@ from typing import TypeVar
 from uuid import UUID, uuid5
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
-from crm_kit.custom_fields.client import custom_fields_of
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import AlreadyExists, Conflict
 from crm_kit.identity.access import Actor
@@ -15,6 +14,7 @@ from crm_kit.likeness import Likeness, Person, likeness
 from crm_kit.resource.values import to_value
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.creations import Creation, number_in
+from crm_kit.rpc.custom_fields import custom_fields_of
 from crm_kit.wire import id_text
 
 from crm_sales.accounts.model import NewAccount, NewContact

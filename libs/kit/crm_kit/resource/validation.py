@@ -14,7 +14,7 @@ from protovalidate import Violation, collect_violations
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.masks import ADDRESSING, EVERYTHING
 from crm_kit.resource.violations import joined
-from crm_kit.rpc.visible import invisible_texts
+from crm_kit.resource.visible import invisible_texts
 
 # In all lists and maps of a request together. Each takes some microseconds to check, some 60 where it is wrong.
 MAX_ENTRIES = 5000

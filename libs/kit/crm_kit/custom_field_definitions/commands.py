@@ -8,13 +8,13 @@ from google.protobuf.message import Message
 from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_kit.custom_field_definitions.resource import CUSTOM_FIELDS
 from crm_kit.custom_fields.definitions import Definitions, catalogue_of, definitions_of
 from crm_kit.custom_fields.model import MAX_FIELDS, CustomField
-from crm_kit.custom_fields.resource import CUSTOM_FIELDS
-from crm_kit.custom_fields.tokens import end_of, first_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import AlreadyExists, FailedPrecondition, NotFound, invalid_field
+from crm_kit.filtering.tokens import end_of, first_of
 from crm_kit.ids import new_id
 from crm_kit.plumbing import custom_field_versions, custom_values
 

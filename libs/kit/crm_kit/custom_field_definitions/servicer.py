@@ -5,11 +5,11 @@ from typing import Any
 
 from crm.resource.v1 import custom_fields_pb2 as pb
 
-from crm_kit.custom_fields import commands
-from crm_kit.custom_fields.commands import get_custom_field
+from crm_kit.custom_field_definitions import commands
+from crm_kit.custom_field_definitions.commands import get_custom_field
+from crm_kit.custom_field_definitions.resource import CUSTOM_FIELDS, OF_COLLECTION
+from crm_kit.custom_field_definitions.retyping import retype_custom_field
 from crm_kit.custom_fields.model import FieldType, Option
-from crm_kit.custom_fields.resource import CUSTOM_FIELDS, OF_COLLECTION
-from crm_kit.custom_fields.retyping import retype_custom_field
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.listing import PageOf

@@ -13,16 +13,16 @@ from sqlalchemy import Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_kit.custom_fields.commands import count_records, next_version
+from crm_kit.custom_field_definitions.commands import count_records, next_version
+from crm_kit.custom_field_definitions.resource import CUSTOM_FIELDS
 from crm_kit.custom_fields.definitions import Definitions
 from crm_kit.custom_fields.model import CustomField
-from crm_kit.custom_fields.resource import CUSTOM_FIELDS
-from crm_kit.custom_fields.tokens import end_of, first_of
 from crm_kit.custom_fields.values import CustomValue, Misfit, converted, shown, tokens_of, unique_token
 from crm_kit.custom_fields.writing import replace_rows
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition
+from crm_kit.filtering.tokens import end_of, first_of
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import custom_values
 from crm_kit.resource.writing import Resource

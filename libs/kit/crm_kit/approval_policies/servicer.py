@@ -5,8 +5,8 @@ from typing import Any
 from crm.resource.v1 import approval_policies_pb2 as pb
 from crm.resource.v1 import events_pb2 as events
 
+from crm_kit.approval_policies.commands import create_policy, get_policy, save_policy, update_policy
 from crm_kit.approvals.gate import Gate
-from crm_kit.approvals.policies.commands import create_policy, get_policy, save_policy, update_policy
 from crm_kit.approvals.policies.resource import OF_COLLECTION, POLICIES
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.listing import PageOf
