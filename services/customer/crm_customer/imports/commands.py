@@ -76,6 +76,9 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes,
     """Add bytes at the end, the `last` ones or not; a part that is here already is not added again."""
     before = await get_upload(work, id)
     is_here = offset < before.received_bytes and await get_part(work, id, offset) == content
+    if offset < before.received_bytes and not is_here:
+        # Perhaps the upload was deleted after it was read, and the part with it: then it is not found.
+        before = await get_upload(work, id)
     after = before if is_here else before.append(offset, len(content))
     if last:
         after = after.end(offset + len(content))
