@@ -7,7 +7,7 @@ from crm.options.v1 import options_pb2
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.contract import INTERNAL, Binding, Contract, Rpc
-from crm_gateway.transcode.fields import is_well_known
+from crm_gateway.protojson.fields import is_well_known
 from crm_gateway.transcode.routes import Template, parse_template
 
 

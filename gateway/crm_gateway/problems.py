@@ -20,8 +20,8 @@ from crm_kit.labels import Label
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from crm_gateway.protojson.encoder import Encoders, json_bytes
 from crm_gateway.texts.catalogue import NO_LABELS, Language, catalogue
-from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 DOMAIN = "guanxi"
 _MAX_TOLD = 5

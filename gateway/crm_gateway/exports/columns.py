@@ -13,8 +13,8 @@ from crm_kit.resource.contract import named_ids
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.exports.kinds import CUSTOM_KINDS, Kind, kind_of
+from crm_gateway.protojson.fields import enum_names, is_custom, is_map, is_plain_message, is_well_known, message_of
 from crm_gateway.texts.catalogue import Language
-from crm_gateway.transcode.fields import enum_names, is_custom, is_map, is_plain_message, is_well_known, message_of
 
 SEPARATOR = "; "
 DEPTH = 3

@@ -8,7 +8,7 @@ from crm_kit.formulas import neutralized
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.problems import LabelsOf
 from crm_gateway.texts.catalogue import SEPARATORS, Language
-from crm_gateway.texts.imports import translate_row_errors
+from crm_gateway.translation.imports import translate_row_errors
 
 # Between the column and what is wrong there.
 COLONS: Mapping[Language, str] = {"en": ": ", "zh": "："}

@@ -9,9 +9,9 @@ from crm_kit.labels import Label, field_label, value_label
 from crm_kit.resource.contract import named_ids, own_fields
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from crm_gateway.json_schema.rules import enum_numbers_allowed, item_keywords, keywords
 from crm_gateway.openapi.marks import unit_label
-from crm_gateway.openapi.rules import enum_numbers_allowed, item_keywords, keywords
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson.fields import (
     UNSPECIFIED,
     enum_names,
     is_map,

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from crm_gateway.contract import Rpc
 from crm_gateway.metadata.fields import field_metadata, label_to_pb
 from crm_gateway.openapi.document import variable_names
-from crm_gateway.transcode.fields import is_output_only
+from crm_gateway.protojson.fields import is_output_only
 from crm_gateway.transcode.routes import parse_template
 
 CREATE, UPDATE = "create", "update"

@@ -9,14 +9,14 @@ from crm.metadata.v1 import metadata_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
+from crm_gateway.json_schema.rules import Schema
 from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, LICENSE, PARAMETERS, PROBLEM, SECURITY_SCHEMES
 from crm_gateway.openapi.inclusion import include_parameter, included_schema
 from crm_gateway.openapi.other_routes import OtherRoute
 from crm_gateway.openapi.responses import Responses
-from crm_gateway.openapi.rules import Schema
 from crm_gateway.openapi.schemas import Form, Schemas
 from crm_gateway.openapi.sharing import share_bodies, share_parameters
-from crm_gateway.transcode.fields import message_of, must_be_given
+from crm_gateway.protojson.fields import message_of, must_be_given
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Template
 

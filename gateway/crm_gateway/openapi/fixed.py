@@ -1,6 +1,6 @@
 """The parts of the OpenAPI document that are the same for every contract: headers, problems, security."""
 
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.rules import Schema
 
 INTRODUCTION = """\
 An open, API-first CRM platform.

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from crm.resource.v1 import resources_pb2
 
 from crm_gateway.contract import Rpc
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.rules import Schema
 from crm_gateway.openapi.schemas import Form, Schemas
-from crm_gateway.transcode.fields import message_of
+from crm_gateway.protojson.fields import message_of
 from crm_gateway.transcode.inclusion import ACTIONS, INCLUDE, INCLUDED, MISSING, batch_gets, records_field
 
 

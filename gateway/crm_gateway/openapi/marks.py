@@ -5,9 +5,9 @@ from crm_kit.labels import Label, field_label, noun_label, value_label
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.rules import Schema
+from crm_gateway.protojson.fields import UNSPECIFIED, enum_names
 from crm_gateway.records import collection_name, events_of
-from crm_gateway.transcode.fields import UNSPECIFIED, enum_names
 
 
 def record_marks(contract: Contract, message: Descriptor) -> Schema:

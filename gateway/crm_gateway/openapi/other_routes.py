@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+from crm_gateway.json_schema.rules import Schema
 from crm_gateway.openapi.responses import failures, good
-from crm_gateway.openapi.rules import Schema
 
 _JSON = "application/json"
 

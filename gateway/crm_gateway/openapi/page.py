@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from crm_gateway.openapi.examples import NoExample, example, flattened
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.examples import NoExample, example, flattened
+from crm_gateway.json_schema.rules import Schema
 from crm_gateway.problems import anchor
 
 _JSON = "application/json"

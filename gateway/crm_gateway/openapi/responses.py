@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from crm_gateway.json_schema.rules import Schema
 from crm_gateway.openapi.fixed import FAILURES, NOT_MODIFIED
-from crm_gateway.openapi.rules import Schema
 from crm_gateway.openapi.schemas import Form, Schemas
 from crm_gateway.transcode.operations import Operation
 

@@ -13,10 +13,10 @@ from functools import cache
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
-from crm_gateway.openapi.examples import told_example
+from crm_gateway.json_schema.examples import told_example
+from crm_gateway.json_schema.rules import Schema, enum_numbers_allowed, item_keywords, keywords
 from crm_gateway.openapi.marks import enum_marks, field_marks, record_marks
-from crm_gateway.openapi.rules import Schema, enum_numbers_allowed, item_keywords, keywords
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson.fields import (
     UNSPECIFIED,
     enum_names,
     is_custom,

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.rules import Schema
 
 Paths = dict[str, dict[str, Any]]
 _MAX_NAMED_PROPERTIES = 2

@@ -18,8 +18,8 @@ from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.protojson.encoder import json_bytes
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
-from crm_gateway.transcode.encoder import json_bytes
 from crm_gateway.transcode.operations import Operation
 
 DEADLINE_SECONDS = 2.0

@@ -26,16 +26,16 @@ from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns, in_zone
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import DETAILS_KEY, LabelsOf, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.protojson.encoder import Encode, Encoders
+from crm_gateway.protojson.fields import message_of
 from crm_gateway.tenant_zone import TenantZones
-from crm_gateway.texts.answers import Translate
 from crm_gateway.texts.catalogue import LANGUAGES, Language, asked_language
 from crm_gateway.transcode.dispatch import metadata_of
-from crm_gateway.transcode.encoder import Encode, Encoders
-from crm_gateway.transcode.fields import message_of
 from crm_gateway.transcode.inclusion import INCLUDE
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.requests import RequestReader, parse_query
 from crm_gateway.transcode.views import FIELDS
+from crm_gateway.translation.answers import Translate
 
 PAGE_SIZE = 200
 PAGE_SECONDS = 30.0

@@ -23,9 +23,9 @@ from crm_gateway.metadata.custom import custom_field_metadata
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.preconditions import known_tag
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.protojson.encoder import Encoders, Selection, json_bytes
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
-from crm_gateway.transcode.encoder import Encoders, Selection, json_bytes
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.requests import parse_parameters
 from crm_gateway.transcode.views import FIELDS, selection_of, single

@@ -17,10 +17,10 @@ from crm_gateway.exchange import EXCHANGE_KEY, Exchange, read_body
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.openapi.responses import failures
 from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.protojson.encoder import json_bytes
 from crm_gateway.routes.cookies import Cookies
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import check_content_type, metadata_of, timeout_of
-from crm_gateway.transcode.encoder import json_bytes
 from crm_gateway.transcode.operations import Operation
 
 COOKIE = "guanxi_session"

@@ -19,9 +19,9 @@ from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.protojson.encoder import Encoders, json_bytes
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.dispatch import metadata_of
-from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 router = APIRouter()
 

@@ -7,9 +7,9 @@ from crm_kit.resource.contract import snake
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.contract import Contract
+from crm_gateway.protojson.fields import enum_names
 from crm_gateway.records import collection_name, messages_of
 from crm_gateway.texts.catalogue import NO_LABELS
-from crm_gateway.transcode.fields import enum_names
 
 # Where the state of a record stands.
 _STATES = ("state", "status")

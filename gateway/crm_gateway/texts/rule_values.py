@@ -13,10 +13,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 
 from crm_gateway.contract import Contract
-from crm_gateway.openapi.examples import told_example
-from crm_gateway.openapi.rules import enum_numbers_allowed, keywords, rules_of
-from crm_gateway.transcode.fields import UNSPECIFIED, enum_names
-from crm_gateway.transcode.wellknown import encode_duration
+from crm_gateway.json_schema.examples import told_example
+from crm_gateway.json_schema.rules import enum_numbers_allowed, keywords, rules_of
+from crm_gateway.protojson.fields import UNSPECIFIED, enum_names
+from crm_gateway.protojson.wellknown import encode_duration
 
 _ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?\.?")
 _NUMBERS = re.compile(

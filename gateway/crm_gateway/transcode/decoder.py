@@ -11,8 +11,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.problems import Violation, violation
-from crm_gateway.transcode import scalars
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson import scalars
+from crm_gateway.protojson.fields import (
     UNSPECIFIED,
     enum_names,
     enum_numbers,
@@ -22,8 +22,8 @@ from crm_gateway.transcode.fields import (
     message_of,
     value_field,
 )
-from crm_gateway.transcode.scalars import Convert, Refused, expected
-from crm_gateway.transcode.wellknown import FILLERS, Fill
+from crm_gateway.protojson.scalars import Convert, Refused, expected
+from crm_gateway.protojson.wellknown import FILLERS, Fill
 
 Violations = list[Violation]
 # message to fill, JSON value, path of the message with a dot at its end (or empty), where refusals go

@@ -17,12 +17,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.contract import Rpc
 from crm_gateway.problems import LabelsOf, without_labels
+from crm_gateway.protojson.encoder import Encode, Encoders
+from crm_gateway.protojson.fields import message_of
 from crm_gateway.records import collection_name
-from crm_gateway.texts.actions import translate_actions
-from crm_gateway.texts.answers import Translate, translator
 from crm_gateway.texts.catalogue import Language
-from crm_gateway.transcode.encoder import Encode, Encoders
-from crm_gateway.transcode.fields import message_of
+from crm_gateway.translation.actions import translate_actions
+from crm_gateway.translation.answers import Translate, translator
 
 INCLUDE = "include"
 INCLUDED, MISSING = "included", "missing"

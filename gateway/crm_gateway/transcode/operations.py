@@ -12,15 +12,15 @@ from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
 from crm_gateway.exchange import Answer, Headers
 from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
-from crm_gateway.texts.answers import Translate, translator
+from crm_gateway.protojson.encoder import Encode, Encoders, json_bytes
 from crm_gateway.texts.labels import RecordLabels
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
-from crm_gateway.transcode.encoder import Encode, Encoders, json_bytes
 from crm_gateway.transcode.inclusion import batch_gets
 from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
 from crm_gateway.transcode.views import View, Views
+from crm_gateway.translation.answers import Translate, translator
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")

@@ -13,9 +13,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Binding, Rpc
 from crm_gateway.problems import ProblemError, malformed, unreadable
-from crm_gateway.transcode import scalars
-from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, decode_single, near_name
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson import scalars
+from crm_gateway.protojson.fields import (
     is_custom,
     is_map,
     is_output_only,
@@ -24,9 +23,10 @@ from crm_gateway.transcode.fields import (
     is_well_known,
     message_of,
 )
+from crm_gateway.protojson.scalars import Refused
+from crm_gateway.transcode.decoder import Decode, Decoders, Violations, add, decode_single, near_name
 from crm_gateway.transcode.inclusion import BESIDE
 from crm_gateway.transcode.routes import Template
-from crm_gateway.transcode.scalars import Refused
 
 # protobuf gives up below 100 nested messages, and one level of a Struct takes three of them.
 MAX_JSON_DEPTH = 24

@@ -11,12 +11,12 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.problems import ProblemError, unreadable
+from crm_gateway.protojson.encoder import Encode, Encoders, Selection
+from crm_gateway.protojson.fields import is_map, is_well_known, message_of
+from crm_gateway.protojson.scalars import Refused
 from crm_gateway.records import collection_name
 from crm_gateway.transcode.decoder import Violations, add
-from crm_gateway.transcode.encoder import Encode, Encoders, Selection
-from crm_gateway.transcode.fields import is_map, is_well_known, message_of
 from crm_gateway.transcode.inclusion import INCLUDE, Reference, references_of
-from crm_gateway.transcode.scalars import Refused
 
 FIELDS = "fields"
 REMEMBERED = 64

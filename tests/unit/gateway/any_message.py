@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson.fields import (
     is_map,
     key_field,
     value_field,

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 from crm.customer.v1 import accounts_pb2 as pb
+from crm_gateway.protojson.encoder import Encoders, json_bytes
 from crm_gateway.transcode.decoder import Decoders
-from crm_gateway.transcode.encoder import Encoders, json_bytes
 
 ENCODERS, DECODERS = Encoders(), Decoders()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from crm.customer.v1 import accounts_pb2
 from crm.type.v1 import money_pb2
-from crm_gateway.transcode.fields import is_map, is_never_null, is_well_known
+from crm_gateway.protojson.fields import is_map, is_never_null, is_well_known
 from google.protobuf.descriptor import FieldDescriptor
 
 _ID = "01920f3c-8d2a-7c41-9b1e-5a2f6c7d8e90"

@@ -7,7 +7,7 @@ import pytest
 from buf.validate import validate_pb2
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.type.v1 import change_pb2
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson.fields import (
     is_map,
     is_never_null,
     is_output_only,

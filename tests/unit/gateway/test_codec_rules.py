@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from buf.validate import validate_pb2
 from crm.customer.v1 import accounts_pb2 as pb
-from crm_gateway.transcode.decoder import Decoders
-from crm_gateway.transcode.fields import (
+from crm_gateway.protojson.fields import (
     short_prefix,
 )
+from crm_gateway.transcode.decoder import Decoders
 from google.protobuf import (
     struct_pb2,
     type_pb2,

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from buf.validate import validate_pb2
 from crm_gateway.expansion import load_contract
-from crm_gateway.transcode.emptiness import refuses_empty
+from crm_gateway.protojson.emptiness import refuses_empty
 from google.protobuf import descriptor_pool, text_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto

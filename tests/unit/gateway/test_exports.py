@@ -17,8 +17,8 @@ from crm_gateway.exports.columns import called, columns_of, in_zone, text_of, un
 from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.exports.kinds import Kind
 from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
+from crm_gateway.protojson.encoder import Encoders
 from crm_gateway.texts.catalogue import LANGUAGES
-from crm_gateway.transcode.encoder import Encoders
 from crm_kit.formulas import neutralized, restored
 from crm_kit.labels import Label
 from hypothesis import given

@@ -13,7 +13,7 @@ from crm.sales.v1 import orders_pb2 as pb
 from crm_gateway.exchange import ABORT_KEY, Exchange, open_exchange
 from crm_gateway.large_answers import MAX_TENANT_BYTES, MAX_TOTAL_BYTES, MAX_WAITING_BYTES, LargeAnswers
 from crm_gateway.problems import ProblemError
-from crm_gateway.transcode.encoder import Encoders, json_bytes
+from crm_gateway.protojson.encoder import Encoders, json_bytes
 
 from tests.steps import MAX_SECONDS, garbage_as_in_a_service
 from tests.unit.gateway.served import served

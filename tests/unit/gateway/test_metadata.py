@@ -13,7 +13,7 @@ from crm_gateway.__main__ import openapi_text
 from crm_gateway.expansion import collections, load_contract
 from crm_gateway.metadata.collections import collections_of
 from crm_gateway.metadata.fields import limits_of, type_of
-from crm_gateway.transcode.encoder import Encoders
+from crm_gateway.protojson.encoder import Encoders
 from crm_kit.resource.facets import offered
 from crm_kit.resource.writing import Resource
 from google.protobuf.descriptor import FieldDescriptor

@@ -12,8 +12,8 @@ from crm.customer.v1 import roles_pb2, users_pb2
 from crm_gateway.__main__ import openapi_text
 from crm_gateway.expansion import load_contract
 from crm_gateway.metadata.collections import collections_of
+from crm_gateway.protojson.encoder import Encoders
 from crm_gateway.routes.metadata import granted
-from crm_gateway.transcode.encoder import Encoders
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,13 +10,13 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.__main__ import openapi_text, routes_table
 from crm_gateway.app import ROUTERS
 from crm_gateway.expansion import load_contract
+from crm_gateway.json_schema.examples import example
 from crm_gateway.openapi.document import error_reasons, openapi_document, summarized
-from crm_gateway.openapi.examples import example
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
 from crm_gateway.openapi.schemas import component_names
 from crm_gateway.problems import anchor
-from crm_gateway.transcode.encoder import Encoders, json_bytes
+from crm_gateway.protojson.encoder import Encoders, json_bytes
 from crm_gateway.transcode.operations import Operation, operations
 from google.protobuf.descriptor import EnumDescriptor
 from hypothesis import given, settings

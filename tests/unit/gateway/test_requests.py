@@ -8,7 +8,7 @@ import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_gateway.expansion import load_contract
-from crm_gateway.openapi.rules import keywords
+from crm_gateway.json_schema.rules import keywords
 from crm_gateway.problems import ProblemError
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.requests import parse_json

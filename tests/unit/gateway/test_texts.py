@@ -11,8 +11,8 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.options.v1 import options_pb2
 from crm.sales.v1 import pools_pb2
 from crm_gateway.expansion import load_contract
+from crm_gateway.json_schema.rules import rules_of
 from crm_gateway.openapi.document import error_reasons
-from crm_gateway.openapi.rules import rules_of
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue, preferred_language
 from crm_gateway.texts.rule_values import RuleValues
 from crm_kit.errors import FieldViolation, InvalidArgument

@@ -14,10 +14,10 @@ from crm_gateway.expansion import load_contract
 from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.problems import from_crm_error, without_labels
 from crm_gateway.routes.export import listed_collections
-from crm_gateway.texts.answers import translator
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
-from crm_gateway.texts.explanations import translate_explanation
 from crm_gateway.transcode.operations import operations
+from crm_gateway.translation.answers import translator
+from crm_gateway.translation.explanations import translate_explanation
 from crm_kit.money import Money
 from crm_sales.credit.model import CreditDecision
 from crm_sales.orders.model import HoldReason, hold_reasons, on_hold

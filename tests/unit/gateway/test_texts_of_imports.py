@@ -23,9 +23,9 @@ from crm_customer.imports.spreadsheets.rows import BadRow, read_rows
 from crm_gateway.expansion import load_contract
 from crm_gateway.openapi.document import error_reasons
 from crm_gateway.problems import from_crm_error, variant, without_labels
-from crm_gateway.texts.answers import translator
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
-from crm_gateway.texts.imports import told, translate_failure, translate_row_errors
+from crm_gateway.translation.answers import translator
+from crm_gateway.translation.imports import told, translate_failure, translate_row_errors
 from crm_kit.errors import CrmError, InvalidArgument
 
 # A column and what is wrong in it: at least one of each reason that a cell or a row alone can have.

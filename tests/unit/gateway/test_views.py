@@ -10,8 +10,8 @@ from crm.customer.v1 import accounts_pb2 as pb
 from crm.resource.v1 import resources_pb2
 from crm_gateway.expansion import load_contract
 from crm_gateway.problems import ProblemError
-from crm_gateway.transcode.encoder import Encoders, json_bytes
-from crm_gateway.transcode.fields import is_map, is_well_known
+from crm_gateway.protojson.encoder import Encoders, json_bytes
+from crm_gateway.protojson.fields import is_map, is_well_known
 from crm_gateway.transcode.operations import operations
 from crm_gateway.transcode.views import Views, records_of
 from google.protobuf.descriptor import Descriptor

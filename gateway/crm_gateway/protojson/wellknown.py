@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crm_gateway.transcode import scalars
-from crm_gateway.transcode.scalars import Convert, Refused, expected
+from crm_gateway.protojson import scalars
+from crm_gateway.protojson.scalars import Convert, Refused, expected
 
 Fill = Callable[[Any, Any], None]
 

@@ -11,10 +11,10 @@ from crm.scoring.v1 import credit_pb2
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.problems import LabelsOf
-from crm_gateway.texts.actions import translate_actions
 from crm_gateway.texts.catalogue import Language
-from crm_gateway.texts.explanations import translate_credit, translate_explanation
-from crm_gateway.texts.imports import translate_failure, translate_row_errors
+from crm_gateway.translation.actions import translate_actions
+from crm_gateway.translation.explanations import translate_credit, translate_explanation
+from crm_gateway.translation.imports import translate_failure, translate_row_errors
 
 Translate = Callable[[Any, Language, LabelsOf], None]
 TRANSLATIONS: Mapping[str, Translate] = {

@@ -8,7 +8,7 @@ from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from crm_gateway.transcode.emptiness import refuses_empty
+from crm_gateway.protojson.emptiness import refuses_empty
 
 WELL_KNOWN_PACKAGE = "google.protobuf."
 VALUE_PACKAGE = "crm.type."

@@ -6,8 +6,8 @@ from crm.sales.v1 import leads_pb2
 from crm_kit.labels import Label, value_label
 
 from crm_gateway.problems import LabelsOf
+from crm_gateway.protojson.fields import enum_names
 from crm_gateway.texts.catalogue import SEPARATORS, Language, catalogue
-from crm_gateway.transcode.fields import enum_names
 
 
 def _labels() -> dict[str, Label]:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from crm_gateway.openapi.rules import Schema
+from crm_gateway.json_schema.rules import Schema
 
 _IN_COMMENT = re.compile(r"[Ff]or example (?:`([^`]+)`|\"([^\"]+)\"|([^\s,;]+))")
 _BY_FORMAT = {
@@ -59,7 +59,7 @@ def _candidates(message: str, name: str, comment: str) -> Iterator[Any]:
 @cache
 def _by_name() -> dict[str, Any]:
     """Name of a field, or an end of names with `_` before it -> what such fields hold; by message where it differs."""
-    return tomllib.loads(files("crm_gateway.openapi").joinpath("examples.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("crm_gateway.json_schema").joinpath("examples.toml").read_text(encoding="utf-8"))
 
 
 def example(schema: Schema, components: Mapping[str, Schema], depth: int = 0) -> Any:

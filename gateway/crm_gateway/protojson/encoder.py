@@ -18,9 +18,9 @@ import orjson
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from crm_gateway.transcode.fields import UNSPECIFIED, enum_names, is_map, is_never_null, key_field, value_field
-from crm_gateway.transcode.scalars import shortest
-from crm_gateway.transcode.wellknown import ENCODERS as WELL_KNOWN
+from crm_gateway.protojson.fields import UNSPECIFIED, enum_names, is_map, is_never_null, key_field, value_field
+from crm_gateway.protojson.scalars import shortest
+from crm_gateway.protojson.wellknown import ENCODERS as WELL_KNOWN
 
 Encode = Callable[[Any], Any]
 # The fields that are wanted, by name; None below one that is wanted whole.
