@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
 
 NEEDED_LATER = ("openpyxl", "httpx", "opentelemetry.sdk", "opentelemetry.exporter", "pydantic", "alembic")
 
@@ -24,3 +26,25 @@ def test_the_gateway_starts_without_what_few_need_and_without_what_only_services
     # FastAPI brings pydantic.
     needed_later = {*NEEDED_LATER, "protovalidate", "sqlalchemy"} - {"pydantic"}
     assert loaded_by("crm_gateway.__main__").isdisjoint(needed_later)
+
+
+def installed_with(package: str) -> set[str]:
+    """The package and all that it needs, as an image has them."""
+    found: set[str] = set()
+    wanted = [package]
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            needed = (Requirement(each) for each in requires(name) or ())
+            wanted += [
+                each.name.lower() for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+@pytest.mark.parametrize("package", ["crm-customer", "crm-sales", "crm-service-desk", "crm-scoring", "crm-gateway"])
+def test_no_image_has_what_benchmarks_leave_out(package: str) -> None:
+    there = installed_with(package)
+    assert "structlog" in there
+    assert "rich" not in there

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from crm_gateway.transcode.fields import is_map, is_output_only, is_well_known
+from crm_gateway.protojson.fields import is_map, is_output_only, is_well_known
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 MIB = 1 << 20

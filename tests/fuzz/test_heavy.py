@@ -12,8 +12,8 @@ from crm_gateway.compression import accepts_gzip
 from crm_gateway.expansion import load_contract
 from crm_gateway.preconditions import etag_required
 from crm_gateway.problems import ProblemError, malformed
+from crm_gateway.protojson.fields import message_of
 from crm_gateway.texts.catalogue import preferred_language
-from crm_gateway.transcode.fields import message_of
 from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.requests import parse_json, parse_parameters
 from crm_kit.errors import CrmError, InvalidArgument

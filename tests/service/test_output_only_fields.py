@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crm_gateway.contract import Rpc
-from crm_gateway.transcode.fields import is_output_only
+from crm_gateway.protojson.fields import is_output_only
 
 from tests.factories.messages import put
 from tests.factories.places import RPCS, SERVICES
