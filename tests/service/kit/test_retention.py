@@ -122,7 +122,7 @@ async def test_what_is_still_to_be_done_never_goes(sales: Running, servers: Serv
         for version, ended in ((1, None), (2, AHEAD)):
             await connection.execute(
                 "INSERT INTO account_handovers (tenant_id, account_id, version, former_owner_id, owner_id, actor_id,"
-                " create_time, end_time) VALUES ($1, $2, $3, $2, $2, $2, now() - $4::interval, now() - $5::interval)",
+                " due_time, end_time) VALUES ($1, $2, $3, $2, $2, $2, now() - $4::interval, now() - $5::interval)",
                 tenant_id,
                 owner_id,
                 version,

@@ -232,3 +232,24 @@ async def test_many_deals_follow_their_pipeline_and_hold_up_nobody(
         await update_stages(api, user, 43)
         await have_followed(sales, user, 43, 450)
     assert steps.too_long == []
+
+
+async def test_pipelines_that_cannot_be_followed_hold_up_no_other(
+    api: Sales, sales: Running, user: User, deals: Deals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_sales.opportunities.following.MAX_FOUND", 2)
+    monkeypatch.setattr("crm_sales.opportunities.following.A_TENANTS_SHARE", 2)
+    await deals(FEW)
+    lost = [new_id() for _ in range(5)]
+    async with sales.unit_of_work(user.tenant_id) as work:
+        for id in lost:
+            work.insert(changed_pipelines, {"pipeline_id": id, "version": 1, "actor_id": user.id})
+    await update_stages(api, user, 44)
+
+    async def all_have_it() -> bool:
+        return await owners_of(sales, user, opportunities.c.probability_percent) == {44: FEW}
+
+    await eventually(all_have_it)
+    # They are not forgotten either.
+    query = select(changed_pipelines.c.pipeline_id).where(changed_pipelines.c.pipeline_id.in_(lost))
+    assert len(await sales.service.database.all(user.tenant_id, compile_statement(query), {})) == len(lost)

@@ -4,8 +4,10 @@ What they follow is noted by the event that says so. A job does the rest in step
 stop anywhere, and goes on with what is left; what others change at the same time is read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +16,24 @@ from crm_kit.database.connections import ALL_TENANTS, Record, row_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
+from crm_kit.errors import Conflict, Unavailable
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import ColumnElement, Integer, Select, Table, Uuid, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Select,
+    Table,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_sales.opportunities.commands import follow_stages, give_opportunities
@@ -30,8 +46,11 @@ from crm_sales.pipelines.resource import PIPELINES
 EVERY_SECONDS = 2.0
 # Of one account or pipeline in a step: so many are written while others wait for the loop.
 BATCH = 100
-# Of all tenants: what is found first waits no longer than the others take.
+# Of all tenants, and of one of them.
 MAX_FOUND = 200
+A_TENANTS_SHARE = 20
+# After a failure, while others have their turn.
+WAIT = timedelta(minutes=1)
 # Of a pipeline at once, for the steps that follow: looking for them is a walk through all that are left.
 MAX_IDS = 5000
 
@@ -119,7 +138,7 @@ def note_changed_pipeline() -> Any:
     fresh = insert(table).values({name: bindparam(name) for name in names})
     return fresh.on_conflict_do_update(
         index_elements=[table.c.tenant_id, table.c.pipeline_id],
-        set_={name: fresh.excluded[name] for name in ("version", "actor_id")},
+        set_={"version": fresh.excluded.version, "actor_id": fresh.excluded.actor_id, "due_time": func.now()},
         where=table.c.version < fresh.excluded.version,
     )
 
@@ -143,12 +162,23 @@ Key = tuple[UUID, UUID, int]
 
 @statement
 def to_follow(table: Table) -> Select[Any]:
-    """Across tenants, so of the plumbing only."""
+    """Of each tenant what has waited longest. Across tenants, so of the plumbing only."""
     tenant = access_tenants
-    found = select(table, tenant.c.clock_offset).join_from(table, tenant, tenant.c.tenant_id == table.c.tenant_id)
+    due = select(table).where(table.c.tenant_id == tenant.c.tenant_id, table.c.due_time <= func.now())
     if table is account_handovers:
-        found = found.where(table.c.end_time.is_(None))
-    return found.order_by(table.c.create_time).limit(MAX_FOUND)
+        due = due.where(table.c.end_time.is_(None))
+    share = due.order_by(table.c.due_time).limit(A_TENANTS_SHARE).lateral("due")
+    found = select(share, tenant.c.clock_offset).join_from(tenant, share, true())
+    return found.order_by(share.c.due_time).limit(MAX_FOUND)
+
+
+@statement
+def put_off(table: Table) -> Any:
+    """A row of either table, as it was found."""
+    key = [column for column in table.primary_key.columns if column.name != "tenant_id"]
+    is_row = (column == bindparam(column.name, type_=column.type) for column in key)
+    later = func.now() + bindparam("wait", type_=Interval)
+    return update(table).where(table.c.tenant_id == bindparam("tenant_id"), *is_row).values(due_time=later)
 
 
 def key_of(row: Record) -> Key:
@@ -170,9 +200,21 @@ class Following:
         handovers, pipelines = await self._found(account_handovers), await self._found(changed_pipelines)
         # Forget what was found for a version that another has followed.
         self._outdated = {key: self._outdated[key] for key in map(key_of, pipelines) if key in self._outdated}
-        given = await each(handovers, self._give, name=self.job.name)
-        followed = await each(pipelines, self._follow, name=self.job.name)
+        give = partial(self._tried, account_handovers, self._give)
+        follow = partial(self._tried, changed_pipelines, self._follow)
+        given = await each(handovers, give, name=self.job.name)
+        followed = await each(pipelines, follow, name=self.job.name)
         return any(given + followed)
+
+    async def _tried(self, table: Table, step: Callable[[Record], Awaitable[bool]], row: Record) -> bool:
+        """Take a step; what fails waits, so that it holds up no others."""
+        try:
+            return await step(row)
+        except (Conflict, Unavailable):
+            raise
+        except Exception:
+            await self._tenants.database.all(row["tenant_id"], put_off(table), {**row, "wait": WAIT})
+            raise
 
     async def _found(self, table: Table) -> list[Record]:
         return await self._tenants.database.all(ALL_TENANTS, to_follow(table), {})

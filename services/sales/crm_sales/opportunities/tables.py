@@ -87,7 +87,8 @@ account_handovers = tenant_table(
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     Column("actor_id", Uuid, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When to go on, by the clock of the database: later, once a step has failed.
+    Column("due_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     # When the last of the deals had been given; null while there may be more.
     Column("end_time", DateTime(timezone=True)),
     key=("account_id", "version"),
@@ -95,10 +96,10 @@ account_handovers = tenant_table(
     retention=Retention("end_time", timedelta(days=90), Clock.SYSTEM),
 )
 Index(
-    "account_handovers_unfinished_index",
-    account_handovers.c.create_time,
+    "account_handovers_due_index",
+    account_handovers.c.tenant_id,
+    account_handovers.c.due_time,
     postgresql_where=account_handovers.c.end_time.is_(None),
-    info={"across_tenants": True},
 )
 
 # Pipelines whose open deals may not have the probabilities of their stages yet.
@@ -108,8 +109,10 @@ changed_pipelines = tenant_table(
     Column("pipeline_id", Uuid, nullable=False),
     Column("version", Integer, nullable=False),
     Column("actor_id", Uuid, nullable=False),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When to go on, by the clock of the database: later, once a step has failed.
+    Column("due_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     key=("pipeline_id",),
     plumbing=True,
     retention=Kept("a row for each pipeline, deleted when it is done"),
 )
+Index("changed_pipelines_due_index", changed_pipelines.c.tenant_id, changed_pipelines.c.due_time)

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("owner_team_id", sa.Uuid(), nullable=True),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "version", name="account_handovers_pkey"),
     )
@@ -33,9 +33,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("end_time IS NOT NULL"),
     )
     op.create_index(
-        "account_handovers_unfinished_index",
+        "account_handovers_due_index",
         "account_handovers",
-        ["create_time"],
+        ["tenant_id", "due_time"],
         unique=False,
         postgresql_where=sa.text("end_time IS NULL"),
     )
@@ -45,9 +45,10 @@ def upgrade() -> None:
         sa.Column("pipeline_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "pipeline_id", name="changed_pipelines_pkey"),
     )
+    op.create_index("changed_pipelines_due_index", "changed_pipelines", ["tenant_id", "due_time"], unique=False)
     op.create_table(
         "unfinished_histories",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
@@ -442,9 +443,10 @@ def downgrade() -> None:
     op.drop_table("unfinished_histories")
     op.drop_index("hold_reviews_look_index", table_name="hold_reviews")
     op.drop_table("hold_reviews")
+    op.drop_index("changed_pipelines_due_index", table_name="changed_pipelines")
     op.drop_table("changed_pipelines")
     op.drop_index(
-        "account_handovers_unfinished_index",
+        "account_handovers_due_index",
         table_name="account_handovers",
         postgresql_where=sa.text("end_time IS NULL"),
     )
