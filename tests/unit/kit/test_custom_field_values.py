@@ -22,7 +22,7 @@ from crm_kit.custom_fields.values import (
 )
 from crm_kit.errors import InvalidArgument
 from crm_kit.filtering.tokens import end_of, first_of, number_text, token_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -251,6 +251,7 @@ def test_a_value_has_a_token_and_several_options_have_one_each() -> None:
 NUMBER = st.decimals(allow_nan=False, allow_infinity=False, places=20, min_value=-(10**20), max_value=10**20)
 
 
+@example(Decimal("12345678901234567890.0000000001"), Decimal("12345678901234567890.0000000002"))
 @given(NUMBER | st.sampled_from([Decimal(0), Decimal("-0"), Decimal("1e25")]), NUMBER)
 def test_tokens_of_numbers_sort_as_the_numbers_do(one: Decimal, other: Decimal) -> None:
     texts = [number_text(number) for number in (one, other)]

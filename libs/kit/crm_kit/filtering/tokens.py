@@ -44,6 +44,6 @@ def sorted_text(value: object) -> str:
 
 def number_text(number: Decimal) -> str:
     """A number as 51 digits that sort as numbers do; of a negative one each digit is what is missing to nine."""
-    whole, _, fraction = f"{abs(number):f}".partition(".")
+    whole, _, fraction = f"{number.copy_abs():f}".partition(".")
     digits = whole.lstrip("0").rjust(_WHOLE, "0") + fraction.rstrip("0").ljust(_FRACTION, "0")
     return "0" + digits.translate(_COMPLEMENT) if number < 0 else "1" + digits
