@@ -36,19 +36,22 @@ class Bar:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
+HalfLoad = dict[str, dict[str, list[dict[str, float]]]]
+"""Operation -> program -> latencies in ms, round by round, at half of what the program can do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """All that one run measured.
 
-    `costs`: operation -> program -> CPU per request in ms, round by round. `half_load`: operation -> latencies in ms,
-    round by round.
+    `costs`: operation -> program -> CPU per request in ms, round by round.
     """
 
     machine: dict[str, object]
     plan: dict[str, object]
     costs: dict[str, dict[str, list[Cost]]]
     requests_per_second: dict[str, float]
-    half_load: dict[str, list[dict[str, float]]]
+    half_load: HalfLoad
     deep_page: list[tuple[Cost, Cost]]
     relay: dict[str, float]
     delays: dict[str, float]
@@ -64,7 +67,7 @@ def bars_of(figures: Figures) -> list[Bar]:
     """Every bar of speed and size that a run of this program can tell of."""
     bars = [*cost_bars(figures), *growth_bars(figures)]
     for name in OPERATIONS:
-        spread = median(each["p99"] / each["p50"] for each in figures.half_load[name])
+        spread = median(each["p99"] / each["p50"] for each in figures.half_load[name]["ours"])
         bars.append(Bar(f"{name}: p99 as a multiple of p50 at half load", spread, WIDEST_SPREAD, "x"))
     bars += [
         Bar("event: commit to consumer at half load, p50", figures.delays["p50"], DELAY_P50, "ms"),
@@ -145,11 +148,12 @@ def cost_lines(figures: Figures) -> Iterator[str]:
 
 
 def latency_lines(figures: Figures) -> Iterator[str]:
-    """A line for each operation: medians over the rounds, and the longest answer of all."""
+    """A line for each operation of each program: medians over the rounds, and the longest answer of all."""
     for name in OPERATIONS:
-        rounds = figures.half_load[name]
-        p50, p99 = (median(each[part] for each in rounds) for part in ("p50", "p99"))
-        yield f"{name:<36}{p50:>9.2f}{p99:>9.2f}{max(each['longest'] for each in rounds):>9.2f}"
+        for program, rounds in figures.half_load[name].items():
+            p50, p99 = (median(each[part] for each in rounds) for part in ("p50", "p99"))
+            longest = max(each["longest"] for each in rounds)
+            yield f"{f'{name} {NAMES[program]}':<36}{p50:>9.2f}{p99:>9.2f}{longest:>9.2f}"
 
 
 def bar_line(bar: Bar) -> str:

@@ -20,7 +20,7 @@ import httpx
 import orjson
 
 from tests.load.account_json import CREATED, LEAST
-from tests.load.bars import OPERATIONS, Figures, as_json, bars_of, printed
+from tests.load.bars import OPERATIONS, Figures, HalfLoad, as_json, bars_of, printed
 from tests.load.events import delays_since, delivered, now_of, relay_rate
 from tests.load.filling import fill_accounts, some_ids
 from tests.load.meter import Cost, machine, resident_mebibytes
@@ -99,10 +99,12 @@ class Bench:
         await self._writes({"ours": ours, "delivered": few, "bare": bare, "naive": naive})
         speeds = {name: median(self._speeds[name, "ours"]) for name in OPERATIONS}
         say("half load")
-        half_load: dict[str, list[dict[str, float]]] = {name: [] for name in OPERATIONS}
+        half_load: HalfLoad = {name: {"ours": [], "bare": []} for name in OPERATIONS}
         for _ in range(plan.half_load_rounds):
             for name in OPERATIONS:
-                half_load[name].append(asdict(await self._half_load(ours, name, speeds[name])))
+                for program, subject in (("ours", ours), ("bare", bare)):
+                    most = median(self._speeds[name, program])
+                    half_load[name][program].append(asdict(await self._half_load(subject, name, most)))
         since = await now_of(few.database_url)
         await self._half_load(few, "POST", median(self._speeds["POST", "delivered"]))
         await delivered(few.database_url)
