@@ -94,7 +94,9 @@ def create_app(
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
     pages.state.large_answers = large = LargeAnswers()
-    front = Front(Dispatcher(served, channels, admission, large, settings), pages, large, settings)
+    dispatcher = Dispatcher(served, channels, admission, large, settings)
+    pages.state.near_path = dispatcher.near
+    front = Front(dispatcher, pages, large, settings)
     return Gateway(front, _health_app(pages.state.service_states), channels)
 
 
@@ -143,7 +145,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = _REASONS.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
-    return _response(request, Problem(error.status_code, reason), dict(error.headers or {}))
+    near = request.app.state.near_path(request.scope[EXCHANGE_KEY].raw_path) if error.status_code == 404 else ""
+    text, values = (f"{reason}.near", {"near": near}) if near else ("", {})
+    return _response(request, Problem(error.status_code, reason, text=text, values=values), dict(error.headers or {}))
 
 
 async def _unreadable_problem(request: Request, error: Exception) -> Response:

@@ -59,6 +59,10 @@ class Dispatcher:
         match = self._match(raw_path)
         return () if match is None else _verbs(match)
 
+    def near(self, raw_path: str) -> str:
+        """The path of an RPC that looks like one where nothing is; empty where none does."""
+        return self._routes.near(raw_path)
+
     async def answer(self, exchange: Exchange) -> Answer | None:
         """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""
         raw_path = exchange.raw_path

@@ -8,7 +8,8 @@ encode whole segments send `:archive` as `%3Aarchive`: that is the verb where th
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 Target = TypeVar("Target")
@@ -18,6 +19,8 @@ _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
 # An encoded character that needs no encoding means the character itself (RFC 3986, 6.2.2.2).
 _UNRESERVED = re.compile(r"%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
 _ENCODED_VERB = re.compile(r"(.*)%3A([A-Za-z0-9._~-]+)", re.IGNORECASE)
+# Of longer paths nobody is told what they may have meant: looking would take long.
+MAX_NEAR_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,15 @@ class Routes(Generic[Target]):
         found = [match for reading in readings if (match := self._match(reading)) is not None]
         return next((match for match in found if verb in match.targets), found[0] if found else None)
 
+    def near(self, raw_path: str) -> str:
+        """The path of a route that looks like one where nothing is; empty where none does."""
+        path, colon, verb = raw_path.rpartition(":")
+        first, *segments = (path if colon else raw_path).split("/")
+        if first or not segments or len(raw_path) > MAX_NEAR_LENGTH:
+            return ""
+        found = _near(self._root, segments, verb if colon else "")
+        return f"/{'/'.join(found[0])}{found[1] and ':'}{found[1]}" if found else ""
+
     def _match(self, path: str) -> Match[Target] | None:
         first, *segments = path.split("/")
         if first or not segments:
@@ -146,6 +158,22 @@ def _find(
     if node.variable is None or not segment:
         return None
     return _find(node.variable, segments, at + 1, verb, (*values, segment))
+
+
+def _near(node: _Node[Any], segments: list[str], verb: str) -> tuple[list[str], str] | None:
+    """Segments and custom verb of the route below a node that is most like these; each stays as it is if it can."""
+    if not segments:
+        ends = [verb] if verb in node.ends else get_close_matches(verb, node.ends, n=1)
+        return ([], ends[0]) if ends else None
+    segment, *rest = segments
+    literals = [segment] if segment in node.literals else get_close_matches(segment, node.literals, n=1)
+    below = [(each, node.literals[each]) for each in literals]
+    if node.variable is not None and segment:
+        below.append((segment, node.variable))
+    for name, child in below:
+        if (found := _near(child, rest, verb)) is not None:
+            return [name, *found[0]], found[1]
+    return None
 
 
 def _decoded(segment: str) -> str:

@@ -67,7 +67,11 @@ class Views:
         violations: Violations = []
         for index, word in enumerate(words):
             if word not in self.references:
-                add(INCLUDE, Refused("enum", choices=", ".join(self.references)), violations)
+                choices = ", ".join(self.references)
+                refused = (
+                    Refused("enum", "word", word=word, choices=choices) if word else Refused("enum", choices=choices)
+                )
+                add(INCLUDE, refused, violations)
             elif word in words[:index]:
                 add(INCLUDE, Refused("duplicate_key", "path", path=word), violations)
         if violations:

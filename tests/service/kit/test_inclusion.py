@@ -139,8 +139,14 @@ async def test_an_answer_may_be_sent_back_with_what_stood_beside_it(
 
 async def test_words_that_are_no_reference_are_named_with_those_that_are(user: User, web: httpx.AsyncClient) -> None:
     for include, told in (
-        ("account,stage", "expected one of account, pipeline, owner, owner_team, lead, actions"),
-        ("account_id", "expected one of account, pipeline, owner, owner_team, lead, actions"),
+        (
+            "account,stage",
+            "stage cannot be asked for; expected one of account, pipeline, owner, owner_team, lead, actions",
+        ),
+        (
+            "account_id",
+            "account_id cannot be asked for; expected one of account, pipeline, owner, owner_team, lead, actions",
+        ),
         ("account,lead,account", "account is there twice"),
         ("", "expected one of account, pipeline, owner, owner_team, lead, actions"),
     ):
@@ -151,6 +157,9 @@ async def test_words_that_are_no_reference_are_named_with_those_that_are(user: U
 
 async def test_what_refers_to_nothing_brings_its_actions_alone(user: User, web: httpx.AsyncClient) -> None:
     answer = await web.get("/v1/pipelines", params={"include": "owner"}, headers=bearer(user))
-    assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (400, "expected one of actions")
+    assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (
+        400,
+        "owner cannot be asked for; expected one of actions",
+    )
     count = await web.get("/v1/pipelines:count", params={"include": "owner"}, headers=bearer(user))
     assert (count.status_code, count.json()["errors"][0]["rule"]) == (400, "unknown_field")

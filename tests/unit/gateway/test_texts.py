@@ -1,11 +1,13 @@
 """What problems say: complete in every language, with values as data, and in the language that was asked for."""
 
+import re
 import string
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import httpx
+import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.options.v1 import options_pb2
@@ -297,3 +299,15 @@ async def test_an_update_of_what_a_verb_changes_is_told_the_verb(
     assert kind["detail"] == "is set when the record is created and cannot be changed"
     assert english["detail"] == f"status: {status['detail']}; kind: {kind['detail']}"
     assert "只能通过 :" in chinese["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", ["{bad", "[1 2]", '{"a" 1}', '{"a":}', '{"a":1 "b":2}', "[1,]", "[01]", "[", "{} x", "  "]
+)
+def test_what_is_wrong_with_json_is_said_in_chinese(body: str) -> None:
+    with pytest.raises(orjson.JSONDecodeError) as error:
+        orjson.loads(body)
+    told = catalogue("zh").rule("json", {"error": error.value.msg, "line": "1", "column": "2"})
+    assert told is not None
+    assert not re.search("[a-z]", told)
+    assert catalogue("en").rule("json", {"error": error.value.msg, "line": "1", "column": "2"}) != told

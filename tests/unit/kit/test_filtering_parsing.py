@@ -159,6 +159,7 @@ def test_has_presence_null_and_lists(text: str, tree: Filter) -> None:
         ("name = a\nAND ?", 15, "expected a comparison (=, !=, <, <=, >, >=, :) or IN, found the end"),
         ("fax = 1", 1, "unknown field fax; expected one of brand, chance, code, create_time, custom.fleet"),
         ("name = a AND custom.nothing = 1", 14, "unknown field custom.nothing"),
+        ("brnad = a", 1, "unknown field brnad; perhaps brand is meant, or one of brand, chance, code"),
         ("size = 1.5", 8, "size is INTEGER: expected a whole number such as 12, found 1.5"),
         ("size = 9223372036854775808", 8, "size is INTEGER: expected a whole number"),
         ("share = 1e5", 9, "share is NUMBER: expected a number such as 12.5, found 1e5"),

@@ -1,5 +1,6 @@
 """From the text of a filter to its typed tree; each mistake is answered with its position and what was expected."""
 
+from difflib import get_close_matches
 from functools import lru_cache
 
 from lark import Token, Tree
@@ -30,6 +31,8 @@ from crm_kit.filtering.words import Period
 MAX_TERMS = 50
 MAX_DEPTH = 20
 _NAMED_FIELDS = 40
+# Of longer names nobody is told what they may have meant: looking would take long.
+_NEAR_CHARACTERS = 60
 
 _EQUALITY = ("=", "!=", "IN")
 _ORDER = (*_EQUALITY, "<", "<=", ">", ">=")
@@ -83,6 +86,14 @@ class _Reader:
                 return EVERYTHING
         return self._read_term(str(node.data), [child for child in node.children if isinstance(child, Token)])
 
+    def _unknown(self, name: Token) -> InvalidArgument:
+        known = self._known_fields()
+        detail, told = f"unknown field {shown(name)}", {"found": shown(name), "fields": known}
+        if near := get_close_matches(name[:_NEAR_CHARACTERS], self.schema.fields, n=1):
+            detail = f"{detail}; perhaps {near[0]} is meant"
+            return self._refuse(name, f"{detail}, or one of {known}", problem="near_field", near=near[0], **told)
+        return self._refuse(name, f"{detail}; expected one of {known}", problem="field", **told)
+
     def _read_group(self, node: Tree[Token], inner: Tree[Token], depth: int) -> Filter:
         if depth > MAX_DEPTH:
             detail = f"a filter has at most {MAX_DEPTH} levels of parentheses"
@@ -94,9 +105,7 @@ class _Reader:
         self._count(name)
         declared = self.schema.fields.get(name)
         if declared is None:
-            known = self._known_fields()
-            detail = f"unknown field {shown(name)}; expected one of {known}"
-            raise self._refuse(name, detail, problem="field", found=shown(name), fields=known)
+            raise self._unknown(name)
         field = Field(str(name), declared.type, declared.collated)
         if kind == "membership":
             self._check_operator(field, rest[0], "IN")
