@@ -28,8 +28,8 @@ def up_to(amount: object, currency_code: str = "CNY") -> money_pb2.Money:
     return money_pb2.Money(amount=str(amount), currency_code=currency_code)
 
 
-def step(*users: User, roles: tuple[UUID, ...] = (), mode: Any = ANY) -> Step:
-    return Step(mode=mode, user_ids=[str(each.id) for each in users], role_ids=list(map(str, roles)))
+def step(*users: User, roles: tuple[UUID, ...] = (), mode: Any = ANY, **fields: Any) -> Step:
+    return Step(mode=mode, user_ids=[str(each.id) for each in users], role_ids=list(map(str, roles)), **fields)
 
 
 def asks(*steps: Step, **fields: Any) -> Row:
@@ -94,6 +94,18 @@ class Desk:
 
     async def withdraw(self, by: User, approval: Approval, *, key: str = "") -> Approval:
         return await self._decide("Withdraw", by, approval, key=key)
+
+    async def reassign(
+        self,
+        by: User,
+        approval: Approval,
+        to: User,
+        *,
+        comment: str = "knows them better",
+        key: str = "",
+        **fields: Any,
+    ) -> Approval:
+        return await self._decide("Reassign", by, approval, key=key, to_user_id=str(to.id), comment=comment, **fields)
 
     async def get(self, by: User, approval: Approval) -> Approval:
         request = approvals_pb2.GetApprovalRequest(collection=self.collection, id=approval.id)

@@ -164,11 +164,14 @@ class Running:
                 version=2,
             )
 
-    async def team(self, tenant_id: UUID, parent_id: UUID | None = None, *, name: str = "a team") -> UUID:
+    async def team(
+        self, tenant_id: UUID, parent_id: UUID | None = None, *, name: str = "a team", leader: User | None = None
+    ) -> UUID:
         """A new team."""
         id = new_id()
         async with self.unit_of_work(tenant_id) as work:
-            project_team(work, id=id, display_name=name, parent_id=parent_id, version=1)
+            leader_id = leader.id if leader else None
+            project_team(work, id=id, display_name=name, parent_id=parent_id, leader_id=leader_id, version=1)
         return id
 
     def unit_of_work(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:

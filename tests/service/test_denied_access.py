@@ -60,6 +60,8 @@ TAKEN_AS_GIVEN = {
     ("UpdateCase", "case.assignee_id"),
     ("UpdateCurrentUser", "user.role_ids"),
     ("UpdateCurrentUser", "user.team_id"),
+    # Whoever has submitted an approval hands it on to nobody.
+    *((f"Reassign{noun}Approval", field) for noun, _ in WITH_APPROVALS.values() for field in ("from_id", "to_user_id")),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
 }

@@ -259,6 +259,7 @@ approvals = tenant_table(
     Column("steps", JSONB, nullable=False),
     Column("current_step", Integer, nullable=False),
     Column("opinions", JSONB, nullable=False),
+    Column("reassignments", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     Column("end_time", DateTime(timezone=True)),
     *versioned_columns(),
@@ -330,6 +331,7 @@ access_teams = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False),
     Column("parent_id", Uuid),
+    Column("leader_id", Uuid),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),
 )

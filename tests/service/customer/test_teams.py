@@ -55,6 +55,30 @@ async def test_a_created_team_is_read_back_and_told(
     assert await company.told(north.id) == [events_pb2.TeamCreated(team=nameless(north))]
 
 
+async def test_a_team_is_led_by_somebody_who_is_active(
+    customer: Running, teams: "TeamServiceAsyncStub", company: Company, create: Create
+) -> None:
+    sales = await create()
+    lead, gone = [await customer.user(company.admin.tenant_id) for _ in range(2)]
+    await customer.change_user(gone, active=False)
+
+    async def led_by(id: str) -> pb.Team:
+        team, mask = pb.Team(id=sales.id, leader_id=id), FieldMask(paths=["leader_id"])
+        return await teams.UpdateTeam(
+            pb.UpdateTeamRequest(team=team, update_mask=mask), metadata=company.admin.metadata
+        )
+
+    for nobody in (str(gone.id), str(uuid4())):
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+            await led_by(nobody)
+        assert refusal.fields == ["team.leader_id"]
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+            team = pb.Team(display_name="North", leader_id=nobody)
+            await teams.CreateTeam(pb.CreateTeamRequest(team=team), metadata=company.admin.metadata)
+    assert (await led_by(str(lead.id))).leader_id == str(lead.id)
+    assert (await led_by("")).leader_id == ""
+
+
 async def test_teams_are_listed_by_filter_and_order(
     teams: "TeamServiceAsyncStub", company: Company, create: Create
 ) -> None:

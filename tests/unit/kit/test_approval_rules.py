@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from crm_kit.approvals.model import Approval, Decision, Person, State
-from crm_kit.approvals.policies.model import ApprovalPolicy, Mode, Outcome, Row, Step
+from crm_kit.approvals.policies.model import ApprovalPolicy, Mode, Outcome, Party, Row, Step
 from crm_kit.errors import CrmError, InvalidArgument
 from crm_kit.money import Money
 from hypothesis import given
@@ -35,15 +35,21 @@ class Deed:
     by: Person
     active: tuple[Person, ...]
     owner_id: UUID
+    to_user_id: UUID = NOBODY
+    from_id: UUID | None = None
+    administers: bool = False
 
 
 people = st.builds(Person, st.sampled_from(USERS), some(ROLES))
 deeds = st.builds(
     Deed,
-    st.sampled_from(["approve", "approve", "approve", "reject", "withdraw", "outdate"]),
+    st.sampled_from(["approve", "approve", "approve", "reject", "withdraw", "outdate", "reassign", "reassign"]),
     people,
     st.lists(people, max_size=6, unique_by=lambda person: person.id).map(tuple),
     st.sampled_from([NOBODY, *USERS]),
+    st.sampled_from(USERS),
+    st.none() | st.sampled_from([*USERS, *ROLES]),
+    st.booleans(),
 )
 
 
@@ -75,6 +81,16 @@ def done(before: Approval, deed: Deed) -> Approval:
                 return before.reject(deed.by, owner_id=deed.owner_id, comment="no", now=NOW)
             case "withdraw":
                 return before.withdraw(deed.by.id, now=NOW)
+            case "reassign":
+                return before.reassign(
+                    deed.by,
+                    deed.to_user_id,
+                    from_id=deed.from_id,
+                    administers=deed.administers,
+                    owner_id=deed.owner_id,
+                    comment="why",
+                    now=NOW,
+                )
         return before.outdate(now=NOW)
     except CrmError:
         return before
@@ -90,6 +106,7 @@ class Oracle:
         self.steps = list(of)
         self.at, self.moves, self.state = 0, 0, "PENDING"
         self.spoken: list[set[UUID]] = [set() for _ in of]
+        self.speakers: list[set[UUID]] = [set() for _ in of]
 
     def see(self, deed: Deed) -> None:
         if self.state != "PENDING":
@@ -98,6 +115,8 @@ class Oracle:
             self.state = "OUTDATED"
         elif deed.what == "withdraw":
             self.state = "WITHDRAWN" if deed.by.id == USERS[0] else self.state
+        elif deed.what == "reassign":
+            self.hand_on(deed)
         else:
             self.hear(deed)
 
@@ -112,6 +131,7 @@ class Oracle:
             self.state = "REJECTED"
             return
         spoken |= {id for id in open_ones if id in mine}
+        self.speakers[self.at].add(deed.by.id)
         others = [each for each in deed.active if each.id not in barred and each.id != deed.by.id]
         left = [
             id for id in open_ones if id not in spoken and any(id == each.id or id in each.role_ids for each in others)
@@ -120,6 +140,20 @@ class Oracle:
             self.at += 1
         if self.at == len(self.steps):
             self.state, self.moves = "APPROVED", self.moves + 1
+
+    def hand_on(self, deed: Deed) -> None:
+        step, barred = self.steps[self.at], {USERS[0], USERS[1], deed.owner_id}
+        open_ones = {*step.user_ids, *step.role_ids} - self.spoken[self.at]
+        given = open_ones & {deed.by.id, *deed.by.role_ids}
+        if not given and deed.administers:
+            given = open_ones
+        if deed.from_id is not None:
+            given &= {deed.from_id}
+        known = {*step.user_ids, *self.speakers[self.at]}
+        if deed.by.id in barred or not given or deed.to_user_id in barred | known:
+            return
+        users, roles = {*step.user_ids} - given | {deed.to_user_id}, {*step.role_ids} - given
+        self.steps[self.at] = Step(step.mode, tuple(users), tuple(roles))
 
 
 @given(st.lists(steps, min_size=1, max_size=3), st.lists(deeds, max_size=14))
@@ -133,11 +167,13 @@ def test_whatever_is_tried_by_whom_it_moves_at_most_once_and_as_the_oracle_says(
         moves += before.state is State.PENDING and now.state is State.APPROVED
         assert now.state == oracle.state
         assert now.opinions[: len(before.opinions)] == before.opinions, "nothing that was said is taken away"
+        assert now.reassignments[: len(before.reassignments)] == before.reassignments
+        assert set(before.asked_ids) <= set(now.asked_ids), "who was asked goes on seeing it"
         if before.state is not State.PENDING:
             assert now == before
     assert moves == oracle.moves <= 1
     said = {(each.user_id, each.decision) for each in now.opinions}
-    assert not {USERS[0], USERS[1]} & {user for user, _ in said}
+    assert not {USERS[0], USERS[1]} & ({user for user, _ in said} | {each.user_id for each in now.reassignments})
     assert (Decision.REJECT in {decision for _, decision in said}) == (now.state is State.REJECTED)
     assert (now.end_time is None) == (now.state is State.PENDING)
     assert bool(now.waiting_ids) <= (now.state is State.PENDING)
@@ -154,6 +190,24 @@ def test_what_is_said_to_have_approvers_can_be_approved_by_them_where_any_does(
             if now.state is State.PENDING:
                 now = done(now, Deed("approve", each, tuple(active), NOBODY))
     assert start.has_approver(active) == (now.state is State.APPROVED)
+
+
+ranks = st.lists(st.sampled_from(USERS), max_size=4).map(tuple)
+
+
+@given(st.lists(st.lists(st.sampled_from(Party), unique=True).map(tuple), min_size=1, max_size=3), ranks, ranks, ranks)
+def test_a_teams_leader_is_the_nearest_who_neither_submits_nor_owns_it(
+    parties: list[tuple[Party, ...]], users: tuple[UUID, ...], above: tuple[UUID, ...], above_owner: tuple[UUID, ...]
+) -> None:
+    of = [Step(Mode.ALL, tuple(dict.fromkeys(users)), team_leaders_of=each) for each in parties]
+    leaders = {Party.SUBMITTER: above, Party.OWNER: above_owner}
+    for step, asking in zip(of, approval(of).with_leaders(leaders).steps, strict=True):
+        expected = set(step.user_ids)
+        for party in step.team_leaders_of:
+            free = [id for id in leaders[party] if id not in (USERS[0], USERS[1])]
+            expected |= set(free[:1])
+        assert set(asking.user_ids) == expected
+        assert len(asking.user_ids) == len(expected)
 
 
 # --- policies
@@ -193,13 +247,15 @@ def test_the_first_row_that_takes_caller_and_amount_holds(
     assert policy([*of, last]).row_for(amount, role_ids) is expected
 
 
+NAMELESS = (Step(Mode.ANY), Step(Mode.ANY, team_leaders_of=(Party.SUBMITTER,)))
 unasked = rows.filter(lambda row: row.outcome is not Outcome.ASK)
 
 
-@given(st.sampled_from(Outcome), st.lists(steps | st.just(Step(Mode.ANY)), max_size=3))
+@given(st.sampled_from(Outcome), st.lists(steps | st.sampled_from(NAMELESS), max_size=3))
 def test_a_row_asks_somebody_in_each_step_or_nobody(outcome: Outcome, of: list[Step]) -> None:
     one = policy([Row(outcome, steps=tuple(of))])
-    asks, names = outcome is Outcome.ASK, [bool(step.user_ids or step.role_ids) for step in of]
+    asks = outcome is Outcome.ASK
+    names = [bool(step.user_ids or step.role_ids or step.team_leaders_of) for step in of]
     if asks == bool(of) and all(names):
         assert one.checked() == one
     else:

@@ -7,15 +7,17 @@ from crm.resource.v1 import approvals_pb2
 from crm.resource.v1 import events_pb2 as events
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
-from sqlalchemy import Uuid, any_, bindparam, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
-from crm_kit.approvals.queries import etag_now, find_pending, people_asked, roles_of
+from crm_kit.approvals.policies.model import Party
+from crm_kit.approvals.queries import etag_now, find_pending, leaders_above, people_asked, roles_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
+from crm_kit.directory.access import require_users
 from crm_kit.errors import (
     AlreadyExists,
     Conflict,
@@ -23,6 +25,7 @@ from crm_kit.errors import (
     EtagMismatch,
     FailedPrecondition,
     Unavailable,
+    invalid_field,
 )
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import Scope
@@ -31,6 +34,8 @@ from crm_kit.plumbing import approval_askings
 from crm_kit.resource.writing import Resource
 
 Approvals = Resource[Approval, approvals_pb2.Approval]
+# Who may change policies with the scope ALL may say who decides instead of others.
+ADMINISTERING = "approval_policies.write"
 
 
 async def submit(
@@ -47,7 +52,8 @@ async def submit(
     asking = await gate.asking(approvable, request, work, fresh=True)
     if asking is None:
         raise FailedPrecondition("no approval is needed: call the verb itself", reason="APPROVAL_NOT_REQUIRED")
-    await make_room(work, approvals, collection, record_id, verb, etag=request.etag)
+    await make_room(work, gate, approvals, collection, record_id, verb, etag=request.etag)
+    owner_id = await approvable.owner(work, record_id)
     approval = Approval(
         id=new_id(),
         collection=collection,
@@ -58,21 +64,20 @@ async def submit(
         amount=asking.measured.amount,
         comment=comment,
         submitter_id=work.actor.user_id,
-        owner_id=await approvable.owner(work, record_id),
+        owner_id=owner_id,
         policy_id=asking.policy.id,
         policy_etag=etag_of(asking.policy.version),
         steps=asking.row.steps,
         create_time=work.now,
         update_time=work.now,
     )
-    if not approval.has_approver(await people_asked(work, approval.asked_ids)):
+    approval = approval.with_leaders(await leaders_for(work, approval))
+    asked = await people_asked(work, approval.asked_ids, permission=approvable.resource.permission)
+    if not approval.has_approver(asked):
         detail = "those who would be asked are inactive, or are the submitter or the owner of the record"
         raise FailedPrecondition(detail, reason="APPROVERS_MISSING")
-    approvals.create(work, approval)
-    for id in approval.asked_ids:
-        asked = {"approval_id": approval.id, "asked_id": id, "waiting": id in approval.waiting_ids}
-        work.insert(approval_askings, asked)
-    return approval
+    ask(work, approval)
+    return approvals.create(work, approval)
 
 
 async def approve(
@@ -80,27 +85,60 @@ async def approve(
 ) -> Approval:
     """Approve. The last approval that is needed has the call take effect, in the same transaction."""
     approvable = gate.find(before.collection, before.verb)
-    asked = await people_asked(work, before.waiting_ids)
+    asked = await people_asked(work, before.waiting_ids, permission=approvable.resource.permission)
     owner_id = await approvable.owner(work, before.record_id)
     after = before.approve(await caller(work), asked=asked, owner_id=owner_id, comment=comment, now=work.now)
     if await etag_now(work, approvable, before.record_id) != before.record_etag:
-        return save(work, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
+        return await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     if after.state is not State.APPROVED:
-        return save(work, approvals, before, after, events.ApprovalOpinionGiven)
+        return await save(work, gate, approvals, before, after, events.ApprovalOpinionGiven)
     await take_effect(work, gate, approvable, before)
-    return save(work, approvals, before, after, events.ApprovalApproved)
+    return await save(work, gate, approvals, before, after, events.ApprovalApproved)
 
 
 async def reject(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, comment: str) -> Approval:
     """Reject, once and for all."""
     owner_id = await gate.find(before.collection, before.verb).owner(work, before.record_id)
     after = before.reject(await caller(work), owner_id=owner_id, comment=comment, now=work.now)
-    return save(work, approvals, before, after, events.ApprovalRejected)
+    return await save(work, gate, approvals, before, after, events.ApprovalRejected)
 
 
-def withdraw(work: UnitOfWork, approvals: Approvals, before: Approval) -> Approval:
+async def withdraw(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval) -> Approval:
     """Take back what the caller has submitted."""
-    return save(work, approvals, before, before.withdraw(work.actor.user_id, now=work.now), events.ApprovalWithdrawn)
+    after = before.withdraw(work.actor.user_id, now=work.now)
+    return await save(work, gate, approvals, before, after, events.ApprovalWithdrawn)
+
+
+async def reassign(
+    work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, to_user_id: UUID, **said: Any
+) -> Approval:
+    """Have somebody else decide; `said` is in whose place, and why.
+
+    InvalidArgument for who is not active here or may not read what it is about.
+    """
+    approvable = gate.find(before.collection, before.verb)
+    owner_id = await approvable.owner(work, before.record_id)
+    administers = work.actor.access.may(ADMINISTERING) and work.actor.access.scope(ADMINISTERING) is Scope.ALL
+    after = before.reassign(
+        await caller(work), to_user_id, administers=administers, owner_id=owner_id, now=work.now, **said
+    )
+    await check_decides(work, to_user_id, permission=approvable.resource.permission)
+    return await save(work, gate, approvals, before, after, events.ApprovalReassigned)
+
+
+async def check_decides(work: UnitOfWork, user_id: UUID, *, permission: str) -> None:
+    await require_users(work, [user_id], field="to_user_id")
+    if not await people_asked(work, [user_id], permission=permission):
+        detail = f"may not decide: the permission {permission} is needed"
+        values = {"permission": permission}
+        raise invalid_field("to_user_id", "permitted", detail, reason="ASSIGNMENT_NOT_ALLOWED", metadata=values)
+
+
+async def leaders_for(work: UnitOfWork, approval: Approval) -> dict[Party, list[UUID]]:
+    """The leaders that the steps may want, from the nearest on."""
+    people = {Party.SUBMITTER: approval.submitter_id, Party.OWNER: approval.owner_id}
+    wanted = {party for step in approval.steps for party in step.team_leaders_of}
+    return {party: await leaders_above(work, people[party]) for party in wanted}
 
 
 async def take_effect(work: UnitOfWork, gate: Gate, approvable: Approvable, approval: Approval) -> None:
@@ -128,7 +166,7 @@ async def take_effect(work: UnitOfWork, gate: Gate, approvable: Approvable, appr
 
 
 async def make_room(
-    work: UnitOfWork, approvals: Approvals, collection: str, record_id: UUID, verb: str, *, etag: str
+    work: UnitOfWork, gate: Gate, approvals: Approvals, collection: str, record_id: UUID, verb: str, *, etag: str
 ) -> None:
     """End an earlier approval of the same that the record has left behind; AlreadyExists when it still stands."""
     id = await find_pending(work, collection, record_id, verb)
@@ -137,15 +175,27 @@ async def make_room(
     before = await approvals.get(work, id, scope=Scope.ALL)
     if before.record_etag == etag:
         raise AlreadyExists("the same is asked for already and not decided", reason="APPROVAL_PENDING")
-    save(work, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
+    await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     # The new one comes after it, not at once: only one of them may be pending.
     await work.flush()
 
 
-def save(work: UnitOfWork, approvals: Approvals, before: Approval, after: Approval, event: type[Message]) -> Approval:
+async def save(
+    work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, after: Approval, event: type[Message]
+) -> Approval:
     """Gather a changed approval, and for whom it waits."""
-    work.execute(set_waiting(), approval_id=after.id, waiting_ids=after.waiting_ids)
+    if after.waiting_ids:
+        permission = gate.find(after.collection, after.verb).resource.permission
+        able = await people_asked(work, after.waiting_ids, permission=permission)
+        after = after.seen_to_have_approvers(able)
+    ask(work, after)
     return approvals.save(work, before, after, event)
+
+
+def ask(work: UnitOfWork, approval: Approval) -> None:
+    """Gather whom it asks, and for whom it waits now."""
+    asked, waiting = approval.asked_ids, approval.waiting_ids
+    work.execute(put_askings(), approval_id=approval.id, asked_ids=asked, waiting_ids=waiting)
 
 
 async def caller(work: UnitOfWork) -> Person:
@@ -154,10 +204,15 @@ async def caller(work: UnitOfWork) -> Person:
 
 
 @statement
-def set_waiting() -> Any:
-    asked = approval_askings.c
-    return (
-        update(approval_askings)
-        .where(asked.tenant_id == bindparam("tenant_id"), asked.approval_id == bindparam("approval_id"))
-        .values(waiting=asked.asked_id == any_(bindparam("waiting_ids", type_=ARRAY(Uuid))))
+def put_askings() -> Any:
+    table, ids = approval_askings, ARRAY(Uuid)
+    asked = func.unnest(bindparam("asked_ids", type_=ids)).column_valued("asked_id")
+    rows = select(
+        bindparam("tenant_id", type_=Uuid),
+        bindparam("approval_id", type_=Uuid),
+        asked,
+        asked == any_(bindparam("waiting_ids", type_=ids)),
     )
+    fresh = insert(table).from_select(["tenant_id", "approval_id", "asked_id", "waiting"], rows)
+    key = [table.c.tenant_id, table.c.approval_id, table.c.asked_id]
+    return fresh.on_conflict_do_update(index_elements=key, set_={"waiting": fresh.excluded.waiting})

@@ -1,14 +1,17 @@
 """An approval, and the rules by which it is decided: who may, in which order, and when it has taken effect."""
 
 import enum
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from crm_kit.approvals.policies.model import Mode, Step, all_asked
-from crm_kit.errors import denied, wrong_state
+from crm_kit.approvals.policies.model import Mode, Party, Step, all_asked
+from crm_kit.errors import denied, invalid_field, wrong_state
 from crm_kit.money import Money
+
+OWN_APPROVAL = "neither who submitted it nor the owner of the record decides on it"
 
 
 class State(enum.StrEnum):
@@ -50,6 +53,18 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class Reassignment:
+    """That somebody else was asked in place of users and roles."""
+
+    step: int
+    from_ids: tuple[UUID, ...]
+    to_user_id: UUID
+    user_id: UUID
+    comment: str
+    reassign_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """Fields as in the contract. Methods return the changed one; once it has ended it changes no more."""
 
@@ -71,20 +86,23 @@ class Approval:
     owner_id: UUID | None = None
     current_step: int = 1
     opinions: tuple[Opinion, ...] = ()
+    reassignments: tuple[Reassignment, ...] = ()
     state: State = State.PENDING
     end_time: datetime | None = None
+    approvers_missing: bool = False
 
     @property
     def asked_ids(self) -> list[UUID]:
-        """Users and roles that are asked in any step."""
-        return list(all_asked(self.steps))
+        """Users and roles that are asked in any step, or were."""
+        before = (id for each in self.reassignments for id in each.from_ids)
+        return list(dict.fromkeys((*all_asked(self.steps), *before)))
 
     @property
     def waiting_ids(self) -> list[UUID]:
         """Users and roles that are asked now and have not been heard."""
         if self.state is not State.PENDING:
             return []
-        step = self.steps[self.current_step - 1]
+        step = self._step
         heard = {id for each in self.opinions if each.step == self.current_step for id in each.as_ids}
         return [id for id in step.asked_ids if id not in heard]
 
@@ -98,7 +116,7 @@ class Approval:
         """
         heard = self._with(Decision.APPROVE, by, owner_id, comment, now)
         able = {id for each in asked if not self._is_barred(each.id, owner_id) for id in each.ids}
-        if self.steps[self.current_step - 1].mode is Mode.ALL and able.intersection(heard.waiting_ids):
+        if self._step.mode is Mode.ALL and able.intersection(heard.waiting_ids):
             return heard
         if self.current_step < len(self.steps):
             return replace(heard, current_step=self.current_step + 1)
@@ -120,6 +138,55 @@ class Approval:
         self._require_pending("outdated")
         return self._ended(State.OUTDATED, now)
 
+    def reassign(
+        self,
+        by: Person,
+        to_user_id: UUID,
+        *,
+        from_id: UUID | None,
+        administers: bool,
+        owner_id: UUID | None,
+        comment: str,
+        now: datetime,
+    ) -> "Approval":
+        """With another user in place of those that are asked now, of whom `from_id` names one.
+
+        Who is asked hands on what they are asked as; who `administers` approvals, and is not asked, what anybody is.
+        """
+        self._require_pending("reassigned")
+        if self._is_barred(by.id, owner_id):
+            raise denied("own_approval", OWN_APPROVAL)
+        from_ids = tuple(id for id in self.waiting_ids if id in by.ids) or (self.waiting_ids if administers else ())
+        if not from_ids:
+            raise denied("not_asked", "it does not wait for you")
+        if from_id is not None and from_id not in from_ids:
+            raise invalid_field("from_id", "asked", "is nobody in whose place you may have somebody else decide")
+        self._check_new_approver(to_user_id, owner_id)
+        given = from_ids if from_id is None else (from_id,)
+        step = self._step.asking_instead(given, to_user_id)
+        steps = (*self.steps[: self.current_step - 1], step, *self.steps[self.current_step :])
+        handed = Reassignment(self.current_step, tuple(given), to_user_id, by.id, comment, now)
+        return replace(self, steps=steps, reassignments=(*self.reassignments, handed))
+
+    def with_leaders(self, leaders: Mapping[Party, Sequence[UUID]]) -> "Approval":
+        """Asking, where a policy wants a team's leader, the nearest who may decide.
+
+        `leaders` has those of the team and of all above it, from the nearest on.
+        """
+
+        def nearest(party: Party) -> Iterator[UUID]:
+            able = (id for id in leaders.get(party, ()) if not self._is_barred(id, self.owner_id))
+            return itertools.islice(able, 1)
+
+        steps = (step.asking_also(id for each in step.team_leaders_of for id in nearest(each)) for step in self.steps)
+        return replace(self, steps=tuple(steps))
+
+    def seen_to_have_approvers(self, people: Iterable[Person]) -> "Approval":
+        """Saying whether none of these people, who are active, can decide on the current step."""
+        waiting = set(self.waiting_ids)
+        able = any(not self._is_barred(each.id, self.owner_id) and waiting & each.ids for each in people)
+        return replace(self, approvers_missing=self.state is State.PENDING and not able)
+
     def has_approver(self, people: Iterable[Person]) -> bool:
         """Whether in each step some of these people, who are active, can decide."""
         able = [each.ids for each in people if not self._is_barred(each.id, self.owner_id)]
@@ -130,12 +197,23 @@ class Approval:
     ) -> "Approval":
         self._require_pending("approved" if decision is Decision.APPROVE else "rejected")
         if self._is_barred(by.id, owner_id):
-            raise denied("own_approval", "neither who submitted it nor the owner of the record decides on it")
+            raise denied("own_approval", OWN_APPROVAL)
         as_ids = tuple(id for id in self.waiting_ids if id in by.ids)
         if not as_ids:
             raise denied("not_asked", "it does not wait for you")
         opinion = Opinion(self.current_step, by.id, decision, now, comment, as_ids)
         return replace(self, opinions=(*self.opinions, opinion))
+
+    @property
+    def _step(self) -> Step:
+        return self.steps[self.current_step - 1]
+
+    def _check_new_approver(self, user_id: UUID, owner_id: UUID | None) -> None:
+        if self._is_barred(user_id, owner_id):
+            raise invalid_field("to_user_id", "own_approval", OWN_APPROVAL)
+        heard = {each.user_id for each in self.opinions if each.step == self.current_step}
+        if user_id in heard or user_id in self._step.asked_ids:
+            raise invalid_field("to_user_id", "asked_once", "is asked in this step already")
 
     def _is_barred(self, user_id: UUID, owner_id: UUID | None) -> bool:
         return user_id in (self.submitter_id, self.owner_id, owner_id)

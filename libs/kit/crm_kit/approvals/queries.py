@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, any_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, any_, bindparam, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.approvals.declaration import Approvable
@@ -12,8 +12,10 @@ from crm_kit.approvals.model import Person
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.etags import etag_of
-from crm_kit.identity.access import Scope
-from crm_kit.plumbing import access_users, approvals
+from crm_kit.identity.access import EVERYTHING, Scope
+from crm_kit.plumbing import access_roles, access_teams, access_users, approvals
+
+MAX_TEAMS_ABOVE = 100
 
 
 async def roles_of(reader: Reader, user_id: UUID) -> tuple[UUID, ...]:
@@ -22,9 +24,15 @@ async def roles_of(reader: Reader, user_id: UUID) -> tuple[UUID, ...]:
     return tuple(row["role_ids"]) if row else ()
 
 
-async def people_asked(reader: Reader, ids: Collection[UUID]) -> list[Person]:
-    """The active users who are among the ids, or have one of the roles that are."""
-    return [Person(row["id"], tuple(row["role_ids"])) for row in await reader.all(active_people(), ids=list(ids))]
+async def people_asked(reader: Reader, ids: Collection[UUID], *, permission: str) -> list[Person]:
+    """The active users who are among the ids, or have one of the roles that are, and whose roles permit to read."""
+    rows = await reader.all(able_people(), ids=list(ids), reading=[permission, EVERYTHING])
+    return [Person(row["id"], tuple(row["role_ids"])) for row in rows]
+
+
+async def leaders_above(reader: Reader, user_id: UUID | None) -> list[UUID]:
+    """The active leaders of a user's team and of all above it, from the nearest on."""
+    return [row["id"] for row in await reader.all(leaders_of_teams(), user_id=user_id)] if user_id else []
 
 
 async def find_pending(reader: Reader, collection: str, record_id: UUID, verb: str) -> UUID | None:
@@ -46,11 +54,43 @@ def role_ids_of_user() -> Select[Any]:
 
 
 @statement
-def active_people() -> Select[Any]:
+def able_people() -> Select[Any]:
     users, ids = access_users.c, bindparam("ids", type_=ARRAY(Uuid))
     return select(users.id, users.role_ids).where(
-        users.tenant_id == bindparam("tenant_id"), users.active, or_(users.id == any_(ids), users.role_ids.overlap(ids))
+        users.tenant_id == bindparam("tenant_id"),
+        or_(users.id == any_(ids), users.role_ids.overlap(ids)),
+        is_able(bindparam("reading", type_=ARRAY(Text))),
     )
+
+
+def is_able(reading: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a user is active and has a role with one of these permissions."""
+    users, roles = access_users.c, access_roles.c
+    permitting = select(roles.id).where(
+        roles.tenant_id == users.tenant_id, roles.id == any_(users.role_ids), roles.grants.has_any(reading)
+    )
+    return and_(users.active, permitting.exists())
+
+
+@statement
+def leaders_of_teams() -> Select[Any]:
+    """One team is above another, so that it ends, at the latest where a tree would be deeper than any is."""
+    users, teams, leaders = access_users, access_teams, access_users.alias("leaders")
+    columns = (teams.c.parent_id, teams.c.leader_id)
+    at = (teams.c.tenant_id == users.c.tenant_id) & (teams.c.id == users.c.team_id)
+    own = (
+        select(*columns, literal(0).label("distance"))
+        .join_from(users, teams, at)
+        .where(users.c.tenant_id == bindparam("tenant_id"), users.c.id == bindparam("user_id"))
+        .cte("teams_above", recursive=True)
+    )
+    above = own.union_all(
+        select(*columns, own.c.distance + 1).where(
+            teams.c.tenant_id == bindparam("tenant_id"), teams.c.id == own.c.parent_id, own.c.distance < MAX_TEAMS_ABOVE
+        )
+    )
+    leads = (leaders.c.tenant_id == bindparam("tenant_id")) & (leaders.c.id == above.c.leader_id) & leaders.c.active
+    return select(leaders.c.id).join_from(above, leaders, leads).order_by(above.c.distance)
 
 
 @statement

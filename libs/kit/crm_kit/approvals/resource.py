@@ -4,11 +4,27 @@ from typing import Any
 
 from crm.resource.v1 import approvals_pb2
 from crm.resource.v1 import events_pb2 as events
-from sqlalchemy import ColumnElement, Select, Table, Uuid, any_, bindparam, cast, func, or_, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
-from crm_kit.approvals.model import Approval
-from crm_kit.identity.access import Scope
+from crm_kit.approvals.model import Approval, State
+from crm_kit.approvals.queries import is_able
+from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.plumbing import access_users, approval_askings, approvals
 from crm_kit.resource.reach import Reach, asked_of_each
 from crm_kit.resource.writing import Resource
@@ -17,8 +33,8 @@ from crm_kit.resource.writing import Resource
 OF_COLLECTION = approvals.c.collection == bindparam("collection")
 
 
-def approvals_of(seen: Reach) -> Resource[Approval, approvals_pb2.Approval]:
-    """The approvals of records; `seen` are those of records that a scope reaches.
+def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_pb2.Approval]:
+    """The approvals of records; `seen` are those of records that a scope reaches, `permission` is what reading takes.
 
     Besides, people see what they have submitted, and what they are asked in.
     """
@@ -34,9 +50,35 @@ def approvals_of(seen: Reach) -> Resource[Approval, approvals_pb2.Approval]:
             lambda scope: [*_own_ids(), *seen.ways(scope)],
             lambda scope: or_(*_own(), seen.of_many(scope)),
         ),
+        computed={"approvers_missing": approvers_missing(permission)},
+        unversioned={"approvers_missing"},
         # Whether somebody may decide takes more than the approval: what they are asked as, and whose the record is.
-        verbs={name: lambda *_: None for name in ("ApproveApproval", "RejectApproval", "WithdrawApproval")},
+        verbs={f"{verb}Approval": lambda *_: None for verb in ("Approve", "Reject", "Withdraw", "Reassign")},
     )
+
+
+def approvers_missing(permission: str) -> ColumnElement[bool]:
+    """Whether nobody can decide of those whom it waits for."""
+    users, asked = access_users.c, approval_askings.c
+
+    def able(is_asked: ColumnElement[bool]) -> ColumnElement[bool]:
+        people = (
+            select(users.id)
+            .join_from(approval_askings, access_users, (users.tenant_id == asked.tenant_id) & is_asked)
+            .where(
+                asked.tenant_id == approvals.c.tenant_id,
+                asked.approval_id == approvals.c.id,
+                asked.waiting,
+                users.id != approvals.c.submitter_id,
+                users.id.is_distinct_from(approvals.c.owner_id),
+                is_able(array([permission, EVERYTHING], type_=Text)),
+            )
+        )
+        return people.correlate(approvals).exists()
+
+    # Users are found along their key, and most of them are there: those with a role are looked for after that.
+    is_user, has_role = users.id == asked.asked_id, asked.asked_id == any_(users.role_ids)
+    return and_(approvals.c.state == State.PENDING, not_(able(is_user)), not_(able(has_role)))
 
 
 def of_records(table: Table, visible: Reach) -> Reach:

@@ -18,6 +18,7 @@ from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.violations import below
+from crm_kit.wire import id_from
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -28,7 +29,9 @@ class ApprovalServicer:
     def __init__(self, gate: Gate, tokens: PageTokens) -> None:
         self._gate = gate
         self._tokens = tokens
-        self._approvals = {each.resource.collection: approvals_of(each.seen) for each in gate.approvables}
+        self._approvals = {
+            each.resource.collection: approvals_of(each.seen, each.resource.permission) for each in gate.approvables
+        }
         self._lists = {
             name: each.list_of("approvals", of=OF_COLLECTION, is_long=True) for name, each in self._approvals.items()
         }
@@ -70,7 +73,13 @@ class ApprovalServicer:
 
     async def WithdrawApproval(self, request: pb.WithdrawApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
-        return approvals.message(work, commands.withdraw(work, approvals, before))
+        return approvals.message(work, await commands.withdraw(work, self._gate, approvals, before))
+
+    async def ReassignApproval(self, request: pb.ReassignApprovalRequest, work: UnitOfWork) -> pb.Approval:
+        approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
+        said = {"from_id": id_from(request.from_id), "comment": request.comment.strip()}
+        to_user_id = UUID(request.to_user_id)
+        return approvals.message(work, await commands.reassign(work, self._gate, approvals, before, to_user_id, **said))
 
     async def ListApprovalChanges(
         self, request: pb.ListApprovalChangesRequest, reader: Reader

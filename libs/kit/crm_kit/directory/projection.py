@@ -54,9 +54,17 @@ def project_user(
     put_newest(work, access_users, row | {"role_ids": list(role_ids), "version": version})
 
 
-def project_team(work: UnitOfWork, *, id: UUID, display_name: str, parent_id: UUID | None, version: int) -> None:
-    """A team's name and its place in the tree."""
-    row = {"id": id, "display_name": display_name, "parent_id": parent_id, "version": version}
+def project_team(
+    work: UnitOfWork,
+    *,
+    id: UUID,
+    display_name: str,
+    parent_id: UUID | None,
+    version: int,
+    leader_id: UUID | None = None,
+) -> None:
+    """A team's name, its place in the tree and who leads it."""
+    row = {"id": id, "display_name": display_name, "parent_id": parent_id, "leader_id": leader_id, "version": version}
     put_newest(work, access_teams, row)
 
 
@@ -134,8 +142,14 @@ def _take_user(work: UnitOfWork, user: users_pb2.User, version: int) -> None:
 
 
 def _take_team(work: UnitOfWork, team: teams_pb2.Team, version: int) -> None:
-    parent_id = id_from(team.parent_id)
-    project_team(work, id=UUID(team.id), display_name=team.display_name, parent_id=parent_id, version=version)
+    project_team(
+        work,
+        id=UUID(team.id),
+        display_name=team.display_name,
+        parent_id=id_from(team.parent_id),
+        leader_id=id_from(team.leader_id),
+        version=version,
+    )
 
 
 def _take_role(work: UnitOfWork, role: roles_pb2.Role, version: int) -> None:

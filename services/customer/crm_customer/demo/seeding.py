@@ -62,7 +62,7 @@ async def add_teams(work: UnitOfWork) -> tuple[int, dict[str, UUID]]:
     for team in TEAMS:
         if team.display_name not in ids:
             values = {"display_name": team.display_name, "parent_id": ids.get(team.parent)}
-            ids[team.display_name] = create_team(work, values).id
+            ids[team.display_name] = (await create_team(work, values)).id
     return len(ids) - len(present), ids
 
 

@@ -22,6 +22,11 @@ class Mode(enum.StrEnum):
     ALL = "ALL"
 
 
+class Party(enum.StrEnum):
+    SUBMITTER = "SUBMITTER"
+    OWNER = "OWNER"
+
+
 class State(enum.StrEnum):
     ACTIVE = "ACTIVE"
     ARCHIVED = "ARCHIVED"
@@ -29,16 +34,30 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Who is asked at once: users, and whoever has one of the roles at the time."""
+    """Who is asked at once: users, whoever has one of the roles at the time, and the leaders of somebody's teams.
+
+    In an approval the leaders are among the users.
+    """
 
     mode: Mode
     user_ids: tuple[UUID, ...] = ()
     role_ids: tuple[UUID, ...] = ()
+    team_leaders_of: tuple[Party, ...] = ()
 
     @property
     def asked_ids(self) -> tuple[UUID, ...]:
         """All that are asked, users and roles alike."""
         return (*self.user_ids, *self.role_ids)
+
+    def asking_also(self, user_ids: Iterable[UUID]) -> "Step":
+        """With more users, each once."""
+        return replace(self, user_ids=tuple(dict.fromkeys((*self.user_ids, *user_ids))))
+
+    def asking_instead(self, of_ids: Collection[UUID], user_id: UUID) -> "Step":
+        """With a user in place of other users and roles."""
+        users = tuple(id for id in self.user_ids if id not in of_ids)
+        roles = tuple(id for id in self.role_ids if id not in of_ids)
+        return replace(self, user_ids=(*users, user_id), role_ids=roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +155,6 @@ def _violations_of_steps(row: Row, path: str) -> Iterator[FieldViolation]:
     if row.outcome is not Outcome.ASK and row.steps:
         yield FieldViolation(path, "empty", f"nobody is asked where the outcome is {row.outcome}")
     for number, step in enumerate(row.steps):
-        if not step.asked_ids:
-            yield FieldViolation(f"{path}[{number}].user_ids", "required", "a step asks a user or a role")
+        if not (step.asked_ids or step.team_leaders_of):
+            detail = "a step asks a user, a role or the leader of a team"
+            yield FieldViolation(f"{path}[{number}].user_ids", "required", detail)

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.Uuid(), nullable=True),
+        sa.Column("leader_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="access_teams_pkey"),
     )
@@ -262,6 +263,7 @@ def upgrade() -> None:
         sa.Column("steps", postgresql.JSONB(), nullable=False),
         sa.Column("current_step", sa.Integer(), nullable=False),
         sa.Column("opinions", postgresql.JSONB(), nullable=False),
+        sa.Column("reassignments", postgresql.JSONB(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),

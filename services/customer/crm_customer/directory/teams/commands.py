@@ -6,6 +6,7 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.trees import ids_from_here_down, ids_from_here_up
 from crm_kit.database.work import UnitOfWork
+from crm_kit.directory.access import require_users
 from crm_kit.directory.projection import project_team
 from crm_kit.ids import new_id
 
@@ -17,8 +18,9 @@ from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 
 
-def create_team(work: UnitOfWork, values: dict[str, Any]) -> Team:
+async def create_team(work: UnitOfWork, values: dict[str, Any]) -> Team:
     """Create a team from the values of its fields."""
+    await check_leader(work, values.get("leader_id"))
     team = TEAMS.create(work, Team(id=new_id(), create_time=work.now, update_time=work.now, **values))
     project(work, team)
     return team
@@ -29,6 +31,8 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
     after = before.update(values)
     if after == before:
         return before
+    if after.leader_id != before.leader_id:
+        await check_leader(work, after.leader_id)
     if after.parent_id != before.parent_id:
         # Two moves, each fine alone, can make a circle together.
         await take_turn(work)
@@ -38,6 +42,11 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
     saved = TEAMS.save(work, before, after, events.TeamUpdated)
     project(work, saved)
     return saved
+
+
+async def check_leader(work: UnitOfWork, leader_id: UUID | None) -> None:
+    """Raise InvalidArgument for who is not active."""
+    await require_users(work, [leader_id] if leader_id else [], field="team.leader_id")
 
 
 async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> None:
@@ -52,4 +61,11 @@ async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> N
 
 def project(work: UnitOfWork, team: Team) -> None:
     """Gather what this service goes by."""
-    project_team(work, id=team.id, display_name=team.display_name, parent_id=team.parent_id, version=team.version)
+    project_team(
+        work,
+        id=team.id,
+        display_name=team.display_name,
+        parent_id=team.parent_id,
+        leader_id=team.leader_id,
+        version=team.version,
+    )

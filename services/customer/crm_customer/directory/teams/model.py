@@ -19,6 +19,7 @@ class Team:
     update_time: datetime
     version: int = 1
     parent_id: UUID | None = None
+    leader_id: UUID | None = None
 
     def update(self, values: dict[str, Any]) -> "Team":
         """With new values of some fields."""

@@ -18,7 +18,7 @@ class TeamServicer:
 
     async def CreateTeam(self, request: pb.CreateTeamRequest, work: UnitOfWork) -> pb.Team:
         self._changes_directory(work)
-        return TEAMS.message(work, commands.create_team(work, TEAMS.values_of(request.team)))
+        return TEAMS.message(work, await commands.create_team(work, TEAMS.values_of(request.team)))
 
     async def GetTeam(self, request: pb.GetTeamRequest, reader: Reader) -> pb.Team:
         return await TEAMS.read(reader, request.id)

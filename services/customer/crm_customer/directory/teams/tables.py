@@ -12,6 +12,7 @@ teams = tenant_table(
     Column("display_name", Text, nullable=False),
     Column("display_name_key", Text, nullable=False),
     Column("parent_id", Uuid),
+    Column("leader_id", Uuid),
     *versioned_columns(),
     reference("parent_id", "teams", name="teams_parent_fkey", field="team.parent_id"),
 )
