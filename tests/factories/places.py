@@ -22,6 +22,7 @@ NAMED: Mapping[str, str] = {
     "calendar_id": "calendars",
     "contact_id": "contacts",
     "contact_ids": "contacts",
+    "deputy_id": "colleagues",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
@@ -120,6 +121,10 @@ def open_on_mondays(calendar: Any) -> None:
     calendar.weekly.add(weekday=1).hours.add(opens="09:00", closes="18:00")
 
 
+def is_away_for_long(delegation: Any) -> None:
+    delegation.first_date, delegation.last_date, delegation.collection = "2000-01-01", "2900-01-01", ""
+
+
 def asks_for_euros(rpc: str, request: Any) -> None:
     """Somebody is asked for amounts in euros, which nothing else here is in, so that all else goes as without it."""
     policy = request.approval_policy
@@ -142,6 +147,8 @@ def is_text(custom_field: Any) -> None:
 
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
+    "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
+    "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     **{

@@ -1,9 +1,12 @@
 """Approvals for tests, asked for and decided through the contract."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
+from crm.customer.v1.approval_delegations_pb2 import ApprovalDelegation
+from crm.customer.v1.events_pb2 import ApprovalDelegationCancelled, ApprovalDelegationCreated
 from crm.resource.v1 import approval_policies_pb2, approvals_pb2
 from crm.resource.v1.approval_policies_pb2_grpc import ApprovalPolicyServiceStub
 from crm.resource.v1.approvals_pb2_grpc import ApprovalServiceStub
@@ -154,3 +157,30 @@ async def set_roles(
             version=version,
         )
     service.service.directory.forget(user.tenant_id)
+
+
+async def stand_in(
+    service: Running,
+    deputy: User,
+    absent: User,
+    *,
+    days: tuple[date, date] = (date(2000, 1, 1), date(2900, 1, 1)),
+    collection: str | None = None,
+    active: bool = True,
+    id: UUID | None = None,
+    version: int = 1,
+) -> UUID:
+    """Have the service know that somebody is the deputy of somebody else on these days."""
+    id = id or new_id()
+    delegation = ApprovalDelegation(
+        id=str(id),
+        owner_id=str(absent.id),
+        deputy_id=str(deputy.id),
+        first_date=days[0].isoformat(),
+        last_date=days[1].isoformat(),
+        collection=collection or "",
+        state=ApprovalDelegation.STATE_ACTIVE if active else ApprovalDelegation.STATE_CANCELLED,
+    )
+    told = (ApprovalDelegationCreated if active else ApprovalDelegationCancelled)(approval_delegation=delegation)
+    await service.hear(told, tenant_id=absent.tenant_id, aggregate_id=id, version=version)
+    return id

@@ -286,6 +286,10 @@ def submitted(noun: str, verb: str) -> Callable[[World, User], Awaitable[str]]:
     return make
 
 
+async def somebody_else(world: World, user: User) -> str:
+    return str((await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))).id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -319,6 +323,7 @@ EXAMPLES: Mapping[str, Example] = {
         f"{APPROVALS}/{collection}": Example(submitted(noun, verb))
         for collection, (noun, verb) in WITH_APPROVALS.items()
     },
+    "colleagues": Example(somebody_else, owned=False),
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
     "payments": Example(created_by("RecordPayment")),

@@ -1,11 +1,11 @@
-"""The permissions that the contracts of the platform speak of: what a role can grant."""
+"""What the contracts of all services speak of: the permissions that a role can grant, and what can be approved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 
 from crm.options.v1 import options_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodOptions
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
 
 # Of an rpc: who may call it is no matter of roles, or is that of the collection it is asked for.
 _NO_GRANTS = frozenset({"public", "authenticated", "internal", "resource"})
@@ -14,9 +14,25 @@ _NO_GRANTS = frozenset({"public", "authenticated", "internal", "resource"})
 @cache
 def known_permissions() -> frozenset[str]:
     """Every permission that some rpc of some service asks for, `accounts.read` for example."""
-    image = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
-    methods = (method for file in image.file for service in file.service for method in service.method)
+    methods = (method for file in _files() for service in file.service for method in service.method)
     return frozenset(each for method in methods for each in _asked_by(method.options)) - _NO_GRANTS
+
+
+@cache
+def approvable_collections() -> frozenset[str]:
+    """The collections of all services that have a verb which tenants may have approved, `credit_limits` for example."""
+    return frozenset(
+        message.options.Extensions[options_pb2.resource].collection
+        for file in _files()
+        for service in file.service
+        if any(method.options.Extensions[options_pb2.approvable] for method in service.method)
+        for message in file.message_type
+        if any(method.name == f"Get{message.name}" for method in service.method)
+    )
+
+
+def _files() -> Iterable[FileDescriptorProto]:
+    return FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes()).file
 
 
 def _asked_by(options: MethodOptions) -> Iterator[str]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -345,4 +346,24 @@ access_roles = tenant_table(
     Column("grants", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),
+)
+
+# Who decides on approvals in whose place, from the first day to the last; `collection` is null for all.
+access_deputies = tenant_table(
+    "access_deputies",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("deputy_id", Uuid, nullable=False),
+    Column("first_date", Date, nullable=False),
+    Column("last_date", Date, nullable=False),
+    Column("collection", Text),
+    Column("active", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    retention=Kept("the directory, as customer has it"),
+)
+Index(
+    "access_deputies_deputy_index",
+    *(access_deputies.c[name] for name in ("tenant_id", "deputy_id", "last_date")),
+    postgresql_where=access_deputies.c.active,
 )

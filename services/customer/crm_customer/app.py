@@ -10,6 +10,8 @@ from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
 from crm_customer.consumers import follow_events
+from crm_customer.directory.approval_delegations.resource import DELEGATIONS
+from crm_customer.directory.approval_delegations.servicer import ApprovalDelegationServicer
 from crm_customer.directory.identity_providers.client_secrets import ClientSecrets
 from crm_customer.directory.identity_providers.resource import IDENTITY_PROVIDERS
 from crm_customer.directory.identity_providers.servicer import IdentityProviderServicer
@@ -59,7 +61,7 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens),
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
-    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS]
+    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     issuer = build_issuer(service, settings)
     secrets = ClientSecrets(settings.signing_key_secret)
     service.servicers += [
@@ -68,6 +70,7 @@ def build(settings: CustomerSettings) -> Service:
         TeamServicer(tokens, service.directory),
         RoleServicer(tokens, service.directory),
         IdentityProviderServicer(tokens, secrets, loopback=settings.is_development),
+        ApprovalDelegationServicer(tokens),
         TokenServicer(issuer),
         SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]

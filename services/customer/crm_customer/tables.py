@@ -1,5 +1,6 @@
 """All tables of this service: importing this fills the catalogue."""
 
+from crm_customer.directory.approval_delegations import tables as approval_delegations
 from crm_customer.directory.identity_providers import tables as identity_providers
 from crm_customer.directory.roles import tables as roles
 from crm_customer.directory.sign_ins import tables as sign_ins
@@ -16,6 +17,7 @@ from crm_customer.records.timeline import tables as timeline
 
 __all__ = [
     "accounts",
+    "approval_delegations",
     "contacts",
     "identity_providers",
     "imports",

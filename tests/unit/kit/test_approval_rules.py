@@ -41,10 +41,19 @@ class Deed:
 
 
 people = st.builds(Person, st.sampled_from(USERS), some(ROLES))
+# Somebody with those whose deputy they are, who may be deputies themselves.
+absent = st.lists(
+    st.builds(Person, st.sampled_from(USERS), some(ROLES), st.lists(people, max_size=1).map(tuple)),
+    max_size=2,
+    unique_by=lambda person: person.id,
+).map(tuple)
+deputies = st.builds(Person, st.sampled_from(USERS), some(ROLES), absent).filter(
+    lambda person: all(each.id != person.id for each in person.deputy_of)
+)
 deeds = st.builds(
     Deed,
     st.sampled_from(["approve", "approve", "approve", "reject", "withdraw", "outdate", "reassign", "reassign"]),
-    people,
+    deputies,
     st.lists(people, max_size=6, unique_by=lambda person: person.id).map(tuple),
     st.sampled_from([NOBODY, *USERS]),
     st.sampled_from(USERS),
@@ -70,9 +79,15 @@ def approval(of: Sequence[Step]) -> Approval:
     )
 
 
+def present(deed: Deed) -> list[Person]:
+    """All who are active: who acts, those whose deputy they are, and the others."""
+    known = {each.id: each for each in (*deed.active, *deed.by.deputy_of, deed.by)}
+    return list(known.values())
+
+
 def done(before: Approval, deed: Deed) -> Approval:
-    """What becomes of it; as it was where the deed is refused. Who acts is active."""
-    asked = (*(each for each in deed.active if each.id != deed.by.id), deed.by)
+    """What becomes of it; as it was where the deed is refused."""
+    asked = present(deed)
     try:
         match deed.what:
             case "approve":
@@ -106,7 +121,8 @@ class Oracle:
         self.steps = list(of)
         self.at, self.moves, self.state = 0, 0, "PENDING"
         self.spoken: list[set[UUID]] = [set() for _ in of]
-        self.speakers: list[set[UUID]] = [set() for _ in of]
+        # In each step who has spoken, and for whom.
+        self.said: list[list[tuple[UUID, UUID]]] = [[] for _ in of]
 
     def see(self, deed: Deed) -> None:
         if self.state != "PENDING":
@@ -121,21 +137,30 @@ class Oracle:
             self.hear(deed)
 
     def hear(self, deed: Deed) -> None:
-        step, spoken = self.steps[self.at], self.spoken[self.at]
-        mine = {deed.by.id, *deed.by.role_ids}
-        open_ones = [id for id in (*step.user_ids, *step.role_ids) if id not in spoken]
-        barred = {USERS[0], USERS[1], deed.owner_id}
-        if deed.by.id in barred or not any(id in mine for id in open_ones):
+        by, barred = deed.by, {USERS[0], USERS[1], deed.owner_id}
+        step, said = self.steps[self.at], self.said[self.at]
+        open_ones = {*step.user_ids, *step.role_ids} - self.spoken[self.at]
+        spoke_for = {whom for who, whom in said if who == by.id}
+        if by.id in barred or spoke_for - {by.id}:
             return
+        candidates = [by] if open_ones & {by.id, *by.role_ids} else []
+        if not candidates and not spoke_for:
+            candidates = [
+                each for each in by.deputy_of if each.id not in barred and open_ones & {each.id, *each.role_ids}
+            ]
+        if not candidates:
+            return
+        whom = candidates[0]
+        said.append((by.id, whom.id))
         if deed.what == "reject":
             self.state = "REJECTED"
             return
-        spoken |= {id for id in open_ones if id in mine}
-        self.speakers[self.at].add(deed.by.id)
-        others = [each for each in deed.active if each.id not in barred and each.id != deed.by.id]
-        left = [
-            id for id in open_ones if id not in spoken and any(id == each.id or id in each.role_ids for each in others)
-        ]
+        self.spoken[self.at] |= open_ones & {whom.id, *whom.role_ids}
+        spent = {who for who, whom_id in said if who != whom_id}
+        able = [each for each in present(deed) if each.id not in barred | spent]
+        left = {
+            id for id in open_ones - self.spoken[self.at] if any(id == each.id or id in each.role_ids for each in able)
+        }
         if step.mode is Mode.ANY or not left:
             self.at += 1
         if self.at == len(self.steps):
@@ -149,7 +174,7 @@ class Oracle:
             given = open_ones
         if deed.from_id is not None:
             given &= {deed.from_id}
-        known = {*step.user_ids, *self.speakers[self.at]}
+        known = {*step.user_ids, *(id for pair in self.said[self.at] for id in pair)}
         if deed.by.id in barred or not given or deed.to_user_id in barred | known:
             return
         users, roles = {*step.user_ids} - given | {deed.to_user_id}, {*step.role_ids} - given
@@ -172,6 +197,9 @@ def test_whatever_is_tried_by_whom_it_moves_at_most_once_and_as_the_oracle_says(
         if before.state is not State.PENDING:
             assert now == before
     assert moves == oracle.moves <= 1
+    heard = [(each.user_id, each.for_user_id or each.user_id) for each in now.opinions]
+    assert heard == [pair for step in oracle.said for pair in step]
+    assert not {USERS[0], USERS[1]} & {id for pair in heard for id in pair}
     said = {(each.user_id, each.decision) for each in now.opinions}
     assert not {USERS[0], USERS[1]} & ({user for user, _ in said} | {each.user_id for each in now.reassignments})
     assert (Decision.REJECT in {decision for _, decision in said}) == (now.state is State.REJECTED)

@@ -14,7 +14,7 @@ from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
 from crm_kit.approvals.policies.model import Party
-from crm_kit.approvals.queries import etag_now, find_pending, leaders_above, people_asked, roles_of
+from crm_kit.approvals.queries import deputy_of, etag_now, find_pending, leaders_above, people_asked, roles_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import require_users
@@ -87,7 +87,9 @@ async def approve(
     approvable = gate.find(before.collection, before.verb)
     asked = await people_asked(work, before.waiting_ids, permission=approvable.resource.permission)
     owner_id = await approvable.owner(work, before.record_id)
-    after = before.approve(await caller(work), asked=asked, owner_id=owner_id, comment=comment, now=work.now)
+    after = before.approve(
+        await caller(work, approvable), asked=asked, owner_id=owner_id, comment=comment, now=work.now
+    )
     if await etag_now(work, approvable, before.record_id) != before.record_etag:
         return await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     if after.state is not State.APPROVED:
@@ -98,8 +100,9 @@ async def approve(
 
 async def reject(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, comment: str) -> Approval:
     """Reject, once and for all."""
-    owner_id = await gate.find(before.collection, before.verb).owner(work, before.record_id)
-    after = before.reject(await caller(work), owner_id=owner_id, comment=comment, now=work.now)
+    approvable = gate.find(before.collection, before.verb)
+    owner_id = await approvable.owner(work, before.record_id)
+    after = before.reject(await caller(work, approvable), owner_id=owner_id, comment=comment, now=work.now)
     return await save(work, gate, approvals, before, after, events.ApprovalRejected)
 
 
@@ -120,7 +123,7 @@ async def reassign(
     owner_id = await approvable.owner(work, before.record_id)
     administers = work.actor.access.may(ADMINISTERING) and work.actor.access.scope(ADMINISTERING) is Scope.ALL
     after = before.reassign(
-        await caller(work), to_user_id, administers=administers, owner_id=owner_id, now=work.now, **said
+        await caller(work, approvable), to_user_id, administers=administers, owner_id=owner_id, now=work.now, **said
     )
     await check_decides(work, to_user_id, permission=approvable.resource.permission)
     return await save(work, gate, approvals, before, after, events.ApprovalReassigned)
@@ -198,9 +201,11 @@ def ask(work: UnitOfWork, approval: Approval) -> None:
     work.execute(put_askings(), approval_id=approval.id, asked_ids=asked, waiting_ids=waiting)
 
 
-async def caller(work: UnitOfWork) -> Person:
+async def caller(work: UnitOfWork, approvable: Approvable) -> Person:
     """Who is at work."""
-    return Person(work.actor.user_id, await roles_of(work, work.actor.user_id))
+    id, resource = work.actor.user_id, approvable.resource
+    absent = await deputy_of(work, id, collection=resource.collection, permission=resource.permission)
+    return Person(id, await roles_of(work, id), absent)
 
 
 @statement

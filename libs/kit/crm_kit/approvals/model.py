@@ -29,10 +29,11 @@ class Decision(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An active user with their roles."""
+    """An active user with their roles, and those whose deputy they are today."""
 
     id: UUID
     role_ids: tuple[UUID, ...] = ()
+    deputy_of: "tuple[Person, ...]" = ()
 
     @property
     def ids(self) -> frozenset[UUID]:
@@ -42,7 +43,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What somebody said who was asked, and as which user or roles they were."""
+    """What somebody said who was asked, or whose deputy they are, and as which user or roles."""
 
     step: int
     user_id: UUID
@@ -50,6 +51,7 @@ class Opinion:
     opinion_time: datetime
     comment: str | None = None
     as_ids: tuple[UUID, ...] = ()
+    for_user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,10 @@ class Approval:
 
     @property
     def asked_ids(self) -> list[UUID]:
-        """Users and roles that are asked in any step, or were."""
+        """Users and roles that are asked in any step, or were, and deputies who have been heard."""
         before = (id for each in self.reassignments for id in each.from_ids)
-        return list(dict.fromkeys((*all_asked(self.steps), *before)))
+        heard = (each.user_id for each in self.opinions)
+        return list(dict.fromkeys((*all_asked(self.steps), *before, *heard)))
 
     @property
     def waiting_ids(self) -> list[UUID]:
@@ -103,7 +106,7 @@ class Approval:
         if self.state is not State.PENDING:
             return []
         step = self._step
-        heard = {id for each in self.opinions if each.step == self.current_step for id in each.as_ids}
+        heard = {id for each in self._heard for id in each.as_ids}
         return [id for id in step.asked_ids if id not in heard]
 
     def approve(
@@ -115,7 +118,10 @@ class Approval:
         that nobody stands for any more are passed over. `owner_id` owns the record now.
         """
         heard = self._with(Decision.APPROVE, by, owner_id, comment, now)
-        able = {id for each in asked if not self._is_barred(each.id, owner_id) for id in each.ids}
+        spent = {each.user_id for each in heard._heard if each.for_user_id}
+        able = {
+            id for each in asked if not self._is_barred(each.id, owner_id) and each.id not in spent for id in each.ids
+        }
         if self._step.mode is Mode.ALL and able.intersection(heard.waiting_ids):
             return heard
         if self.current_step < len(self.steps):
@@ -198,20 +204,37 @@ class Approval:
         self._require_pending("approved" if decision is Decision.APPROVE else "rejected")
         if self._is_barred(by.id, owner_id):
             raise denied("own_approval", OWN_APPROVAL)
-        as_ids = tuple(id for id in self.waiting_ids if id in by.ids)
-        if not as_ids:
-            raise denied("not_asked", "it does not wait for you")
-        opinion = Opinion(self.current_step, by.id, decision, now, comment, as_ids)
+        for_user_id, as_ids = self._standing(by, owner_id)
+        opinion = Opinion(self.current_step, by.id, decision, now, comment, as_ids, for_user_id)
         return replace(self, opinions=(*self.opinions, opinion))
+
+    def _standing(self, by: Person, owner_id: UUID | None) -> tuple[UUID | None, tuple[UUID, ...]]:
+        """For whom somebody speaks, None for themselves, and as which of the users and roles that it waits for.
+
+        Who speaks for another speaks once in a step; who has a say of their own uses that one.
+        """
+        waiting, said = self.waiting_ids, [each for each in self._heard if each.user_id == by.id]
+        own = tuple(id for id in waiting if id in by.ids)
+        if own and not any(each.for_user_id for each in said):
+            return None, own
+        absent = [] if said else [each for each in by.deputy_of if not self._is_barred(each.id, owner_id)]
+        for each in absent:
+            if theirs := tuple(id for id in waiting if id in each.ids):
+                return each.id, theirs
+        raise denied("not_asked", "it does not wait for you")
 
     @property
     def _step(self) -> Step:
         return self.steps[self.current_step - 1]
 
+    @property
+    def _heard(self) -> list[Opinion]:
+        return [each for each in self.opinions if each.step == self.current_step]
+
     def _check_new_approver(self, user_id: UUID, owner_id: UUID | None) -> None:
         if self._is_barred(user_id, owner_id):
             raise invalid_field("to_user_id", "own_approval", OWN_APPROVAL)
-        heard = {each.user_id for each in self.opinions if each.step == self.current_step}
+        heard = {id for each in self._heard for id in (each.user_id, each.for_user_id)}
         if user_id in heard or user_id in self._step.asked_ids:
             raise invalid_field("to_user_id", "asked_once", "is asked in this step already")
 

@@ -4,7 +4,23 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, any_, bindparam, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    between,
+    bindparam,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.approvals.declaration import Approvable
@@ -13,7 +29,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import EVERYTHING, Scope
-from crm_kit.plumbing import access_roles, access_teams, access_users, approvals
+from crm_kit.plumbing import access_deputies, access_roles, access_teams, access_tenants, access_users, approvals
 
 MAX_TEAMS_ABOVE = 100
 
@@ -22,6 +38,12 @@ async def roles_of(reader: Reader, user_id: UUID) -> tuple[UUID, ...]:
     """The roles of a user; none of one who is not known here."""
     row = await reader.one(role_ids_of_user(), user_id=user_id)
     return tuple(row["role_ids"]) if row else ()
+
+
+async def deputy_of(reader: Reader, user_id: UUID, *, collection: str, permission: str) -> tuple[Person, ...]:
+    """Those whose deputy a user is today in a collection, in whose place they may decide."""
+    values = {"user_id": user_id, "collection": collection, "reading": [permission, EVERYTHING]}
+    return tuple(Person(row["id"], tuple(row["role_ids"])) for row in await reader.all(absent_people(), **values))
 
 
 async def people_asked(reader: Reader, ids: Collection[UUID], *, permission: str) -> list[Person]:
@@ -60,6 +82,42 @@ def able_people() -> Select[Any]:
         users.tenant_id == bindparam("tenant_id"),
         or_(users.id == any_(ids), users.role_ids.overlap(ids)),
         is_able(bindparam("reading", type_=ARRAY(Text))),
+    )
+
+
+@statement
+def absent_people() -> Select[Any]:
+    users, deputies = access_users.c, access_deputies.c
+    return (
+        select(users.id, users.role_ids)
+        .where(
+            users.tenant_id == bindparam("tenant_id"),
+            users.id.in_(
+                select(deputies.user_id).where(
+                    is_deputy_today(bindparam("user_id")),
+                    or_(deputies.collection.is_(None), deputies.collection == bindparam("collection")),
+                )
+            ),
+            is_able(bindparam("reading", type_=ARRAY(Text))),
+        )
+        .order_by(users.id)
+    )
+
+
+def is_deputy_today(user_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a user is the deputy, on the day that it is where the tenant is."""
+    deputies, tenants = access_deputies.c, access_tenants.c
+    now = bindparam("now", type_=DateTime(timezone=True))
+    today = (
+        select(cast(func.timezone(tenants.time_zone, now), Date))
+        .where(tenants.tenant_id == bindparam("tenant_id"))
+        .scalar_subquery()
+    )
+    return and_(
+        deputies.tenant_id == bindparam("tenant_id"),
+        deputies.deputy_id == user_id,
+        deputies.active,
+        between(today, deputies.first_date, deputies.last_date),
     )
 
 

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from crm_kit.approvals.model import Approval, State
-from crm_kit.approvals.queries import is_able
+from crm_kit.approvals.queries import is_able, is_deputy_today
 from crm_kit.identity.access import EVERYTHING, Scope
-from crm_kit.plumbing import access_users, approval_askings, approvals
+from crm_kit.plumbing import access_deputies, access_users, approval_askings, approvals
 from crm_kit.resource.reach import Reach, asked_of_each
 from crm_kit.resource.writing import Resource
 
@@ -36,7 +36,7 @@ OF_COLLECTION = approvals.c.collection == bindparam("collection")
 def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_pb2.Approval]:
     """The approvals of records; `seen` are those of records that a scope reaches, `permission` is what reading takes.
 
-    Besides, people see what they have submitted, and what they are asked in.
+    Besides, people see what they have submitted or are asked in, and what waits for somebody whose deputy they are.
     """
     return Resource(
         "approval",
@@ -100,19 +100,42 @@ def of_records(table: Table, visible: Reach) -> Reach:
 
 def waiting_for_me() -> ColumnElement[bool]:
     """What the caller can decide now; owners of records who are so only since are told when they try."""
-    others = or_(approvals.c.owner_id.is_(None), approvals.c.owner_id != bindparam("me"))
-    waiting = _asked_of_me().where(approval_askings.c.waiting)
-    return approvals.c.id.in_(waiting) & (approvals.c.submitter_id != bindparam("me")) & others
+    heard = func.jsonb_build_object("step", approvals.c.current_step, "user_id", cast(bindparam("me"), Text))
+    unheard = not_(approvals.c.opinions.contains(func.jsonb_build_array(heard)))
+    waiting = approvals.c.id.in_(_asked_of_me().where(approval_askings.c.waiting))
+    others = approvals.c.owner_id.is_distinct_from(bindparam("me", type_=Uuid))
+    absent = and_(approvals.c.id.in_(_asked_of_absent()), unheard)
+    return and_(or_(waiting, absent), approvals.c.submitter_id != bindparam("me"), others)
 
 
 def _own() -> list[ColumnElement[bool]]:
     asked = _asked_of_me().where(approval_askings.c.approval_id == approvals.c.id)
-    return [approvals.c.submitter_id == bindparam("me"), asked_of_each(asked, approvals)]
+    absent = approvals.c.id.in_(_asked_of_absent())
+    return [approvals.c.submitter_id == bindparam("me"), asked_of_each(asked, approvals), absent]
 
 
 def _own_ids() -> list[Select[Any]]:
     asked = _asked_of_me().with_only_columns(approval_askings.c.approval_id.label("id"))
-    return [_ids().where(approvals.c.submitter_id == bindparam("me")), asked]
+    return [_ids().where(approvals.c.submitter_id == bindparam("me")), asked, _asked_of_absent()]
+
+
+def _asked_of_absent() -> Select[Any]:
+    """The approvals that wait for somebody whose deputy the caller is today, and who may decide on them."""
+    users, deputies, asked, one = access_users.c, access_deputies.c, approval_askings.c, approvals.alias("one")
+    theirs = func.array_append(users.role_ids, users.id, type_=ARRAY(Uuid))
+    return (
+        select(one.c.id)
+        .select_from(access_deputies)
+        .join(access_users, and_(users.tenant_id == deputies.tenant_id, users.id == deputies.user_id, users.active))
+        .join(approval_askings, and_(asked.tenant_id == users.tenant_id, asked.asked_id == any_(theirs), asked.waiting))
+        .join(one, and_(one.c.tenant_id == asked.tenant_id, one.c.id == asked.approval_id))
+        .where(
+            is_deputy_today(bindparam("me", type_=Uuid)),
+            or_(deputies.collection.is_(None), deputies.collection == one.c.collection),
+            users.id != one.c.submitter_id,
+            users.id.is_distinct_from(one.c.owner_id),
+        )
+    )
 
 
 def _ids() -> Select[Any]:

@@ -1,10 +1,11 @@
 """The directory as a service knows it, kept up to date by customer's events; older versions never win."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import approval_delegations_pb2 as delegations_pb2
 from crm.customer.v1 import events_pb2, roles_pb2, teams_pb2, tenants_pb2, users_pb2
 
 from crm_kit.database.work import UnitOfWork
@@ -13,7 +14,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
 from crm_kit.events.subscriptions import Projection
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
+from crm_kit.plumbing import access_deputies, access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.wire import id_from
@@ -68,6 +69,23 @@ def project_team(
     put_newest(work, access_teams, row)
 
 
+def project_delegation(
+    work: UnitOfWork,
+    *,
+    id: UUID,
+    user_id: UUID,
+    deputy_id: UUID,
+    first_date: date,
+    last_date: date,
+    active: bool,
+    version: int,
+    collection: str | None = None,
+) -> None:
+    """Who decides on approvals in whose place, from the first day to the last."""
+    row = {"id": id, "user_id": user_id, "deputy_id": deputy_id, "collection": collection, "active": active}
+    put_newest(work, access_deputies, row | {"first_date": first_date, "last_date": last_date, "version": version})
+
+
 def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], version: int) -> None:
     """A role's grants."""
     named = {permission: scope.name for permission, scope in grants.items()}
@@ -109,6 +127,7 @@ def follow_directory(
         (users_pb2.User, forgetting(_take_user, "user")),
         (teams_pb2.Team, forgetting(_take_team, "team")),
         (roles_pb2.Role, forgetting(_take_role, "role")),
+        (delegations_pb2.ApprovalDelegation, forgetting(_take_delegation, "approval_delegation")),
     ):
         for payload in events_carrying(events_pb2, resource):
             consumers.project(payload, changed)
@@ -155,6 +174,20 @@ def _take_team(work: UnitOfWork, team: teams_pb2.Team, version: int) -> None:
 def _take_role(work: UnitOfWork, role: roles_pb2.Role, version: int) -> None:
     grants = {grant.permission: scope_from(grant.scope) for grant in role.grants}
     project_role(work, id=UUID(role.id), grants=grants, version=version)
+
+
+def _take_delegation(work: UnitOfWork, delegation: delegations_pb2.ApprovalDelegation, version: int) -> None:
+    project_delegation(
+        work,
+        id=UUID(delegation.id),
+        user_id=UUID(delegation.owner_id),
+        deputy_id=UUID(delegation.deputy_id),
+        first_date=date.fromisoformat(delegation.first_date),
+        last_date=date.fromisoformat(delegation.last_date),
+        collection=delegation.collection or None,
+        active=delegation.state == delegations_pb2.ApprovalDelegation.STATE_ACTIVE,
+        version=version,
+    )
 
 
 def scope_from(value: "roles_pb2.Grant.Scope.ValueType") -> Scope:

@@ -12,6 +12,26 @@ down_revision = None
 def upgrade() -> None:
     create_functions()
     op.create_table(
+        "access_deputies",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("deputy_id", sa.Uuid(), nullable=False),
+        sa.Column("first_date", sa.Date(), nullable=False),
+        sa.Column("last_date", sa.Date(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="access_deputies_pkey"),
+    )
+    op.create_index(
+        "access_deputies_deputy_index",
+        "access_deputies",
+        ["tenant_id", "deputy_id", "last_date"],
+        unique=False,
+        postgresql_where=sa.text("active"),
+    )
+    op.create_table(
         "access_roles",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -294,6 +314,7 @@ def upgrade() -> None:
         "access_users",
         "access_teams",
         "access_roles",
+        "access_deputies",
         plumbing=[
             "creations",
             "outbox",
@@ -348,4 +369,6 @@ def downgrade() -> None:
     op.drop_index("access_teams_parent_index", table_name="access_teams")
     op.drop_table("access_teams")
     op.drop_table("access_roles")
+    op.drop_index("access_deputies_deputy_index", table_name="access_deputies", postgresql_where=sa.text("active"))
+    op.drop_table("access_deputies")
     drop_functions()

@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
+        **writes("TEAM", "approval_delegations"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
@@ -41,15 +42,17 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
-        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports"),
+        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations"),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
+        **writes("OWN", "approval_delegations"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
         **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
+        **writes("OWN", "approval_delegations"),
     },
 }

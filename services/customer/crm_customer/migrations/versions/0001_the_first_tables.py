@@ -12,6 +12,34 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "approval_delegations",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_team_id", sa.Uuid(), nullable=True),
+        sa.Column("deputy_id", sa.Uuid(), nullable=False),
+        sa.Column("first_date", sa.Date(), nullable=False),
+        sa.Column("last_date", sa.Date(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="approval_delegations_pkey"),
+    )
+    op.create_index(
+        "approval_delegations_create_time_index",
+        "approval_delegations",
+        ["tenant_id", "create_time", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "approval_delegations_first_date_index", "approval_delegations", ["tenant_id", "first_date", "id"], unique=False
+    )
+    op.create_index(
+        "approval_delegations_last_date_index", "approval_delegations", ["tenant_id", "last_date", "id"], unique=False
+    )
+    op.create_table(
         "accounts",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -608,6 +636,7 @@ def upgrade() -> None:
         "sign_in_failures",
         "sign_in_networks",
         "signing_keys",
+        "approval_delegations",
         "teams",
         "tenant_slugs",
         "tenants",
@@ -641,6 +670,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("approval_delegations_last_date_index", table_name="approval_delegations")
+    op.drop_index("approval_delegations_first_date_index", table_name="approval_delegations")
+    op.drop_index("approval_delegations_create_time_index", table_name="approval_delegations")
+    op.drop_table("approval_delegations")
     for searched in (ACCOUNT_SEARCH, CONTACT_SEARCH):
         op.execute(searched.drop_sort_function)
         op.execute(searched.drop_function)
