@@ -21,6 +21,7 @@ import orjson
 from crm_customer.imports.jobs import CLAIM, claim_next
 from crm_customer.imports.tables import import_jobs
 from crm_kit import plumbing
+from crm_kit.approvals.overdue import due_approvals
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import Statement
 from crm_kit.events.relay import LOST, mark_published, mark_unpublished, unpublished
@@ -155,13 +156,18 @@ async def service_desk(connection: asyncpg.Connection, rows: int) -> list[Asked]
 
 
 async def scoring(connection: asyncpg.Connection, rows: int) -> list[Asked]:
-    """Scores that are due."""
+    """Scores that are due, and approvals."""
     await tenants(connection)
     for asked in of_retention("scoring"):
         await filled(connection, asked.table, rows)
     await filled(connection, rescorings, TENANTS, tenant_id=ANY_TENANT, asked="1", done="1")
-    (old,) = of_retention("scoring")
-    return [old, Asked("find tenants to rescore", old.table, due_tenants(), {"now": NOW}, ALL_TENANTS)]
+    timers = plumbing.approval_timers
+    await filled(connection, timers, rows, due_time="now() + (random() * 100 - 0.01) * interval '1 day'")
+    return [
+        *of_retention("scoring"),
+        Asked("find tenants to rescore", rescorings, due_tenants(), {"now": NOW}, ALL_TENANTS),
+        Asked("find overdue approvals", timers, due_approvals(), {"now": NOW}, ALL_TENANTS),
+    ]
 
 
 # What statements of declared resources bind beside their own values.

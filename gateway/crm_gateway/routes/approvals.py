@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from crm.resource.v1 import approvals_pb2
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
@@ -28,6 +29,9 @@ MAX_APPROVALS = 200
 RPC = "/crm.resource.v1.ApprovalService/ListWaitingApprovals"
 PREFIX = "/v1/approvals/"
 
+# Whether it has no time, its time in nanoseconds, and its id.
+Order = tuple[bool, int, str]
+
 router = APIRouter()
 
 
@@ -44,7 +48,7 @@ class Source:
         return self.operation.binding.template.removeprefix(PREFIX).partition(":")[0]
 
     async def read(self, metadata: Metadata, seconds: float) -> "Page | Problem":
-        """The oldest; why not, when they cannot be had."""
+        """The first; why not, when they cannot be had."""
         request = self.operation.reader.new()
         request.page_size = MAX_APPROVALS
         try:
@@ -52,19 +56,25 @@ class Source:
         except grpc.aio.AioRpcError as error:
             problem = from_rpc_error(error)
             return Page(self, (), has_more=False) if problem.reason == "PERMISSION_DENIED" else problem
-        times = [each.create_time.ToNanoseconds() for each in page.approvals]
+        orders = [order_of(each) for each in page.approvals]
         values = self.operation.encode(page)["approvals"]
-        waiting = tuple(Waiting(*each, self) for each in zip(times, values, strict=True))
+        waiting = tuple(Waiting(*each, self) for each in zip(orders, values, strict=True))
         return Page(self, waiting, has_more=bool(page.next_page_token))
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One approval as JSON values, and when it was submitted, in nanoseconds."""
+    """One approval as JSON values, and its place in the list."""
 
-    time: int
+    order: Order
     values: Any
     source: Source
+
+
+def order_of(approval: approvals_pb2.Approval) -> Order:
+    """As services list them: what is due first, then what has no time; ids grow with time."""
+    is_timed = approval.HasField("due_time")
+    return not is_timed, approval.due_time.ToNanoseconds(), approval.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +102,7 @@ class WaitingApprovals:
         for _, problem in problems:
             if problem.status == 401 or not pages:
                 raise ProblemError(problem)
-        waiting = sorted(
-            (each for page in pages for each in page.waiting), key=lambda each: (each.time, each.values["id"])
-        )
+        waiting = sorted((each for page in pages for each in page.waiting), key=lambda each: each.order)
         left_out = [
             *(page.source for page in pages if page.has_more),
             *(each.source for each in waiting[MAX_APPROVALS:]),
@@ -112,7 +120,7 @@ class WaitingApprovals:
 _ANSWER = {
     "type": "object",
     "title": "WaitingApprovals",
-    "description": "What waits for the caller's decision, the oldest first.",
+    "description": "What waits for the caller's decision: what is due first, then the oldest.",
     "required": ["approvals", "more", "missing"],
     "properties": {
         "approvals": {
@@ -148,7 +156,7 @@ _ANSWER = {
     openapi_extra={
         "operationId": "ListAllWaitingApprovals",
         "tags": ["Resource"],
-        "summary": "Lists what waits for the caller's decision, of all collections, the oldest first.",
+        "summary": "Lists what waits for the caller, in all collections, what is due first, then the oldest.",
         "description": "A collection whose service does not answer within two seconds is named in `missing`; the "
         "answer is 200 all the same.\nReasons: UNAUTHENTICATED, UNAVAILABLE.",
         "x-permission": "authenticated",

@@ -263,10 +263,13 @@ approvals = tenant_table(
     Column("reassignments", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     Column("end_time", DateTime(timezone=True)),
+    Column("due_time", DateTime(timezone=True)),
+    Column("overdue", Boolean, nullable=False),
     *versioned_columns(),
     retention=Kept("who decided what, and why, which audits go by"),
 )
 Index("approvals_time_index", *(approvals.c[name] for name in ("tenant_id", "create_time", "id")))
+Index("approvals_due_index", *(approvals.c[name] for name in ("tenant_id", "due_time", "id")))
 Index("approvals_submitter_index", *(approvals.c[name] for name in ("tenant_id", "submitter_id", "create_time")))
 Index("approvals_record_index", approvals.c.tenant_id, approvals.c.record_id)
 # One at a time of a record and verb.
@@ -294,6 +297,19 @@ Index(
     *(approval_askings.c[name] for name in ("tenant_id", "asked_id", "approval_id")),
     postgresql_where=approval_askings.c.waiting,
 )
+
+# When approvals that wait are to be found overdue.
+approval_timers = tenant_table(
+    "approval_timers",
+    metadata,
+    Column("approval_id", Uuid, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("due_time", DateTime(timezone=True), nullable=False),
+    key=("approval_id",),
+    plumbing=True,
+    retention=Kept("a row for each approval that waits and falls due"),
+)
+Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

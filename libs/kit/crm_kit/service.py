@@ -22,6 +22,7 @@ from crm_kit import logging, plumbing, telemetry
 from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
@@ -149,7 +150,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, ready)
+        await watch(service, server, broker, gate, ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -234,7 +235,7 @@ class Broker:
             await self.client.close()
 
 
-async def watch(service: Service, server: Server, broker: Broker, ready: asyncio.Event) -> None:
+async def watch(service: Service, server: Server, broker: Broker, gate: Gate, ready: asyncio.Event) -> None:
     """Keep readiness true: the database answers. Background work starts when the broker does as well.
 
     Without the broker people can work: what they change is told to others once it is back.
@@ -254,7 +255,7 @@ async def watch(service: Service, server: Server, broker: Broker, ready: asyncio
                     log.info("service.ready")
             if not missing and not working:
                 assert broker.client is not None
-                jobs = background(service, broker.client)
+                jobs = background(service, broker.client, gate)
                 working = {asyncio.create_task(kept_running(job)): name_of(job) for job in jobs}
             gone = [name for task, name in working.items() if task.done()]
             if gone or (broker.client is not None and broker.client.is_closed):
@@ -280,11 +281,14 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, client: Client) -> list[Job]:
-    """Relay, consumers, what is kept no longer, and the service's own jobs."""
+def background(service: Service, client: Client, gate: Gate) -> list[Job]:
+    """Relay, consumers, what is kept no longer, approvals whose time has passed, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
-    cleaning = Cleaning(Tenants(service.database, service.clock), service.metadata)
-    return [relay.run, Consuming(service.consumers, client).run, cleaning.job.run, *service.jobs]
+    tenants = Tenants(service.database, service.clock)
+    jobs: list[Job] = [relay.run, Consuming(service.consumers, client).run, Cleaning(tenants, service.metadata).job.run]
+    if gate.approvables:
+        jobs.append(OverdueApprovals(tenants, gate).job.run)
+    return [*jobs, *service.jobs]
 
 
 class Consuming:

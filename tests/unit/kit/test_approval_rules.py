@@ -238,6 +238,21 @@ def test_a_teams_leader_is_the_nearest_who_neither_submits_nor_owns_it(
         assert len(asking.user_ids) == len(expected)
 
 
+@given(st.lists(st.integers(0, 8760), min_size=1, max_size=3), st.lists(st.integers(0, 100), min_size=3, max_size=3))
+def test_each_step_has_its_time_from_when_it_begins(hours: list[int], days: list[int]) -> None:
+    boss = Person(USERS[2])
+    now, moment = approval([Step(Mode.ANY, (boss.id,), due_hours=each) for each in hours]).begun(now=NOW), NOW
+    for number, each in enumerate(hours):
+        due = moment + timedelta(hours=each) if each else None
+        assert (now.current_step, now.due_time, now.overdue) == (number + 1, due, False)
+        later = moment + timedelta(days=days[number])
+        late = now.found_overdue(now=later)
+        assert late.overdue == (due is not None and due <= later)
+        assert late.found_overdue(now=later + timedelta(days=1000)).overdue == (due is not None)
+        now, moment = late.approve(boss, asked=[boss], owner_id=None, comment=None, now=later), later
+    assert now.found_overdue(now=NOW + timedelta(days=9999)) == now, "what has ended falls due no more"
+
+
 # --- policies
 
 amounts = st.none() | st.builds(Money, st.decimals(0, 1000, places=2, allow_nan=False), st.sampled_from(["CNY", "USD"]))

@@ -30,7 +30,7 @@ from crm_kit.errors import (
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.plumbing import approval_askings
+from crm_kit.plumbing import approval_askings, approval_timers
 from crm_kit.resource.writing import Resource
 
 Approvals = Resource[Approval, approvals_pb2.Approval]
@@ -70,13 +70,14 @@ async def submit(
         steps=asking.row.steps,
         create_time=work.now,
         update_time=work.now,
-    )
+    ).begun(now=work.now)
     approval = approval.with_leaders(await leaders_for(work, approval))
     asked = await people_asked(work, approval.asked_ids, permission=approvable.resource.permission)
     if not approval.has_approver(asked):
         detail = "those who would be asked are inactive, or are the submitter or the owner of the record"
         raise FailedPrecondition(detail, reason="APPROVERS_MISSING")
     ask(work, approval)
+    set_timer(work, None, approval)
     return approvals.create(work, approval)
 
 
@@ -192,6 +193,7 @@ async def save(
         able = await people_asked(work, after.waiting_ids, permission=permission)
         after = after.seen_to_have_approvers(able)
     ask(work, after)
+    set_timer(work, before, after)
     return approvals.save(work, before, after, event)
 
 
@@ -199,6 +201,16 @@ def ask(work: UnitOfWork, approval: Approval) -> None:
     """Gather whom it asks, and for whom it waits now."""
     asked, waiting = approval.asked_ids, approval.waiting_ids
     work.execute(put_askings(), approval_id=approval.id, asked_ids=asked, waiting_ids=waiting)
+
+
+def set_timer(work: UnitOfWork, before: Approval | None, after: Approval) -> None:
+    """Gather when it is to be looked at, where that has changed."""
+    if after.timer_time == (before and before.timer_time):
+        return
+    if after.timer_time is None:
+        work.delete(approval_timers, approval_id=after.id)
+    else:
+        work.execute(put_timer(), approval_id=after.id, collection=after.collection, due_time=after.timer_time)
 
 
 async def caller(work: UnitOfWork, approvable: Approvable) -> Person:
@@ -221,3 +233,12 @@ def put_askings() -> Any:
     fresh = insert(table).from_select(["tenant_id", "approval_id", "asked_id", "waiting"], rows)
     key = [table.c.tenant_id, table.c.approval_id, table.c.asked_id]
     return fresh.on_conflict_do_update(index_elements=key, set_={"waiting": fresh.excluded.waiting})
+
+
+@statement
+def put_timer() -> Any:
+    table = approval_timers
+    names = ("tenant_id", "approval_id", "collection", "due_time")
+    fresh = insert(table).values({name: bindparam(name) for name in names})
+    key = [table.c.tenant_id, table.c.approval_id]
+    return fresh.on_conflict_do_update(index_elements=key, set_={"due_time": fresh.excluded.due_time})

@@ -92,6 +92,13 @@ class Approval:
     state: State = State.PENDING
     end_time: datetime | None = None
     approvers_missing: bool = False
+    due_time: datetime | None = None
+    overdue: bool = False
+
+    @property
+    def timer_time(self) -> datetime | None:
+        """When it is to be found overdue; None when that is not to come."""
+        return self.due_time if self.state is State.PENDING and not self.overdue else None
 
     @property
     def asked_ids(self) -> list[UUID]:
@@ -125,8 +132,17 @@ class Approval:
         if self._step.mode is Mode.ALL and able.intersection(heard.waiting_ids):
             return heard
         if self.current_step < len(self.steps):
-            return replace(heard, current_step=self.current_step + 1)
+            return replace(heard, current_step=self.current_step + 1).begun(now=now)
         return heard._ended(State.APPROVED, now)
+
+    def begun(self, *, now: datetime) -> "Approval":
+        """With the time that the current step, which begins now, has."""
+        return replace(self, due_time=self._step.due_time(now), overdue=False)
+
+    def found_overdue(self, *, now: datetime) -> "Approval":
+        """Overdue where its time has passed and it is pending; as it was where not."""
+        is_late = self.timer_time is not None and self.timer_time <= now
+        return replace(self, overdue=self.overdue or is_late)
 
     def reject(self, by: Person, *, owner_id: UUID | None, comment: str, now: datetime) -> "Approval":
         """REJECTED, whoever was for it."""

@@ -1,5 +1,6 @@
 """Approvals, declared. Who sees one depends on what it is about."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from crm.resource.v1 import approvals_pb2
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
+from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.model import Approval, State
 from crm_kit.approvals.queries import is_able, is_deputy_today
 from crm_kit.identity.access import EVERYTHING, Scope
@@ -55,6 +57,12 @@ def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_p
         # Whether somebody may decide takes more than the approval: what they are asked as, and whose the record is.
         verbs={f"{verb}Approval": lambda *_: None for verb in ("Approve", "Reject", "Withdraw", "Reassign")},
     )
+
+
+def approvals_by_collection(approvables: Iterable[Approvable]) -> dict[str, Resource[Approval, approvals_pb2.Approval]]:
+    """The approvals of each collection in which something is approved."""
+    resources = {each.resource.collection: each for each in approvables}
+    return {name: approvals_of(each.seen, each.resource.permission) for name, each in resources.items()}
 
 
 def approvers_missing(permission: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from crm_kit.approvals.commands import Approvals
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval
-from crm_kit.approvals.resource import OF_COLLECTION, approvals_of, waiting_for_me
+from crm_kit.approvals.resource import OF_COLLECTION, approvals_by_collection, waiting_for_me
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.listing import PageOf
@@ -29,9 +29,7 @@ class ApprovalServicer:
     def __init__(self, gate: Gate, tokens: PageTokens) -> None:
         self._gate = gate
         self._tokens = tokens
-        self._approvals = {
-            each.resource.collection: approvals_of(each.seen, each.resource.permission) for each in gate.approvables
-        }
+        self._approvals = approvals_by_collection(gate.approvables)
         self._lists = {
             name: each.list_of("approvals", of=OF_COLLECTION, is_long=True) for name, each in self._approvals.items()
         }
@@ -56,7 +54,7 @@ class ApprovalServicer:
     async def ListWaitingApprovals(
         self, request: pb.ListWaitingApprovalsRequest, reader: Reader
     ) -> pb.ListWaitingApprovalsResponse:
-        asked = PageOf(request.page_size, request.page_token, order_by="create_time")
+        asked = PageOf(request.page_size, request.page_token, order_by="due_time")
         response, of = pb.ListWaitingApprovalsResponse, {"collection": request.collection}
         listing = self._waiting[request.collection]
         return await self._of(request).list(reader, asked, response, self._tokens, listing=listing, binds=of)

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,11 +43,16 @@ class Step:
     user_ids: tuple[UUID, ...] = ()
     role_ids: tuple[UUID, ...] = ()
     team_leaders_of: tuple[Party, ...] = ()
+    due_hours: int = 0
 
     @property
     def asked_ids(self) -> tuple[UUID, ...]:
         """All that are asked, users and roles alike."""
         return (*self.user_ids, *self.role_ids)
+
+    def due_time(self, begin_time: datetime) -> datetime | None:
+        """Until when it should be decided; None where that does not matter."""
+        return begin_time + timedelta(hours=self.due_hours) if self.due_hours else None
 
     def asking_also(self, user_ids: Iterable[UUID]) -> "Step":
         """With more users, each once."""

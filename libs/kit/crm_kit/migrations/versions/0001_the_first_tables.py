@@ -265,6 +265,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'ACTIVE'"),
     )
     op.create_table(
+        "approval_timers",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("approval_id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("due_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "approval_id", name="approval_timers_pkey"),
+    )
+    op.create_index("approval_timers_due_index", "approval_timers", ["tenant_id", "due_time"], unique=False)
+    op.create_table(
         "approvals",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -286,6 +295,8 @@ def upgrade() -> None:
         sa.Column("reassignments", postgresql.JSONB(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("overdue", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -298,6 +309,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state = 'PENDING'"),
     )
+    op.create_index("approvals_due_index", "approvals", ["tenant_id", "due_time", "id"], unique=False)
     op.create_index("approvals_record_index", "approvals", ["tenant_id", "record_id"], unique=False)
     op.create_index(
         "approvals_submitter_index", "approvals", ["tenant_id", "submitter_id", "create_time"], unique=False
@@ -324,6 +336,7 @@ def upgrade() -> None:
             "leases",
             "idempotency_keys",
             "access_tenants",
+            "approval_timers",
         ],
     )
 
@@ -332,8 +345,11 @@ def downgrade() -> None:
     op.drop_index("approvals_time_index", table_name="approvals")
     op.drop_index("approvals_submitter_index", table_name="approvals")
     op.drop_index("approvals_record_index", table_name="approvals")
+    op.drop_index("approvals_due_index", table_name="approvals")
     op.drop_index("approvals_pending_index", table_name="approvals", postgresql_where=sa.text("state = 'PENDING'"))
     op.drop_table("approvals")
+    op.drop_index("approval_timers_due_index", table_name="approval_timers")
+    op.drop_table("approval_timers")
     op.drop_index(
         "approval_policies_verb_index", table_name="approval_policies", postgresql_where=sa.text("state = 'ACTIVE'")
     )

@@ -1,0 +1,76 @@
+"""The job that finds approvals whose time has passed, on each tenant's clock.
+
+An approval is told of once for each of its steps, whatever restarts or runs twice: it is changed in the version that it
+was found in, and its timer goes with that.
+"""
+
+from typing import Any
+
+from crm.resource.v1 import events_pb2 as events
+from sqlalchemy import DateTime, Select, bindparam, select, true
+
+from crm_kit.approvals.commands import save
+from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.resource import approvals_by_collection
+from crm_kit.background import PeriodicJob, Tenants, each
+from crm_kit.database.connections import ALL_TENANTS, Record
+from crm_kit.database.statements import statement
+from crm_kit.database.work import retried
+from crm_kit.events.leases import Lease
+from crm_kit.plumbing import access_tenants, approval_timers
+
+EVERY_SECONDS = 2.0
+BATCH = 500
+A_TENANTS_SHARE = 100
+
+
+class OverdueApprovals:
+    """Looks in all tenants, in one process at a time; see `job`."""
+
+    def __init__(self, tenants: Tenants, gate: Gate) -> None:
+        self._tenants = tenants
+        self._gate = gate
+        self._approvals = approvals_by_collection(gate.approvables)
+        lease = Lease(tenants.database, "overdue approvals")
+        self.job = PeriodicJob("overdue approvals", self.look, every_seconds=EVERY_SECONDS, lease=lease)
+
+    async def look(self) -> bool:
+        """Tell of what is due; True when there may be more."""
+        rows = await self._tenants.database.all(ALL_TENANTS, due_approvals(), {"now": self._tenants.now()})
+        done = await each(rows, self._tell, name="overdue approvals")
+        # Those that failed are found again: without an end to it, unless the next look waits.
+        return len(rows) >= A_TENANTS_SHARE and bool(done)
+
+    async def _tell(self, timer: Record) -> None:
+        approvals = self._approvals[timer["collection"]]
+
+        async def attempt() -> None:
+            now = self._tenants.now() + timer["clock_offset"]
+            async with self._tenants.unit(timer["tenant_id"], now) as work:
+                before = await approvals.get(work, timer["approval_id"])
+                after = before.found_overdue(now=now)
+                await save(work, self._gate, approvals, before, after, events.ApprovalOverdue)
+
+        await retried(attempt)
+
+
+@statement
+def due_approvals() -> Select[Any]:
+    """Of each tenant the first that are due on its clock, each found by an index."""
+    timers, tenant = approval_timers, access_tenants
+    due = (
+        select(timers.c.approval_id, timers.c.collection, timers.c.due_time)
+        .where(
+            timers.c.tenant_id == tenant.c.tenant_id,
+            timers.c.due_time <= bindparam("now", type_=DateTime(timezone=True)) + tenant.c.clock_offset,
+        )
+        .order_by(timers.c.due_time)
+        .limit(A_TENANTS_SHARE)
+        .lateral("due")
+    )
+    return (
+        select(tenant.c.tenant_id, tenant.c.clock_offset, due.c.approval_id, due.c.collection)
+        .join_from(tenant, due, true())
+        .order_by(due.c.due_time)
+        .limit(BATCH)
+    )
