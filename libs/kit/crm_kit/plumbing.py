@@ -269,6 +269,7 @@ approvals = tenant_table(
     retention=Kept("who decided what, and why, which audits go by"),
 )
 Index("approvals_time_index", *(approvals.c[name] for name in ("tenant_id", "create_time", "id")))
+Index("approvals_state_index", *(approvals.c[name] for name in ("tenant_id", "state", "create_time", "id")))
 Index("approvals_due_index", *(approvals.c[name] for name in ("tenant_id", "due_time", "id")))
 Index("approvals_submitter_index", *(approvals.c[name] for name in ("tenant_id", "submitter_id", "create_time")))
 Index("approvals_record_index", approvals.c.tenant_id, approvals.c.record_id)

@@ -169,7 +169,7 @@ def generic_servicers(service: Service, names: Names, withholding: Withholding, 
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
     return [
-        ResourceServicer(service.resources, names, withholding, tokens),
+        ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
         ApprovalPolicyServicer(gate, tokens),
         ApprovalServicer(gate, tokens),

@@ -3,15 +3,18 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import orders_pb2 as pb
 from crm_kit.identity.access import Scope
 from crm_sales.orders.servicer import OrderServicer
 
-from tests.service.approving import Approval, Desk, allows, asks, step, up_to
+from tests.service.approving import REFUSE, Approval, Desk, Row, allows, asks, step, up_to
 from tests.service.running import Running, User, refused
 from tests.service.sales.ordering import Draft, placed, read, refuse
 from tests.service.sales.selling import Sales
 
+Actions = resources_pb2.RecordActions
 Held = Callable[[str], Awaitable[pb.Order]]
 
 
@@ -75,6 +78,27 @@ async def test_an_order_that_was_cancelled_meanwhile_is_not_released(
     assert (await read(api, user, order)).state == pb.Order.STATE_CANCELLED
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await desk.submit(manager, release(order))
+
+
+async def test_what_can_be_done_with_an_order_says_whether_it_has_to_be_approved(
+    sales: Running, desk: Desk, user: User, boss: User, manager: User, held: Held
+) -> None:
+    small, large, huge = [await held(price) for price in ("10.00", "1000.00", "100000.00")]
+
+    async def released(order: pb.Order) -> tuple[bool, int, str]:
+        request = resources_pb2.GetRecordActionsRequest(collection="orders", id=order.id)
+        found = await ResourceServiceStub(sales.channel).GetRecordActions(request, metadata=manager.metadata)
+        needs = {each.verb: each for each in found.actions}
+        assert needs["cancel"].approval == Actions.APPROVAL_NOT_NEEDED
+        action = needs["release"]
+        return action.allowed, action.approval, action.metadata.get("rule", "")
+
+    assert await released(large) == (True, Actions.APPROVAL_NOT_NEEDED, "")
+    rows = [allows(up_to=up_to(500)), asks(step(boss), up_to=up_to(50000)), Row(outcome=REFUSE)]
+    await desk.policy(user, *rows)
+    assert await released(small) == (True, Actions.APPROVAL_NOT_NEEDED, "")
+    assert await released(large) == (True, Actions.APPROVAL_NEEDED, "")
+    assert await released(huge) == (False, Actions.APPROVAL_NOT_NEEDED, "policy")
 
 
 async def test_an_approval_is_seen_with_its_order_and_by_nobody_else(

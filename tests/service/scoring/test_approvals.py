@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from crm.resource.v1 import resources_pb2
+from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.identity.access import Scope
@@ -14,6 +16,8 @@ from tests.service.running import Running, User, refused
 from tests.service.scoring.approved_limits import People, asked, told
 from tests.service.scoring.business import account_event, new_account, tell
 from tests.service.scoring.credit import SetLimit, read
+
+Actions = resources_pb2.RecordActions
 
 if TYPE_CHECKING:
     from crm.scoring.v1.credit_pb2_grpc import CreditServiceAsyncStub
@@ -95,6 +99,25 @@ async def test_what_needs_no_approval_is_not_submitted(desk: Desk, people: Peopl
         await desk.submit(people.rep, asked(account_id, 1000))
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await desk.submit(people.rep, asked(account_id, 100001))
+
+
+async def test_what_can_be_done_with_a_limit_says_that_it_may_have_to_be_approved_where_some_amount_has_to(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    await set_limit(900)
+    finance = await new_role(scoring, user.tenant_id)
+
+    async def need(by: User) -> int:
+        request = resources_pb2.GetRecordActionsRequest(collection="credit_limits", id=str(account_id))
+        found = await ResourceServiceStub(scoring.channel).GetRecordActions(request, metadata=by.metadata)
+        return next(each.approval for each in found.actions if each.verb == "setLimit")
+
+    assert await need(people.rep) == Actions.APPROVAL_NOT_NEEDED
+    rows = [allows(up_to=up_to(1000)), allows(role_ids=[str(finance)]), asks(step(people.boss))]
+    await desk.policy(user, *rows)
+    assert await need(people.rep) == Actions.APPROVAL_MAY_BE_NEEDED
+    await set_roles(scoring, people.rep, finance)
+    assert await need(people.rep) == Actions.APPROVAL_NOT_NEEDED
 
 
 # --- deciding

@@ -290,6 +290,14 @@ def test_the_first_row_that_takes_caller_and_amount_holds(
     assert policy([*of, last]).row_for(amount, role_ids) is expected
 
 
+@given(st.lists(rows, max_size=6), some(ROLES))
+def test_whether_a_policy_may_ask_is_whether_it_asks_for_some_amount(of: list[Row], role_ids: tuple[UUID, ...]) -> None:
+    one = policy([*of, Row(Outcome.ALLOW)])
+    # Between all bounds, beyond them, and in a currency that none is in.
+    amounts = [Money(Decimal(each), code) for each in ("0", "50", "500", "5000") for code in ("CNY", "USD", "EUR")]
+    assert one.may_ask(role_ids) == any(one.row_for(each, role_ids).outcome is Outcome.ASK for each in amounts)
+
+
 NAMELESS = (Step(Mode.ANY), Step(Mode.ANY, team_leaders_of=(Party.SUBMITTER,)))
 unasked = rows.filter(lambda row: row.outcome is not Outcome.ASK)
 

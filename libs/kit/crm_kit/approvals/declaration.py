@@ -37,6 +37,8 @@ class Approvable:
     `owner`: who owns the record now.
     `seen`: which approvals are of records that a scope reaches (`of_records`, `of_owned_account`).
     `record_id`: the field of the request that names the record.
+    `by_request`: whether what is measured depends on the request; where not, it is measured by an empty one, to tell
+    before anything is asked for whether approval is needed.
 
     DeclarationError where it does not fit the contract.
     """
@@ -47,6 +49,7 @@ class Approvable:
     owner: Callable[[Reader, UUID], Awaitable[UUID | None]]
     seen: Reach
     record_id: str = ID
+    by_request: bool = True
 
     def __post_init__(self) -> None:
         method = self._method

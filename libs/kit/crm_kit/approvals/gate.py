@@ -5,9 +5,10 @@ learns from a policy what they would not learn from the verb. Where a tenant has
 but a look at what the process remembers.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -15,7 +16,7 @@ from crm_kit.approvals.declaration import Approvable, Measured
 from crm_kit.approvals.policies.book import book_of
 from crm_kit.approvals.policies.model import ApprovalPolicy, Outcome, Row
 from crm_kit.approvals.queries import etag_now, roles_of
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.errors import (
     Conflict,
@@ -26,6 +27,7 @@ from crm_kit.errors import (
     denied,
     invalid_field,
 )
+from crm_kit.resource.actions import ApprovalNeed, NeedOf, Verb, not_needed
 
 Run = Callable[[Any, Any], Awaitable[Message]]
 
@@ -116,11 +118,24 @@ class Gate:
             raise refused_by(policy)
         return Asking(policy, row, measured)
 
-    async def _policy_of(
-        self, approvable: Approvable, work: UnitOfWork, *, fresh: bool = False
-    ) -> ApprovalPolicy | None:
+    async def needs(self, collection: str, reader: Reader) -> NeedOf:
+        """Whether the caller's verbs have to be approved; PermissionDenied for what a policy lets nobody do."""
+        found = [each for each in self._approvables.values() if each.resource.collection == collection]
+        policies = {each.rpc: (each, policy) for each in found if (policy := await self._policy_of(each, reader))}
+        if not policies:
+            return not_needed
+        role_ids = await roles_of(reader, reader.actor.user_id)
+
+        def need_of(verb: Verb, record: Any) -> ApprovalNeed:
+            if verb.rpc not in policies:
+                return not_needed(verb, record)
+            return need_by(*policies[verb.rpc], record, role_ids)
+
+        return need_of
+
+    async def _policy_of(self, approvable: Approvable, reader: Reader, *, fresh: bool = False) -> ApprovalPolicy | None:
         collection, verb = approvable.resource.collection, approvable.verb.name
-        return await book_of(work.database).find(work, collection, verb, fresh=fresh)
+        return await book_of(reader.database).find(reader, collection, verb, fresh=fresh)
 
     async def run(self, approvable: Approvable, request: Message, work: UnitOfWork) -> None:
         """Do what the verb does, past the gate."""
@@ -134,6 +149,18 @@ class Gate:
             await self.run(approvable, request, trial)
         finally:
             await trial.close()
+
+
+def need_by(approvable: Approvable, policy: ApprovalPolicy, record: Any, role_ids: Collection[UUID]) -> ApprovalNeed:
+    """What a policy says of a verb on a record before it is known what is asked for."""
+    if approvable.by_request:
+        asks = policy.may_ask(role_ids)
+        return ApprovalNeed.MAY_BE_NEEDED if asks else ApprovalNeed.NOT_NEEDED
+    measured = approvable.measure(record, approvable.request())
+    outcome = Outcome.ALLOW if measured is None else policy.row_for(measured.amount, role_ids).outcome
+    if outcome is Outcome.REFUSE:
+        raise refused_by(policy)
+    return ApprovalNeed.NEEDED if outcome is Outcome.ASK else ApprovalNeed.NOT_NEEDED
 
 
 def approval_required(asking: Asking) -> FailedPrecondition:

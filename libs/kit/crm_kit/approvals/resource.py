@@ -19,6 +19,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
@@ -33,6 +34,7 @@ from crm_kit.resource.writing import Resource
 
 # Needs the bind parameter `collection`.
 OF_COLLECTION = approvals.c.collection == bindparam("collection")
+_ONE = approvals.alias("one")
 
 
 def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_pb2.Approval]:
@@ -108,12 +110,14 @@ def of_records(table: Table, visible: Reach) -> Reach:
 
 def waiting_for_me() -> ColumnElement[bool]:
     """What the caller can decide now; owners of records who are so only since are told when they try."""
-    heard = func.jsonb_build_object("step", approvals.c.current_step, "user_id", cast(bindparam("me"), Text))
-    unheard = not_(approvals.c.opinions.contains(func.jsonb_build_array(heard)))
-    waiting = approvals.c.id.in_(_asked_of_me().where(approval_askings.c.waiting))
+    one = _ONE.c
+    heard = func.jsonb_build_object("step", one.current_step, "user_id", cast(bindparam("me"), Text))
+    unheard = not_(one.opinions.contains(func.jsonb_build_array(heard)))
+    mine = _asked_of_me().where(approval_askings.c.waiting)
+    # One list of ids: where either of two would do, PostgreSQL reads all approvals.
+    waiting = union_all(mine, _asked_of_absent().where(unheard)).subquery()
     others = approvals.c.owner_id.is_distinct_from(bindparam("me", type_=Uuid))
-    absent = and_(approvals.c.id.in_(_asked_of_absent()), unheard)
-    return and_(or_(waiting, absent), approvals.c.submitter_id != bindparam("me"), others)
+    return and_(approvals.c.id.in_(select(waiting.c.approval_id)), approvals.c.submitter_id != bindparam("me"), others)
 
 
 def _own() -> list[ColumnElement[bool]]:
@@ -129,19 +133,21 @@ def _own_ids() -> list[Select[Any]]:
 
 def _asked_of_absent() -> Select[Any]:
     """The approvals that wait for somebody whose deputy the caller is today, and who may decide on them."""
-    users, deputies, asked, one = access_users.c, access_deputies.c, approval_askings.c, approvals.alias("one")
-    theirs = func.array_append(users.role_ids, users.id, type_=ARRAY(Uuid))
+    users, deputies, asked = access_users.c, access_deputies.c, approval_askings.c
+    # Row by row: an index of askings serves what equals, and not what an array of another table has.
+    theirs = func.unnest(func.array_append(users.role_ids, users.id)).table_valued("id", name="theirs").render_derived()
     return (
-        select(one.c.id)
+        select(_ONE.c.id)
         .select_from(access_deputies)
         .join(access_users, and_(users.tenant_id == deputies.tenant_id, users.id == deputies.user_id, users.active))
-        .join(approval_askings, and_(asked.tenant_id == users.tenant_id, asked.asked_id == any_(theirs), asked.waiting))
-        .join(one, and_(one.c.tenant_id == asked.tenant_id, one.c.id == asked.approval_id))
+        .join(theirs, true())
+        .join(approval_askings, and_(asked.tenant_id == users.tenant_id, asked.asked_id == theirs.c.id, asked.waiting))
+        .join(_ONE, and_(_ONE.c.tenant_id == asked.tenant_id, _ONE.c.id == asked.approval_id))
         .where(
             is_deputy_today(bindparam("me", type_=Uuid)),
-            or_(deputies.collection.is_(None), deputies.collection == one.c.collection),
-            users.id != one.c.submitter_id,
-            users.id.is_distinct_from(one.c.owner_id),
+            or_(deputies.collection.is_(None), deputies.collection == _ONE.c.collection),
+            users.id != _ONE.c.submitter_id,
+            users.id.is_distinct_from(_ONE.c.owner_id),
         )
     )
 

@@ -1,10 +1,11 @@
 """What can be done with a record now: its verbs, each tried on the record without being done."""
 
+import enum
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from crm.options.v1 import options_pb2
 from google.api import annotations_pb2
@@ -43,6 +44,29 @@ class Verb:
     permission: str
 
 
+class ApprovalNeed(enum.StrEnum):
+    """Whether others have to approve a verb before it takes effect."""
+
+    NOT_NEEDED = "NOT_NEEDED"
+    MAY_BE_NEEDED = "MAY_BE_NEEDED"
+    NEEDED = "NEEDED"
+
+
+# Of a verb and a record; raises where nobody may.
+NeedOf = Callable[[Verb, Any], ApprovalNeed]
+
+
+def not_needed(_verb: Verb, _record: Any) -> ApprovalNeed:
+    """Where a tenant has nothing approved."""
+    return ApprovalNeed.NOT_NEEDED
+
+
+class Approving(Protocol):
+    """Knows what tenants have approved."""
+
+    async def needs(self, collection: str, reader: Reader) -> NeedOf: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Whether a verb is possible, and if not, why: as the error of the command says it."""
@@ -52,6 +76,7 @@ class Action:
     detail: str = ""
     # What the detail names, for who tells it in another language.
     metadata: Mapping[str, str] = field(default_factory=dict)
+    approval: ApprovalNeed = ApprovalNeed.NOT_NEEDED
 
 
 def verbs_of(message: type[Message]) -> Iterator[Verb]:
@@ -88,12 +113,12 @@ def check_tries(noun: str, verbs: Mapping[str, Verb], tries: Mapping[str, Try]) 
         raise DeclarationError(f"{noun}: `verbs` has {name}, the contract has no such verb on one record")
 
 
-async def tried(verb: Verb, rule: Try, record: Any, attempt: Attempt) -> Action:
-    """Whether a verb is legal for the record as it is, and for who attempts it."""
+async def tried(verb: Verb, rule: Try, record: Any, attempt: Attempt, need_of: NeedOf = not_needed) -> Action:
+    """Whether a verb is legal for the record as it is and for who attempts it, and whether it has to be approved."""
     try:
         answer = rule(record, attempt)
         if inspect.isawaitable(answer):
             await answer
+        return Action(verb, approval=need_of(verb, record))
     except CrmError as error:
         return Action(verb, error.reason, error.detail, error.metadata)
-    return Action(verb)

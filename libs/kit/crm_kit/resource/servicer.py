@@ -14,7 +14,7 @@ from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
 from crm_kit.money import format_amount
 from crm_kit.paging import PageTokens
-from crm_kit.resource.actions import Action, Attempt, Verb, tried
+from crm_kit.resource.actions import Action, Approving, Attempt, NeedOf, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
@@ -32,11 +32,17 @@ class ResourceServicer:
     contract = pb.DESCRIPTOR.services_by_name["ResourceService"]
 
     def __init__(
-        self, resources: Iterable[AnyResource], names: Names, withholding: Withholding, tokens: PageTokens
+        self,
+        resources: Iterable[AnyResource],
+        names: Names,
+        withholding: Withholding,
+        approving: Approving,
+        tokens: PageTokens,
     ) -> None:
         self._resources = {each.collection: each for each in resources}
         self._names = names
         self._withholding = withholding
+        self._approving = approving
         self._tokens = tokens
 
     async def BatchGetRecords(self, request: pb.BatchGetRecordsRequest, reader: Reader) -> pb.BatchGetRecordsResponse:
@@ -110,7 +116,7 @@ class ResourceServicer:
     async def GetRecordActions(self, request: pb.GetRecordActionsRequest, reader: Reader) -> pb.RecordActions:
         resource = self._asked(request)
         record = await resource.get(reader, UUID(request.id))
-        (actions,) = await actions_on(resource, [record], reader)
+        (actions,) = await self._actions_on(resource, [record], reader)
         return record_actions_to_pb(record, actions)
 
     async def BatchGetRecordActions(
@@ -121,11 +127,14 @@ class ResourceServicer:
         ids = {UUID(id): id for id in request.ids}
         found = await resource.get_many(reader, ids)
         records = [found[id] for id in ids if id in found]
-        actions = await actions_on(resource, records, reader)
+        actions = await self._actions_on(resource, records, reader)
         return pb.BatchGetRecordActionsResponse(
             record_actions=map(record_actions_to_pb, records, actions),
             missing_ids=[asked for id, asked in ids.items() if id not in found],
         )
+
+    async def _actions_on(self, resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
+        return await actions_on(resource, records, reader, await self._approving.needs(resource.collection, reader))
 
     async def _names_of(
         self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
@@ -146,7 +155,9 @@ class ResourceServicer:
         return resource
 
 
-async def actions_on(resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
+async def actions_on(
+    resource: AnyResource, records: Sequence[Any], reader: Reader, need_of: NeedOf
+) -> list[list[Action]]:
     """Of each record, whether the caller may do each of its verbs, and whether it can be done.
 
     What a scope reaches is asked once for all records; a rule may ask more of each.
@@ -158,13 +169,18 @@ async def actions_on(resource: AnyResource, records: Sequence[Any], reader: Read
         scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
     }
     return [
-        [await action_on(resource, record, verb, reader, reached) for verb in resource.verbs.values()]
+        [await action_on(resource, record, verb, reader, reached, need_of) for verb in resource.verbs.values()]
         for record in records
     ]
 
 
 async def action_on(
-    resource: AnyResource, record: Any, verb: Verb, reader: Reader, reached: Mapping[Scope, Set[UUID]]
+    resource: AnyResource,
+    record: Any,
+    verb: Verb,
+    reader: Reader,
+    reached: Mapping[Scope, Set[UUID]],
+    need_of: NeedOf,
 ) -> Action:
     try:
         scope = reader.actor.access.scope(verb.permission)
@@ -173,7 +189,7 @@ async def action_on(
         return Action(verb, error.reason, error.detail)
     if scope is not Scope.ALL and record.id not in reached[scope]:
         return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
-    return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope))
+    return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope), need_of)
 
 
 def as_record(message: Message) -> pb.Record:
@@ -204,4 +220,5 @@ def action_to_pb(action: Action) -> pb.RecordActions.Action:
         reason=action.reason,
         detail=action.detail,
         metadata=action.metadata,
+        approval=pb.RecordActions.Approval.Value(f"APPROVAL_{action.approval}"),
     )

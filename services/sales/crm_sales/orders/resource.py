@@ -44,5 +44,10 @@ async def owner_of_order(reader: Reader, id: UUID) -> UUID | None:
 
 
 RELEASING_ORDERS = Approvable(
-    ORDERS, "ReleaseOrder", measure=amount_released, owner=owner_of_order, seen=of_records(orders, SEEN)
+    ORDERS,
+    "ReleaseOrder",
+    measure=amount_released,
+    owner=owner_of_order,
+    seen=of_records(orders, SEEN),
+    by_request=False,
 )

@@ -106,6 +106,11 @@ class ApprovalPolicy:
         """The first row that applies."""
         return next(row for row in self.rows if row.applies(amount, role_ids))
 
+    def may_ask(self, role_ids: Collection[UUID]) -> bool:
+        """Whether some amount of a caller with these roles needs approval."""
+        # Up to a bound the same rows apply to all amounts that the bounds below it leave.
+        return any(self.row_for(row.up_to, role_ids).outcome is Outcome.ASK for row in self.rows)
+
     def update(self, values: Mapping[str, Any]) -> "ApprovalPolicy":
         """With new values of some properties."""
         self._require_active("changed")

@@ -311,6 +311,7 @@ def upgrade() -> None:
     )
     op.create_index("approvals_due_index", "approvals", ["tenant_id", "due_time", "id"], unique=False)
     op.create_index("approvals_record_index", "approvals", ["tenant_id", "record_id"], unique=False)
+    op.create_index("approvals_state_index", "approvals", ["tenant_id", "state", "create_time", "id"], unique=False)
     op.create_index(
         "approvals_submitter_index", "approvals", ["tenant_id", "submitter_id", "create_time"], unique=False
     )
@@ -344,6 +345,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("approvals_time_index", table_name="approvals")
     op.drop_index("approvals_submitter_index", table_name="approvals")
+    op.drop_index("approvals_state_index", table_name="approvals")
     op.drop_index("approvals_record_index", table_name="approvals")
     op.drop_index("approvals_due_index", table_name="approvals")
     op.drop_index("approvals_pending_index", table_name="approvals", postgresql_where=sa.text("state = 'PENDING'"))
