@@ -76,6 +76,12 @@ async def test_the_oldest_of_all_collections_comes_first_whichever_service_has_i
         approve = f"{URL}/credit-limits/{ids[0]}:approve"
         assert (await web.post(approve, json={}, headers=as_user(boss))).status_code == 200
         assert [each["id"] for each in (await web.get(URL, headers=as_user(boss))).json()["approvals"]] == ids[1:]
+        one = await web.get(
+            URL, params={"filter": f'record_id = "{found["approvals"][1]["record_id"]}"'}, headers=as_user(boss)
+        )
+        assert [each["id"] for each in one.json()["approvals"]] == ids[1:2]
+        wrong = await web.get(URL, params={"filter": "nothing = 1"}, headers=as_user(boss))
+        assert (wrong.status_code, wrong.json()["reason"]) == (422, "INVALID_FILTER")
         monkeypatch.setattr(approvals, "MAX_APPROVALS", 1)
         cut = (await web.get(URL, headers=as_user(boss))).json()
         assert ([each["id"] for each in cut["approvals"]], cut["more"]) == (ids[1:2], ["credit-limits"])

@@ -28,6 +28,7 @@ DEADLINE_SECONDS = 2.0
 MAX_APPROVALS = 200
 RPC = "/crm.resource.v1.ApprovalService/ListWaitingApprovals"
 PREFIX = "/v1/approvals/"
+FILTER = "filter"
 
 # Whether it has no time, its time in nanoseconds, and its id.
 Order = tuple[bool, int, str]
@@ -47,10 +48,10 @@ class Source:
         """As paths have it."""
         return self.operation.binding.template.removeprefix(PREFIX).partition(":")[0]
 
-    async def read(self, metadata: Metadata, seconds: float) -> "Page | Problem":
-        """The first; why not, when they cannot be had."""
+    async def read(self, filter: str, metadata: Metadata, seconds: float) -> "Page | Problem":
+        """The first that the filter leaves; why not, when they cannot be had."""
         request = self.operation.reader.new()
-        request.page_size = MAX_APPROVALS
+        request.page_size, request.filter = MAX_APPROVALS, filter
         try:
             page, _ = await self.call(request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
@@ -92,15 +93,16 @@ class WaitingApprovals:
     def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
         self._sources = [Source(channels.call_of(each.rpc), each) for each in operations if each.rpc.path == RPC]
 
-    async def read(self, metadata: Metadata, seconds: float) -> dict[str, Any]:
-        """The whole answer; ProblemError when the caller is not known, or when no service answers."""
-        answers = await asyncio.gather(*(each.read(metadata, seconds) for each in self._sources))
+    async def read(self, filter: str, metadata: Metadata, seconds: float) -> dict[str, Any]:
+        """The whole answer; ProblemError for a wrong filter, when the caller is not known, or no service answers."""
+        answers = await asyncio.gather(*(each.read(filter, metadata, seconds) for each in self._sources))
         pages = [each for each in answers if isinstance(each, Page)]
         problems = [
             (source, each) for source, each in zip(self._sources, answers, strict=True) if not isinstance(each, Page)
         ]
         for _, problem in problems:
-            if problem.status == 401 or not pages:
+            # What is wrong with the request is wrong everywhere.
+            if problem.status < 500 or not pages:
                 raise ProblemError(problem)
         waiting = sorted((each for page in pages for each in page.waiting), key=lambda each: each.order)
         left_out = [
@@ -158,9 +160,15 @@ _ANSWER = {
         "tags": ["Resource"],
         "summary": "Lists what waits for the caller, in all collections, what is due first, then the oldest.",
         "description": "A collection whose service does not answer within two seconds is named in `missing`; the "
-        "answer is 200 all the same.\nReasons: UNAUTHENTICATED, UNAVAILABLE.",
+        "answer is 200 all the same.\nReasons: INVALID_FILTER, UNAUTHENTICATED, UNAVAILABLE.",
         "x-permission": "authenticated",
         "parameters": [
+            {
+                "name": FILTER,
+                "in": "query",
+                "description": "As the lists of each collection take it, for example `overdue = true`.",
+                "schema": {"type": "string", "maxLength": 2000},
+            },
             {"$ref": "#/components/parameters/XRequestId"},
             {"$ref": "#/components/parameters/XRequestTimeout"},
         ],
@@ -173,8 +181,9 @@ async def waiting_approvals(request: Request) -> Response:
     admission: Admission = request.app.state.admission
     await admission.admit(exchange)
     for name in request.query_params:
-        raise ProblemError(malformed(name, "unknown_field", "parameter"))
+        if name != FILTER:
+            raise ProblemError(malformed(name, "unknown_field", "parameter"))
     source: WaitingApprovals = request.app.state.waiting_approvals
     seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
-    found = await source.read(metadata_of(exchange), seconds)
+    found = await source.read(request.query_params.get(FILTER, ""), metadata_of(exchange), seconds)
     return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})

@@ -17,6 +17,7 @@ from tests.service.approving import Approval, Desk, asks, new_role, set_roles, s
 from tests.service.eventually import eventually
 from tests.service.running import Running, Tokens, User, refused, running
 from tests.service.scoring.approved_limits import People, asked, told
+from tests.service.scoring.business import new_account
 from tests.service.scoring.credit import SetLimit, read
 
 if TYPE_CHECKING:
@@ -65,6 +66,22 @@ async def test_of_twenty_decisions_at_once_one_moves_the_limit(
     assert moved in ([1, 1, 0], [0, 0, 1])
     assert await desk.get(user, approval) == decided
     assert (await read(stub, user, account_id)).HasField("amount") == (decided.state == Approval.STATE_APPROVED)
+
+
+@pytest.mark.usefixtures("policy")
+async def test_what_is_handed_on_and_decided_at_once_is_the_one_or_the_other(
+    scoring: Running, desk: Desk, user: User, people: People
+) -> None:
+    for _ in range(5):
+        approval = await desk.submit(people.rep, asked(await new_account(scoring, user.tenant_id, user), 5000))
+        calls = desk.approve(people.boss, approval), desk.reassign(people.boss, approval, people.other)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        (done,) = [each for each in answers if isinstance(each, Approval)]
+        now = await desk.get(user, approval)
+        assert now == done
+        is_handed = now.state == Approval.STATE_PENDING
+        assert (len(now.reassignments), len(now.opinions)) == ((1, 0) if is_handed else (0, 1))
+        assert (approval.id in await desk.waiting(people.other)) == is_handed
 
 
 @pytest.mark.usefixtures("policy")

@@ -54,7 +54,7 @@ class ApprovalServicer:
     async def ListWaitingApprovals(
         self, request: pb.ListWaitingApprovalsRequest, reader: Reader
     ) -> pb.ListWaitingApprovalsResponse:
-        asked = PageOf(request.page_size, request.page_token, order_by="due_time")
+        asked = PageOf(request.page_size, request.page_token, request.filter, order_by="due_time")
         response, of = pb.ListWaitingApprovalsResponse, {"collection": request.collection}
         listing = self._waiting[request.collection]
         return await self._of(request).list(reader, asked, response, self._tokens, listing=listing, binds=of)
