@@ -11,6 +11,8 @@ import msgspec
 import pytest
 from crm.customer.v1 import events_pb2
 from crm.customer.v1 import tenants_pb2 as pb
+from crm.customer.v1.teams_pb2 import ListTeamsRequest
+from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.tenants_pb2_grpc import TenantServiceStub
 from crm.customer.v1.tokens_pb2 import CreateTokenRequest, GetSigningKeysRequest
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
@@ -208,6 +210,11 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))
         assert token.access_token
+    somebody = await customer.user(again.tenant_id)
+    page = await TeamServiceStub(customer.channel).ListTeams(ListTeamsRequest(), metadata=somebody.metadata)
+    led = {team.display_name: team.leader_name for team in page.teams if team.leader_id}
+    names = {user.login: user.display_name for user in USERS}
+    assert led == {team.display_name: names[team.leader] for team in TEAMS if team.leader}
 
 
 # --- what an operator does by command

@@ -140,10 +140,11 @@ async def test_the_leader_of_the_submitters_team_decides_or_the_next_above_who_m
     tenant = user.tenant_id
     head = await scoring.user(tenant, grants=READER)
     top = await scoring.team(tenant, leader=head)
-    # Between them one without a leader, and one whose leader has left.
-    gone = await scoring.user(tenant, grants=READER)
+    # Between them one without a leader, and two whose leaders have left and may not read of credit.
+    gone, blind = await scoring.user(tenant, grants=READER), await scoring.user(tenant, grants={})
     await scoring.change_user(gone, active=False)
-    middle = await scoring.team(tenant, await scoring.team(tenant, top, leader=gone))
+    upper = await scoring.team(tenant, top, leader=gone)
+    middle = await scoring.team(tenant, await scoring.team(tenant, upper, leader=blind))
     await led_policy(desk, user, SUBMITTER)
     rep = await scoring.user(tenant, grants=WRITER, team_id=middle)
     approval = await desk.submit(rep, asked(account_id, 5000))

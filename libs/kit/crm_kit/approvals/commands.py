@@ -71,7 +71,7 @@ async def submit(
         create_time=work.now,
         update_time=work.now,
     ).begun(now=work.now)
-    approval = approval.with_leaders(await leaders_for(work, approval))
+    approval = approval.with_leaders(await leaders_for(work, approval, permission=approvable.resource.permission))
     asked = await people_asked(work, approval.asked_ids, permission=approvable.resource.permission)
     if not approval.has_approver(asked):
         detail = "those who would be asked are inactive, or are the submitter or the owner of the record"
@@ -138,11 +138,11 @@ async def check_decides(work: UnitOfWork, user_id: UUID, *, permission: str) -> 
         raise invalid_field("to_user_id", "permitted", detail, reason="ASSIGNMENT_NOT_ALLOWED", metadata=values)
 
 
-async def leaders_for(work: UnitOfWork, approval: Approval) -> dict[Party, list[UUID]]:
+async def leaders_for(work: UnitOfWork, approval: Approval, *, permission: str) -> dict[Party, list[UUID]]:
     """The leaders that the steps may want, from the nearest on."""
     people = {Party.SUBMITTER: approval.submitter_id, Party.OWNER: approval.owner_id}
     wanted = {party for step in approval.steps for party in step.team_leaders_of}
-    return {party: await leaders_above(work, people[party]) for party in wanted}
+    return {party: await leaders_above(work, people[party], permission=permission) for party in wanted}
 
 
 async def take_effect(work: UnitOfWork, gate: Gate, approvable: Approvable, approval: Approval) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    FromClause,
     Select,
     Text,
     Uuid,
@@ -52,9 +53,12 @@ async def people_asked(reader: Reader, ids: Collection[UUID], *, permission: str
     return [Person(row["id"], tuple(row["role_ids"])) for row in rows]
 
 
-async def leaders_above(reader: Reader, user_id: UUID | None) -> list[UUID]:
-    """The active leaders of a user's team and of all above it, from the nearest on."""
-    return [row["id"] for row in await reader.all(leaders_of_teams(), user_id=user_id)] if user_id else []
+async def leaders_above(reader: Reader, user_id: UUID | None, *, permission: str) -> list[UUID]:
+    """The leaders of a user's team and of all above it who are active and may read, from the nearest on."""
+    if user_id is None:
+        return []
+    rows = await reader.all(leaders_of_teams(), user_id=user_id, reading=[permission, EVERYTHING])
+    return [row["id"] for row in rows]
 
 
 async def find_pending(reader: Reader, collection: str, record_id: UUID, verb: str) -> UUID | None:
@@ -121,9 +125,9 @@ def is_deputy_today(user_id: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-def is_able(reading: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_able(reading: ColumnElement[Any], of: FromClause = access_users) -> ColumnElement[bool]:
     """Whether a user is active and has a role with one of these permissions."""
-    users, roles = access_users.c, access_roles.c
+    users, roles = of.c, access_roles.c
     permitting = select(roles.id).where(
         roles.tenant_id == users.tenant_id, roles.id == any_(users.role_ids), roles.grants.has_any(reading)
     )
@@ -147,8 +151,9 @@ def leaders_of_teams() -> Select[Any]:
             teams.c.tenant_id == bindparam("tenant_id"), teams.c.id == own.c.parent_id, own.c.distance < MAX_TEAMS_ABOVE
         )
     )
-    leads = (leaders.c.tenant_id == bindparam("tenant_id")) & (leaders.c.id == above.c.leader_id) & leaders.c.active
-    return select(leaders.c.id).join_from(above, leaders, leads).order_by(above.c.distance)
+    leads = (leaders.c.tenant_id == bindparam("tenant_id")) & (leaders.c.id == above.c.leader_id)
+    able = is_able(bindparam("reading", type_=ARRAY(Text)), leaders)
+    return select(leaders.c.id).join_from(above, leaders, leads).where(able).order_by(above.c.distance)
 
 
 @statement

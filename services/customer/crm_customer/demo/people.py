@@ -12,10 +12,11 @@ ADMIN_NAME = "Administrator"
 
 @dataclass(frozen=True, slots=True)
 class DemoTeam:
-    """A team and the name of the one above it."""
+    """A team, the name of the one above it, and the login of who leads it."""
 
     display_name: str
     parent: str = ""
+    leader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,12 @@ class DemoUser:
 
 
 # Each after the one above it.
-TEAMS = (DemoTeam("Sales"), DemoTeam("North", "Sales"), DemoTeam("South", "Sales"), DemoTeam("Service"))
+TEAMS = (
+    DemoTeam("Sales", leader="sales.manager@demo.example"),
+    DemoTeam("North", "Sales"),
+    DemoTeam("South", "Sales"),
+    DemoTeam("Service"),
+)
 USERS = (
     DemoUser("sales.manager@demo.example", "Sales manager", "Sales", SALES_MANAGER),
     DemoUser("sales.north@demo.example", "Salesperson north", "North", SALES_REP),

@@ -1,5 +1,6 @@
 """Fills an installation with the demo tenant. Repeating it adds what is missing and changes nothing else."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,11 @@ from crm_kit.identity.access import Scope, service_actor
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
-from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoUser
+from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
-from crm_customer.directory.teams.commands import create_team
+from crm_customer.directory.teams.commands import create_team, update_team
+from crm_customer.directory.teams.resource import TEAMS as TEAM_RECORDS
 from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.commands import add_user, new_user
@@ -48,22 +50,25 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
             await take_turn(work)
-            made, ids = await add_teams(work)
-            return made, await add_users(work, ids, hashes), await add_custom_fields(work)
+            new, ids = await add_teams(work)
+            users = await add_users(work, ids, hashes)
+            await work.flush()
+            await add_leaders(work, new, ids)
+            return len(new), users, await add_custom_fields(work)
 
     new_teams, new_users, new_fields = await retried(attempt)
     return Seeded(tenant_id, is_new, new_teams, new_users, new_fields)
 
 
-async def add_teams(work: UnitOfWork) -> tuple[int, dict[str, UUID]]:
-    """How many were missing, and all by name."""
+async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:
+    """Those that were missing, and the ids of all by name."""
     present = {row["display_name"]: row["id"] for row in await work.all(team_ids())}
     ids = dict(present)
     for team in TEAMS:
         if team.display_name not in ids:
             values = {"display_name": team.display_name, "parent_id": ids.get(team.parent)}
             ids[team.display_name] = (await create_team(work, values)).id
-    return len(ids) - len(present), ids
+    return [team for team in TEAMS if team.display_name not in present], ids
 
 
 async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[str, str]) -> int:
@@ -80,6 +85,15 @@ async def add_users(work: UnitOfWork, team_ids: dict[str, UUID], hashes: dict[st
         }
         add_user(work, new_user(work, values), password_hash=hashes[user.login])
     return len(missing)
+
+
+async def add_leaders(work: UnitOfWork, new: Iterable[DemoTeam], team_ids: dict[str, UUID]) -> None:
+    """Have new teams led by their people, who are there by now."""
+    led = [team for team in new if team.leader]
+    users = await get_users_by_logins(work, [team.leader for team in led])
+    for team in led:
+        before = await TEAM_RECORDS.get(work, team_ids[team.display_name])
+        await update_team(work, before, {"leader_id": users[team.leader].id})
 
 
 async def add_custom_fields(work: UnitOfWork) -> int:
