@@ -113,7 +113,13 @@ async def test_only_a_wider_scope_names_deputies_of_others(absence: Absence) -> 
     member = await customer.user(tenant_id, grants=OF_ONES_OWN, team_id=team)
     of_team = dict.fromkeys(OF_ONES_OWN, Scope.TEAM)
     lead = await customer.user(tenant_id, grants=of_team, team_id=team)
+    # Nobody takes over by themselves what others decide.
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await absence.create(lead, owner_id=str(member.id), deputy_id=str(lead.id))
+    assert refusal.metadata["rule"] == "names_oneself"
     theirs = await absence.create(lead, owner_id=str(member.id))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await absence.update(lead, theirs, deputy_id=str(lead.id))
     assert (await absence.cancel(lead, theirs)).state == pb.ApprovalDelegation.STATE_CANCELLED
     with refused("INVALID_ARGUMENT", "ASSIGNMENT_NOT_ALLOWED"):
         await absence.create(lead, owner_id=str(absence.boss.id))

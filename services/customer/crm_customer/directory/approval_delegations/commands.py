@@ -13,6 +13,7 @@ from crm_kit.permissions import approvable_collections
 
 from crm_customer.directory.approval_delegations.model import ApprovalDelegation, State
 from crm_customer.directory.approval_delegations.resource import DELEGATIONS
+from crm_customer.directory.roles.rights import may_do_everything
 
 READ = "approval_delegations.read"
 
@@ -49,7 +50,13 @@ def cancel_delegation(work: UnitOfWork, before: ApprovalDelegation) -> ApprovalD
 
 
 async def check(work: UnitOfWork, after: ApprovalDelegation, before: ApprovalDelegation | None = None) -> None:
-    """InvalidArgument for a deputy who is not active, and for new days that are over."""
+    """InvalidArgument for a deputy who is not active, and for new days that are over.
+
+    PermissionDenied for who would come to decide what others might, by naming themselves in their place.
+    """
+    is_own = after.owner_id == work.actor.user_id
+    if after.deputy_id == work.actor.user_id and not (is_own or may_do_everything(work.actor.access)):
+        raise denied("names_oneself", "who names deputies for others does not name themselves")
     old = [before.deputy_id] if before else []
     await require_users(work, [after.deputy_id], old_ids=old, field="approval_delegation.deputy_id")
     if before is None:
