@@ -1,7 +1,7 @@
 """The rules of approvals against an oracle that goes by what has happened, not by what is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from crm_kit.approvals.model import Approval, Decision, Person, State
 from crm_kit.approvals.policies.model import ApprovalPolicy, Mode, Outcome, Party, Row, Step
-from crm_kit.errors import CrmError, InvalidArgument
+from crm_kit.errors import CrmError, InvalidArgument, PermissionDenied
 from crm_kit.money import Money
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -181,10 +181,39 @@ class Oracle:
         self.steps[self.at] = Step(step.mode, tuple(users), tuple(roles))
 
 
+# Few people of whom all have to approve, and most are somebody's deputy: they meet in all ways.
+FREE = USERS[2:5]
+of_all = st.builds(Step, st.just(Mode.ALL), some(FREE), some(ROLES, most=2)).filter(lambda step: step.asked_ids)
+free = st.builds(Person, st.sampled_from(FREE), some(ROLES[:2]))
+standing_in = st.builds(Person, st.sampled_from(FREE), some(ROLES[:2]), st.tuples(free) | st.just(())).filter(
+    lambda person: all(each.id != person.id for each in person.deputy_of)
+)
+meetings = st.builds(
+    Deed,
+    st.sampled_from(["approve", "approve", "approve", "reassign"]),
+    standing_in,
+    st.lists(free, max_size=3, unique_by=lambda person: person.id).map(tuple),
+    st.just(NOBODY),
+    st.sampled_from(FREE),
+    st.none(),
+    st.booleans(),
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(of_all, min_size=1, max_size=1), st.lists(meetings, min_size=2, max_size=6))
+def test_of_few_people_of_whom_all_decide_nobody_counts_twice(of: list[Step], tried: list[Deed]) -> None:
+    check_as_the_oracle_says(of, tried)
+
+
 @given(st.lists(steps, min_size=1, max_size=3), st.lists(deeds, max_size=14))
 def test_whatever_is_tried_by_whom_it_moves_at_most_once_and_as_the_oracle_says(
     of: list[Step], tried: list[Deed]
 ) -> None:
+    check_as_the_oracle_says(of, tried)
+
+
+def check_as_the_oracle_says(of: list[Step], tried: list[Deed]) -> None:
     now, oracle, moves = approval(of), Oracle(of), 0
     for deed in tried:
         before, now = now, done(now, deed)
@@ -218,6 +247,44 @@ def test_what_is_said_to_have_approvers_can_be_approved_by_them_where_any_does(
             if now.state is State.PENDING:
                 now = done(now, Deed("approve", each, tuple(active), NOBODY))
     assert start.has_approver(active) == (now.state is State.APPROVED)
+
+
+A, B, C = (Person(id) for id in FREE)
+
+
+def approved(before: Approval, *people: Person, active: tuple[Person, ...] = (A, B, C)) -> Approval:
+    for by in people:
+        before = before.approve(by, asked=active, owner_id=None, comment=None, now=NOW)
+    return before
+
+
+def test_who_spoke_for_another_speaks_no_more_and_is_waited_for_no_more() -> None:
+    role = ROLES[0]
+    start = approval([Step(Mode.ALL, (A.id, C.id), (role,))])
+    deputy = replace(B, deputy_of=(A,))
+    # Meanwhile they came to have the role that is asked as well.
+    after = approved(start, deputy)
+    lately = replace(B, role_ids=(role,))
+    with pytest.raises(PermissionDenied):
+        approved(after, lately)
+    assert approved(after, C, active=(A, lately, C)).state is State.APPROVED
+    waited_for = approved(after, C, active=(A, Person(USERS[5], (role,)), C))
+    assert waited_for.waiting_ids == [role]
+
+
+def test_who_spoke_for_themselves_speaks_for_nobody_else_in_the_step() -> None:
+    after = approved(approval([Step(Mode.ALL, (A.id, B.id))]), B)
+    with pytest.raises(PermissionDenied):
+        approved(after, replace(B, deputy_of=(A,)))
+
+
+def test_who_was_heard_or_spoken_for_is_not_asked_again_in_place_of_others() -> None:
+    role = ROLES[0]
+    deputy = replace(B, deputy_of=(replace(A, role_ids=(role,)),))
+    after = approved(approval([Step(Mode.ALL, (C.id,), (role,))]), deputy)
+    for heard in (A, B):
+        with pytest.raises(InvalidArgument):
+            after.reassign(C, heard.id, from_id=None, administers=False, owner_id=None, comment="why", now=NOW)
 
 
 ranks = st.lists(st.sampled_from(USERS), max_size=4).map(tuple)
