@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -308,11 +309,10 @@ async def test_services_are_asked_once_however_many_ask_how_they_are() -> None:
 
 async def test_a_service_that_hangs_keeps_no_gateway_from_being_ready() -> None:
     """It takes connections and never says a word, as a process that is frozen."""
-    frozen = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = frozen.sockets[0].getsockname()[1]
-    async with frozen, gateway(customer_address=f"127.0.0.1:{port}") as client:
-        ready = await asyncio.wait_for(client.get("/health/ready"), 1)
-        services = await client.get("/health/services")
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        async with gateway(customer_address=f"127.0.0.1:{frozen.getsockname()[1]}") as client:
+            ready = await asyncio.wait_for(client.get("/health/ready"), 1)
+            services = await client.get("/health/services")
     assert ready.status_code == 200
     assert services.json()["services"]["customer"] == "UNREACHABLE"
 
