@@ -68,9 +68,14 @@ def buf(*arguments: str) -> list[str]:
 
 def style(image: Path) -> list[str]:
     """What buf's lint rules and its layout say."""
-    return [f"proto/{line}" for line in buf("lint", str(image), *OURS)] + buf(
-        "format", "--diff", "--exit-code", "proto"
-    )
+    problems = [f"proto/{line}" for line in buf("lint", str(image), *OURS)]
+    return [*problems, *layout(buf("format", "--diff", "--exit-code", "proto"))]
+
+
+def layout(told: list[str]) -> list[str]:
+    """A line for each file of a diff; what is no diff, as it was told."""
+    files = [line.split()[1] for line in told if line.startswith("+++ ")]
+    return [f"{file} is not formatted: make format" for file in files] or told
 
 
 def rules(image: Path) -> list[str]:
