@@ -91,7 +91,7 @@ def reset(settings: Settings, terminal: Terminal) -> None:
 
 
 async def status(settings: Settings, terminal: Terminal) -> int:
-    """Tell whether it runs and how each process says it is. The exit code: 3 when not running, 4 when not all is ready."""
+    """Tell whether it runs and how each process says it is; the exit code, 3 or 4 when nothing or not all of it is."""
     folder = RunFolder(settings.run_folder)
     holder = folder.holder()
     if holder is None:
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("status", help="how the processes are; exit code 3 when not running, 4 when not all are ready")
     commands.add_parser("token", help="print an access token of the demo tenant's administrator")
     migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
-    migration.add_argument("service", choices=DRAFTED)
+    migration.add_argument("service", help=", ".join(DRAFTED))
     migration.add_argument("message")
     resource = commands.add_parser("resource", help="write the scaffold of a new resource of a service")
     resource.add_argument("service")
@@ -177,7 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif command == "status":
             return asyncio.run(status(settings, terminal))
         elif command == "migration":
-            terminal.say(str(asyncio.run(draft_migration(options.service, options.message))))
+            path = asyncio.run(draft_migration(options.service, options.message))
+            terminal.say(str(path or f"nothing to migrate: the tables of {options.service} are as its migrations say"))
         elif command == "resource":
             new_resource(terminal, options.service, options.noun, plural=options.plural, chinese=options.chinese)
         else:

@@ -1,5 +1,6 @@
-"""Settings of the services and the gateway, `CRM_...`, that whoever starts them here gives: each is passed on to those
-that read it, but for what the runner decides itself, such as addresses and secrets.
+"""Settings of the services and the gateway, `CRM_...`, that whoever starts them here gives.
+
+Each is passed on to those that read it, but for what the runner decides itself, such as addresses and secrets.
 """
 
 import difflib
