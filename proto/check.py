@@ -45,7 +45,7 @@ def main() -> int:
         problems = [failure] if failure else [*style(image), *rules(image), *breaks(ROOT, image)]
     for problem in problems:
         print(problem)
-    print("contracts: " + (f"{len(problems)} problems" if problems else "well"))
+    print("contracts: " + (f"{len(problems)} problem{'s' * (len(problems) > 1)}" if problems else "well"))
     return 1 if problems else 0
 
 
