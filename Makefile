@@ -62,7 +62,8 @@ resource: build ## Write a new resource's scaffold: make resource SERVICE=sales 
 	@$(MAKE) -s migration SERVICE="$(SERVICE)" MESSAGE="add $(NAME)"
 	@$(MAKE) -s format openapi
 
-scaffold-check: build ## Write a resource into a copy of each service and run every check on it
+scaffold-check: build ## Write a resource into a copy of each service and run every check on it (about three minutes)
+	@echo "a resource in a copy of each service, with every check: about three minutes"
 	@SCAFFOLD="$(SERVICES)" $(BIN)/pytest tests/contract/test_scaffold.py
 
 story: build ## Play the platform's main job on a running platform (make run)
@@ -109,7 +110,7 @@ lock: $(UV) ## Resolve all dependencies anew into requirements.lock
 	  $(addprefix --no-emit-package ,$(subst _,-,$(addprefix crm-,$(notdir $(MEMBERS))))) \
 	  --group pyproject.toml:dev --group pyproject.toml:build $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
-build: .venv/.ready
+build: .venv/.ready ## Set up .venv and compile the contracts
 	@$(BIN)/python libs/protos/compile.py
 
 .venv/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS)) | $(UV)

@@ -45,7 +45,7 @@ def main() -> int:
         problems = [failure] if failure else [*style(image), *rules(image), *breaks(ROOT, image)]
     for problem in problems:
         print(problem)
-    print("contracts: " + (f"{len(problems)} problems" if problems else "well"))
+    print("contracts: " + (f"{len(problems)} problem{'s' * (len(problems) > 1)}" if problems else "well"))
     return 1 if problems else 0
 
 
@@ -68,9 +68,14 @@ def buf(*arguments: str) -> list[str]:
 
 def style(image: Path) -> list[str]:
     """What buf's lint rules and its layout say."""
-    return [f"proto/{line}" for line in buf("lint", str(image), *OURS)] + buf(
-        "format", "--diff", "--exit-code", "proto"
-    )
+    problems = [f"proto/{line}" for line in buf("lint", str(image), *OURS)]
+    return [*problems, *layout(buf("format", "--diff", "--exit-code", "proto"))]
+
+
+def layout(told: list[str]) -> list[str]:
+    """A line for each file of a diff; what is no diff, as it was told."""
+    files = [line.split()[1] for line in told if line.startswith("+++ ")]
+    return [f"{file} is not formatted: make format" for file in files] or told
 
 
 def rules(image: Path) -> list[str]:

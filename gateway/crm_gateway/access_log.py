@@ -1,6 +1,7 @@
 """A line in the log for each answer, or for each that refuses or fails: what a request id finds.
 
-It names the route, never the path, the query, headers or a body: these may hold personal data and secrets.
+It names the route and, of a failure, the service; never the path, the query, headers or a body: these may hold personal
+data and secrets.
 """
 
 import time
@@ -12,7 +13,7 @@ import structlog
 from crm_gateway.exchange import Exchange
 
 Logged = Literal["off", "errors", "all"]
-REFUSED, TOO_MANY = 400, 429
+REFUSED, TOO_MANY, FAILED = 400, 429, 500
 # Callers may be refused for their rate as often as they like, and the log has to hold.
 LINES_PER_SECOND = 10
 
@@ -33,7 +34,7 @@ class AccessLog:
         if self._least is None or not status or status < self._least:
             return
         now = self._monotonic()
-        more: dict[str, object] = {}
+        more: dict[str, object] = {"peer": exchange.peer} if exchange.peer and status >= FAILED else {}
         if status == TOO_MANY:
             left_out = self._sample.take(exchange.tenant_id or exchange.client, now)
             if left_out is None:

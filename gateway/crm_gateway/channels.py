@@ -20,7 +20,8 @@ class Channels:
 
     def __init__(self, addresses: Mapping[str, str], *, max_message_bytes: int) -> None:
         self._channels = {
-            owner: ServiceChannel(address, max_message_bytes=max_message_bytes) for owner, address in addresses.items()
+            owner: ServiceChannel(address, name=owner, max_message_bytes=max_message_bytes)
+            for owner, address in addresses.items()
         }
 
     def __getitem__(self, owner: str) -> ServiceChannel:

@@ -35,5 +35,5 @@ class CustomFieldLists:
         try:
             page, _ = await self._channels.call_of(found.rpc)(request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            raise ProblemError(from_rpc_error(error)) from error
+            raise ProblemError(from_rpc_error(error, peer=found.rpc.owner)) from error
         return list(page.custom_fields)

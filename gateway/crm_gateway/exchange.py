@@ -44,12 +44,13 @@ class Exchange:
     # What was learned on the way and goes with any answer, also a problem.
     answer_headers: Headers = field(default_factory=list)
     # What the access log tells of it, as far as it is known: the template of the path, whose request it is, how it was
-    # answered and why it was refused.
+    # answered, why it was refused, and by which service where that failed.
     route: str = ""
     tenant_id: str = ""
     user_id: str = ""
     status: int = 0
     reason: str = ""
+    peer: str = ""
     began: float = field(default_factory=monotonic)
     # What is done when it is over, however it ends.
     at_end: list[Callable[[], None]] = field(default_factory=list)

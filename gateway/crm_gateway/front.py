@@ -186,7 +186,7 @@ async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) ->
 
 def problem_answer(problem: Problem, exchange: Exchange) -> Answer:
     """A problem as an answer, in the caller's language."""
-    exchange.reason = problem.reason
+    exchange.reason, exchange.peer = problem.reason, problem.peer
     headers = [
         (b"content-type", MEDIA_TYPE),
         *exchange.language_headers,

@@ -59,7 +59,7 @@ class Problem:
 
     `detail` is what a service wrote, in English; `text` and `values` are as in Violation, the reason being the key.
     `labels` are what people call values such as the state of a record; `more` are members that only problems of this
-    reason have.
+    reason have. `peer` is the service that failed, for our log alone.
     """
 
     status: int
@@ -72,6 +72,7 @@ class Problem:
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, Label] = dataclasses.field(default_factory=dict)
     more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    peer: str = ""
 
     def body(self, *, instance: str, request_id: str, language: Language = "en") -> bytes:
         """The problem document."""
@@ -226,8 +227,16 @@ def from_rpc_error(
     body_field: str = "",
     explain: Explain = unexplained,
     labels_of: LabelsOf = without_labels,
+    peer: str = "",
 ) -> Problem:
-    """The problem of a failed call. Paths below the field that the body fills are told as the body has them."""
+    """The problem of a failed call. Paths below the field that the body fills are told as the body has them.
+
+    `peer` is the service that was called.
+    """
+    return dataclasses.replace(_problem_of(error, body_field, explain, labels_of), peer=peer)
+
+
+def _problem_of(error: grpc.aio.AioRpcError, body_field: str, explain: Explain, labels_of: LabelsOf) -> Problem:
     meaning = _MEANINGS.get(error.code().name, _INTERNAL)
     if meaning is _INTERNAL:
         return internal()

@@ -1,5 +1,6 @@
 """Settings of the gateway, from the environment with the prefix `CRM_`."""
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +12,9 @@ from msgspec import Meta
 from crm_gateway.access_log import Logged
 from crm_gateway.connections import Bounds, networks_of
 
+# As browsers send it: a slash at the end would match none.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/*\s?#@A-Z]+")
+ORIGIN_EXAMPLE = "for example http://localhost:5173, without a path or a slash at the end"
 Seconds = Annotated[float, Meta(gt=0, le=300)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -45,6 +49,7 @@ class Settings(settings.Settings, kw_only=True):
     # Asked to end, it goes on for so long while clients close their connections; then running requests are finished.
     departure_seconds: Annotated[float, Meta(ge=0, le=60)] = 0
     drain_timeout: Annotated[int, Meta(ge=0)] = 15
+    # Of front ends elsewhere, such as http://localhost:5173; `*` lets every page read what needs no cookie.
     cors_allowed_origins: tuple[str, ...] = ()
     # Whose X-Forwarded-For is believed: addresses or networks, separated by commas.
     trusted_proxies: str = "127.0.0.1"
@@ -75,8 +80,8 @@ class Settings(settings.Settings, kw_only=True):
 
     def __post_init__(self) -> None:
         for origin in self.cors_allowed_origins:
-            if "*" in origin and origin != "*":
-                raise ValueError(f"cors_allowed_origins: {origin!r} is neither an origin nor *")
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"cors_allowed_origins: {origin!r} is neither an origin nor *: {ORIGIN_EXAMPLE}")
 
     @property
     def bounds(self) -> Bounds:

@@ -27,5 +27,5 @@ class TenantZones:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return ZoneInfo(DEFAULT_ZONE)
-            raise ProblemError(from_rpc_error(error)) from error
+            raise ProblemError(from_rpc_error(error, peer=self._get.rpc.owner)) from error
         return ZoneInfo(tenant.time_zone)

@@ -165,3 +165,16 @@ def test_the_lint_rules_hold_for_our_packages(contract_check: ModuleType, tmp_pa
     said = "\n".join(contract_check.style(image))
     assert "proto/crm/type/v1/money.proto:5:9:Message name" in said
     assert "should have a non-empty comment" in said
+
+
+def test_an_unformatted_contract_is_one_line_with_the_remedy(contract_check: ModuleType) -> None:
+    diff = [
+        "diff -u proto/crm/type/v1/money.proto.orig proto/crm/type/v1/money.proto",
+        "--- proto/crm/type/v1/money.proto.orig\t2026-11-27 20:38:40 +0000",
+        "+++ proto/crm/type/v1/money.proto\t2026-11-27 20:38:40 +0000",
+        "@@ -1,3 +1,2 @@",
+        "-",
+    ]
+    assert contract_check.layout(diff) == ["proto/crm/type/v1/money.proto is not formatted: make format"]
+    assert contract_check.layout(["Failure: no such folder"]) == ["Failure: no such folder"]
+    assert contract_check.layout([]) == []

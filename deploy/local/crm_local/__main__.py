@@ -18,13 +18,17 @@ import psutil
 from crm_local.credentials import load_credentials
 from crm_local.drafts import DRAFTED, draft_migration
 from crm_local.failure import LocalFailure
+from crm_local.forwarding import given_settings
+from crm_local.health import asked
 from crm_local.installation import Installation, welcome
 from crm_local.place import delete_place
+from crm_local.postgres import SUPERUSER
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 from crm_local.run_folder import Holder, RunFolder
 from crm_local.scaffold.names import names_of
 from crm_local.scaffold.resource import plan_resource
 from crm_local.settings import BACKENDS, GATEWAY, SERVICES, Settings, load_settings
+from crm_local.supervisor import State
 from crm_local.terminal import Terminal
 
 EVERYTHING = (*BACKENDS, *SERVICES, GATEWAY)
@@ -34,7 +38,7 @@ TOKEN_SECONDS = 10.0
 async def run(settings: Settings, terminal: Terminal) -> None:
     """Start everything, say where it is, stop it when asked to."""
     began = time.monotonic()
-    installation = Installation(settings, terminal)
+    installation = Installation(settings, terminal, given=given_settings())
     installation.begin(datetime.now(UTC), os.getpid(), EVERYTHING)
     task = asyncio.current_task()
     assert task is not None
@@ -86,23 +90,30 @@ def reset(settings: Settings, terminal: Terminal) -> None:
     terminal.say(f"forgotten: {', '.join(str(path) for path in dict.fromkeys([folder.path, *gone]))}")
 
 
-def status(settings: Settings, terminal: Terminal) -> bool:
-    """Tell whether it runs and how each process is."""
+async def status(settings: Settings, terminal: Terminal) -> int:
+    """Tell whether it runs and how each process says it is; the exit code, 3 or 4 when nothing or not all of it is."""
     folder = RunFolder(settings.run_folder)
     holder = folder.holder()
     if holder is None:
         terminal.say(f"not running from {folder.path}")
-        return False
+        return 3
     terminal.say(f"running since {holder.since} (pid {holder.pid}): {holder.url}")
-    for one in folder.read_sightings():
+    sightings = folder.read_sightings()
+    postgres = next((one.address for one in sightings if one.name == "postgres"), "")
+    password = load_credentials(folder.secrets).postgres_password
+    states = await asked(sightings, f"postgresql://{SUPERUSER}:{password}@{postgres}/postgres")
+    for one, state in zip(sightings, states, strict=True):
         try:
             memory = f"{psutil.Process(one.pid).memory_info().rss / 1e6:.0f} MB"
         except psutil.Error:
             memory = ""
         terminal.say(
-            f"  {one.name:<13}{one.state:<10}{one.address:<17}pid {one.pid:<8}{memory:>8}  restarts {one.restarts}"
+            f"  {one.name:<13}{state:<13}{one.address:<17}pid {one.pid:<8}{memory:>8}  restarts {one.restarts}"
         )
-    return True
+    if all(state == State.READY for state in states):
+        return 0
+    terminal.say(f"why, say {folder.logs}/<process>.log; how the gateway sees it: {holder.url}/health/services")
+    return 4
 
 
 def token(settings: Settings) -> str:
@@ -144,10 +155,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start everything; Ctrl-C stops it and keeps the data")
     commands.add_parser("reset", help="forget all local data")
-    commands.add_parser("status", help="how the processes are; exit code 3 when not running")
+    commands.add_parser("status", help="how the processes are; exit code 3 when not running, 4 when not all are ready")
     commands.add_parser("token", help="print an access token of the demo tenant's administrator")
     migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
-    migration.add_argument("service", choices=DRAFTED)
+    migration.add_argument("service", help=", ".join(DRAFTED))
     migration.add_argument("message")
     resource = commands.add_parser("resource", help="write the scaffold of a new resource of a service")
     resource.add_argument("service")
@@ -164,9 +175,10 @@ def main(arguments: list[str] | None = None) -> int:
         elif command == "reset":
             reset(settings, terminal)
         elif command == "status":
-            return 0 if status(settings, terminal) else 3
+            return asyncio.run(status(settings, terminal))
         elif command == "migration":
-            terminal.say(str(asyncio.run(draft_migration(options.service, options.message))))
+            path = asyncio.run(draft_migration(options.service, options.message))
+            terminal.say(str(path or f"nothing to migrate: the tables of {options.service} are as its migrations say"))
         elif command == "resource":
             new_resource(terminal, options.service, options.noun, plural=options.plural, chinese=options.chinese)
         else:

@@ -150,7 +150,7 @@ def describe_exit(code: int) -> str:
 
 
 def inherited_environment() -> dict[str, str]:
-    """Our own environment for a child, without settings that are meant for another place."""
+    """Our own environment for a child, without settings: what of them each child is to have, the caller adds."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CRM_")}
     # A proxy that is set for the world outside is of no use between our own processes.
     for name in ("no_proxy", "NO_PROXY"):

@@ -1,10 +1,12 @@
 """One installation: PostgreSQL, NATS, four services and the gateway, from one run folder."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from crm_local.child import run_to_end
 from crm_local.credentials import Credentials, load_credentials
+from crm_local.forwarding import kept_back
 from crm_local.leftovers import end_sighted
 from crm_local.nats import OPERATOR, NatsServer
 from crm_local.port_check import refuse_busy
@@ -14,6 +16,7 @@ from crm_local.processes import (
     DEMO_TENANT,
     Surroundings,
     command_program,
+    decided,
     environment,
     gateway_program,
     migration_environment,
@@ -29,11 +32,14 @@ from crm_local.terminal import Terminal
 class Installation:
     """Starts everything in order and stops it in the opposite one. `begin` comes first, `stop` last."""
 
-    def __init__(self, settings: Settings, terminal: Terminal, *, durable: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, terminal: Terminal, *, given: Mapping[str, str] | None = None, durable: bool = True
+    ) -> None:
         self.settings = settings
         self.folder = RunFolder(settings.run_folder)
         self.supervisor = Supervisor(terminal.say, self._note)
         self._terminal = terminal
+        self._given = given or {}
         self._durable = durable
         self._credentials: Credentials
         self._postgres: PostgresServer
@@ -65,6 +71,7 @@ class Installation:
             log_level=self.settings.log_level,
             log_format=self.settings.log_format,
             otlp_endpoint=self.settings.otlp_endpoint,
+            given=self._given,
         )
 
     def begin(self, now: datetime, pid: int, processes: tuple[str, ...]) -> None:
@@ -89,6 +96,10 @@ class Installation:
         users = {OPERATOR: self._credentials.nats_password} | self._credentials.nats
         self._nats = NatsServer(folder.path / "nats", folder.log("nats"), self.ports.nats, users)
         refuse_busy(self.ports, processes)
+        ours = self._decided()
+        for line in kept_back(self._given, ours):
+            self._terminal.say(f"warning: {line}")
+        self._given = {name: value for name, value in self._given.items() if name not in ours}
 
     async def start_backends(self) -> None:
         """PostgreSQL with all databases, and NATS, beside each other."""
@@ -168,6 +179,12 @@ class Installation:
             log = self.folder.log(f"{service}-migrate")
             await run_to_end(command_program(service, "migrate", variables, log))
 
+    def _decided(self) -> set[str]:
+        """What no process is told otherwise, whatever is given."""
+        around, postgres = self.surroundings, self._postgres
+        found = {name for process in (*SERVICES, GATEWAY) for name in decided(process, around, postgres)}
+        return found | {"CRM_MIGRATION_DATABASE_URL", "CRM_DEMO_PASSWORD"}
+
     def _note(self) -> None:
         self.folder.write_sightings(self.supervisor.sightings())
 
@@ -181,6 +198,7 @@ def welcome(installation: Installation) -> str:
   REST         {around.rest_url}
   docs         {around.rest_url}/docs
   OpenAPI      {around.rest_url}/openapi.json
+  health       {around.rest_url}/health/services
   gRPC
 {services}
   PostgreSQL   {around.ports.address("postgres")}  databases {", ".join(f"crm_{name}" for name in SERVICES)}
@@ -193,4 +211,5 @@ A token for {DEMO_LOGIN} of tenant {DEMO_TENANT}:
   curl -s {around.rest_url}/v1/auth:token -H 'Content-Type: application/json' -d '{body}'
 
 The same, only the token: .venv/bin/python -m crm_local token
+How each process is: .venv/bin/python -m crm_local status
 Ctrl-C stops everything and keeps the data; `make reset` forgets it."""

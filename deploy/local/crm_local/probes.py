@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from psycopg import AsyncConnection
 
 Probe = Callable[[], Awaitable[bool]]
 TRY_SECONDS = 2.0
@@ -28,17 +30,36 @@ def grpc_ready(host: str, port: int) -> Probe:
     """A gRPC server whose health service says SERVING for the whole of it (service "")."""
 
     async def probe() -> bool:
-        # A channel that found nobody waits a second before it tries again; a bare connection tells at once.
-        if not await _listens(host, port):
+        return await grpc_health(host, port) is True
+
+    return probe
+
+
+async def grpc_health(host: str, port: int) -> bool | None:
+    """Whether a gRPC server's health service says SERVING; None where it says nothing."""
+    # A channel that found nobody waits a second before it tries again; a bare connection tells at once.
+    if not await _listens(host, port):
+        return None
+    options = [("grpc.enable_http_proxy", 0)]
+    async with grpc.aio.insecure_channel(f"{host}:{port}", options=options) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=""), timeout=TRY_SECONDS)
+        except grpc.aio.AioRpcError:
+            return None
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def postgres_ready(url: str) -> Probe:
+    """A PostgreSQL that answers a query."""
+
+    async def probe() -> bool:
+        try:
+            async with asyncio.timeout(TRY_SECONDS), await AsyncConnection.connect(url) as connection:
+                await connection.execute("SELECT 1")
+        except (OSError, psycopg.Error):
             return False
-        options = [("grpc.enable_http_proxy", 0)]
-        async with grpc.aio.insecure_channel(f"{host}:{port}", options=options) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            try:
-                answer = await stub.Check(health_pb2.HealthCheckRequest(service=""), timeout=TRY_SECONDS)
-            except grpc.aio.AioRpcError:
-                return False
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return True
 
     return probe
 

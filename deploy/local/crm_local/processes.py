@@ -1,11 +1,13 @@
 """Our own processes: what each is started with."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crm_local.child import Program, inherited_environment
 from crm_local.credentials import Credentials
+from crm_local.forwarding import forwarded
 from crm_local.nats import NatsServer
 from crm_local.postgres import PostgresServer
 from crm_local.probes import grpc_ready, http_ready
@@ -19,7 +21,7 @@ SEED_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all processes share."""
+    """What all processes share. `given` are settings of theirs that whoever starts them wants."""
 
     ports: Ports
     nats: NatsServer
@@ -27,6 +29,7 @@ class Surroundings:
     log_level: str
     log_format: str
     otlp_endpoint: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rest_url(self) -> str:
@@ -35,12 +38,16 @@ class Surroundings:
 
 def environment(process: str, around: Surroundings, postgres: PostgresServer) -> dict[str, str]:
     """The `CRM_...` variables of a service or of the gateway, each with nothing it does not need."""
+    return forwarded(process, around.given) | decided(process, around, postgres)
+
+
+def decided(process: str, around: Surroundings, postgres: PostgresServer) -> dict[str, str]:
+    """Those that follow from how everything is put together here, whatever else is wanted."""
     values = {
         "CRM_LISTEN_ADDRESS": around.ports.address(process),
         **{f"CRM_{service.upper()}_ADDRESS": around.ports.address(service) for service in SERVICES},
         "CRM_ISSUER": around.rest_url,
         "CRM_AUDIENCE": AUDIENCE,
-        "CRM_OIDC_ISSUERS": "[]",
         "CRM_PAGE_TOKEN_KEY": around.credentials.page_token_key,
         "CRM_LOG_LEVEL": around.log_level,
         "CRM_LOG_FORMAT": around.log_format,

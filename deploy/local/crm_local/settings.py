@@ -17,7 +17,11 @@ HOST = "127.0.0.1"
 GATEWAY = "gateway"
 BACKENDS = ("postgres", "nats")
 
+OFFSET = f"{PREFIX}PORT_OFFSET"
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+# The highest of the usual ports has room for so much.
+Offset = Annotated[int, Field(ge=0, le=57_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,11 @@ def load_settings() -> Settings:
     refuse_unknown(given)
     ports = {process: port for process in PROCESSES if (port := given.get(port_setting(process)))}
     try:
-        return Settings(ports=TypeAdapter(Ports).validate_python(ports))
+        offset = TypeAdapter(Offset).validate_python(given.get(OFFSET) or 0)
+    except ValidationError as error:
+        raise LocalFailure(f"{OFFSET}={given[OFFSET]}: {error.errors()[0]['msg']}") from error
+    try:
+        return Settings(ports=TypeAdapter(Ports).validate_python(moved(offset) | ports))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"].removeprefix("Value error, ")
@@ -89,10 +97,20 @@ def load_settings() -> Settings:
         raise LocalFailure(f"{setting}={problem['input']}: {message}") from error
 
 
+def moved(offset: int) -> dict[str, int]:
+    """The usual port of every process, and so many further on: for a second copy beside the first."""
+    return {process: Ports().of(process) + offset for process in PROCESSES}
+
+
+def known_settings() -> set[str]:
+    """The name of every setting."""
+    plain = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "ports"}
+    return plain | {OFFSET} | {port_setting(process) for process in PROCESSES}
+
+
 def refuse_unknown(names: Iterable[str]) -> None:
     """Raises LocalFailure for a name that is no setting, with the one that may be meant."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "ports"}
-    known |= {port_setting(process) for process in PROCESSES}
+    known = known_settings()
     for name in sorted(set(names) - known):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f", did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"

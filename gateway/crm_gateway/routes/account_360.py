@@ -140,7 +140,7 @@ class Source:
         try:
             message, _ = await self.call(self.part.request(account), metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            raise ProblemError(from_rpc_error(error)) from error
+            raise ProblemError(from_rpc_error(error, peer=self.operation.rpc.owner)) from error
         if self.operation.translate is not None:
             self.operation.translate(message, language, self.operation.labels_of)
         values = self.operation.encode(message)

@@ -55,7 +55,7 @@ class Source:
         try:
             page, _ = await self.call(request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            problem = from_rpc_error(error)
+            problem = from_rpc_error(error, peer=self.operation.rpc.owner)
             return Page(self, (), has_more=False) if problem.reason == "PERMISSION_DENIED" else problem
         orders = [order_of(each) for each in page.approvals]
         values = self.operation.encode(page)["approvals"]

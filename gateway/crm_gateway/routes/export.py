@@ -67,6 +67,7 @@ class ListedCollection:
     labels_of: LabelsOf
     # Puts what a page says in words into a language; None where it says nothing.
     translate: Translate | None
+    service: str
     columns: tuple[Column, ...] = ()
     language: Language = "en"
     # Whose clocks instants are told by; those of UTC when None.
@@ -91,6 +92,7 @@ class Pages:
     request: Any
     metadata: Metadata
     size: int
+    service: str
 
     async def next(self) -> Any:
         """The next page; ProblemError when it is refused."""
@@ -100,7 +102,7 @@ class Pages:
                 page, _ = await self.call(self.request, self.metadata, PAGE_SECONDS)
             except grpc.aio.AioRpcError as error:
                 if self.size == 1 or not is_too_large(error):
-                    raise ProblemError(from_rpc_error(error)) from error
+                    raise ProblemError(from_rpc_error(error, peer=self.service)) from error
                 self.size //= 2
             else:
                 self.request.page_token = page.next_page_token
@@ -134,6 +136,7 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 each.binding.template,
                 each.labels_of,
                 each.translate,
+                each.rpc.owner,
             )
     return found
 
@@ -237,7 +240,7 @@ async def export(collection: str, request: Request) -> Response:
         zones: TenantZones = request.app.state.tenant_zones
         zone = await zones.read(metadata, PAGE_SECONDS)
     listed = replace(listed, columns=asked.columns(columns), language=exchange.language, zone=zone)
-    pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE)
+    pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE, listed.service)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from crm_gateway.channels import Channels
 
-router = APIRouter(prefix="/health", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 _CHECK_SECONDS = 2.0
 
@@ -38,19 +38,21 @@ class ServiceStates:
         return dict(zip(owners, states, strict=True))
 
 
-@router.get("/live")
+@router.get("/health/live")
 async def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "SERVING"}
 
 
-@router.get("/ready")
+@router.get("/health")
+@router.get("/healthz")
+@router.get("/health/ready")
 async def ready() -> dict[str, str]:
     """Whether requests should be sent here: it has read its contracts and settings."""
     return {"status": "SERVING"}
 
 
-@router.get("/services")
+@router.get("/health/services")
 async def services(request: Request) -> dict[str, dict[str, str]]:
     """How each service is, asked now: SERVING, NOT_SERVING, or UNREACHABLE after two seconds. For people and alarms."""
     states: ServiceStates = request.app.state.service_states

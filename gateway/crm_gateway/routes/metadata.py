@@ -61,7 +61,7 @@ class MetadataDocuments:
         try:
             told, _ = await self._call(users_pb2.GetCurrentUserRequest(), metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
-            raise ProblemError(from_rpc_error(error)) from error
+            raise ProblemError(from_rpc_error(error, peer="customer")) from error
         found: Grants = told.grants
         return found
 

@@ -181,7 +181,7 @@ async def begin(request: Request) -> Response:
     exchange = await _admitted(request)
     # Else any page could sign people in as whom it likes, where it has an account.
     if exchange.headers.get(b"sec-fetch-site") == b"cross-site":
-        raise ProblemError(Problem(403, "PERMISSION_DENIED"))
+        raise ProblemError(Problem(403, "PERMISSION_DENIED", values={"rule": "cross_site"}))
     sessions, cookies = _parts(request)
     asked = asked_of(exchange.query, request.app.state.settings)
     message = pb.BeginSignInRequest(tenant=asked.tenant, login=asked.login)

@@ -24,6 +24,7 @@ from crm_gateway.transcode.dispatch import check_content_type, metadata_of, time
 from crm_gateway.transcode.operations import Operation
 
 COOKIE = "guanxi_session"
+MAX_ORIGIN_TOLD = 300
 _CALLS = (
     "TokenService.CreateToken",
     "TokenService.RefreshToken",
@@ -92,7 +93,8 @@ class Sessions:
         if not self._cookies.secure:
             allowed.add(b"http://" + host)
         if origin not in allowed:
-            raise ProblemError(Problem(403, "PERMISSION_DENIED"))
+            told = origin.decode("latin-1")[:MAX_ORIGIN_TOLD]
+            raise ProblemError(Problem(403, "PERMISSION_DENIED", values={"rule": "origin", "origin": told}))
 
 
 _SESSION = {

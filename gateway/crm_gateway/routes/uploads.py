@@ -197,5 +197,5 @@ async def _call(request: Request, name: str, message: Any, exchange: Exchange) -
         data = message.SerializeToString()
         reply = await channel.call(method.path, data, metadata=metadata_of(exchange), seconds=seconds)
     except grpc.aio.AioRpcError as error:
-        raise ProblemError(from_rpc_error(error)) from error
+        raise ProblemError(from_rpc_error(error, peer="customer")) from error
     return method.response.FromString(reply.data)

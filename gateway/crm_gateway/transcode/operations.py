@@ -55,7 +55,13 @@ class Operation:
 
     def problem_of(self, error: grpc.aio.AioRpcError) -> Problem:
         """The problem of a call that failed."""
-        return from_rpc_error(error, body_field=self.binding.body, explain=self.explain, labels_of=self.labels_of)
+        return from_rpc_error(
+            error,
+            body_field=self.binding.body,
+            explain=self.explain,
+            labels_of=self.labels_of,
+            peer=self.rpc.owner,
+        )
 
     def view(self, query: bytes) -> View | None:
         """The view that the query asks for; None without views. ProblemError when there is no such view."""

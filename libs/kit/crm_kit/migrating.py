@@ -150,10 +150,10 @@ def differences(url: str, metadata: MetaData) -> list[Any]:
         return list(compare_metadata(_comparing(connection, others=VERSION_TABLES), everything))
 
 
-def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
-    """Write the migration from what the database is to what the tables say. To be read before it is committed.
+def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path | None:
+    """Write the migration from what the database is to what the tables say; None where they are the same.
 
-    The database has come as far as the migrations in `folder` go, and no further.
+    To be read before it is committed. The database has come as far as the migrations in `folder` go, and no further.
     """
     *before, own = chains_to(folder)
     others = VERSION_TABLES | (plumbing.metadata.tables.keys() if before else set())
@@ -162,6 +162,8 @@ def draft(url: str, folder: Path, metadata: MetaData, message: str) -> Path:
         found = produce_migrations(_comparing(connection, others=others), metadata)
     assert found.upgrade_ops is not None
     assert found.downgrade_ops is not None
+    if found.upgrade_ops.is_empty():
+        return None
     newest = own.newest()
     revision = f"{int(newest or 0) + 1:04}"
     upgrade = _protected(_body(found.upgrade_ops), metadata)

@@ -157,9 +157,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         yield ready
     finally:
         await server.stop(settings.drain_seconds)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         for close in (*service.closers, broker.close, service.database.close):
             await close()
 
@@ -185,6 +183,10 @@ class Broker:
         self._url = url
         self._keeps_stream = keeps_stream
         self.client: Client | None = None
+        # Whether the first attempt is over: until then it is not missing.
+        self.tried = False
+        # What went wrong since it was there, each told once: it may be away for long.
+        self._troubles: set[str] = set()
         # Set whenever it may be worth another look at `ready`.
         self.changed = asyncio.Event()
 
@@ -198,26 +200,25 @@ class Broker:
         while self.client is None:
             try:
                 self.client = await self._connect()
-                self.changed.set()
+                await self._found()
             except (OSError, NatsError, TimeoutError) as error:
-                log.warning("broker.missing", error=type(error).__name__)
+                self.tried = True
+                self._troubled("broker.missing", error)
                 await asyncio.sleep(CHECK_SECONDS)
         # Waits all the same: work that ends is taken for work that failed.
         await asyncio.Event().wait()
 
     async def _connect(self) -> Client:
         """A connection with the stream in place, or none at all."""
-
-        async def told(error: Exception) -> None:
-            log.info("broker.trouble", error=type(error).__name__)
-
         client = await nats.connect(
             self._url,
             connect_timeout=2,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,
             allow_reconnect=True,
-            error_cb=told,
+            error_cb=self._told,
+            disconnected_cb=self._lost,
+            reconnected_cb=self._found,
         )
         try:
             stream = client.jetstream(timeout=5)
@@ -228,6 +229,27 @@ class Broker:
             await client.close()
             raise
         return client
+
+    async def _told(self, error: Exception) -> None:
+        if self.ready:
+            self._troubles.clear()
+        self._troubled("broker.trouble", error)
+
+    def _troubled(self, event: str, error: Exception) -> None:
+        name = type(error).__name__
+        if name not in self._troubles:
+            self._troubles.add(name)
+            log.warning(event, error=name)
+
+    async def _lost(self) -> None:
+        if self.client is not None and not self.client.is_closed:
+            log.warning("broker.lost")
+
+    async def _found(self) -> None:
+        self.tried = True
+        self._troubles.clear()
+        self.changed.set()
+        log.info("broker.connected")
 
     async def close(self) -> None:
         """Leave the server."""
@@ -240,15 +262,18 @@ async def watch(service: Service, server: Server, broker: Broker, gate: Gate, re
 
     Without the broker people can work: what they change is told to others once it is back.
     """
-    said: list[str] | None = None
+    said: tuple[list[str], bool] | None = None
     working: dict[asyncio.Task[None], str] = {}
     try:
         while True:
             missing = await what_is_missing(service.database, service.tables, broker)
-            if missing != said:
-                said = missing
+            beginning = missing == ["nats"] and not broker.tried
+            if (missing, beginning) != said:
+                said = missing, beginning
                 await server.set_ready(ready=not missing or missing == ["nats"])
-                if missing:
+                if beginning:
+                    log.info("service.beginning", waits_for="nats")
+                elif missing:
                     log.warning("service.missing", missing=", ".join(missing))
                 else:
                     ready.set()
@@ -306,11 +331,12 @@ class Consuming:
 
 async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:
     """Names what does not answer; empty when all is there. The schema is, once it has all the tables."""
-    missing = [] if broker.ready else ["nats"]
+    missing = []
     try:
         await database.open()
         if not await database.has_tables(tables):
-            missing.insert(0, "schema")
+            missing.append("schema")
     except Unavailable:
-        missing.insert(0, "database")
-    return missing
+        missing.append("database")
+    # Last: it may have come while the database was asked.
+    return missing if broker.ready else [*missing, "nats"]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,7 +16,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Settings(Struct, kw_only=True):
-    """Each field is the variable `CRM_<FIELD>`; lists and tuples are written as JSON.
+    """Each field is the variable `CRM_<FIELD>`. Texts of a list are separated by commas; other lists are JSON.
 
     What depends on more than the value's type `__post_init__` refuses, with a ValueError that begins `<field>: `.
     """
@@ -94,5 +94,7 @@ def read_settings(kind: type[Kind]) -> Kind:
 
 def _value(text: str, kind: Any) -> Any:
     if get_origin(kind) in (list, tuple):
+        if get_args(kind)[0] is str and not text.lstrip().startswith("["):
+            return msgspec.convert([part.strip() for part in text.split(",") if part.strip()], kind)
         return msgspec.json.decode(text, type=kind)
     return msgspec.convert(text, kind, strict=False)

@@ -33,7 +33,7 @@ def build(settings: ScoringSettings) -> Service:
     """Put the service together."""
     service = Service("scoring", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.encode())
-    peer = ServiceClient(settings.customer_address)
+    peer = ServiceClient(settings.customer_address, name="customer")
     known, credit = accounts_from(peer, accounts), credit_rules(settings)
     service.servicers = [
         ScoreServicer(tokens, known),

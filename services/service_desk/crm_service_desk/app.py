@@ -32,7 +32,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     """Put the service together."""
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.encode())
-    customer = ServiceClient(settings.customer_address)
+    customer = ServiceClient(settings.customer_address, name="customer")
     known = accounts_from(customer, accounts)
     timers = Timers(Tenants(service.database, service.clock))
     window = timedelta(days=settings.reopen_days)

@@ -1,6 +1,7 @@
 """What migrations leave behind: what the tables say, tenants kept apart, and a way back."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -10,9 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 from crm_kit import plumbing
-from crm_kit.migrating import PLUMBING, VERSION_TABLES, differences, migrate
+from crm_kit.migrating import PLUMBING, VERSION_TABLES, differences, draft, migrate
 from crm_local.account import plain_environment
 from crm_local.databases import DATABASE_SQL, creation
+from crm_local.drafts import draft_migration
+from crm_local.failure import LocalFailure
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers, servers_for_tests
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
@@ -29,7 +32,33 @@ def tables_of(service: str) -> Any:
 @pytest.mark.parametrize("service", SERVICES)
 async def test_migrations_lead_to_what_the_tables_say(service: str, servers: Servers) -> None:
     await servers.migrate(service)
-    assert differences(servers.migration_url(service), tables_of(service)) == []
+    forgotten = differences(servers.migration_url(service), tables_of(service))
+    remedy = f'make migration SERVICE={service} MESSAGE="..." (SERVICE=kit for what crm_kit/plumbing.py has)'
+    assert forgotten == [], f"the tables say more than the migrations: {remedy}"
+
+
+async def test_where_nothing_differs_no_migration_is_drafted(servers: Servers, tmp_path: Path) -> None:
+    await servers.migrate("scoring")
+    folder = tmp_path / "migrations"
+    shutil.copytree(folder_of("scoring"), folder)
+    before = sorted(folder.rglob("*.py"))
+    assert draft(servers.migration_url("scoring"), folder, tables_of("scoring"), "add nothing") is None
+    assert sorted(folder.rglob("*.py")) == before
+
+
+@pytest.mark.parametrize(
+    ("service", "message", "told"),
+    [
+        ("scoring", "", "MESSAGE=: .*for example `make migration SERVICE="),
+        ("scoring", " - ", "MESSAGE= - : "),
+        ("scoring", "添加传真", "MESSAGE=添加传真: .*English"),
+        ("scoring", 'say """', "MESSAGE=say "),
+        ("", "add fax number", "SERVICE=: it has to be one of customer, sales, .*kit"),
+    ],
+)
+async def test_a_migration_that_cannot_be_named_is_refused(service: str, message: str, told: str) -> None:
+    with pytest.raises(LocalFailure, match=told):
+        await draft_migration(service, message)
 
 
 @pytest.mark.parametrize("service", SERVICES)

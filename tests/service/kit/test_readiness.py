@@ -20,7 +20,7 @@ from crm_customer.settings import CustomerSettings
 from crm_kit import plumbing
 from crm_kit.ids import new_id
 from crm_kit.migrating import PLUMBING, migrate
-from crm_kit.service import Broker
+from crm_kit.service import Broker, end
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.nats import nats_program
@@ -42,6 +42,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 async def forwarded(port: int, url: str) -> AsyncIterator[None]:
     """While the block runs, what connects to the port reaches the server of the URL."""
     target = urlsplit(url)
+    accepted: list[asyncio.StreamWriter] = []
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -51,6 +52,7 @@ async def forwarded(port: int, url: str) -> AsyncIterator[None]:
         writer.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
         there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
         await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))
 
@@ -59,6 +61,8 @@ async def forwarded(port: int, url: str) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
+        for writer in accepted:
+            writer.close()
 
 
 async def test_a_service_whose_database_is_made_and_migrated_later_becomes_ready(
@@ -122,8 +126,7 @@ async def test_a_broker_without_jetstream_is_asked_again_over_one_connection_at_
             await eventually(came_again)
             assert (await connections())["now"] <= 1
     finally:
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
+        await end([connecting])
         server.kill()
         await server.wait()
 
@@ -165,6 +168,54 @@ async def started_without(away: str, servers: Servers, tokens: Tokens) -> AsyncI
     ):
         metadata = (("authorization", f"Bearer {token}"),)
         yield Started(channel, metadata, whole, ports.sales, real)
+
+
+async def test_a_clean_start_warns_of_nothing(servers: Servers, tokens: Tokens) -> None:
+    await servers.migrate("customer")
+    with environment(servers.environment("customer")):
+        settings = read_settings(CustomerSettings)
+    settings.listen_address, settings.drain_seconds = f"127.0.0.1:{free_ports().customer}", 0
+    with structlog.testing.capture_logs() as told:
+        async with service_running(build(settings), tokens.keys) as whole:
+            await asyncio.wait_for(whole.wait(), 60)
+    ours = [each for each in told if each["event"].startswith(("service.", "broker."))]
+    assert "broker.connected" in [each["event"] for each in ours]
+    assert [each for each in ours if each["log_level"] != "info"] == []
+
+
+async def test_the_log_tells_once_when_the_broker_goes_and_when_it_is_back(servers: Servers) -> None:
+    url, port = servers.nats_url, free_ports().nats
+    broker = Broker(url.replace(f":{urlsplit(url).port}", f":{port}"))
+    connecting = asyncio.create_task(broker.run())
+    attempts: list[asyncio.StreamWriter] = []
+    with structlog.testing.capture_logs() as told:
+
+        def says(event: str, times: int) -> Callable[[], Awaitable[bool]]:
+            async def has_said() -> bool:
+                return [each["event"] for each in told].count(event) == times
+
+            return has_said
+
+        async def tried_often() -> bool:
+            return len(attempts) >= 4
+
+        def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            attempts.append(writer)
+            writer.close()
+
+        async with forwarded(port, url):
+            await eventually(says("broker.connected", 1))
+        await eventually(says("broker.lost", 1))
+        refusing = await asyncio.start_server(refuse, "127.0.0.1", port)
+        await eventually(tried_often)
+        refusing.close()
+        async with forwarded(port, url):
+            await eventually(says("broker.connected", 2))
+            await broker.close()
+    await end([connecting])
+    troubles = [each["error"] for each in told if each["event"] in ("broker.trouble", "broker.missing")]
+    assert await says("broker.lost", 1)(), "leaving it is no loss"
+    assert len(troubles) == len(set(troubles))
 
 
 async def test_a_service_without_its_database_is_ready_once_that_is_there(servers: Servers, tokens: Tokens) -> None:

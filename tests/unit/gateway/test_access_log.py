@@ -60,6 +60,20 @@ async def test_a_refused_request_is_found_by_its_id(client: httpx.AsyncClient, s
     }
 
 
+async def test_a_failure_names_the_service_that_failed(client: httpx.AsyncClient, service: AccountService) -> None:
+    service.fail = failing(grpc.StatusCode.UNAVAILABLE, "The database is away.", reason="UNAVAILABLE")
+    (line,) = await lines(lambda: client.get(URL))
+    assert (line["status"], line["peer"]) == (503, "customer")
+    service.fail = failing(grpc.StatusCode.NOT_FOUND, "There is none.", reason="ACCOUNT_NOT_FOUND")
+    (line,) = await lines(lambda: client.get(URL))
+    assert "peer" not in line
+    # Nobody is where cases would be.
+    (line,) = await lines(lambda: client.get(f"/v1/cases/{ID}"))
+    assert (line["status"], line["peer"]) == (503, "service_desk")
+    (line,) = await lines(lambda: client.get("/v1/cases:export"))
+    assert (line["status"], line["peer"]) == (503, "service_desk")
+
+
 async def test_what_went_well_is_written_only_when_all_is_asked_for(service: AccountService) -> None:
     for setting, found in {"off": [], "errors": [404], "all": [200, 404]}.items():
         async with running(service, verifier=Huaxin(), access_log=setting) as client:

@@ -286,6 +286,7 @@ async def test_health_tells_which_services_answer() -> None:
     addresses: Any = {f"{name}_address": "127.0.0.1:1" for name in ("customer", "sales", "service_desk", "scoring")}
     async with gateway(**addresses) as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
+        assert [(await client.get(path)).json() for path in ("/health", "/healthz")] == [ready.json()] * 2
         services = await client.get("/health/services")
     assert (live.status_code, ready.status_code, services.status_code) == (200, 200, 200)
     assert services.json()["services"]["customer"] == "UNREACHABLE"

@@ -212,6 +212,9 @@ async def test_a_page_of_another_site_cannot_sign_anybody_in(client: httpx.Async
     for site, status in (("cross-site", 403), ("same-site", 303), ("same-origin", 303), ("none", 303)):
         answer = await client.get(URL, params={"tenant": "huaxin"}, headers={"sec-fetch-site": site})
         assert answer.status_code == status
+        if status == 403:
+            assert answer.json()["metadata"] == {"rule": "cross_site"}
+            assert answer.json()["detail"].startswith("A page of another site may not begin a sign-in")
     # The provider is another site: back from it is another matter.
     state = await begin(client)
     answer = await client.get(CALLBACK, params={"state": state, "code": "c"}, headers={"sec-fetch-site": "cross-site"})

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from crm.customer.v1 import tokens_pb2 as pb
 from crm.customer.v1 import tokens_pb2_grpc
+from crm_gateway.settings import Settings
 
 from tests.unit.gateway.account_service import failing, gateway
 
@@ -201,6 +202,34 @@ async def test_an_origin_that_is_allowed_as_one_of_all_has_no_session(service: T
         answer = await client.post(URL, json=CREDENTIALS, headers={"origin": FRONT_END})
     assert answer.status_code == 403
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "The origin http://localhost:5173 is not allowed; CRM_CORS_ALLOWED_ORIGINS names those that are."),
+        ("zh", "不允许来源 http://localhost:5173；允许的来源由 CRM_CORS_ALLOWED_ORIGINS 指定。"),
+    ],
+)
+async def test_who_refuses_an_origin_names_it_and_the_setting(
+    client: httpx.AsyncClient, language: str, told: str
+) -> None:
+    headers = {"origin": "http://localhost:5173", "accept-language": language}
+    for answer in (
+        await client.post(URL, json=CREDENTIALS, headers=headers),
+        await client.post(f"{URL}:refresh", headers=headers),
+        await client.delete(URL, headers=headers),
+    ):
+        assert (answer.status_code, answer.json()["detail"]) == (403, told)
+        assert answer.json()["metadata"] == {"rule": "origin", "origin": "http://localhost:5173"}
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:5173/", "localhost:5173", "https://*.huaxin.example", "", "HTTP://A"]
+)
+def test_an_origin_that_no_browser_sends_stops_the_start(origin: str) -> None:
+    with pytest.raises(ValueError, match=r"^cors_allowed_origins: .* for example http://localhost:5173"):
+        Settings(cors_allowed_origins=(origin,))
 
 
 @pytest.mark.parametrize(

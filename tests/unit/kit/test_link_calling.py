@@ -89,7 +89,9 @@ async def linked(
     opening = pb.ConnectResponse(terms=pb.Terms(max_calls=max_calls, max_bytes=max_bytes), serving=True)
     told = told or Told()
     call: Any = stream
-    link = Link(call, opening, max_response_bytes=100_000, changed=told.note_change, freed=told.note_end)
+    link = Link(
+        call, opening, peer="scoring", max_response_bytes=100_000, changed=told.note_change, freed=told.note_end
+    )
     running = asyncio.create_task(link.run())
     try:
         yield link

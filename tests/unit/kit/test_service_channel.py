@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from crm_kit.rpc import connections
 from crm_kit.rpc.calls import Call, Reply
 from crm_kit.rpc.channels import ServiceChannel
@@ -275,6 +276,23 @@ async def test_a_broken_link_fails_its_calls_at_once_and_writes_are_not_repeated
         await one.stop(0)
         assert await asyncio.wait_for(call, 20) is grpc.StatusCode.UNAVAILABLE
         assert len(service.calls) == 1
+
+
+async def test_the_log_names_the_service_whose_link_broke() -> None:
+    service = Service()
+    service.answer = Gate()
+    async with replica(service) as one:
+        open = ServiceChannel(one.address, name="scoring")
+        with structlog.testing.capture_logs() as told:
+            call = asyncio.create_task(refusal(open, seconds=600))
+            await service.until(lambda: service.running == 1)
+            await one.stop(0)
+            await call
+            await open.close()
+    broken = [line for line in told if line["event"] == "link.broken"]
+    assert [(line["peer"], line["log_level"], line["unanswered"]) for line in broken] == [
+        (f"scoring {one.address}", "warning", 1)
+    ]
 
 
 async def test_a_read_of_a_replica_that_dies_is_answered_by_another() -> None:

@@ -1,7 +1,7 @@
 """Settings that make no sense stop the start with one line that says which."""
 
 import pytest
-from crm_kit.settings import ServiceSettings, read_settings
+from crm_kit.settings import ServiceSettings, Settings, read_settings
 
 GOOD = {
     "CRM_DATABASE_URL": "postgresql://u:p@127.0.0.1/d",
@@ -67,6 +67,26 @@ def test_one_that_makes_no_sense_is_named_in_one_line(
     assert stopped.value.code == 2
     assert said.count("\n") == 1
     assert name in said
+
+
+class Named(Settings, kw_only=True):
+    names: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("http://localhost:5173", ("http://localhost:5173",)),
+        ("a, b,", ("a", "b")),
+        ('["a", "b"]', ("a", "b")),
+        ("", ()),
+    ],
+)
+def test_texts_of_a_list_are_separated_by_commas_or_json(
+    text: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_NAMES", text)
+    assert read_settings(Named).names == names
 
 
 def test_an_issuer_is_trusted_by_the_tenants_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

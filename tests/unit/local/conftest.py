@@ -7,6 +7,8 @@ from crm_local.settings import GATEWAY, SERVICES
 from crm_local.testing import throwaway_folder
 
 PROCESSES = (*SERVICES, GATEWAY)
+# Such as the settings, by which the runner knows what to pass on.
+REST_IS_REAL = "import pkgutil\n\n__path__ = pkgutil.extend_path(__path__, __name__)\n"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for process in PROCESSES:
         package = tmp_path / "stand_ins" / f"crm_{process}"
         package.mkdir(parents=True)
-        (package / "__init__.py").touch()
+        (package / "__init__.py").write_text(REST_IS_REAL)
         shutil.copy(source, package / "__main__.py")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand_ins"))
     return tmp_path / "stand_ins"

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from crm_local.port_check import free_ports, is_free
-from crm_local.probes import grpc_ready, http_ready, nats_ready
+from crm_local.probes import grpc_health, grpc_ready, http_ready, nats_ready
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 
@@ -19,10 +19,12 @@ async def test_a_grpc_server_is_ready_only_while_it_says_serving() -> None:
     server.start()
     assert not is_free(port)
     assert not await ready()
+    assert await grpc_health("127.0.0.1", port) is False
     servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     assert await ready()
     await asyncio.to_thread(server.stop(None).wait)
     assert not await ready()
+    assert await grpc_health("127.0.0.1", port) is None
 
 
 async def answered(answer: bytes) -> tuple[asyncio.Server, int]:

@@ -25,6 +25,13 @@ from crm_local.run_folder import RunFolder
 from crm_local.settings import BACKENDS, PROCESSES, SERVICES, Ports, port_setting
 
 PATIENCE_SECONDS = 90
+GIVEN = {
+    "CRM_CORS_ALLOWED_ORIGINS": "http://localhost:5173",
+    "CRM_REOPEN_DAYS": "7",
+    "CRM_CORS_ALLOWED_ORIGIN": "http://localhost:5173",
+    "CRM_DATABASE_URL": "postgresql://somewhere.example/else",
+    "CRM_LOG_LEVEL": "debug",
+}
 
 
 class Runner:
@@ -32,7 +39,7 @@ class Runner:
         self.folder, self.ports = folder, ports
         ports_set = {port_setting(name): str(ports.of(name)) for name in PROCESSES}
         self.settings = ports_set | {"CRM_LOCAL_RUN_FOLDER": str(folder)}
-        self.environment = os.environ | self.settings
+        self.environment = os.environ | self.settings | GIVEN
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "crm_local", *arguments]
@@ -123,7 +130,9 @@ def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner:
     with runner.running() as first:
         first.until("ready after")
         where_everything_is_was_told(runner, first.told)
+        settings_reach_the_processes_that_read_them(runner, first.told)
         the_running_one_is_found_and_left_alone(runner, first)
+        who_does_not_answer_is_not_ready(runner)
         a_killed_service_comes_again(runner, first)
         children = runner.children()
         assert len(children) == 7
@@ -149,7 +158,7 @@ def test_one_command_starts_everything_survives_kills_and_keeps_the_data(runner:
 
 def where_everything_is_was_told(runner: Runner, told: str) -> None:
     ports = runner.ports
-    for text in (f"http://127.0.0.1:{ports.gateway}/docs", "/openapi.json", "secrets.json", "logs"):
+    for text in (f"http://127.0.0.1:{ports.gateway}/docs", "/openapi.json", "/health/services", "secrets.json", "logs"):
         assert text in told
     for name in (*SERVICES, *BACKENDS):
         assert f"127.0.0.1:{ports.of(name)}" in told
@@ -158,11 +167,24 @@ def where_everything_is_was_told(runner: Runner, told: str) -> None:
     assert answer.stdout == '{"access_token": "a.b.c"}'
 
 
+def settings_reach_the_processes_that_read_them(runner: Runner, told: str) -> None:
+    seen = {name: psutil.Process(pid).environ() for name, pid in runner.children().items()}
+    assert seen["gateway"]["CRM_CORS_ALLOWED_ORIGINS"] == "http://localhost:5173"
+    assert [name for name, variables in seen.items() if "CRM_REOPEN_DAYS" in variables] == ["service_desk"]
+    assert "somewhere.example" not in str(seen)
+    assert {variables["CRM_LOG_LEVEL"] for variables in seen.values() if "CRM_LOG_LEVEL" in variables} == {"info"}
+    assert [line for line in told.splitlines() if line.startswith("warning: CRM_")] == [
+        "warning: CRM_CORS_ALLOWED_ORIGIN is no setting of any process, did you mean CRM_CORS_ALLOWED_ORIGINS?",
+        "warning: CRM_DATABASE_URL is not passed on, it is decided here",
+        "warning: CRM_LOG_LEVEL is not passed on, it is decided here; CRM_LOCAL_LOG_LEVEL changes it",
+    ]
+
+
 def the_running_one_is_found_and_left_alone(runner: Runner, running: Running) -> None:
     assert runner.ask("token") == (0, "a.b.c\n")
     code, status = runner.ask("status")
     assert code == 0
-    assert status.count("ready") == 7
+    assert states(status) == dict.fromkeys(PROCESSES, "ready")
     again = runner.failing_run()
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
@@ -171,6 +193,27 @@ def the_running_one_is_found_and_left_alone(runner: Runner, running: Running) ->
     assert code == 1
     assert "stop that first" in refusal
     assert (runner.folder / "postgres" / "data").exists()
+
+
+def who_does_not_answer_is_not_ready(runner: Runner) -> None:
+    names = {"postgres", "nats", "scoring", "gateway"}
+    frozen = [pid for name, pid in runner.children().items() if name in names]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        code, status = runner.ask("status")
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert code == 4
+    assert states(status) == {name: "no answer" if name in names else "ready" for name in PROCESSES}
+    assert f"{runner.folder}/logs/<process>.log" in status
+
+
+def states(status: str) -> dict[str, str]:
+    """The state of each process, of lines such as `  scoring      no answer    127.0.0.1:7004   pid 12 ...`."""
+    lines = [line.partition(" 127.0.0.1:")[0].split(maxsplit=1) for line in status.splitlines() if "  pid " in line]
+    return {name: state.strip() for name, state in lines}
 
 
 def a_killed_service_comes_again(runner: Runner, running: Running) -> None:

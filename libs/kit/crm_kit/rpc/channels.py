@@ -26,17 +26,19 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 class ServiceChannel:
-    """Connects with the first call, and belongs to the event loop in which that is made."""
+    """Connects with the first call, and belongs to the event loop in which that is made. The log calls it `name`."""
 
     def __init__(
         self,
         target: str,
         *,
+        name: str = "",
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         resolve: Resolve = look_up,
         look_up_seconds: float = LOOK_UP_SECONDS,
     ) -> None:
         self._target = target
+        self._name = name
         self._max_message_bytes = max_message_bytes
         self._resolve = resolve
         self._look_up_seconds = look_up_seconds
@@ -167,7 +169,7 @@ class ServiceChannel:
             except (OSError, UnicodeError) as error:
                 if str(error) != trouble:
                     trouble = str(error)
-                    log.warning("channel.name_unknown", target=self._target, error=trouble)
+                    log.warning("channel.name_unknown", peer=self._name, target=self._target, error=trouble)
                 self._update(known)
             await asyncio.sleep(self._look_up_seconds * random.uniform(0.8, 1.2))
 
@@ -178,7 +180,11 @@ class ServiceChannel:
             self._leaving[replica] = asyncio.create_task(self._finish(replica))
         for address in addresses - self._replicas.keys():
             self._replicas[address] = Replica(
-                address, max_message_bytes=self._max_message_bytes, changed=self._changed, freed=self._wake_first
+                address,
+                name=self._name,
+                max_message_bytes=self._max_message_bytes,
+                changed=self._changed,
+                freed=self._wake_first,
             )
         self._changed()
 

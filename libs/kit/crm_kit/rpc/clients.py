@@ -24,9 +24,9 @@ DEFAULT_SECONDS = 10.0
 class ServiceClient:
     """Calls one service as the user whose request this is, or in the name of this service, which `identity` proves."""
 
-    def __init__(self, address: str, identity: ServiceIdentity | None = None) -> None:
+    def __init__(self, address: str, identity: ServiceIdentity | None = None, *, name: str = "") -> None:
         self._identity = identity
-        self._channel = ServiceChannel(address)
+        self._channel = ServiceChannel(address, name=name)
 
     async def call(
         self,
@@ -58,7 +58,7 @@ class ServiceClient:
         try:
             reply = await self._channel.call(path, request.SerializeToString(), metadata=metadata, seconds=seconds)
         except grpc.aio.AioRpcError as error:
-            raise passed_on(error) from error
+            raise passed_on(error, path) from error
         return response.FromString(reply.data)
 
     def _own_authorization(self, path: str, tenant_id: UUID) -> str:
@@ -69,7 +69,7 @@ class ServiceClient:
         await self._channel.close()
 
 
-def passed_on(error: grpc.aio.AioRpcError) -> CrmError:
+def passed_on(error: grpc.aio.AioRpcError, path: str) -> CrmError:
     """What a called service answered, as our error; its reason is kept, and its internal failures are not shown."""
     code, detail, info = error.code(), error.details() or "", info_of(error)
     known: dict[grpc.StatusCode, type[CrmError]] = {
@@ -81,5 +81,5 @@ def passed_on(error: grpc.aio.AioRpcError) -> CrmError:
         known.setdefault(grpc.StatusCode[kind.code], kind)
     if code in known and info.reason:
         return known[code](detail, reason=info.reason, metadata=info.metadata)
-    log.warning("peer.failed", code=code.name)
+    log.warning("peer.failed", method=path, code=code.name)
     return Unavailable("a service that this needs does not answer; try again", retry_after_seconds=1)

@@ -33,9 +33,10 @@ OPTIONS = (
 
 
 class Connection:
-    """One channel to one replica. Usable from `open` until its link has parted or broken."""
+    """One channel to one replica of the service `name`. Usable from `open` until its link has parted or broken."""
 
-    def __init__(self, address: str, *, max_message_bytes: int, changed: Notify, freed: Notify) -> None:
+    def __init__(self, address: str, *, name: str, max_message_bytes: int, changed: Notify, freed: Notify) -> None:
+        self._peer = f"{name} {address}".lstrip()
         sizes = (
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
@@ -58,6 +59,7 @@ class Connection:
         with contextlib.suppress(NoLinkError):
             self._link = await open_link(
                 self.channel,
+                peer=self._peer,
                 max_response_bytes=self._max_message_bytes,
                 changed=self._changed,
                 freed=self._freed,
@@ -154,10 +156,11 @@ def fits(call: Call) -> bool:
 
 
 class Replica:
-    """One address of a service, connected to for as long as it is wanted."""
+    """One address of the service `name`, connected to for as long as it is wanted."""
 
-    def __init__(self, address: str, *, max_message_bytes: int, changed: Notify, freed: Notify) -> None:
+    def __init__(self, address: str, *, name: str, max_message_bytes: int, changed: Notify, freed: Notify) -> None:
         self._address = address
+        self._name = name
         self._max_message_bytes = max_message_bytes
         self._changed = changed
         self._freed = freed
@@ -215,6 +218,7 @@ class Replica:
             self._trying = True
             connection = Connection(
                 self._address,
+                name=self._name,
                 max_message_bytes=self._max_message_bytes,
                 changed=self._changed,
                 freed=self._freed,

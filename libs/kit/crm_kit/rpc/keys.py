@@ -16,7 +16,7 @@ def keys_from_customer(address: str) -> FetchKeys:
 
     async def fetch() -> dict[str, object]:
         # Asked rarely: a channel for each time leaves nothing to close, and finds the service wherever it is now.
-        peer = ServiceClient(address)
+        peer = ServiceClient(address, name="customer")
         # The keys are for everyone: neither the caller's token nor their haste belongs to the question.
         token = current.set(NO_REQUEST)
         try:

@@ -33,17 +33,22 @@ class NotSentError(Exception):
 
 
 class Link:
-    """A link that is open. `changed` is called when it stops being usable or welcome, `freed` when a call has ended."""
+    """A link that is open; `peer` names the replica in the log.
+
+    `changed` is called when it stops being usable or welcome, `freed` when a call has ended.
+    """
 
     def __init__(
         self,
         stream: grpc.aio.StreamStreamCall[bytes, bytes],
         opening: pb.ConnectResponse,
         *,
+        peer: str,
         max_response_bytes: int,
         changed: Notify,
         freed: Notify,
     ) -> None:
+        self._peer = peer
         self._stream = stream
         self._terms = opening.terms
         self._max_response_bytes = max_response_bytes
@@ -119,9 +124,9 @@ class Link:
             while isinstance(data := await self._stream.read(), bytes):
                 self._take(pb.ConnectResponse.FromString(data))
         except grpc.aio.AioRpcError as error:
-            log.info("link.broken", code=error.code().name, unanswered=len(self._pending))
+            log.warning("link.broken", peer=self._peer, code=error.code().name, unanswered=len(self._pending))
         except DecodeError:
-            log.exception("link.unreadable")
+            log.exception("link.unreadable", peer=self._peer)
 
     async def _write(self) -> None:
         try:
@@ -211,7 +216,9 @@ class Pending:
         self.received = 0
 
 
-async def open_link(channel: grpc.aio.Channel, *, max_response_bytes: int, changed: Notify, freed: Notify) -> Link:
+async def open_link(
+    channel: grpc.aio.Channel, *, peer: str, max_response_bytes: int, changed: Notify, freed: Notify
+) -> Link:
     """A link over the channel; UnreachableError or NoLinkError when there is none to be had."""
     stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)()
     try:
@@ -233,4 +240,4 @@ async def open_link(channel: grpc.aio.Channel, *, max_response_bytes: int, chang
     if not opening.HasField("terms"):
         stream.cancel()
         raise NoLinkError
-    return Link(stream, opening, max_response_bytes=max_response_bytes, changed=changed, freed=freed)
+    return Link(stream, opening, peer=peer, max_response_bytes=max_response_bytes, changed=changed, freed=freed)
