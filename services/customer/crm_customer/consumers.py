@@ -5,19 +5,24 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as customer
+from crm.resource.v1 import approval_policies_pb2
+from crm.resource.v1 import events_pb2 as resource
 from crm.sales.v1 import events_pb2 as sales
 from crm.scoring.v1 import events_pb2 as scoring
 from crm.scoring.v1 import scores_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.events.payloads import events_carrying
 from google.protobuf.message import Message
 
+from crm_customer.directory.policy_references.projections import project_policy
 from crm_customer.records.accounts.model import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
 
+Policy = approval_policies_pb2.ApprovalPolicy
 Tier = scores_pb2.ValueTierScore
 Effect = Callable[[UnitOfWork, Event, Any], None]
 TierEvent = scoring.AccountScoresCreated | scoring.ValueTierChanged
@@ -84,10 +89,21 @@ def keep_value_tier(work: UnitOfWork, event: Event, payload: TierEvent) -> None:
     project_value_tier(work, UUID(scores.account_id), tier, version=event.aggregate_version)
 
 
+def keep_policy_references(work: UnitOfWork, event: Event, payload: Any) -> None:
+    """Who gives the roles that approval policies name, is decided here."""
+    policy: Policy = payload.approval_policy
+    rows = policy.rows if policy.state == Policy.STATE_ACTIVE else ()
+    steps = [step for row in rows for step in row.steps]
+    role_ids = (UUID(id) for each in (*rows, *steps) for id in each.role_ids)
+    user_ids = (UUID(id) for step in steps for id in step.user_ids)
+    project_policy(work, id=UUID(policy.id), role_ids=role_ids, user_ids=user_ids, version=event.aggregate_version)
+
+
 # What else happens on an event.
 EFFECTS: Mapping[type[Message], Sequence[Effect]] = {
     scoring.AccountScoresCreated: (keep_value_tier,),
     scoring.ValueTierChanged: (keep_value_tier,),
+    **dict.fromkeys(events_carrying(resource, Policy), (keep_policy_references,)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from crm_customer.directory.approval_delegations import tables as approval_delegations
 from crm_customer.directory.identity_providers import tables as identity_providers
+from crm_customer.directory.policy_references import tables as policy_references
 from crm_customer.directory.roles import tables as roles
 from crm_customer.directory.sign_ins import tables as sign_ins
 from crm_customer.directory.teams import tables as teams
@@ -23,6 +24,7 @@ __all__ = [
     "imports",
     "interactions",
     "metadata",
+    "policy_references",
     "roles",
     "sign_ins",
     "teams",

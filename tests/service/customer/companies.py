@@ -7,6 +7,7 @@ from argon2 import PasswordHasher
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
+from crm.resource.v1 import events_pb2 as resource
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
@@ -16,6 +17,7 @@ from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
+from tests.service.approving import Policy, Row
 from tests.service.customer.told import told_of
 from tests.service.running import Running, User
 
@@ -85,6 +87,16 @@ class Company:
         return await UserServiceStub(self.customer.channel).CreateUser(
             users_pb2.CreateUserRequest(user=user), metadata=(by or self.admin).metadata
         )
+
+    async def hear_of_policy(self, *rows: Row, id: str = "", archived: bool = False, version: int = 1) -> Policy:
+        """Have the service hear of an approval policy of another service, or of its change."""
+        state = Policy.STATE_ARCHIVED if archived else Policy.STATE_ACTIVE
+        policy = Policy(id=id or str(new_id()), verb="release", display_name="审批", rows=rows, state=state)
+        told = (resource.ApprovalPolicyCreated if version == 1 else resource.ApprovalPolicyUpdated)(
+            approval_policy=policy
+        )
+        await self.customer.hear(told, tenant_id=self.tenant_id, aggregate_id=UUID(policy.id), version=version)
+        return policy
 
     async def told(self, id: str) -> list[Message]:
         """What the events of a record say, in their order."""

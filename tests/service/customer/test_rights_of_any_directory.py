@@ -1,4 +1,7 @@
-"""Whatever people do to a directory and to owners, nobody reaches what neither they nor who did it reached before."""
+"""Whatever people do to a directory and to owners, nobody reaches what neither they nor who did it reached before.
+
+Nor does anybody come to decide on approvals by people who may not say who decides.
+"""
 
 import random
 from dataclasses import dataclass, field, replace
@@ -15,11 +18,13 @@ from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.approving import ALLOW, ANY, Row, Step, asks
 from tests.service.customer.companies import PASSWORD, SCOPES, Company
 from tests.service.customer.customers import new_account
 from tests.service.running import User
 
 MANAGING = ("users.write", "teams.write", "roles.write")
+WRITES_POLICIES = "approval_policies.write"
 PERMISSIONS = ("accounts.read", "accounts.write", "orders.write")
 # Where scopes differ by whom they reach, there is most to get wrong.
 SOME_SCOPES = (Scope.OWN, Scope.TEAM, Scope.TEAM, Scope.TEAM, Scope.ALL)
@@ -51,6 +56,16 @@ class Directory:
     grants: dict[str, dict[str, Scope]] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    # What the one policy in use names: roles and users.
+    named: set[str] = field(default_factory=set)
+
+    def writes_policies(self, user_id: str) -> bool:
+        roles = self.members[user_id].role_ids
+        return any(self.grants[id].get(WRITES_POLICIES) is Scope.ALL for id in roles)
+
+    def parts(self, user_id: str) -> set[str]:
+        """As what a user takes part in approvals: as themselves, or as one who has a role."""
+        return self.named & {user_id, *self.members[user_id].role_ids}
 
     def is_below(self, team_id: str, top_id: str) -> bool:
         while team_id and team_id != top_id:
@@ -87,6 +102,7 @@ class Walk:
         self.accounts = AccountServiceStub(company.customer.channel)
         self.directory = Directory()
         self.done = self.denied = self.given = 0
+        self.policy_id, self.policy_version = "", 0
 
     async def open(self) -> None:
         """A random tree of teams, random roles, and people in both, some of whom were elsewhere before."""
@@ -100,9 +116,25 @@ class Walk:
             await self.create_user(admin)
         for _ in range(5):
             await self.move_user(admin)
+        await self.change_policy()
+
+    async def change_policy(self) -> None:
+        """Have a policy name other roles and users, or be put away."""
+        self.policy_version += 1
+        archived = self.random.random() < 0.2
+        roles, users = self.some_roles(), [self.some_user()]
+        rows = [Row(outcome=ALLOW, role_ids=roles[:1]), asks(Step(mode=ANY, role_ids=roles[1:], user_ids=users))]
+        policy = await self.company.hear_of_policy(
+            *rows, id=self.policy_id, version=self.policy_version, archived=archived
+        )
+        self.policy_id = policy.id
+        self.directory.named.clear()
+        self.directory.named.update([] if archived else [*roles, *users])
 
     def some_grants(self) -> dict[str, Scope]:
         chosen = {name: self.random.choice(SOME_SCOPES) for name in PERMISSIONS if self.random.random() < 0.6}
+        if self.random.random() < 0.4:
+            chosen[WRITES_POLICIES] = Scope.ALL
         # Nobody is given what they cannot read.
         return (
             {"accounts.read": Scope.OWN} | chosen | {name: Scope.ALL for name in MANAGING if self.random.random() < 0.7}
@@ -185,6 +217,8 @@ class Walk:
         id = self.some_user()
         await self.users.SetPassword(users_pb2.SetPasswordRequest(id=id, password=PASSWORD), metadata=by.metadata)
         assert self.directory.reach(id) <= self.directory.reach(str(by.id)), f"{by.id} borrows from {id}"
+        decides = not self.directory.parts(id) or id == str(by.id) or self.directory.writes_policies(str(by.id))
+        assert decides, f"{by.id} comes to decide as {id}"
 
     def some_team(self) -> str:
         return self.random.choice(["", *self.directory.parents])
@@ -198,7 +232,11 @@ class Walk:
     async def step(self) -> None:
         """One change by somebody, who may be refused: then nothing has changed."""
         by, self.passed_on = self.some_user(), ""
+        if self.random.random() < 0.1:
+            await self.change_policy()
         before = {id: self.directory.reach(id) for id in self.directory.members}
+        parts = {id: self.directory.parts(id) for id in self.directory.members}
+        own_roles, writes_policies = self.directory.members[by].role_ids, self.directory.writes_policies(by)
         there = {*self.directory.parents, *self.directory.records, ""}
         change = self.random.choice(
             [self.create_role, self.create_user, self.move_user, self.give_roles]
@@ -216,6 +254,10 @@ class Walk:
             came = {each for each in self.directory.reach(id) if each[2] in there - {self.passed_on}}
             gained = came - reached - before[by]
             assert not gained, f"{change.__name__} by {by} gave {id} {gained}"
+        assert set(self.directory.members[by].role_ids) <= set(own_roles), f"{by} gave themselves a role"
+        for id in self.directory.members:
+            moved = self.directory.parts(id) ^ parts.get(id, set())
+            assert not moved or writes_policies, f"{change.__name__} by {by} changed what {id} is in approvals: {moved}"
 
     async def sees(self, user: User) -> set[str]:
         page = await self.accounts.ListAccounts(accounts_pb2.ListAccountsRequest(page_size=200), metadata=user.metadata)

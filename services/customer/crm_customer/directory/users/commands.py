@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
+from crm_customer.directory.policy_references.queries import get_named_in_policies
 from crm_customer.directory.roles.model import Role
 from crm_customer.directory.roles.queries import NO_TEAM, check_administrator_stays, get_owning_teams, get_roles
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
@@ -23,6 +24,7 @@ from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.model import User
 from crm_customer.directory.users.resource import USERS
+from crm_customer.directory.users.rights import check_own_roles, check_policy_part, may_write_policies
 from crm_customer.directory.users.tables import user_identities, user_passwords
 
 
@@ -33,6 +35,7 @@ async def create_user(work: UnitOfWork, values: dict[str, Any]) -> User:
     user = new_user(work, values)
     await take_turn_of_rights(work)
     await check_manages(work, user, is_new=True)
+    await check_approvals(work, None, user)
     check_team_in_reach(work, user.team_id)
     return add_user(work, user)
 
@@ -94,6 +97,7 @@ async def save(work: UnitOfWork, before: User, after: User, event: type[Message]
     if before.id != work.actor.user_id or before.rights != after.rights:
         await take_turn_of_rights(work)
         roles = await check_manages(work, before, after, lends=after.lends(before))
+        await check_approvals(work, before, after)
         if administers(before, roles) and not administers(after, roles):
             await take_turn(work)
             await check_administrator_stays(work, without_user=before.id)
@@ -129,6 +133,15 @@ async def check_manages(reader: Reader, *states: User, lends: bool = False, is_n
         for id in user.role_ids:
             check_reaches(reader.actor, roles[id].grants, holders)
     return roles
+
+
+async def check_approvals(reader: Reader, before: User | None, after: User) -> None:
+    """PermissionDenied when a part in approvals changes hands that is not the caller's to give."""
+    is_own = after.id == reader.actor.user_id
+    if before is not None and is_own:
+        check_own_roles(before, after)
+    if not may_write_policies(reader.actor.access):
+        check_policy_part(before, after, await get_named_in_policies(reader), is_own=is_own)
 
 
 def check_team_in_reach(work: UnitOfWork, team_id: UUID | None) -> None:

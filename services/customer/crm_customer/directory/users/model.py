@@ -34,8 +34,11 @@ class User:
 
     def lends(self, before: "User") -> bool:
         """Whether somebody else may come to act as this user by the change, or the user to have more roles."""
-        signs_in_otherwise = (self.login, self.password_time) != (before.login, before.password_time)
-        return signs_in_otherwise or not set(self.role_ids) <= set(before.role_ids)
+        return self.signs_in_otherwise(before) or not set(self.role_ids) <= set(before.role_ids)
+
+    def signs_in_otherwise(self, before: "User") -> bool:
+        """Whether the change is to a login or a password by which somebody else may come to act as this user."""
+        return (self.login, self.password_time) != (before.login, before.password_time)
 
     def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""

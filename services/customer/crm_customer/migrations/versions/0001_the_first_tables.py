@@ -167,6 +167,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "team_id", name="former_teams_pkey"),
     )
     op.create_table(
+        "policy_references",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("policy_id", sa.Uuid(), nullable=False),
+        sa.Column("role_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("user_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "policy_id", name="policy_references_pkey"),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("login_key", sa.LargeBinary(), nullable=False),
@@ -633,6 +642,7 @@ def upgrade() -> None:
         "contacts",
         "roles",
         "former_teams",
+        "policy_references",
         "sign_in_failures",
         "sign_in_networks",
         "signing_keys",
@@ -730,6 +740,7 @@ def downgrade() -> None:
     op.drop_table("sign_in_networks")
     op.drop_index("sign_in_failures_retention_index", table_name="sign_in_failures")
     op.drop_table("sign_in_failures")
+    op.drop_table("policy_references")
     op.drop_table("former_teams")
     op.drop_index("roles_update_time_index", table_name="roles")
     op.drop_index("roles_display_name_index", table_name="roles")
