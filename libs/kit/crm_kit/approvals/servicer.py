@@ -12,6 +12,7 @@ from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval
 from crm_kit.approvals.resource import OF_COLLECTION, approvals_by_collection, waiting_for_me
+from crm_kit.composition import compose_texts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.listing import PageOf
@@ -114,6 +115,8 @@ def request_of(approvable: Approvable, sent: Message) -> Message:
         request: Message = approvable.request.FromString(data)
     except DecodeError as error:
         raise invalid_field("request", "type", f"is not a request of {approvable.rpc}") from error
+    # What came were unknown fields, whose texts nothing has composed.
+    compose_texts(request)
     try:
         check_message(request)
     except InvalidArgument as error:
