@@ -48,7 +48,8 @@ _UPLOAD = {
     "summary": "Uploads a spreadsheet to import: the body is the file, XLSX or CSV, streamed, 50 MiB at most.",
     "description": "Any line is fast enough that brings 1,000 bytes a second. "
     f"Its media type may also be sent as it is: {', '.join(name for name in _NAMES)}.\n"
-    "The files that a tenant has uploaded in the last 7 days have 5 GiB at most, those of one user half of that.\n"
+    "The uploaded files of a tenant have 5 GiB at most, those of one user half of that: those of the last 10 days that "
+    "were not deleted.\n"
     "A body that breaks off leaves nothing; with an Idempotency-Key it goes on when it is sent again.\n"
     "Reasons: BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, DEADLINE_EXCEEDED, RATE_LIMITED.",
     "x-permission": "imports.write",

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, update
 
 from crm_customer.imports.jobs import forget_tries
 from crm_customer.imports.model import DEFAULT_SOURCE, STANDS_STILL, Import, Upload, check_room
-from crm_customer.imports.queries import get_part, get_upload, imports_under_way, room_taken
+from crm_customer.imports.queries import get_part, get_stored_upload, get_upload, imports_under_way, room_taken
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -47,7 +47,7 @@ async def take_room(work: UnitOfWork, more: int, *, user_id: UUID) -> None:
     """Raise ResourceExhausted unless there is room for so many more bytes of a user; nobody else takes it meanwhile."""
     await advisory_lock(work, "uploads")
     since = work.now - UPLOAD_LASTS
-    work.execute(give_back_room(), since=since, before=work.now - STANDS_STILL)
+    work.execute(give_back_room(), before=work.now - STANDS_STILL)
     await work.flush()
     taken = await work.one(room_taken(), since=since, user_id=user_id)
     assert taken is not None
@@ -56,7 +56,7 @@ async def take_room(work: UnitOfWork, more: int, *, user_id: UUID) -> None:
 
 @statement
 def give_back_room() -> Any:
-    """Needs `since` and `before`, when the last part came of uploads that stand still.
+    """Needs `before`, when the last part came of uploads that stand still.
 
     They have another version from then on: a part that comes at the same time either came before, or asks for room.
     """
@@ -64,7 +64,6 @@ def give_back_room() -> Any:
         update(uploads)
         .where(
             uploads.c.tenant_id == bindparam("tenant_id"),
-            uploads.c.create_time > bindparam("since"),
             uploads.c.update_time < bindparam("before"),
             uploads.c.held_bytes > uploads.c.received_bytes,
         )
@@ -87,7 +86,7 @@ async def append_upload(work: UnitOfWork, id: UUID, offset: int, content: bytes,
     if after.held_bytes > before.held_bytes:
         await take_room(work, after.counted_bytes - before.counted_bytes, user_id=before.owner_id)
     if not is_here:
-        # The bytes go when the upload is over, whenever they came: from then on they are not counted.
+        # They are cleared away by the age of the upload, all at once. Until then they are counted.
         part = {"upload_id": id, "first_byte": offset, "content": content, "create_time": before.create_time}
         work.insert(upload_parts, part)
     return save_upload(work, before, after)
@@ -101,8 +100,9 @@ def save_upload(work: UnitOfWork, before: Upload, after: Upload) -> Upload:
 
 
 async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str) -> None:
-    """Delete an upload and its bytes. FailedPrecondition while an import needs it."""
-    upload = await hold_upload(work, id)
+    """Delete an upload and its bytes, also those of one that is over. FailedPrecondition while an import needs it."""
+    await work.flush()
+    upload = await get_stored_upload(work, id, locked=True)
     check_etag(etag, upload.version)
     needed = await work.one(imports_under_way(), upload_id=id)
     if needed:

@@ -13,7 +13,7 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.identity.access import Scope, visible
 from crm_kit.listing import Listing
 from crm_kit.paging import OrderColumn
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, exists, func, or_, select
 
 from crm_customer.imports.model import MIN_COUNTED_BYTES, Upload
 from crm_customer.imports.tables import (
@@ -49,13 +49,17 @@ def part_at() -> Select[Any]:
 
 @statement
 def room_taken() -> Select[Any]:
-    """Needs `since` and `user_id`: what the uploads take that are not gone yet, the tenant's and the user's."""
+    """Needs `since` and `user_id`: what the uploads take that are not gone yet, the tenant's and the user's.
+
+    By what is stored, whatever a clock says: the bytes of an upload that is over stay for some days more.
+    """
+    stored = exists().where(upload_parts.c.tenant_id == uploads.c.tenant_id, upload_parts.c.upload_id == uploads.c.id)
     counted = func.sum(func.greatest(uploads.c.held_bytes, MIN_COUNTED_BYTES))
     of_user = counted.filter(uploads.c.owner_id == bindparam("user_id"))
     return select(
         func.coalesce(counted, 0).label("of_tenant"),
         func.coalesce(of_user, 0).label("of_user"),
-    ).where(uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.create_time > bindparam("since"))
+    ).where(uploads.c.tenant_id == bindparam("tenant_id"), or_(uploads.c.create_time > bindparam("since"), stored))
 
 
 @statement
@@ -132,9 +136,9 @@ async def get_upload(reader: Reader, id: UUID, *, locked: bool = False) -> Uploa
     return Upload(**dict(row))
 
 
-async def get_begun_upload(reader: Reader, id: UUID) -> Upload:
-    """The upload of an import that began while it could; as `get_upload`, also when it has expired since."""
-    return Upload(**dict(await _upload_row(reader, id, locked=False)))
+async def get_stored_upload(reader: Reader, id: UUID, *, locked: bool = False) -> Upload:
+    """As `get_upload`, also when it has expired: for an import that began while it could, and to delete it."""
+    return Upload(**dict(await _upload_row(reader, id, locked=locked)))
 
 
 async def _upload_row(reader: Reader, id: UUID, *, locked: bool) -> Record:

@@ -32,7 +32,7 @@ from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
 from crm_customer.imports.progress import advance
-from crm_customer.imports.queries import get_begun_upload
+from crm_customer.imports.queries import get_stored_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import CONTACT_NAMES
@@ -164,7 +164,7 @@ class ImportWorker:
             raise Overtaken
         if found.state is State.QUEUED:
             found = await self._start(job.tenant_id, found)
-        upload = await get_begun_upload(reader, found.upload_id)
+        upload = await get_stored_upload(reader, found.upload_id)
         custom = await definitions_of(reader, ACCOUNTS.collection, fresh=True)
         with room_on_disk(), await fetch_upload(reader, upload) as file:
             unpacked = await unpack(file, found.layout or Layout(), names_of(found, custom.fields))

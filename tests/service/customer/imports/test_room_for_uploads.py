@@ -14,8 +14,10 @@ from crm.customer.v1 import imports_pb2 as pb
 from crm_customer.imports.tables import upload_parts
 from crm_gateway.app import create_app
 from crm_gateway.settings import Settings
+from crm_kit.background import Tenants
 from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
+from crm_kit.retention import Cleaning
 from sqlalchemy import select
 
 from tests.service.customer.imports.calls import ENDED, SetAside, Upload, as_csv
@@ -335,3 +337,36 @@ async def test_one_user_leaves_room_for_colleagues(
         await begin(imports, busy, 2 * MIB)
     assert (refusal.metadata["rule"], refusal.metadata["max_bytes"]) == ("own_uploads", str(3 * MIB))
     await begin(imports, colleague, 2 * MIB)
+
+
+# --- over
+
+
+async def test_bytes_that_are_still_stored_take_room_however_far_the_clock_is_advanced(
+    imports: "ImportServiceAsyncStub", sandbox_user: User, customer: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_tenants(monkeypatch, 3 * MIB)
+    id = await begin(imports, sandbox_user, 2 * MIB)
+    for offset in (0, MIB):
+        await append(imports, sandbox_user, id, bytes(MIB), offset=offset)
+    for version, days in enumerate((7, 9), start=2):
+        await later(customer, sandbox_user, timedelta(days=days, minutes=1), version)
+        with refused("NOT_FOUND", "UPLOAD_NOT_FOUND"):
+            await imports.GetUpload(pb.GetUploadRequest(id=id), metadata=sandbox_user.metadata)
+        with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+            await begin(imports, sandbox_user, 2 * MIB)
+    # One that is over can be deleted like any other.
+    await delete(imports, sandbox_user, id)
+    await begin(imports, sandbox_user, 2 * MIB)
+
+
+async def test_an_upload_that_is_over_takes_no_room_once_its_bytes_are_gone(
+    imports: "ImportServiceAsyncStub", sandbox_user: User, customer: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_tenants(monkeypatch, 3 * MIB)
+    id = await begin(imports, sandbox_user, 2 * MIB)
+    await append(imports, sandbox_user, id, b"abc")
+    await later(customer, sandbox_user, timedelta(days=12))
+    service = customer.service
+    await Cleaning(Tenants(service.database, service.clock), service.metadata).clean()
+    await begin(imports, sandbox_user, 2 * MIB)
