@@ -1,7 +1,6 @@
 """A client of the customer service that loses answers: whoever asks stops in the middle of a conversion."""
 
 from typing import Any, TypeVar
-from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm_kit.rpc.clients import ServiceClient
@@ -25,8 +24,8 @@ class Crashing(CustomerClient):
     async def find_or_create_account(self, wanted: NewAccount, **asked: Any) -> accounts_pb2.Account:
         return self._crashed("account", await super().find_or_create_account(wanted, **asked))
 
-    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
-        return self._crashed("contact", await super().find_or_create_contact(wanted, key=key))
+    async def find_or_create_contact(self, wanted: NewContact, **asked: Any) -> contacts_pb2.Contact:
+        return self._crashed("contact", await super().find_or_create_contact(wanted, **asked))
 
     def _crashed(self, at: str, answer: Created) -> Created:
         if at in self.crash_at:

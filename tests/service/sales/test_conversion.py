@@ -17,7 +17,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.clients import ServiceClient
 from crm_sales.accounts.client import CustomerClient
-from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.accounts.model import Earlier, NewAccount, NewContact
 from crm_sales.leads import conversion
 from crm_sales.leads.model import Lead
 from crm_sales.leads.servicer import LeadServicer
@@ -36,7 +36,7 @@ class Blind(CustomerClient):
     async def _named_account(self, wanted: NewAccount) -> None:
         return None
 
-    async def _named_contact(self, wanted: NewContact) -> None:
+    async def _named_contact(self, wanted: NewContact, earlier: Earlier[NewContact]) -> None:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from crm.customer.v1 import accounts_pb2
@@ -105,6 +106,82 @@ async def test_a_company_name_that_was_corrected_is_that_of_the_customer(
     assert {each.account_name for each in converted} == {"Bar Right"}
     named = sorted(each.display_name for each in await accounts_of(customer, seller))
     assert named == ["Bar Right", "Foo Wrong"]
+
+
+async def stopped(api: Sales, seller: User, servicer: LeadServicer, sales: Running, lead: pb.Lead) -> None:
+    """A conversion that loses the answer about the contact, and that nobody goes on with."""
+    servicer._customer = Crashing(servicer._customer._peer, "contact")
+    with refused("INTERNAL", "INTERNAL"):
+        await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+    await given_up(sales, seller)
+
+
+async def corrected(api: Sales, seller: User, lead: pb.Lead, **fields: Any) -> pb.Lead:
+    """The lead converted with these values in place of others."""
+    request = pb.UpdateLeadRequest(lead=pb.Lead(id=lead.id, **fields), update_mask=FieldMask(paths=list(fields)))
+    await api.leads.UpdateLead(request, metadata=seller.metadata)
+    return await api.leads.ConvertLead(pb.ConvertLeadRequest(id=lead.id), metadata=seller.metadata)
+
+
+RIGHT = {"phone_number": "+8613900000002", "email": "right@a.example"}
+
+
+@pytest.mark.parametrize("names", [["phone_number", "email"], ["phone_number"], ["email"]])
+async def test_what_was_corrected_of_a_private_person_is_corrected_in_account_and_contact(
+    api: Sales,
+    seller: User,
+    qualified: Qualified,
+    customer: Running,
+    servicer: LeadServicer,
+    sales: Running,
+    names: list[str],
+) -> None:
+    wrong = {"phone_number": "+8613800000001", "email": "wrong@a.example"}
+    lead = await qualified(company_name="", display_name="王大伟", **wrong)
+    await stopped(api, seller, servicer, sales, lead)
+    right = {name: RIGHT[name] for name in names}
+    converted = await corrected(api, seller, lead, **right)
+    (account,), (contact,) = await accounts_of(customer, seller), await contacts_of(customer, seller)
+    assert (converted.account_id, converted.contact_id) == (account.id, contact.id)
+    expected = wrong | right
+    for each in (account, contact):
+        assert [*each.phone_numbers, *each.emails] == [expected["phone_number"], expected["email"]]
+
+
+async def test_what_was_corrected_of_the_person_at_a_company_is_corrected_in_the_contact_however_often(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
+) -> None:
+    lead = await qualified(display_name="王伟", phone_number="+8613800000001", job_title="经理")
+    await stopped(api, seller, servicer, sales, lead)
+    request = pb.UpdateLeadRequest(lead=pb.Lead(id=lead.id, display_name="王大伟", job_title="总经理"))
+    await api.leads.UpdateLead(request, metadata=seller.metadata)
+    await stopped(api, seller, servicer, sales, lead)
+    converted = await corrected(api, seller, lead, phone_number=RIGHT["phone_number"])
+    (contact,) = await contacts_of(customer, seller)
+    assert (contact.id, contact.display_name, contact.job_title) == (converted.contact_id, "王大伟", "总经理")
+    assert list(contact.phone_numbers) == [RIGHT["phone_number"]]
+
+
+async def test_who_was_there_before_the_lead_keeps_the_number_that_the_lead_had_by_mistake(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
+) -> None:
+    first = await qualified(display_name="王伟", phone_number="+8613800000001", email="")
+    known = await api.leads.ConvertLead(pb.ConvertLeadRequest(id=first.id), metadata=seller.metadata)
+    lead = await qualified(display_name="王伟", phone_number="+8613800000001", email="")
+    await stopped(api, seller, servicer, sales, lead)
+    converted = await corrected(api, seller, lead, phone_number=RIGHT["phone_number"])
+    numbers = {each.id: list(each.phone_numbers) for each in await contacts_of(customer, seller)}
+    assert numbers == {known.contact_id: ["+8613800000001"], converted.contact_id: [RIGHT["phone_number"]]}
+
+
+async def test_a_person_whose_company_had_their_name_by_mistake_becomes_a_person(
+    api: Sales, seller: User, qualified: Qualified, customer: Running, servicer: LeadServicer, sales: Running
+) -> None:
+    lead = await qualified(company_name="王大伟", display_name="王大伟", phone_number="+8613800000001")
+    await stopped(api, seller, servicer, sales, lead)
+    converted = await corrected(api, seller, lead, company_name="")
+    kinds = {each.id: each.kind for each in await accounts_of(customer, seller)}
+    assert kinds[converted.account_id] == accounts_pb2.Account.KIND_PERSON
 
 
 async def test_when_the_account_of_the_lead_is_put_away_it_is_said_at_once_and_another_can_be_named(

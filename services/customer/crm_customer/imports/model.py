@@ -151,7 +151,7 @@ def check_room(more: int, *, of_tenant: int, of_user: int) -> None:
     ):
         if held + more > most:
             raise ResourceExhausted(
-                f"the files uploaded{whose} that are still here take {held} of {most} bytes, and this one needs {more}; "
+                f"the files uploaded{whose} and still here take {held} of {most} bytes, and this one needs {more}; "
                 "delete uploads that nobody needs, or wait until the oldest are gone",
                 retry_after_seconds=int(STANDS_STILL.total_seconds()),
                 metadata={"rule": rule, "held_bytes": str(held), "max_bytes": str(most), "needed_bytes": str(more)},

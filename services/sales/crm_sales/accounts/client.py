@@ -1,7 +1,8 @@
 """Calls to the customer service, as the user whose request this is."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import UTC
 from hashlib import sha256
 from typing import TypeVar
 from uuid import UUID, uuid5
@@ -16,8 +17,10 @@ from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.creations import Creation, number_in
 from crm_kit.rpc.custom_fields import custom_fields_of
 from crm_kit.wire import id_text
+from google.protobuf.field_mask_pb2 import FieldMask
 
-from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.accounts.corrections import OF_ACCOUNTS, OF_CONTACTS, corrected, is_as_told
+from crm_sales.accounts.model import Earlier, New, NewAccount, NewContact
 
 ACCOUNTS = "/crm.customer.v1.AccountService/"
 CONTACTS = "/crm.customer.v1.ContactService/"
@@ -25,6 +28,8 @@ CONTACTS = "/crm.customer.v1.ContactService/"
 MAX_QUERY_LENGTH = 200
 MAX_PAGE_SIZE = 200
 MAX_TRIES = 5
+NOTHING: Earlier[NewAccount] = Earlier()
+NOBODY: Earlier[NewContact] = Earlier()
 
 Made = TypeVar("Made", accounts_pb2.Account, contacts_pb2.Contact)
 
@@ -36,10 +41,16 @@ class CustomerClient:
         self._peer = peer
 
     async def find_or_create_account(
-        self, wanted: NewAccount, *, actor: Actor, check: Callable[[], Awaitable[object]]
+        self,
+        wanted: NewAccount,
+        *,
+        actor: Actor,
+        check: Callable[[], Awaitable[object]],
+        earlier: Earlier[NewAccount] = NOTHING,
     ) -> accounts_pb2.Account:
         """The account. It is created as by the actor, once for each lead, and only after `check` has raised nothing.
 
+        What was told of it `earlier`, and is otherwise now, is corrected as by the actor.
         FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when it was created before and the actor may not see it.
         """
         request = accounts_pb2.CreateAccountFromLeadRequest(
@@ -52,14 +63,27 @@ class CustomerClient:
             # In the service's own name: nobody else says which account is that of a lead.
             return await self._peer.call(path, request, accounts_pb2.Account, tenant_id=tenant_id, creation=creation)
 
-        return await found_or_created(lambda: self._named_account(wanted), create, name=wanted.key)
+        found = await found_or_created(lambda: self._named_account(wanted), create, name=wanted.key)
+        told = map(account_to_pb, made_by(earlier, found))
+        names = corrected(OF_ACCOUNTS, found, request.account, told)
+        if not names:
+            return found
+        now = account_to_pb(wanted)
+        now.id, now.etag = found.id, found.etag
+        correction = accounts_pb2.UpdateAccountRequest(account=now, update_mask=FieldMask(paths=names))
+        return await self._peer.call(ACCOUNTS + "UpdateAccount", correction, accounts_pb2.Account)
 
     async def custom_fields(self, collection: str) -> dict[str, CustomField]:
         """The custom fields that `accounts` or `contacts` have."""
         return await custom_fields_of(self._peer, collection)
 
-    async def find_or_create_contact(self, wanted: NewContact, *, key: UUID) -> contacts_pb2.Contact:
-        """The contact who is this person at the account. With the same `key` it is created once."""
+    async def find_or_create_contact(
+        self, wanted: NewContact, *, key: UUID, earlier: Earlier[NewContact] = NOBODY
+    ) -> contacts_pb2.Contact:
+        """The contact who is this person at the account. With the same `key` it is created once.
+
+        What was told of them `earlier`, and is otherwise now, is corrected.
+        """
         request = contacts_pb2.CreateContactRequest(contact=contact_to_pb(wanted))
         # An idempotency key belongs to one request, and a lead that was corrected since asks for something else.
         own_key = str(uuid5(key, request.SerializeToString(deterministic=True).hex()))
@@ -68,7 +92,15 @@ class CustomerClient:
             path = CONTACTS + "CreateContact"
             return await self._peer.call(path, request, contacts_pb2.Contact, key=own_key, creation=creation)
 
-        return await found_or_created(lambda: self._named_contact(wanted), create, name=wanted.key)
+        found = await found_or_created(lambda: self._named_contact(wanted, earlier), create, name=wanted.key)
+        told = map(contact_to_pb, made_by(earlier, found))
+        names = corrected(OF_CONTACTS, found, request.contact, told)
+        if not names:
+            return found
+        now = contact_to_pb(wanted)
+        now.id, now.etag = found.id, found.etag
+        correction = contacts_pb2.UpdateContactRequest(contact=now, update_mask=FieldMask(paths=names))
+        return await self._peer.call(CONTACTS + "UpdateContact", correction, contacts_pb2.Contact)
 
     async def _named_account(self, wanted: NewAccount) -> accounts_pb2.Account | None:
         """An organization of this name, however typed; private persons share names, so their phone must agree too."""
@@ -87,16 +119,21 @@ class CustomerClient:
                 return account
         return None
 
-    async def _named_contact(self, wanted: NewContact) -> contacts_pb2.Contact | None:
-        """The contact of the account who is the same person; else a namesake of whom nothing says otherwise."""
-        namesake = None
+    async def _named_contact(self, wanted: NewContact, earlier: Earlier[NewContact]) -> contacts_pb2.Contact | None:
+        """The contact of the account who is the same person.
+
+        Else the one that was told of earlier; else a namesake of whom nothing says otherwise.
+        """
+        known = namesake = None
         async for each in self._contacts_of(wanted.account_id):
             alike = likeness(wanted.person, Person(each.display_name, each.phone_numbers, each.emails))
             if alike is Likeness.SAME:
                 return each
-            if alike is Likeness.NAMESAKE and namesake is None:
+            if is_as_told(each, map(contact_to_pb, made_by(earlier, each))):
+                known = each
+            elif alike is Likeness.NAMESAKE and namesake is None:
                 namesake = each
-        return namesake
+        return known or namesake
 
     async def _contacts_of(self, account_id: UUID) -> AsyncIterator[contacts_pb2.Contact]:
         request = contacts_pb2.ListContactsRequest(account_id=str(account_id), page_size=MAX_PAGE_SIZE)
@@ -130,6 +167,11 @@ async def found_or_created(
                 raise
             creation = replace(creation, number=number_in(error))
     raise Conflict("others create the same at the same time; try again")
+
+
+def made_by(earlier: Earlier[New], found: Made) -> Sequence[New]:
+    """What was told earlier of the record, if it may have been created by that."""
+    return earlier.told_by(found.create_time.ToDatetime(UTC))
 
 
 def kind_of(wanted: NewAccount) -> "accounts_pb2.Account.Kind.ValueType":

@@ -1,6 +1,9 @@
 """What sales tells the customer service about an account or a contact that a sale brings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
@@ -54,3 +57,18 @@ class NewContact:
         """What they are told apart by from others of the account."""
         phones, emails = ((each,) if each else () for each in (self.phone_number, self.email))
         return Person(self.display_name, phones, emails)
+
+
+New = TypeVar("New", NewAccount, NewContact)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier(Generic[New]):
+    """What conversions of a lead that were broken off have told of the same, the first of them `since` then."""
+
+    told: Sequence[New] = ()
+    since: datetime | None = None
+
+    def told_by(self, create_time: datetime) -> Sequence[New]:
+        """All that was told of what was created then: nothing of what was there before, which is not theirs."""
+        return self.told if self.since is not None and create_time >= self.since else ()

@@ -37,8 +37,9 @@ from crm_kit.projections import put_newest
 from google.protobuf.message import Message
 
 from crm_sales.accounts.client import CustomerClient
-from crm_sales.accounts.model import NewAccount, NewContact
+from crm_sales.accounts.model import Earlier
 from crm_sales.contacts.tables import contacts
+from crm_sales.leads.becoming import account_named_by, contact_named_by
 from crm_sales.leads.commands import save
 from crm_sales.leads.histories import begin_history
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
@@ -159,24 +160,14 @@ async def account_of(
         account.require_in_use()
         await work.release()
         return wanted.account_id
-    is_organization = lead.company_name is not None
-    new_account = NewAccount(
-        display_name=lead.company_name or lead.display_name,
-        is_organization=is_organization,
-        lead_id=lead.id,
-        owner_id=lead.owner_id,
-        phone_number=None if is_organization else lead.phone_number,
-        email=None if is_organization else lead.email,
-        region_code=lead.region_code,
-        source=lead.source,
-        custom=await custom_of(customer, "accounts", lead, own_fields),
-    )
+    new_account = account_named_by(lead, await custom_of(customer, "accounts", lead, own_fields))
+    earlier = Earlier([account_named_by(each) for each in lead.as_told()], since=lead.told_since)
     # Of two leads of one new company one creates it, and the other finds it. This saves them from being in each other's
     # way; that it is created once does not depend on it.
     async with turn(work.database, name_of_turn(work, new_account.key)):
         # Nobody is at a new account yet: what the new contact would lack is said before the account is there.
         check = partial(check_new_contact, customer, lead, own_fields)
-        found = await customer.find_or_create_account(new_account, actor=work.actor, check=check)
+        found = await customer.find_or_create_account(new_account, actor=work.actor, check=check, earlier=earlier)
     # The answer names it, maybe before its event has come.
     accounts.keep(work, account_from_pb(found, version=version_of(found.etag) or 0))
     return UUID(found.id)
@@ -216,18 +207,11 @@ async def contact_of(
     work: UnitOfWork, customer: CustomerClient, lead: Lead, own_fields: Mapping[str, CustomField]
 ) -> UUID:
     """The lead's person at the account, found or created."""
-    assert lead.account_id is not None
-    contact = NewContact(
-        display_name=lead.display_name,
-        account_id=lead.account_id,
-        owner_id=lead.owner_id,
-        job_title=lead.job_title,
-        phone_number=lead.phone_number,
-        email=lead.email,
-        custom=await custom_of(customer, "contacts", lead, own_fields),
-    )
+    contact = contact_named_by(lead, await custom_of(customer, "contacts", lead, own_fields))
+    earlier = Earlier([contact_named_by(each) for each in lead.as_told()], since=lead.told_since)
     async with turn(work.database, name_of_turn(work, f"contacts {lead.account_id}")):
-        found = await customer.find_or_create_contact(contact, key=lead.step_key(ConversionStep.CONTACT))
+        key = lead.step_key(ConversionStep.CONTACT)
+        found = await customer.find_or_create_contact(contact, key=key, earlier=earlier)
     contact_id = UUID(found.id)
     known = {"id": contact_id, "display_name": found.display_name, "version": version_of(found.etag) or 0}
     put_newest(work, contacts, known)

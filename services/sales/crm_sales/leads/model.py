@@ -1,7 +1,7 @@
 """Leads: people and companies that may become customers, owned by a user or in the public pool."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,25 @@ class ConversionStep(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a conversion that was broken off may have told the customer service of the lead, and since when."""
+
+    since: datetime
+    display_name: str
+    company_name: str | None
+    job_title: str | None
+    phone_number: str | None
+    email: str | None
+    region_code: str | None
+    source: str | None
+
+
+TOLD = tuple(each.name for each in fields(Told) if each.name != "since")
+MAX_TOLD = 5
+"""Of more conversions that were broken off only the last ones are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lead:
     """A lead. Methods return the changed one.
 
@@ -95,6 +114,8 @@ class Lead:
     # Whose attempt at a conversion is under way, and since when.
     conversion_user_id: UUID | None = None
     conversion_attempt_time: datetime | None = None
+    # By attempts that have ended: what they created is corrected by the next one.
+    told: tuple[Told, ...] = field(default=(), compare=False)
 
     @property
     def in_pool(self) -> bool:
@@ -259,7 +280,16 @@ class Lead:
             raise illegal_state("step_too_early", detail, step=step, next_step=self.next_step)
         found: dict[str, Any] = {step.field: id}
         lead = replace(self, **found)
-        return lead if lead.next_step else replace(lead._without_attempt(), state=LeadState.CONVERTED)
+        return lead if lead.next_step else replace(lead._without_attempt(), state=LeadState.CONVERTED, told=())
+
+    @property
+    def told_since(self) -> datetime | None:
+        """When the first conversion was begun of those that were broken off; None when there was none."""
+        return min((each.since for each in self.told), default=None)
+
+    def as_told(self) -> list["Lead"]:
+        """As it was when conversions were begun that were broken off."""
+        return [replace(self, **{name: getattr(each, name) for name in TOLD}) for each in self.told]
 
     @property
     def next_step(self) -> ConversionStep | None:
@@ -290,8 +320,11 @@ class Lead:
         return self._without_findings()
 
     def _without_findings(self) -> "Lead":
-        """The lead without an attempt and what it has found; the next one finds it again."""
-        return replace(self._without_attempt(), account_id=None, contact_id=None)
+        """The lead without an attempt and what it has found; the next one finds it again, by what this one told."""
+        assert self.conversion_attempt_time is not None, "an attempt is under way"
+        now = Told(self.conversion_attempt_time, **{name: getattr(self, name) for name in TOLD})
+        told = (*self.told, now)[-MAX_TOLD:]
+        return replace(self._without_attempt(), account_id=None, contact_id=None, told=told)
 
     def _without_attempt(self) -> "Lead":
         return replace(self, conversion_user_id=None, conversion_attempt_time=None)

@@ -49,6 +49,7 @@ leads = tenant_table(
     Column("opportunity_id", Uuid),
     Column("conversion_user_id", Uuid),
     Column("conversion_attempt_time", DateTime(timezone=True)),
+    Column("told", JSONB, nullable=False, server_default=text("'[]'")),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
 )

@@ -310,7 +310,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("lead_id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("name_key", sa.Text(), nullable=False),
+        sa.Column("lead_key", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"], name="account_leads_account_fkey"
         ),

@@ -1,5 +1,6 @@
 """Every write on accounts. Each function is one transaction's work: row, history, event and search together."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -38,11 +39,11 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
 async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
     """Create the account that a lead becomes, as `create_account`, or get the one that was created from it before.
 
-    A lead that is called otherwise since becomes another account: of the first one others may have made something.
+    A lead that names another since becomes another account: of the first one others may have made something.
     FailedPrecondition LEAD_ACCOUNT_NOT_VISIBLE when the one that it becomes is archived or the caller may not read it.
     """
-    before, called = await find_by_lead(work, lead_id), name_key(values["display_name"])
-    if before is None or before.name_key != called:
+    before, called = await find_by_lead(work, lead_id), lead_key(values)
+    if before is None or before.lead_key != called:
         account = await create_account(work, values)
         put_lead(work, lead_id, account.id, called, before=before)
         return account
@@ -56,9 +57,14 @@ async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lea
     return known
 
 
+def lead_key(values: Mapping[str, Any]) -> str:
+    """The same for all leads of one name that are of the same kind: a company is not the person of its name."""
+    return f"{values['kind']} {name_key(values['display_name'])}"
+
+
 def put_lead(work: UnitOfWork, lead_id: UUID, account_id: UUID, called: str, *, before: LeadAccount | None) -> None:
     """Gather which account a lead becomes; Conflict when that is no longer the one that it became `before`."""
-    row = {"lead_id": lead_id, "account_id": account_id, "name_key": called}
+    row = {"lead_id": lead_id, "account_id": account_id, "lead_key": called}
     if before is None:
         work.insert(account_leads, row)
     else:
@@ -80,7 +86,7 @@ def replace_lead() -> Any:
             table.c.lead_id == bindparam("lead_id"),
             table.c.account_id == bindparam("former_id", type_=Uuid),
         )
-        .values(account_id=bindparam("account_id"), name_key=bindparam("name_key"))
+        .values(account_id=bindparam("account_id"), lead_key=bindparam("lead_key"))
         .returning(table.c.lead_id)
     )
 

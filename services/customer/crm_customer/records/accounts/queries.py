@@ -29,20 +29,20 @@ async def find_by_external_id(reader: Reader, source: str, value: str) -> UUID |
 
 @statement
 def account_by_lead() -> Select[Any]:
-    return select(account_leads.c.account_id, account_leads.c.name_key).where(
+    return select(account_leads.c.account_id, account_leads.c.lead_key).where(
         account_leads.c.tenant_id == bindparam("tenant_id"), account_leads.c.lead_id == bindparam("lead_id")
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LeadAccount:
-    """The account that was created from a lead, and what the lead was called then, by `name_key`."""
+    """The account that was created from a lead, and whom the lead named then, by `lead_key`."""
 
     account_id: UUID
-    name_key: str
+    lead_key: str
 
 
 async def find_by_lead(reader: Reader, lead_id: UUID) -> LeadAccount | None:
     """The account that was created from a lead."""
     row = await reader.one(account_by_lead(), lead_id=lead_id)
-    return LeadAccount(row["account_id"], row["name_key"]) if row else None
+    return LeadAccount(row["account_id"], row["lead_key"]) if row else None

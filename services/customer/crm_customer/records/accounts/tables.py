@@ -94,8 +94,8 @@ account_leads = tenant_table(
     metadata,
     Column("lead_id", Uuid, nullable=False),
     Column("account_id", Uuid, nullable=False),
-    # What the lead was called then, whatever the account is called now.
-    Column("name_key", Text, nullable=False),
+    # Whom the lead named then, whatever the account is called now.
+    Column("lead_key", Text, nullable=False),
     reference("account_id", "accounts", name="account_leads_account_fkey", field="id"),
     key=("lead_id",),
     retention=Kept("part of the account"),

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("opportunity_id", sa.Uuid(), nullable=True),
         sa.Column("conversion_user_id", sa.Uuid(), nullable=True),
         sa.Column("conversion_attempt_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told", postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("custom", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
