@@ -4,9 +4,11 @@ from uuid import UUID
 
 import pytest
 from crm.customer.v1 import roles_pb2
-from crm_kit.directory.projection import project_role
+from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
+from crm_kit.plumbing import access_roles, access_tenants
 from grpc.aio import AioRpcError
+from sqlalchemy import select
 
 from tests.service.approving import ANY, Desk, Step, asks
 from tests.service.customer.companies import Company, open_company
@@ -22,10 +24,15 @@ async def company(customer: Running) -> Company:
 
 
 async def known_in(service: Running, company: Company, role: roles_pb2.Role) -> User:
-    """Have a service know the company, and a role of it; somebody there who may do everything."""
-    await service.know_tenant(company.tenant_id)
-    async with service.unit_of_work(company.tenant_id) as work:
-        project_role(work, id=UUID(role.id), grants={}, version=1)
+    """Somebody who may do everything there, once the service has heard of the company and the role."""
+
+    async def has_heard() -> bool:
+        async with service.unit_of_work(company.tenant_id) as work:
+            tenants = await work.all(compile_statement(select(access_tenants.c.id)))
+            roles = await work.all(compile_statement(select(access_roles.c.id)))
+        return bool(tenants) and UUID(role.id) in {row["id"] for row in roles}
+
+    await eventually(has_heard)
     return await service.user(company.tenant_id)
 
 

@@ -96,7 +96,14 @@ def keep_policy_references(work: UnitOfWork, event: Event, payload: Any) -> None
     steps = [step for row in rows for step in row.steps]
     role_ids = (UUID(id) for each in (*rows, *steps) for id in each.role_ids)
     user_ids = (UUID(id) for step in steps for id in step.user_ids)
-    project_policy(work, id=UUID(policy.id), role_ids=role_ids, user_ids=user_ids, version=event.aggregate_version)
+    project_policy(
+        work,
+        id=UUID(policy.id),
+        role_ids=role_ids,
+        user_ids=user_ids,
+        asks_leaders=any(step.team_leaders_of for step in steps),
+        version=event.aggregate_version,
+    )
 
 
 # What else happens on an event.

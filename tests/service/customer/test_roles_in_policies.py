@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crm.customer.v1 import roles_pb2, users_pb2
+from crm.customer.v1 import approval_delegations_pb2 as delegations_pb2
+from crm.customer.v1 import roles_pb2, teams_pb2, users_pb2
+from crm.customer.v1.approval_delegations_pb2_grpc import ApprovalDelegationServiceStub
+from crm.customer.v1.teams_pb2_grpc import TeamServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.approving import ALLOW, ANY, ASK, REFUSE, Row, Step
+from tests.service.approving import ALLOW, ANY, ASK, REFUSE, Policy, Row, Step
 from tests.service.customer.companies import PASSWORD, Company
 from tests.service.running import Running, User, refused
 
@@ -193,3 +196,60 @@ async def test_policies_of_another_tenant_bind_nobody(
     other = Company(customer, stranger.tenant_id, "", stranger)
     await other.hear_of_policy(asks(finance))
     assert await company.user(finance, by=await manager(company))
+
+
+def asks_leaders() -> Row:
+    return Row(outcome=ASK, steps=[Step(mode=ANY, team_leaders_of=[Policy.PARTY_SUBMITTER])])
+
+
+async def test_who_leads_a_team_is_said_by_policy_writers_where_policies_ask_leaders(
+    users: "UserServiceAsyncStub", company: Company, customer: Running
+) -> None:
+    teams, leader = TeamServiceStub(customer.channel), await company.user()
+    role = await company.role(teams_write=Scope.ALL, users_write=Scope.ALL)
+    hr, writer = company.acting(await company.user(role)), await policy_writer(company)
+
+    async def led(by: User) -> teams_pb2.Team:
+        team = teams_pb2.Team(display_name="North", leader_id=leader.id)
+        return await teams.CreateTeam(teams_pb2.CreateTeamRequest(team=team), metadata=by.metadata)
+
+    async def without(team: teams_pb2.Team, by: User) -> teams_pb2.Team:
+        request = teams_pb2.UpdateTeamRequest(
+            team=teams_pb2.Team(id=team.id), update_mask=FieldMask(paths=["leader_id"])
+        )
+        return await teams.UpdateTeam(request, metadata=by.metadata)
+
+    team = await led(hr)
+    await company.hear_of_policy(asks_leaders())
+    for attempt in (led(hr), without(team, hr)):
+        with refused(*DENIED) as refusal:
+            await attempt
+        assert refusal.metadata["rule"] == "policy_leader"
+    with refused(*DENIED):
+        await password(users, leader, hr)
+    await password(users, leader, writer)
+    unled = teams_pb2.CreateTeamRequest(team=teams_pb2.Team(display_name="South"))
+    await teams.CreateTeam(unled, metadata=hr.metadata)
+    assert not (await without(team, company.admin)).leader_id
+    await password(users, leader, hr)
+
+
+async def test_nobody_comes_to_act_as_the_deputy_of_an_approver(
+    users: "UserServiceAsyncStub", company: Company, customer: Running, finance: roles_pb2.Role
+) -> None:
+    hr, deputy = await manager(company), await company.user()
+    approver = await company.user(finance, await company.role(approval_delegations_read=Scope.OWN))
+    await company.hear_of_policy(asks(finance))
+    await password(users, deputy, hr)
+    delegations = ApprovalDelegationServiceStub(customer.channel)
+    delegation = delegations_pb2.ApprovalDelegation(
+        owner_id=approver.id, deputy_id=deputy.id, first_date="2900-01-01", last_date="2900-01-01"
+    )
+    request = delegations_pb2.CreateApprovalDelegationRequest(approval_delegation=delegation)
+    made = await delegations.CreateApprovalDelegation(request, metadata=company.admin.metadata)
+    with refused(*DENIED) as refusal:
+        await password(users, deputy, hr)
+    assert refusal.metadata["rule"] == "policy_user"
+    cancelled = delegations_pb2.CancelApprovalDelegationRequest(id=made.id)
+    await delegations.CancelApprovalDelegation(cancelled, metadata=company.admin.metadata)
+    await password(users, deputy, hr)

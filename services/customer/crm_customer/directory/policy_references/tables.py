@@ -1,7 +1,7 @@
 """Tables of what approval policies name."""
 
 from crm_kit.database.tables import Kept, tenant_table
-from sqlalchemy import Column, Integer, Uuid
+from sqlalchemy import Boolean, Column, Integer, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_customer.metadata import metadata
@@ -15,6 +15,8 @@ policy_references = tenant_table(
     Column("role_ids", ARRAY(Uuid), nullable=False),
     # Those whom its steps ask.
     Column("user_ids", ARRAY(Uuid), nullable=False),
+    # Whether a step asks the leaders of teams.
+    Column("asks_leaders", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
     key=("policy_id",),
     retention=Kept("a row for each approval policy"),

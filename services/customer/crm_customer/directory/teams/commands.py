@@ -10,6 +10,8 @@ from crm_kit.directory.access import require_users
 from crm_kit.directory.projection import project_team
 from crm_kit.ids import new_id
 
+from crm_customer.directory.policy_references.queries import get_policy_references
+from crm_customer.directory.policy_references.rights import check_names_leaders
 from crm_customer.directory.roles.queries import get_team_grants
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
 from crm_customer.directory.teams.model import Team
@@ -20,7 +22,8 @@ from crm_customer.directory.tenants.commands import take_turn
 
 async def create_team(work: UnitOfWork, values: dict[str, Any]) -> Team:
     """Create a team from the values of its fields."""
-    await check_leader(work, values.get("leader_id"))
+    if values.get("leader_id"):
+        await check_leader(work, values["leader_id"])
     team = TEAMS.create(work, Team(id=new_id(), create_time=work.now, update_time=work.now, **values))
     project(work, team)
     return team
@@ -45,8 +48,9 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
 
 
 async def check_leader(work: UnitOfWork, leader_id: UUID | None) -> None:
-    """Raise InvalidArgument for who is not active."""
+    """InvalidArgument for who is not active; PermissionDenied for who may not say whom approval policies ask."""
     await require_users(work, [leader_id] if leader_id else [], field="team.leader_id")
+    check_names_leaders(work.actor.access, await get_policy_references(work))
 
 
 async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> None:

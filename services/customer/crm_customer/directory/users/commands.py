@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_customer.directory.policy_references.queries import get_named_in_policies
+from crm_customer.directory.policy_references.queries import get_part, get_policy_references
+from crm_customer.directory.policy_references.rights import check_roles_moved, check_takes_no_part, may_write_policies
 from crm_customer.directory.roles.model import Role
 from crm_customer.directory.roles.queries import NO_TEAM, check_administrator_stays, get_owning_teams, get_roles
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
@@ -24,7 +25,6 @@ from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
 from crm_customer.directory.users.model import User
 from crm_customer.directory.users.resource import USERS
-from crm_customer.directory.users.rights import check_own_roles, check_policy_part, may_write_policies
 from crm_customer.directory.users.tables import user_identities, user_passwords
 
 
@@ -137,11 +137,15 @@ async def check_manages(reader: Reader, *states: User, lends: bool = False, is_n
 
 async def check_approvals(reader: Reader, before: User | None, after: User) -> None:
     """PermissionDenied when a part in approvals changes hands that is not the caller's to give."""
-    is_own = after.id == reader.actor.user_id
-    if before is not None and is_own:
-        check_own_roles(before, after)
-    if not may_write_policies(reader.actor.access):
-        check_policy_part(before, after, await get_named_in_policies(reader), is_own=is_own)
+    old_roles, is_own = set(before.role_ids if before else ()), after.id == reader.actor.user_id
+    if is_own and not set(after.role_ids) <= old_roles:
+        raise denied("own_roles", "nobody gives themselves a role; somebody else who manages users may")
+    if may_write_policies(reader.actor.access):
+        return
+    references = await get_policy_references(reader)
+    check_roles_moved(old_roles ^ set(after.role_ids), references)
+    if before is not None and not is_own and after.is_let_in(before):
+        check_takes_no_part(await get_part(reader, after.id), references)
 
 
 def check_team_in_reach(work: UnitOfWork, team_id: UUID | None) -> None:

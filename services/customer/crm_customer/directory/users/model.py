@@ -40,6 +40,10 @@ class User:
         """Whether the change is to a login or a password by which somebody else may come to act as this user."""
         return (self.login, self.password_time) != (before.login, before.password_time)
 
+    def is_let_in(self, before: "User") -> bool:
+        """Whether somebody comes to act as this user by the change who did not before."""
+        return self.signs_in_otherwise(before) or (self.active and not before.active)
+
     def update(self, values: dict[str, Any]) -> "User":
         """With new values of some fields."""
         return replace(self, **values).checked()

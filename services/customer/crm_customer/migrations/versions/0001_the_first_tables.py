@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("policy_id", sa.Uuid(), nullable=False),
         sa.Column("role_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("user_ids", postgresql.ARRAY(sa.Uuid()), nullable=False),
+        sa.Column("asks_leaders", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "policy_id", name="policy_references_pkey"),
     )
