@@ -68,8 +68,7 @@ class Front:
             with contextlib.suppress(Disconnected):
                 await self._serve(exchange, send)
         finally:
-            for end in exchange.at_end:
-                end()
+            exchange.give_back()
             self._access_log.ended(exchange)
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:

@@ -1,0 +1,81 @@
+"""What a reader of a stream wants to know of: types of events, collections, records."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from uuid import UUID
+
+from crm_gateway.event_types import EventType
+from crm_gateway.problems import Problem, ProblemError, Violation, violation
+from crm_gateway.streams.told import Told
+
+MAX_RECORDS = 100
+TYPES, COLLECTIONS, RECORD = "types", "collections", "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Events that fit each of these; None where any does."""
+
+    types: frozenset[str] | None = None
+    collections: frozenset[str] | None = None
+    records: frozenset[tuple[str, str]] | None = None
+
+    def takes(self, told: Told) -> bool:
+        """Whether an event is one of those."""
+        return (
+            (self.types is None or told.type.name in self.types)
+            and (self.collections is None or told.type.collection in self.collections)
+            and (self.records is None or (told.type.collection, told.record_id) in self.records)
+        )
+
+
+def choice_of(parameters: Mapping[str, Sequence[str]], types: Iterable[EventType]) -> Choice:
+    """What the parameters ask for, each given several times or separated by commas.
+
+    ProblemError 422 that names the parameter, the rule and the value.
+    """
+    known = list(types)
+    collections = {each.collection for each in known}
+    names = _values(parameters, TYPES)
+    chosen = [_name(each) for each in _values(parameters, COLLECTIONS)]
+    paths = _values(parameters, RECORD)
+    records = [_record(each, collections) for each in paths]
+    violations = [
+        *_violations(TYPES, "event_type", names, {each.name for each in known}),
+        *_violations(COLLECTIONS, "event_collection", chosen, collections),
+        *(violation(RECORD, "record_path", value=text) for text, each in zip(paths, records, strict=True) if not each),
+    ]
+    if len(paths) > MAX_RECORDS:
+        violations.append(violation(RECORD, "repeated.max_items", max_items=MAX_RECORDS))
+    if violations:
+        raise ProblemError(Problem(422, "INVALID_ARGUMENT", errors=violations))
+    return Choice(
+        frozenset(names) or None,
+        frozenset(chosen) or None,
+        frozenset(each for each in records if each) or None,
+    )
+
+
+def _values(parameters: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    return [part.strip() for each in parameters.get(name, ()) for part in each.split(",")]
+
+
+def _violations(name: str, rule: str, asked: Iterable[str], known: Set[str]) -> Iterator[Violation]:
+    for each in dict.fromkeys(asked):
+        if each not in known:
+            yield violation(name, rule, value=each)
+
+
+def _name(collection: str) -> str:
+    """Of a collection, as metadata has it: paths have hyphens, `service-levels`."""
+    return collection.replace("-", "_")
+
+
+def _record(text: str, collections: Set[str]) -> tuple[str, str] | None:
+    """`accounts/<id>` in its parts; None when it is no such path."""
+    collection, _, id = text.partition("/")
+    try:
+        found = _name(collection), str(UUID(id))
+    except ValueError:
+        return None
+    return found if found[0] in collections else None
