@@ -56,6 +56,8 @@ class Exchange:
     reason: str = ""
     peer: str = ""
     began: float = field(default_factory=monotonic)
+    # Gives the answer once the application behind has returned, which an answer that goes on for hours need not keep.
+    goes_on: Callable[[Send], Awaitable[None]] | None = None
     # What is done when it is over, however it ends.
     at_end: list[Callable[[], None]] = field(default_factory=list)
 

@@ -4,6 +4,7 @@ A stream lasts as long as its token. It begins behind the last event that its re
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from urllib.parse import parse_qs
 
 import grpc
@@ -125,8 +126,11 @@ class EventStream(Response):
         self._choice = choice
         self._last_id = last_id
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         exchange: Exchange = scope[EXCHANGE_KEY]
+        exchange.goes_on = partial(self._tell, exchange)
+
+    async def _tell(self, exchange: Exchange, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if exchange.verb != "HEAD":
             await self._streams.tell(exchange, self._identity, self._choice, self._last_id, send)

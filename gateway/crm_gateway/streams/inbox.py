@@ -1,7 +1,6 @@
 """What waits to be told on a stream, in the order it was offered."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from crm_gateway.streams.places import Place
@@ -27,7 +26,7 @@ class Inbox:
     """What a stream was offered and has not told yet, in order. What is too much is dropped, and it says so."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Told | Reset] = deque()
+        self._waiting: list[Told | Reset] = []
         self._filled = asyncio.Event()
         self.overflowed = False
 
@@ -54,20 +53,19 @@ class Inbox:
         await self._filled.wait()
         if self.overflowed:
             raise BehindError
+        first = self._waiting[0]
+        if isinstance(first, Reset):
+            self._drop(1)
+            return first
         found: list[Told] = []
-        while self._waiting and len(found) < MAX_AT_ONCE:
-            item = self._waiting[0]
-            if isinstance(item, Reset):
-                if not found:
-                    self._waiting.popleft()
-                    self._clear_if_empty()
-                    return item
+        for each in self._waiting[:MAX_AT_ONCE]:
+            if isinstance(each, Reset):
                 break
-            found.append(item)
-            self._waiting.popleft()
-        self._clear_if_empty()
+            found.append(each)
+        self._drop(len(found))
         return found
 
-    def _clear_if_empty(self) -> None:
+    def _drop(self, count: int) -> None:
+        del self._waiting[:count]
         if not self._waiting:
             self._filled.clear()

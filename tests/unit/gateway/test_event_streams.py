@@ -146,7 +146,13 @@ def test_what_was_missed_and_what_comes_is_told_once_and_in_order(
         await follower.known()
         listener, catching = Listener(), CatchingUp(cast("Feed", broker), follower, TYPES)
         place = broker.messages[read - 1].place if 0 < read <= len(before) else BEGINNING
-        joining = asyncio.create_task(catching.join(listener, listener.inbox, place, listener.tell))
+
+        async def join() -> None:
+            await catching.join(listener, listener.inbox, place, listener.tell)
+            # What it was offered meanwhile is there, or was read anew.
+            assert not listener.inbox.overflowed
+
+        joining = asyncio.create_task(join())
         for is_mine, turns in meanwhile:
             for _ in range(turns):
                 await asyncio.sleep(0)
