@@ -15,7 +15,7 @@ from crm_gateway.channels import Channels
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, Receive, Scope, Send
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import ProblemError, malformed
-from crm_gateway.streams.choice import COLLECTIONS, MAX_RECORDS, RECORD, TYPES, Choice, choice_of
+from crm_gateway.streams.choice import COLLECTIONS, MAX_VALUES, RECORD, TYPES, Choice, choice_of
 from crm_gateway.streams.endings import Identity
 from crm_gateway.streams.streams import Streams
 from crm_gateway.transcode.dispatch import metadata_of
@@ -50,8 +50,8 @@ _PARAMETERS = [
     {
         "name": RECORD,
         "in": "query",
-        "description": f"Only events of these records, each as `collection/id`; at most {MAX_RECORDS}.",
-        "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_RECORDS},
+        "description": f"Only events of these records, each as `collection/id`; at most {MAX_VALUES}.",
+        "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_VALUES},
         "example": ["accounts/0195a1b0-0000-7000-8000-000000000001"],
     },
     {

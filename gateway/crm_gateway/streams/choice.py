@@ -8,7 +8,8 @@ from crm_gateway.event_types import EventType
 from crm_gateway.problems import Problem, ProblemError, Violation, violation
 from crm_gateway.streams.told import Told
 
-MAX_RECORDS = 100
+# Of each parameter.
+MAX_VALUES = 200
 TYPES, COLLECTIONS, RECORD = "types", "collections", "record"
 
 
@@ -36,23 +37,20 @@ def choice_of(parameters: Mapping[str, Sequence[str]], types: Iterable[EventType
     """
     known = list(types)
     collections = {each.collection for each in known}
-    names = _values(parameters, TYPES)
-    chosen = [_name(each) for each in _values(parameters, COLLECTIONS)]
-    paths = _values(parameters, RECORD)
-    records = [_record(each, collections) for each in paths]
+    names, chosen, paths = (_values(parameters, name) for name in (TYPES, COLLECTIONS, RECORD))
+    chosen = [_name(each) for each in chosen]
+    records = {each: _record(each, collections) for each in paths}
     violations = [
         *_violations(TYPES, "event_type", names, {each.name for each in known}),
         *_violations(COLLECTIONS, "event_collection", chosen, collections),
-        *(violation(RECORD, "record_path", value=text) for text, each in zip(paths, records, strict=True) if not each),
+        *_violations(RECORD, "record_path", paths, {path for path, each in records.items() if each}),
     ]
-    if len(paths) > MAX_RECORDS:
-        violations.append(violation(RECORD, "repeated.max_items", max_items=MAX_RECORDS))
     if violations:
         raise ProblemError(Problem(422, "INVALID_ARGUMENT", errors=violations))
     return Choice(
         frozenset(names) or None,
         frozenset(chosen) or None,
-        frozenset(each for each in records if each) or None,
+        frozenset(each for each in records.values() if each) or None,
     )
 
 
@@ -60,7 +58,10 @@ def _values(parameters: Mapping[str, Sequence[str]], name: str) -> list[str]:
     return [part.strip() for each in parameters.get(name, ()) for part in each.split(",")]
 
 
-def _violations(name: str, rule: str, asked: Iterable[str], known: Set[str]) -> Iterator[Violation]:
+def _violations(name: str, rule: str, asked: Sequence[str], known: Set[str]) -> Iterator[Violation]:
+    if len(asked) > MAX_VALUES:
+        yield violation(name, "repeated.max_items", max_items=MAX_VALUES)
+        return
     for each in dict.fromkeys(asked):
         if each not in known:
             yield violation(name, rule, value=each)

@@ -128,7 +128,8 @@ class Feed:
 
     async def _stream(self) -> JetStreamContext:
         async with self._connecting:
-            if self._client is None:
+            # The broker may have shown us out for good.
+            if self._client is None or self._client.is_closed:
                 self._client = await connect(self._url, troubled=_passed_over)
         return self._client.jetstream(timeout=ANSWER_SECONDS)
 

@@ -83,8 +83,13 @@ class Follower:
         if not of_tenant:
             self._listeners.pop(listener.identity.tenant_id, None)
 
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the task that runs is the one that follows: Python 3.11 may lose its cancellation."""
+        return self._following is asyncio.current_task()
+
     async def _follow(self) -> None:
-        while True:
+        while self._is_wanted:
             try:
                 await self._go_on()
             except AWAY as error:
@@ -96,11 +101,16 @@ class Follower:
         place = None if self._place is None else await self._feed.known(self._place)
         if place is None:
             place = await self._feed.end()
+            if not self._is_wanted:
+                return
             self._begin_at(place)
         async with self._feed.behind(place) as reading:
             while True:
-                for passed in await reading.next():
-                    self._pass_on(passed)
+                passed = await reading.next()
+                if not self._is_wanted:
+                    return
+                for each in passed:
+                    self._pass_on(each)
 
     def _begin_at(self, place: Place) -> None:
         is_new = self._place is None

@@ -15,7 +15,7 @@ from crm_gateway.streams.choice import Choice
 from crm_gateway.streams.endings import Identity
 from crm_gateway.streams.feed import Feed
 from crm_gateway.streams.follower import Follower
-from crm_gateway.streams.stream import CLOSED, CUT_OFF, OpenStream
+from crm_gateway.streams.stream import CLOSED, CUT_OFF, OpenStream, ReaderGoneError
 from crm_gateway.streams.viewers import Viewers
 
 # Whatever a token says: as long as anybody keeps a connection.
@@ -47,7 +47,7 @@ class Streams:
         self, exchange: Exchange, identity: Identity, choice: Choice, last_id: str | None, send: Send
     ) -> None:
         """Tell a reader what happens until the stream ends, however it does."""
-        with self._opened(exchange, identity, choice) as stream:
+        with contextlib.suppress(ReaderGoneError), self._opened(exchange, identity, choice) as stream:
 
             async def write(data: bytes) -> None:
                 await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -82,19 +82,22 @@ class Viewer:
         if told.record_id not in unasked:
             unasked[told.record_id] = asyncio.get_running_loop().create_future()
         if collection not in self._asking:
-            task = self._asking[collection] = asyncio.create_task(self._ask(owner, collection))
-            task.add_done_callback(lambda _: self._asking.pop(collection, None))
+            self._asking[collection] = asyncio.create_task(self._ask(owner, collection))
         return unasked[told.record_id]
 
     async def _ask(self, owner: str, collection: str) -> None:
         """Ask until nothing is left to ask."""
-        while self._unasked.get(collection):
-            # What is asked meanwhile goes into one question.
-            async with self._turn():
-                waiting = self._unasked.pop(collection)
-            ids = list(waiting)
-            for start in range(0, len(ids), MAX_IDS):
-                await self._answer(owner, collection, {id: waiting[id] for id in ids[start : start + MAX_IDS]})
+        try:
+            while self._unasked.get(collection):
+                # What is asked meanwhile goes into one question.
+                async with self._turn():
+                    waiting = self._unasked.pop(collection)
+                ids = list(waiting)
+                for start in range(0, len(ids), MAX_IDS):
+                    await self._answer(owner, collection, {id: waiting[id] for id in ids[start : start + MAX_IDS]})
+        finally:
+            # At once: whoever wants to know something from now on finds nobody asking.
+            del self._asking[collection]
 
     async def _answer(self, owner: str, collection: str, waiting: Mapping[str, "asyncio.Future[Seen]"]) -> None:
         try:

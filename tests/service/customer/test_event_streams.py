@@ -173,7 +173,7 @@ async def test_a_reader_chooses_by_type_collection_and_record(
         ({"collections": "timeline"}, "collections", "event_collection"),
         ({"record": "accounts"}, "record", "record_path"),
         ({"record": "accounts/7"}, "record", "record_path"),
-        ({"record": [f"accounts/{new_id()}" for _ in range(101)]}, "record", "repeated.max_items"),
+        ({"record": [f"accounts/{new_id()}" for _ in range(201)]}, "record", "repeated.max_items"),
         ({"typs": "account.created"}, "typs", "unknown_field"),
     ],
 )
