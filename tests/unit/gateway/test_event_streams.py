@@ -20,7 +20,7 @@ from crm_gateway.streams.endings import Identity
 from crm_gateway.streams.feed import Feed, LostError, Passed
 from crm_gateway.streams.follower import Follower
 from crm_gateway.streams.inbox import BehindError, Inbox, Reset
-from crm_gateway.streams.places import BEGINNING, Place, place_behind
+from crm_gateway.streams.places import BEGINNING, Place, goes_on, place_behind
 from crm_gateway.streams.told import Told
 from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.subjects import subject_of
@@ -59,7 +59,8 @@ class Broker:
 
     async def known(self, place: Place) -> Place | None:
         await asyncio.sleep(0)
-        return place if place.sequence <= len(self.messages) else None
+        data = self.messages[place.sequence - 1].data if 0 < place.sequence <= len(self.messages) else None
+        return place if goes_on(place, first=1, last=len(self.messages), data=data) else None
 
     @contextlib.asynccontextmanager
     async def behind(self, place: Place, subjects: Collection[str] = ()) -> AsyncIterator["Reading"]:
@@ -177,3 +178,27 @@ def test_what_was_missed_and_what_comes_is_told_once_and_in_order(
     # A reader who falls behind afterwards is cut off, and has been told a beginning.
     assert told == wanted[: len(told)]
     assert len(told) == len(wanted) or len(wanted) > room
+
+
+async def test_a_broker_that_lost_its_last_messages_is_noticed_and_gone_on_with() -> None:
+    """It gives their numbers to others."""
+    broker = Broker([])
+    for _ in range(3):
+        broker.tell(MINE)
+    follower, listener = Follower(cast("Feed", broker), TYPES), Listener()
+    follower.start()
+    await follower.known()
+    assert follower.join(listener).sequence == 3
+    lost = broker.messages.pop()
+    broker.tell(OTHER)
+    assert broker.messages[-1].place.sequence == lost.place.sequence
+    # The connection to it broke.
+    broker.steps.append(0)
+    with patch.object(follower_module, "AGAIN_SECONDS", 0):
+        broker.came.set()
+        reset = await listener.inbox.take()
+        broker.tell(MINE)
+        await listener.read_on(1)
+    follower.stop()
+    assert reset == Reset(broker.messages[2].place, "LOST")
+    assert listener.told == [4]
