@@ -118,6 +118,12 @@ async def test_nobody_is_told_of_records_that_they_may_not_read(
         await grant(company, nobody, await company.role(accounts_read=Scope.ALL))
         seen = await new_account(customer, company.admin)
         assert [each.data["record_id"] for each in await none.told(1)] == [seen.id]
+        # A right that ends while the stream is open, and comes back.
+        await grant(company, nobody, await company.role(cases_read=Scope.ALL))
+        await new_account(customer, company.admin)
+        await grant(company, nobody, await company.role(accounts_read=Scope.ALL, contacts_read=Scope.ALL))
+        again = await new_account(customer, company.admin)
+        assert [each.data["record_id"] for each in await none.told(1)] == [again.id]
 
 
 async def test_an_archived_record_can_be_read_and_is_told(
@@ -185,11 +191,15 @@ async def test_what_nobody_can_choose_is_refused_by_name(
 
 async def test_a_stream_ends_with_its_token(gateway: Listening, company: Company, customer: Running) -> None:
     issuer = customer.service.settings.issuer
-    soon = int(time.time()) + 2
-    token = customer.tokens.token(issuer, company.tenant_id, company.admin.id, exp=soon)
-    async with reading(gateway, token) as stream:
-        ended = await stream.ends()
-    assert [each.name for each in ended] == ["ready", "expired"]
+    # On a busy machine a token may end before its stream begins.
+    for seconds in (2, 4, 8, 16, 32):
+        soon = int(time.time()) + seconds
+        token = customer.tokens.token(issuer, company.tenant_id, company.admin.id, exp=soon)
+        async with reading(gateway, token) as stream:
+            if stream.answer.status_code == 200:
+                ended = await stream.ends()
+                break
+    assert ended[-1].name == "expired"
     assert ended[-1].data == {"reason": "TOKEN_EXPIRED"}
     async with reading(gateway, token) as refused:
         assert refused.answer.status_code == 401
