@@ -1,7 +1,8 @@
 """What a reader of a stream wants to know of: types of events, collections, records."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from difflib import get_close_matches
 from uuid import UUID
 
 from crm_gateway.event_types import EventType
@@ -41,9 +42,9 @@ def choice_of(parameters: Mapping[str, Sequence[str]], types: Iterable[EventType
     chosen = [_name(each) for each in chosen]
     records = {each: _record(each, collections) for each in paths}
     violations = [
-        *_violations(TYPES, "event_type", names, {each.name for each in known}),
-        *_violations(COLLECTIONS, "event_collection", chosen, collections),
-        *_violations(RECORD, "record_path", paths, {path for path, each in records.items() if each}),
+        *_unknown(TYPES, "event_type", names, {each.name for each in known}),
+        *_unknown(COLLECTIONS, "event_collection", chosen, collections),
+        *_wrong(RECORD, "record_path", paths, {path for path, each in records.items() if each}),
     ]
     if violations:
         raise ProblemError(Problem(422, "INVALID_ARGUMENT", errors=violations))
@@ -58,13 +59,19 @@ def _values(parameters: Mapping[str, Sequence[str]], name: str) -> list[str]:
     return [part.strip() for each in parameters.get(name, ()) for part in each.split(",")]
 
 
-def _violations(name: str, rule: str, asked: Sequence[str], known: Set[str]) -> Iterator[Violation]:
+def _unknown(name: str, rule: str, asked: Sequence[str], known: Set[str]) -> list[Violation]:
+    """As `_wrong`, the first with the name that may be meant: looking for one takes a while."""
+    found = _wrong(name, rule, asked, known)
+    if found and (near := get_close_matches(found[0].values.get("value", ""), known, n=1)):
+        found[0] = violation(name, rule, "near", near=near[0], **found[0].values)
+    return found
+
+
+def _wrong(name: str, rule: str, asked: Sequence[str], right: Set[str]) -> list[Violation]:
+    """What was asked for and is not there; of too many values that they are too many."""
     if len(asked) > MAX_VALUES:
-        yield violation(name, "repeated.max_items", max_items=MAX_VALUES)
-        return
-    for each in dict.fromkeys(asked):
-        if each not in known:
-            yield violation(name, rule, value=each)
+        return [violation(name, "repeated.max_items", max_items=MAX_VALUES)]
+    return [violation(name, rule, value=each) for each in dict.fromkeys(asked) if each not in right]
 
 
 def _name(collection: str) -> str:

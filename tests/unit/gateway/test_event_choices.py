@@ -55,3 +55,13 @@ def test_a_flood_of_wrong_values_is_one_error() -> None:
         assert [each.rule for each in error.problem.errors] == ["repeated.max_items"]
     else:
         raise AssertionError("was taken")
+
+
+def test_a_slip_is_answered_with_the_name_that_may_be_meant() -> None:
+    try:
+        choice_of({TYPES: ["acount.created"], COLLECTIONS: ["order"]}, KNOWN)
+    except ProblemError as error:
+        assert [each.values["near"] for each in error.problem.errors] == ["account.created", "orders"]
+        assert all("perhaps" in each.told("en") and "是否指" in each.told("zh") for each in error.problem.errors)
+    else:
+        raise AssertionError("was taken")
