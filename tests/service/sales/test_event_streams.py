@@ -72,7 +72,8 @@ async def test_a_stream_does_not_say_that_hidden_fields_were_changed(
     }
     assert [list(each.hidden_fields) for each in hidden[boss.id]] == [[]]
     assert [list(each.hidden_fields) for each in hidden[rep.id]] == [["email", "phone_number"]]
-    async with reading(gateway, boss) as all_of_it, reading(gateway, rep) as masked:
+    chosen = "lead.updated,lead.claimed"
+    async with reading(gateway, boss, types=chosen) as all_of_it, reading(gateway, rep, types=chosen) as masked:
         for each in (all_of_it, masked):
             await each.until("ready")
         changed = pb.Lead(id=lead.id, phone_number="+8613900139000", company_name="Another")
@@ -94,7 +95,10 @@ async def test_a_service_that_does_not_answer_is_waited_for_and_nothing_is_lost(
     gateway: Listening, boss: User, customer: Running, create: CreateLead
 ) -> None:
     gone = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
-    async with reading(gateway, boss) as stream, reading(gateway, boss, collections="accounts") as other:
+    async with (
+        reading(gateway, boss, collections="leads,accounts") as stream,
+        reading(gateway, boss, collections="accounts") as other,
+    ):
         for each in (stream, other):
             await each.until("ready")
         with patch.object(gateway.gateway.channels["sales"], "call", AsyncMock(side_effect=gone)) as asked:
