@@ -48,6 +48,7 @@ class Follower:
         self._place: Place | None = None
         self._known = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
+        self._is_waiting = False
 
     def start(self) -> None:
         """Follow from now on, unless it does already."""
@@ -93,7 +94,10 @@ class Follower:
             try:
                 await self._go_on()
             except AWAY as error:
-                log.warning("events.waiting", error=type(error).__name__)
+                if not self._is_waiting:
+                    # Once, however long it lasts.
+                    log.warning("events.waiting", error=type(error).__name__)
+                self._is_waiting = True
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _go_on(self) -> None:
@@ -105,6 +109,9 @@ class Follower:
                 return
             self._begin_at(place)
         async with self._feed.behind(place) as reading:
+            if self._is_waiting:
+                log.info("events.going_on")
+            self._is_waiting = False
             while True:
                 passed = await reading.next()
                 if not self._is_wanted:
