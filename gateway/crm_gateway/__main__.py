@@ -30,7 +30,7 @@ async def serve(settings: Settings) -> None:
     gateway = create_app(settings, verifier=verified_callers(settings))
     collect_seldom()
     return_freed_memory()
-    departure = Departure(gateway.asgi)
+    departure = Departure(gateway.asgi, gateway.streams.leave)
     async with probed(gateway.health, settings):
         await DepartingServer(uvicorn_config(departure, settings), departure, settings.departure_seconds).serve()
 

@@ -3,6 +3,7 @@
 The services verify the token again; here it only names the tenant for the limits and saves a call that must fail.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +21,17 @@ from crm_gateway.shares import Share
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is, as the token says. `token_id` is the same for the same token and tells nothing of it."""
+    """Whose request it is, as the token says. `token_id` is the same for the same token and tells nothing of it.
+
+    `session_id` is the sign-in that it comes from, where that is known; it holds until `expire_time`, in seconds since
+    1970.
+    """
 
     tenant_id: str
     token_id: str
     user_id: str = ""
+    session_id: str = ""
+    expire_time: float = math.inf
 
 
 class TokenVerifier(Protocol):
@@ -80,6 +87,7 @@ class Admission:
             self._within([(f"refused {network_of(exchange.client)}", self._anonymous)])
             raise
         exchange.tenant_id, exchange.user_id = caller.tenant_id, caller.user_id
+        exchange.session_id, exchange.expire_time = caller.session_id, caller.expire_time
         self._under_way.take(caller.tenant_id, exchange)
         return [(f"token {caller.token_id}", self._token), (f"tenant {caller.tenant_id}", self._tenant)]
 

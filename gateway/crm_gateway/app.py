@@ -15,6 +15,7 @@ from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.custom_fields import CustomFieldLists
+from crm_gateway.event_types import event_types
 from crm_gateway.exchange import EXCHANGE_KEY, App, Disconnected
 from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
@@ -26,6 +27,7 @@ from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_erro
 from crm_gateway.routes import (
     account_360,
     approvals,
+    events,
     export,
     health,
     metadata,
@@ -35,6 +37,7 @@ from crm_gateway.routes import (
     uploads,
 )
 from crm_gateway.settings import Settings
+from crm_gateway.streams.streams import Streams
 from crm_gateway.tenant_zone import TenantZones
 from crm_gateway.transcode.dispatch import Dispatcher
 from crm_gateway.transcode.operations import Operation, operations
@@ -44,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reference.router,
     account_360.router,
     approvals.router,
+    events.router,
     uploads.router,
     export.router,
     sessions.router,
@@ -65,9 +69,11 @@ class Gateway:
     asgi: App
     health: App
     channels: Channels
+    streams: Streams
 
     async def close(self, grace: float = 0.0) -> None:
-        """Close the channels; calls under way get `grace` seconds."""
+        """End the streams, and close the channels; calls under way get `grace` seconds."""
+        await self.streams.close()
         await self.channels.close(grace)
 
 
@@ -93,11 +99,14 @@ def create_app(
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
+    pages.state.event_types = types = event_types(contract)
+    pages.state.streams = streams = Streams(settings, types, channels)
+    pages.state.current_users = events.CurrentUsers(served, channels)
     pages.state.large_answers = large = LargeAnswers()
     dispatcher = Dispatcher(served, channels, admission, large, settings)
     pages.state.near_path = dispatcher.near
     front = Front(dispatcher, pages, large, settings)
-    return Gateway(front, _health_app(pages.state.service_states), channels)
+    return Gateway(front, _health_app(pages.state.service_states), channels, streams)
 
 
 def checked_contract() -> Contract:
@@ -139,6 +148,7 @@ def _health_app(states: health.ServiceStates) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    await app.state.streams.close()
     await app.state.channels.close(0.0)
 
 

@@ -6,6 +6,7 @@ close them, each when it knows that nothing is under way.
 """
 
 import asyncio
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -17,10 +18,14 @@ CLOSE = (b"connection", b"close")
 
 
 class Departure:
-    """The application, and after `begin` the same with every answer the last of its connection."""
+    """The application, and after `begin` the same with every answer the last of its connection.
 
-    def __init__(self, app: App) -> None:
+    `end_streams` ends the answers that would go on for ever.
+    """
+
+    def __init__(self, app: App, end_streams: Callable[[], None]) -> None:
         self._app = app
+        self.end_streams = end_streams
         self.has_begun = False
 
     def begin(self) -> None:
@@ -49,9 +54,13 @@ class DepartingServer(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._departure.has_begun or not self._seconds:
+        if self._departure.has_begun:
             super().handle_exit(sig, frame)
             return
         self._departure.begin()
-        # From a signal's handler: the loop may be asleep.
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._seconds, super().handle_exit, sig, frame)
+        # From a signal's handler: the loop may be asleep, or in the middle of something.
+        self._loop.call_soon_threadsafe(self._departure.end_streams)
+        if self._seconds:
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._seconds, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)

@@ -1,6 +1,7 @@
 """One HTTP request and its answer, as the parts of the gateway pass them on."""
 
 import asyncio
+import math
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -48,10 +49,15 @@ class Exchange:
     route: str = ""
     tenant_id: str = ""
     user_id: str = ""
+    # Of its token: the sign-in that it comes from, where that is known, and until when it holds, in seconds since 1970.
+    session_id: str = ""
+    expire_time: float = math.inf
     status: int = 0
     reason: str = ""
     peer: str = ""
     began: float = field(default_factory=monotonic)
+    # Gives the answer once the application behind has returned, which an answer that goes on for hours need not keep.
+    goes_on: Callable[[Send], Awaitable[None]] | None = None
     # What is done when it is over, however it ends.
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
@@ -78,6 +84,12 @@ class Exchange:
     def language_headers(self) -> Headers:
         """What an answer with texts says of their language."""
         return [(b"content-language", self.language.encode()), (b"vary", b"Accept-Language")]
+
+    def give_back(self) -> None:
+        """Give back what is held until it is over: from now on it takes none of the places of requests under way."""
+        held, self.at_end[:] = list(self.at_end), []
+        for end in held:
+            end()
 
     def cut_off(self) -> None:
         """End the connection, where the server can: what was not read of the answer is given up."""

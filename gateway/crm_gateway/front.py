@@ -68,8 +68,7 @@ class Front:
             with contextlib.suppress(Disconnected):
                 await self._serve(exchange, send)
         finally:
-            for end in exchange.at_end:
-                end()
+            exchange.give_back()
             self._access_log.ended(exchange)
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:
@@ -80,11 +79,15 @@ class Front:
         inner = {**exchange.scope, EXCHANGE_KEY: exchange}
         if exchange.verb == "HEAD":
             inner["method"] = "GET"
+        decorated = self._decorated(exchange, send)
         try:
-            await self._fallback(inner, exchange.receive, self._decorated(exchange, send))
+            await self._fallback(inner, exchange.receive, decorated)
         finally:
             # Where the application behind has put the route that it found.
             exchange.route = getattr(inner.get("route"), "path", "")
+        if exchange.goes_on is not None:
+            del inner
+            await exchange.goes_on(decorated)
 
     async def _answer(self, exchange: Exchange) -> Answer | None:
         try:

@@ -18,10 +18,3 @@ def collection_name(message: Descriptor) -> str:
     """The collection that a message's records are of; empty for a message that is no record."""
     options = message.GetOptions()
     return options.Extensions[options_pb2.resource].collection or options.Extensions[options_pb2.view]
-
-
-def events_of(contract: Contract, message: Descriptor) -> Iterator[str]:
-    """The events that carry a record: full names."""
-    for event in messages_of(contract):
-        if event.file.name.endswith("/events.proto") and any(field.message_type is message for field in event.fields):
-            yield event.full_name

@@ -31,6 +31,8 @@ class Settings(settings.Settings, kw_only=True):
     sales_address: str = "127.0.0.1:7002"
     service_desk_address: str = "127.0.0.1:7003"
     scoring_address: str = "127.0.0.1:7004"
+    # Where streams of events come from. Without it they are silent, and everything else is served.
+    nats_url: Annotated[str, Meta(pattern=r"^(nats|tls)://")] = "nats://127.0.0.1:4222"
 
     issuer: Annotated[str, Meta(pattern=r"^https?://")] = "http://127.0.0.1:8080"
     audience: str = "guanxi"
@@ -66,6 +68,13 @@ class Settings(settings.Settings, kw_only=True):
     idle_timeout: Annotated[float, Meta(gt=0, le=3600)] = 75.0
     # How long a client may leave an answer unread.
     send_timeout: Seconds = 30.0
+
+    # Open streams of events of this gateway, of one tenant and of one user of it. None of them counts among requests.
+    max_streams: Count = 1000
+    max_streams_per_tenant: Count = 500
+    max_streams_per_user: Count = 10
+    # How often one says that it is alive: before proxies close connections without traffic, mostly after 30 seconds.
+    stream_heartbeat: Annotated[float, Meta(gt=0, le=25)] = 20.0
 
     # Requests per second, and how many may come at once; 0 switches a limit off. They hold for all gateways together:
     # each admits its part. `anonymous` is per address, for requests without a token and, counted apart, for those whose

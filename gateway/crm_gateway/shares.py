@@ -12,16 +12,17 @@ from crm_gateway.problems import Problem, ProblemError
 
 
 class Share:
-    """So many requests of one owner may be under way; the others are refused with a 429."""
+    """So many requests of one owner may be under way; the others are refused with a 429, in the words of `text`."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, text: str = "RATE_LIMITED.under_way") -> None:
         self._limit = limit
+        self._text = text
         self._taken: Counter[str] = Counter()
 
     def take(self, owner: str, exchange: Exchange) -> None:
         """Count the request in until the exchange ends; ProblemError RATE_LIMITED when the owner has no place left."""
         if self._taken[owner] >= self._limit:
-            raise ProblemError(_no_place_left(self._limit))
+            raise ProblemError(_no_place_left(self._limit, self._text))
         self._taken[owner] += 1
         exchange.at_end.append(lambda: self._give_back(owner))
 
@@ -47,8 +48,8 @@ class AddressShare:
             self._share.take(network_of(exchange.client), exchange)
 
 
-def _no_place_left(limit: int) -> Problem:
+def _no_place_left(limit: int, text: str) -> Problem:
     # Its body may never come: whoever sends it shall not keep the connection.
     close = ((b"connection", b"close"),)
     values = {"max_requests": str(limit)}
-    return Problem(429, "RATE_LIMITED", retry_after=1, headers=close, text="RATE_LIMITED.under_way", values=values)
+    return Problem(429, "RATE_LIMITED", retry_after=1, headers=close, text=text, values=values)

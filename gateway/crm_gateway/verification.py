@@ -17,7 +17,13 @@ class VerifiedCallers:
     async def verify(self, token: str) -> Caller:
         """The caller; raises Unauthenticated when the token does not hold."""
         claims = await self._verifier.verify(token)
-        return Caller(tenant_id=claims.tenant, token_id=claims.token_id, user_id=claims.user)
+        return Caller(
+            tenant_id=claims.tenant,
+            token_id=claims.token_id,
+            user_id=claims.user,
+            session_id=claims.session_id,
+            expire_time=claims.expire_time,
+        )
 
 
 def verified_callers(settings: Settings) -> VerifiedCallers:

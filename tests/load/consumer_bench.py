@@ -18,6 +18,7 @@ from crm.customer.v1 import events_pb2
 from crm.event.v1 import event_pb2
 from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.streams import STREAM, ensure_stream
+from crm_kit.events.subjects import subject_of
 from crm_kit.ids import new_id
 from google.protobuf.json_format import ParseDict
 from nats.js import JetStreamContext
@@ -27,7 +28,6 @@ from tests.load.events import answered
 from tests.load.meter import cpu_seconds, machine
 from tests.load.stage import Stage, connected, stage
 
-SUBJECT = "crm.events.customer.AccountUpdated"
 CHUNK = 500
 WARM_UP = 200
 
@@ -56,8 +56,8 @@ class ConsumerRate:
         )
 
 
-def account_events(tenants: Sequence[UUID], first: int, count: int) -> list[bytes]:
-    """Events of accounts that are all different, of the tenants in turn."""
+def account_events(tenants: Sequence[UUID], first: int, count: int) -> list[tuple[str, bytes]]:
+    """Events of accounts that are all different, of the tenants in turn, and what they travel on."""
     made = []
     for number in range(first, first + count):
         tenant_id, account_id, event_id = tenants[number % len(tenants)], new_id(), new_id()
@@ -71,7 +71,7 @@ def account_events(tenants: Sequence[UUID], first: int, count: int) -> list[byte
             aggregate_version=2,
         )
         event.payload.Pack(payload, type_url_prefix=TYPE_URL)
-        made.append(event.SerializeToString())
+        made.append((subject_of(events_pb2.AccountUpdated.DESCRIPTOR.full_name, tenant_id), event.SerializeToString()))
     return made
 
 
@@ -79,7 +79,7 @@ async def published(stream: JetStreamContext, tenants: Sequence[UUID], count: in
     """Put so many events on the stream."""
     for first in range(0, count, CHUNK):
         some = account_events(tenants, first, min(CHUNK, count - first))
-        await asyncio.gather(*(stream.publish(SUBJECT, each) for each in some))
+        await asyncio.gather(*(stream.publish(*each) for each in some))
 
 
 async def consumer_rate(stage: Stage, tenants: Sequence[UUID], events: int) -> ConsumerRate:

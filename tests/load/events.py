@@ -12,7 +12,8 @@ from tests.load.stage import Stage, connected
 # No consumer asks for this subject.
 BACKLOG = """
 INSERT INTO outbox (tenant_id, id, subject, aggregate_id, aggregate_version, event)
-SELECT '{tenant}', gen_random_uuid(), 'crm.events.bench.Passed', gen_random_uuid(), 1, decode(repeat('ab', 700), 'hex')
+SELECT '{tenant}', gen_random_uuid(), 'crm.events.bench.Passed.{tenant}', gen_random_uuid(), 1,
+    decode(repeat('ab', 700), 'hex')
 FROM generate_series(1, $1::integer)
 """
 TENANT = "00000000-0000-0000-0000-0000000000be"
@@ -20,7 +21,7 @@ NOTHING_WAITS = "SELECT NOT EXISTS (SELECT FROM outbox WHERE publish_time IS NUL
 ALL_SEEN = """
 SELECT NOT EXISTS (
     SELECT FROM outbox LEFT JOIN inbox ON inbox.tenant_id = outbox.tenant_id AND inbox.event_id = outbox.id
-    WHERE inbox.event_id IS NULL AND outbox.subject = 'crm.events.customer.AccountCreated'
+    WHERE inbox.event_id IS NULL AND outbox.subject LIKE 'crm.events.customer.AccountCreated.%'
 )
 """
 ASK_SECONDS = 0.2

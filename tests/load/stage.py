@@ -68,7 +68,7 @@ class Stage:
         self._traffic = traffic
         self._children: list[Child] = []
 
-    async def ours(self, name: str, database: str, *, broker: bool) -> Subject:
+    async def ours(self, name: str, database: str, *, broker: bool, **gateway_variables: str) -> Subject:
         """The customer service and a gateway on the database of one of the services, with one tenant.
 
         Without a broker it serves all the same, but neither relay nor consumers run: what a request costs by itself.
@@ -88,7 +88,7 @@ class Stage:
             await run_to_end(self._program(f"{name}-{command[0]}", "crm_customer", *command, variables=variables))
         serving = await self._start(f"{name}-service", "crm_customer", "serve", variables=variables)
         front = self.servers.environment("gateway") | UNLIMITED
-        front |= {"CRM_LISTEN_ADDRESS": rest, "CRM_CUSTOMER_ADDRESS": service}
+        front |= {"CRM_LISTEN_ADDRESS": rest, "CRM_CUSTOMER_ADDRESS": service} | gateway_variables
         gateway = await self._start(f"{name}-gateway", "crm_gateway", "serve", variables=front)
         subject = Subject(name, ports.gateway, gateway, serving, self.servers.superuser_url(f"crm_{database}"))
         sign_in = {"tenant": SLUG, "login": LOGIN, "password": variables["CRM_ADMIN_PASSWORD"]}
@@ -98,6 +98,12 @@ class Stage:
             row = await connection.fetchrow("SELECT tenant_id, id FROM access_users")
             subject.tenant_id, subject.user_id = row["tenant_id"], row["id"]
         return subject
+
+    async def create_tenant(self, subject: Subject, slug: str, login: str, password: str) -> None:
+        """One tenant more, with its administrator."""
+        variables = dict(subject.service.program.environment) | {"CRM_ADMIN_PASSWORD": password}
+        command = ("create-tenant", slug, slug, login)
+        await run_to_end(self._program(f"{slug}-create-tenant", "crm_customer", *command, variables=variables))
 
     async def compared(self, name: str) -> Subject:
         """The "bare" or the "naive" program, on a database of their own."""

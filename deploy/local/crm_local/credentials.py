@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from crm_local.failure import LocalFailure
-from crm_local.settings import SERVICES
+from crm_local.settings import GATEWAY, SERVICES
 
 
 def _password() -> str:
@@ -27,15 +27,15 @@ def _role_passwords() -> dict[str, str]:
 
 
 def _nats_passwords() -> dict[str, str]:
-    return {service: _password() for service in SERVICES}
+    return {process: _password() for process in (*SERVICES, GATEWAY)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """What only this installation knows.
 
-    `roles` maps a database role to its password, `nats` a service to its password at NATS; `nats_password` is that of
-    the operator of NATS.
+    `roles` maps a database role to its password, `nats` a service or the gateway to its password at NATS;
+    `nats_password` is that of the operator of NATS.
     """
 
     postgres_password: str = field(default_factory=_password)

@@ -54,9 +54,9 @@ def decided(process: str, around: Surroundings, postgres: PostgresServer) -> dic
     }
     if around.otlp_endpoint:
         values["CRM_OTLP_ENDPOINT"] = around.otlp_endpoint
+    values["CRM_NATS_URL"] = around.nats.url(process)
     if process in SERVICES:
         values["CRM_DATABASE_URL"] = postgres.service_url(process)
-        values["CRM_NATS_URL"] = around.nats.url(process)
     if process == "customer":
         values["CRM_SIGNING_KEY_SECRET"] = around.credentials.signing_key_secret
     if process in ("customer", "sales", "scoring"):

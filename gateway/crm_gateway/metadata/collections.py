@@ -7,11 +7,12 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from crm_gateway.contract import Contract, Rpc
+from crm_gateway.event_types import type_names
 from crm_gateway.expansion import collections
 from crm_gateway.metadata.fields import fields_of, label_to_pb
 from crm_gateway.metadata.verbs import CREATE, UPDATE, path_of, verbs_of
 from crm_gateway.openapi.schemas import component_names
-from crm_gateway.records import collection_name, events_of, messages_of
+from crm_gateway.records import collection_name, messages_of
 
 
 def collections_of(contract: Contract) -> list[pb.CollectionMetadata]:
@@ -48,7 +49,7 @@ def _collection(contract: Contract, message: Descriptor, name: str) -> pb.Collec
         read_permission=reader.permission,
         fields=fields_of(message),
         verbs=verbs_of(beside, message, list_path=path_of(list), record_path=path_of(get)),
-        events=events_of(contract, message),
+        events=type_names(contract, message),
     )
     _say_who_sets(found, message)
     return found

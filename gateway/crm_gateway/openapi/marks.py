@@ -5,9 +5,10 @@ from crm_kit.labels import Label, field_label, noun_label, value_label
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
+from crm_gateway.event_types import type_names
 from crm_gateway.json_schema.rules import Schema
 from crm_gateway.protojson.fields import UNSPECIFIED, enum_names
-from crm_gateway.records import collection_name, events_of
+from crm_gateway.records import collection_name
 
 
 def record_marks(contract: Contract, message: Descriptor) -> Schema:
@@ -16,7 +17,7 @@ def record_marks(contract: Contract, message: Descriptor) -> Schema:
     if not name:
         return {}
     marks: Schema = {"x-collection": name, "x-label": _told(noun_label(message.name, message.GetOptions()))}
-    if events := list(events_of(contract, message)):
+    if events := type_names(contract, message):
         marks["x-events"] = events
     return marks
 

@@ -28,8 +28,8 @@ from crm_kit.database.work import unit_of_work
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.dead_letters import RELAY, send_again
 from crm_kit.events.deliveries import type_of
-from crm_kit.events.outbox import subject_of
 from crm_kit.events.relay import mark_unpublished
+from crm_kit.events.subjects import subject_of
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.service import Service, serve
@@ -67,7 +67,7 @@ async def end_dead_letter(service: Service, event: Event, consumer: str) -> None
             work.execute(
                 send_again(),
                 id=UUID(event.id),
-                subject=subject_of(type_of(event)),
+                subject=subject_of(type_of(event), event.tenant_id),
                 aggregate_id=UUID(event.aggregate_id),
                 aggregate_version=event.aggregate_version,
                 event=event.SerializeToString(),

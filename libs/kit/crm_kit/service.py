@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nats
 import structlog
 from google.protobuf.message import Message
 from nats.aio.client import Client
@@ -33,6 +32,7 @@ from crm_kit.database.connections import Database
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
+from crm_kit.events.connecting import connect
 from crm_kit.events.consumers import Consumers
 from crm_kit.events.relay import Relay
 from crm_kit.events.streams import bring_up_to_date, ensure_stream
@@ -210,16 +210,7 @@ class Broker:
 
     async def _connect(self) -> Client:
         """A connection with the stream in place, or none at all."""
-        client = await nats.connect(
-            self._url,
-            connect_timeout=2,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
-            allow_reconnect=True,
-            error_cb=self._told,
-            disconnected_cb=self._lost,
-            reconnected_cb=self._found,
-        )
+        client = await connect(self._url, troubled=self._told, lost=self._lost, found=self._found)
         try:
             stream = client.jetstream(timeout=5)
             await ensure_stream(stream)

@@ -13,6 +13,7 @@ from tests.e2e.story.leads import lead_to_customer
 from tests.e2e.story.people import sign_in
 from tests.e2e.story.scene import RIGHTS_SECONDS, Kill, People, Scene, new_run
 from tests.e2e.story.teller import Teller
+from tests.e2e.story.watching import watching
 from tests.e2e.story.whole_picture import whole_picture
 
 CAST = {
@@ -49,9 +50,11 @@ async def play(
         signed_in = await asyncio.gather(*(sign_in(http, name, login, password) for name, login in CAST.values()))
         people = People(**dict(zip(CAST, signed_in, strict=True)))
         scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill, rights_seconds)
-        await import_customers(scene)
-        await lead_to_customer(scene)
-        await deal_to_money(scene)
-        await complaint(scene)
-        await whole_picture(scene)
+        async with watching(people.admin, url) as watcher:
+            await import_customers(scene)
+            await lead_to_customer(scene)
+            await deal_to_money(scene)
+            await complaint(scene)
+            await whole_picture(scene)
+            await watcher.has_seen(scene)
     return scene

@@ -6,6 +6,7 @@ from crm.customer.v1 import accounts_pb2, contacts_pb2, interactions_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.customer.v1.interactions_pb2_grpc import InteractionServiceStub
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.running import Running, User
 
@@ -23,6 +24,15 @@ async def new_account(customer: Running, by: User, **fields: Any) -> accounts_pb
     values: dict[str, Any] = {"kind": accounts_pb2.Account.KIND_ORGANIZATION, "display_name": "华信电力有限公司"}
     account = accounts_pb2.Account(**values | fields)
     return await stub.CreateAccount(accounts_pb2.CreateAccountRequest(account=account), metadata=by.metadata)
+
+
+async def renamed(
+    accounts: "AccountServiceAsyncStub", by: User, id: str, name: str, **more: str
+) -> accounts_pb2.Account:
+    """An account under another name; `more` goes with the call."""
+    account = accounts_pb2.Account(id=id, display_name=name)
+    request = accounts_pb2.UpdateAccountRequest(account=account, update_mask=FieldMask(paths=["display_name"]))
+    return await accounts.UpdateAccount(request, metadata=(*by.metadata, *more.items()))
 
 
 async def new_contact(customer: Running, by: User, *at: str, key: str = "", **fields: Any) -> contacts_pb2.Contact:

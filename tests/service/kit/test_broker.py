@@ -9,8 +9,9 @@ import nats
 import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.event.v1 import event_pb2
-from crm_kit.events.outbox import TYPE_URL, subject_of
+from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.streams import RELIED_ON, STREAM, bring_up_to_date, ensure_stream
+from crm_kit.events.subjects import subject_of
 from crm_kit.ids import new_id
 from crm_local.settings import SERVICES
 from crm_local.testing import Servers
@@ -20,7 +21,7 @@ from nats.aio.client import Client
 from tests.service.kit.listening import Listener, tell
 from tests.service.running import Running
 
-ROLE_CHANGED, ACCOUNT_CREATED = "crm.events.customer.RoleUpdated", subject_of("crm.customer.v1.AccountCreated")
+ROLE_CHANGED, ACCOUNT_CREATED = "crm.events.customer.RoleUpdated", "crm.customer.v1.AccountCreated"
 
 
 @pytest.fixture
@@ -76,6 +77,21 @@ async def test_no_service_gets_at_what_is_meant_for_another(subject: str, server
     assert "permissions violation" in await refusal_of(servers, "sales", subject)
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        f"crm.events.customer.AccountCreated.{new_id()}",
+        f"$JS.API.CONSUMER.CREATE.{STREAM}.customer",
+        f"$JS.API.CONSUMER.DELETE.{STREAM}.customer",
+        f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.customer",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.customer",
+        f"$JS.API.STREAM.PURGE.{STREAM}",
+    ],
+)
+async def test_the_gateway_reads_and_changes_nothing(subject: str, servers: Servers) -> None:
+    assert "permissions violation" in await refusal_of(servers, "gateway", subject)
+
+
 async def test_nobody_publishes_without_a_password(servers: Servers) -> None:
     bare = "nats://" + urlsplit(servers.nats_url).netloc.rpartition("@")[2]
     with pytest.raises(nats.errors.Error, match="Authorization Violation"):
@@ -104,7 +120,7 @@ async def test_an_event_on_the_subject_of_another_is_not_believed(
 
     listener.consumers.on(events_pb2.AccountUpdated, update)
     async with listener:
-        await operator.jetstream().publish(ACCOUNT_CREATED, event.SerializeToString())
+        await operator.jetstream().publish(subject_of(ACCOUNT_CREATED, tenant_id), event.SerializeToString())
         await tell(customer, tenant_id, real, 1)
         await listener.handles(1)
     assert listener.versions(real) == [1]

@@ -246,7 +246,7 @@ async def test_what_was_sent_lately_is_sent_again_when_the_broker_comes_back(
 
 async def test_one_bad_event_does_not_stop_the_others(customer: Running, client: Client, tenant_id: UUID) -> None:
     async with Listener(customer, client, tenant_id) as listener:
-        await client.jetstream().publish("crm.events.customer.AccountCreated", b"\xff\xff not an event")
+        await client.jetstream().publish(f"crm.events.customer.AccountCreated.{tenant_id}", b"\xff\xff not an event")
         await tell(customer, tenant_id, new_id(), 1)
         await eventually(lambda: effects(customer, tenant_id, listener.consumers.name))
 

@@ -31,7 +31,7 @@ async def departing(seconds: float) -> AsyncIterator[tuple[DepartingServer, str,
     """A gateway that departs for so long; its URL, and the task that ends with it."""
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(Settings())
-    departure = Departure(app.asgi)
+    departure = Departure(app.asgi, app.streams.leave)
     server = DepartingServer(uvicorn_config(departure, Settings()), departure, seconds)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -260,10 +260,17 @@ def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
 
 
 def test_events_are_those_that_carry_the_record() -> None:
-    assert COLLECTIONS["payments"]["events"] == [
-        f"crm.sales.v1.Payment{what}" for what in ("Received", "Allocated", "Reversed")
-    ]
-    assert "crm.sales.v1.OrderPlaced" in COLLECTIONS["orders"]["events"]
+    assert COLLECTIONS["payments"]["events"] == [f"payment.{what}" for what in ("received", "allocated", "reversed")]
+    assert "order.placed" in COLLECTIONS["orders"]["events"]
+    # What is called after something else that it carries.
+    assert {"case.created", "case.milestone_warned"} <= {*COLLECTIONS["cases"]["events"]}
+    # What is no resource is read otherwise, and no stream tells of it.
+    assert COLLECTIONS["approvals"]["events"] == []
+
+
+def test_no_two_events_have_the_same_type() -> None:
+    names = [name for each in COLLECTIONS.values() for name in each["events"]]
+    assert len(names) == len({*names})
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.collection))

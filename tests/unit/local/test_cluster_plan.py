@@ -17,6 +17,7 @@ SECRETS = {
     "guanxi": {"page-token-key": "k" * 16},
     "customer-signing": {"key-secret": "s" * 16},
     "sales-identity": {"key": "i" * 32},
+    "gateway-nats": {"url": "nats://gateway:hush@nats.guanxi-data:4222"},
     **{
         f"{service.replace('_', '-')}-{what}": {"url": url}
         for service in SERVICES

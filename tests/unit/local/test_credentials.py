@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from crm_local.credentials import load_credentials
 from crm_local.failure import LocalFailure
-from crm_local.settings import SERVICES
+from crm_local.settings import GATEWAY, SERVICES
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert file.stat().st_mode & 0o777 == 0o600
     assert load_credentials(file) == first
     assert first.roles.keys() == {f"crm_{service}{part}" for service in SERVICES for part in ("", "_owner")}
-    assert first.nats.keys() == set(SERVICES)
+    assert first.nats.keys() == {*SERVICES, GATEWAY}
     secrets = [
         first.postgres_password,
         first.nats_password,

@@ -15,7 +15,7 @@ import pytest
 from crm_local.leftovers import wait_ended
 from crm_local.nats import NatsServer
 from crm_local.port_check import free_ports
-from crm_local.settings import SERVICES
+from crm_local.settings import GATEWAY, SERVICES
 from crm_local.supervisor import Supervisor
 from crm_local.testing import FOLDER_PREFIX, Servers, servers_for_tests, sweep
 
@@ -190,7 +190,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("password", ["2026-01-01", "12e4", "123", "true"])
 async def test_nats_takes_a_password_for_a_password_whatever_it_looks_like(tmp_path: Path, password: str) -> None:
-    users = dict.fromkeys(("operator", *SERVICES), password)
+    users = dict.fromkeys(("operator", *SERVICES, GATEWAY), password)
     server, supervisor = NatsServer(tmp_path / "nats", tmp_path / "log", free_ports().nats, users), Supervisor(print)
     try:
         await supervisor.start(server.program())

@@ -9,7 +9,7 @@ from crm_local.credentials import Credentials
 from crm_local.databases import DATABASE_SQL, creation, database_of, owner_of
 from crm_local.nats import OPERATOR, NatsServer
 from crm_local.postgres import PostgresServer
-from crm_local.settings import SERVICES
+from crm_local.settings import GATEWAY, SERVICES
 from crm_local.supervisor import Supervisor, together
 from crm_local.terminal import Terminal
 
@@ -66,7 +66,8 @@ class Data:
             name = service.replace("_", "-")
             made[f"{name}-database"] = {"url": self._by_name(self.postgres.service_url(service), "postgres")}
             made[f"{name}-migration"] = {"url": self._by_name(self.postgres.migration_url(service), "postgres")}
-            made[f"{name}-nats"] = {"url": self._by_name(self.nats.url(service), "nats")}
+        for process in (*SERVICES, GATEWAY):
+            made[f"{process.replace('_', '-')}-nats"] = {"url": self._by_name(self.nats.url(process), "nats")}
         return made
 
     async def _make_databases(self) -> None:

@@ -9,7 +9,7 @@ from crm.event.v1 import event_pb2
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 
-from crm_kit.events.outbox import subject_of
+from crm_kit.events.subjects import subject_of
 from crm_kit.identity.access import SERVICE_ACCESS, Actor
 from crm_kit.ids import id_from_text
 
@@ -34,7 +34,7 @@ class Delivery:
         Answers of the broker itself can be led onto any subject, and are no events.
         """
         event = Event.FromString(message.data)
-        if message.subject != subject_of(type_of(event)):
+        if message.subject != subject_of(type_of(event), event.tenant_id):
             raise ValueError(f"{type_of(event)} does not travel on {message.subject}")
         return cls(message, event, id_from_text(event.id), actor_of(event))
 

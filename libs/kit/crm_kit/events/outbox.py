@@ -1,6 +1,6 @@
 """An event leaves only through the outbox row of the transaction that made it true."""
 
-import functools
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import InvalidArgument
+from crm_kit.events.subjects import subject_of
 from crm_kit.ids import new_id
 from crm_kit.plumbing import outbox
 from crm_kit.telemetry import current
@@ -20,19 +21,20 @@ MAX_EVENT_BYTES = 1_000_000
 """What every broker takes: NATS allows 1 MiB with headers, unless it is configured otherwise."""
 
 
-@functools.cache
-def subject_of(full_name: str) -> str:
-    """`crm.customer.v1.AccountCreated` travels on `crm.events.customer.AccountCreated`."""
-    _, service, _, name = full_name.split(".")
-    return f"crm.events.{service}.{name}"
-
-
-def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, version: int) -> None:
+def emit(
+    work: UnitOfWork,
+    payload: Message,
+    *,
+    aggregate_type: str,
+    id: UUID,
+    version: int,
+    changed_fields: Sequence[str] = (),
+) -> None:
     """Gather an event: it becomes true with the unit_of_work, and the relay is woken.
 
     InvalidArgument when it would be larger than a broker takes.
     """
-    full_name = payload.DESCRIPTOR.full_name
+    full_name, request = payload.DESCRIPTOR.full_name, current.get()
     event = event_pb2.Event(
         id=str(event_id := new_id()),
         tenant_id=str(work.tenant_id),
@@ -41,8 +43,10 @@ def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, v
         aggregate_id=str(id),
         aggregate_version=version,
         occur_time=timestamp(work.now),
-        trace_parent=current.get().trace_parent,
+        trace_parent=request.trace_parent,
         payload=any_pb2.Any(type_url=TYPE_URL + full_name, value=payload.SerializeToString()),
+        request_id=request.request_id,
+        changed_fields=changed_fields,
     )
     data = event.SerializeToString()
     if len(data) > MAX_EVENT_BYTES:
@@ -51,7 +55,7 @@ def emit(work: UnitOfWork, payload: Message, *, aggregate_type: str, id: UUID, v
         outbox,
         {
             "id": event_id,
-            "subject": subject_of(full_name),
+            "subject": subject_of(full_name, work.tenant_id),
             "aggregate_id": id,
             "aggregate_version": version,
             "event": data,

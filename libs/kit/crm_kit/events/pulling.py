@@ -39,17 +39,19 @@ class Puller:
         self._end = ""
         self._answered = asyncio.Event()
 
-    async def pull(self, most: int, *, seconds: float) -> list[Msg]:
+    async def pull(self, most: int, *, seconds: float, max_bytes: int | None = None) -> list[Msg]:
         """What waits at the broker, at most so many; where nothing does, what comes first, none after `seconds`.
 
-        NotPulled when the broker says that there is no such consumer.
+        Those that come together have at most `max_bytes`, but for the first of them. NotPulled when the broker says
+        that there is no such consumer.
         """
-        await self._ask(most, seconds, batch=most, no_wait=True)
+        limits = {} if max_bytes is None else {"max_bytes": max_bytes}
+        await self._ask(most, seconds, batch=most, no_wait=True, **limits)
         if not self._messages:
             await self._ask(1, seconds + ANSWER_SECONDS, batch=1, expires=int(seconds * NANOSECONDS))
             if self._messages and most > 1:
                 # Events seldom come alone, and many are handled at the cost of a few.
-                await self._ask(most, seconds, batch=most - 1, no_wait=True)
+                await self._ask(most, seconds, batch=most - 1, no_wait=True, **limits)
         messages, self._messages = self._messages, []
         if not messages and self._end not in {"", NO_MESSAGES, REQUEST_TIMEOUT}:
             raise NotPulled(f"the broker answers {self._end}")

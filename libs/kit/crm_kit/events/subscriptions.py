@@ -25,8 +25,8 @@ from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.events.deliveries import type_of
-from crm_kit.events.outbox import subject_of
 from crm_kit.events.streams import ensure_consumer, is_sent
+from crm_kit.events.subjects import subjects_of
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.plumbing import followed_events
 
@@ -99,7 +99,7 @@ class Subscriptions:
 
 def subjects_in(rows: Iterable[Record]) -> set[str]:
     """The subjects of the events of the types that are noted."""
-    return {subject_of(row["event_type"]) for row in rows}
+    return {subjects_of(row["event_type"]) for row in rows}
 
 
 @statement

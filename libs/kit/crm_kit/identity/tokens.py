@@ -48,13 +48,17 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. `tenant` and `user` are ids from the built-in issuer, names from others."""
+    """What a verified token says. `tenant` and `user` are ids from the built-in issuer, names from others.
+
+    `session_id` is the sign-in that it comes from, where the built-in issuer says so.
+    """
 
     issuer: str
     tenant: str
     user: str
     expire_time: float
     token_id: str
+    session_id: str = ""
 
 
 class TokenVerifier:
@@ -105,6 +109,7 @@ class TokenVerifier:
             user=user_of(issuer, payload),
             expire_time=float(payload["exp"]) + issuer.expiry_leeway,
             token_id=token_id,
+            session_id=str(payload.get("sid", "")) if issuer.tenants is None else "",
         )
 
 

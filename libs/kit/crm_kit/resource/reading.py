@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Select, any_, bindparam, not_, select
+from sqlalchemy import ColumnElement, Select, any_, bindparam, false, not_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -161,9 +161,12 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         What they may read decides: the answer to a write tells no more than a read would.
         """
+        return self.masked is not None and not self.reads_all(reader) and self.masked.hidden(shown)
+
+    def reads_all(self, reader: Reader) -> bool:
+        """Whether the reader may read every record."""
         access = reader.actor.access
-        reads_all = access.may(self.permission) and access.scope(self.permission) is Scope.ALL
-        return self.masked is not None and not reads_all and self.masked.hidden(shown)
+        return access.may(self.permission) and access.scope(self.permission) is Scope.ALL
 
     def message_of_row(self, reader: Reader, row: Record) -> Shown:
         """The message that shows the record of a row."""
@@ -180,6 +183,12 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         rows = await reader.all(rows_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
         records = await in_turns(rows, partial(self.message_of_row, reader))
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
+
+    async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+        """Those of the records that exist and the reader may see, by id, each with the fields that are masked."""
+        rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
+        masked = frozenset() if self.masked is None or self.reads_all(reader) else self.masked.fields
+        return {row["id"]: masked if row["is_masked"] else frozenset() for row in rows}
 
     async def list(
         self,
@@ -217,3 +226,14 @@ def row_by_id(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]
 @statement
 def rows_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
     return resource.rows(scope).where(resource.table.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+@statement
+def readable_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    """The ids of those that the reader may see, and whether each is masked from who does not read all."""
+    is_masked = false() if resource.masked is None else resource.masked.rows
+    return (
+        resource.rows(scope)
+        .with_only_columns(resource.table.c.id, is_masked.label("is_masked"), maintain_column_froms=True)
+        .where(resource.table.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    )

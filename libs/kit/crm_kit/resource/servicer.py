@@ -58,6 +58,21 @@ class ResourceServicer:
             missing_ids=[asked for id, asked in ids.items() if id not in found],
         )
 
+    async def BatchCheckRecords(
+        self, request: pb.BatchCheckRecordsRequest, reader: Reader
+    ) -> pb.BatchCheckRecordsResponse:
+        resource = self._asked(request)
+        # One id in two spellings is one record.
+        ids = {UUID(id): id for id in request.ids}
+        found = await resource.readable(reader, ids)
+        return pb.BatchCheckRecordsResponse(
+            readable=[
+                pb.BatchCheckRecordsResponse.Readable(id=asked, hidden_fields=sorted(found[id]))
+                for id, asked in ids.items()
+                if id in found
+            ]
+        )
+
     async def GetRecordAsOf(self, request: pb.GetRecordAsOfRequest, reader: Reader) -> Message:
         resource = self._asked(request)
         shown: Message = await resource.as_of(reader, request.id, time_from(request.read_time))

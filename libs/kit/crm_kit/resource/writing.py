@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, cast
 from uuid import UUID
@@ -127,9 +127,10 @@ class Resource(ReadableResource[Entity, Shown]):
         work.save(self.table, self.row_of(after), version=old.version)
         self._call(work, after)
         history.record(work, self.noun, after, action=self._action_of(event), before=before, changed=changed)
+        shown = tuple(name for name in changed if name.partition(".")[0] in self.contract)
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
-            told["changed_fields"] = tuple(name for name in changed if name.partition(".")[0] in self.contract)
-        self._announce(work, after, event, told)
+            told["changed_fields"] = shown
+        self._announce(work, after, event, told, shown)
         return after
 
     def check_reaches(self, scope: Scope) -> None:
@@ -156,14 +157,28 @@ class Resource(ReadableResource[Entity, Shown]):
         """`AccountStatusChanged` of an account is STATUS_CHANGED."""
         return snake(event.DESCRIPTOR.name).removeprefix(f"{self.noun}_").upper()
 
-    def _announce(self, work: UnitOfWork, entity: Entity, event: type[Message], told: Mapping[str, Any]) -> None:
+    def _announce(
+        self,
+        work: UnitOfWork,
+        entity: Entity,
+        event: type[Message],
+        told: Mapping[str, Any],
+        changed_fields: Sequence[str] = (),
+    ) -> None:
         record: Any = entity
         # Where some fields are masked, what was told may lack them.
         known = self._told(work, entity) if self.masked is None else None
         shown = self.whole_message(work, entity) if known is None else known
         work.told = (entity, shown)
         message = build(event, **{self.place_in(event): shown}, **told)
-        emit(work, message, aggregate_type=self.noun, id=record.id, version=record.version)
+        emit(
+            work,
+            message,
+            aggregate_type=self.noun,
+            id=record.id,
+            version=record.version,
+            changed_fields=changed_fields,
+        )
 
     def message(self, reader: Reader, entity: Entity) -> Shown:
         """The message that shows a record at the reader's time; what was just told of it is not made again."""

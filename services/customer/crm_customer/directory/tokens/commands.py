@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import jwt
 import structlog
+from crm.customer.v1 import events_pb2 as events
 from crm_kit import telemetry
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
@@ -18,6 +19,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, Unauthenticated, illegal_state, invalid_field
+from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, delete, or_, update
@@ -168,9 +170,14 @@ class Issuer:
         await set_password(work, await USERS.get(work, user_id, scope=Scope.ALL), hashed)
 
     async def revoke(self, token: RefreshToken, *, now: datetime) -> None:
-        """End the token's family, if it is still there."""
+        """End the token's family, if it is still there, and tell whoever has the session open."""
         async with self.unit(token.tenant_id, now) as work:
+            family = await find_family(work, token.family_id)
+            if family is None:
+                return
             work.delete(refresh_tokens, family_id=token.family_id)
+            ended = events.SessionEnded(session_id=str(token.session_id), user_id=str(family.user_id))
+            emit(work, ended, aggregate_type="session", id=token.session_id, version=1)
 
     def begin_family(
         self, work: UnitOfWork, token: RefreshToken, user_id: UUID, version: int, *, provider_id: UUID | None = None
@@ -204,6 +211,7 @@ class Issuer:
             "iat": issued,
             "exp": issued + self.access_token_seconds,
             "jti": str(uuid4()),
+            "sid": str(token.session_id),
         }
         signed = jwt.encode(claims, key.private_key, algorithm="EdDSA", headers={"kid": key.key_id})
         return Pair(signed, self.access_token_seconds, token.text, int(self.refresh_token_time.total_seconds()))

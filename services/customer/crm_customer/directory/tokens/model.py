@@ -70,6 +70,11 @@ class RefreshToken:
         return urlsafe_b64encode(self.tenant_id.bytes + self.family_id.bytes + self.secret).rstrip(b"=").decode()
 
     @property
+    def session_id(self) -> UUID:
+        """What access tokens call the family: it leads nobody to a refresh token."""
+        return UUID(bytes=hashlib.sha256(self.family_id.bytes).digest()[:16])
+
+    @property
     def digest(self) -> bytes:
         """As it is stored. SHA-256 is enough: what has 256 random bits cannot be tried out."""
         return hashlib.sha256(self.secret).digest()

@@ -6,7 +6,7 @@ from crm.customer.v1 import roles_pb2
 from crm.customer.v1 import users_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
-from crm_kit.identity.access import Access, Scope
+from crm_kit.identity.access import Actor, Scope
 from crm_kit.paging import PageTokens
 
 from crm_customer.directory.users import commands
@@ -53,7 +53,7 @@ class UserServicer:
 
     async def GetCurrentUser(self, _request: pb.GetCurrentUserRequest, reader: Reader) -> pb.CurrentUser:
         user = await USERS.get(reader, reader.actor.user_id, scope=Scope.ALL)
-        return current_user(USERS.message(reader, user), reader.actor.access)
+        return current_user(USERS.message(reader, user), reader.actor)
 
     async def UpdateCurrentUser(self, request: pb.UpdateCurrentUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
@@ -65,10 +65,11 @@ class UserServicer:
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
 
 
-def current_user(user: pb.User, access: Access) -> pb.CurrentUser:
+def current_user(user: pb.User, actor: Actor) -> pb.CurrentUser:
     """Who the caller is and what they may do, in the order of the permissions."""
     grants = [
         roles_pb2.Grant(permission=permission, scope=roles_pb2.Grant.Scope.Value(f"SCOPE_{scope.name}"))
-        for permission, scope in sorted(access.grants.items())
+        for permission, scope in sorted(actor.access.grants.items())
     ]
-    return pb.CurrentUser(user=user, grants=grants, team_ids=map(str, access.team_ids))
+    team_ids = map(str, actor.access.team_ids)
+    return pb.CurrentUser(user=user, grants=grants, team_ids=team_ids, tenant_id=str(actor.tenant_id))

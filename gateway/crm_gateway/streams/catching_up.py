@@ -1,0 +1,106 @@
+"""What a reader has missed, from the place that they have reached to where what comes is told live.
+
+Both meet without gap or double: the follower offers what comes behind one place, `until`, and up to that place the
+broker is read anew. The message at that place is read too, so that the end is met and never guessed, also where the
+broker's servers are not equally far.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from crm_kit.events.subjects import subjects_of_tenant
+
+from crm_gateway.event_types import EventType
+from crm_gateway.streams.feed import AWAY, Feed, Passed, Reading
+from crm_gateway.streams.follower import Follower, Listener
+from crm_gateway.streams.inbox import Inbox
+from crm_gateway.streams.places import Place
+from crm_gateway.streams.told import Told, event_of, told_of
+
+log = structlog.get_logger(__name__)
+Tell = Callable[[list[Told]], Awaitable[None]]
+AGAIN_SECONDS = 0.5
+# How long it waits for what must be there before it looks whether it is.
+LOOK_SECONDS = 1.0
+# Whoever has missed more reads records anew; that is quicker.
+MAX_MISSED = 10_000
+# So many read at a time what they missed, however many come back at once.
+MAX_READING = 8
+
+
+class TooOldError(Exception):
+    """The broker has no more what came behind the place, or it is too much."""
+
+
+@dataclass(slots=True)
+class CatchingUp:
+    """Reads for all streams of this process what each has missed."""
+
+    feed: Feed
+    follower: Follower
+    types: Mapping[str, EventType]
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_READING))
+
+    async def join(self, listener: Listener, inbox: Inbox, place: Place, tell: Tell) -> Place:
+        """Have the listener told what came behind a place, and join the follower; where that is.
+
+        TooOldError when it cannot be told from there. While the broker is away it is waited for.
+        """
+        if await self._known(place) is None:
+            raise TooOldError
+        while True:
+            until = self.follower.join(listener)
+            await self._tell_between(listener, place, until, tell)
+            if not inbox.overflowed:
+                return until
+            # More came meanwhile than waits in the inbox: it is read anew as well.
+            self.follower.leave(listener)
+            inbox.empty()
+            place = until
+
+    async def _tell_between(self, listener: Listener, place: Place, until: Place, tell: Tell) -> None:
+        while place.sequence < until.sequence:
+            try:
+                async with self.feed.behind(place, _subjects(listener, until)) as reading:
+                    if reading.waiting > MAX_MISSED:
+                        raise TooOldError
+                    while place.sequence < until.sequence:
+                        passed = await self._next(reading, until)
+                        await tell(list(self._told(listener, passed, until)))
+                        place = passed[-1].place
+            except AWAY as error:
+                log.info("events.catching_up_again", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _next(self, reading: Reading, until: Place) -> list[Passed]:
+        while True:
+            async with self.turns:
+                passed = await reading.next(seconds=LOOK_SECONDS)
+            if passed:
+                return passed
+            if await self.feed.known(until) is None:
+                raise TooOldError
+
+    def _told(self, listener: Listener, passed: Iterable[Passed], until: Place) -> Iterator[Told]:
+        for each in passed:
+            if each.tenant_id == listener.identity.tenant_id and each.place.sequence <= until.sequence:
+                event = event_of(each.place.subject, each.data)
+                told = None if event is None else told_of(event, each.place, self.types)
+                if told is not None and listener.takes(told):
+                    yield told
+
+    async def _known(self, place: Place) -> Place | None:
+        while True:
+            try:
+                return await self.feed.known(place)
+            except AWAY:
+                await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _subjects(listener: Listener, until: Place) -> set[str]:
+    """Those of the listener's tenant, and that of the message at which the reading ends."""
+    of_tenant = subjects_of_tenant(listener.identity.tenant_id)
+    is_covered = until.subject.endswith(f".{listener.identity.tenant_id}")
+    return {of_tenant} if is_covered else {of_tenant, until.subject}

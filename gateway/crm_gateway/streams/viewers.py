@@ -1,0 +1,166 @@
+"""What each user may read at this moment, asked of the services that own the records, in the user's name.
+
+The streams of a user share what is asked, and what is asked while an answer is under way goes together into the next
+question. A tenant has so many questions under way, and all together so many: with more to ask, more goes into each.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from typing import Any
+
+import grpc
+import structlog
+from crm.resource.v1 import resources_pb2 as pb
+from crm_kit.ids import new_id
+
+from crm_gateway.channels import Channels
+from crm_gateway.streams.endings import Identity
+from crm_gateway.streams.told import Told
+
+log = structlog.get_logger(__name__)
+PATH = "/crm.resource.v1.ResourceService/BatchCheckRecords"
+# As many as one question takes.
+MAX_IDS = 200
+CHECK_SECONDS = 5.0
+MAX_CHECKS, MAX_CHECKS_OF_TENANT = 32, 8
+AGAIN_SECONDS = (0.2, 0.5, 1.0, 2.0)
+_DENIED = {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND}
+# Of these it is known that asking again helps; what else goes wrong is a defect.
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    # A service of a version that does not know the question yet.
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+# The fields that are hidden of a record that can be read; None of one that cannot.
+Seen = Set[str] | None
+Check = Callable[[str, str, Sequence[str], str], Awaitable[Mapping[str, Set[str]]]]
+
+
+class NotKnownError(Exception):
+    """No service knows the user any more."""
+
+
+class Viewer:
+    """A user with open streams. Questions go with that of their tokens that holds the longest."""
+
+    def __init__(self, check: Check, of_all: asyncio.Semaphore, of_tenant: asyncio.Semaphore) -> None:
+        self._check = check
+        self._of_all, self._of_tenant = of_all, of_tenant
+        self._tokens: dict[object, tuple[float, str]] = {}
+        # By collection: what was not asked yet, and who asks.
+        self._unasked: dict[str, dict[str, asyncio.Future[Seen]]] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def come(self, stream: object, authorization: str, expire_time: float) -> None:
+        """A stream has opened with this token."""
+        self._tokens[stream] = (expire_time, authorization)
+
+    def go(self, stream: object) -> bool:
+        """A stream has closed; whether it was the last."""
+        self._tokens.pop(stream, None)
+        if not self._tokens:
+            for task in self._asking.values():
+                task.cancel()
+        return not self._tokens
+
+    async def seen(self, told: Sequence[Told]) -> list[Seen]:
+        """Of each event's record what the user may see of it now. NotKnownError when nobody knows them any more."""
+        asked = [self._asked(each.type.owner, each) for each in told]
+        # Not `gather`: when this stream ends, others may wait for the same.
+        await asyncio.wait(asked)
+        return [each.result() for each in asked]
+
+    def _asked(self, owner: str, told: Told) -> "asyncio.Future[Seen]":
+        collection = told.type.collection
+        unasked = self._unasked.setdefault(collection, {})
+        if told.record_id not in unasked:
+            unasked[told.record_id] = asyncio.get_running_loop().create_future()
+        if collection not in self._asking:
+            self._asking[collection] = asyncio.create_task(self._ask(owner, collection))
+        return unasked[told.record_id]
+
+    async def _ask(self, owner: str, collection: str) -> None:
+        """Ask until nothing is left to ask."""
+        try:
+            while self._unasked.get(collection):
+                # What is asked meanwhile goes into one question.
+                async with self._turn():
+                    waiting = self._unasked.pop(collection)
+                ids = list(waiting)
+                for start in range(0, len(ids), MAX_IDS):
+                    await self._answer(owner, collection, {id: waiting[id] for id in ids[start : start + MAX_IDS]})
+        finally:
+            # At once: whoever wants to know something from now on finds nobody asking.
+            del self._asking[collection]
+
+    async def _answer(self, owner: str, collection: str, waiting: Mapping[str, "asyncio.Future[Seen]"]) -> None:
+        try:
+            readable = await self._readable(owner, collection, list(waiting))
+        except Exception as error:  # noqa: BLE001 -- told to whoever waits
+            for future in waiting.values():
+                future.set_exception(error)
+        else:
+            for id, future in waiting.items():
+                future.set_result(readable.get(id))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with self._of_tenant, self._of_all:
+            yield
+
+    async def _readable(self, owner: str, collection: str, ids: Sequence[str]) -> Mapping[str, Set[str]]:
+        tries = 0
+        while True:
+            _, authorization = max(self._tokens.values(), default=(math.inf, ""))
+            try:
+                async with self._turn():
+                    return await self._check(owner, collection, ids, authorization)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    raise NotKnownError from error
+                if error.code() in _DENIED:
+                    return {}
+                if error.code() not in _PASSING:
+                    log.exception("events.unchecked", collection=collection, code=error.code().name)
+                    return {}
+            await asyncio.sleep(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)])
+            tries += 1
+
+
+class Viewers:
+    """The users with open streams at this process."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._of_all = asyncio.Semaphore(MAX_CHECKS)
+        self._of_tenants: dict[str, asyncio.Semaphore] = {}
+        self._viewers: dict[str, dict[str, Viewer]] = {}
+
+    def of(self, identity: Identity) -> Viewer:
+        """The viewer that the streams of a user share."""
+        of_tenant = self._of_tenants.setdefault(identity.tenant_id, asyncio.Semaphore(MAX_CHECKS_OF_TENANT))
+        viewers = self._viewers.setdefault(identity.tenant_id, {})
+        if identity.user_id not in viewers:
+            viewers[identity.user_id] = Viewer(self._check, self._of_all, of_tenant)
+        return viewers[identity.user_id]
+
+    def forget(self, identity: Identity) -> None:
+        """The last stream of a user has closed."""
+        viewers = self._viewers[identity.tenant_id]
+        del viewers[identity.user_id]
+        if not viewers:
+            del self._viewers[identity.tenant_id], self._of_tenants[identity.tenant_id]
+
+    async def _check(self, owner: str, collection: str, ids: Sequence[str], authorization: str) -> dict[str, Set[str]]:
+        request: Any = pb.BatchCheckRecordsRequest(collection=collection, ids=ids)
+        metadata = {"authorization": authorization, "x-request-id": str(new_id())}
+        channel = self._channels[owner]
+        reply = await channel.call(PATH, request.SerializeToString(), metadata=metadata, seconds=CHECK_SECONDS)
+        found = pb.BatchCheckRecordsResponse.FromString(reply.data)
+        return {each.id: frozenset(each.hidden_fields) for each in found.readable}

@@ -1,0 +1,204 @@
+"""What a reader missed and what comes, in whatever order both arrive: each event once, in the broker's order.
+
+The broker here is a list in memory: what is under test is how a stream's two sources meet.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from typing import cast
+from unittest.mock import patch
+
+from crm.customer.v1 import events_pb2
+from crm.event.v1 import event_pb2
+from crm_gateway.event_types import EventType
+from crm_gateway.streams import catching_up, inbox
+from crm_gateway.streams import follower as follower_module
+from crm_gateway.streams.catching_up import CatchingUp
+from crm_gateway.streams.endings import Identity
+from crm_gateway.streams.feed import Feed, LostError, Passed
+from crm_gateway.streams.follower import Follower
+from crm_gateway.streams.inbox import BehindError, Inbox, Reset
+from crm_gateway.streams.places import BEGINNING, Place, goes_on, place_behind
+from crm_gateway.streams.told import Told
+from crm_kit.events.outbox import TYPE_URL
+from crm_kit.events.subjects import subject_of
+from crm_kit.ids import new_id
+from google.protobuf import any_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NAME = events_pb2.AccountCreated.DESCRIPTOR.full_name
+TYPES = {NAME: EventType("account.created", "accounts", "customer")}
+MINE, OTHER = str(new_id()), str(new_id())
+
+
+def passed(sequence: int, tenant_id: str) -> Passed:
+    """The message of an event of an account whose version is its place."""
+    payload = any_pb2.Any(type_url=TYPE_URL + NAME)
+    event = event_pb2.Event(tenant_id=tenant_id, aggregate_version=sequence, payload=payload)
+    data = event.SerializeToString()
+    return Passed(place_behind(sequence, data, subject_of(NAME, tenant_id)), data)
+
+
+@dataclass
+class Broker:
+    """Its stream, and how readers are given it: `steps` says how many at a time, 0 that they have to begin anew."""
+
+    steps: list[int]
+    messages: list[Passed] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, tenant_id: str) -> None:
+        self.messages.append(passed(len(self.messages) + 1, tenant_id))
+        self.came.set()
+
+    async def end(self) -> Place:
+        return self.messages[-1].place if self.messages else BEGINNING
+
+    async def known(self, place: Place) -> Place | None:
+        await asyncio.sleep(0)
+        data = self.messages[place.sequence - 1].data if 0 < place.sequence <= len(self.messages) else None
+        return place if goes_on(place, first=1, last=len(self.messages), data=data) else None
+
+    @contextlib.asynccontextmanager
+    async def behind(self, place: Place, subjects: Collection[str] = ()) -> AsyncIterator["Reading"]:
+        await asyncio.sleep(0)
+        yield Reading(self, place.sequence, subjects)
+
+
+@dataclass
+class Reading:
+    broker: Broker
+    read: int
+    subjects: Collection[str]
+    waiting: int = 0
+
+    async def next(self, *, seconds: float = 0) -> list[Passed]:
+        await asyncio.sleep(0)
+        step = self.broker.steps.pop() if self.broker.steps else 3
+        if step == 0:
+            raise LostError
+        found = [each for each in self.broker.messages[self.read :] if self._is_asked_for(each)][:step]
+        if found:
+            self.read = found[-1].place.sequence
+        elif not self.subjects:
+            self.broker.came.clear()
+            await self.broker.came.wait()
+        return found
+
+    def _is_asked_for(self, message: Passed) -> bool:
+        tenants = {each.rpartition(".")[2] for each in self.subjects if "*" in each}
+        return not self.subjects or message.tenant_id in tenants or message.place.subject in self.subjects
+
+
+class Listener:
+    """Takes all; told what was missed and what came."""
+
+    identity = Identity(MINE, str(new_id()))
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.told: list[int] = []
+
+    def takes(self, _told: Told) -> bool:
+        return True
+
+    def offer(self, told: Told) -> None:
+        self.inbox.put(told)
+
+    def reset(self, place: Place) -> None:
+        self.inbox.put(Reset(place, "LOST"))
+
+    def end(self, _reason: str) -> None:
+        raise AssertionError("nobody has to go")
+
+    async def tell(self, told: list[Told]) -> None:
+        await asyncio.sleep(0)
+        self.told += [each.event.aggregate_version for each in told]
+
+    async def read_on(self, count: int) -> None:
+        while len(self.told) < count:
+            found = await self.inbox.take()
+            assert isinstance(found, list)
+            await self.tell(found)
+
+
+@given(
+    before=st.lists(st.booleans(), max_size=12),
+    meanwhile=st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=20),
+    steps=st.lists(st.integers(0, 4), max_size=30),
+    read=st.integers(0, 12),
+    room=st.integers(1, 4),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_was_missed_and_what_comes_is_told_once_and_in_order(
+    before: list[bool], meanwhile: list[tuple[bool, int]], steps: list[int], read: int, room: int
+) -> None:
+    """Events come while a reader catches up, both sources break off now and then, and the inbox is small."""
+
+    async def play() -> tuple[list[int], list[int]]:
+        broker = Broker(list(steps))
+        for is_mine in before:
+            broker.tell(MINE if is_mine else OTHER)
+        follower = Follower(cast("Feed", broker), TYPES)
+        follower.start()
+        await follower.known()
+        listener, catching = Listener(), CatchingUp(cast("Feed", broker), follower, TYPES)
+        place = broker.messages[read - 1].place if 0 < read <= len(before) else BEGINNING
+
+        async def join() -> None:
+            await catching.join(listener, listener.inbox, place, listener.tell)
+            # What it was offered meanwhile is there, or was read anew.
+            assert not listener.inbox.overflowed
+
+        joining = asyncio.create_task(join())
+        for is_mine, turns in meanwhile:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            broker.tell(MINE if is_mine else OTHER)
+        await joining
+        wanted = [
+            each.place.sequence
+            for each in broker.messages
+            if each.tenant_id == MINE and each.place.sequence > place.sequence
+        ]
+        with contextlib.suppress(BehindError):
+            await listener.read_on(len(wanted))
+        follower.stop()
+        return listener.told, wanted
+
+    with (
+        patch.object(inbox, "MAX_WAITING", room),
+        patch.object(catching_up, "AGAIN_SECONDS", 0),
+        patch.object(follower_module, "AGAIN_SECONDS", 0),
+    ):
+        told, wanted = asyncio.run(play())
+    # A reader who falls behind afterwards is cut off, and has been told a beginning.
+    assert told == wanted[: len(told)]
+    assert len(told) == len(wanted) or len(wanted) > room
+
+
+async def test_a_broker_that_lost_its_last_messages_is_noticed_and_gone_on_with() -> None:
+    """It gives their numbers to others."""
+    broker = Broker([])
+    for _ in range(3):
+        broker.tell(MINE)
+    follower, listener = Follower(cast("Feed", broker), TYPES), Listener()
+    follower.start()
+    await follower.known()
+    assert follower.join(listener).sequence == 3
+    lost = broker.messages.pop()
+    broker.tell(OTHER)
+    assert broker.messages[-1].place.sequence == lost.place.sequence
+    # The connection to it broke.
+    broker.steps.append(0)
+    with patch.object(follower_module, "AGAIN_SECONDS", 0):
+        broker.came.set()
+        reset = await listener.inbox.take()
+        broker.tell(MINE)
+        await listener.read_on(1)
+    follower.stop()
+    assert reset == Reset(broker.messages[2].place, "LOST")
+    assert listener.told == [4]
