@@ -1,16 +1,28 @@
 """The channels of a gateway, one per service it serves, and how an RPC is called over them."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from crm_kit.rpc.channels import ServiceChannel
 from google.protobuf import message_factory
 
 from crm_gateway.contract import Rpc
+from crm_gateway.message_parts import read_message
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a service answers: a message of so many bytes, and whether it had answered the same before."""
+
+    message: Any
+    size: int
+    replayed: bool = False
+
 
 Metadata = dict[str, str]
-# Request, metadata and seconds to wait -> the response, and whether the service had answered the same before.
-Call = Callable[[Any, Metadata, float], Awaitable[tuple[Any, bool]]]
+# Request, metadata and seconds to wait -> the reply.
+Call = Callable[[Any, Metadata, float], Awaitable[Reply]]
 
 _REPLAYED = ("idempotent-replayed", "true")
 
@@ -36,10 +48,11 @@ class Channels:
         channel, path, preset = self._channels[rpc.owner], rpc.path, rpc.preset
         response = message_factory.GetMessageClass(rpc.response)
 
-        async def call(request: Any, metadata: Metadata, seconds: float) -> tuple[Any, bool]:
+        async def call(request: Any, metadata: Metadata, seconds: float) -> Reply:
             data = preset + request.SerializeToString()
             reply = await channel.call(path, data, metadata=metadata, seconds=seconds)
-            return response.FromString(reply.data), _REPLAYED in reply.metadata
+            message = await read_message(response, reply.data)
+            return Reply(message, len(reply.data), _REPLAYED in reply.metadata)
 
         return call
 

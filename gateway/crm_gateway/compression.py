@@ -44,12 +44,12 @@ def is_worth_it(headers: Iterable[Header], size: int) -> bool:
     return b"content-encoding" not in found and _TYPES.match(found.get(b"content-type", b"")) is not None
 
 
-async def gzipped(body: bytes) -> bytes:
+async def gzipped(body: bytes | bytearray) -> bytes:
     """The body in gzip."""
     return _gzip(body) if len(body) <= MAX_BYTES_AT_ONCE else await asyncio.to_thread(_gzip, body)
 
 
-def _gzip(body: bytes) -> bytes:
+def _gzip(body: bytes | bytearray) -> bytes:
     coder = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     return coder.compress(body) + coder.flush()
 

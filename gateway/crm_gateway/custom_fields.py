@@ -33,7 +33,7 @@ class CustomFieldLists:
         request = found.reader.new()
         request.page_size = PAGE_SIZE
         try:
-            page, _ = await self._channels.call_of(found.rpc)(request, metadata, seconds)
+            reply = await self._channels.call_of(found.rpc)(request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer=found.rpc.owner)) from error
-        return list(page.custom_fields)
+        return list(reply.message.custom_fields)

@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Body = bytes | bytearray
 
 # Where the applications behind the front find the exchange in their scope.
 EXCHANGE_KEY = "crm.exchange"
@@ -109,7 +110,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes = b""
+    body: Body = b""
 
 
 def open_exchange(scope: Scope, receive: Receive) -> Exchange:

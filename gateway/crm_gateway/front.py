@@ -14,6 +14,7 @@ from crm_gateway.exchange import (
     EXCHANGE_KEY,
     Answer,
     App,
+    Body,
     Disconnected,
     Exchange,
     Headers,
@@ -158,7 +159,7 @@ class Front:
                 else:
                     await send(start)
                 return
-            body: bytes = event.get("body", b"")
+            body: Body = event.get("body", b"")
             if waiting:
                 start = dict(waiting)
                 waiting.clear()
@@ -173,14 +174,14 @@ class Front:
 
 async def _in_pieces(send: Send, event: Scope) -> None:
     """Send a body as its client takes it in: the exchange, and the places it has, last until that is done."""
-    body: bytes = event["body"]
+    body: Body = event["body"]
     last = max(len(body) - 1, 0) // PIECE_BYTES * PIECE_BYTES
     for start in range(0, last, PIECE_BYTES):
         await send({**event, "body": body[start : start + PIECE_BYTES], "more_body": True})
     await send({**event, "body": body[last:]})
 
 
-async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+async def _coded_if_wanted(exchange: Exchange, headers: Headers, body: Body) -> tuple[Headers, Body]:
     if not is_worth_it(headers, len(body)) or not accepts_gzip(exchange.headers.get(b"accept-encoding")):
         return headers, body
     body = await gzipped(body)

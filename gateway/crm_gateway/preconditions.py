@@ -27,7 +27,7 @@ def etag_required(if_match: bytes) -> str | None:
     return _SHOWN.sub("", match[2].removesuffix(CODED))
 
 
-def shown_tag(etag: str, body: bytes) -> str:
+def shown_tag(etag: str, body: bytes | bytearray) -> str:
     """The etag of an answer that shows a version of a resource; as `If-Match` it stands for the version."""
     return f"{etag}~{crc32(body):08x}" if etag else ""
 

@@ -17,6 +17,7 @@ import grpc
 from crm.error.v1 import etag_mismatch_pb2
 from crm_kit.errors import CrmError
 from crm_kit.labels import Label
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
@@ -27,6 +28,7 @@ DOMAIN = "guanxi"
 _MAX_TOLD = 5
 # What the validator says of every field that is missing.
 _REQUIRED = "value is required"
+RESPONSE_TOO_LARGE = "RESPONSE_TOO_LARGE"
 DETAILS_KEY = "grpc-status-details-bin"
 MEDIA_TYPE = b"application/problem+json"
 
@@ -182,6 +184,19 @@ def unreadable(errors: Sequence[Violation]) -> Problem:
 def internal() -> Problem:
     """A failure of ours: the request id finds it in the logs, and nothing else is told."""
     return Problem(_INTERNAL.status, _INTERNAL.reason)
+
+
+def response_too_large(max_bytes: int, request: Descriptor) -> Problem:
+    """A read that would be answered with more bytes than a message may have, and what to do about it."""
+    is_page = "page_size" in request.fields_by_name
+    text = "RESPONSE_TOO_LARGE.page" if is_page else ""
+    return Problem(422, RESPONSE_TOO_LARGE, text=text, values={"max_bytes": str(max_bytes)})
+
+
+def is_too_large(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a message did not fit: so says the transport, which gives no details as services do."""
+    told = {name for name, _ in error.trailing_metadata() or ()}
+    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and DETAILS_KEY not in told
 
 
 def from_crm_error(error: CrmError, *, labels: Mapping[str, Label] = NO_LABELS) -> Problem:

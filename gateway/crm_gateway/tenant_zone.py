@@ -23,9 +23,9 @@ class TenantZones:
         if self._get is None:
             return ZoneInfo(DEFAULT_ZONE)
         try:
-            tenant, _ = await self._channels.call_of(self._get.rpc)(self._get.reader.new(), metadata, seconds)
+            reply = await self._channels.call_of(self._get.rpc)(self._get.reader.new(), metadata, seconds)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return ZoneInfo(DEFAULT_ZONE)
             raise ProblemError(from_rpc_error(error, peer=self._get.rpc.owner)) from error
-        return ZoneInfo(tenant.time_zone)
+        return ZoneInfo(reply.message.time_zone)

@@ -9,6 +9,7 @@ each service shows of an account only what the caller may see, so nothing leaks 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +21,13 @@ from crm.service_desk.v1 import cases_pb2
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
-from crm_gateway.channels import Call, Channels, Metadata
+from crm_gateway.channels import Call, Channels, Metadata, Reply
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.pages import read_page
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed, violation
-from crm_gateway.protojson.encoder import json_bytes
+from crm_gateway.protojson.large import Text, json_text
 from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
 from crm_gateway.transcode.operations import Operation
@@ -32,6 +35,7 @@ from crm_gateway.transcode.operations import Operation
 DEADLINE_SECONDS = 2.0
 TIMELINE_ENTRIES = 10
 ORDERS = 10
+OTHERS = 50
 OPEN_CASE_STATES = "NEW, OPEN, WAITING_CUSTOMER, WAITING_THIRD_PARTY, RESOLVED, REOPENED"
 
 # Says nothing of the account itself: the service failed, not the caller.
@@ -68,7 +72,7 @@ PARTS = (
         "contacts",
         "The people we know there, at most 50.",
         "crm.customer.v1.ContactService.ListContacts",
-        lambda account: contacts_pb2.ListContactsRequest(account_id=account),
+        lambda account: contacts_pb2.ListContactsRequest(account_id=account, page_size=OTHERS),
         "contacts",
     ),
     Part(
@@ -82,7 +86,9 @@ PARTS = (
         "open_opportunities",
         "Deals that may still be won, at most 50.",
         "crm.sales.v1.OpportunityService.ListOpportunities",
-        lambda account: opportunities_pb2.ListOpportunitiesRequest(filter=f'account_id = "{account}" AND state = OPEN'),
+        lambda account: opportunities_pb2.ListOpportunitiesRequest(
+            filter=f'account_id = "{account}" AND state = OPEN', page_size=OTHERS
+        ),
         "opportunities",
     ),
     Part(
@@ -97,7 +103,7 @@ PARTS = (
         "Cases that are not closed, at most 50, with their milestones.",
         "crm.service_desk.v1.CaseService.ListCases",
         lambda account: cases_pb2.ListCasesRequest(
-            filter=f'account_id = "{account}" AND state IN ({OPEN_CASE_STATES})'
+            filter=f'account_id = "{account}" AND state IN ({OPEN_CASE_STATES})', page_size=OTHERS
         ),
         "cases",
     ),
@@ -135,18 +141,51 @@ class Source:
     call: Call
     operation: Operation
 
-    async def read(self, account: str, metadata: Metadata, seconds: float, language: Language) -> tuple[Any, bool]:
-        """The part as JSON values, and whether there is more of it; ProblemError when it cannot be had."""
+    async def read(self, account: str, metadata: Metadata, seconds: float) -> Reply:
+        """The part; ProblemError when it cannot be had."""
+        request = self.part.request(account)
         try:
-            message, _ = await self.call(self.part.request(account), metadata, seconds)
+            if self.part.field:
+                return await read_page(self.call, request, metadata, seconds)
+            return await self.call(request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer=self.operation.rpc.owner)) from error
-        if self.operation.translate is not None:
-            self.operation.translate(message, language, self.operation.labels_of)
-        values = self.operation.encode(message)
-        if not self.part.field:
-            return values, False
-        return values[self.part.field], bool(message.next_page_token)
+
+    def values(self, message: Any, language: Language) -> Any:
+        """The part as JSON values."""
+        values = self.operation.values(message, language)
+        return values[self.part.field] if self.part.field else values
+
+    def has_more(self, message: Any) -> bool:
+        """Whether the part has only the first of them."""
+        return bool(self.part.field and message.next_page_token)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The parts that are there, as they were read, and why the others are not."""
+
+    replies: Mapping[Source, Reply]
+    problems: Mapping[Part, Problem]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(each.size for each in self.replies.values())
+
+    def text(self, language: Language) -> Text:
+        """The whole answer; it may take a while."""
+        values = {source.part: source.values(reply.message, language) for source, reply in self.replies.items()}
+        more = {source.part for source, reply in self.replies.items() if source.has_more(reply.message)}
+        answer = {
+            **{part.name: values.get(part) for part in PARTS},
+            "more": [part.name for part in PARTS if part in more],
+            "missing": [
+                {"part": part.name, "service": part.service, "reason": problem.reason}
+                for part, problem in self.problems.items()
+            ],
+        }
+        return json_text(answer, self.size)
 
 
 class Account360:
@@ -157,11 +196,10 @@ class Account360:
         parts = [(part, by_rpc[part.rpc]) for part in PARTS]
         self._sources = [Source(part, channels.call_of(operation.rpc), operation) for part, operation in parts]
 
-    async def read(self, account: str, metadata: Metadata, seconds: float, language: Language) -> dict[str, Any]:
-        """The whole answer; ProblemError when the account refuses, or when no part is there."""
+    async def read(self, account: str, metadata: Metadata, seconds: float) -> Found:
+        """The parts; ProblemError when the account refuses, or when no part is there."""
         reading = {
-            source.part: asyncio.ensure_future(source.read(account, metadata, seconds, language))
-            for source in self._sources
+            source.part: asyncio.ensure_future(source.read(account, metadata, seconds)) for source in self._sources
         }
         try:
             await asyncio.wait([reading[ACCOUNT]])
@@ -171,25 +209,14 @@ class Account360:
         finally:
             for each in reading.values():
                 each.cancel()
-        problems = {part: _problem(each) for part, each in reading.items()}
-        if all(problems.values()):
-            raise ProblemError(problems[ACCOUNT] or _NOTHING)
-        found = {part: each.result() for part, each in reading.items() if problems[part] is None}
-        return {
-            **{part.name: found[part][0] if part in found else None for part in PARTS},
-            "more": [part.name for part in PARTS if part in found and found[part][1]],
-            "missing": [
-                {"part": part.name, "service": part.service, "reason": problem.reason}
-                for part, problem in problems.items()
-                if problem is not None
-            ],
-        }
+        problems = {part: problem for part, each in reading.items() if (problem := _problem(each)) is not None}
+        if len(problems) == len(reading):
+            raise ProblemError(problems[ACCOUNT])
+        replies = {each: reading[each.part].result() for each in self._sources if each.part not in problems}
+        return Found(replies, problems)
 
 
-_NOTHING = Problem(503, "UNAVAILABLE", retry_after=1)
-
-
-def _problem(reading: "asyncio.Future[tuple[Any, bool]]") -> Problem | None:
+def _problem(reading: "asyncio.Future[Reply]") -> Problem | None:
     """Why a part that was read is not there; a defect of ours is raised."""
     error = reading.exception()
     if error is None:
@@ -269,9 +296,11 @@ async def account_360(id: str, request: Request) -> Response:
         raise ProblemError(malformed(name, "unknown_field", "parameter"))
     source: Account360 = request.app.state.account_360
     seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
-    found = await source.read(_account_id(id), metadata_of(exchange), seconds, exchange.language)
+    found = await source.read(_account_id(id), metadata_of(exchange), seconds)
+    large: LargeAnswers = request.app.state.large_answers
+    text = await large.written(exchange, found.size, partial(found.text, exchange.language))
     exchange.answer_headers += exchange.language_headers
-    return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})
+    return Response(memoryview(text), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 def _account_id(text: str) -> str:

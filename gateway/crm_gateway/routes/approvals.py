@@ -2,13 +2,13 @@
 
 Each service keeps the approvals of its own records, so all of them are asked at once, with the caller's token and one
 deadline. What the caller may not read does not wait for them. A collection whose service does not answer is told in
-`missing`, and the rest is there all the same; nothing at all is a 503.
+`missing`, and the rest is there all the same; nothing at all is a 503. What is too large for one answer is told in
+`more`: the list ends before the first that would be left out.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from crm.resource.v1 import approvals_pb2
@@ -17,15 +17,20 @@ from fastapi import APIRouter, Request, Response
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels, Metadata
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of, reference
+from crm_gateway.pages import read_page
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
-from crm_gateway.protojson.encoder import json_bytes
+from crm_gateway.protojson.encoder import Encoders
+from crm_gateway.protojson.large import Text, json_text
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
 from crm_gateway.transcode.operations import Operation
 
 DEADLINE_SECONDS = 2.0
 # As many as a page of one collection has at most.
 MAX_APPROVALS = 200
+# Bytes of the messages, as many as those of one collection may have.
+MAX_BYTES = 16 << 20
 RPC = "/crm.resource.v1.ApprovalService/ListWaitingApprovals"
 PREFIX = "/v1/approvals/"
 FILTER = "filter"
@@ -33,6 +38,7 @@ FILTER = "filter"
 # Whether it has no time, its time in nanoseconds, and its id.
 Order = tuple[bool, int, str]
 
+_encode = Encoders().of(approvals_pb2.Approval.DESCRIPTOR)
 router = APIRouter()
 
 
@@ -53,22 +59,19 @@ class Source:
         request = self.operation.reader.new()
         request.page_size, request.filter = MAX_APPROVALS, filter
         try:
-            page, _ = await self.call(request, metadata, seconds)
+            reply = await read_page(self.call, request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
             problem = from_rpc_error(error, peer=self.operation.rpc.owner)
-            return Page(self, (), has_more=False) if problem.reason == "PERMISSION_DENIED" else problem
-        orders = [order_of(each) for each in page.approvals]
-        values = self.operation.encode(page)["approvals"]
-        waiting = tuple(Waiting(*each, self) for each in zip(orders, values, strict=True))
-        return Page(self, waiting, has_more=bool(page.next_page_token))
+            return Page(self) if problem.reason == "PERMISSION_DENIED" else problem
+        return Page(self, reply.message.approvals, reply.size, has_more=bool(reply.message.next_page_token))
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One approval as JSON values, and its place in the list."""
+    """One approval, and its place in the list."""
 
     order: Order
-    values: Any
+    approval: approvals_pb2.Approval
     source: Source
 
 
@@ -80,11 +83,62 @@ def order_of(approval: approvals_pb2.Approval) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What waits in one collection."""
+    """What waits in one collection, of so many bytes."""
 
     source: Source
-    waiting: tuple[Waiting, ...]
-    has_more: bool
+    approvals: Sequence[approvals_pb2.Approval] = ()
+    size: int = 0
+    has_more: bool = False
+
+    def waiting(self) -> list[Waiting]:
+        """Each with its place."""
+        return [Waiting(order_of(each), each, self.source) for each in self.approvals]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What waits in all collections, as it was read, and why those that are missing are."""
+
+    pages: Sequence[Page]
+    missing: Sequence[tuple[Source, Problem]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return sum(page.size for page in self.pages)
+
+    def text(self) -> Text:
+        """The whole answer; it may take a while."""
+        waiting = sorted((each for page in self.pages for each in page.waiting()), key=lambda each: each.order)
+        number = shown(waiting, [page.approvals[-1].id for page in self.pages if page.has_more and page.approvals])
+        left_out = [
+            *(page.source for page in self.pages if page.has_more),
+            *(each.source for each in waiting[number:]),
+        ]
+        answer = {
+            "approvals": [_encode(each.approval) for each in waiting[:number]],
+            "more": sorted({source.collection for source in left_out}),
+            "missing": [
+                {"collection": source.collection, "service": source.operation.rpc.owner, "reason": problem.reason}
+                for source, problem in self.missing
+            ],
+        }
+        return json_text(answer, self.size)
+
+
+def shown(waiting: Sequence[Waiting], ends: Collection[str]) -> int:
+    """How many of them an answer has: as many as fit, and none behind one that was not read.
+
+    `ends` are the ids of those after which their collections have more.
+    """
+    size = 0
+    for at, each in enumerate(waiting):
+        size += each.approval.ByteSize()
+        if at == MAX_APPROVALS or (at and size > MAX_BYTES):
+            return at
+        if each.approval.id in ends:
+            return at + 1
+    return len(waiting)
 
 
 class WaitingApprovals:
@@ -93,8 +147,8 @@ class WaitingApprovals:
     def __init__(self, operations: Iterable[Operation], channels: Channels) -> None:
         self._sources = [Source(channels.call_of(each.rpc), each) for each in operations if each.rpc.path == RPC]
 
-    async def read(self, filter: str, metadata: Metadata, seconds: float) -> dict[str, Any]:
-        """The whole answer; ProblemError for a wrong filter, when the caller is not known, or no service answers."""
+    async def read(self, filter: str, metadata: Metadata, seconds: float) -> Found:
+        """What there is; ProblemError for a wrong filter, when the caller is not known, or no service answers."""
         answers = await asyncio.gather(*(each.read(filter, metadata, seconds) for each in self._sources))
         pages = [each for each in answers if isinstance(each, Page)]
         problems = [
@@ -104,19 +158,7 @@ class WaitingApprovals:
             # What is wrong with the request is wrong everywhere.
             if problem.status < 500 or not pages:
                 raise ProblemError(problem)
-        waiting = sorted((each for page in pages for each in page.waiting), key=lambda each: each.order)
-        left_out = [
-            *(page.source for page in pages if page.has_more),
-            *(each.source for each in waiting[MAX_APPROVALS:]),
-        ]
-        return {
-            "approvals": [each.values for each in waiting[:MAX_APPROVALS]],
-            "more": sorted({source.collection for source in left_out}),
-            "missing": [
-                {"collection": source.collection, "service": source.operation.rpc.owner, "reason": problem.reason}
-                for source, problem in problems
-            ],
-        }
+        return Found(pages, problems)
 
 
 _ANSWER = {
@@ -186,4 +228,6 @@ async def waiting_approvals(request: Request) -> Response:
     source: WaitingApprovals = request.app.state.waiting_approvals
     seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), DEADLINE_SECONDS)
     found = await source.read(request.query_params.get(FILTER, ""), metadata_of(exchange), seconds)
-    return Response(json_bytes(found), media_type="application/json", headers={"cache-control": "no-store"})
+    large: LargeAnswers = request.app.state.large_answers
+    text = await large.written(exchange, found.size, found.text)
+    return Response(memoryview(text), media_type="application/json", headers={"cache-control": "no-store"})

@@ -108,9 +108,10 @@ class CurrentUsers:
     async def read(self, exchange: Exchange, seconds: float) -> Identity:
         """The caller; ProblemError when nobody knows them, or can say."""
         try:
-            told, _ = await self._call(self._operation.reader.new(), metadata_of(exchange), seconds)
+            reply = await self._call(self._operation.reader.new(), metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(self._operation.problem_of(error)) from error
+        told = reply.message
         return Identity(told.tenant_id, told.user.id, exchange.session_id)
 
 

@@ -4,11 +4,11 @@ It reads the collection's own list page by page, with the caller's token: scope,
 list, a row that is inserted meanwhile is neither doubled nor skipped, and no more than a page is held.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,13 +19,16 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from crm_gateway.admission import Admission
-from crm_gateway.channels import Call, Channels, Metadata
+from crm_gateway.channels import Call, Channels
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns, in_zone
+from crm_gateway.large_answers import LargeAnswers
+from crm_gateway.long_work import on_thread
 from crm_gateway.openapi.other_routes import answer_of
-from crm_gateway.problems import DETAILS_KEY, LabelsOf, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.pages import read_page
+from crm_gateway.problems import LabelsOf, Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.protojson.encoder import Encode, Encoders
 from crm_gateway.protojson.fields import message_of
 from crm_gateway.tenant_zone import TenantZones
@@ -86,33 +89,25 @@ class ListedCollection:
 
 @dataclass(slots=True)
 class Pages:
-    """The pages of one export, one after another; they get smaller when one is too large for a message."""
+    """The pages of one export, one after another."""
 
+    service: str
     call: Call
     request: Any
-    metadata: Metadata
-    size: int
-    service: str
+    exchange: Exchange
+    large: LargeAnswers
 
     async def next(self) -> Any:
-        """The next page; ProblemError when it is refused."""
-        while True:
-            self.request.page_size = self.size
-            try:
-                page, _ = await self.call(self.request, self.metadata, PAGE_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                if self.size == 1 or not is_too_large(error):
-                    raise ProblemError(from_rpc_error(error, peer=self.service)) from error
-                self.size //= 2
-            else:
-                self.request.page_token = page.next_page_token
-                return page
-
-
-def is_too_large(error: grpc.aio.AioRpcError) -> bool:
-    """Whether a message did not fit: so says the transport, which gives no details as services do."""
-    told = {name for name, _ in error.trailing_metadata() or ()}
-    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and DETAILS_KEY not in told
+        """The next page, once there is room for it; ProblemError when it is refused."""
+        # What has begun is not refused any more.
+        is_first = not self.request.page_token
+        try:
+            reply = await read_page(self.call, self.request, metadata_of(self.exchange), PAGE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise ProblemError(from_rpc_error(error, peer=self.service)) from error
+        await self.large.room(self.exchange, reply.size, is_read=is_first)
+        self.request.page_token = reply.message.next_page_token
+        return reply.message
 
 
 def listed_collections(operations: Iterable[Operation], channels: Channels) -> dict[str, ListedCollection]:
@@ -146,7 +141,7 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
     file.write([column.heading for column in collection.columns])
     page, first = first, None
     while page is not None:
-        content, more = await asyncio.to_thread(collection.write, file, page), page.next_page_token
+        content, more = await on_thread(partial(collection.write, file, page)), page.next_page_token
         # What is written takes no memory while its client takes it in.
         page = None
         yield content
@@ -240,7 +235,9 @@ async def export(collection: str, request: Request) -> Response:
         zones: TenantZones = request.app.state.tenant_zones
         zone = await zones.read(metadata, PAGE_SECONDS)
     listed = replace(listed, columns=asked.columns(columns), language=exchange.language, zone=zone)
-    pages = Pages(listed.call, listed.reader.read((), asked.query, None), metadata, PAGE_SIZE, listed.service)
+    asked_for = listed.reader.read((), asked.query, None)
+    asked_for.page_size = PAGE_SIZE
+    pages = Pages(listed.service, listed.call, asked_for, exchange, request.app.state.large_answers)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {

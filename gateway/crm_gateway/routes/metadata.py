@@ -18,6 +18,7 @@ from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.metadata.collections import collections_of
 from crm_gateway.metadata.custom import custom_field_metadata
 from crm_gateway.openapi.other_routes import answer_of, reference
@@ -59,10 +60,10 @@ class MetadataDocuments:
         """What the caller may do, as the directory says; ProblemError when it refuses the caller or is not there."""
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
         try:
-            told, _ = await self._call(users_pb2.GetCurrentUserRequest(), metadata_of(exchange), seconds)
+            reply = await self._call(users_pb2.GetCurrentUserRequest(), metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer="customer")) from error
-        found: Grants = told.grants
+        found: Grants = reply.message.grants
         return found
 
     def all(self, grants: Grants) -> dict[str, Any]:
@@ -76,17 +77,21 @@ class MetadataDocuments:
             raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
         return {**self._values[name], "grants": granted(self._permissions[name], grants)}
 
-    async def whole(self, name: str, exchange: Exchange) -> dict[str, Any]:
-        """A collection with the fields that the caller's tenant has added to it, behind those of the contract."""
-        found = self.one(name, await self.grants(exchange))
+    async def custom_fields(self, found: dict[str, Any], exchange: Exchange) -> Sequence[Any]:
+        """The fields that the caller's tenant has added to a collection; none where the caller may not read it."""
         if not any(grant["permission"] == found["read_permission"] for grant in found["grants"]):
-            return found
-        by_name = {each["name"]: each for each in found["fields"]}
-        if CUSTOM not in by_name:
-            return found
+            return []
+        if not any(each["name"] == CUSTOM for each in found["fields"]):
+            return []
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
-        custom = await self._custom_fields.read(found["list_path"], metadata_of(exchange), seconds)
-        set_by = {name: by_name[CUSTOM][name] for name in ("settable", "changeable")}
+        return await self._custom_fields.read(found["list_path"], metadata_of(exchange), seconds)
+
+    def with_custom(self, found: dict[str, Any], custom: Sequence[Any]) -> dict[str, Any]:
+        """A collection with these fields behind those of the contract; with many options it takes a while."""
+        if not custom:
+            return found
+        as_one = next(each for each in found["fields"] if each["name"] == CUSTOM)
+        set_by = {name: as_one[name] for name in ("settable", "changeable")}
         own = [self._encode_field(custom_field_metadata(each, **set_by)) for each in custom]
         return found | {"fields": [*found["fields"], *own]}
 
@@ -191,10 +196,17 @@ async def _answer(request: Request, name: str) -> Response:
     documents: MetadataDocuments = request.app.state.metadata
     await admission.admit(exchange)
     selection = _selection(exchange.query)
-    told = await documents.whole(name, exchange) if name else documents.all(await documents.grants(exchange))
-    if selection is not None:
-        told = _picked(told, selection if name else {"collections": selection})
-    body = json_bytes(told)
+    grants = await documents.grants(exchange)
+    found = documents.one(name, grants) if name else documents.all(grants)
+    custom = await documents.custom_fields(found, exchange) if name else []
+    picked: Selection | None = selection if name or selection is None else {"collections": selection}
+
+    def written() -> bytes:
+        told = documents.with_custom(found, custom)
+        return json_bytes(told if picked is None else _picked(told, picked))
+
+    large: LargeAnswers = request.app.state.large_answers
+    body = await large.written(exchange, sum(each.ByteSize() for each in custom), written)
     etag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"cache-control": "private, no-cache", "etag": f'"{etag}"'}
     if_none_match = exchange.headers.get(b"if-none-match")

@@ -52,10 +52,10 @@ class Sessions:
         """The response of a call to the issuer; ProblemError when it refuses."""
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
         try:
-            message, _ = await self._calls[name](request, metadata_of(exchange), seconds)
+            reply = await self._calls[name](request, metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(self._operations[name].problem_of(error)) from error
-        return message
+        return reply.message
 
     async def credentials(self, exchange: Exchange) -> Message:
         """The body: tenant, login and password."""

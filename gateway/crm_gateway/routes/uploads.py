@@ -1,8 +1,8 @@
 """Whole files in and out: an upload as a bare body, passed on part by part, and an import's report as a bare file."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -13,10 +13,12 @@ from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.methods import methods_of
 from fastapi import APIRouter, Request, Response
 
+from crm_gateway.channels import Reply
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_chunks, body_too_large
 from crm_gateway.exports import csv_file, import_report
 from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.large_answers import LargeAnswers
+from crm_gateway.message_parts import read_message
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.protojson.encoder import Encoders, json_bytes
@@ -125,11 +127,11 @@ async def report(request: Request, id: UUID, ending: str) -> Response:
     exchange = await _admitted(request)
     write, media_type = _FORMATS[ending]
     asked = pb.GetImportReportRequest(id=str(id), format=pb.GetImportReportRequest.FORMAT_ROWS)
-    found: pb.ImportReport = await _call(request, "GetImportReport", asked, exchange)
+    reply = await _call(request, "GetImportReport", asked, exchange)
     large: LargeAnswers = request.app.state.large_answers
-    await large.room(exchange, found.ByteSize())
-    content = await asyncio.to_thread(write, found, exchange.language, request.app.state.labels_of)
-    name = quote(f"{found.file_name}.{ending}")
+    written = partial(write, reply.message, exchange.language, request.app.state.labels_of)
+    content = await large.written_on_thread(exchange, reply.size, written)
+    name = quote(f"{reply.message.file_name}.{ending}")
     headers = {
         "content-disposition": f"attachment; filename=\"report.{ending}\"; filename*=UTF-8''{name}",
         "cache-control": "no-store",
@@ -148,7 +150,7 @@ async def _admitted(request: Request) -> Exchange:
 
 async def _sent(request: Request, begin: pb.CreateUploadRequest, exchange: Exchange, settings: Settings) -> pb.Upload:
     """The upload with all bytes of the body; none when they do not all come."""
-    made: pb.Upload = await _call(request, "CreateUpload", begin, exchange)
+    made: pb.Upload = (await _call(request, "CreateUpload", begin, exchange)).message
     try:
         return await _appended(request, made, exchange, settings)
     except Exception:
@@ -163,7 +165,7 @@ async def _appended(request: Request, made: pb.Upload, exchange: Exchange, setti
     offset = 0
     async for part, last in _parts(exchange, settings):
         append = pb.AppendUploadRequest(id=made.id, offset=offset, content=part, last=last)
-        made = await _call(request, "AppendUpload", append, exchange)
+        made = (await _call(request, "AppendUpload", append, exchange)).message
         offset += len(part)
     if not offset:
         raise ProblemError(malformed("", "required", "body"))
@@ -191,7 +193,7 @@ def _declared(exchange: Exchange, limit: int) -> int:
     return size
 
 
-async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Any:
+async def _call(request: Request, name: str, message: Any, exchange: Exchange) -> Reply:
     channel: ServiceChannel = request.app.state.channels["customer"]
     method, seconds = _METHODS[name], request.app.state.settings.request_timeout
     try:
@@ -199,4 +201,4 @@ async def _call(request: Request, name: str, message: Any, exchange: Exchange) -
         reply = await channel.call(method.path, data, metadata=metadata_of(exchange), seconds=seconds)
     except grpc.aio.AioRpcError as error:
         raise ProblemError(from_rpc_error(error, peer="customer")) from error
-    return method.response.FromString(reply.data)
+    return Reply(await read_message(method.response, reply.data), len(reply.data))

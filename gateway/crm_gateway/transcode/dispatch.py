@@ -11,13 +11,13 @@ import grpc
 
 from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
-from crm_gateway.channels import Call, Channels, Metadata
+from crm_gateway.channels import Call, Channels, Metadata, Reply
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.preconditions import etag_required
-from crm_gateway.problems import Problem, ProblemError, malformed, without_labels
+from crm_gateway.problems import Problem, ProblemError, is_too_large, malformed, response_too_large, without_labels
 from crm_gateway.settings import Settings
-from crm_gateway.transcode.inclusion import Inclusion
+from crm_gateway.transcode.inclusion import Found, Inclusion
 from crm_gateway.transcode.operations import Operation
 from crm_gateway.transcode.routes import Match, Routes, Undecodable
 from crm_gateway.transcode.views import View
@@ -28,7 +28,6 @@ _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 _JSON_TYPE = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
 _TIMEOUT = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 _WATCH_AFTER = 0.05  # seconds; most calls end sooner and need no watch on the client
-_REPLAYED = (b"idempotent-replayed", b"true")
 
 
 class Dispatcher:
@@ -51,6 +50,7 @@ class Dispatcher:
         self._admission = admission
         self._timeout = settings.request_timeout
         self._max_body = settings.max_body_bytes
+        self._max_message = settings.max_message_bytes
         self._large = large
         self._telemetry = CallTelemetry(settings.trace_sample_ratio)
 
@@ -79,20 +79,16 @@ class Dispatcher:
         view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
         began = time.monotonic()
-        message, replayed = await self._call(operation, request, exchange)
+        reply = await self._call(operation, request, exchange)
         if operation.translate is not None:
-            operation.translate(message, exchange.language, operation.labels_of)
             exchange.answer_headers += exchange.language_headers
-        if view is not None:
-            beside = await self._beside(operation, view, message, exchange, began) if view.references else {}
-            known = exchange.headers.get(b"if-none-match")
-            seen = partial(operation.seen, message, view, beside, known)
-            return await self._large.written(exchange, message.ByteSize(), seen)
-        write = partial(operation.answer, message, raw_path)
-        answer = await self._large.written(exchange, message.ByteSize(), write, is_read=operation.rpc.is_read)
-        if replayed:
-            answer.headers.append(_REPLAYED)
-        return answer
+        if view is None:
+            answer = partial(operation.answer, reply, exchange)
+            return await self._large.written(exchange, reply.size, answer, is_read=operation.rpc.is_read)
+        beside = await self._beside(operation, view, reply.message, exchange, began) if view.references else None
+        seen = partial(operation.seen, reply, view, beside, exchange)
+        size = reply.size if beside is None else reply.size + beside.size
+        return await self._large.written(exchange, size, seen)
 
     def _match(self, raw_path: str, verb: str = "") -> Match[Operation] | None:
         try:
@@ -127,9 +123,7 @@ class Dispatcher:
             _apply_if_match(operation, request, if_match)
         return request
 
-    async def _beside(
-        self, operation: Operation, view: View, message: Any, exchange: Exchange, began: float
-    ) -> dict[str, Any]:
+    async def _beside(self, operation: Operation, view: View, message: Any, exchange: Exchange, began: float) -> Found:
         """What the caller wants beside the answer, as far as it can be had in the time that is left."""
         assert operation.views is not None
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout) - (time.monotonic() - began)
@@ -140,27 +134,25 @@ class Dispatcher:
             view.references, records, metadata_of(exchange), max(0.0, seconds), exchange.language
         )
 
-    async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> tuple[Any, bool]:
-        """The response message, and whether the service had answered the same before."""
+    async def _call(self, operation: Operation, request: Any, exchange: Exchange) -> Reply:
         with self._telemetry.call(operation.rpc.path, trace_parent_of(exchange)) as trace_parent:
             return await self._call_traced(operation, request, exchange, trace_parent)
 
-    async def _call_traced(
-        self, operation: Operation, request: Any, exchange: Exchange, trace_parent: str
-    ) -> tuple[Any, bool]:
+    async def _call_traced(self, operation: Operation, request: Any, exchange: Exchange, trace_parent: str) -> Reply:
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout)
         metadata = metadata_of(exchange, trace_parent)
         watch = _Watch(exchange)
         try:
-            message, replayed = await self._calls[operation](request, metadata, seconds)
+            return await self._calls[operation](request, metadata, seconds)
         except grpc.aio.AioRpcError as error:
+            if operation.rpc.is_read and is_too_large(error):
+                raise ProblemError(response_too_large(self._max_message, operation.rpc.request)) from error
             raise ProblemError(operation.problem_of(error)) from error
         except asyncio.CancelledError:
             watch.raise_if_gone()
             raise
         finally:
             watch.stop()
-        return message, operation.rpc.is_keyed and replayed
 
 
 class _Watch:

@@ -5,8 +5,9 @@ collection whose service does not answer is named in `missing`, and the rest of 
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -80,6 +81,14 @@ def records_field(page: Descriptor) -> FieldDescriptor:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Messages of so many bytes, as they were read, and what makes JSON values of them: it may take a while."""
+
+    size: int = 0
+    values: Callable[[], dict[str, Any]] = dict
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """How records of one collection are read and written."""
 
@@ -92,14 +101,15 @@ class Source:
     translate: Translate | None = None
     labels_of: LabelsOf = without_labels
 
-    async def read(
-        self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language
-    ) -> dict[str, Any] | None:
+    async def read(self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language) -> Found | None:
         """Those of the records that the caller may see, by id; None when there is no answer."""
         try:
-            page, _ = await self.call(self.request(ids=ids), metadata, seconds)
+            reply = await self.call(self.request(ids=ids), metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            return {} if error.code() in _NOTHING_TO_SEE else None
+            return Found() if error.code() in _NOTHING_TO_SEE else None
+        return Found(reply.size, partial(self._values, reply.message, language))
+
+    def _values(self, page: Any, language: Language) -> dict[str, Any]:
         if self.translate is not None:
             self.translate(page, language, self.labels_of)
         return {record.id: self.encode(record) for record in getattr(page, self.collection)}
@@ -115,14 +125,15 @@ class ActionSource:
     labels_of: LabelsOf
     max_ids: int = MAX_ACTION_IDS
 
-    async def read(
-        self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language
-    ) -> dict[str, Any] | None:
+    async def read(self, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language) -> Found | None:
         """The actions on each record that the caller may see, by id; None when there is no answer."""
         try:
-            page, _ = await self.call(self.request(ids=ids), metadata, seconds)
+            reply = await self.call(self.request(ids=ids), metadata, seconds)
         except grpc.aio.AioRpcError as error:
-            return {} if error.code() in _NOTHING_TO_SEE else None
+            return Found() if error.code() in _NOTHING_TO_SEE else None
+        return Found(reply.size, partial(self._values, reply.message, language))
+
+    def _values(self, page: Any, language: Language) -> dict[str, Any]:
         for each in page.record_actions:
             translate_actions(each, language, self.labels_of)
         return {each.id: self.encode(each)[ACTIONS] for each in page.record_actions}
@@ -161,7 +172,7 @@ class Inclusion:
         metadata: Metadata,
         seconds: float,
         language: Language,
-    ) -> dict[str, Any]:
+    ) -> Found:
         """`included`, the records by collection and id, and `missing`, the collections that did not answer.
 
         What can be done with the records of the answer themselves stands under `actions`.
@@ -176,20 +187,27 @@ class Inclusion:
             *(read_all(sources[name], list(ids), metadata, seconds, language) for name, ids in wanted.items())
         )
         by_collection = dict(zip(wanted, found, strict=True))
-        return {
-            INCLUDED: {collection: records for collection, records in by_collection.items() if records is not None},
-            MISSING: [collection for collection, records in by_collection.items() if records is None],
-        }
+        return Found(sum(each.size for each in found if each is not None), partial(_beside, by_collection))
+
+
+def _beside(found: Mapping[str, Found | None]) -> dict[str, Any]:
+    return {
+        INCLUDED: {collection: records.values() for collection, records in found.items() if records is not None},
+        MISSING: [collection for collection, records in found.items() if records is None],
+    }
 
 
 async def read_all(
     source: Source | ActionSource, ids: Sequence[str], metadata: Metadata, seconds: float, language: Language = "en"
-) -> dict[str, Any] | None:
+) -> Found | None:
     """What there is of all ids, read as many at a time as the service takes; None when a part of them failed."""
     batches = [ids[at : at + source.max_ids] for at in range(0, len(ids), source.max_ids)]
-    records: dict[str, Any] = {}
-    for each in await asyncio.gather(*(source.read(batch, metadata, seconds, language) for batch in batches)):
-        if each is None:
-            return None
-        records |= each
-    return records
+    found = await asyncio.gather(*(source.read(batch, metadata, seconds, language) for batch in batches))
+    read = [each for each in found if each is not None]
+    if len(read) < len(found):
+        return None
+    return Found(sum(each.size for each in read), partial(_joined, read))
+
+
+def _joined(parts: Sequence[Found]) -> dict[str, Any]:
+    return {id: record for part in parts for id, record in part.values().items()}

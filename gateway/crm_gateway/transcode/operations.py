@@ -1,6 +1,6 @@
 """What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,15 +8,18 @@ from urllib.parse import quote
 
 import grpc
 
+from crm_gateway.channels import Reply
 from crm_gateway.contract import INTERNAL, PUBLIC, Binding, Contract, Rpc
-from crm_gateway.exchange import Answer, Headers
+from crm_gateway.exchange import Answer, Exchange, Headers
 from crm_gateway.preconditions import entity_tag, known_tag, shown_tag
 from crm_gateway.problems import Explain, LabelsOf, Problem, from_rpc_error
-from crm_gateway.protojson.encoder import Encode, Encoders, json_bytes
+from crm_gateway.protojson.encoder import Encode, Encoders
+from crm_gateway.protojson.large import json_text
+from crm_gateway.texts.catalogue import Language
 from crm_gateway.texts.labels import RecordLabels
 from crm_gateway.texts.rule_values import RuleValues
 from crm_gateway.transcode.decoder import Decoders
-from crm_gateway.transcode.inclusion import batch_gets
+from crm_gateway.transcode.inclusion import Found, batch_gets
 from crm_gateway.transcode.requests import RequestReader, parse_parameters
 from crm_gateway.transcode.routes import Template, parse_template
 from crm_gateway.transcode.views import View, Views
@@ -25,6 +28,7 @@ from crm_gateway.translation.answers import Translate, translator
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
+_REPLAYED = (b"idempotent-replayed", b"true")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,32 +73,48 @@ class Operation:
             return None
         return self.views.of(parse_parameters(query)) if query else self.views.whole
 
-    def seen(self, message: Any, view: View, beside: Mapping[str, Any], if_none_match: bytes | None) -> Answer:
+    def values(self, message: Any, language: Language) -> Any:
+        """A response as JSON values, with what it says in words in a language."""
+        self.put_into(language, message)
+        return self.encode(message)
+
+    def put_into(self, language: Language, message: Any) -> None:
+        """Translate what a response says in words."""
+        if self.translate is not None:
+            self.translate(message, language, self.labels_of)
+
+    def seen(self, reply: Reply, view: View, beside: Found | None, exchange: Exchange) -> Answer:
         """The answer to a GET that went well, with what stands beside it.
 
         What is shown may change without a new version, such as a name.
         """
-        body = json_bytes({**view.encode(message), **beside} if beside else view.encode(message))
-        shown = shown_tag(message.etag, body) if self.tagged else ""
+        self.put_into(exchange.language, reply.message)
+        values, size = view.encode(reply.message), reply.size
+        if beside is not None:
+            values, size = values | beside.values(), size + beside.size
+        body = json_text(values, size)
+        shown = shown_tag(reply.message.etag, body) if self.tagged else ""
         tag = entity_tag(shown)
         if tag is None:
             return Answer(200, [_JSON, _NO_STORE], body)
+        if_none_match = exchange.headers.get(b"if-none-match")
         if if_none_match is not None and (known := known_tag(if_none_match, shown)) is not None:
             return Answer(304, [_REVALIDATE, (b"etag", entity_tag(known) or tag)])
         return Answer(200, [_JSON, _REVALIDATE, (b"etag", tag)], body)
 
-    def answer(self, message: Any, raw_path: str) -> Answer:
+    def answer(self, reply: Reply, exchange: Exchange) -> Answer:
         """The answer of another call that went well."""
+        message, replayed = reply.message, [_REPLAYED] if self.rpc.is_keyed and reply.replayed else []
         if self.empty:
-            return Answer(204, [_NO_STORE])
-        headers: Headers = [_JSON, _NO_STORE]
+            return Answer(204, [_NO_STORE, *replayed])
+        headers: Headers = [_JSON, _NO_STORE, *replayed]
         if self.tagged and (tag := entity_tag(message.etag)) is not None:
             headers.append((b"etag", tag))
-        body = json_bytes(self.encode(message))
+        body = json_text(self.values(message, exchange.language), reply.size)
         if not self.creates:
             return Answer(200, headers, body)
         if self.located is not None:
-            headers.append((b"location", self._location(message, raw_path)))
+            headers.append((b"location", self._location(message, exchange.raw_path)))
         return Answer(201, headers, body)
 
     def _location(self, message: Any, raw_path: str) -> bytes:

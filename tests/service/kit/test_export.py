@@ -85,7 +85,7 @@ async def test_pages_get_smaller_until_they_fit_into_a_message(
 
     async def noted(pages: export.Pages) -> Any:
         page = await sent(pages)
-        sizes.append(pages.size)
+        sizes.append(pages.request.page_size)
         return page
 
     monkeypatch.setattr(export.Pages, "next", noted)

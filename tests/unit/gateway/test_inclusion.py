@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
+from crm_gateway.channels import Reply
 from crm_gateway.expansion import load_contract
 from crm_gateway.transcode.inclusion import BESIDE, MAX_IDS, Reference, Source, batch_gets, read_all, references_of
 from google.protobuf.message_factory import GetMessageClass
@@ -24,14 +25,20 @@ class Accounts:
         self.hidden, self.failing = hidden, failing
         self.asked: list[list[str]] = []
 
-    async def __call__(self, request: Any, _metadata: Any, _seconds: float) -> tuple[Any, bool]:
+    async def __call__(self, request: Any, _metadata: Any, _seconds: float) -> Reply:
         self.asked.append(list(request.ids))
         if not self.failing.isdisjoint(request.ids):
             raise failure(grpc.StatusCode.UNAVAILABLE)
-        return PAGE(accounts=[pb.Account(id=id) for id in request.ids if id not in self.hidden]), False
+        page = PAGE(accounts=[pb.Account(id=id) for id in request.ids if id not in self.hidden])
+        return Reply(page, page.ByteSize())
 
     def source(self) -> Source:
         return Source("accounts", REQUEST, self, lambda account: {"id": account.id})
+
+
+async def found_by(source: Source, ids: list[str]) -> dict[str, Any] | None:
+    found = await read_all(source, ids, {}, 1)
+    return None if found is None else found.values()
 
 
 def failure(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
@@ -41,7 +48,7 @@ def failure(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
 @pytest.mark.parametrize("count", [0, 1, MAX_IDS, MAX_IDS + 1, 3 * MAX_IDS])
 async def test_ids_are_asked_for_once_as_many_as_the_service_takes(count: int) -> None:
     service, ids = Accounts(), [f"id-{number}" for number in range(count)]
-    assert await read_all(service.source(), ids, {}, 1) == {id: {"id": id} for id in ids}
+    assert await found_by(service.source(), ids) == {id: {"id": id} for id in ids}
     assert [id for batch in service.asked for id in batch] == ids
     assert all(0 < len(batch) <= MAX_IDS for batch in service.asked)
 
@@ -49,7 +56,7 @@ async def test_ids_are_asked_for_once_as_many_as_the_service_takes(count: int) -
 async def test_a_collection_of_which_a_part_fails_is_missing_as_a_whole() -> None:
     ids = [f"id-{number}" for number in range(MAX_IDS + 5)]
     service = Accounts(failing=frozenset({ids[-1]}))
-    assert await read_all(service.source(), ids, {}, 1) is None
+    assert await found_by(service.source(), ids) is None
 
 
 @pytest.mark.parametrize(
@@ -65,16 +72,16 @@ async def test_a_collection_of_which_a_part_fails_is_missing_as_a_whole() -> Non
 async def test_who_may_see_nothing_is_not_told_that_something_failed(
     code: grpc.StatusCode, found: dict[str, Any] | None
 ) -> None:
-    async def refuse(_request: Any, _metadata: Any, _seconds: float) -> tuple[Any, bool]:
+    async def refuse(_request: Any, _metadata: Any, _seconds: float) -> Reply:
         raise failure(code)
 
-    assert await read_all(Source("accounts", REQUEST, refuse, dict), ["1"], {}, 1) == found
+    assert await found_by(Source("accounts", REQUEST, refuse, dict), ["1"]) == found
 
 
 @given(st.frozensets(st.sampled_from([f"id-{number}" for number in range(20)])))
 async def test_what_the_service_does_not_show_is_not_there(hidden: frozenset[str]) -> None:
     ids = [f"id-{number}" for number in range(20)]
-    found = await read_all(Accounts(hidden=hidden).source(), ids, {}, 1)
+    found = await found_by(Accounts(hidden=hidden).source(), ids)
     assert found is not None
     assert found.keys() == set(ids) - hidden
 
