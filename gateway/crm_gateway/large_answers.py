@@ -1,6 +1,7 @@
 """Answers that are large: how they are written while others are served, and what unread ones take of the memory.
 
-They are made on a thread, one after the other.
+They are made on a thread, one after the other. JSON takes several times what its message does, so each gets its room
+only when those before it are made, and what they hold is known.
 
 What a client does not read stays in memory until it does, so a tenant, and all together, have so many bytes of it.
 Where these are taken, the next answer waits, and connections are cut off, those first of the user who holds the most:
@@ -27,8 +28,8 @@ Made = TypeVar("Made")
 MAX_TENANT_BYTES = 32 << 20
 MAX_TOTAL_BYTES = 128 << 20
 # Of reads that wait for room: these are messages, which take more than the bytes that came.
-MAX_TENANT_WAITING_BYTES = 16 << 20
-MAX_WAITING_BYTES = 64 << 20
+MAX_TENANT_WAITING_BYTES = 32 << 20
+MAX_WAITING_BYTES = 128 << 20
 WAIT_SECONDS = 5.0
 # So long a client may take over an answer, whoever waits.
 READING_SECONDS = 2.0
@@ -87,7 +88,7 @@ class LargeAnswers:
         self._release(exchange)
         if size <= MAX_BYTES_AT_ONCE:
             return
-        if self._waiting or not self._fits(exchange, size):
+        if self._waiting or self._is_making_one or not self._fits(exchange, size):
             await self._wait_for_room(exchange, size, is_read=is_read)
         else:
             self._hold(exchange, size)
@@ -159,7 +160,13 @@ class LargeAnswers:
         if waits:
             self._look_in(min(waits))
 
+    @property
+    def _is_making_one(self) -> bool:
+        return any(each.since is None for each in self._held.values())
+
     def _next(self) -> Waiting | None:
+        if self._is_making_one:
+            return None
         return next((each for each in self._first() if self._fits(each.exchange, each.size)), None)
 
     def _first(self) -> Iterator[Waiting]:

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -72,9 +71,14 @@ async def test_large_answers_are_written_one_after_the_other_and_small_ones_at_o
         at_work[name] -= 1
         return found
 
-    loops = threading.current_thread().name
-    written = partial(LargeAnswers().written, exchange())
-    answers = await asyncio.gather(*(written(large, write) for _ in range(5)), written(small, write))
+    async def written(size: int) -> tuple[str, int]:
+        asked = exchange()
+        found = await room.written(asked, size, write)
+        room.hold(asked, size)
+        return found
+
+    loops, room = threading.current_thread().name, LargeAnswers()
+    answers = await asyncio.gather(*(written(large) for _ in range(5)), written(small))
     assert {at_once for _, at_once in answers[:5]} == {1}
     assert {name.partition("_")[0] for name, _ in answers[:5]} == {"large-answers"}
     assert answers[5][0] == loops
@@ -212,6 +216,21 @@ async def test_a_read_is_refused_where_nobody_can_be_cut_off_and_the_answer_to_a
     assert await read(answers, client(), HALF, is_read=False) == HALF
 
 
+async def test_an_answer_gets_its_room_once_it_is_known_what_the_one_before_it_takes(
+    answers: LargeAnswers, everybody_waits: None
+) -> None:
+    first, second, third = client(), client(), client("hengda")
+    await answers.room(first.exchange, MIB)
+    asked = [asyncio.ensure_future(read(answers, each, HALF)) for each in (second, third)]
+    await settled()
+    assert [each.done() for each in asked] == [False, False]
+    answers.hold(first.exchange, MAX_TENANT_BYTES)
+    await settled()
+    assert [each.done() for each in asked] == [False, True]
+    first.end()
+    assert await asked[0] == HALF
+
+
 # --- what waits
 
 
@@ -264,11 +283,11 @@ async def room(answers: LargeAnswers, everybody_waits: None) -> AsyncIterator[Ro
 async def test_beyond_the_bound_of_what_waits_who_waits_with_the_most_is_refused(room: Room) -> None:
     await room.take("huaxin")
     for name in ("greedy 1", "greedy 2", "greedy 3"):
-        await room.wait(name, 6 * MIB)
+        await room.wait(name, 12 * MIB)
     assert room.refused == ["greedy 3"]
-    await room.wait("colleague", 6 * MIB)
+    await room.wait("colleague", 12 * MIB)
     assert room.refused == ["greedy 2", "greedy 3"]
-    await room.wait("done already", 20 * MIB, is_read=False)
+    await room.wait("done already", 40 * MIB, is_read=False)
     assert (room.refused, room.served) == (["greedy 2", "greedy 3"], [])
 
 
@@ -276,24 +295,24 @@ async def test_what_waits_of_one_tenant_refuses_nobody_of_another(room: Room) ->
     for tenant_id in ("huaxin", "hengda"):
         await room.take(tenant_id)
     for name in ("li", "wang", "zhao"):
-        await room.wait(name, 5 * MIB)
-    await room.wait("sun", 15 * MIB, tenant_id="hengda")
+        await room.wait(name, 10 * MIB)
+    await room.wait("sun", 30 * MIB, tenant_id="hengda")
     assert room.refused == []
 
 
 async def test_of_many_tenants_the_one_that_waits_with_the_most_is_refused(room: Room) -> None:
     await room.take("other", STUCK)
     for number in range(3):
-        await room.wait(f"user {number}", 16 * MIB, tenant_id=f"tenant {number}")
+        await room.wait(f"user {number}", 32 * MIB, tenant_id=f"tenant {number}")
     for number in range(2):
-        await room.wait(f"modest {number}", 6 * MIB, tenant_id="hengda")
-        await room.wait(f"small {number}", 3 * MIB, tenant_id="xinyuan")
+        await room.wait(f"modest {number}", 12 * MIB, tenant_id="hengda")
+        await room.wait(f"small {number}", 6 * MIB, tenant_id="xinyuan")
     assert room.refused == ["user 2"]
 
 
 async def test_one_answer_may_wait_however_large_it_is(room: Room) -> None:
     taken = await room.take("huaxin")
-    await room.wait("li", 40 * MIB)
+    await room.wait("li", 70 * MIB)
     taken.end()
     await settled()
     assert room.served == ["li"]
