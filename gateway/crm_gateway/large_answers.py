@@ -30,7 +30,8 @@ MAX_TOTAL_BYTES = 128 << 20
 # Of reads that wait for room: these are messages, which take more than the bytes that came.
 MAX_TENANT_WAITING_BYTES = 32 << 20
 MAX_WAITING_BYTES = 128 << 20
-WAIT_SECONDS = 5.0
+# Also for those that are made before.
+WAIT_SECONDS = 10.0
 # So long a client may take over an answer, whoever waits.
 READING_SECONDS = 2.0
 
@@ -85,31 +86,33 @@ class LargeAnswers:
 
         ProblemError RATE_LIMITED when too many answers wait for readers, and this one is that of a read.
         """
-        self._release(exchange)
+        self.hold(exchange, 0)
         if size <= MAX_BYTES_AT_ONCE:
             return
         if self._waiting or self._is_making_one or not self._fits(exchange, size):
             await self._wait_for_room(exchange, size, is_read=is_read)
         else:
-            self._hold(exchange, size)
+            self._take(exchange, size)
 
     def hold(self, exchange: Exchange, size: int) -> None:
         """Count what a client reads from now on, until the exchange ends; what is small is not counted."""
-        held = self._held.get(id(exchange))
-        if held is None and size > MAX_BYTES_AT_ONCE:
-            held = self._hold(exchange, size)
-        if held is not None:
+        if size > MAX_BYTES_AT_ONCE:
+            self._take(exchange, size)
+        if (held := self._held.get(id(exchange))) is not None:
             held.size, held.since = size, time.monotonic()
             self._look_in(0)
 
-    def _hold(self, exchange: Exchange, size: int) -> Held:
-        held = self._held[id(exchange)] = Held(exchange, size)
-        exchange.at_end.append(partial(self._release, exchange))
-        return held
+    def _take(self, exchange: Exchange, size: int) -> None:
+        """Count an answer that is about to be made."""
+        held = self._held.get(id(exchange))
+        if held is None:
+            held = self._held[id(exchange)] = Held(exchange, size)
+            exchange.at_end.append(partial(self._release, exchange))
+        held.size, held.since = size, None
 
     def _release(self, exchange: Exchange) -> None:
-        if self._held.pop(id(exchange), None) is not None:
-            self._look_in(0)
+        self._held.pop(id(exchange), None)
+        self._look_in(0)
 
     async def _wait_for_room(self, exchange: Exchange, size: int, *, is_read: bool) -> None:
         waiting = Waiting(exchange, size, is_read, asyncio.get_running_loop().create_future())
@@ -123,7 +126,7 @@ class LargeAnswers:
                 self._waiting.remove(waiting)
                 self._look_in(0)
         if not waiting.has_room.done() and not is_read:
-            self._hold(exchange, size)
+            self._take(exchange, size)
         elif not waiting.has_room.done() or not waiting.has_room.result():
             raise too_many()
 
@@ -155,7 +158,7 @@ class LargeAnswers:
     def _look(self) -> None:
         while (found := self._next()) is not None:
             self._decide(found, has_room=True)
-            self._hold(found.exchange, found.size)
+            self._take(found.exchange, found.size)
         waits = [seconds for each in self._first() if (seconds := self._make_room(each)) is not None]
         if waits:
             self._look_in(min(waits))
