@@ -32,6 +32,7 @@ from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.streams import STREAM, ensure_stream
+from crm_kit.events.subjects import subject_of
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.plumbing import automation_rules, automation_runs
@@ -50,7 +51,7 @@ from tests.service.eventually import eventually
 from tests.service.running import Running, Tokens, environment
 
 RESULT = Path("build/automation_bench.json")
-SUBJECT = "crm.events.sales.LeadUpdated"
+TYPE = events_pb2.LeadUpdated.DESCRIPTOR.full_name
 RULE_COUNT = 200
 CHUNK = 500
 MIN_EVENTS_PER_CORE = 2000.0
@@ -102,7 +103,9 @@ class Bench:
         stream = self.client.jetstream(timeout=30)
         for first in range(0, len(events), CHUNK):
             some = events[first : first + CHUNK]
-            await asyncio.gather(*(stream.publish(SUBJECT, each.SerializeToString()) for each in some))
+            await asyncio.gather(
+                *(stream.publish(subject_of(TYPE, each.tenant_id), each.SerializeToString()) for each in some)
+            )
 
     async def events_per_core(self, tenant: Tenant, leads: Sequence[leads_pb2.Lead]) -> float:
         """Have the consumer, alone, take in an event of each lead, from the broker to the acknowledgement."""
