@@ -23,12 +23,14 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
+RULE, RUN = "AutomationRule", "AutomationRun"
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A resource: its message, the collection in paths, the rpc that reads one, and the verbs that can be approved.
 
+    `automatable`: whether automation rules may call some of its rpcs.
     `submitted` is the verb that rpcs are written out for, where they are for one alone.
     """
 
@@ -36,6 +38,7 @@ class Collection:
     name: str
     get: Rpc
     approvable: tuple[Rpc, ...] = ()
+    automatable: bool = False
     submitted: Rpc | None = None
 
     @property
@@ -53,18 +56,21 @@ class Collection:
         if self.submitted is not None:
             return name.replace(SUBMIT, f"Submit{self.submitted.name}")
         name = name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
-        for noun in (CUSTOM_FIELD, APPROVAL):
+        for noun in (CUSTOM_FIELD, APPROVAL, RULE, RUN):
             name = name.replace(noun, f"{self.message.name}{noun}")
         return name
 
     def has(self, rpc: Rpc) -> bool:
         """Whether the collection offers a generic rpc.
 
-        Custom fields only where records have a place for them, approvals where a verb can be approved.
+        Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
+        rules may do something.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
             return bool(self.approvable)
+        if noun.startswith((RULE, RUN)):
+            return self.automatable
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
     def written_out(self, rpc: Rpc) -> "Iterator[Collection]":
@@ -129,9 +135,10 @@ def collections(contract: Contract) -> Iterator[Collection]:
     for rpc in contract.rpcs:
         name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
         if name and not is_generic(rpc) and rpc.name == f"Get{rpc.response.name}":
-            beside = (each for each in contract.rpcs if each.service == rpc.service)
+            beside = [each for each in contract.rpcs if each.service == rpc.service]
             approvable = tuple(each for each in beside if each.options.Extensions[options_pb2.approvable])
-            yield Collection(rpc.response, name, rpc, approvable)
+            automatable = any(each.options.Extensions[options_pb2.automatable] for each in beside)
+            yield Collection(rpc.response, name, rpc, approvable, automatable)
 
 
 def verb_of(rpc: Rpc) -> str:

@@ -56,8 +56,18 @@ WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
     "credit-limits": ("CreditLimit", "SetCreditLimit"),
     "orders": ("Order", "ReleaseOrder"),
 }
+AUTOMATION_RULES, AUTOMATION_RUNS = "automation-rules", "automation-runs"
+# The collections that automation rules are for.
+WITH_AUTOMATION: Mapping[str, str] = {
+    "accounts": "Account",
+    "cases": "Case",
+    "contacts": "Contact",
+    "leads": "Lead",
+    "opportunities": "Opportunity",
+    "orders": "Order",
+}
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -140,6 +150,24 @@ def is_in_euros(request: Any) -> None:
     request.amount.currency_code = "EUR"
 
 
+# What a rule of each kind of record may do.
+ACTIONS: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("Account", "Contact", "Lead", "Opportunity"), ("update", "display_name")),
+    "Case": ("addNote", "text"),
+    "Order": ("cancel", "reason"),
+}
+
+
+def runs_on_creation(noun: str, request: Any) -> None:
+    """A rule that is for nothing that is created now, so that all else goes as without it."""
+    rule = request.automation_rule
+    rule.trigger.events[:] = ["CREATED"]
+    rule.filter = "create_time < 2000-01-01T00:00:00Z"
+    del rule.actions[:]
+    verb, field = ACTIONS[noun]
+    rule.actions.add(verb=verb).request[field].string_value = "x"
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -159,6 +187,11 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{
         f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)
         for noun, rpc in WITH_APPROVALS.values()
+        for verb in ("Create", "Update")
+    },
+    **{
+        f"{verb}{noun}AutomationRule": partial(runs_on_creation, noun)
+        for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     },
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),

@@ -9,9 +9,13 @@ import grpc
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
 from crm_gateway.contract import Rpc
+from crm_kit.automation.runs.model import AutomationRun, State
+from crm_kit.automation.runs.resource import RUNS
+from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.plumbing import automation_runs
 from crm_kit.rpc.status import reason_of
 from crm_scoring.scores.commands import put_scores
 from crm_scoring.scores.model import AccountScores
@@ -23,11 +27,14 @@ from google.protobuf.text_format import MessageToString
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
 from tests.factories.places import (
     APPROVALS,
+    AUTOMATION_RULES,
+    AUTOMATION_RUNS,
     COMPLETED,
     CUSTOM_FIELDS,
     POLICIES,
     RPCS,
     WITH_APPROVALS,
+    WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
     kind_of,
     make_unique,
@@ -290,6 +297,33 @@ async def somebody_else(world: World, user: User) -> str:
     return str((await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))).id)
 
 
+def rule_run(collection: str, noun: str) -> Callable[[World, User], Awaitable[str]]:
+    """A run as the service keeps it."""
+
+    async def make(world: World, user: User) -> str:
+        service = world.services[RPCS[f"Get{noun}"].owner]
+        now = system_now()
+        run = AutomationRun(
+            id=new_id(),
+            rule_id=new_id(),
+            event_id=new_id(),
+            record_id=new_id(),
+            activator_id=user.id,
+            collection=collection,
+            rule_etag="v1",
+            event="CREATED",
+            record_etag="v1",
+            state=State.SUCCEEDED,
+            create_time=now,
+            update_time=now,
+        )
+        async with service.unit_of_work(user.tenant_id) as work:
+            work.insert(automation_runs, RUNS.row_of(run))
+        return str(run.id)
+
+    return make
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -324,6 +358,14 @@ EXAMPLES: Mapping[str, Example] = {
         for collection, (noun, verb) in WITH_APPROVALS.items()
     },
     "colleagues": Example(somebody_else, owned=False),
+    **{
+        f"{AUTOMATION_RULES}/{collection}": Example(shared(f"Create{noun}AutomationRule"), owned=False)
+        for collection, noun in WITH_AUTOMATION.items()
+    },
+    **{
+        f"{AUTOMATION_RUNS}/{collection}": Example(rule_run(collection, noun), owned=False)
+        for collection, noun in WITH_AUTOMATION.items()
+    },
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
     "payments": Example(created_by("RecordPayment")),

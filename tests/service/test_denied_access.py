@@ -16,11 +16,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tests.factories.messages import Path, put_id, settled
 from tests.factories.places import (
+    AUTOMATION_RULES,
     CUSTOM_FIELDS,
     POLICIES,
     RPCS,
     SERVICES,
     WITH_APPROVALS,
+    WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
     paths_of,
     route_paths,
@@ -43,6 +45,7 @@ REFERENCES = [
 OF_COLLECTIONS = {
     *(f"{CUSTOM_FIELDS}/{collection}" for collection in WITH_CUSTOM_FIELDS),
     *(f"{POLICIES}/{collection}" for collection in WITH_APPROVALS),
+    *(f"{AUTOMATION_RULES}/{collection}" for collection in WITH_AUTOMATION),
 }
 # What makes something that is nobody's own.
 SHARED = [

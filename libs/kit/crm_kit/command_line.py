@@ -20,6 +20,7 @@ import uvloop
 from sqlalchemy import select
 
 from crm_kit import plumbing
+from crm_kit.approvals.gate import Gate
 from crm_kit.background import Job
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
@@ -32,7 +33,7 @@ from crm_kit.events.relay import mark_unpublished
 from crm_kit.events.subjects import subject_of
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.identity.key_ring import FetchKeys
-from crm_kit.service import Service, serve
+from crm_kit.service import Service, follow_with_rules, serve
 from crm_kit.settings import MigrationSettings, read_settings
 
 log = structlog.get_logger()
@@ -56,6 +57,13 @@ async def replay_dead_letters(service: Service, consumers: Consumers) -> None:
             log.exception("dead_letter.failed_again", event_id=event.id)
             continue
         log.info("dead_letter.replayed", event_id=event.id)
+
+
+async def replay_all_dead_letters(service: Service) -> None:
+    """Have the effect of every dead letter of the service, those of its automation rules among them."""
+    follow_with_rules(service, Gate(service.approvables, service.directory))
+    for consumers in (service.consumers, service.automation):
+        await replay_dead_letters(service, consumers)
 
 
 async def end_dead_letter(service: Service, event: Event, consumer: str) -> None:
@@ -127,7 +135,7 @@ def main(
         case ["dead-letters"]:
             asyncio.run(with_database(service, lambda: list_dead_letters(service)))
         case ["dead-letters", "replay"]:
-            asyncio.run(with_database(service, lambda: replay_dead_letters(service, service.consumers)))
+            asyncio.run(with_database(service, lambda: replay_all_dead_letters(service)))
         case ["republish", minutes]:
             age = timedelta(minutes=float(minutes))
             asyncio.run(with_database(service, lambda: republish(service, age)))

@@ -6,8 +6,9 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
+from crm_kit.automation.following import Following
+from crm_kit.automation.running import Runner
+from crm_kit.automation.runs.servicer import AutomationRunServicer
+from crm_kit.automation.watched import Watched, watched_among
+from crm_kit.automation_rules.servicer import AutomationRuleServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.custom_field_definitions.references import references_of
@@ -45,6 +51,7 @@ from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
+from crm_kit.rpc.methods import methods_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
@@ -66,6 +73,8 @@ class Service:
     clock: TenantClock = field(init=False)
     directory: Directory = field(init=False)
     consumers: Consumers = field(init=False)
+    # Runs automation rules, beside what follows from events always: neither keeps the other waiting.
+    automation: Consumers = field(init=False)
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
@@ -94,6 +103,12 @@ class Service:
         self.clock = TenantClock(self.database)
         self.directory = Directory(self.database, self.settings.issuer)
         self.consumers = Consumers(self.name, self.database, self.clock)
+        self.automation = Consumers(f"{self.name}_automation", self.database, self.clock)
+
+    @cached_property
+    def watched(self) -> Mapping[str, Watched]:
+        """Its collections that tenants can have automation rules for."""
+        return watched_among(self.resources)
 
     @property
     def tables(self) -> list[str]:
@@ -129,6 +144,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
     gate = Gate(service.approvables, service.directory)
+    runner = follow_with_rules(service, gate)
     pipeline = Pipeline(
         service.name,
         service.database,
@@ -145,7 +161,8 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    await server.start([*service.servicers, *generic_servicers(service, names, withholding, gate)], pipeline)
+    generic = generic_servicers(service, names, withholding, gate, runner)
+    await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
@@ -162,7 +179,9 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
             await close()
 
 
-def generic_servicers(service: Service, names: Names, withholding: Withholding, gate: Gate) -> list[Servicer]:
+def generic_servicers(
+    service: Service, names: Names, withholding: Withholding, gate: Gate, runner: Runner
+) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
@@ -171,7 +190,21 @@ def generic_servicers(service: Service, names: Names, withholding: Withholding, 
         CustomFieldServicer(service.resources, tokens),
         ApprovalPolicyServicer(gate, tokens),
         ApprovalServicer(gate, tokens),
+        AutomationRuleServicer(service.watched, runner, tokens),
+        AutomationRunServicer(service.watched, tokens),
     ]
+
+
+def follow_with_rules(service: Service, gate: Gate) -> Runner:
+    """Have the automation rules of the service's collections run on its events, by the calls that people make."""
+    runs = {
+        method.path: gate.around(method.path, getattr(servicer, method.name))
+        for servicer in service.servicers
+        for method in methods_of(servicer.contract)
+    }
+    runner = Runner(service.database, service.directory, service.clock, runs)
+    Following(service.database, service.directory, service.clock, service.watched, runner).follow(service.automation)
+    return runner
 
 
 class Broker:
@@ -301,7 +334,8 @@ def background(service: Service, client: Client, gate: Gate) -> list[Job]:
     """Relay, consumers, what is kept no longer, approvals whose time has passed, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
-    jobs: list[Job] = [relay.run, Consuming(service.consumers, client).run, Cleaning(tenants, service.metadata).job.run]
+    consuming = (Consuming(each, client) for each in (service.consumers, service.automation))
+    jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
         jobs.append(OverdueApprovals(tenants, gate).job.run)
     return [*jobs, *service.jobs]

@@ -1,9 +1,13 @@
-"""Chapter 2: a lead goes cold, comes back to the pool, is claimed by one of two, and becomes a customer once."""
+"""Chapter 2: a lead goes cold, comes back to the pool, is claimed by one of two, and becomes a customer once.
+
+Another one is sorted by a rule.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from tests.e2e.story.automation import lead_sorted_by_a_rule
 from tests.e2e.story.people import Json, Person, hold
 from tests.e2e.story.scene import Scene, beijing
 
@@ -15,6 +19,7 @@ async def lead_to_customer(scene: Scene) -> None:
     await _claimed_by_one(scene)
     await _worked_on(scene)
     await _converted_once(scene)
+    await lead_sorted_by_a_rule(scene)
 
 
 async def _created_once(scene: Scene) -> None:

@@ -29,6 +29,7 @@ ADMINISTRATION = {
         "service_levels",
         "custom_fields",
         "approval_policies",
+        "automation_rules",
     ),
 }
 

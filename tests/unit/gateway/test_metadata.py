@@ -77,14 +77,15 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields and approvals are below each collection that has them.
+    # Custom fields, approvals and automation are below each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals"}
+    views |= {"automation_rules", "automation_runs"}
     assert views == COLLECTIONS.keys() - offered
 
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
-    assert without == {"timeline", "case_events"}
+    assert without == {"timeline", "case_events", "automation_runs"}
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
     assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
@@ -245,7 +246,7 @@ def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
     # Their verbs are there once for each collection, under names of their own.
-    of_each = ("CustomField", "ApprovalPolicy")
+    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule")
     changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith(of_each)}
     assert changing <= VERBS.keys()
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -80,6 +80,8 @@ class UnitOfWork:
         self.known: dict[Any, Any] = {}
         # Called first when it commits; what they gather becomes true with everything else.
         self.before_commit: list[Callable[[UnitOfWork], Awaitable[None]]] = []
+        # The automation rules that this follows from, as events that it tells have them.
+        self.causes: Sequence[Any] = ()
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.

@@ -102,6 +102,17 @@ class Consumers:
 
         self._subscriptions.add(Subscription(payload, alone, projection))
 
+    def follow(self, payload: type[Payload], follower: Callable[[Event, Payload], Awaitable[None]]) -> None:
+        """Call `follower(event, payload)` for each event of this type, at least once.
+
+        It sees to it by itself, in transactions of its own, that each has its effect once: there is no inbox row.
+        """
+
+        async def alone(work: UnitOfWork, event: Event, told: Payload) -> None:
+            await follower(event, told)
+
+        self._subscriptions.add(Subscription(payload, alone, follower=follower))
+
     async def run(self, nats: Client) -> None:
         """Consume until cancelled; without subscriptions there is nothing to do."""
         if not self._subscriptions:
@@ -263,7 +274,7 @@ class Consumers:
     def _gather(self, work: UnitOfWork, delivery: Delivery) -> None:
         event, subscription = delivery.event, self._subscriptions.of(delivery.event)
         assert subscription.projection is not None
-        work.actor = delivery.actor
+        work.actor, work.causes = delivery.actor, event.causes
         token = current.set(RequestInfo(event.id, event.trace_parent))
         try:
             subscription.projection(work, event, subscription.payload.FromString(event.payload.value))
@@ -324,7 +335,10 @@ class Consumers:
         payload = subscription.payload.FromString(event.payload.value)
         token = current.set(RequestInfo(event.id, event.trace_parent))
         try:
-            await retried(lambda: self._once(event, payload, subscription.handler))
+            if subscription.follower is not None:
+                await subscription.follower(event, payload)
+            else:
+                await retried(lambda: self._once(event, payload, subscription.handler))
         finally:
             current.reset(token)
 
@@ -333,6 +347,7 @@ class Consumers:
         now = await self._clock.now(actor.tenant_id)
         try:
             async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
+                work.causes = event.causes
                 work.insert(inbox, {"event_id": UUID(event.id), "consumer": self.name})
                 await handler(work, event, payload)
         except (CrmError, asyncpg.IntegrityConstraintViolationError):

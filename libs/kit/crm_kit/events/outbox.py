@@ -44,6 +44,7 @@ def emit(
         aggregate_version=version,
         occur_time=timestamp(work.now),
         trace_parent=request.trace_parent,
+        causes=work.causes,
         payload=any_pb2.Any(type_url=TYPE_URL + full_name, value=payload.SerializeToString()),
         request_id=request.request_id,
         changed_fields=changed_fields,

@@ -33,15 +33,20 @@ from crm_kit.plumbing import followed_events
 Event = event_pb2.Event
 Handler = Callable[[UnitOfWork, Event, Any], Awaitable[None]]
 Projection = Callable[[UnitOfWork, Event, Any], None]
+Follower = Callable[[Event, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a service does when one kind of event becomes true; `projection` when that only gathers writes."""
+    """What a service does when one kind of event becomes true.
+
+    `projection` when that only gathers writes, `follower` when it has transactions of its own.
+    """
 
     payload: type[Message]
     handler: Handler
     projection: Projection | None = None
+    follower: Follower | None = None
 
 
 class Subscriptions:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,7 @@ from crm_kit.filtering.tree import (
     Present,
     Term,
     Value,
+    Word,
 )
 from crm_kit.filtering.words import FilterContext, value_of, values_of
 from crm_kit.money import Money
@@ -66,47 +67,118 @@ _KINDS: dict[FieldType, tuple[type, ...]] = {
 _EMPTIABLE = LISTS | {FieldType.TEXT}
 
 
-def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext | None = None) -> bool:
-    """Whether the filter takes the record, exactly as its SQL would take the row.
+Predicate = Callable[["Values", FilterContext | None], bool]
+# What a value is compared with, which may depend on the value's type, and on who asks.
+Operand = Callable[[Any, FilterContext | None], Any]
 
-    `record` has the values under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or
-    object under `a`, where it may be missing or of another type and then is null. Dates, instants, ids and numbers
-    may also be given as text. KeyError when the record lacks a field of the filter; ValueError when it has
-    words such as `me` or `today` and there is no `context` to say what they stand for.
+
+class Values:
+    """A record's values as filters compare them, each read once, however many filters ask for it.
+
+    `record` has them under the fields' names; `a.b` is looked up as it is, or as `b` of the mapping or object under
+    `a`, where it may be missing or of another type and then is null. Dates, instants, ids and numbers may also be given
+    as text. KeyError when the record lacks a field.
     """
+
+    __slots__ = ("_known", "_record")
+
+    def __init__(self, record: Mapping[str, object]) -> None:
+        self._record = record
+        self._known: dict[str, Any] = {}
+
+    def of(self, key: str, field: Field) -> Any:
+        """The value of a field, None where it is null; `key` tells the field from others."""
+        if key in self._known:
+            return self._known[key]
+        value = _read(field, self._record)
+        if field.type in LISTS and not value:
+            # A list without members is no value.
+            value = None
+        self._known[key] = value
+        return value
+
+
+def evaluate(tree: Filter, record: Mapping[str, object], context: FilterContext | None = None) -> bool:
+    """Whether the filter takes the record, as `Values` has it, exactly as its SQL would take the row.
+
+    ValueError when the filter has words such as `me` or `today` and there is no `context` to say what they stand for.
+    """
+    return predicate(tree)(Values(record), context)
+
+
+def predicate(tree: Filter) -> Predicate:
+    """The filter made ready to be asked of many records."""
     match tree:
         case And(terms):
-            return all(evaluate(term, record, context) for term in terms)
+            return _until([predicate(term) for term in terms], found=False)
         case Or(terms):
-            return any(evaluate(term, record, context) for term in terms)
+            return _until([predicate(term) for term in terms], found=True)
         case Not(term):
-            return not evaluate(term, record, context)
-    value = _read(tree.field, record)
-    if tree.field.type in LISTS and not value:
-        # A list without members is no value.
-        value = None
-    return _holds_of_null(tree) if value is None else _holds(tree, value, context)
+            holds = predicate(term)
+            return lambda values, context: not holds(values, context)
+    return _predicate_of(tree)
 
 
-def _holds_of_null(term: Term) -> bool:
-    return isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
+def _until(parts: Sequence[Predicate], *, found: bool) -> Predicate:
+    """The first answer that is `found`, or that none is: OR where that is true, AND where it is false."""
+
+    def ask(values: Values, context: FilterContext | None) -> bool:
+        for part in parts:
+            if part(values, context) is found:
+                return found
+        return not found
+
+    return parts[0] if len(parts) == 1 else ask
 
 
-def _holds(term: Term, value: Any, context: FilterContext | None) -> bool:
+def _predicate_of(term: Term) -> Predicate:
+    field = term.field
+    key = f"{field.path} {field.type} {field.collated}"
+    of_null = isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
+    holds = _holds(term)
+
+    def ask(values: Values, context: FilterContext | None) -> bool:
+        value = values.of(key, field)
+        return of_null if value is None else holds(value, context)
+
+    return ask
+
+
+def _holds(term: Term) -> Callable[[Any, FilterContext | None], bool]:
+    """What a term says of a value that is there."""
     match term:
         case IsNull():
-            return False
+            return lambda value, context: False
         case Present(field):
-            return not (field.type in _EMPTIABLE and len(value) == 0)
+            emptiable = field.type in _EMPTIABLE
+            return lambda value, context: not (emptiable and len(value) == 0)
         case Comparison(field, op, operand):
-            return _OPERATORS[op](value, _alike(field, value_of(field, operand, context), value))
+            compare, other = _OPERATORS[op], _operand(field, operand)
+            return lambda value, context: compare(value, other(value, context))
         case OneOf(field, operands):
-            return any(value == _alike(field, operand, value) for operand in values_of(field, operands, context))
+            return _one_of(field, operands)
         case Has(field, operand):
-            wanted = value_of(field, operand, context)
+            wanted = _operand(field, operand)
             if field.type in LISTS or field.collated:
-                return _alike(field, wanted, value) in value
-            return fold(str(wanted)) in fold(value)
+                return lambda value, context: wanted(value, context) in value
+            return lambda value, context: fold(str(wanted(value, context))) in fold(value)
+
+
+def _one_of(field: Field, operands: tuple[Value, ...]) -> Callable[[Any, FilterContext | None], bool]:
+    def is_one(value: Any, context: FilterContext | None) -> bool:
+        return any(value == _alike(field, each, value) for each in values_of(field, operands, context))
+
+    return is_one
+
+
+def _operand(field: Field, operand: Value) -> Operand:
+    """What a field is compared with; what is the same for all values and everybody is made once."""
+    if isinstance(operand, Word):
+        return lambda value, context: _alike(field, value_of(field, operand, context), value)
+    if not field.collated and isinstance(operand, (Decimal, int)):
+        return lambda value, context: _alike(field, operand, value)
+    alike = _alike(field, operand, None)
+    return lambda value, context: alike
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:

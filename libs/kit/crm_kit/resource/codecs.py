@@ -253,7 +253,12 @@ class Reading:
     @classmethod
     def of(cls, kind: Any, name: str, field: Field, where: str) -> "Reading":
         """The reading of a dataclass's field."""
-        annotation = annotation_of(hints_of(kind)[name])
+        return cls.of_hint(hints_of(kind)[name], name, field, where)
+
+    @classmethod
+    def of_hint(cls, hint: Any, name: str, field: Field, where: str) -> "Reading":
+        """The reading of a field with this annotation."""
+        annotation = annotation_of(hint)
         codec = codec_of(annotation.kind, field, where)
         unset = None if annotation.optional else Unset.UNSET
         plain = codec.from_message is None and not annotation.optional

@@ -9,7 +9,7 @@ from uuid import UUID
 from crm.type.v1 import change_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Integer, Select, bindparam, select
 
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
@@ -93,8 +93,33 @@ def changes_after() -> Select[Any]:
 
 
 @statement
+def newest_changes() -> Select[Any]:
+    return _of_record().order_by(changes.c.version.desc()).limit(bindparam("most", type_=Integer))
+
+
+@statement
+def changes_after_version() -> Select[Any]:
+    return _of_record().where(changes.c.version > bindparam("version")).order_by(changes.c.version.desc())
+
+
+@statement
 def change_of_version() -> Select[Any]:
     return _of_record().where(changes.c.version == bindparam("version"))
+
+
+async def latest_changes(reader: Reader, noun: str, id: UUID, most: int) -> list[Record]:
+    """The newest changes of a record, the newest first."""
+    return await reader.all(newest_changes(), resource_type=noun, resource_id=id, most=most)
+
+
+async def changes_since(reader: Reader, noun: str, id: UUID, version: int) -> list[Record]:
+    """The changes of a record after a version, the newest first."""
+    return await reader.all(changes_after_version(), resource_type=noun, resource_id=id, version=version)
+
+
+async def change_at(reader: Reader, noun: str, id: UUID, version: int) -> Record | None:
+    """The change by which a record came to a version."""
+    return await reader.one(change_of_version(), resource_type=noun, resource_id=id, version=version)
 
 
 async def later_changes(reader: Reader, noun: str, id: UUID, time: datetime) -> list[Record]:
@@ -104,7 +129,7 @@ async def later_changes(reader: Reader, noun: str, id: UUID, time: datetime) -> 
 
 async def version_at(reader: Reader, noun: str, id: UUID, version: int) -> dict[str, Any]:
     """The bookkeeping of a version: its number and when it was made."""
-    row = await reader.one(change_of_version(), resource_type=noun, resource_id=id, version=version)
+    row = await change_at(reader, noun, id, version)
     return {} if row is None else {"version": version, "update_time": row["change_time"]}
 
 

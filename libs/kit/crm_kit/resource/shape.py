@@ -341,6 +341,13 @@ class ResourceShape(Generic[Entity, Shown]):
             for name, each in self.contract.items()
             if name not in ADDRESSING and name in self.own_hints
         }
+        # All that a message has of what is stored: also what is computed and kept.
+        self.stored_readings = {
+            name: self.readings.get(name)
+            or Reading.of_hint(self.hints[name], name, self.contract[name].descriptor, self._where(name))
+            for name in self._shown
+            if name not in ADDRESSING and (name in self.own_hints or name in self.table.c)
+        }
         for name, reading in self.readings.items():
             is_known_unset = reading.presence or reading.repeated or reading.empty_is_unset
             fits = is_known_unset or not self.contract[name].changed_by or not self.default_of(name)

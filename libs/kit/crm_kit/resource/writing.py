@@ -126,7 +126,7 @@ class Resource(ReadableResource[Entity, Shown]):
             put_values(work, self.collection, old.id, custom_of(before), custom_of(after))
         work.save(self.table, self.row_of(after), version=old.version)
         self._call(work, after)
-        history.record(work, self.noun, after, action=self._action_of(event), before=before, changed=changed)
+        history.record(work, self.noun, after, action=self.action_of(event), before=before, changed=changed)
         shown = tuple(name for name in changed if name.partition(".")[0] in self.contract)
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
             told["changed_fields"] = shown
@@ -153,8 +153,8 @@ class Resource(ReadableResource[Entity, Shown]):
         if NAME in self.table.c:
             work.call(self.table, entity.id, entity.display_name)
 
-    def _action_of(self, event: type[Message]) -> str:
-        """`AccountStatusChanged` of an account is STATUS_CHANGED."""
+    def action_of(self, event: type[Message]) -> str:
+        """What the history calls an event: `AccountStatusChanged` of an account is STATUS_CHANGED."""
         return snake(event.DESCRIPTOR.name).removeprefix(f"{self.noun}_").upper()
 
     def _announce(

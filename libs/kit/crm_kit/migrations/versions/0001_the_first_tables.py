@@ -316,10 +316,84 @@ def upgrade() -> None:
         "approvals_submitter_index", "approvals", ["tenant_id", "submitter_id", "create_time"], unique=False
     )
     op.create_index("approvals_time_index", "approvals", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_table(
+        "automation_rules",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("trigger", postgresql.JSONB(), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("filter_before", sa.Text(), nullable=False),
+        sa.Column("actions", postgresql.JSONB(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("stop_reason", sa.Text(), nullable=True),
+        sa.Column("activator_id", sa.Uuid(), nullable=True),
+        sa.Column("activate_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="automation_rules_pkey"),
+    )
+    op.create_index(
+        "automation_rules_active_index",
+        "automation_rules",
+        ["tenant_id", "collection"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ACTIVE'"),
+    )
+    op.create_index("automation_rules_time_index", "automation_rules", ["tenant_id", "create_time", "id"], unique=False)
+    op.create_table(
+        "automation_runs",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("rule_id", sa.Uuid(), nullable=False),
+        sa.Column("rule_etag", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("record_etag", sa.Text(), nullable=False),
+        sa.Column("activator_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("effects", postgresql.JSONB(), nullable=False),
+        sa.Column("failed_action", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("fields", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("causes", postgresql.JSONB(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="automation_runs_pkey"),
+    )
+    op.create_index("automation_runs_event_index", "automation_runs", ["tenant_id", "event_id", "rule_id"], unique=True)
+    op.create_index(
+        "automation_runs_list_index",
+        "automation_runs",
+        ["tenant_id", "collection", "create_time", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "automation_runs_record_index", "automation_runs", ["tenant_id", "record_id", "create_time"], unique=False
+    )
+    op.create_index("automation_runs_retention_index", "automation_runs", ["tenant_id", "create_time"], unique=False)
+    op.create_index(
+        "automation_runs_rule_index", "automation_runs", ["tenant_id", "rule_id", "create_time"], unique=False
+    )
+    op.create_index(
+        "automation_runs_stopped_index",
+        "automation_runs",
+        ["tenant_id", "rule_id", "state", "create_time"],
+        unique=False,
+        postgresql_where=sa.text("state != 'SUCCEEDED'"),
+    )
     protected(
         "approval_askings",
         "approval_policies",
         "approvals",
+        "automation_rules",
+        "automation_runs",
         "changes",
         "custom_fields",
         "custom_field_versions",
@@ -343,6 +417,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("automation_runs")
+    op.drop_table("automation_rules")
     op.drop_index("approvals_time_index", table_name="approvals")
     op.drop_index("approvals_submitter_index", table_name="approvals")
     op.drop_index("approvals_state_index", table_name="approvals")

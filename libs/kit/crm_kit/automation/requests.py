@@ -1,0 +1,233 @@
+"""From an action, written as REST would be sent it, to the request of its rpc."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from crm.options.v1 import options_pb2
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.message import Message
+
+from crm_kit.automation import templates
+from crm_kit.automation.rules.model import Action
+from crm_kit.automation.watched import Call, Watched
+from crm_kit.custom_fields.model import CustomField
+from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
+from crm_kit.resource.codecs import is_map
+from crm_kit.resource.contract import ADDRESSING
+from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.validation import check_message
+from crm_kit.resource.values import MONEY, VALUE, enum_prefix
+from crm_kit.resource.violations import joined
+
+Fields = Mapping[str, Any]
+NO_RECORD = UUID(int=0)
+# A process remembers all active rules of the tenants that are at work.
+MAX_REQUEST_BYTES = 8 * 1024
+# Whose records an update may refer to: what users and teams are every service knows.
+KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
+REFUSED = "cannot be set here"
+
+
+def request_of(watched: Watched, action: Action, record: Any) -> Message:
+    """What the rpc is asked, of the record as whoever activated the rule sees it. InvalidArgument as the rpc says."""
+    shown = MessageToDict(record, preserving_proto_field_name=True)
+    contract = watched.resource.contract
+
+    def read(path: str) -> Any:
+        return _short(field_at(contract, path), templates.value_at(shown, path))
+
+    content = templates.filled(action.request, read)
+    request: Message = _read(watched, watched.calls[action.verb], content, record_id=record.id)
+    check_message(request)
+    return request
+
+
+def check_action(watched: Watched, action: Action, custom: Mapping[str, CustomField], *, place: str) -> None:
+    """InvalidArgument for an action that could never be done, whatever the record; `place` is where it stands.
+
+    `custom` are the tenant's own fields of the collection.
+    """
+    call = watched.calls.get(action.verb)
+    if call is None:
+        raise _one_of(f"{place}.verb", watched.calls)
+    if len(orjson.dumps(action.request)) > MAX_REQUEST_BYTES:
+        raise invalid_field(f"{place}.request", "max_bytes", f"is larger than {MAX_REQUEST_BYTES} bytes")
+    _check_tokens(watched, action, place=f"{place}.request")
+    if call.is_update:
+        if not action.request:
+            raise invalid_field(f"{place}.request", "required", "an update changes a field at least")
+        _check_custom(action.request.get(CUSTOM), custom, place=f"{place}.request.{CUSTOM}")
+    content = templates.filled(action.request, lambda path: sample_of(watched.resource.contract, path))
+    templated = {path for path, _ in templates.tokens_in(action.request, "")}
+    try:
+        check_message(_read(watched, call, content, record_id=str(NO_RECORD)))
+    except InvalidArgument as error:
+        found = list(_below(error, watched if call.is_update else None, templated, f"{place}.request"))
+        if found:
+            detail = "; ".join(f"{each.field}: {each.detail}" for each in found)
+            raise InvalidArgument(detail, reason=error.reason, violations=found, metadata=error.metadata) from None
+
+
+def _check_tokens(watched: Watched, action: Action, *, place: str) -> None:
+    contract = watched.resource.contract
+    for path, field in templates.tokens_in(action.request, place):
+        if field is None or not is_value(contract, field):
+            known = [name for name in contract if is_value(contract, name)]
+            raise _one_of(path, [f"{{{{record.{name}}}}}" for name in known])
+
+
+def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: str) -> None:
+    if not isinstance(values, Mapping):
+        return
+    known = [key for key, field in custom.items() if field.is_active]
+    for key in values:
+        if key not in known:
+            raise _one_of(f"{place}.{key}", known)
+        if (custom[key].reference_collection or "") not in KNOWN_EVERYWHERE:
+            raise _of_another_service(f"{place}.{key}")
+
+
+def _of_another_service(place: str) -> InvalidArgument:
+    return invalid_field(place, "other_service", f"{REFUSED}: rules cannot look up what it refers to")
+
+
+def is_value(contract: Mapping[str, Any], path: str) -> bool:
+    """Whether a record has a single value there that whoever reads the record reads, such as a text, or money."""
+    name, _, rest = path.partition(".")
+    if name not in contract or contract[name].descriptor.GetOptions().Extensions[options_pb2.withheld_without]:
+        return False
+    return bool(rest) if name == CUSTOM else sample_of(contract, path) is not None
+
+
+def _below(
+    error: InvalidArgument, updated: Watched | None, templated: set[str], place: str
+) -> Iterator[FieldViolation]:
+    """What is wrong at its place in the rule; rules that a value of the record may keep are asked when it is there."""
+    for each in error.violations:
+        path = each.field.removeprefix(f"{updated.resource.place}.") if updated else each.field
+        may_fit = each.rule != "value_type" and any(
+            path.startswith(name) or name.startswith(path) for name in templated
+        )
+        if not may_fit:
+            yield FieldViolation(joined(place, path), each.rule, each.detail)
+
+
+def _read(watched: Watched, call: Call, content: Fields, *, record_id: str) -> Any:
+    request = call.request()
+    if not call.is_update:
+        _check_names(request, content, left_out=ADDRESSING)
+        _fill(request, content)
+        request.id = record_id
+        return request
+    place = watched.resource.place
+    try:
+        target = getattr(request, place)
+        _check_names(target, content, left_out=ADDRESSING)
+        _check_changeable(watched, content)
+        _fill(target, content)
+    except InvalidArgument as error:
+        violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
+        raise InvalidArgument(error.detail, violations=violations, metadata=error.metadata) from None
+    target.id = record_id
+    request.update_mask.paths.extend(mask_of(target.DESCRIPTOR, content))
+    return request
+
+
+def _check_names(message: Message, content: Fields, *, left_out: frozenset[str]) -> None:
+    known = [field.name for field in message.DESCRIPTOR.fields if field.name not in left_out]
+    for name in content:
+        if name not in known:
+            raise _one_of(name, known)
+
+
+def _check_changeable(watched: Watched, content: Fields) -> None:
+    for name in content:
+        field = watched.resource.contract.get(name)
+        if field is None or not field.changeable:
+            by = " and ".join(field.changed_by) if field else ""
+            detail = f"{REFUSED}; it is changed by {by}" if by else f"{REFUSED}: updates do not change it"
+            raise invalid_field(name, "not_changeable", detail)
+        if field.refers_to not in KNOWN_EVERYWHERE:
+            raise _of_another_service(name)
+
+
+def _fill(message: Message, content: Fields) -> None:
+    """Read JSON into a message, each field by itself, so that what cannot be read is named."""
+    for name, value in content.items():
+        if value is None:
+            continue
+        field = message.DESCRIPTOR.fields_by_name[name]
+        try:
+            ParseDict({name: _spelled(field, value)}, message)
+        except (ParseError, ValueError, TypeError, AttributeError):
+            raise invalid_field(name, "value_type", "is not a value that the field can have") from None
+
+
+def _spelled(field: Any, value: Any) -> Any:
+    """The JSON with the values of enums as protobuf has them: REST leaves out their prefix."""
+    if isinstance(value, list):
+        return [_spelled(field, each) for each in value]
+    if field.enum_type is not None and isinstance(value, str):
+        prefix = enum_prefix(field.enum_type.name)
+        return value if value.startswith(prefix) else prefix + value
+    kind = field.message_type
+    if kind is None or not isinstance(value, Mapping) or is_map(field) or kind.file.package.startswith("google."):
+        return value
+    inner = kind.fields_by_name
+    return {name: _spelled(inner[name], each) if name in inner else each for name, each in value.items()}
+
+
+def mask_of(resource: Any, content: Fields) -> Iterator[str]:
+    """What an update with this content changes, as REST takes it: objects and custom fields one by one."""
+    for name, value in content.items():
+        field = resource.fields_by_name[name]
+        kind = field.message_type
+        is_object = kind is not None and not field.is_repeated and kind.file.package.startswith("crm.")
+        if isinstance(value, Mapping) and value and (name == CUSTOM or (is_object and kind.full_name != MONEY)):
+            yield from (f"{name}.{key}" for key in value)
+        else:
+            yield name
+
+
+def field_at(contract: Mapping[str, Any], path: str) -> Any:
+    """The descriptor of a record's field, or of one within an object; None where the contract does not tell."""
+    name, *rest = path.split(".")
+    field = contract[name].descriptor
+    for each in rest:
+        kind = field.message_type
+        if is_map(field) or kind is None or each not in kind.fields_by_name:
+            return None
+        field = kind.fields_by_name[each]
+    return field
+
+
+def _short(field: Any, value: Any) -> Any:
+    """A value of an enum as REST and filters have it: without the prefix."""
+    is_enum = field is not None and field.enum_type is not None and isinstance(value, str)
+    return value.removeprefix(enum_prefix(field.enum_type.name)) if is_enum else value
+
+
+def sample_of(contract: Mapping[str, Any], path: str) -> Any:
+    """A value, as JSON has it, of the type of a record's field; None where any type is possible."""
+    field = field_at(contract, path)
+    if field is None or field.is_repeated or (field.message_type is not None and field.message_type.full_name == VALUE):
+        return None
+    if field.enum_type is not None:
+        return field.enum_type.values[-1].name
+    if field.message_type is not None:
+        return SAMPLES.get(field.message_type.full_name)
+    return {str: "x", bool: True}.get(type(field.default_value), 1)
+
+
+SAMPLES: Mapping[str, Any] = {
+    MONEY: {"amount": "1", "currency_code": "CNY"},
+    "google.protobuf.Timestamp": "2026-01-31T08:00:00Z",
+    "google.protobuf.Duration": "60s",
+}
+
+
+def _one_of(field: str, known: Mapping[str, Any] | Sequence[str]) -> InvalidArgument:
+    choices = ", ".join(sorted(known))
+    return invalid_field(field, "string.in", f"must be one of {choices}", metadata={"choices": choices})

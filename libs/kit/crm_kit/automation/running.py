@@ -1,0 +1,315 @@
+"""Runs a rule on an event, once: its actions and the run that says so become true together.
+
+The calls are those of the API, made as whoever activated the rule and with the rights that they have now. What a call
+refuses ends the run: nothing of it becomes true, and the run that is kept says why.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from crm.event.v1 import event_pb2
+from crm.resource.v1 import events_pb2 as events
+from google.protobuf.message import Message
+
+from crm_kit.automation.book import book_of
+from crm_kit.automation.matching import CompiledRule
+from crm_kit.automation.requests import request_of
+from crm_kit.automation.rules.model import Action, AutomationRule, StopReason
+from crm_kit.automation.rules.resource import RULES
+from crm_kit.automation.runs.model import AutomationRun, Cause, Effect, State, is_too_deep, loop_of
+from crm_kit.automation.runs.queries import count_stopped, standing_of_rule
+from crm_kit.automation.runs.resource import RUNS
+from crm_kit.automation.values import RecordValues, values_before
+from crm_kit.automation.watched import Call, Watched
+from crm_kit.clock import TenantClock
+from crm_kit.database.connections import Database
+from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
+from crm_kit.directory.access import Directory
+from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable
+from crm_kit.etags import etag_of
+from crm_kit.events.outbox import emit
+from crm_kit.filtering.evaluation import Values
+from crm_kit.identity.access import Actor, Scope, service_actor
+from crm_kit.ids import id_from_text, new_id
+from crm_kit.listing import context_of
+from crm_kit.plumbing import automation_runs
+from crm_kit.resource import history
+from crm_kit.rpc.output_only import check_output_only
+
+Run = Callable[[Any, Any], Awaitable[Message]]
+# How many runs of a rule may end so within an hour; then it stops.
+WITHIN = timedelta(hours=1)
+LIMITS: Mapping[State, tuple[int, StopReason]] = {
+    State.STOPPED_LOOP: (20, StopReason.LOOP),
+    State.FAILED: (100, StopReason.FAILURES),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occasion:
+    """An event that rules of a collection may run on: the envelope, what the history calls it, and the record then."""
+
+    watched: Watched
+    envelope: event_pb2.Event
+    event: str
+    shown: Message
+    values: RecordValues
+
+    @property
+    def tenant_id(self) -> UUID:
+        return id_from_text(self.envelope.tenant_id)
+
+    @property
+    def record_id(self) -> UUID:
+        return id_from_text(self.envelope.aggregate_id)
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The rules from which it followed, the first one first."""
+        return tuple(
+            Cause(id_from_text(each.rule_id), each.display_name, each.collection) for each in self.envelope.causes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a run did nothing; `stop` where the rule is not to run again."""
+
+    state: State
+    reason: str
+    detail: str
+    fields: tuple[str, ...] = ()
+    action: int = 0
+    causes: Sequence[Cause] = ()
+    stop: StopReason | None = None
+
+
+class OutdatedError(Exception):
+    """The rule is not any more what was remembered of it."""
+
+
+class Runner:
+    """Runs rules in one process. `runs` are the methods of rpcs by path, as callers reach them."""
+
+    def __init__(self, database: Database, directory: Directory, clock: TenantClock, runs: Mapping[str, Run]) -> None:
+        self._database = database
+        self._directory = directory
+        self._clock = clock
+        self._runs = runs
+
+    async def run(self, compiled: CompiledRule, occasion: Occasion) -> None:
+        """Run the rule, unless the record is none for it. OutdatedError when the rule has changed or stopped.
+
+        Unavailable and Conflict when it has to be tried again later.
+        """
+        refused = await retried(partial(self._try, compiled, occasion))
+        if refused is not None:
+            await retried(partial(self._keep_refused, compiled.rule, occasion, refused))
+
+    async def _try(self, compiled: CompiledRule, occasion: Occasion) -> Refused | None:
+        rule, watched = compiled.rule, occasion.watched
+        try:
+            actor = await self._activator(occasion.tenant_id, rule, watched)
+        except (Unauthenticated, PermissionDenied) as error:
+            return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
+        scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
+        work = UnitOfWork(self._database, actor, scope=scope, now=now)
+        work.causes = [*occasion.envelope.causes, cause_of(rule)]
+        try:
+            if await has_run(work, rule, occasion) or not await is_concerned(work, compiled, occasion):
+                return None
+            if compiled.broken is not None:
+                return refused_by(compiled.broken)
+            return await self._act(work, rule, occasion)
+        finally:
+            await work.close()
+
+    async def _activator(self, tenant_id: UUID, rule: AutomationRule, watched: Watched) -> Actor:
+        """Who activated it. Unauthenticated, PermissionDenied where the rule cannot run with their rights any more."""
+        assert rule.activator_id is not None
+        actor = await self._directory.user(tenant_id, rule.activator_id)
+        require_permissions(actor, watched, rule)
+        return actor
+
+    async def _act(self, work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:
+        """Do all actions and commit; why not, when one is refused or the rule would go round in a circle."""
+        done = await self._do_all(work, rule, occasion.watched, occasion.record_id)
+        if isinstance(done, Refused):
+            return done
+        if loop := loop_in(occasion.causes, rule):
+            # Where nothing would be told of it, nothing follows from it: the circle has come to its end by itself.
+            return loop if work.wakes_relay else None
+        run = replace(new_run(rule, occasion, now=work.now), effects=done)
+        work.insert(automation_runs, RUNS.row_of(run))
+        await work.commit()
+        return None
+
+    async def try_out(self, reader: Reader, watched: Watched, rule: AutomationRule, id: UUID) -> Refused | None:
+        """Why the rule could not do all its actions on a record as it is now, as the reader; nothing becomes true."""
+        scope = reader.actor.access.scope(watched.resource.permission)
+        work = UnitOfWork(self._database, reader.actor, scope=scope, now=reader.now)
+        try:
+            done = await self._do_all(work, rule, watched, id)
+        finally:
+            await work.close()
+        return done if isinstance(done, Refused) else None
+
+    async def _do_all(
+        self, work: UnitOfWork, rule: AutomationRule, watched: Watched, id: UUID
+    ) -> tuple[Effect, ...] | Refused:
+        """Do the actions one after the other, up to the first that is refused."""
+        effects: list[Effect] = []
+        for number, action in enumerate(rule.actions, 1):
+            try:
+                effects.append(await self._do(work, action, watched, id))
+            except (Conflict, Unavailable):
+                raise
+            except CrmError as error:
+                return replace(refused_by(error), action=number)
+        return tuple(effects)
+
+    async def _do(self, work: UnitOfWork, action: Action, watched: Watched, id: UUID) -> Effect:
+        """Make one call, and send what it gathered, so that the next one finds it."""
+        resource, call = watched.resource, watched.calls[action.verb]
+        with work.acting_as(work.actor, work.actor.access.scope(resource.permission)):
+            record = await resource.get(work, id)
+            request = request_of(watched, action, resource.message(work, record))
+        await self._call(work, call, request)
+        await work.flush()
+        later = await history.changes_since(work, resource.noun, id, record.version)
+        names = dict.fromkeys(field["field"] for change in later for field in change["fields"])
+        shown = tuple(name for name in names if name.partition(".")[0] in resource.contract)
+        return Effect(action.verb, etag_of(later[0]["version"] if later else record.version), shown)
+
+    async def _call(self, work: UnitOfWork, call: Call, request: Message) -> None:
+        with work.acting_as(work.actor, work.actor.access.scope(call.permission)):
+            check_output_only(request, await self._runs[call.path](request, work))
+
+    async def _keep_refused(self, rule: AutomationRule, occasion: Occasion, refused: Refused) -> None:
+        """Keep a run that did nothing, and stop the rule where it is of no use any more."""
+        tenant_id = occasion.tenant_id
+        now = await self._clock.now(tenant_id)
+        async with unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+            if await has_run(work, rule, occasion):
+                return
+            run = refused_run(rule, occasion, refused, now=now)
+            work.insert(automation_runs, RUNS.row_of(run))
+            failed = events.AutomationRunFailed(automation_run=RUNS.message_of(run))
+            emit(work, failed, aggregate_type=RUNS.noun, id=run.id, version=run.version)
+            reason = refused.stop or await limit_reached(work, rule, refused.state)
+            if reason is not None:
+                await stop_rule(work, rule, reason)
+
+
+def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule) -> None:
+    """PermissionDenied where the rule cannot run with somebody's rights: it reads the record, and makes its calls."""
+    actor.access.scope(watched.resource.permission)
+    for action in rule.actions:
+        if action.verb in watched.calls:
+            actor.access.scope(watched.calls[action.verb].permission)
+
+
+async def has_run(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> bool:
+    """Whether the rule has run on the event. OutdatedError unless it is active in the version that is about to run."""
+    row = await work.one(standing_of_rule(), id=rule.id, event_id=id_from_text(occasion.envelope.id))
+    if row is not None and row["has_run"]:
+        return True
+    if row is None or not row["active"] or row["version"] != rule.version:
+        raise OutdatedError
+    return False
+
+
+async def is_concerned(work: UnitOfWork, compiled: CompiledRule, occasion: Occasion) -> bool:
+    """Whether the record is one for the rule: its activator sees it, with all that filters speak of; and as it was."""
+    resource = occasion.watched.resource
+    record = await resource.find(work, occasion.record_id)
+    if record is None:
+        return False
+    if resource.masked is not None and compiled.fields & resource.masked.fields:
+        for shown in (occasion.shown, resource.whole_message(work, record)):
+            if resource.is_masked(work, shown):
+                return False
+    if not compiled.rule.filter_before:
+        return True
+    version = occasion.envelope.aggregate_version
+    change = await history.change_at(work, resource.noun, occasion.record_id, version)
+    if change is None:
+        return False
+    before = values_before(resource, occasion.values, change)
+    return compiled.filter_before.takes(Values(before), context_of(work))
+
+
+def loop_in(causes: Sequence[Cause], rule: AutomationRule) -> Refused | None:
+    """Why a rule does not run on what it follows from itself, or from too many others."""
+    own = Cause(rule.id, rule.display_name, rule.collection)
+    if loop := loop_of(causes, own):
+        names = " → ".join(each.display_name for each in loop)
+        detail = f"it would set itself off again: {names}"
+        return Refused(State.STOPPED_LOOP, "AUTOMATION_LOOP", detail, causes=loop)
+    if is_too_deep(causes):
+        detail = f"{len(causes)} rules have set one another off before it"
+        return Refused(State.STOPPED_LOOP, "AUTOMATION_TOO_DEEP", detail, causes=(*causes, own))
+    return None
+
+
+def refused_by(error: CrmError) -> Refused:
+    """As a caller would have been told."""
+    fields = tuple(dict.fromkeys(each.field for each in error.violations))
+    return Refused(State.FAILED, error.reason, error.detail, fields)
+
+
+def new_run(rule: AutomationRule, occasion: Occasion, *, now: Any) -> AutomationRun:
+    """The run of a rule on an event, as it is when all went well."""
+    assert rule.activator_id is not None
+    return AutomationRun(
+        id=new_id(),
+        collection=rule.collection,
+        rule_id=rule.id,
+        rule_etag=etag_of(rule.version),
+        event=occasion.event,
+        event_id=id_from_text(occasion.envelope.id),
+        record_id=occasion.record_id,
+        record_etag=etag_of(occasion.envelope.aggregate_version),
+        activator_id=rule.activator_id,
+        state=State.SUCCEEDED,
+        causes=occasion.causes,
+        create_time=now,
+        update_time=now,
+    )
+
+
+def refused_run(rule: AutomationRule, occasion: Occasion, refused: Refused, *, now: Any) -> AutomationRun:
+    """The run of a rule that did nothing."""
+    return replace(
+        new_run(rule, occasion, now=now),
+        state=refused.state,
+        reason=refused.reason,
+        detail=refused.detail,
+        fields=refused.fields,
+        failed_action=refused.action,
+        causes=tuple(refused.causes) or occasion.causes,
+    )
+
+
+async def limit_reached(work: UnitOfWork, rule: AutomationRule, state: State) -> StopReason | None:
+    """Why a rule stops with one more run that ended so; None when it goes on."""
+    most, reason = LIMITS[state]
+    row = await work.one(count_stopped(state, most), rule_id=rule.id, since=work.now - WITHIN)
+    return reason if row is not None and row[0] + 1 >= most else None
+
+
+async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
+    """Stop a rule, unless it has changed or stopped meanwhile."""
+    now = await RULES.find(work, rule.id, scope=Scope.ALL)
+    if now is not None and now.version == rule.version:
+        RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
+        work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+
+
+def cause_of(rule: AutomationRule) -> event_pb2.Cause:
+    """How events that follow from a rule name it."""
+    return event_pb2.Cause(rule_id=str(rule.id), display_name=rule.display_name, collection=rule.collection)

@@ -1,0 +1,70 @@
+"""A run: what an automation rule did on one event, and why not."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+# Rules that set one another off.
+MAX_CHAIN = 5
+
+
+class State(enum.StrEnum):
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED_LOOP = "STOPPED_LOOP"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one action did: the record's etag after it, and which fields it changed."""
+
+    verb: str
+    record_etag: str
+    changed_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A rule that brought an event about, as it was called then."""
+
+    rule_id: UUID
+    display_name: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class AutomationRun:
+    """Fields as in the contract. It is written once and never changed."""
+
+    id: UUID
+    collection: str
+    rule_id: UUID
+    rule_etag: str
+    event: str
+    event_id: UUID
+    record_id: UUID
+    record_etag: str
+    activator_id: UUID
+    state: State
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    effects: tuple[Effect, ...] = ()
+    failed_action: int = 0
+    reason: str | None = None
+    detail: str | None = None
+    fields: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+
+
+def loop_of(causes: Sequence[Cause], rule: Cause) -> Sequence[Cause]:
+    """The rules by which a rule comes to itself again, from itself to itself; none where it does not."""
+    ids = [each.rule_id for each in causes]
+    return [*causes[ids.index(rule.rule_id) :], rule] if rule.rule_id in ids else []
+
+
+def is_too_deep(causes: Sequence[Cause]) -> bool:
+    """Whether so many rules have set one another off that there it ends."""
+    return len(causes) >= MAX_CHAIN

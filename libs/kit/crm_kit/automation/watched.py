@@ -1,0 +1,91 @@
+"""What the collections of a service offer to automation rules: events that set one off, and rpcs that actions call.
+
+All of it is read from the contract: the events that carry a record, and the rpcs that are marked `automatable`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crm.options.v1 import options_pb2
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from crm_kit.errors import NotFound
+from crm_kit.resource.values import DeclarationError
+from crm_kit.resource.writing import Resource
+
+UPDATE = "update"
+UPDATED = "UPDATED"
+CHANGED_FIELDS = "changed_fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An rpc that rules may call on a record: by the verb as paths have it, or `update`."""
+
+    verb: str
+    path: str
+    permission: str
+    request: type[Any]
+
+    @property
+    def is_update(self) -> bool:
+        return self.verb == UPDATE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """A collection that rules can be for.
+
+    `events`: by what the history calls them, the events that carry one of its records. `calls`: by verb.
+    """
+
+    resource: Resource[Any, Any]
+    events: Mapping[str, type[Message]]
+    calls: Mapping[str, Call]
+
+    @property
+    def collection(self) -> str:
+        return self.resource.collection
+
+
+def watched_among(resources: Iterable[Resource[Any, Any]]) -> dict[str, Watched]:
+    """The collections with an rpc that rules may call, by name."""
+    found = {}
+    for resource in resources:
+        calls = {call.verb: call for call in _calls(resource)}
+        if calls:
+            found[resource.collection] = Watched(resource, dict(_events(resource)), calls)
+    return found
+
+
+def _calls(resource: Resource[Any, Any]) -> Iterator[Call]:
+    message = resource.message_type.DESCRIPTOR
+    verbs = {rpc: verb.name for rpc, verb in resource.verbs.items()} | {f"Update{message.name}": UPDATE}
+    for service in message.file.services_by_name.values():
+        for method in service.methods:
+            options = method.GetOptions()
+            if not options.Extensions[options_pb2.automatable]:
+                continue
+            if method.name not in verbs:
+                raise DeclarationError(f"{method.name}: is neither an update of a {message.name} nor a verb on one")
+            path, permission = f"/{service.full_name}/{method.name}", options.Extensions[options_pb2.permission]
+            yield Call(verbs[method.name], path, permission, GetMessageClass(method.input_type))
+
+
+def _events(resource: Resource[Any, Any]) -> Iterator[tuple[str, type[Message]]]:
+    message = resource.message_type.DESCRIPTOR
+    descriptor: Any
+    for descriptor in resource.created.DESCRIPTOR.file.message_types_by_name.values():
+        carried = any(field.message_type is message for field in descriptor.fields)
+        if carried and descriptor.name.startswith(message.name):
+            event = GetMessageClass(descriptor)
+            yield resource.action_of(event), event
+
+
+def require_watched(watched: Mapping[str, Watched], collection: str) -> Watched:
+    """What the collection offers to rules; NotFound where that is nothing."""
+    if collection not in watched:
+        raise NotFound(f"there are no automation rules of {collection!r} here", reason="COLLECTION_NOT_FOUND")
+    return watched[collection]

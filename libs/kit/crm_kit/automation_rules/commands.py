@@ -1,0 +1,127 @@
+"""Every write on automation rules by people. Each function is one transaction's work."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from crm.resource.v1 import events_pb2 as events
+from google.protobuf.message import Message
+
+from crm_kit.automation.book import book_of, count_active
+from crm_kit.automation.requests import check_action
+from crm_kit.automation.rules.model import AutomationRule
+from crm_kit.automation.rules.resource import RULES
+from crm_kit.automation.running import require_permissions
+from crm_kit.automation.watched import UPDATED, Watched
+from crm_kit.custom_fields.definitions import definitions_of
+from crm_kit.database.locks import advisory_lock
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, invalid_field
+from crm_kit.filtering.tree import fields_of
+from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.resource.shape import CUSTOM
+
+# Of a tenant and collection: each event of it is held against all of them.
+MAX_ACTIVE = 200
+PLACE = "automation_rule"
+
+
+async def create_rule(work: UnitOfWork, watched: Watched, values: dict[str, Any]) -> AutomationRule:
+    """Put down a rule, which does nothing yet."""
+    rule = AutomationRule(
+        id=new_id(), collection=watched.collection, create_time=work.now, update_time=work.now, **values
+    )
+    await check_rule(work, watched, rule)
+    return RULES.create(work, rule)
+
+
+async def update_rule(
+    work: UnitOfWork, watched: Watched, before: AutomationRule, values: dict[str, Any]
+) -> AutomationRule:
+    """Change some properties of a rule; one that is active and would do something else stops."""
+    after = before.update(values)
+    await check_rule(work, watched, after)
+    return save_rule(work, before, after, events.AutomationRuleUpdated)
+
+
+async def activate_rule(work: UnitOfWork, watched: Watched, id: str, *, etag: str) -> AutomationRule:
+    """Have a rule run with the caller's rights, which have to be enough for it."""
+    # Those who activate at the same time are counted one after the other.
+    await advisory_lock(work, f"automation rules of {watched.collection}")
+    before = await get_rule(work, watched.collection, id, etag=etag)
+    after = before.activate(work.actor.user_id, now=work.now)
+    await check_rule(work, watched, after)
+    require_permissions(work.actor, watched, after)
+    row = await work.one(count_active(), collection=watched.collection)
+    if row is not None and row[0] >= MAX_ACTIVE:
+        detail = f"{watched.collection} has {MAX_ACTIVE} active automation rules already"
+        values = {"collection": watched.collection, "most": str(MAX_ACTIVE)}
+        raise FailedPrecondition(detail, reason="AUTOMATION_RULE_LIMIT_REACHED", metadata=values)
+    return save_rule(work, before, after, events.AutomationRuleActivated)
+
+
+def save_rule(work: UnitOfWork, before: AutomationRule, after: AutomationRule, event: type[Message]) -> AutomationRule:
+    """Gather a changed rule."""
+    work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+    return RULES.save(work, before, after, event)
+
+
+async def get_rule(reader: Reader, collection: str, id: str, *, etag: str = "") -> AutomationRule:
+    """The rule with this id; NotFound when it is one of another collection."""
+    rule = await RULES.get(reader, UUID(id), etag=etag, scope=Scope.ALL)
+    if rule.collection != collection:
+        raise NotFound("the automation rule does not exist", reason=RULES.not_found)
+    return rule
+
+
+async def check_rule(reader: Reader, watched: Watched, rule: AutomationRule) -> None:
+    """InvalidArgument for what the collection does not have: events, fields, filters, calls."""
+    custom = await definitions_of(reader, watched.collection, fresh=True) if watched.resource.has_custom else None
+    fields = custom.fields if custom else {}
+    check_trigger(watched, rule, fields)
+    await check_filter(reader, watched, rule.filter, field="filter")
+    await check_filter(reader, watched, rule.filter_before, field="filter_before")
+    for index, action in enumerate(rule.actions):
+        check_action(watched, action, fields, place=f"{PLACE}.actions[{index}]")
+
+
+def check_trigger(watched: Watched, rule: AutomationRule, custom_keys: Iterable[str]) -> None:
+    """InvalidArgument for events and fields that the collection does not have."""
+    trigger, place = rule.trigger, f"{PLACE}.trigger"
+    for index, event in enumerate(trigger.events):
+        require_one_of(event, watched.events, field=f"{place}.events[{index}]")
+    if trigger.changed_fields and UPDATED not in trigger.events:
+        raise invalid_field(f"{place}.changed_fields", "updated_only", f"goes with the event {UPDATED} only")
+    fields = [name for name, each in watched.resource.contract.items() if each.changeable and name != CUSTOM]
+    known = [*fields, *(f"{CUSTOM}.{key}" for key in custom_keys)]
+    for index, path in enumerate(trigger.changed_fields):
+        require_one_of(path, known, field=f"{place}.changed_fields[{index}]")
+    if rule.filter_before and "CREATED" in trigger.events:
+        raise invalid_field(f"{PLACE}.filter_before", "not_created", "a record that is created was nothing before")
+
+
+async def check_filter(reader: Reader, watched: Watched, text: str, *, field: str) -> None:
+    """InvalidArgument INVALID_FILTER as of a list, or for fields that a rule cannot compare."""
+    resource, place = watched.resource, f"{PLACE}.{field}"
+    try:
+        tree, _ = await resource.listing.read(reader, text)
+    except InvalidArgument as error:
+        raise placed(error, place) from None
+    known = resource.stored_readings.keys() if field == "filter" else set(resource.versioned)
+    for path in sorted(fields_of(tree)):
+        head = path.partition(".")[0]
+        if head not in known or head in resource.listed_as or path in resource.nested:
+            raise invalid_field(place, "not_in_rules", f"rules do not compare {path}", metadata={"name": path})
+
+
+def placed(error: InvalidArgument, place: str) -> InvalidArgument:
+    """The error of a list's filter, told of the rule's."""
+    violations = [type(each)(place, each.rule, each.detail) for each in error.violations]
+    return InvalidArgument(error.detail, reason=error.reason, violations=violations, metadata=error.metadata)
+
+
+def require_one_of(value: str, known: Iterable[str], *, field: str) -> None:
+    choices = ", ".join(sorted(known))
+    if value not in known:
+        raise invalid_field(field, "string.in", f"must be one of {choices}", metadata={"choices": choices})

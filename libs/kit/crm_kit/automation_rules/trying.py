@@ -1,0 +1,102 @@
+"""Tries a rule on what happened before, without any effect: for who is about to activate it.
+
+The records are those of a list, and their events what the history has of them. What a filter asks of the record then is
+told from the record now, with all later changes undone; what is kept beside it has no history and is as it is now.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from crm_kit.automation.book import compiled_rule
+from crm_kit.automation.matching import CompiledRule, is_triggered
+from crm_kit.automation.rules.model import AutomationRule
+from crm_kit.automation.running import Refused, Runner, require_permissions
+from crm_kit.automation.values import RecordValues, values_before
+from crm_kit.automation.watched import Watched
+from crm_kit.automation_rules.commands import check_rule
+from crm_kit.database.connections import Record
+from crm_kit.database.work import Reader, ReadSession
+from crm_kit.filtering.evaluation import Values
+from crm_kit.listing import PageOf, context_of
+from crm_kit.paging import PageTokens
+from crm_kit.resource import history
+
+DEFAULT_RECORDS = 20
+# Of each record.
+MAX_EVENTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An event that a rule takes, and why its actions could not be done now."""
+
+    record_id: UUID
+    change: Record
+    refused: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of it: `record_count` and `event_count` were looked at."""
+
+    matches: Sequence[Match]
+    record_count: int
+    event_count: int
+
+
+async def try_rule(
+    reader: Reader, watched: Watched, rule: AutomationRule, runner: Runner, tokens: PageTokens, page: PageOf
+) -> Trial:
+    """Try a rule as the reader, on the records of a page. InvalidArgument, PermissionDenied as if it was activated."""
+    await check_rule(reader, watched, rule)
+    require_permissions(reader.actor, watched, rule)
+    resource = watched.resource
+    own = ReadSession(
+        reader.database, reader.actor, scope=reader.actor.access.scope(resource.permission), now=reader.now
+    )
+    compiled = await compiled_rule(own, watched, rule)
+    rows = (await resource.listing.page(own, page, tokens)).rows
+    matches: list[Match] = []
+    event_count = 0
+    for record in map(resource.entity_from, rows):
+        changes = await history.latest_changes(own, resource.noun, record.id, MAX_EVENTS)
+        event_count += len(changes)
+        taken = list(taken_of(own, watched, compiled, record, changes))
+        if taken:
+            refused = await runner.try_out(own, watched, rule, record.id)
+            matches += [Match(record.id, change, refused) for change in taken]
+    return Trial(matches, len(rows), event_count)
+
+
+def taken_of(
+    reader: Reader, watched: Watched, compiled: CompiledRule, record: Any, changes: Sequence[Record]
+) -> Iterator[Record]:
+    """Those of a record's changes, the newest first, that the rule takes."""
+    resource, rule, context = watched.resource, compiled.rule, context_of(reader)
+    speaks_of_masked = resource.masked is not None and bool(compiled.fields & resource.masked.fields)
+    for change, then in states(watched, record, changes):
+        fields = [field["field"] for field in change["fields"]]
+        if not is_triggered(rule.trigger, change["action"], fields):
+            continue
+        shown = resource.whole_message(reader, then)
+        if speaks_of_masked and resource.is_masked(reader, shown):
+            continue
+        after = RecordValues(resource, shown)
+        if not compiled.filter.takes(Values(after), context):
+            continue
+        if not rule.filter_before or compiled.filter_before.takes(
+            Values(values_before(resource, after, change)), context
+        ):
+            yield change
+
+
+def states(watched: Watched, record: Any, changes: Sequence[Record]) -> Iterator[tuple[Record, Any]]:
+    """Each change, the newest first, with the record as it was after it."""
+    then = record
+    for change in changes:
+        yield change, then
+        before = history.undone(then, [change], watched.resource.from_json)
+        then = dataclasses.replace(then, **before, version=change["version"] - 1)

@@ -1,0 +1,38 @@
+"""Rules on cases, through the contract."""
+
+from crm.service_desk.v1 import cases_pb2 as pb
+
+from tests.service.automating import SUCCEEDED, Rules, action, on, settled
+from tests.service.running import Running
+from tests.service.service_desk.desk import Desk
+
+
+async def test_a_complaint_is_assigned_and_noted_and_what_is_resolved_is_closed(
+    service_desk: Running, desk: Desk
+) -> None:
+    agent = await service_desk.user(desk.user.tenant_id)
+    rules = Rules(service_desk.channel, "cases")
+    taken = await rules.active(
+        desk.user,
+        action("assign", assignee_id=str(agent.id)),
+        action("addNote", text="投诉: {{record.title}}"),
+        action("update", title="投诉: {{record.title}}"),
+        filter="kind = COMPLAINT AND NOT assignee_id = me",
+    )
+    closed = await rules.active(desk.user, action("close"), trigger=on("RESOLVED"), filter="kind = REPAIR")
+    complaint = await desk.create(kind=pb.Case.KIND_COMPLAINT, title="停电两次")
+    repair = await desk.create()
+    await desk.do("OpenCase", repair)
+    await desk.do("ResolveCase", repair, resolution="new fuse")
+    await settled(service_desk, desk.user.tenant_id)
+    (run,) = await rules.runs_of(desk.user, taken)
+    assert (run.state, run.record_id, [each.verb for each in run.effects]) == (
+        SUCCEEDED,
+        complaint.id,
+        ["assign", "addNote", "update"],
+    ), run
+    now = await desk.get(complaint)
+    assert (now.assignee_id, now.title) == (str(agent.id), "投诉: 停电两次")
+    assert "NOTE" in " ".join(await desk.log(complaint))
+    assert [each.state for each in await rules.runs_of(desk.user, closed)] == [SUCCEEDED]
+    assert (await desk.get(repair)).state == pb.Case.STATE_CLOSED
