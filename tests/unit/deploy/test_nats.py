@@ -35,7 +35,8 @@ def test_the_gateway_gets_at_no_reader_of_a_service() -> None:
     allowed, denied = rights.split("deny:")
     assert "crm.events" not in allowed
     for service in SERVICES:
-        assert f'"$JS.API.CONSUMER.*.CRM.{service}", "$JS.API.CONSUMER.MSG.NEXT.CRM.{service}"' in denied
+        for reader in (service, f"{service}_automation"):
+            assert f'"$JS.API.CONSUMER.*.CRM.{reader}", "$JS.API.CONSUMER.MSG.NEXT.CRM.{reader}"' in denied
 
 
 def test_every_event_of_the_contract_may_be_told() -> None:
