@@ -25,6 +25,8 @@ Fields = Mapping[str, Any]
 NO_RECORD = UUID(int=0)
 # A process remembers all active rules of the tenants that are at work.
 MAX_REQUEST_BYTES = 8 * 1024
+# Rules that are broken whatever a value of the record is.
+WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_service", "value_type"})
 # Whose records an update may refer to: what users and teams are every service knows.
 KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
 REFUSED = "cannot be set here"
@@ -107,11 +109,14 @@ def _below(
     """What is wrong at its place in the rule; rules that a value of the record may keep are asked when it is there."""
     for each in error.violations:
         path = each.field.removeprefix(f"{updated.resource.place}.") if updated else each.field
-        may_fit = each.rule != "value_type" and any(
-            path.startswith(name) or name.startswith(path) for name in templated
-        )
-        if not may_fit:
+        is_templated = any(_is_within(path, name) or _is_within(name, path) for name in templated)
+        if each.rule in WHATEVER_THE_VALUE or not is_templated:
             yield FieldViolation(joined(place, path), each.rule, each.detail)
+
+
+def _is_within(path: str, other: str) -> bool:
+    """Whether a path is another, or that of something in it: `custom.size` and `tags[0]` are in `custom`, `tags`."""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _read(watched: Watched, call: Call, content: Fields, *, record_id: str) -> Any:
@@ -139,7 +144,8 @@ def _check_names(message: Message, content: Fields, *, left_out: frozenset[str])
     known = [field.name for field in message.DESCRIPTOR.fields if field.name not in left_out]
     for name in content:
         if name not in known:
-            raise _one_of(name, known)
+            choices = ", ".join(sorted(known))
+            raise invalid_field(name, "unknown_field", f"there is no such field; expected one of {choices}")
 
 
 def _check_changeable(watched: Watched, content: Fields) -> None:
