@@ -7,6 +7,7 @@ collection is preset. Field numbers stay, so that the bytes are those of the gen
 in place of `VerbRequest`, and its permission.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
 RULE, RUN = "AutomationRule", "AutomationRun"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,9 @@ class Collection:
         """`BatchGetRecordsRequest` is `BatchGetAccountsRequest`, `GetRecordActions` is `GetAccountActions`."""
         if self.submitted is not None:
             return name.replace(SUBMIT, f"Submit{self.submitted.name}")
-        name = name.replace(RECORDS, self.plural).replace(RECORD, self.message.name)
-        for noun in (CUSTOM_FIELD, APPROVAL, RULE, RUN):
-            name = name.replace(noun, f"{self.message.name}{noun}")
-        return name
+        own = {RECORDS: self.plural, RECORD: self.message.name}
+        # In one pass: the name of a message may have one of the nouns in it.
+        return _NOUNS.sub(lambda noun: own.get(noun[0], f"{self.message.name}{noun[0]}"), name)
 
     def has(self, rpc: Rpc) -> bool:
         """Whether the collection offers a generic rpc.

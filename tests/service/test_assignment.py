@@ -15,8 +15,13 @@ from tests.service.examples import World
 from tests.service.running import User, violations_of
 
 OWNERS = ("owner_id", "account_owner_id", "assignee_id")
-# Only by its own verb, so it is refused whoever is named.
-NOT_CHANGED = {("UpdateCase", "case.assignee_id"), ("UpdateLead", "lead.owner_id"), ("UpdateOrder", "order.owner_id")}
+# Only by its own verb or never, so it is refused whoever is named.
+NOT_CHANGED = {
+    ("UpdateApprovalDelegation", "approval_delegation.owner_id"),
+    ("UpdateCase", "case.assignee_id"),
+    ("UpdateLead", "lead.owner_id"),
+    ("UpdateOrder", "order.owner_id"),
+}
 PLACES = [
     (rpc, path)
     for rpc in RPCS.values()
