@@ -83,7 +83,7 @@ async def written_of(customer: Running, tenant_id: UUID, noun: str) -> dict[str,
             event = event_pb2.Event.FromString(row["event"])
             if event.aggregate_type == noun:
                 told = made.setdefault(event.aggregate_id, [])
-                told.append(f"{event.aggregate_version} {row['subject'].rpartition('.')[2]}")
+                told.append(f"{event.aggregate_version} {event.payload.TypeName().rpartition('.')[2]}")
     return made
 
 
