@@ -10,11 +10,11 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.identity.access import Scope
 
-from tests.service.approving import ALL, Approval, Desk, allows, asks, new_role, set_roles, step, up_to
+from tests.service.approving import ALL, REFUSE, Approval, Desk, Row, allows, asks, new_role, set_roles, step, up_to
 from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.scoring.approved_limits import People, asked, told
-from tests.service.scoring.business import account_event, new_account, tell
+from tests.service.scoring.business import new_account
 from tests.service.scoring.credit import SetLimit, read
 
 Actions = resources_pb2.RecordActions
@@ -93,6 +93,26 @@ async def test_the_verb_refuses_first_what_it_would_refuse_without_a_policy(
         await desk.submit(people.boss, asked(account_id, 5000))
 
 
+async def test_what_a_policy_lets_nobody_do_is_refused_by_the_verb_first(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    await desk.policy(user, Row(outcome=REFUSE))
+    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.OWN, "credit.read": Scope.OWN})
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await set_limit(5000, by=rep)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await desk.submit(rep, asked(account_id, 5000))
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await set_limit(5000, etag="v7")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await set_limit("5000.001")
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await set_limit(5000)
+    assert refusal.metadata["rule"] == "policy"
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.submit(people.rep, asked(account_id, 5000))
+
+
 @pytest.mark.usefixtures("policy")
 async def test_what_needs_no_approval_is_not_submitted(desk: Desk, people: People, account_id: UUID) -> None:
     with refused("FAILED_PRECONDITION", "APPROVAL_NOT_REQUIRED"):
@@ -153,31 +173,22 @@ async def test_an_approved_limit_is_set_as_who_asked_for_it_once_with_its_histor
     ]
 
 
-@pytest.mark.usefixtures("policy")
-async def test_who_asked_and_who_owns_the_record_then_or_now_decide_nothing(
-    scoring: Running, desk: Desk, user: User, account_id: UUID
+async def test_neither_who_asked_nor_who_owns_the_record_approves_and_who_owns_it_may_reject(
+    scoring: Running, desk: Desk, user: User
 ) -> None:
     role = await new_role(scoring, user.tenant_id)
     everybody = [await scoring.user(user.tenant_id) for _ in range(3)]
-    rep, owner, boss = everybody
+    rep, owner, _ = everybody
     for each in everybody:
         await set_roles(scoring, each, role)
-    account = await new_account(scoring, user.tenant_id, owner)
-    policy = (await desk.policies(user))[0]
-    policy.rows[1].steps[0].CopyFrom(step(roles=(role,)))
-    await desk.change_policy(user, policy, "rows")
-    approval = await desk.submit(rep, asked(account, 5000))
-    for each in (rep, owner):
-        assert await desk.waiting(each) == []
-        for decide in (desk.approve, desk.reject):
-            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-                await decide(each, approval)
-            assert refusal.metadata["rule"] == "own_approval"
-    assert await desk.waiting(boss) == [approval.id]
-    await tell(scoring, account_event(user.tenant_id, account, owner=boss, version=2))
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-        await desk.approve(boss, approval)
-    assert refusal.metadata["rule"] == "own_approval"
+    await desk.policy(user, asks(step(roles=(role,))))
+    approval = await desk.submit(rep, asked(await new_account(scoring, user.tenant_id, owner), 5000))
+    for each, decide in ((rep, desk.approve), (rep, desk.reject), (owner, desk.approve)):
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+            await decide(each, approval)
+        assert refusal.metadata["rule"] == "own_approval"
+    assert [await desk.waiting(each) for each in everybody] == [[], [], [approval.id]]
+    assert (await desk.reject(owner, approval)).state == Approval.STATE_REJECTED
 
 
 @pytest.mark.usefixtures("policy")
@@ -277,10 +288,11 @@ async def test_nothing_is_submitted_that_nobody_could_decide(
     scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
 ) -> None:
     role = await new_role(scoring, user.tenant_id)
-    await desk.policy(user, asks(step(people.rep, user, roles=(role,))))
+    await desk.policy(user, asks(step(people.boss), step(people.rep, user, roles=(role,))))
     # Who asks, the owner, and a role that nobody has.
-    with refused("FAILED_PRECONDITION", "APPROVERS_MISSING"):
+    with refused("FAILED_PRECONDITION", "APPROVERS_MISSING") as refusal:
         await desk.submit(people.rep, asked(account_id, 5000))
+    assert refusal.metadata["step"] == "2"
     await set_roles(scoring, people.other, role)
     assert (await desk.submit(people.rep, asked(account_id, 5000))).state == Approval.STATE_PENDING
 
