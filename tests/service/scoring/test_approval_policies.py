@@ -143,7 +143,7 @@ async def test_a_front_end_reads_why_submits_lists_and_decides(
     assert [each["id"] for each in waiting.json()["approvals"]] == [approval["id"]]
     one = f"/v1/approvals/credit-limits/{approval['id']}"
     denied = await web.post(f"{one}:approve", json={}, headers=mine)
-    assert (denied.status_code, denied.json()["detail"]) == (403, "申请人和记录负责人不能审批。")
+    assert (denied.status_code, denied.json()["detail"]) == (403, "申请人和记录负责人不能同意或转交此审批。")
     wrong = await web.post(f"{one}:reject", json={}, headers=theirs)
     assert [each["field"] for each in wrong.json()["errors"]] == ["comment"]
     approved = await web.post(f"{one}:approve", json={"comment": "fine"}, headers=theirs)

@@ -212,18 +212,6 @@ async def test_a_rejection_is_final_and_its_reason_is_kept(
 
 
 @pytest.mark.usefixtures("policy")
-async def test_only_who_submitted_it_takes_it_back(desk: Desk, user: User, people: People, account_id: UUID) -> None:
-    approval = await desk.submit(people.rep, asked(account_id, 5000))
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-        await desk.withdraw(user, approval)
-    assert refusal.metadata["rule"] == "not_submitter"
-    assert (await desk.withdraw(people.rep, approval)).state == Approval.STATE_WITHDRAWN
-    assert await desk.waiting(people.boss) == []
-    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await desk.approve(people.boss, approval)
-
-
-@pytest.mark.usefixtures("policy")
 async def test_whom_it_does_not_ask_does_not_decide(desk: Desk, people: People, account_id: UUID) -> None:
     approval = await desk.submit(people.rep, asked(account_id, 5000))
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:

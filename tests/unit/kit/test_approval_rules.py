@@ -81,7 +81,8 @@ def done(before: Approval, deed: Deed) -> Approval:
             case "reject":
                 return before.reject(deed.by, comment="no", now=NOW)
             case "withdraw":
-                return before.withdraw(deed.by.id, now=NOW)
+                reason = "gone" if deed.from_id else None
+                return before.withdraw(deed.by.id, administers=deed.administers, comment=reason, now=NOW)
             case "reassign":
                 return before.reassign(
                     deed.by,
@@ -115,7 +116,8 @@ class Oracle:
         if deed.what == "outdate":
             self.state = "OUTDATED"
         elif deed.what == "withdraw":
-            self.state = "WITHDRAWN" if deed.by.id == USERS[0] else self.state
+            if deed.by.id == USERS[0] or (deed.administers and deed.from_id):
+                self.state = "WITHDRAWN"
         elif deed.what == "reassign":
             self.hand_on(deed)
         else:
@@ -218,6 +220,7 @@ def check_as_the_oracle_says(of: list[Step], tried: list[Deed]) -> None:
     assert not {USERS[0], USERS[1]} & (approving | {each.user_id for each in now.reassignments})
     assert (Decision.REJECT in {decision for _, decision in said}) == (now.state is State.REJECTED)
     assert (now.end_time is None) == (now.state is State.PENDING)
+    assert (now.withdrawal is None) == (now.state is not State.WITHDRAWN)
     assert bool(now.waiting_ids) <= (now.state is State.PENDING)
 
 

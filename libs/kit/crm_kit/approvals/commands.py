@@ -35,7 +35,7 @@ from crm_kit.plumbing import approval_askings, approval_timers
 from crm_kit.resource.writing import Resource
 
 Approvals = Resource[Approval, approvals_pb2.Approval]
-# Who may change policies with the scope ALL may say who decides instead of others.
+# Who may change policies with the scope ALL may say who decides instead of others, and end what nobody decides.
 ADMINISTERING = "approval_policies.write"
 
 
@@ -104,9 +104,11 @@ async def reject(work: UnitOfWork, gate: Gate, approvals: Approvals, before: App
     return await save(work, gate, approvals, before, after, events.ApprovalRejected)
 
 
-async def withdraw(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval) -> Approval:
-    """Take back what the caller has submitted."""
-    after = before.withdraw(work.actor.user_id, now=work.now)
+async def withdraw(
+    work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, comment: str | None
+) -> Approval:
+    """Take back what the caller has submitted or, where the caller administers approvals, what anybody has."""
+    after = before.withdraw(work.actor.user_id, administers=administers(work), comment=comment, now=work.now)
     return await save(work, gate, approvals, before, after, events.ApprovalWithdrawn)
 
 
@@ -118,10 +120,17 @@ async def reassign(
     InvalidArgument for who is not active here or may not read what it is about.
     """
     approvable = gate.find(before.collection, before.verb)
-    administers = work.actor.access.may(ADMINISTERING) and work.actor.access.scope(ADMINISTERING) is Scope.ALL
-    after = before.reassign(await caller(work, approvable), to_user_id, administers=administers, now=work.now, **said)
+    after = before.reassign(
+        await caller(work, approvable), to_user_id, administers=administers(work), now=work.now, **said
+    )
     await check_decides(work, to_user_id, permission=approvable.resource.permission)
     return await save(work, gate, approvals, before, after, events.ApprovalReassigned)
+
+
+def administers(work: UnitOfWork) -> bool:
+    """Whether the caller may change policies of everything."""
+    access = work.actor.access
+    return access.may(ADMINISTERING) and access.scope(ADMINISTERING) is Scope.ALL
 
 
 async def check_decides(work: UnitOfWork, user_id: UUID, *, permission: str) -> None:

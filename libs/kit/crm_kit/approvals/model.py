@@ -66,6 +66,14 @@ class Reassignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """That somebody took it back, and why."""
+
+    user_id: UUID
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """Fields as in the contract. Methods return the changed one; once it has ended it changes no more."""
 
@@ -88,6 +96,7 @@ class Approval:
     current_step: int = 1
     opinions: tuple[Opinion, ...] = ()
     reassignments: tuple[Reassignment, ...] = ()
+    withdrawal: Withdrawal | None = None
     state: State = State.PENDING
     end_time: datetime | None = None
     approvers_missing: bool = False
@@ -143,12 +152,14 @@ class Approval:
         """REJECTED, whoever was for it."""
         return self._with(Decision.REJECT, by, comment, now)._ended(State.REJECTED, now)
 
-    def withdraw(self, by: UUID, *, now: datetime) -> "Approval":
-        """WITHDRAWN, by who submitted it."""
+    def withdraw(self, by: UUID, *, administers: bool, comment: str | None, now: datetime) -> "Approval":
+        """WITHDRAWN, by who submitted it, or by somebody who `administers` approvals and says why."""
         self._require_pending("withdrawn")
-        if by != self.submitter_id:
-            raise denied("not_submitter", "only who submitted it withdraws it")
-        return self._ended(State.WITHDRAWN, now)
+        if by != self.submitter_id and not administers:
+            raise denied("not_submitter", "only who submitted it or administers approvals withdraws it")
+        if by != self.submitter_id and comment is None:
+            raise invalid_field("comment", "required", "is required of whoever has not submitted it")
+        return replace(self._ended(State.WITHDRAWN, now), withdrawal=Withdrawal(by, comment))
 
     def is_about(self, etag: str, owner_id: UUID | None) -> bool:
         """Whether the record, as it is now, is what was shown to those who are asked."""
@@ -265,7 +276,7 @@ class Approval:
         return user_id in (self.submitter_id, self.owner_id)
 
     def _ended(self, state: State, now: datetime) -> "Approval":
-        return replace(self, state=state, end_time=now)
+        return replace(self, state=state, end_time=now, approvers_missing=False)
 
     def _require_pending(self, done: str) -> None:
         if self.state is not State.PENDING:

@@ -35,6 +35,7 @@ from crm_kit.resource.writing import Resource
 
 # Needs the bind parameter `collection`.
 OF_COLLECTION = approvals.c.collection == bindparam("collection")
+SUBMITTED_BY_ME = approvals.c.submitter_id == bindparam("me", type_=Uuid)
 _ONE = approvals.alias("one")
 
 
