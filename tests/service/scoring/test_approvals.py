@@ -40,6 +40,7 @@ async def test_what_a_policy_allows_goes_what_it_asks_approval_for_changes_nothi
         await set_limit("1000.01")
     assert refusal.metadata["policy_id"] == policy.id
     assert (refusal.metadata["collection"], refusal.metadata["verb"]) == ("credit_limits", "setLimit")
+    assert refusal.metadata["submit_path"] == "/v1/approvals/credit-limits:setLimit"
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
         await set_limit("100000.01")
     assert refusal.metadata["rule"] == "policy"
@@ -89,6 +90,9 @@ async def test_the_verb_refuses_first_what_it_would_refuse_without_a_policy(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await desk.submit(people.rep, pb.SetCreditLimitRequest(account_id=str(account_id), reason="x"))
     assert refusal.fields == ["request.amount"]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.submit(people.rep, pb.SetCreditLimitRequest(amount=up_to(5000), reason="x"))
+    assert (refusal.fields, "is required" in refusal.detail) == (["request.account_id"], True)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await desk.submit(people.boss, asked(account_id, 5000))
 
@@ -224,8 +228,9 @@ async def test_what_is_asked_for_already_is_not_asked_for_twice_until_the_record
     stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
 ) -> None:
     first = await desk.submit(people.rep, asked(account_id, 5000))
-    with refused("ALREADY_EXISTS", "APPROVAL_PENDING"):
+    with refused("ALREADY_EXISTS", "APPROVAL_PENDING") as refusal:
         await desk.submit(people.rep, asked(account_id, 6000))
+    assert refusal.metadata["approval_id"] == first.id
     await set_limit(900)
     second = await desk.submit(people.rep, asked(account_id, 6000))
     assert (await desk.get(people.rep, first)).state == Approval.STATE_OUTDATED

@@ -189,7 +189,8 @@ async def make_room(
         return
     before = await approvals.get(work, id, scope=Scope.ALL)
     if before.is_about(etag, owner_id):
-        raise AlreadyExists("the same is asked for already and not decided", reason="APPROVAL_PENDING")
+        detail, values = "the same is asked for already and not decided", {"approval_id": str(id)}
+        raise AlreadyExists(detail, reason="APPROVAL_PENDING", metadata=values)
     await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     # The new one comes after it, not at once: only one of them may be pending.
     await work.flush()

@@ -50,6 +50,7 @@ class Asking:
         detail = f"nothing was changed: {policy.display_name} asks for approval; submit the request for it"
         values = {"policy_id": str(policy.id), "policy": policy.display_name, "verb": policy.verb}
         values |= {"collection": policy.collection, "steps": str(len(steps))}
+        values["submit_path"] = f"/v1/approvals/{policy.collection.replace('_', '-')}:{policy.verb}"
         return FailedPrecondition(detail, reason="APPROVAL_REQUIRED", metadata=values)
 
 

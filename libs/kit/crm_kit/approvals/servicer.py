@@ -140,6 +140,8 @@ def request_of(approvable: Approvable, sent: Message) -> Message:
         raise invalid_field("request", "type", f"is not a request of {approvable.rpc}") from error
     # What came were unknown fields, whose texts nothing has composed.
     compose_texts(request)
+    if not getattr(request, approvable.record_id):
+        raise invalid_field(f"request.{approvable.record_id}", "required", "is required: it says which record is meant")
     try:
         check_message(request)
     except InvalidArgument as error:
