@@ -75,23 +75,26 @@ def approvers_missing(permission: str) -> ColumnElement[bool]:
     waiting = and_(asked.tenant_id == approvals.c.tenant_id, asked.approval_id == approvals.c.id, asked.waiting)
     # Users are found along their key, and most of them are there: those with a role are looked for after that.
     ways = users.id == asked.asked_id, asked.asked_id == any_(users.role_ids)
-    is_submitter, is_owner = users.id == approvals.c.submitter_id, users.id.is_not_distinct_from(approvals.c.owner_id)
     may_read = is_able(array([permission, EVERYTHING], type_=Text))
-    may_approve = and_(may_read, not_(is_submitter), not_(is_owner))
-    is_barred = or_(and_(is_submitter, users.active), and_(is_owner, may_read))
+    others = users.id != approvals.c.submitter_id, users.id.is_distinct_from(approvals.c.owner_id)
+    may_approve = and_(may_read, *others)
+    # The submitter is asked whatever they may read, as in `people_asked`.
+    barred = (users.id == approvals.c.submitter_id, users.active), (users.id == approvals.c.owner_id, may_read)
 
     def approved_by(way: ColumnElement[bool]) -> ColumnElement[bool]:
         """Whether there is somebody for one that it waits for."""
         people = select(users.id).join_from(approval_askings, access_users, (users.tenant_id == asked.tenant_id) & way)
         return people.where(waiting, may_approve).correlate(approvals).exists()
 
-    def held_by(way: ColumnElement[bool], who: ColumnElement[bool]) -> ColumnElement[bool]:
+    def held_by(*who: ColumnElement[bool]) -> ColumnElement[bool]:
         """Whether there is somebody for this one that it waits for."""
-        people = select(users.id).where(users.tenant_id == asked.tenant_id, way, who)
+        people = select(users.id).where(users.tenant_id == asked.tenant_id, *who)
         return people.correlate(approvals, approval_askings).exists()
 
     in_vain = select(asked.asked_id).where(
-        waiting, held_by(or_(*ways), is_barred), *(not_(held_by(way, may_approve)) for way in ways)
+        waiting,
+        or_(*(held_by(*who, or_(*ways)) for who in barred)),
+        *(not_(held_by(way, may_approve)) for way in ways),
     )
     mode = func.jsonb_extract_path_text(approvals.c.steps, cast(approvals.c.current_step - 1, Text), "mode")
     stuck = and_(mode == Mode.ALL, in_vain.correlate(approvals).exists())
