@@ -163,6 +163,7 @@ async def test_an_approved_limit_is_set_as_who_asked_for_it_once_with_its_histor
     (opinion,) = approved.opinions
     assert (opinion.user_id, opinion.comment, opinion.step) == (str(people.boss.id), "fine", 1)
     assert (opinion.user_name, approved.submitter_name) == ("somebody", "somebody")
+    assert approved.policy_name == "大额审批"
     limit = await read(stub, user, account_id)
     assert (limit.amount.amount, limit.set_by_id, limit.reason) == ("5000.00", str(people.rep.id), "more business")
     (set_event,) = await told(scoring, user, "CreditLimitSet")
