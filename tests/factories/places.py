@@ -56,6 +56,12 @@ WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
     "credit-limits": ("CreditLimit", "SetCreditLimit"),
     "orders": ("Order", "ReleaseOrder"),
 }
+# What people have submitted they read and withdraw with the permission of the verb, too.
+ALSO_PERMITTED: Mapping[str, str] = {
+    name.format(noun): RPCS[verb].permission
+    for noun, verb in WITH_APPROVALS.values()
+    for name in ("Get{}Approval", "List{}Approvals", "List{}ApprovalChanges", "Withdraw{}Approval")
+}
 AUTOMATION_RULES, AUTOMATION_RUNS = "automation-rules", "automation-runs"
 # The collections that automation rules are for.
 WITH_AUTOMATION: Mapping[str, str] = {

@@ -95,8 +95,8 @@ class Desk:
     async def reject(self, by: User, approval: Approval, comment: str = "too much", *, key: str = "") -> Approval:
         return await self._decide("Reject", by, approval, comment=comment, key=key)
 
-    async def withdraw(self, by: User, approval: Approval, *, key: str = "") -> Approval:
-        return await self._decide("Withdraw", by, approval, key=key)
+    async def withdraw(self, by: User, approval: Approval, comment: str = "", *, key: str = "") -> Approval:
+        return await self._decide("Withdraw", by, approval, comment=comment, key=key)
 
     async def reassign(
         self,

@@ -116,14 +116,14 @@ async def status(settings: Settings, terminal: Terminal) -> int:
     return 4
 
 
-def token(settings: Settings) -> str:
-    """An access token of the demo tenant's administrator."""
+def token(settings: Settings, login: str) -> str:
+    """An access token of one of the demo tenant's people."""
     folder = RunFolder(settings.run_folder)
     holder = folder.holder()
     if holder is None:
         raise LocalFailure(f"not running from {folder.path}: `make run` starts it")
     password = load_credentials(folder.secrets).demo_password
-    body = json.dumps({"tenant": DEMO_TENANT, "login": DEMO_LOGIN, "password": password})
+    body = json.dumps({"tenant": DEMO_TENANT, "login": login, "password": password})
     address = urlsplit(holder.url)
     connection = HTTPConnection(address.hostname or "", address.port, timeout=TOKEN_SECONDS)
     try:
@@ -156,7 +156,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("run", help="start everything; Ctrl-C stops it and keeps the data")
     commands.add_parser("reset", help="forget all local data")
     commands.add_parser("status", help="how the processes are; exit code 3 when not running, 4 when not all are ready")
-    commands.add_parser("token", help="print an access token of the demo tenant's administrator")
+    tokens = commands.add_parser("token", help="print an access token of the demo tenant's administrator")
+    tokens.add_argument(
+        "--login", default=DEMO_LOGIN, help="of somebody else of it, for example sales.manager@demo.example"
+    )
     migration = commands.add_parser("migration", help="draft the migration to what a service's tables say now")
     migration.add_argument("service", help=", ".join(DRAFTED))
     migration.add_argument("message")
@@ -182,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif command == "resource":
             new_resource(terminal, options.service, options.noun, plural=options.plural, chinese=options.chinese)
         else:
-            terminal.say(token(settings))
+            terminal.say(token(settings, options.login))
     except LocalFailure as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1

@@ -23,12 +23,15 @@ def verbs_of(
     rpcs: Iterable[Rpc], message: Descriptor, *, list_path: str, record_path: str
 ) -> Iterator[pb.VerbMetadata]:
     """The verbs among the rpcs of a service, in its order."""
+    rpcs = list(rpcs)
+    submit_paths = {rpc.name: path_of(rpc) for rpc in rpcs}
     for rpc in rpcs:
         method, path = rpc.bindings[0].verb if rpc.bindings else "", path_of(rpc)
         base, _, custom = path.partition(":")
         if method == "POST" and custom and base in (list_path, record_path):
             verb = _verb(rpc, custom, verb_label(custom, rpc.options), on_record=base == record_path)
             verb.fields.extend(_asked_for(rpc))
+            verb.submit_path = submit_paths.get(f"Submit{rpc.name}", "")
             yield verb
         elif rpc.response is message and not custom and method in METHODS:
             name = METHODS[method]

@@ -265,6 +265,7 @@ approvals = tenant_table(
     Column("current_step", Integer, nullable=False),
     Column("opinions", JSONB, nullable=False),
     Column("reassignments", JSONB, nullable=False),
+    Column("withdrawal", JSONB),
     Column("state", Text, nullable=False),
     Column("end_time", DateTime(timezone=True)),
     Column("due_time", DateTime(timezone=True)),

@@ -7,6 +7,7 @@ from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import orders_pb2 as pb
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from crm_sales.orders.servicer import OrderServicer
 
 from tests.service.approving import REFUSE, Approval, Desk, Row, allows, asks, step, up_to
@@ -78,6 +79,19 @@ async def test_an_order_that_was_cancelled_meanwhile_is_not_released(
     assert (await read(api, user, order)).state == pb.Order.STATE_CANCELLED
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await desk.submit(manager, release(order))
+
+
+async def test_what_a_policy_lets_nobody_release_is_looked_for_first(
+    api: Sales, desk: Desk, user: User, held: Held
+) -> None:
+    await desk.policy(user, Row(outcome=REFUSE))
+    order, unknown = await held("1000.00"), pb.Order(id=str(new_id()))
+    with refused("NOT_FOUND", "ORDER_NOT_FOUND"):
+        await api.orders.ReleaseOrder(release(unknown), metadata=user.metadata)
+    with refused("NOT_FOUND", "ORDER_NOT_FOUND"):
+        await desk.submit(user, release(unknown))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await api.orders.ReleaseOrder(release(order), metadata=user.metadata)
 
 
 async def test_what_can_be_done_with_an_order_says_whether_it_has_to_be_approved(

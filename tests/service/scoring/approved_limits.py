@@ -34,6 +34,6 @@ def asked(account_id: UUID, amount: object, *, etag: str = "", currency_code: st
 
 async def told(scoring: Running, user: User, name: str) -> list[Any]:
     """The events of this name, and who did it."""
-    query = select(outbox.c.event).where(outbox.c.subject.endswith(name))
+    query = select(outbox.c.event).where(outbox.c.subject.endswith(f".{name}.{user.tenant_id}"))
     rows = await scoring.service.database.all(user.tenant_id, compile_statement(query), {})
     return [event_of(row["event"]) for row in rows]

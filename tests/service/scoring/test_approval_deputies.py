@@ -105,12 +105,25 @@ async def test_neither_submitter_nor_owner_decides_as_deputy_or_through_one(
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
             await desk.approve(each, approval)
         assert refusal.metadata["rule"] == rule
-    # Whoever comes to own it meanwhile has no deputy in it either.
+    # Whoever comes to own it meanwhile has no deputy who approves it either.
     await stand_in(scoring, people.other, people.boss)
     assert await desk.waiting(people.other) == [approval.id]
     await tell(scoring, account_event(user.tenant_id, account_id, owner=people.boss, version=2))
+    assert (await desk.approve(people.other, approval)).state == Approval.STATE_OUTDATED
+
+
+async def test_a_deputy_rejects_in_the_place_of_who_owns_the_record(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: "UUID"
+) -> None:
+    await desk.policy(user, asks(step(user, people.boss)))
+    approval = await desk.submit(people.rep, asked(account_id, 5000))
+    deputy = await scoring.user(user.tenant_id, grants=OWN_READER)
+    await stand_in(scoring, deputy, user)
+    assert await desk.waiting(deputy) == []
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await desk.approve(people.other, approval)
+        await desk.approve(deputy, approval)
+    rejected = await desk.reject(deputy, approval)
+    assert (rejected.state, rejected.opinions[0].for_user_id) == (Approval.STATE_REJECTED, str(user.id))
 
 
 @pytest.mark.usefixtures("policy")

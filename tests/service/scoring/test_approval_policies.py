@@ -143,7 +143,7 @@ async def test_a_front_end_reads_why_submits_lists_and_decides(
     assert [each["id"] for each in waiting.json()["approvals"]] == [approval["id"]]
     one = f"/v1/approvals/credit-limits/{approval['id']}"
     denied = await web.post(f"{one}:approve", json={}, headers=mine)
-    assert (denied.status_code, denied.json()["detail"]) == (403, "申请人和记录负责人不能审批。")
+    assert (denied.status_code, denied.json()["detail"]) == (403, "申请人和记录负责人不能同意或转交此审批。")
     wrong = await web.post(f"{one}:reject", json={}, headers=theirs)
     assert [each["field"] for each in wrong.json()["errors"]] == ["comment"]
     approved = await web.post(f"{one}:approve", json={"comment": "fine"}, headers=theirs)
@@ -151,3 +151,10 @@ async def test_a_front_end_reads_why_submits_lists_and_decides(
     assert (await web.get(path, headers=mine)).json()["amount"]["amount"] == "500.00"
     again = await web.post(f"{one}:reject", json={"comment": "no"}, headers=theirs)
     assert (again.status_code, again.json()["detail"]) == (409, "当前状态为“已同意”，不能驳回；须为：待审批。")
+
+
+async def test_a_step_that_asks_nobody_is_told_whom_it_could_ask(desk: Desk, user: User) -> None:
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.policy(user, asks(step()))
+    assert refusal.fields == ["approval_policy.rows[0].steps[0].user_ids"]
+    assert "users, roles or the leaders of teams" in refusal.detail

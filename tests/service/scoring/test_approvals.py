@@ -10,11 +10,11 @@ from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
 from crm_kit.identity.access import Scope
 
-from tests.service.approving import ALL, Approval, Desk, allows, asks, new_role, set_roles, step, up_to
+from tests.service.approving import ALL, REFUSE, Approval, Desk, Row, allows, asks, new_role, set_roles, step, up_to
 from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.scoring.approved_limits import People, asked, told
-from tests.service.scoring.business import account_event, new_account, tell
+from tests.service.scoring.business import new_account
 from tests.service.scoring.credit import SetLimit, read
 
 Actions = resources_pb2.RecordActions
@@ -40,6 +40,7 @@ async def test_what_a_policy_allows_goes_what_it_asks_approval_for_changes_nothi
         await set_limit("1000.01")
     assert refusal.metadata["policy_id"] == policy.id
     assert (refusal.metadata["collection"], refusal.metadata["verb"]) == ("credit_limits", "setLimit")
+    assert refusal.metadata["submit_path"] == "/v1/approvals/credit-limits:setLimit"
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
         await set_limit("100000.01")
     assert refusal.metadata["rule"] == "policy"
@@ -89,8 +90,31 @@ async def test_the_verb_refuses_first_what_it_would_refuse_without_a_policy(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await desk.submit(people.rep, pb.SetCreditLimitRequest(account_id=str(account_id), reason="x"))
     assert refusal.fields == ["request.amount"]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.submit(people.rep, pb.SetCreditLimitRequest(amount=up_to(5000), reason="x"))
+    assert (refusal.fields, "is required" in refusal.detail) == (["request.account_id"], True)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await desk.submit(people.boss, asked(account_id, 5000))
+
+
+async def test_what_a_policy_lets_nobody_do_is_refused_by_the_verb_first(
+    scoring: Running, desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
+) -> None:
+    await desk.policy(user, Row(outcome=REFUSE))
+    rep = await scoring.user(user.tenant_id, grants={"credit.write": Scope.OWN, "credit.read": Scope.OWN})
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await set_limit(5000, by=rep)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await desk.submit(rep, asked(account_id, 5000))
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await set_limit(5000, etag="v7")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await set_limit("5000.001")
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await set_limit(5000)
+    assert refusal.metadata["rule"] == "policy"
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await desk.submit(people.rep, asked(account_id, 5000))
 
 
 @pytest.mark.usefixtures("policy")
@@ -139,6 +163,7 @@ async def test_an_approved_limit_is_set_as_who_asked_for_it_once_with_its_histor
     (opinion,) = approved.opinions
     assert (opinion.user_id, opinion.comment, opinion.step) == (str(people.boss.id), "fine", 1)
     assert (opinion.user_name, approved.submitter_name) == ("somebody", "somebody")
+    assert approved.policy_name == "大额审批"
     limit = await read(stub, user, account_id)
     assert (limit.amount.amount, limit.set_by_id, limit.reason) == ("5000.00", str(people.rep.id), "more business")
     (set_event,) = await told(scoring, user, "CreditLimitSet")
@@ -153,31 +178,22 @@ async def test_an_approved_limit_is_set_as_who_asked_for_it_once_with_its_histor
     ]
 
 
-@pytest.mark.usefixtures("policy")
-async def test_who_asked_and_who_owns_the_record_then_or_now_decide_nothing(
-    scoring: Running, desk: Desk, user: User, account_id: UUID
+async def test_neither_who_asked_nor_who_owns_the_record_approves_and_who_owns_it_may_reject(
+    scoring: Running, desk: Desk, user: User
 ) -> None:
     role = await new_role(scoring, user.tenant_id)
     everybody = [await scoring.user(user.tenant_id) for _ in range(3)]
-    rep, owner, boss = everybody
+    rep, owner, _ = everybody
     for each in everybody:
         await set_roles(scoring, each, role)
-    account = await new_account(scoring, user.tenant_id, owner)
-    policy = (await desk.policies(user))[0]
-    policy.rows[1].steps[0].CopyFrom(step(roles=(role,)))
-    await desk.change_policy(user, policy, "rows")
-    approval = await desk.submit(rep, asked(account, 5000))
-    for each in (rep, owner):
-        assert await desk.waiting(each) == []
-        for decide in (desk.approve, desk.reject):
-            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-                await decide(each, approval)
-            assert refusal.metadata["rule"] == "own_approval"
-    assert await desk.waiting(boss) == [approval.id]
-    await tell(scoring, account_event(user.tenant_id, account, owner=boss, version=2))
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-        await desk.approve(boss, approval)
-    assert refusal.metadata["rule"] == "own_approval"
+    await desk.policy(user, asks(step(roles=(role,))))
+    approval = await desk.submit(rep, asked(await new_account(scoring, user.tenant_id, owner), 5000))
+    for each, decide in ((rep, desk.approve), (rep, desk.reject), (owner, desk.approve)):
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+            await decide(each, approval)
+        assert refusal.metadata["rule"] == "own_approval"
+    assert [await desk.waiting(each) for each in everybody] == [[], [], [approval.id]]
+    assert (await desk.reject(owner, approval)).state == Approval.STATE_REJECTED
 
 
 @pytest.mark.usefixtures("policy")
@@ -201,18 +217,6 @@ async def test_a_rejection_is_final_and_its_reason_is_kept(
 
 
 @pytest.mark.usefixtures("policy")
-async def test_only_who_submitted_it_takes_it_back(desk: Desk, user: User, people: People, account_id: UUID) -> None:
-    approval = await desk.submit(people.rep, asked(account_id, 5000))
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-        await desk.withdraw(user, approval)
-    assert refusal.metadata["rule"] == "not_submitter"
-    assert (await desk.withdraw(people.rep, approval)).state == Approval.STATE_WITHDRAWN
-    assert await desk.waiting(people.boss) == []
-    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await desk.approve(people.boss, approval)
-
-
-@pytest.mark.usefixtures("policy")
 async def test_whom_it_does_not_ask_does_not_decide(desk: Desk, people: People, account_id: UUID) -> None:
     approval = await desk.submit(people.rep, asked(account_id, 5000))
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
@@ -225,8 +229,9 @@ async def test_what_is_asked_for_already_is_not_asked_for_twice_until_the_record
     stub: "CreditServiceAsyncStub", desk: Desk, user: User, people: People, account_id: UUID, set_limit: SetLimit
 ) -> None:
     first = await desk.submit(people.rep, asked(account_id, 5000))
-    with refused("ALREADY_EXISTS", "APPROVAL_PENDING"):
+    with refused("ALREADY_EXISTS", "APPROVAL_PENDING") as refusal:
         await desk.submit(people.rep, asked(account_id, 6000))
+    assert refusal.metadata["approval_id"] == first.id
     await set_limit(900)
     second = await desk.submit(people.rep, asked(account_id, 6000))
     assert (await desk.get(people.rep, first)).state == Approval.STATE_OUTDATED
@@ -277,10 +282,11 @@ async def test_nothing_is_submitted_that_nobody_could_decide(
     scoring: Running, desk: Desk, user: User, people: People, account_id: UUID
 ) -> None:
     role = await new_role(scoring, user.tenant_id)
-    await desk.policy(user, asks(step(people.rep, user, roles=(role,))))
+    await desk.policy(user, asks(step(people.boss), step(people.rep, user, roles=(role,))))
     # Who asks, the owner, and a role that nobody has.
-    with refused("FAILED_PRECONDITION", "APPROVERS_MISSING"):
+    with refused("FAILED_PRECONDITION", "APPROVERS_MISSING") as refusal:
         await desk.submit(people.rep, asked(account_id, 5000))
+    assert refusal.metadata["step"] == "2"
     await set_roles(scoring, people.other, role)
     assert (await desk.submit(people.rep, asked(account_id, 5000))).state == Approval.STATE_PENDING
 

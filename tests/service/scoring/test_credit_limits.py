@@ -45,7 +45,7 @@ async def test_a_limit_that_was_set_is_read_back_with_who_and_why(
     assert (limit.amount.amount, limit.used.amount, limit.reserved.amount) == ("1000.50", "0.00", "0.00")
     assert (limit.reason, limit.set_by_id) == ("known for years", str(user.id))
     assert await read(stub, user, account_id) == limit
-    query = select(outbox.c.event).where(outbox.c.subject.endswith("CreditLimitSet"))
+    query = select(outbox.c.event).where(outbox.c.subject.contains(".CreditLimitSet."))
     rows = await scoring.service.database.all(user.tenant_id, compile_statement(query), {})
     told = events_pb2.CreditLimitSet()
     event_of(rows[0]["event"]).payload.Unpack(told)

@@ -38,7 +38,7 @@ async def freed(scoring: Running, user: User, account_id: UUID) -> list[str]:
     """By what the account's credit became free, as far as it was told."""
     query = compile_statement(
         select(outbox.c.event)
-        .where(outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.subject.endswith("CreditFreed"))
+        .where(outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.subject.contains(".CreditFreed."))
         .order_by(outbox.c.id)
     )
     async with scoring.unit_of_work(user.tenant_id) as work:

@@ -59,7 +59,7 @@ def stub(scoring: Running) -> "ScoreServiceAsyncStub":
 async def tiers_told(scoring: Running, tenant_id: UUID) -> dict[str, "pb.ValueTierScore.Tier.ValueType"]:
     """The tier of each account as those know it who follow the events."""
     names = ("AccountScoresCreated", "ValueTierChanged")
-    told = or_(*(outbox.c.subject.endswith(name) for name in names))
+    told = or_(*(outbox.c.subject.contains(f".{name}.") for name in names))
     query = select(outbox.c.event).where(told).order_by(outbox.c.id)
     found = {}
     for row in await scoring.service.database.all(tenant_id, compile_statement(query), {}):
@@ -74,7 +74,7 @@ async def tiers_told(scoring: Running, tenant_id: UUID) -> dict[str, "pb.ValueTi
 
 async def tier_changes(scoring: Running, tenant_id: UUID) -> list[tuple[Any, events_pb2.ValueTierChanged]]:
     """The events of changed tiers, with their envelopes, in the order they became true."""
-    query = select(outbox.c.event).where(outbox.c.subject.endswith("ValueTierChanged")).order_by(outbox.c.id)
+    query = select(outbox.c.event).where(outbox.c.subject.contains(".ValueTierChanged.")).order_by(outbox.c.id)
     found = []
     for row in await scoring.service.database.all(tenant_id, compile_statement(query), {}):
         event, changed = event_of(row["event"]), events_pb2.ValueTierChanged()
@@ -204,7 +204,7 @@ async def test_each_version_of_scores_has_one_event_and_one_entry_in_the_history
     for id in accounts:
         mine = [version for account_id, version in versions if account_id == id]
         assert mine == list(range(1, len(mine) + 1))
-    subjects = {row["subject"].rpartition(".")[2] for row in told}
+    subjects = {row["subject"].split(".")[-2] for row in told}
     assert subjects <= {"AccountScoresCreated", "AccountScoresUpdated", "ValueTierChanged"}
 
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from buf.validate import validate_pb2
 from crm.customer.v1 import roles_pb2
+from crm.options.v1 import options_pb2
 from crm_gateway.__main__ import openapi_text
 from crm_gateway.expansion import collections, load_contract
 from crm_gateway.metadata.collections import collections_of
@@ -81,6 +82,18 @@ def test_every_resource_is_described() -> None:
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals"}
     views |= {"automation_rules", "automation_runs"}
     assert views == COLLECTIONS.keys() - offered
+
+
+def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
+    submitted = {
+        (name, verb["name"]): verb["submit_path"] for name, each in COLLECTIONS.items() for verb in each["verbs"]
+    }
+    assert {verb: path for verb, path in submitted.items() if path} == {
+        ("orders", "release"): "/v1/approvals/orders:release",
+        ("credit_limits", "setLimit"): "/v1/approvals/credit-limits:setLimit",
+    }
+    approvable = {rpc.name for rpc in CONTRACT.rpcs if rpc.options.Extensions[options_pb2.approvable]}
+    assert approvable == {verb["rpc"] for each in COLLECTIONS.values() for verb in each["verbs"] if verb["submit_path"]}
 
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
@@ -171,6 +184,7 @@ def test_verbs_say_what_they_are_called_what_they_need_and_what_undoes_them() ->
         "on_record": True,
         "undone_by": "RestoreAccount",
         "fields": [],
+        "submit_path": None,
     }
     update = verbs["UpdateAccount"]
     assert (update["name"], update["method"], update["path"]) == ("update", "PATCH", "/v1/accounts/{id}")
@@ -241,7 +255,8 @@ def test_paths_schemas_and_verbs_are_those_of_the_openapi_document() -> None:
 def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
     for target in {each["refers_to"] for _, each in EVERY_FIELD} - {None}:
         collection, _, within = target.partition(".")
-        assert COLLECTIONS[collection]["resource"]
+        # Policies are of each collection, and are read below it.
+        assert COLLECTIONS[collection]["resource"] or collection == "approval_policies"
         # Stages are read with their pipeline.
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()

@@ -1,40 +1,46 @@
 """Every write on approval policies. Each function is one transaction's work."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from crm.resource.v1 import events_pb2 as events
 from google.protobuf.message import Message
-from sqlalchemy import Select, Uuid, any_, bindparam, select
+from sqlalchemy import Select, Text, Uuid, any_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.approvals.policies.book import book_of
-from crm_kit.approvals.policies.model import ApprovalPolicy
+from crm_kit.approvals.policies.model import ApprovalPolicy, all_asked
 from crm_kit.approvals.policies.resource import POLICIES
+from crm_kit.approvals.queries import is_able
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import require_users
 from crm_kit.errors import NotFound, invalid_field
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.ids import new_id
 from crm_kit.money import check_minor_unit
-from crm_kit.plumbing import access_roles
+from crm_kit.plumbing import access_roles, access_users
 
 
-async def create_policy(work: UnitOfWork, collection: str, values: dict[str, Any]) -> ApprovalPolicy:
-    """Put a policy into use."""
+async def create_policy(
+    work: UnitOfWork, collection: str, values: dict[str, Any], *, permission: str
+) -> ApprovalPolicy:
+    """Put a policy into use; `permission` is what reading the collection takes."""
     policy = ApprovalPolicy(
         id=new_id(), collection=collection, create_time=work.now, update_time=work.now, **values
     ).checked()
-    await check_policy(work, policy)
+    await check_policy(work, policy, permission=permission)
     forget(work)
     return POLICIES.create(work, policy)
 
 
-async def update_policy(work: UnitOfWork, before: ApprovalPolicy, values: dict[str, Any]) -> ApprovalPolicy:
+async def update_policy(
+    work: UnitOfWork, before: ApprovalPolicy, values: dict[str, Any], *, permission: str
+) -> ApprovalPolicy:
     """Change some properties of a policy; nothing is written when nothing changes."""
     after = before.update(values)
-    await check_policy(work, after, before)
+    await check_policy(work, after, before, permission=permission)
     return save_policy(work, before, after, events.ApprovalPolicyUpdated)
 
 
@@ -58,13 +64,18 @@ async def get_policy(reader: Reader, collection: str, id: str, *, etag: str = ""
     return policy
 
 
-async def check_policy(work: UnitOfWork, policy: ApprovalPolicy, before: ApprovalPolicy | None = None) -> None:
-    """InvalidArgument for an amount that its currency has not, a user who is not active, or a role that there is not.
+async def check_policy(
+    work: UnitOfWork, policy: ApprovalPolicy, before: ApprovalPolicy | None = None, *, permission: str
+) -> None:
+    """InvalidArgument where it names what there is not, or asks somebody who could not answer.
 
-    Users and roles that the policy had before may stay.
+    That is an amount that its currency has not, a user who is not active, a role that does not exist; or a user who may
+    not read what it is about, and a role of which nobody may. Users and roles that the policy had before may stay.
     """
     old_users, old_roles = ids_of(before) if before else (set(), set())
     _, role_ids = ids_of(policy)
+    asked = set(all_asked(step for row in policy.rows for step in row.steps)) - old_users - old_roles
+    blind = {row["id"] for row in await work.all(blind_among(), ids=list(asked), reading=[permission, EVERYTHING])}
     found = {row["id"] for row in await work.all(roles_among(), ids=list(role_ids))} | old_roles
     for at, row in enumerate(policy.rows):
         path = f"approval_policy.rows[{at}]"
@@ -75,12 +86,22 @@ async def check_policy(work: UnitOfWork, policy: ApprovalPolicy, before: Approva
             place = f"{path}.steps[{number}]"
             require_roles(step.role_ids, found, field=f"{place}.role_ids")
             await require_users(work, step.user_ids, old_ids=old_users, field=f"{place}.user_ids[{{}}]")
+            for name, ids in (("user_ids", step.user_ids), ("role_ids", step.role_ids)):
+                require_readers(ids, blind, field=f"{place}.{name}", permission=permission)
 
 
 def require_roles(ids: tuple[UUID, ...], found: set[UUID], *, field: str) -> None:
     for index, id in enumerate(ids):
         if id not in found:
             raise invalid_field(f"{field}[{index}]", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+
+
+def require_readers(ids: tuple[UUID, ...], blind: Collection[UUID], *, field: str, permission: str) -> None:
+    for index, id in enumerate(ids):
+        if id in blind:
+            detail, values = f"may not decide: the permission {permission} is needed", {"permission": permission}
+            place, reason = f"{field}[{index}]", "ASSIGNMENT_NOT_ALLOWED"
+            raise invalid_field(place, "permitted", detail, reason=reason, metadata=values)
 
 
 def ids_of(policy: ApprovalPolicy) -> tuple[set[UUID], set[UUID]]:
@@ -96,3 +117,15 @@ def roles_among() -> Select[Any]:
         access_roles.c.tenant_id == bindparam("tenant_id"),
         access_roles.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
     )
+
+
+@statement
+def blind_among() -> Select[Any]:
+    """The users and roles for which active people would decide of whom none may read."""
+    users, ids = access_users.c, bindparam("ids", type_=ARRAY(Uuid))
+    asked = func.unnest(ids).column_valued("asked_id")
+    people = select(users.id).where(
+        users.tenant_id == bindparam("tenant_id"), or_(users.id == asked, asked == any_(users.role_ids)), users.active
+    )
+    able = people.where(is_able(bindparam("reading", type_=ARRAY(Text))))
+    return select(asked.label("id")).where(people.exists(), not_(able.exists()))

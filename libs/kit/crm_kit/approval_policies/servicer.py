@@ -28,7 +28,8 @@ class ApprovalPolicyServicer:
     ) -> pb.ApprovalPolicy:
         values = POLICIES.values_of(request.approval_policy)
         self._gate.find(request.collection, values["verb"], field="approval_policy.verb")
-        return POLICIES.message(work, await create_policy(work, request.collection, values))
+        permission = self._reading(request)
+        return POLICIES.message(work, await create_policy(work, request.collection, values, permission=permission))
 
     async def GetApprovalPolicy(self, request: pb.GetApprovalPolicyRequest, reader: Reader) -> pb.ApprovalPolicy:
         return POLICIES.message(reader, await get_policy(reader, request.collection, request.id))
@@ -45,7 +46,7 @@ class ApprovalPolicyServicer:
     ) -> pb.ApprovalPolicy:
         await get_policy(work, request.collection, request.approval_policy.id)
         before, values = await POLICIES.to_update(work, request)
-        return POLICIES.message(work, await update_policy(work, before, values))
+        return POLICIES.message(work, await update_policy(work, before, values, permission=self._reading(request)))
 
     async def ArchiveApprovalPolicy(
         self, request: pb.ArchiveApprovalPolicyRequest, work: UnitOfWork
@@ -67,5 +68,10 @@ class ApprovalPolicyServicer:
 
     def permission_of(self, request: Any) -> str:
         """What a request needs: to read the collection that it names, or to change its policies."""
+        reading = self._reading(request)
+        return reading if isinstance(request, READS) else WRITE
+
+    def _reading(self, request: Any) -> str:
+        """What reading the collection that a request names takes."""
         approvable, *_ = self._gate.of(request.collection)
-        return approvable.resource.permission if isinstance(request, READS) else WRITE
+        return approvable.resource.permission

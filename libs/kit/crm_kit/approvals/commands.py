@@ -1,5 +1,6 @@
 """Every write on approvals. Each function is one transaction's work."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
-from crm_kit.approvals.policies.model import Party
+from crm_kit.approvals.policies.model import Outcome, Party
 from crm_kit.approvals.queries import deputy_of, etag_now, find_pending, leaders_above, people_asked, roles_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
@@ -34,7 +35,7 @@ from crm_kit.plumbing import approval_askings, approval_timers
 from crm_kit.resource.writing import Resource
 
 Approvals = Resource[Approval, approvals_pb2.Approval]
-# Who may change policies with the scope ALL may say who decides instead of others.
+# Who may change policies with the scope ALL may say who decides instead of others, and end what nobody decides.
 ADMINISTERING = "approval_policies.write"
 
 
@@ -52,8 +53,10 @@ async def submit(
     asking = await gate.asking(approvable, request, work, fresh=True)
     if asking is None:
         raise FailedPrecondition("no approval is needed: call the verb itself", reason="APPROVAL_NOT_REQUIRED")
-    await make_room(work, gate, approvals, collection, record_id, verb, etag=request.etag)
+    if asking.row.outcome is Outcome.REFUSE:
+        raise asking.error
     owner_id = await approvable.owner(work, record_id)
+    await make_room(work, gate, approvals, collection, record_id, verb, etag=request.etag, owner_id=owner_id)
     approval = Approval(
         id=new_id(),
         collection=collection,
@@ -72,10 +75,7 @@ async def submit(
         update_time=work.now,
     ).begun(now=work.now)
     approval = approval.with_leaders(await leaders_for(work, approval, permission=approvable.resource.permission))
-    asked = await people_asked(work, approval.asked_ids, permission=approvable.resource.permission)
-    if not approval.has_approver(asked):
-        detail = "those who would be asked are inactive, or are the submitter or the owner of the record"
-        raise FailedPrecondition(detail, reason="APPROVERS_MISSING")
+    approval.require_approvers(await asked_of(work, approvable, approval, approval.asked_ids))
     ask(work, approval)
     set_timer(work, None, approval)
     return approvals.create(work, approval)
@@ -86,12 +86,10 @@ async def approve(
 ) -> Approval:
     """Approve. The last approval that is needed has the call take effect, in the same transaction."""
     approvable = gate.find(before.collection, before.verb)
-    asked = await people_asked(work, before.waiting_ids, permission=approvable.resource.permission)
+    asked = await asked_of(work, approvable, before, before.waiting_ids)
+    after = before.approve(await caller(work, approvable), asked=asked, comment=comment, now=work.now)
     owner_id = await approvable.owner(work, before.record_id)
-    after = before.approve(
-        await caller(work, approvable), asked=asked, owner_id=owner_id, comment=comment, now=work.now
-    )
-    if await etag_now(work, approvable, before.record_id) != before.record_etag:
+    if not before.is_about(await etag_now(work, approvable, before.record_id), owner_id):
         return await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     if after.state is not State.APPROVED:
         return await save(work, gate, approvals, before, after, events.ApprovalOpinionGiven)
@@ -102,14 +100,15 @@ async def approve(
 async def reject(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, comment: str) -> Approval:
     """Reject, once and for all."""
     approvable = gate.find(before.collection, before.verb)
-    owner_id = await approvable.owner(work, before.record_id)
-    after = before.reject(await caller(work, approvable), owner_id=owner_id, comment=comment, now=work.now)
+    after = before.reject(await caller(work, approvable), comment=comment, now=work.now)
     return await save(work, gate, approvals, before, after, events.ApprovalRejected)
 
 
-async def withdraw(work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval) -> Approval:
-    """Take back what the caller has submitted."""
-    after = before.withdraw(work.actor.user_id, now=work.now)
+async def withdraw(
+    work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, comment: str | None
+) -> Approval:
+    """Take back what the caller has submitted or, where the caller administers approvals, what anybody has."""
+    after = before.withdraw(work.actor.user_id, administers=administers(work), comment=comment, now=work.now)
     return await save(work, gate, approvals, before, after, events.ApprovalWithdrawn)
 
 
@@ -121,13 +120,17 @@ async def reassign(
     InvalidArgument for who is not active here or may not read what it is about.
     """
     approvable = gate.find(before.collection, before.verb)
-    owner_id = await approvable.owner(work, before.record_id)
-    administers = work.actor.access.may(ADMINISTERING) and work.actor.access.scope(ADMINISTERING) is Scope.ALL
     after = before.reassign(
-        await caller(work, approvable), to_user_id, administers=administers, owner_id=owner_id, now=work.now, **said
+        await caller(work, approvable), to_user_id, administers=administers(work), now=work.now, **said
     )
     await check_decides(work, to_user_id, permission=approvable.resource.permission)
     return await save(work, gate, approvals, before, after, events.ApprovalReassigned)
+
+
+def administers(work: UnitOfWork) -> bool:
+    """Whether the caller may change policies of everything."""
+    access = work.actor.access
+    return access.may(ADMINISTERING) and access.scope(ADMINISTERING) is Scope.ALL
 
 
 async def check_decides(work: UnitOfWork, user_id: UUID, *, permission: str) -> None:
@@ -170,15 +173,24 @@ async def take_effect(work: UnitOfWork, gate: Gate, approvable: Approvable, appr
 
 
 async def make_room(
-    work: UnitOfWork, gate: Gate, approvals: Approvals, collection: str, record_id: UUID, verb: str, *, etag: str
+    work: UnitOfWork,
+    gate: Gate,
+    approvals: Approvals,
+    collection: str,
+    record_id: UUID,
+    verb: str,
+    *,
+    etag: str,
+    owner_id: UUID | None,
 ) -> None:
     """End an earlier approval of the same that the record has left behind; AlreadyExists when it still stands."""
     id = await find_pending(work, collection, record_id, verb)
     if id is None:
         return
     before = await approvals.get(work, id, scope=Scope.ALL)
-    if before.record_etag == etag:
-        raise AlreadyExists("the same is asked for already and not decided", reason="APPROVAL_PENDING")
+    if before.is_about(etag, owner_id):
+        detail, values = "the same is asked for already and not decided", {"approval_id": str(id)}
+        raise AlreadyExists(detail, reason="APPROVAL_PENDING", metadata=values)
     await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     # The new one comes after it, not at once: only one of them may be pending.
     await work.flush()
@@ -189,9 +201,8 @@ async def save(
 ) -> Approval:
     """Gather a changed approval, and for whom it waits."""
     if after.waiting_ids:
-        permission = gate.find(after.collection, after.verb).resource.permission
-        able = await people_asked(work, after.waiting_ids, permission=permission)
-        after = after.seen_to_have_approvers(able)
+        asked = await asked_of(work, gate.find(after.collection, after.verb), after, after.waiting_ids)
+        after = after.seen_to_have_approvers(asked)
     ask(work, after)
     set_timer(work, before, after)
     return approvals.save(work, before, after, event)
@@ -211,6 +222,12 @@ def set_timer(work: UnitOfWork, before: Approval | None, after: Approval) -> Non
         work.delete(approval_timers, approval_id=after.id)
     else:
         work.execute(put_timer(), approval_id=after.id, collection=after.collection, due_time=after.timer_time)
+
+
+async def asked_of(work: UnitOfWork, approvable: Approvable, approval: Approval, ids: Collection[UUID]) -> list[Person]:
+    """The people whom an approval asks as these users and roles."""
+    permission = approvable.resource.permission
+    return await people_asked(work, ids, permission=permission, submitter_id=approval.submitter_id)
 
 
 async def caller(work: UnitOfWork, approvable: Approvable) -> Person:

@@ -20,6 +20,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.errors import (
     Conflict,
+    CrmError,
     EtagMismatch,
     FailedPrecondition,
     NotFound,
@@ -34,11 +35,23 @@ Run = Callable[[Any, Any], Awaitable[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A call that a policy has approved first: by which of its rows, and what it measured."""
+    """A call that a policy does not let go at once: by which of its rows, and what it measured."""
 
     policy: ApprovalPolicy
     row: Row
     measured: Measured
+
+    @property
+    def error(self) -> CrmError:
+        """What a caller is told: to submit the request instead, or that nobody may do it."""
+        policy, steps = self.policy, self.row.steps
+        if self.row.outcome is Outcome.REFUSE:
+            return refused_by(policy)
+        detail = f"nothing was changed: {policy.display_name} asks for approval; submit the request for it"
+        values = {"policy_id": str(policy.id), "policy": policy.display_name, "verb": policy.verb}
+        values |= {"collection": policy.collection, "steps": str(len(steps))}
+        values["submit_path"] = f"/v1/approvals/{policy.collection.replace('_', '-')}:{policy.verb}"
+        return FailedPrecondition(detail, reason="APPROVAL_REQUIRED", metadata=values)
 
 
 class Gate:
@@ -80,7 +93,7 @@ class Gate:
                 raise
             raise Conflict("the record has changed at the same time; try again") from None
         if asking is not None:
-            raise approval_required(asking)
+            raise asking.error
         return response
 
     def find(self, collection: str, verb: str, *, field: str = "verb") -> Approvable:
@@ -101,7 +114,10 @@ class Gate:
     async def asking(
         self, approvable: Approvable, request: Any, work: UnitOfWork, *, fresh: bool = False
     ) -> Asking | None:
-        """Why a call has to be approved first; None when it may take effect. PermissionDenied when it never may."""
+        """Why a call may not take effect at once; None when it may.
+
+        Whoever asks raises `error` after what the verb itself refuses.
+        """
         policy = await self._policy_of(approvable, work, fresh=fresh)
         if policy is None:
             return None
@@ -114,8 +130,6 @@ class Gate:
             return None
         if not fresh:
             return await self.asking(approvable, request, work, fresh=True)
-        if row.outcome is Outcome.REFUSE:
-            raise refused_by(policy)
         return Asking(policy, row, measured)
 
     async def needs(self, collection: str, reader: Reader) -> NeedOf:
@@ -161,15 +175,6 @@ def need_by(approvable: Approvable, policy: ApprovalPolicy, record: Any, role_id
     if outcome is Outcome.REFUSE:
         raise refused_by(policy)
     return ApprovalNeed.NEEDED if outcome is Outcome.ASK else ApprovalNeed.NOT_NEEDED
-
-
-def approval_required(asking: Asking) -> FailedPrecondition:
-    """The error that tells a caller to submit the request instead."""
-    policy, steps = asking.policy, asking.row.steps
-    detail = f"nothing was changed: {policy.display_name} asks for approval; submit the request for it"
-    values = {"policy_id": str(policy.id), "policy": policy.display_name, "verb": policy.verb}
-    values |= {"collection": policy.collection, "steps": str(len(steps))}
-    return FailedPrecondition(detail, reason="APPROVAL_REQUIRED", metadata=values)
 
 
 def refused_by(policy: ApprovalPolicy) -> PermissionDenied:

@@ -1,17 +1,16 @@
 """An approval, and the rules by which it is decided: who may, in which order, and when it has taken effect."""
 
 import enum
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from crm_kit.approvals.policies.model import Mode, Party, Step, all_asked
-from crm_kit.errors import denied, invalid_field, wrong_state
+from crm_kit.errors import FailedPrecondition, denied, invalid_field, wrong_state
 from crm_kit.money import Money
 
-OWN_APPROVAL = "neither who submitted it nor the owner of the record decides on it"
+OWN_APPROVAL = "neither who submitted it nor the owner of the record approves it or hands it on"
 
 
 class State(enum.StrEnum):
@@ -67,6 +66,14 @@ class Reassignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """That somebody took it back, and why."""
+
+    user_id: UUID
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """Fields as in the contract. Methods return the changed one; once it has ended it changes no more."""
 
@@ -89,6 +96,7 @@ class Approval:
     current_step: int = 1
     opinions: tuple[Opinion, ...] = ()
     reassignments: tuple[Reassignment, ...] = ()
+    withdrawal: Withdrawal | None = None
     state: State = State.PENDING
     end_time: datetime | None = None
     approvers_missing: bool = False
@@ -116,20 +124,16 @@ class Approval:
         heard = {id for each in self._heard for id in each.as_ids}
         return [id for id in step.asked_ids if id not in heard]
 
-    def approve(
-        self, by: Person, *, asked: Iterable[Person], owner_id: UUID | None, comment: str | None, now: datetime
-    ) -> "Approval":
+    def approve(self, by: Person, *, asked: Iterable[Person], comment: str | None, now: datetime) -> "Approval":
         """With an approval more: in the next step, or APPROVED, once nobody else is needed.
 
         `asked` are the active people whom the current step asks; where all of them have to approve, users and roles
-        that nobody stands for any more are passed over. `owner_id` owns the record now.
+        that nobody stands for any more are passed over. Submitter and owner are not: they are waited for, in vain.
         """
-        heard = self._with(Decision.APPROVE, by, owner_id, comment, now)
+        heard = self._with(Decision.APPROVE, by, comment, now)
         spent = {each.user_id for each in heard._heard if each.for_user_id}
-        able = {
-            id for each in asked if not self._is_barred(each.id, owner_id) and each.id not in spent for id in each.ids
-        }
-        if self._step.mode is Mode.ALL and able.intersection(heard.waiting_ids):
+        waited_for = {id for each in asked if each.id not in spent for id in each.ids}
+        if self._step.mode is Mode.ALL and waited_for.intersection(heard.waiting_ids):
             return heard
         if self.current_step < len(self.steps):
             return replace(heard, current_step=self.current_step + 1).begun(now=now)
@@ -144,16 +148,22 @@ class Approval:
         is_late = self.timer_time is not None and self.timer_time <= now
         return replace(self, overdue=self.overdue or is_late)
 
-    def reject(self, by: Person, *, owner_id: UUID | None, comment: str, now: datetime) -> "Approval":
+    def reject(self, by: Person, *, comment: str, now: datetime) -> "Approval":
         """REJECTED, whoever was for it."""
-        return self._with(Decision.REJECT, by, owner_id, comment, now)._ended(State.REJECTED, now)
+        return self._with(Decision.REJECT, by, comment, now)._ended(State.REJECTED, now)
 
-    def withdraw(self, by: UUID, *, now: datetime) -> "Approval":
-        """WITHDRAWN, by who submitted it."""
+    def withdraw(self, by: UUID, *, administers: bool, comment: str | None, now: datetime) -> "Approval":
+        """WITHDRAWN, by who submitted it, or by somebody who `administers` approvals and says why."""
         self._require_pending("withdrawn")
-        if by != self.submitter_id:
-            raise denied("not_submitter", "only who submitted it withdraws it")
-        return self._ended(State.WITHDRAWN, now)
+        if by != self.submitter_id and not administers:
+            raise denied("not_submitter", "only who submitted it or administers approvals withdraws it")
+        if by != self.submitter_id and comment is None:
+            raise invalid_field("comment", "required", "is required of whoever has not submitted it")
+        return replace(self._ended(State.WITHDRAWN, now), withdrawal=Withdrawal(by, comment))
+
+    def is_about(self, etag: str, owner_id: UUID | None) -> bool:
+        """Whether the record, as it is now, is what was shown to those who are asked."""
+        return (etag, owner_id) == (self.record_etag, self.owner_id)
 
     def outdate(self, *, now: datetime) -> "Approval":
         """OUTDATED, since the record has changed."""
@@ -167,7 +177,6 @@ class Approval:
         *,
         from_id: UUID | None,
         administers: bool,
-        owner_id: UUID | None,
         comment: str,
         now: datetime,
     ) -> "Approval":
@@ -176,14 +185,14 @@ class Approval:
         Who is asked hands on what they are asked as; who `administers` approvals, and is not asked, what anybody is.
         """
         self._require_pending("reassigned")
-        if self._is_barred(by.id, owner_id):
+        if self._is_barred(by.id):
             raise denied("own_approval", OWN_APPROVAL)
         from_ids = tuple(id for id in self.waiting_ids if id in by.ids) or (self.waiting_ids if administers else ())
         if not from_ids:
             raise denied("not_asked", "it does not wait for you")
         if from_id is not None and from_id not in from_ids:
             raise invalid_field("from_id", "asked", "is nobody in whose place you may have somebody else decide")
-        self._check_new_approver(to_user_id, owner_id)
+        self._check_new_approver(to_user_id)
         given = from_ids if from_id is None else (from_id,)
         step = self._step.asking_instead(given, to_user_id)
         steps = (*self.steps[: self.current_step - 1], step, *self.steps[self.current_step :])
@@ -193,47 +202,55 @@ class Approval:
     def with_leaders(self, leaders: Mapping[Party, Sequence[UUID]]) -> "Approval":
         """Asking, where a policy wants a team's leader, the nearest who may decide.
 
-        `leaders` has those of the team and of all above it, from the nearest on.
+        `leaders` has those of the team and of all above it, from the nearest on. FailedPrecondition APPROVERS_MISSING
+        where all have to approve and there is none.
         """
-
-        def nearest(party: Party) -> Iterator[UUID]:
-            able = (id for id in leaders.get(party, ()) if not self._is_barred(id, self.owner_id))
-            return itertools.islice(able, 1)
-
-        steps = (step.asking_also(id for each in step.team_leaders_of for id in nearest(each)) for step in self.steps)
+        steps = []
+        for number, step in enumerate(self.steps, 1):
+            able = [[id for id in leaders.get(each, ()) if not self._is_barred(id)] for each in step.team_leaders_of]
+            if step.mode is Mode.ALL and not all(able):
+                raise approvers_missing(number)
+            steps.append(step.asking_also(ids[0] for ids in able if ids))
         return replace(self, steps=tuple(steps))
 
     def seen_to_have_approvers(self, people: Iterable[Person]) -> "Approval":
-        """Saying whether none of these people, who are active, can decide on the current step."""
-        waiting = set(self.waiting_ids)
-        able = any(not self._is_barred(each.id, self.owner_id) and waiting & each.ids for each in people)
-        return replace(self, approvers_missing=self.state is State.PENDING and not able)
+        """Saying whether these people, who are active, cannot bring the current step to an end."""
+        missing = self.state is State.PENDING and not self._have_approvers(self._step.mode, self.waiting_ids, people)
+        return replace(self, approvers_missing=missing)
 
-    def has_approver(self, people: Iterable[Person]) -> bool:
-        """Whether in each step some of these people, who are active, can decide."""
-        able = [each.ids for each in people if not self._is_barred(each.id, self.owner_id)]
-        return all(any(ids.intersection(step.asked_ids) for ids in able) for step in self.steps)
+    def require_approvers(self, people: Collection[Person]) -> None:
+        """FailedPrecondition APPROVERS_MISSING for a step that these people, who are active, cannot bring to an end."""
+        for number, step in enumerate(self.steps, 1):
+            if not self._have_approvers(step.mode, step.asked_ids, people):
+                raise approvers_missing(number)
 
-    def _with(
-        self, decision: Decision, by: Person, owner_id: UUID | None, comment: str | None, now: datetime
-    ) -> "Approval":
+    def _have_approvers(self, mode: Mode, asked_ids: Iterable[UUID], people: Iterable[Person]) -> bool:
+        """Whether one of those asked may approve and, where all have to, somebody for each that anybody stands for."""
+        standing = [(each.ids.intersection(asked_ids), self._is_barred(each.id)) for each in people]
+        able = {id for ids, is_barred in standing if not is_barred for id in ids}
+        return bool(able) and (mode is Mode.ANY or all(ids <= able for ids, _ in standing))
+
+    def _with(self, decision: Decision, by: Person, comment: str | None, now: datetime) -> "Approval":
         self._require_pending("approved" if decision is Decision.APPROVE else "rejected")
-        if self._is_barred(by.id, owner_id):
+        # Owning the record stops a yes and never a no: else an approver who objects is made the owner.
+        barred = {self.submitter_id, self.owner_id} if decision is Decision.APPROVE else {self.submitter_id}
+        if by.id in barred:
             raise denied("own_approval", OWN_APPROVAL)
-        for_user_id, as_ids = self._standing(by, owner_id)
+        for_user_id, as_ids = self._standing(by, barred)
         opinion = Opinion(self.current_step, by.id, decision, now, comment, as_ids, for_user_id)
         return replace(self, opinions=(*self.opinions, opinion))
 
-    def _standing(self, by: Person, owner_id: UUID | None) -> tuple[UUID | None, tuple[UUID, ...]]:
+    def _standing(self, by: Person, barred: Collection[UUID | None]) -> tuple[UUID | None, tuple[UUID, ...]]:
         """For whom somebody speaks, None for themselves, and as which of the users and roles that it waits for.
 
-        Who speaks for another speaks once in a step; who has a say of their own uses that one.
+        Who speaks for another, which is none of those `barred`, speaks once in a step; who has a say of their own uses
+        that one.
         """
         waiting, said = self.waiting_ids, [each for each in self._heard if each.user_id == by.id]
         own = tuple(id for id in waiting if id in by.ids)
         if own and not any(each.for_user_id for each in said):
             return None, own
-        absent = [] if said else [each for each in by.deputy_of if not self._is_barred(each.id, owner_id)]
+        absent = [] if said else [each for each in by.deputy_of if each.id not in barred]
         for each in absent:
             if theirs := tuple(id for id in waiting if id in each.ids):
                 return each.id, theirs
@@ -247,19 +264,26 @@ class Approval:
     def _heard(self) -> list[Opinion]:
         return [each for each in self.opinions if each.step == self.current_step]
 
-    def _check_new_approver(self, user_id: UUID, owner_id: UUID | None) -> None:
-        if self._is_barred(user_id, owner_id):
+    def _check_new_approver(self, user_id: UUID) -> None:
+        if self._is_barred(user_id):
             raise invalid_field("to_user_id", "own_approval", OWN_APPROVAL)
         heard = {id for each in self._heard for id in (each.user_id, each.for_user_id)}
         if user_id in heard or user_id in self._step.asked_ids:
             raise invalid_field("to_user_id", "asked_once", "is asked in this step already")
 
-    def _is_barred(self, user_id: UUID, owner_id: UUID | None) -> bool:
-        return user_id in (self.submitter_id, self.owner_id, owner_id)
+    def _is_barred(self, user_id: UUID) -> bool:
+        """Whether somebody may not approve, nor have others do so."""
+        return user_id in (self.submitter_id, self.owner_id)
 
     def _ended(self, state: State, now: datetime) -> "Approval":
-        return replace(self, state=state, end_time=now)
+        return replace(self, state=state, end_time=now, approvers_missing=False)
 
     def _require_pending(self, done: str) -> None:
         if self.state is not State.PENDING:
             raise wrong_state("approval", self.state, done, legal=[State.PENDING])
+
+
+def approvers_missing(step: int) -> FailedPrecondition:
+    """The error that says which step, from 1 on, nobody could bring to an end."""
+    detail = f"step {step} cannot be decided: who it asks is inactive, may not read it, submits it or owns the record"
+    return FailedPrecondition(detail, reason="APPROVERS_MISSING", metadata={"step": str(step)})

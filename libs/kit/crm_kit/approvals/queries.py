@@ -47,9 +47,15 @@ async def deputy_of(reader: Reader, user_id: UUID, *, collection: str, permissio
     return tuple(Person(row["id"], tuple(row["role_ids"])) for row in await reader.all(absent_people(), **values))
 
 
-async def people_asked(reader: Reader, ids: Collection[UUID], *, permission: str) -> list[Person]:
-    """The active users who are among the ids, or have one of the roles that are, and whose roles permit to read."""
-    rows = await reader.all(able_people(), ids=list(ids), reading=[permission, EVERYTHING])
+async def people_asked(
+    reader: Reader, ids: Collection[UUID], *, permission: str, submitter_id: UUID | None = None
+) -> list[Person]:
+    """The active users who are among the ids, or have one of the roles that are, and whose roles permit to read.
+
+    The submitter is asked also without: who submits is not passed over by giving up the permission.
+    """
+    values = {"ids": list(ids), "reading": [permission, EVERYTHING], "submitter_id": submitter_id}
+    rows = await reader.all(active_people(), **values)
     return [Person(row["id"], tuple(row["role_ids"])) for row in rows]
 
 
@@ -80,12 +86,15 @@ def role_ids_of_user() -> Select[Any]:
 
 
 @statement
-def able_people() -> Select[Any]:
+def active_people() -> Select[Any]:
     users, ids = access_users.c, bindparam("ids", type_=ARRAY(Uuid))
     return select(users.id, users.role_ids).where(
         users.tenant_id == bindparam("tenant_id"),
         or_(users.id == any_(ids), users.role_ids.overlap(ids)),
-        is_able(bindparam("reading", type_=ARRAY(Text))),
+        or_(
+            is_able(bindparam("reading", type_=ARRAY(Text))),
+            and_(users.active, users.id == bindparam("submitter_id", type_=Uuid)),
+        ),
     )
 
 

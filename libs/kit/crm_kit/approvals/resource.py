@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.model import Approval, State
+from crm_kit.approvals.policies.model import Mode
 from crm_kit.approvals.queries import is_able, is_deputy_today
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.plumbing import access_deputies, access_users, approval_askings, approvals
@@ -34,6 +35,7 @@ from crm_kit.resource.writing import Resource
 
 # Needs the bind parameter `collection`.
 OF_COLLECTION = approvals.c.collection == bindparam("collection")
+SUBMITTED_BY_ME = approvals.c.submitter_id == bindparam("me", type_=Uuid)
 _ONE = approvals.alias("one")
 
 
@@ -68,27 +70,36 @@ def approvals_by_collection(approvables: Iterable[Approvable]) -> dict[str, Reso
 
 
 def approvers_missing(permission: str) -> ColumnElement[bool]:
-    """Whether nobody can decide of those whom it waits for."""
+    """Whether those whom it waits for cannot bring the step to an end; see `Approval.seen_to_have_approvers`."""
     users, asked = access_users.c, approval_askings.c
-
-    def able(is_asked: ColumnElement[bool]) -> ColumnElement[bool]:
-        people = (
-            select(users.id)
-            .join_from(approval_askings, access_users, (users.tenant_id == asked.tenant_id) & is_asked)
-            .where(
-                asked.tenant_id == approvals.c.tenant_id,
-                asked.approval_id == approvals.c.id,
-                asked.waiting,
-                users.id != approvals.c.submitter_id,
-                users.id.is_distinct_from(approvals.c.owner_id),
-                is_able(array([permission, EVERYTHING], type_=Text)),
-            )
-        )
-        return people.correlate(approvals).exists()
-
+    waiting = and_(asked.tenant_id == approvals.c.tenant_id, asked.approval_id == approvals.c.id, asked.waiting)
     # Users are found along their key, and most of them are there: those with a role are looked for after that.
-    is_user, has_role = users.id == asked.asked_id, asked.asked_id == any_(users.role_ids)
-    return and_(approvals.c.state == State.PENDING, not_(able(is_user)), not_(able(has_role)))
+    ways = users.id == asked.asked_id, asked.asked_id == any_(users.role_ids)
+    may_read = is_able(array([permission, EVERYTHING], type_=Text))
+    others = users.id != approvals.c.submitter_id, users.id.is_distinct_from(approvals.c.owner_id)
+    may_approve = and_(may_read, *others)
+    # The submitter is asked whatever they may read, as in `people_asked`.
+    barred = (users.id == approvals.c.submitter_id, users.active), (users.id == approvals.c.owner_id, may_read)
+
+    def approved_by(way: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether there is somebody for one that it waits for."""
+        people = select(users.id).join_from(approval_askings, access_users, (users.tenant_id == asked.tenant_id) & way)
+        return people.where(waiting, may_approve).correlate(approvals).exists()
+
+    def held_by(*who: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether there is somebody for this one that it waits for."""
+        people = select(users.id).where(users.tenant_id == asked.tenant_id, *who)
+        return people.correlate(approvals, approval_askings).exists()
+
+    in_vain = select(asked.asked_id).where(
+        waiting,
+        or_(*(held_by(*who, or_(*ways)) for who in barred)),
+        *(not_(held_by(way, may_approve)) for way in ways),
+    )
+    mode = func.jsonb_extract_path_text(approvals.c.steps, cast(approvals.c.current_step - 1, Text), "mode")
+    stuck = and_(mode == Mode.ALL, in_vain.correlate(approvals).exists())
+    nobody = and_(*(not_(approved_by(way)) for way in ways))
+    return and_(approvals.c.state == State.PENDING, or_(nobody, stuck))
 
 
 def of_records(table: Table, visible: Reach) -> Reach:
@@ -109,13 +120,14 @@ def of_records(table: Table, visible: Reach) -> Reach:
 
 
 def waiting_for_me() -> ColumnElement[bool]:
-    """What the caller can decide now; owners of records who are so only since are told when they try."""
+    """What the caller can approve now. Owners of records may reject all the same, where they are asked."""
     one = _ONE.c
     heard = func.jsonb_build_object("step", one.current_step, "user_id", cast(bindparam("me"), Text))
     unheard = not_(one.opinions.contains(func.jsonb_build_array(heard)))
     mine = _asked_of_me().where(approval_askings.c.waiting)
     # One list of ids: where either of two would do, PostgreSQL reads all approvals.
-    waiting = union_all(mine, _asked_of_absent().where(unheard)).subquery()
+    theirs = _asked_of_absent().where(unheard, access_users.c.id.is_distinct_from(one.owner_id))
+    waiting = union_all(mine, theirs).subquery()
     others = approvals.c.owner_id.is_distinct_from(bindparam("me", type_=Uuid))
     return and_(approvals.c.id.in_(select(waiting.c.approval_id)), approvals.c.submitter_id != bindparam("me"), others)
 
@@ -132,7 +144,7 @@ def _own_ids() -> list[Select[Any]]:
 
 
 def _asked_of_absent() -> Select[Any]:
-    """The approvals that wait for somebody whose deputy the caller is today, and who may decide on them."""
+    """The approvals that wait for somebody whose deputy the caller is today, and who did not submit them."""
     users, deputies, asked = access_users.c, access_deputies.c, approval_askings.c
     # Row by row: an index of askings serves what equals, and not what an array of another table has.
     theirs = func.unnest(func.array_append(users.role_ids, users.id)).table_valued("id", name="theirs").render_derived()
@@ -147,7 +159,6 @@ def _asked_of_absent() -> Select[Any]:
             is_deputy_today(bindparam("me", type_=Uuid)),
             or_(deputies.collection.is_(None), deputies.collection == _ONE.c.collection),
             users.id != _ONE.c.submitter_id,
-            users.id.is_distinct_from(_ONE.c.owner_id),
         )
     )
 

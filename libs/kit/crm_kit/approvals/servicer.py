@@ -1,5 +1,6 @@
 """ApprovalService: from message to command or query and back, for what one service lets be approved."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from crm_kit.approvals.commands import Approvals
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval
-from crm_kit.approvals.resource import OF_COLLECTION, approvals_by_collection, waiting_for_me
+from crm_kit.approvals.resource import OF_COLLECTION, SUBMITTED_BY_ME, approvals_by_collection, waiting_for_me
 from crm_kit.composition import compose_texts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
@@ -22,6 +23,12 @@ from crm_kit.resource.violations import below
 from crm_kit.wire import id_from
 
 MAX_REQUEST_BYTES = 64 * 1024
+OF_ONES_OWN = (
+    pb.GetApprovalRequest,
+    pb.ListApprovalsRequest,
+    pb.ListApprovalChangesRequest,
+    pb.WithdrawApprovalRequest,
+)
 
 
 class ApprovalServicer:
@@ -33,6 +40,10 @@ class ApprovalServicer:
         self._approvals = approvals_by_collection(gate.approvables)
         self._lists = {
             name: each.list_of("approvals", of=OF_COLLECTION, is_long=True) for name, each in self._approvals.items()
+        }
+        self._submitted = {
+            name: each.list_of("submitted_approvals", of=OF_COLLECTION & SUBMITTED_BY_ME)
+            for name, each in self._approvals.items()
         }
         self._waiting = {
             name: each.list_of("waiting_approvals", of=OF_COLLECTION & waiting_for_me())
@@ -49,7 +60,7 @@ class ApprovalServicer:
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, reader: Reader) -> pb.ListApprovalsResponse:
         approvals, of = self._of(request), {"collection": request.collection}
-        listing = self._lists[request.collection]
+        listing = (self._lists if self._reads(request, reader) else self._submitted)[request.collection]
         return await approvals.list(reader, request, pb.ListApprovalsResponse, self._tokens, listing=listing, binds=of)
 
     async def ListWaitingApprovals(
@@ -72,7 +83,8 @@ class ApprovalServicer:
 
     async def WithdrawApproval(self, request: pb.WithdrawApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
-        return approvals.message(work, await commands.withdraw(work, self._gate, approvals, before))
+        comment = request.comment.strip() or None
+        return approvals.message(work, await commands.withdraw(work, self._gate, approvals, before, comment))
 
     async def ReassignApproval(self, request: pb.ReassignApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
@@ -86,20 +98,31 @@ class ApprovalServicer:
         await self._get(request, reader)
         return await self._of(request).list_changes(reader, request, pb.ListApprovalChangesResponse, self._tokens)
 
-    def permission_of(self, request: Any) -> str:
-        """What a request needs: the permission of the verb to submit, else that to read the collection."""
-        approvable, *_ = self._gate.of(request.collection)
+    def permission_of(self, request: Any) -> str | Sequence[str]:
+        """What a request needs: the permission of the verb to submit, else that to read the collection.
+
+        What they have submitted people read and withdraw with the permission by which they did.
+        """
+        found = self._gate.of(request.collection)
         if isinstance(request, pb.SubmitApprovalRequest):
             return self._gate.find(request.collection, request.verb).verb.permission
-        return approvable.resource.permission
+        reading = found[0].resource.permission
+        if isinstance(request, OF_ONES_OWN):
+            return [reading, *(each.verb.permission for each in found)]
+        return reading
 
     async def _get(self, request: Any, reader: Reader, *, etag: str = "") -> Approval:
         """The approval that a request means; NotFound when the caller may not see it, or it is another collection's."""
         approvals = self._of(request)
         approval = await approvals.get(reader, UUID(request.id), etag=etag)
-        if approval.collection != request.collection:
+        is_seen = self._reads(request, reader) or approval.submitter_id == reader.actor.user_id
+        if approval.collection != request.collection or not is_seen:
             raise NotFound("the approval does not exist", reason=approvals.not_found)
         return approval
+
+    def _reads(self, request: Any, reader: Reader) -> bool:
+        """Whether the caller may read the collection, and not what they have submitted alone."""
+        return reader.actor.access.may(self._gate.of(request.collection)[0].resource.permission)
 
     def _of(self, request: Any) -> Approvals:
         """The approvals of the collection that a request names, which `permission_of` has found."""
@@ -117,6 +140,8 @@ def request_of(approvable: Approvable, sent: Message) -> Message:
         raise invalid_field("request", "type", f"is not a request of {approvable.rpc}") from error
     # What came were unknown fields, whose texts nothing has composed.
     compose_texts(request)
+    if not getattr(request, approvable.record_id):
+        raise invalid_field(f"request.{approvable.record_id}", "required", "is required: it says which record is meant")
     try:
         check_message(request)
     except InvalidArgument as error:

@@ -15,7 +15,7 @@ from sqlalchemy.types import Uuid
 from crm_kit.database.known_names import BELIEVED_SECONDS, Known
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.plumbing import access_teams, access_users
+from crm_kit.plumbing import access_teams, access_users, approval_policies
 from crm_kit.resource.contract import NAME, NamedId, named_ids
 from crm_kit.resource.places import Places, places_of
 from crm_kit.resource.shape import ResourceShape
@@ -23,15 +23,19 @@ from crm_kit.resource.values import DeclarationError
 
 Run = Callable[[Any, Any], Awaitable[Message]]
 NamePlaces = Places[tuple[NamedId, ...]]
-# The directory as every service knows it.
-DIRECTORY: Mapping[str, FromClause] = {"users": access_users, "teams": access_teams}
+# What every service knows: the directory, and its own policies.
+EVERYWHERE: Mapping[str, FromClause] = {
+    "users": access_users,
+    "teams": access_teams,
+    "approval_policies": approval_policies,
+}
 
 
 class Names:
     """The names that a service knows: `sources` have the columns tenant_id, id and display_name, by collection."""
 
     def __init__(self, sources: Mapping[str, FromClause]) -> None:
-        self._sources: Mapping[str, FromClause] = {**sources, **DIRECTORY}
+        self._sources: Mapping[str, FromClause] = {**sources, **EVERYWHERE}
         self._places: dict[str, NamePlaces | None] = {}
 
     def beside(self, run: Run, answer: type[Message]) -> Run:

@@ -1,7 +1,7 @@
 """What the contract says about each rpc: its messages, who may call it, and what a repetition does."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ class Method:
     response: type[Message]
     # Of an internal one: the services that may call it in their own name.
     callers: frozenset[str] = frozenset()
-    # Which permission a request needs, where that depends on what it asks for.
-    permission_of: Callable[[Any], str] | None = None
+    # Which permission a request needs, where that depends on what it asks for; of several, the first that is granted.
+    permission_of: Callable[[Any], str | Sequence[str]] | None = None
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:

@@ -9,7 +9,7 @@ what it gathered is committed after it, together with the answer under the calle
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -189,11 +189,12 @@ class Pipeline:
             await work.close()
 
 
-def scope_of(permission: str, actor: Actor) -> Scope:
-    """Whose records a call with this permission may touch; PermissionDenied when none."""
-    if permission in {PUBLIC, AUTHENTICATED}:
+def scope_of(permission: str | Sequence[str], actor: Actor) -> Scope:
+    """Whose records a call with this permission, or the first granted of several, may touch; else PermissionDenied."""
+    names = [permission] if isinstance(permission, str) else permission
+    if names[0] in {PUBLIC, AUTHENTICATED}:
         return Scope.ALL
-    return actor.access.scope(permission)
+    return actor.access.scope(next(filter(actor.access.may, names), names[0]))
 
 
 def parsed(method: Method, data: bytes) -> Message:

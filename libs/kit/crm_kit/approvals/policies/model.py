@@ -166,5 +166,5 @@ def _violations_of_steps(row: Row, path: str) -> Iterator[FieldViolation]:
         yield FieldViolation(path, "empty", f"nobody is asked where the outcome is {row.outcome}")
     for number, step in enumerate(row.steps):
         if not (step.asked_ids or step.team_leaders_of):
-            detail = "a step asks a user, a role or the leader of a team"
-            yield FieldViolation(f"{path}[{number}].user_ids", "required", detail)
+            detail = "a step asks users, roles or the leaders of teams"
+            yield FieldViolation(f"{path}[{number}].user_ids", "somebody_asked", detail)

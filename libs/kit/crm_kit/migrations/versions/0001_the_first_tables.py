@@ -293,6 +293,7 @@ def upgrade() -> None:
         sa.Column("current_step", sa.Integer(), nullable=False),
         sa.Column("opinions", postgresql.JSONB(), nullable=False),
         sa.Column("reassignments", postgresql.JSONB(), nullable=False),
+        sa.Column("withdrawal", postgresql.JSONB(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_time", sa.DateTime(timezone=True), nullable=True),
