@@ -90,32 +90,6 @@ async def test_an_id_in_two_spellings_is_one_record(
     assert list(told.missing_ids) == [absent]
 
 
-async def test_what_can_be_read_is_said_without_reading_it(
-    customer: Running,
-    user: User,
-    accounts: "AccountServiceAsyncStub",
-    resources: "ResourceServiceAsyncStub",
-) -> None:
-    narrow = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN, "accounts.write": Scope.OWN})
-    theirs, mine, archived = [await new_account(customer, by) for by in (user, narrow, narrow)]
-    await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=archived.id), metadata=user.metadata)
-    stranger = await new_account(customer, await customer.user())
-    ids = [archived.id, stranger.id, theirs.id, mine.id.upper(), str(new_id())]
-    request = generic.BatchCheckRecordsRequest(collection="accounts", ids=ids)
-    seen_by = {
-        each.id: [(one.id, list(one.hidden_fields)) for one in told.readable]
-        for each in (user, narrow)
-        if (told := await resources.BatchCheckRecords(request, metadata=each.metadata))
-    }
-    assert seen_by == {
-        user.id: [(archived.id, []), (theirs.id, []), (mine.id.upper(), [])],
-        narrow.id: [(archived.id, []), (mine.id.upper(), [])],
-    }
-    nobody = await customer.user(user.tenant_id, grants={})
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await resources.BatchCheckRecords(request, metadata=nobody.metadata)
-
-
 async def test_a_page_token_of_one_record_is_none_of_another(
     customer: Running, user: User, accounts: "AccountServiceAsyncStub"
 ) -> None:
