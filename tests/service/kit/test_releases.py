@@ -85,7 +85,10 @@ def versions(customer: Running, client: Client) -> Versions:
     return Versions(customer, client)
 
 
-async def test_an_old_replica_that_begins_again_takes_nothing_away_from_a_new_one(versions: Versions) -> None:
+async def test_an_old_replica_that_begins_again_takes_nothing_away_from_a_new_one(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.events.consumers.LAST_HAND_BACK_SECONDS", 0.2)
     async with versions.new() as new:
         await versions.is_consuming()
         async with versions.old() as old:
