@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from crm.event.v1 import event_pb2
 from crm_kit.automation.running import Runner
 from crm_kit.command_line import replay_all_dead_letters, with_database
 from crm_kit.database.statements import compile_statement
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import Unavailable
+from crm_kit.identity.access import service_actor
+from crm_kit.listing import Listing
 from crm_kit.plumbing import dead_letters
 from crm_local.port_check import free_ports
 from crm_local.testing import Servers
@@ -19,6 +22,7 @@ from sqlalchemy import bindparam, select
 
 from tests.service.automating import SUCCEEDED, Rules, action, settled, told_in
 from tests.service.eventually import eventually
+from tests.service.kit.custom_fields import NUMBER, new_field
 from tests.service.running import Running, Tokens, User, running
 from tests.service.sales.conftest import CreateLead
 
@@ -115,6 +119,29 @@ async def test_what_cannot_be_had_now_is_tried_again_and_is_no_failure(
     await create()
     (run,) = await rules.ran(user, rule)
     assert run.state == SUCCEEDED
+
+
+async def test_filters_that_cannot_be_read_now_are_read_again_and_are_no_failure(
+    monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, create: CreateLead
+) -> None:
+    """What they mean depends on custom fields, which are in the database."""
+    await new_field(sales, user, "fleet", NUMBER, collection="leads")
+    rule = await rules.active(user, action("update", source="x"), filter="custom.fleet = 1 OR campaign = spring")
+    read = Listing.read
+    refused: list[object] = []
+
+    async def is_away(listing: Listing, reader: Reader, *asked: str) -> Any:
+        if reader.actor == service_actor(user.tenant_id) and len(refused) < 2:
+            refused.append(asked)
+            raise Unavailable("away")
+        return await read(listing, reader, *asked)
+
+    monkeypatch.setattr(Listing, "read", is_away)
+    await create(campaign="spring")
+    await rules.ran(user, rule)
+    await settled(sales, user.tenant_id)
+    assert [each.state for each in await rules.runs_of(user, rule)] == [SUCCEEDED]
+    assert len(refused) == 2
 
 
 async def test_a_defect_of_one_rule_keeps_no_other_from_running(

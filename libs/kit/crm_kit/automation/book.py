@@ -20,7 +20,7 @@ from crm_kit.automation.watched import Watched
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.errors import CrmError, FailedPrecondition
+from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import automation_rules
 from crm_kit.resource.shape import CUSTOM
@@ -92,7 +92,7 @@ def book_of(database: Database) -> RuleBook:
 
 
 async def compiled_rule(reader: Reader, watched: Watched, rule: AutomationRule) -> CompiledRule:
-    """The rule with its filters read by the custom fields as they are now."""
+    """The rule with its filters read by the custom fields as they are now. Unavailable when those cannot be had now."""
     listing = watched.resource.listing
     for action in rule.actions:
         if action.verb not in watched.calls:
@@ -100,7 +100,7 @@ async def compiled_rule(reader: Reader, watched: Watched, rule: AutomationRule) 
     try:
         after, _ = await listing.read(reader, rule.filter)
         before, _ = await listing.read(reader, rule.filter_before)
-    except CrmError as error:
+    except InvalidArgument as error:
         return CompiledRule(rule, broken=error)
     return CompiledRule(rule, Condition.of(after), Condition.of(before))
 
