@@ -307,6 +307,7 @@ def rule_run(collection: str, noun: str) -> Callable[[World, User], Awaitable[st
             id=new_id(),
             rule_id=new_id(),
             event_id=new_id(),
+            root_event_id=new_id(),
             record_id=new_id(),
             activator_id=user.id,
             collection=collection,

@@ -51,6 +51,7 @@ def runs_table(metadata: MetaData) -> Table:
         Column("rule_etag", Text, nullable=False),
         Column("event", Text, nullable=False),
         Column("event_id", Uuid, nullable=False),
+        Column("root_event_id", Uuid, nullable=False),
         Column("record_id", Uuid, nullable=False),
         Column("record_etag", Text, nullable=False),
         Column("activator_id", Uuid, nullable=False),
@@ -78,6 +79,7 @@ def runs_table(metadata: MetaData) -> Table:
         *(table.c[name] for name in ("tenant_id", "collection", "create_time", "id")),
     )
     Index("automation_runs_rule_index", *(table.c[name] for name in ("tenant_id", "rule_id", "create_time")))
+    Index("automation_runs_root_index", *(table.c[name] for name in ("tenant_id", "root_event_id", "create_time")))
     Index("automation_runs_record_index", *(table.c[name] for name in ("tenant_id", "record_id", "create_time")))
     Index(
         "automation_runs_stopped_index",

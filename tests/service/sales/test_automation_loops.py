@@ -1,5 +1,6 @@
 """Rules that set one another off: what follows from what is told, and ends."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,33 @@ async def test_five_rules_set_one_another_off_and_no_sixth(
     assert [[run.state for run in runs] for runs in ends] == [[SUCCEEDED]] * 5 + [[STOPPED_LOOP]]
     assert ends[5][0].reason == "AUTOMATION_TOO_DEEP"
     assert [each.rule_id for each in ends[5][0].causes] == [each.id for each in chain]
+
+
+async def test_of_what_follows_from_one_write_so_much_sets_rules_off_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, create: CreateLead
+) -> None:
+    """However broad it gets, and whoever handles it at once; what the write itself sets off does not count."""
+    monkeypatch.setattr(running, "MAX_FOLLOWING", 2)
+    changes = [action("update", source=f"s{at}") for at in range(5)]
+    direct = [await rules.active(user, *changes), *[await rules.active(user, changes[4]) for _ in range(2)]]
+    broad = await rules.active(
+        user, action("update", campaign="{{record.etag}}"), trigger=on("UPDATED", changed=("source",))
+    )
+    for _ in range(2):
+        lead = await create()
+        await rules.ran(user, direct[0])
+        told = [each for each in await told_in(sales, user.tenant_id) if each.aggregate_id == lead.id]
+        apply = sales.service.automation.apply
+        await asyncio.gather(*(apply(each) for each in told * 2), return_exceptions=True)
+        events = await settled(sales, user.tenant_id)
+        runs = [each for each in await rules.runs_of(user, broad) if each.record_id == lead.id]
+        assert sorted(each.state for each in runs) == [SUCCEEDED] * 2 + [STOPPED_LOOP] * 3
+        stopped = {(each.reason, each.causes[0].rule_id) for each in runs if each.state == STOPPED_LOOP}
+        assert stopped == {("AUTOMATION_TOO_MANY", direct[0].id)}
+        (root,) = {each.root_event_id for each in runs}
+        assert next(each.id for each in events if each.aggregate_id == lead.id) == root
+        assert len(await rules.runs(user, f'root_event_id = "{root}"')) == 8
+    assert {run.state for each in direct for run in await rules.runs_of(user, each)} == {SUCCEEDED}
 
 
 async def test_a_rule_that_is_stopped_again_and_again_becomes_inactive(

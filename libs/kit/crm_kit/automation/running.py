@@ -20,13 +20,14 @@ from crm_kit.automation.matching import CompiledRule
 from crm_kit.automation.requests import request_of
 from crm_kit.automation.rules.model import Action, AutomationRule, StopReason
 from crm_kit.automation.rules.resource import RULES
-from crm_kit.automation.runs.model import AutomationRun, Cause, Effect, State, is_too_deep, loop_of
-from crm_kit.automation.runs.queries import count_stopped, standing_of_rule
+from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
+from crm_kit.automation.runs.queries import count_following, count_stopped, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.values import RecordValues, values_before
 from crm_kit.automation.watched import Call, Watched
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable
@@ -74,6 +75,16 @@ class Occasion:
             Cause(id_from_text(each.rule_id), each.display_name, each.collection) for each in self.envelope.causes
         )
 
+    @property
+    def event_id(self) -> UUID:
+        return id_from_text(self.envelope.id)
+
+    @property
+    def root_event_id(self) -> UUID:
+        """The event with which the chain of rules began: this one, where no rule has set it off."""
+        causes = self.envelope.causes
+        return id_from_text(causes[0].event_id) if causes else self.event_id
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -118,7 +129,7 @@ class Runner:
             return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
         scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
         work = UnitOfWork(self._database, actor, scope=scope, now=now)
-        work.causes = [*occasion.envelope.causes, cause_of(rule)]
+        work.causes = [*occasion.envelope.causes, cause_of(rule, occasion)]
         try:
             if await has_run(work, rule, occasion) or not await is_concerned(work, compiled, occasion):
                 return None
@@ -136,13 +147,14 @@ class Runner:
         return actor
 
     async def _act(self, work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:
-        """Do all actions and commit; why not, when one is refused or the rule would go round in a circle."""
+        """Do all actions and commit; why not, when one is refused or the rule is stopped in what it follows from."""
+        stopped = loop_in(occasion.causes, rule) or await excess_in(work, rule, occasion)
         done = await self._do_all(work, rule, occasion.watched, occasion.record_id)
         if isinstance(done, Refused):
             return done
-        if loop := loop_in(occasion.causes, rule):
+        if stopped is not None:
             # Where nothing would be told of it, nothing follows from it: the circle has come to its end by itself.
-            return loop if work.wakes_relay else None
+            return stopped if work.wakes_relay else None
         run = replace(new_run(rule, occasion, now=work.now), effects=done)
         work.insert(automation_runs, RUNS.row_of(run))
         await work.commit()
@@ -215,7 +227,7 @@ def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule) ->
 
 async def has_run(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> bool:
     """Whether the rule has run on the event. OutdatedError unless it is active in the version that is about to run."""
-    row = await work.one(standing_of_rule(), id=rule.id, event_id=id_from_text(occasion.envelope.id))
+    row = await work.one(standing_of_rule(), id=rule.id, event_id=occasion.event_id)
     if row is not None and row["has_run"]:
         return True
     if row is None or not row["active"] or row["version"] != rule.version:
@@ -256,6 +268,20 @@ def loop_in(causes: Sequence[Cause], rule: AutomationRule) -> Refused | None:
     return None
 
 
+async def excess_in(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:
+    """Why a rule that others have set off does not run once so many runs have followed from one event."""
+    if not occasion.causes:
+        return None
+    # Runs of one root are counted one after the other; before anything is written, so that nobody waits in a circle.
+    await advisory_lock(work, f"automation runs of {occasion.root_event_id}")
+    row = await work.one(count_following(MAX_FOLLOWING), root_event_id=occasion.root_event_id)
+    if row is None or row[0] < MAX_FOLLOWING:
+        return None
+    own = Cause(rule.id, rule.display_name, rule.collection)
+    detail = f"{MAX_FOLLOWING} runs have followed from one event before it"
+    return Refused(State.STOPPED_LOOP, "AUTOMATION_TOO_MANY", detail, causes=(*occasion.causes, own))
+
+
 def refused_by(error: CrmError) -> Refused:
     """As a caller would have been told."""
     fields = tuple(dict.fromkeys(each.field for each in error.violations))
@@ -271,7 +297,8 @@ def new_run(rule: AutomationRule, occasion: Occasion, *, now: Any) -> Automation
         rule_id=rule.id,
         rule_etag=etag_of(rule.version),
         event=occasion.event,
-        event_id=id_from_text(occasion.envelope.id),
+        event_id=occasion.event_id,
+        root_event_id=occasion.root_event_id,
         record_id=occasion.record_id,
         record_etag=etag_of(occasion.envelope.aggregate_version),
         activator_id=rule.activator_id,
@@ -310,6 +337,11 @@ async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) 
         work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
 
 
-def cause_of(rule: AutomationRule) -> event_pb2.Cause:
-    """How events that follow from a rule name it."""
-    return event_pb2.Cause(rule_id=str(rule.id), display_name=rule.display_name, collection=rule.collection)
+def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:
+    """How events that follow from a run of a rule name it."""
+    return event_pb2.Cause(
+        rule_id=str(rule.id),
+        display_name=rule.display_name,
+        collection=rule.collection,
+        event_id=occasion.envelope.id,
+    )

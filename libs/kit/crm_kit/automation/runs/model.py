@@ -8,6 +8,8 @@ from uuid import UUID
 
 # Rules that set one another off.
 MAX_CHAIN = 5
+# Runs that other runs set off, of all that follows from one event.
+MAX_FOLLOWING = 100
 
 
 class State(enum.StrEnum):
@@ -44,6 +46,7 @@ class AutomationRun:
     rule_etag: str
     event: str
     event_id: UUID
+    root_event_id: UUID
     record_id: UUID
     record_etag: str
     activator_id: UUID

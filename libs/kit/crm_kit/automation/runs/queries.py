@@ -23,6 +23,23 @@ def standing_of_rule() -> Select[Any]:
 
 
 @statement
+def count_following(most: int) -> Select[Any]:
+    """How many runs an event has brought about through other runs, counted up to `most`."""
+    runs = automation_runs.c
+    found = (
+        select(literal(1))
+        .where(
+            runs.tenant_id == bindparam("tenant_id"),
+            runs.root_event_id == bindparam("root_event_id"),
+            runs.event_id != bindparam("root_event_id"),
+        )
+        .limit(most)
+        .subquery()
+    )
+    return select(func.count()).select_from(found)
+
+
+@statement
 def count_stopped(state: State, most: int) -> Select[Any]:
     """How many runs of a rule have ended so since an instant, counted up to `most`."""
     runs = automation_runs.c

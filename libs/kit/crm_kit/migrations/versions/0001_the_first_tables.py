@@ -353,6 +353,7 @@ def upgrade() -> None:
         sa.Column("rule_etag", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("root_event_id", sa.Uuid(), nullable=False),
         sa.Column("record_id", sa.Uuid(), nullable=False),
         sa.Column("record_etag", sa.Text(), nullable=False),
         sa.Column("activator_id", sa.Uuid(), nullable=False),
@@ -379,6 +380,9 @@ def upgrade() -> None:
         "automation_runs_record_index", "automation_runs", ["tenant_id", "record_id", "create_time"], unique=False
     )
     op.create_index("automation_runs_retention_index", "automation_runs", ["tenant_id", "create_time"], unique=False)
+    op.create_index(
+        "automation_runs_root_index", "automation_runs", ["tenant_id", "root_event_id", "create_time"], unique=False
+    )
     op.create_index(
         "automation_runs_rule_index", "automation_runs", ["tenant_id", "rule_id", "create_time"], unique=False
     )
