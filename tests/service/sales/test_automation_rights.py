@@ -1,8 +1,11 @@
 """Rules act with the rights of who activated them, as they are then, and never with more."""
 
+from typing import Any
+
 import pytest
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.approving import new_role, set_roles
 from tests.service.automating import FAILED, Rule, Rules, action, on, settled
@@ -88,6 +91,32 @@ async def test_what_is_masked_from_the_activator_is_not_learned_by_a_rule(
     assert len(await rules.runs_of(user, everybodys)) == 2
     assert len(await rules.runs_of(user, copied)) == 1
     assert (await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata)).campaign == ""
+
+
+async def test_that_only_what_is_masked_has_changed_is_not_learned_by_a_rule(
+    sales: Running, api: Sales, user: User, rules: Rules, create: CreateLead
+) -> None:
+    narrow = await sales.user(user.tenant_id, grants=RULES | {"leads.read": Scope.OWN, "leads.write": Scope.ALL})
+    job = action("update", job_title="{{record.etag}}")
+    narrow_ones = [
+        await rules.active(narrow, job, trigger=on("UPDATED", changed=changed), filter="job_title = a")
+        for changed in (("phone_number",), (), ("phone_number", "source"))
+    ]
+    everybodys = await rules.active(user, job, trigger=on("UPDATED", changed=("phone_number",)))
+    lead = await create(job_title="a")
+    await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="no time"), metadata=user.metadata)
+
+    async def change(**fields: Any) -> list[int]:
+        """How often each rule has run by then."""
+        mask = FieldMask(paths=list(fields))
+        request = pb.UpdateLeadRequest(lead=pb.Lead(id=lead.id, **fields), update_mask=mask)
+        await api.leads.UpdateLead(request, metadata=user.metadata)
+        await settled(sales, user.tenant_id)
+        return [len(await rules.runs_of(user, each)) for each in (*narrow_ones, everybodys)]
+
+    assert await change(phone_number="+8613800138000") == [0, 0, 0, 1]
+    assert await change(job_title="a", source="seen") == [0, 1, 1, 1]
+    assert await change(job_title="a", source="too", phone_number="+8613900139000") == [0, 2, 2, 2]
 
 
 async def test_a_rule_stops_when_its_activator_leaves(

@@ -102,8 +102,17 @@ async def test_what_is_masked_is_not_learned_by_trying(
     narrow = await sales.user(user.tenant_id, grants=grants)
     lead = await create(phone_number="+8613800138000")
     await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="no time"), metadata=user.metadata)
-    rule = await rules.create(
-        user, action("update", source="x"), trigger=on("RETURNED"), filter='phone_number = "+8613800138000"'
+    changed = pb.UpdateLeadRequest(
+        lead=pb.Lead(id=lead.id, phone_number="+8613900139000"), update_mask=FieldMask(paths=["phone_number"])
     )
-    assert list((await rules.tried(narrow, rule)).matches) == []
-    assert [each.record_id for each in (await rules.tried(user, rule)).matches] == [lead.id]
+    await api.leads.UpdateLead(changed, metadata=user.metadata)
+    filter = 'phone_number = "+8613800138000"'
+    for told in (
+        {"trigger": on("RETURNED"), "filter": filter},
+        {"trigger": on("CREATED"), "filter": filter},
+        {"trigger": on("UPDATED", changed=("phone_number",))},
+        {"trigger": on("UPDATED")},
+    ):
+        rule = await rules.create(user, action("update", source="x"), **told)
+        assert list((await rules.tried(narrow, rule)).matches) == [], told
+        assert [each.record_id for each in (await rules.tried(user, rule)).matches] == [lead.id]

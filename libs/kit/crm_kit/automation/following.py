@@ -86,10 +86,9 @@ class Following:
         if not rules:
             return
         shown = getattr(told, watched.resource.place_in(type(told)))
-        occasion = Occasion(watched, envelope, event, shown, RecordValues(watched.resource, shown))
-        happening = Happening(
-            watched.collection, event, time_from(envelope.occur_time), getattr(told, CHANGED_FIELDS, ())
-        )
+        changed_fields = getattr(told, CHANGED_FIELDS, ())
+        occasion = Occasion(watched, envelope, event, shown, RecordValues(watched.resource, shown), changed_fields)
+        happening = Happening(watched.collection, event, time_from(envelope.occur_time), changed_fields)
         contexts = await self._contexts_of(tenant_id, rules)
         matching = list(matches(rules, happening, Values(occasion.values), contexts))
         if matching:

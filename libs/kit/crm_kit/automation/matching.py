@@ -48,6 +48,14 @@ class CompiledRule:
         """The fields that its filters speak of."""
         return self.filter.fields | self.filter_before.fields
 
+    def tells_of(self, masked: Collection[str], event: str, changed_fields: Collection[str]) -> bool:
+        """Whether a run on the event would tell of masked fields: of their values, or that nothing else has changed."""
+        if not self.fields.isdisjoint(masked):
+            return True
+        seen = [path for path in changed_fields if path.partition(".")[0] not in masked]
+        nothing_else = event == UPDATED and bool(changed_fields) and not seen
+        return nothing_else or not is_triggered(self.rule.trigger, event, seen)
+
 
 RulesByEvent = Mapping[tuple[str, str], tuple[CompiledRule, ...]]
 

@@ -4,7 +4,7 @@ The calls are those of the API, made as whoever activated the rule and with the 
 refuses ends the run: nothing of it becomes true, and the run that is kept says why.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -52,13 +52,17 @@ LIMITS: Mapping[State, tuple[int, StopReason]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occasion:
-    """An event that rules of a collection may run on: the envelope, what the history calls it, and the record then."""
+    """An event that rules of a collection may run on.
+
+    The envelope, what the history calls it, the record then, and of an update which fields changed.
+    """
 
     watched: Watched
     envelope: event_pb2.Event
     event: str
     shown: Message
     values: RecordValues
+    changed_fields: Collection[str] = ()
 
     @property
     def tenant_id(self) -> UUID:
@@ -236,12 +240,13 @@ async def has_run(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) ->
 
 
 async def is_concerned(work: UnitOfWork, compiled: CompiledRule, occasion: Occasion) -> bool:
-    """Whether the record is one for the rule: its activator sees it, with all that filters speak of; and as it was."""
+    """Whether the record is one for the rule: its activator sees it, and all that sets the rule off; and as it was."""
     resource = occasion.watched.resource
     record = await resource.find(work, occasion.record_id)
     if record is None:
         return False
-    if resource.masked is not None and compiled.fields & resource.masked.fields:
+    masked = resource.masked
+    if masked is not None and compiled.tells_of(masked.fields, occasion.event, occasion.changed_fields):
         for shown in (occasion.shown, resource.whole_message(work, record)):
             if resource.is_masked(work, shown):
                 return False

@@ -76,13 +76,15 @@ def taken_of(
 ) -> Iterator[Record]:
     """Those of a record's changes, the newest first, that the rule takes."""
     resource, rule, context = watched.resource, compiled.rule, context_of(reader)
-    speaks_of_masked = resource.masked is not None and bool(compiled.fields & resource.masked.fields)
+    masked = frozenset() if resource.masked is None else resource.masked.fields
+    is_masked_now = resource.is_masked(reader, resource.whole_message(reader, record))
     for change, then in states(watched, record, changes):
         fields = [field["field"] for field in change["fields"]]
         if not is_triggered(rule.trigger, change["action"], fields):
             continue
         shown = resource.whole_message(reader, then)
-        if speaks_of_masked and resource.is_masked(reader, shown):
+        is_masked = is_masked_now or resource.is_masked(reader, shown)
+        if is_masked and compiled.tells_of(masked, change["action"], fields):
             continue
         after = RecordValues(resource, shown)
         if not compiled.filter.takes(Values(after), context):
