@@ -40,7 +40,8 @@ TEXTS = (
 NAMED: Mapping[str, Callable[[], Any]] = {
     "login": lambda: "somebody@example.com",
     "time_zone": lambda: "Asia/Shanghai",
-    "etag": str,
+    # Where one is required: of a record as it was created.
+    "etag": lambda: "v1",
     # Shares are whole when there is but one.
     "percent": lambda: "100",
 }

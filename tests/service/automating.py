@@ -50,7 +50,9 @@ class Rules:
         return await self.does("Activate", by, await self.create(by, *actions, **fields))
 
     async def does(self, verb: str, by: User, rule: Rule, **fields: Any) -> Rule:
-        """Activate, deactivate, archive or restore one."""
+        """Activate, deactivate, archive or restore one; activated is what has been seen, unless an etag is given."""
+        if verb == "Activate":
+            fields.setdefault("etag", rule.etag)
         return cast("Rule", await self._rules(verb, by, id=rule.id, **fields))
 
     async def tried(self, by: User, rule: Rule, **fields: Any) -> rules_pb.TryAutomationRuleResponse:

@@ -23,7 +23,7 @@ async def lead_sorted_by_a_rule(scene: Scene) -> None:
     trial = await admin.post(f"{RULES}/{rule['id']}:try")
     hold(trial["event_count"] and not trial["matches"], f"tried, it would have taken {trial['matches']}")
     tell.detail(f"tried on {trial['event_count']} events of {trial['record_count']} leads: it takes none of them")
-    await admin.post(f"{RULES}/{rule['id']}:activate")
+    await admin.post(f"{RULES}/{rule['id']}:activate", {"etag": rule["etag"]})
     company = f"{scene.run.brand}装备有限公司"
     lead = await admin.post("/v1/leads", {"display_name": "陈静", "company_name": company, "source": source})
     path = f"/v1/leads/{lead['id']}"

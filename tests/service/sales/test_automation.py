@@ -164,10 +164,10 @@ async def test_only_what_happens_while_a_rule_is_active_sets_it_off(
     await rules.does("Activate", user, rule)
     during = await create()
     await settled(sales, user.tenant_id)
-    await rules.does("Deactivate", user, rule)
+    stopped = await rules.does("Deactivate", user, rule)
     after = await create()
     await settled(sales, user.tenant_id)
-    again = await rules.does("Activate", user, rule)
+    again = await rules.does("Activate", user, stopped)
     await settled(sales, user.tenant_id)
     assert again.state == again.STATE_ACTIVE
     assert [each.record_id for each in await rules.runs_of(user, rule)] == [during.id]

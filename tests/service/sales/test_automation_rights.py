@@ -40,6 +40,20 @@ async def test_whoever_activates_a_rule_may_do_what_it_does(sales: Running, user
     assert (await rules.get(user, rule)).state == Rule.STATE_DRAFT
 
 
+async def test_nobody_gives_their_rights_to_what_they_have_not_seen(sales: Running, user: User, rules: Rules) -> None:
+    rule = await rules.create(user, action("update", source="x"))
+    other = await sales.user(user.tenant_id)
+    changed = Rule(id=rule.id, actions=[action("assign", owner_id=str(other.id))])
+    after = await rules.update(other, changed, "actions")
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await rules.does("Activate", user, rule, etag="")
+    assert refusal.fields == ["etag"]
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await rules.does("Activate", user, rule)
+    assert (await rules.get(user, rule)).state == Rule.STATE_DRAFT
+    assert (await rules.does("Activate", user, after)).state == Rule.STATE_ACTIVE
+
+
 async def test_runs_are_read_by_who_may_write_rules_and_rules_by_who_reads_the_collection(
     sales: Running, user: User, rules: Rules, create: CreateLead
 ) -> None:
@@ -145,8 +159,9 @@ async def test_a_rule_stops_when_its_activator_loses_what_it_takes(
     await settled(sales, user.tenant_id)
     (run,) = await rules.runs_of(user, rule)
     assert (run.state, run.reason, run.record_id) == (FAILED, "PERMISSION_DENIED", lead.id)
-    assert (await rules.get(user, rule)).stop_reason == Rule.STOP_REASON_LOST_RIGHTS
-    again = await rules.does("Activate", user, rule)
+    stopped = await rules.get(user, rule)
+    assert stopped.stop_reason == Rule.STOP_REASON_LOST_RIGHTS
+    again = await rules.does("Activate", user, stopped)
     assert (again.activator_id, again.stop_reason) == (str(user.id), Rule.STOP_REASON_UNSPECIFIED)
 
 

@@ -31,18 +31,18 @@ async def test_a_rule_is_created_activated_stopped_put_away_and_brought_back(use
     with refused("ABORTED", "ETAG_MISMATCH"):
         await rules.does("Deactivate", user, rule, etag=rule.etag)
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await rules.does("Activate", user, rule)
+        await rules.does("Activate", user, active)
     stopped = await rules.does("Deactivate", user, rule)
     assert (stopped.state, stopped.stop_reason) == (Rule.STATE_INACTIVE, Rule.STOP_REASON_DEACTIVATED)
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await rules.does("Deactivate", user, rule)
-    archived = await rules.does("Archive", user, await rules.does("Activate", user, rule))
+    archived = await rules.does("Archive", user, await rules.does("Activate", user, stopped))
     assert (archived.state, archived.stop_reason) == (Rule.STATE_ARCHIVED, Rule.STOP_REASON_DEACTIVATED)
     assert await rules.listed(user) == []
     assert await rules.listed(user, filter="state = ARCHIVED") == [archived]
     for verb in ("Activate", "Archive"):
         with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-            await rules.does(verb, user, rule)
+            await rules.does(verb, user, archived)
     archived.display_name = "x"
     with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
         await rules.update(user, archived, "display_name")
@@ -189,7 +189,10 @@ async def test_a_front_end_writes_a_rule_as_it_would_send_the_calls_and_reads_wh
         rule = made.json()
         assert (rule["state"], rule["stop_reason"], rule["actions"]) == ("DRAFT", None, told["actions"])
         one = f"{path}/{rule['id']}"
-        activated = await web.post(f"{one}:activate", json={}, headers=headers)
+        unseen = await web.post(f"{one}:activate", json={}, headers=headers)
+        assert (unseen.status_code, unseen.json()["errors"][0]["field"]) == (422, "etag"), unseen.text
+        seen = headers | {"if-match": made.headers["etag"]}
+        activated = await web.post(f"{one}:activate", json={}, headers=seen)
         assert activated.json()["state"] == "ACTIVE", activated.text
         lead = await web.post("/v1/leads", json={"display_name": "王伟", "source": "展会"}, headers=headers)
         await settled(sales, user.tenant_id)
@@ -202,6 +205,6 @@ async def test_a_front_end_writes_a_rule_as_it_would_send_the_calls_and_reads_wh
         (error,) = wrong.json()["errors"]
         assert (wrong.status_code, error["field"], error["rule"]) == (422, "actions[0].verb", "string.in")
         assert "update" in error["detail"]
-        again = await web.post(f"{one}:activate", json={}, headers=headers)
+        again = await web.post(f"{one}:activate", json={"etag": activated.json()["etag"]}, headers=headers)
         assert (again.status_code, again.json()["reason"]) == (409, "ILLEGAL_STATE"), again.text
         assert "启用" in again.json()["detail"]
