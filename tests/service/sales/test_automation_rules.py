@@ -163,6 +163,29 @@ async def test_so_many_rules_are_active_and_no_more_however_many_are_activated_a
     assert (await Rules(rules.channel, "orders").active(user, action("cancel", reason="x"))).state == Rule.STATE_ACTIVE
 
 
+async def test_active_rules_say_so_much_together_and_no_more_however_many_are_activated_at_once(
+    monkeypatch: pytest.MonkeyPatch, user: User, rules: Rules
+) -> None:
+    monkeypatch.setattr(commands, "MAX_ACTIVE_BYTES", 5_000)
+    large = action("update", description="长" * 500)
+    drafts = [await rules.create(user, large) for _ in range(5)]
+    ends = await asyncio.gather(*(rules.does("Activate", user, each) for each in drafts), return_exceptions=True)
+    active = [each for each in ends if isinstance(each, Rule)]
+    assert len(active) == 3
+    draft = next(each for each, end in zip(drafts, ends, strict=True) if not isinstance(end, Rule))
+    with refused("FAILED_PRECONDITION", "AUTOMATION_RULE_LIMIT_REACHED") as refusal:
+        await rules.does("Activate", user, draft)
+    told = refusal.metadata
+    assert (told["rule"], told["collection"], told["max_bytes"]) == ("bytes", "leads", "5000")
+    assert int(told["bytes"]) > 5_000
+    compared = await rules.create(user, UPDATE, filter=f'company_name = "{"长" * 500}"')
+    with refused("FAILED_PRECONDITION", "AUTOMATION_RULE_LIMIT_REACHED"):
+        await rules.does("Activate", user, compared)
+    assert (await Rules(rules.channel, "orders").active(user, action("cancel", reason="x"))).state == Rule.STATE_ACTIVE
+    await rules.does("Deactivate", user, active[0])
+    assert (await rules.does("Activate", user, draft)).state == Rule.STATE_ACTIVE
+
+
 async def test_rules_of_other_collections_and_tenants_are_not_there(sales: Running, user: User, rules: Rules) -> None:
     rule = await rules.create(user, UPDATE)
     with refused("NOT_FOUND", "AUTOMATION_RULE_NOT_FOUND"):

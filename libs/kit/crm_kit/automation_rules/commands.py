@@ -7,7 +7,7 @@ from uuid import UUID
 from crm.resource.v1 import events_pb2 as events
 from google.protobuf.message import Message
 
-from crm_kit.automation.book import book_of, count_active
+from crm_kit.automation.book import book_of, measure_active
 from crm_kit.automation.requests import check_action
 from crm_kit.automation.rules.model import AutomationRule
 from crm_kit.automation.rules.resource import RULES
@@ -22,8 +22,10 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.resource.shape import CUSTOM
 
-# Of a tenant and collection: each event of it is held against all of them.
+# Of a tenant and collection: each event of it is held against all of them, and processes remember their filters and
+# actions, which may have so many bytes together.
 MAX_ACTIVE = 200
+MAX_ACTIVE_BYTES = 256 * 1024
 PLACE = "automation_rule"
 
 
@@ -53,12 +55,27 @@ async def activate_rule(work: UnitOfWork, watched: Watched, id: str, *, etag: st
     after = before.activate(work.actor.user_id, now=work.now)
     await check_rule(work, watched, after)
     require_permissions(work.actor, watched, after)
-    row = await work.one(count_active(), collection=watched.collection)
-    if row is not None and row[0] >= MAX_ACTIVE:
-        detail = f"{watched.collection} has {MAX_ACTIVE} active automation rules already"
-        values = {"collection": watched.collection, "most": str(MAX_ACTIVE)}
-        raise FailedPrecondition(detail, reason="AUTOMATION_RULE_LIMIT_REACHED", metadata=values)
+    await require_room(work, after)
     return save_rule(work, before, after, events.AutomationRuleActivated)
+
+
+async def require_room(work: UnitOfWork, rule: AutomationRule) -> None:
+    """AUTOMATION_RULE_LIMIT_REACHED when the collection's active rules are too many, or too large, with one more."""
+    reason, collection = "AUTOMATION_RULE_LIMIT_REACHED", rule.collection
+    row = await work.one(measure_active(), collection=collection, id=rule.id)
+    if row is None:
+        return
+    if row["active"] >= MAX_ACTIVE:
+        detail = f"{collection} has {MAX_ACTIVE} active automation rules already"
+        values = {"rule": "count", "collection": collection, "most": str(MAX_ACTIVE)}
+        raise FailedPrecondition(detail, reason=reason, metadata=values)
+    if row["bytes"] > MAX_ACTIVE_BYTES:
+        detail = (
+            f"filters and actions of the active automation rules of {collection} would have {row['bytes']} bytes "
+            f"together, at most {MAX_ACTIVE_BYTES} are possible"
+        )
+        values = {"rule": "bytes", "collection": collection, "bytes": str(row["bytes"])}
+        raise FailedPrecondition(detail, reason=reason, metadata=values | {"max_bytes": str(MAX_ACTIVE_BYTES)})
 
 
 def save_rule(work: UnitOfWork, before: AutomationRule, after: AutomationRule, event: type[Message]) -> AutomationRule:
