@@ -49,11 +49,11 @@ async def is_given(company: Company, role: roles_pb2.Role, by: User) -> bool:
 async def test_a_role_is_not_given_by_others_while_a_policy_names_it(
     company: Company, sales: Running, scoring: Running, service: str, verb: tuple[str, str]
 ) -> None:
-    reads = {"orders_read": Scope.ALL, "credit_read": Scope.ALL}
-    role = await company.role(**reads)
+    role = await company.role(orders_read=Scope.ALL, credit_read=Scope.ALL)
     other = {"sales": sales, "scoring": scoring}[service]
     admin = await known_in(other, company, role)
-    hr = company.acting(await company.user(await company.role(users_write=Scope.ALL, **reads)))
+    staffing = await company.role(users_write=Scope.ALL, orders_read=Scope.ALL, credit_read=Scope.ALL)
+    hr = company.acting(await company.user(staffing))
     assert await is_given(company, role, hr)
     desk = Desk(other.channel, *verb)
     policy = await desk.policy(admin, asks(Step(mode=ANY, role_ids=[role.id])))
