@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from unittest.mock import patch
 
+import structlog
 from crm.customer.v1 import events_pb2
 from crm.event.v1 import event_pb2
 from crm_gateway.event_types import EventType
@@ -26,6 +27,7 @@ from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.subjects import subject_of
 from crm_kit.ids import new_id
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,24 +36,27 @@ TYPES = {NAME: EventType("account.created", "accounts", "customer")}
 MINE, OTHER = str(new_id()), str(new_id())
 
 
-def passed(sequence: int, tenant_id: str) -> Passed:
-    """The message of an event of an account whose version is its place."""
-    payload = any_pb2.Any(type_url=TYPE_URL + NAME)
+def passed(sequence: int, tenant_id: str, name: str = NAME, value: bytes = b"") -> Passed:
+    """The message of an event, mostly of an account, whose version is its place."""
+    payload = any_pb2.Any(type_url=TYPE_URL + name, value=value)
     event = event_pb2.Event(tenant_id=tenant_id, aggregate_version=sequence, payload=payload)
     data = event.SerializeToString()
-    return Passed(place_behind(sequence, data, subject_of(NAME, tenant_id)), data)
+    return Passed(place_behind(sequence, data, subject_of(name, tenant_id)), data)
 
 
 @dataclass
 class Broker:
-    """Its stream, and how readers are given it: `steps` says how many at a time, 0 that they have to begin anew."""
+    """Its stream, and how readers are given it: `steps` says how many at a time, 0 that they have to begin anew.
 
-    steps: list[int]
+    Or what else they fail with.
+    """
+
+    steps: list[int | type[BaseException]]
     messages: list[Passed] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, tenant_id: str) -> None:
-        self.messages.append(passed(len(self.messages) + 1, tenant_id))
+    def tell(self, tenant_id: str, name: str = NAME, value: bytes = b"") -> None:
+        self.messages.append(passed(len(self.messages) + 1, tenant_id, name, value))
         self.came.set()
 
     async def end(self) -> Place:
@@ -78,6 +83,8 @@ class Reading:
     async def next(self, *, seconds: float = 0) -> list[Passed]:
         await asyncio.sleep(0)
         step = self.broker.steps.pop() if self.broker.steps else 3
+        if not isinstance(step, int):
+            raise step
         if step == 0:
             raise LostError
         found = [each for each in self.broker.messages[self.read :] if self._is_asked_for(each)][:step]
@@ -202,3 +209,58 @@ async def test_a_broker_that_lost_its_last_messages_is_noticed_and_gone_on_with(
     follower.stop()
     assert reset == Reset(broker.messages[2].place, "LOST")
     assert listener.told == [4]
+
+
+async def test_a_message_that_cannot_be_read_is_stepped_over() -> None:
+    """And the log says which one it was."""
+    broker = Broker([])
+    follower, listener = Follower(cast("Feed", broker), TYPES), Listener()
+    follower.start()
+    await follower.known()
+    follower.join(listener)
+    with structlog.testing.capture_logs() as logged:
+        broker.tell(MINE, events_pb2.SessionEnded.DESCRIPTOR.full_name, b"\xff\xff")
+        broker.tell(MINE)
+        async with asyncio.timeout(30):
+            await listener.read_on(1)
+    follower.stop()
+    assert listener.told == [2]
+    assert [(each["event"], each["sequence"]) for each in logged] == [("events.stepped_over", 1)]
+
+
+async def test_whatever_fails_is_logged_and_it_goes_on_behind_what_was_told() -> None:
+    broker = Broker([])
+    follower, listener = Follower(cast("Feed", broker), TYPES), Listener()
+    follower.start()
+    await follower.known()
+    follower.join(listener)
+    with structlog.testing.capture_logs() as logged, patch.object(follower_module, "AGAIN_SECONDS", 0):
+        broker.tell(MINE)
+        await listener.read_on(1)
+        broker.steps.append(DecodeError)
+        broker.tell(MINE)
+        broker.tell(MINE)
+        async with asyncio.timeout(30):
+            await listener.read_on(3)
+    follower.stop()
+    assert listener.told == [1, 2, 3]
+    assert [each["event"] for each in logged] == ["events.stumbled"]
+
+
+async def test_a_follower_that_was_broken_off_follows_again_with_the_next_stream() -> None:
+    """From where it was: a client that closes breaks off whoever waits for it."""
+    broker = Broker([])
+    follower, listener = Follower(cast("Feed", broker), TYPES), Listener()
+    follower.start()
+    await follower.known()
+    follower.join(listener)
+    broker.steps.append(asyncio.CancelledError)
+    broker.tell(MINE)
+    assert follower._following is not None
+    async with asyncio.timeout(30):
+        await asyncio.wait([follower._following])
+        broker.tell(MINE)
+        follower.start()
+        await listener.read_on(2)
+    follower.stop()
+    assert listener.told == [1, 2]
