@@ -15,7 +15,7 @@ from crm_kit.events.subjects import subjects_of_tenant
 from crm_gateway.event_types import EventType
 from crm_gateway.streams.feed import AWAY, Feed, Passed, Reading
 from crm_gateway.streams.follower import Follower, Listener
-from crm_gateway.streams.inbox import Inbox
+from crm_gateway.streams.inbox import MAX_AT_ONCE, Inbox
 from crm_gateway.streams.places import Place
 from crm_gateway.streams.told import Told, event_of, told_of
 
@@ -67,19 +67,20 @@ class CatchingUp:
                     if reading.waiting > MAX_MISSED:
                         raise TooOldError
                     while place.sequence < until.sequence:
-                        passed = await self._next(reading, until)
-                        await tell(list(self._told(listener, passed, until)))
-                        place = passed[-1].place
+                        told, place = await self._next(reading, listener, until)
+                        await tell(told)
             except AWAY as error:
                 log.info("events.catching_up_again", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _next(self, reading: Reading, until: Place) -> list[Passed]:
+    async def _next(self, reading: Reading, listener: Listener, until: Place) -> tuple[list[Told], Place]:
+        """What is to be told next, and the place behind it."""
         while True:
             async with self.turns:
-                passed = await reading.next(seconds=LOOK_SECONDS)
-            if passed:
-                return passed
+                passed = await reading.next(MAX_AT_ONCE, seconds=LOOK_SECONDS)
+                if passed:
+                    # They have up to 2 MiB, and a reader may take long: what waits for that is only what is told of them.
+                    return list(self._told(listener, passed, until)), passed[-1].place
             if await self.feed.known(until) is None:
                 raise TooOldError
 

@@ -56,11 +56,11 @@ class Reading:
         self._received = 0
         self._connection = client.stats["reconnects"]
 
-    async def next(self, *, seconds: float = PULL_SECONDS) -> list[Passed]:
+    async def next(self, most: int = BATCH, *, seconds: float = PULL_SECONDS) -> list[Passed]:
         """The next ones; none when none came for so long. LostError when some may have gone astray."""
         if self._connection != self._client.stats["reconnects"]:
             raise LostError("what was on its way when the connection broke will not come")
-        return [self._passed(each) for each in await self._puller.pull(BATCH, seconds=seconds, max_bytes=BATCH_BYTES)]
+        return [self._passed(each) for each in await self._puller.pull(most, seconds=seconds, max_bytes=BATCH_BYTES)]
 
     def _passed(self, message: Msg) -> Passed:
         sequence = message.metadata.sequence

@@ -5,8 +5,10 @@ The broker here is a list in memory: what is under test is how a stream's two so
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 from unittest.mock import patch
 
@@ -80,7 +82,7 @@ class Reading:
     subjects: Collection[str]
     waiting: int = 0
 
-    async def next(self, *, seconds: float = 0) -> list[Passed]:
+    async def next(self, most: int = 200, *, seconds: float = 0) -> list[Passed]:
         await asyncio.sleep(0)
         step = self.broker.steps.pop() if self.broker.steps else 3
         if not isinstance(step, int):
@@ -264,3 +266,50 @@ async def test_a_follower_that_was_broken_off_follows_again_with_the_next_stream
         await listener.read_on(2)
     follower.stop()
     assert listener.told == [1, 2]
+
+
+async def test_what_readers_are_yet_to_be_told_takes_little_room() -> None:
+    """Neither the messages nor what was in them is kept for a reader who takes their time."""
+    readers, megabyte = 50, 1 << 20
+    broker = Broker([])
+    for _ in range(3):
+        broker.tell(MINE)
+    follower = Follower(cast("Feed", broker), TYPES)
+    follower.start()
+    await follower.known()
+    broker.came.clear()
+    catching = CatchingUp(cast("Feed", broker), follower, TYPES)
+    waiting, go_on = 0, asyncio.Event()
+    all_wait = asyncio.Event()
+
+    async def tell(told: list[Told]) -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == readers:
+            all_wait.set()
+        await go_on.wait()
+        assert len(told) == 2
+
+    async def received(reading: Reading, _most: int = 200, *, seconds: float = 0) -> list[Passed]:
+        if not reading.subjects:
+            # The follower.
+            await broker.came.wait()
+        await asyncio.sleep(0)
+        return [passed(sequence, MINE, value=bytes(megabyte)) for sequence in (2, 3)]
+
+    before = resident_bytes()
+    with patch.object(Reading, "next", received):
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            for _ in range(readers):
+                listener = Listener()
+                group.create_task(catching.join(listener, listener.inbox, broker.messages[0].place, tell))
+            await all_wait.wait()
+            kept = resident_bytes() - before
+            go_on.set()
+    follower.stop()
+    assert kept < readers * megabyte
+
+
+def resident_bytes() -> int:
+    """What this process has in memory at this moment."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
