@@ -105,8 +105,8 @@ class Follower:
 
     async def _go_on(self) -> None:
         """Offer what comes, from where it was; from the end where that is not known or is there no more."""
-        place = None if self._place is None else await self._feed.known(self._place)
-        if place is None:
+        place = self._place
+        if place is None or not await self._feed.knows(place):
             place = await self._feed.end()
             if not self._is_wanted:
                 return
