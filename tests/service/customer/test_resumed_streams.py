@@ -194,7 +194,8 @@ async def test_a_slow_reader_is_cut_off_and_holds_up_nobody(
         await slow.until("ready")
         with monkeypatch.context() as patched:
             patched.setattr(viewers.Viewer, "seen", hold)
-            for name in ("2", "3", "4", "5"):
+            # Two of them may be taken together before the others wait.
+            for name in ("2", "3", "4", "5", "6"):
                 await renamed(accounts, company.admin, account.id, name)
 
             async def is_behind() -> bool:
@@ -207,4 +208,4 @@ async def test_a_slow_reader_is_cut_off_and_holds_up_nobody(
     async with reading(gateway, company.admin, last_id=slow.last_id) as again:
         missed = await again.until("ready")
         told = {each.data["version"] for each in missed if "." in each.name}
-        assert told >= {4, 5}
+        assert told >= {4, 5, 6}
