@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from crm_kit.events.connecting import connect
 from crm_kit.events.pulling import Puller, pulling
@@ -47,7 +47,7 @@ class Passed:
 
 
 class Reading:
-    """What came behind a place; `waiting` is how many there were at the beginning."""
+    """What came behind a place; `waiting` is how many more there are, as far as its server knows."""
 
     def __init__(self, client: Client, puller: Puller, waiting: int) -> None:
         self.waiting = waiting
@@ -56,11 +56,13 @@ class Reading:
         self._received = 0
         self._connection = client.stats["reconnects"]
 
-    async def next(self, *, seconds: float = PULL_SECONDS) -> list[Passed]:
+    async def next(self, most: int = BATCH, *, seconds: float = PULL_SECONDS) -> list[Passed]:
         """The next ones; none when none came for so long. LostError when some may have gone astray."""
         if self._connection != self._client.stats["reconnects"]:
             raise LostError("what was on its way when the connection broke will not come")
-        return [self._passed(each) for each in await self._puller.pull(BATCH, seconds=seconds, max_bytes=BATCH_BYTES)]
+        messages = await self._puller.pull(most, seconds=seconds, max_bytes=BATCH_BYTES)
+        self.waiting = messages[-1].metadata.num_pending if messages else 0
+        return [self._passed(each) for each in messages]
 
     def _passed(self, message: Msg) -> Passed:
         sequence = message.metadata.sequence
@@ -87,20 +89,29 @@ class Feed:
         if last is None:
             # All of it is too old by now.
             return Place(state.last_seq, 0)
-        return place_behind(state.last_seq, last.data or b"", last.subject or "")
+        return place_behind(state.last_seq, last.data or b"")
 
-    async def known(self, place: Place) -> Place | None:
-        """The place with its subject, if nothing is missing behind it; None when the broker cannot go on from it."""
+    async def knows(self, place: Place) -> bool:
+        """Whether the broker can go on from a place, and nothing is missing behind it."""
         state = (await (await self._stream()).stream_info(STREAM)).state
         message = await self._message(place.sequence) if place.sequence else None
         data = None if message is None else message.data or b""
-        if not goes_on(place, first=max(state.first_seq, 1), last=state.last_seq, data=data):
+        return goes_on(place, first=max(state.first_seq, 1), last=state.last_seq, data=data)
+
+    async def next_number(self, place: Place, subject: str) -> int | None:
+        """The number of the first message behind a place on a subject; None where there is none yet.
+
+        It is asked of the server that takes all messages, while readers may have another, and that may be behind.
+        """
+        try:
+            message = await (await self._stream()).get_msg(STREAM, place.sequence + 1, subject, next=True)
+        except NotFoundError:
             return None
-        return place if message is None else replace(place, subject=message.subject or "")
+        return message.seq
 
     @contextlib.asynccontextmanager
-    async def behind(self, place: Place, subjects: Collection[str] = ()) -> AsyncIterator[Reading]:
-        """Read what came behind a place, on these subjects or on all."""
+    async def behind(self, place: Place, subject: str = "") -> AsyncIterator[Reading]:
+        """Read what came behind a place, on a subject or on all."""
         name, stream = f"events-{new_id().hex}", await self._stream()
         config = ConsumerConfig(
             name=name,
@@ -110,7 +121,7 @@ class Feed:
             inactive_threshold=FORGOTTEN_SECONDS,
             mem_storage=True,
             num_replicas=1,
-            filter_subjects=sorted(subjects) or None,
+            filter_subjects=[subject] if subject else None,
         )
         made = await stream.add_consumer(STREAM, config)
         assert self._client is not None

@@ -51,8 +51,8 @@ class Follower:
         self._is_waiting = False
 
     def start(self) -> None:
-        """Follow from now on, unless it does already."""
-        if self._following is None:
+        """Follow from now on, or on from where it was, unless it does already."""
+        if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
 
     def stop(self) -> None:
@@ -98,12 +98,15 @@ class Follower:
                     # Once, however long it lasts.
                     log.warning("events.waiting", error=type(error).__name__)
                 self._is_waiting = True
-                await asyncio.sleep(AGAIN_SECONDS)
+            except Exception:
+                # A defect of ours must not end all streams' hearing: it goes on behind the last message.
+                log.exception("events.stumbled")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _go_on(self) -> None:
         """Offer what comes, from where it was; from the end where that is not known or is there no more."""
-        place = None if self._place is None else await self._feed.known(self._place)
-        if place is None:
+        place = self._place
+        if place is None or not await self._feed.knows(place):
             place = await self._feed.end()
             if not self._is_wanted:
                 return
@@ -130,6 +133,13 @@ class Follower:
 
     def _pass_on(self, passed: Passed) -> None:
         self._place = passed.place
+        try:
+            self._offer(passed)
+        except Exception:
+            # One that cannot be offered must not keep back those behind it.
+            log.exception("events.stepped_over", sequence=passed.place.sequence, subject=passed.place.subject)
+
+    def _offer(self, passed: Passed) -> None:
         listeners = self._listeners.get(passed.tenant_id)
         event = event_of(passed.place.subject, passed.data) if listeners else None
         if not listeners or event is None:

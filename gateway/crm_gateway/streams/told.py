@@ -78,7 +78,10 @@ def told_of(event: Event, place: Place, types: Mapping[str, EventType]) -> Told 
         return None
     # Told is what can be told by itself: what was in the record is for who reads it, with their rights.
     event.ClearField("payload")
-    return Told(place, found, event)
+    # What is cleared of a message keeps its room until the message goes, and many events may wait to be told.
+    without_payload = Event()
+    without_payload.CopyFrom(event)
+    return Told(place, found, without_payload)
 
 
 def full_name_of(event: Event) -> str:

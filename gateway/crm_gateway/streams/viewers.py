@@ -1,12 +1,14 @@
 """What each user may read at this moment, asked of the services that own the records, in the user's name.
 
 The streams of a user share what is asked, and what is asked while an answer is under way goes together into the next
-question. A tenant has so many questions under way, and all together so many: with more to ask, more goes into each.
+question. Each service is asked so many questions at a time, so many of them for a tenant: with more to ask, more goes
+into each. One that does not answer keeps nobody from asking the others.
 """
 
 import asyncio
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any
 
@@ -39,6 +41,8 @@ _PASSING = {
 }
 # The fields that are hidden of a record that can be read; None of one that cannot.
 Seen = Set[str] | None
+# By the service that is asked: how many more questions it may be asked now.
+Slots = Mapping[str, asyncio.Semaphore]
 Check = Callable[[str, str, Sequence[str], str], Awaitable[Mapping[str, Set[str]]]]
 
 
@@ -49,7 +53,7 @@ class NotKnownError(Exception):
 class Viewer:
     """A user with open streams. Questions go with that of their tokens that holds the longest."""
 
-    def __init__(self, check: Check, of_all: asyncio.Semaphore, of_tenant: asyncio.Semaphore) -> None:
+    def __init__(self, check: Check, of_all: Slots, of_tenant: Slots) -> None:
         self._check = check
         self._of_all, self._of_tenant = of_all, of_tenant
         self._tokens: dict[object, tuple[float, str]] = {}
@@ -90,7 +94,7 @@ class Viewer:
         try:
             while self._unasked.get(collection):
                 # What is asked meanwhile goes into one question.
-                async with self._turn():
+                async with self._turn(owner):
                     waiting = self._unasked.pop(collection)
                 ids = list(waiting)
                 for start in range(0, len(ids), MAX_IDS):
@@ -110,8 +114,8 @@ class Viewer:
                 future.set_result(readable.get(id))
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with self._of_tenant, self._of_all:
+    async def _turn(self, owner: str) -> AsyncIterator[None]:
+        async with self._of_tenant[owner], self._of_all[owner]:
             yield
 
     async def _readable(self, owner: str, collection: str, ids: Sequence[str]) -> Mapping[str, Set[str]]:
@@ -119,7 +123,7 @@ class Viewer:
         while True:
             _, authorization = max(self._tokens.values(), default=(math.inf, ""))
             try:
-                async with self._turn():
+                async with self._turn(owner):
                     return await self._check(owner, collection, ids, authorization)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNAUTHENTICATED:
@@ -138,13 +142,13 @@ class Viewers:
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
-        self._of_all = asyncio.Semaphore(MAX_CHECKS)
-        self._of_tenants: dict[str, asyncio.Semaphore] = {}
+        self._of_all = _slots(MAX_CHECKS)
+        self._of_tenants: dict[str, Slots] = {}
         self._viewers: dict[str, dict[str, Viewer]] = {}
 
     def of(self, identity: Identity) -> Viewer:
         """The viewer that the streams of a user share."""
-        of_tenant = self._of_tenants.setdefault(identity.tenant_id, asyncio.Semaphore(MAX_CHECKS_OF_TENANT))
+        of_tenant = self._of_tenants.setdefault(identity.tenant_id, _slots(MAX_CHECKS_OF_TENANT))
         viewers = self._viewers.setdefault(identity.tenant_id, {})
         if identity.user_id not in viewers:
             viewers[identity.user_id] = Viewer(self._check, self._of_all, of_tenant)
@@ -164,3 +168,7 @@ class Viewers:
         reply = await channel.call(PATH, request.SerializeToString(), metadata=metadata, seconds=CHECK_SECONDS)
         found = pb.BatchCheckRecordsResponse.FromString(reply.data)
         return {each.id: frozenset(each.hidden_fields) for each in found.readable}
+
+
+def _slots(count: int) -> Slots:
+    return defaultdict(lambda: asyncio.Semaphore(count))

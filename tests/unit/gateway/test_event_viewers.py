@@ -25,6 +25,10 @@ ASKED = st.lists(
 )
 
 
+def slots(count: int) -> dict[str, asyncio.Semaphore]:
+    return {owner: asyncio.Semaphore(count) for owner in ("customer", "sales")}
+
+
 def told(collection: str, id: int) -> Told:
     return Told(BEGINNING, TYPES[collection], event_pb2.Event(aggregate_id=str(id)))
 
@@ -43,7 +47,7 @@ class Service:
         return {id: HIDDEN for id in ids if int(id) % 2}
 
     def viewer(self) -> Viewer:
-        return Viewer(self.check, asyncio.Semaphore(2), asyncio.Semaphore(1))
+        return Viewer(self.check, slots(2), slots(1))
 
 
 @given(ASKED, st.integers(0, 4))
@@ -96,7 +100,27 @@ async def test_who_is_not_known_any_more_is_said_to_all_who_wait() -> None:
     async def check(*_: object) -> dict[str, Set[str]]:
         raise NotKnownError
 
-    viewer = Viewer(check, asyncio.Semaphore(1), asyncio.Semaphore(1))
+    viewer = Viewer(check, slots(1), slots(1))
     for asking in [asyncio.create_task(viewer.seen([told("accounts", 1)])) for _ in range(2)]:
         with pytest.raises(NotKnownError):
             await asking
+
+
+async def test_a_service_that_does_not_answer_keeps_nobody_from_asking_another() -> None:
+    is_asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def check(owner: str, _collection: str, ids: Sequence[str], _token: str) -> dict[str, Set[str]]:
+        if owner == "sales":
+            is_asked.set()
+            await answers.wait()
+        return dict.fromkeys(ids, HIDDEN)
+
+    of_all, of_tenant = slots(1), slots(1)
+    order = Told(BEGINNING, EventType("order.placed", "orders", "sales"), event_pb2.Event(aggregate_id="1"))
+    frozen = asyncio.create_task(Viewer(check, of_all, of_tenant).seen([order]))
+    async with asyncio.timeout(30):
+        await is_asked.wait()
+        assert await Viewer(check, of_all, of_tenant).seen([told("accounts", 2)]) == [HIDDEN]
+    assert not frozen.done()
+    answers.set()
+    assert await frozen == [HIDDEN]
