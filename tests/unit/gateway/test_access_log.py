@@ -128,7 +128,7 @@ def test_of_refusals_for_the_rate_those_that_are_left_out_are_counted() -> None:
             exchange = open_exchange({"type": "http", "method": "GET", "headers": []}, receive)
             exchange.status, exchange.reason = 429, "RATE_LIMITED"
             log.ended(exchange)
-    assert [line["left_out"] for line in told] == [0, 2]
+    assert [line["left_out"] for line in told if "left_out" in line] == [0, 2]
 
 
 async def receive() -> Any:

@@ -284,7 +284,8 @@ async def test_a_message_that_cannot_be_read_is_stepped_over() -> None:
             await listener.read_on(1)
     follower.stop()
     assert listener.told == [2]
-    assert [(each["event"], each["sequence"]) for each in logged] == [("events.stepped_over", 1)]
+    of_events = [each for each in logged if each["event"].startswith("events.")]
+    assert [(each["event"], each["sequence"]) for each in of_events] == [("events.stepped_over", 1)]
 
 
 async def test_whatever_fails_is_logged_and_it_goes_on_behind_what_was_told() -> None:
@@ -303,7 +304,7 @@ async def test_whatever_fails_is_logged_and_it_goes_on_behind_what_was_told() ->
             await listener.read_on(3)
     follower.stop()
     assert listener.told == [1, 2, 3]
-    assert [each["event"] for each in logged] == ["events.stumbled"]
+    assert [each["event"] for each in logged if each["event"].startswith("events.")] == ["events.stumbled"]
 
 
 async def test_a_follower_that_was_broken_off_follows_again_with_the_next_stream() -> None:
