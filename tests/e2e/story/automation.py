@@ -1,6 +1,6 @@
 """A lead that is sorted by itself: a rule is written, tried, switched on, and says what it did."""
 
-from tests.e2e.story.people import hold
+from tests.e2e.story.people import hold, known_everywhere
 from tests.e2e.story.scene import Scene
 
 RULES, RUNS = "/v1/automation-rules/leads", "/v1/automation-runs/leads"
@@ -24,6 +24,7 @@ async def lead_sorted_by_a_rule(scene: Scene) -> None:
     hold(trial["event_count"] and not trial["matches"], f"tried, it would have taken {trial['matches']}")
     tell.detail(f"tried on {trial['event_count']} events of {trial['record_count']} leads: it takes none of them")
     await admin.post(f"{RULES}/{rule['id']}:activate", {"etag": rule["etag"]})
+    await known_everywhere()
     company = f"{scene.run.brand}装备有限公司"
     lead = await admin.post("/v1/leads", {"display_name": "陈静", "company_name": company, "source": source})
     path = f"/v1/leads/{lead['id']}"

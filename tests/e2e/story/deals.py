@@ -3,7 +3,7 @@
 import asyncio
 from decimal import Decimal
 
-from tests.e2e.story.people import Json, Person, hold
+from tests.e2e.story.people import Json, Person, hold, known_everywhere
 from tests.e2e.story.scene import Scene
 
 LIMIT = Decimal(100000)
@@ -157,6 +157,7 @@ async def _limit_approved(scene: Scene) -> None:
         {"outcome": "ASK", "steps": [{"mode": "ANY", "user_ids": [admin.id]}]},
     ]
     policy = await admin.post(policies, {"verb": "setLimit", "display_name": "Large limits", "rows": rows})
+    await known_everywhere()
     try:
         await _asked_and_approved(scene)
     finally:

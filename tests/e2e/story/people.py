@@ -11,6 +11,8 @@ import httpx
 
 Json = dict[str, Any]
 PAUSE_SECONDS = 0.05
+# Until every replica goes by a policy or a rule that is new: within a second, as the documents say.
+KNOWN_SECONDS = 1.2
 PATIENCE_SECONDS = 60.0
 # The gateway says how long to wait; longer than this nobody wants to.
 LONGEST_WAIT_SECONDS = 5
@@ -18,6 +20,11 @@ LONGEST_WAIT_SECONDS = 5
 
 class NotAsTold(AssertionError):
     """The platform did something else than the story says."""
+
+
+async def known_everywhere() -> None:
+    """Wait until a new policy or rule holds in every process."""
+    await asyncio.sleep(KNOWN_SECONDS)
 
 
 def hold(is_so: object, otherwise: str) -> None:
