@@ -191,8 +191,9 @@ def copy_of_stopped(process: psutil.Process, folder: Path, target: Path) -> None
 
 def replace_when_gone(process: psutil.Process, folder: Path, source: Path) -> None:
     """Put `source` in the place of what a killed process kept."""
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        os.sched_yield()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            os.sched_yield()
     shutil.rmtree(folder)
     source.rename(folder)
 
