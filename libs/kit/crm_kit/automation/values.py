@@ -3,7 +3,7 @@
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.message import Message
 
@@ -41,4 +41,5 @@ class RecordValues(Mapping[str, Any]):
 def values_before(resource: Resource[Any, Any], after: Mapping[str, Any], change: Record) -> Mapping[str, Any]:
     """The record's values before a change, from those after it and what the history has of the change."""
     now = SimpleNamespace(custom=after.get(CUSTOM))
-    return ChainMap(history.undone(now, [change], resource.from_json), after)  # type: ignore[arg-type]
+    # Nothing is written into either; a ChainMap is typed as if it might be.
+    return ChainMap(history.undone(now, [change], resource.from_json), cast("Any", after))
