@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 HOUSE = {
-    "crm_kit": ["errors", "database.connections"],
+    "crm_kit": ["errors", "database.connections", "working_time.timeline"],
     "crm_customer": [
         "app",
         "consumers",
@@ -27,7 +27,7 @@ HOUSE = {
         "pools.protection",
         "pools.queries",
     ],
-    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock"],
     "crm_scoring": ["tiers.model", "credit.rules", "scores.scoring"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
@@ -60,7 +60,7 @@ FORBIDDEN = [
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_scoring.credit.rules", "import asyncpg", "Rules know neither"),
     ("crm_scoring.scores.scoring", "import sqlalchemy", "Rules know neither"),
-    ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
+    ("crm_kit.working_time.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
     (
