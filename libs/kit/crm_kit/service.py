@@ -46,6 +46,7 @@ from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -192,6 +193,7 @@ def generic_servicers(
         ApprovalServicer(gate, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
+        RecordAccessServicer(service.resources, service.directory, gate),
     ]
 
 
