@@ -22,6 +22,7 @@ NAMED: Mapping[str, str] = {
     "calendar_id": "calendars",
     "contact_id": "contacts",
     "contact_ids": "contacts",
+    "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
     "from_id": "people",
     "lead_id": "leads",
@@ -186,6 +187,11 @@ def runs_on_creation(noun: str, request: Any) -> None:
     rule.actions.add(verb=verb).request[field].string_value = "x"
 
 
+def is_of_accounts(view: Any) -> None:
+    """Any collection that has a list would do."""
+    view.collection = "accounts"
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -212,5 +218,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     },
+    "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
+    "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }

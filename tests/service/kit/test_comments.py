@@ -8,49 +8,21 @@ import httpx
 import pytest
 from crm.resource.v1 import comments_pb2 as pb
 from crm.resource.v1 import events_pb2 as events
-from crm.resource.v1.comments_pb2_grpc import CommentServiceStub
 from crm_kit.database.statements import statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, comments, outbox
-from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import Select, Text, bindparam, cast, func, select
 
 from tests.service.customer.customers import new_account, new_interaction
 from tests.service.customer.told import payload_of
+from tests.service.discussing import Talk
 from tests.service.running import Running, User, refused
 from tests.service.web import bearer, gateway
 
 OWN = {"accounts.read": Scope.OWN}
 SECRET = "the password is tulip"
-
-
-class Talk:
-    """The comments of an account, by gRPC."""
-
-    def __init__(self, customer: Running, account_id: str) -> None:
-        self.stub = CommentServiceStub(customer.channel)
-        self.at = {"collection": "accounts", "record_id": account_id}
-
-    async def say(self, by: User, text: str = "call them", key: str = "", **more: Any) -> pb.Comment:
-        request = pb.CreateCommentRequest(comment=pb.Comment(text=text, **more), **self.at)
-        answer: pb.Comment = await self.stub.CreateComment(request, metadata=by.with_key(key) if key else by.metadata)
-        return answer
-
-    async def list(self, by: User, **asked: Any) -> list[pb.Comment]:
-        page = await self.stub.ListComments(pb.ListCommentsRequest(**self.at, **asked), metadata=by.metadata)
-        return list(page.comments)
-
-    async def edit(self, by: User, comment: pb.Comment, etag: str = "", **values: Any) -> pb.Comment:
-        changed = pb.Comment(id=comment.id, etag=etag, **values)
-        request = pb.UpdateCommentRequest(comment=changed, update_mask=FieldMask(paths=list(values)), **self.at)
-        answer: pb.Comment = await self.stub.UpdateComment(request, metadata=by.metadata)
-        return answer
-
-    async def delete(self, by: User, comment: pb.Comment, etag: str = "") -> None:
-        request = pb.DeleteCommentRequest(id=comment.id, etag=etag, **self.at)
-        await self.stub.DeleteComment(request, metadata=by.metadata)
 
 
 @pytest.fixture
