@@ -31,6 +31,7 @@ from crm_kit.automation.watched import Watched, watched_among
 from crm_kit.automation_rules.servicer import AutomationRuleServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
+from crm_kit.comments.servicer import CommentServicer
 from crm_kit.custom_field_definitions.references import references_of
 from crm_kit.custom_field_definitions.servicer import CustomFieldServicer
 from crm_kit.custom_fields.definitions import Require, catalogue_of
@@ -198,6 +199,7 @@ def generic_servicers(
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
+        CommentServicer(service.resources, service.directory, tokens),
     ]
 
 
