@@ -1,6 +1,6 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, automation, mail, comments, and the directory as it is known here.
+Events, replays, history, custom fields, approvals, automation, mail, comments, and the directory as a service knows it.
 """
 
 from datetime import timedelta

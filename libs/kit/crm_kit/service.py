@@ -49,6 +49,7 @@ from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
+from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -197,6 +198,7 @@ def generic_servicers(
         ApprovalServicer(gate, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
+        RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
     ]
 
