@@ -308,7 +308,8 @@ def events_of() -> Select[Any]:
 @statement
 def texts_with() -> Select[Any]:
     """In how many rows the text is found, of comments, of histories and of events."""
-    like, tenant_id = bindparam("like", type_=Text), bindparam("tenant_id")
+    like: Any = bindparam("like", type_=Text)
+    tenant_id: Any = bindparam("tenant_id")
 
     def count(table: Any, text: Any) -> Any:
         return select(func.count()).where(table.c.tenant_id == tenant_id, text.like(like)).scalar_subquery()
