@@ -62,7 +62,7 @@ class Bench:
         slow = counted[int(len(counted) * 0.95)]
         return Time(name, round(1000 * statistics.median(counted), 1), round(1000 * slow, 1))
 
-    def list(self, user: User, filter: str = "") -> Callable[[], Awaitable[object]]:
+    def listed(self, user: User, filter: str = "") -> Callable[[], Awaitable[object]]:
         stub: Any = NotificationServiceStub(self.customer.channel)
         return lambda: stub.ListNotifications(pb.ListNotificationsRequest(filter=filter), metadata=user.metadata)
 
@@ -74,10 +74,10 @@ class Bench:
     async def times(self) -> list[Time]:
         """Of each kind of call."""
         return [
-            await self.time("list, a hundred thousand of one's own", self.list(self.busy)),
-            await self.time("list what is unread of them", self.list(self.busy, "read = false")),
+            await self.time("list, a hundred thousand of one's own", self.listed(self.busy)),
+            await self.time("list what is unread of them", self.listed(self.busy, "read = false")),
             await self.time("count what is unread of them", self.count(self.busy)),
-            await self.time("list, nine hundred of one's own", self.list(self.other)),
+            await self.time("list, nine hundred of one's own", self.listed(self.other)),
             await self.time("count what is unread of them", self.count(self.other)),
         ]
 

@@ -7,6 +7,7 @@ import pytest
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 
+from tests.service.customer.companies import open_company
 from tests.service.customer.test_notifications import notice, tell
 from tests.service.running import Running
 from tests.service.streaming import Listening, listening, reading
@@ -62,8 +63,8 @@ async def test_preferences_are_chosen_and_sent_back_as_they_came(customer: Runni
 
 
 async def test_a_stream_tells_the_user_alone(customer: Running, listener: Listening) -> None:
-    user = await customer.user()
-    administrator = await customer.user(user.tenant_id)
+    company = await open_company(customer)
+    user, administrator = company.acting(await company.user()), company.admin
     async with reading(listener, user) as own, reading(listener, administrator) as others:
         await tell(customer, user.tenant_id, notice(user, record_id=new_id()))
         (told,) = await own.told(1)
