@@ -32,6 +32,7 @@ NAMED: Mapping[str, str] = {
     "order_id": "orders",
     "owner_id": "people",
     "pipeline_id": "pipelines",
+    "record_id": "accounts",
     "reports_to_id": "contacts",
     "role_ids": "roles",
     "stage_id": "stages",
