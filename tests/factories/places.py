@@ -174,6 +174,11 @@ def runs_on_creation(noun: str, request: Any) -> None:
     rule.actions.add(verb=verb).request[field].string_value = "x"
 
 
+def is_told_of_accounts(endpoint: Any) -> None:
+    """Where nobody is."""
+    endpoint.url, endpoint.event_types[:], endpoint.collections[:] = "http://127.0.0.1:1/", [], ["accounts"]
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -185,6 +190,8 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+    "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
+    "UpdateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
     **{
         f"Create{name}CustomField": lambda request: is_text(request.custom_field)
         for name in WITH_CUSTOM_FIELDS.values()

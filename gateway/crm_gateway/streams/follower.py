@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
+from crm_kit.thin_events.model import EventType
 
-from crm_gateway.event_types import EventType
 from crm_gateway.streams.endings import Identity, ending_of
 from crm_gateway.streams.feed import AWAY, Feed, Passed
 from crm_gateway.streams.places import Place

@@ -5,8 +5,9 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 
+from crm_kit.thin_events.model import EventType
+
 from crm_gateway.channels import Channels
-from crm_gateway.event_types import EventType
 from crm_gateway.exchange import Exchange, Send
 from crm_gateway.settings import Settings
 from crm_gateway.shares import Share

@@ -10,6 +10,8 @@ from crm_customer.directory.tenants import tables as tenants
 from crm_customer.directory.tokens import tables as tokens
 from crm_customer.directory.users import tables as users
 from crm_customer.imports import tables as imports
+from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
+from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
 from crm_customer.metadata import metadata
 from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
@@ -32,4 +34,6 @@ __all__ = [
     "timeline",
     "tokens",
     "users",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

@@ -42,6 +42,7 @@ from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.output_only import check_output_only
+from crm_kit.rpc.shown_once import kept_of
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.telemetry import RequestInfo
 
@@ -182,7 +183,7 @@ class Pipeline:
             check_output_only(request, answer)
             response = answer.SerializeToString()
             if stored is not None:
-                stored.remember(work, response)
+                stored.remember(work, kept_of(answer, response))
             await work.commit()
             return Answer(response)
         finally:
