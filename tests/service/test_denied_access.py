@@ -19,6 +19,7 @@ from tests.factories.places import (
     ALSO_PERMITTED,
     AUTOMATION_RULES,
     CUSTOM_FIELDS,
+    DISCUSSED,
     POLICIES,
     RPCS,
     SERVICES,
@@ -68,6 +69,7 @@ TAKEN_AS_GIVEN = {
     *((f"Reassign{noun}Approval", field) for noun, _ in WITH_APPROVALS.values() for field in ("from_id", "to_user_id")),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
+    *((f"Update{noun}Comment", "comment.parent_id") for noun in DISCUSSED.values()),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -9,6 +9,7 @@ from crm.event.v1 import event_pb2
 from crm_kit.events.subjects import subject_of
 from crm_kit.thin_events.model import EventType
 from crm_kit.thin_events.told import data_of
+from crm_kit.thin_events.types import EventTypes
 from google.protobuf.message import DecodeError
 
 from crm_gateway.streams.places import Place
@@ -24,10 +25,12 @@ class Told:
     place: Place
     type: EventType
     event: Event
+    # The record that is commented, where the event is a comment's; empty where it is the record's own.
+    commented_id: str = ""
 
     @property
     def record_id(self) -> str:
-        return self.event.aggregate_id
+        return self.commented_id or self.event.aggregate_id
 
     def frame(self, hidden: Set[str]) -> bytes:
         """As the stream has it, for who may not see some fields of the record."""
@@ -41,7 +44,7 @@ class Told:
         return self._written(NOTHING_HIDDEN)
 
     def _written(self, hidden: Set[str]) -> bytes:
-        return frame(self.type.name, data_of(self.event, self.type, hidden), self.place)
+        return frame(self.type.name, data_of(self.event, self.type, self.commented_id, hidden), self.place)
 
 
 def frame(name: str, data: Mapping[str, object], place: Place | None = None) -> bytes:
@@ -60,9 +63,9 @@ def event_of(subject: str, data: bytes) -> Event | None:
     return event if subject == on else None
 
 
-def told_of(event: Event, place: Place, types: Mapping[str, EventType]) -> Told | None:
+def told_of(event: Event, place: Place, types: EventTypes) -> Told | None:
     """What is told of an event; None for what is not of a record that somebody could read. Its payload is given up."""
-    found = types.get(full_name_of(event))
+    found = types.concerned(event)
     if found is None:
         return None
     # Told is what can be told by itself: what was in the record is for who reads it, with their rights.
@@ -70,7 +73,7 @@ def told_of(event: Event, place: Place, types: Mapping[str, EventType]) -> Told 
     # What is cleared of a message keeps its room until the message goes, and many events may wait to be told.
     without_payload = Event()
     without_payload.CopyFrom(event)
-    return Told(place, found, without_payload)
+    return Told(place, found.type, without_payload, found.commented_id)
 
 
 def full_name_of(event: Event) -> str:

@@ -5,16 +5,25 @@ Read from the contracts of all services, so that whoever tells of events tells o
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
 
+from crm.event.v1 import event_pb2
 from crm.options.v1 import options_pb2
+from crm.resource.v1 import comments_pb2, events_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.message import DecodeError
 
 from crm_kit.image import read_image
 from crm_kit.resource.contract import snake
 from crm_kit.thin_events.model import EventType
 
 EVENTS_FILE = "/events.proto"
+COMMENT = comments_pb2.Comment.DESCRIPTOR.name
+COMMENTED: Mapping[str, Any] = {
+    each.DESCRIPTOR.full_name: each
+    for each in (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted)
+}
 # What every service has of its own, such as custom fields: no records that people work with.
 OF_EVERY_SERVICE = "crm.resource.v1"
 
@@ -28,26 +37,73 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
+    is_discussed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """What an event tells of: the type of what happened, and of a comment the record that is commented."""
+
+    type: EventType
+    commented_id: str = ""
+
+
+@dataclass(frozen=True)
+class EventTypes:
+    """All events that people and programs are told of.
+
+    `of_records` by the full name of the event's message; `of_comments` by that and by the collection that is commented.
+    """
+
+    of_records: Mapping[str, EventType]
+    of_comments: Mapping[tuple[str, str], EventType]
+
+    @cached_property
+    def all(self) -> tuple[EventType, ...]:
+        return (*self.of_records.values(), *self.of_comments.values())
+
+    def concerned(self, event: event_pb2.Event) -> Concerned | None:
+        """What an event is about; None for what is told to nobody."""
+        full_name = event.payload.type_url.rpartition("/")[2]
+        if found := self.of_records.get(full_name):
+            return Concerned(found)
+        if full_name not in COMMENTED:
+            return None
+        try:
+            comment = COMMENTED[full_name].FromString(event.payload.value).comment
+        except DecodeError:
+            return None
+        commented = self.of_comments.get((full_name, comment.collection))
+        return None if commented is None else Concerned(commented, comment.record_id)
 
 
 @cache
-def known_event_types() -> Mapping[str, EventType]:
+def known_event_types() -> EventTypes:
     """Those of all services, as `event_types`."""
     return event_types(read_image().file)
 
 
-def event_types(files: Iterable[FileDescriptorProto]) -> Mapping[str, EventType]:
-    """Every event that carries a resource's record, by the full name of its message, in the contract's order."""
+def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
+    """Every event that carries a resource's record, or a comment on one, in the contract's order."""
     files = list(files)
     messages = {f".{file.package}.{each.name}": each for file in files for each in file.message_type}
     resources = dict(found for file in files for found in _resources(file, messages))
-    return {
+    of_records = {
         f"{file.package}.{event.name}": _type_of(event, record)
         for file in files
         if file.name.endswith(EVENTS_FILE)
         for event in file.message_type
         if (record := _record_of(event, resources)) is not None
     }
+    of_comments = {
+        (full_name, each.collection): EventType(
+            type_name(event.DESCRIPTOR.name, COMMENT), each.collection, each.owner, each.permission
+        )
+        for each in resources.values()
+        if each.is_discussed
+        for full_name, event in COMMENTED.items()
+    }
+    return EventTypes(of_records, of_comments)
 
 
 def type_name(event: str, record: str) -> str:
@@ -69,12 +125,15 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
         rpc.name: rpc.options.Extensions[options_pb2.permission] for service in file.service for rpc in service.method
     }
     for record in file.message_type:
-        collection = record.options.Extensions[options_pb2.resource].collection
+        resource = record.options.Extensions[options_pb2.resource]
         permission = permissions.get(f"Get{record.name}")
-        if collection and permission is not None:
+        if resource.collection and permission is not None:
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
-            yield f".{file.package}.{record.name}", Resource(record.name, collection, owner, permission, withheld)
+            found = Resource(
+                record.name, resource.collection, owner, permission, withheld, is_discussed=not resource.undiscussed
+            )
+            yield f".{file.package}.{record.name}", found
 
 
 def _withheld(record: DescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
-        **writes("TEAM", "approval_delegations"),
+        **writes("TEAM", "approval_delegations", "saved_views"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
@@ -42,17 +42,17 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
-        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations"),
+        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views"),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
-        **writes("OWN", "approval_delegations"),
+        **writes("OWN", "approval_delegations", "saved_views"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
         **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
-        **writes("OWN", "approval_delegations"),
+        **writes("OWN", "approval_delegations", "saved_views"),
     },
 }

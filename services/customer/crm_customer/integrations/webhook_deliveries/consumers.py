@@ -14,17 +14,16 @@ import structlog
 from crm.resource.v1.events_pb2 import WebhookCallRequested
 from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers, Event
-from crm_kit.events.deliveries import type_of
 from crm_kit.ids import id_from_text, new_id
 from crm_kit.thin_events.told import data_of
-from crm_kit.thin_events.types import known_event_types
+from crm_kit.thin_events.types import COMMENTED, known_event_types
 from crm_kit.wire import time_from
 from google.protobuf.message import Message
 
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State, WebhookDelivery
 from crm_customer.integrations.webhook_endpoints.book import EndpointBook
-from crm_customer.integrations.webhook_endpoints.model import NOT_TOLD, WebhookEndpoint
+from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
 
 log = structlog.get_logger()
 CALLED = "automation.webhook"
@@ -37,20 +36,23 @@ class Hearing:
         self._tenants = tenants
         self._book = EndpointBook(tenants)
         self._wake = wake
-        self._types = {name: each for name, each in known_event_types().items() if each.collection not in NOT_TOLD}
+        self._types = known_event_types()
 
     def follow(self, consumers: Consumers) -> None:
         """Subscribe to every event that an endpoint may be told of, and to what automation rules have sent."""
-        for full_name in self._types:
+        of_records = [name for name, each in self._types.of_records.items() if is_told(each)]
+        for full_name in (*of_records, *COMMENTED):
             consumers.follow(message_of(full_name), self.hear)
         consumers.follow(WebhookCallRequested, self.call)
 
     async def hear(self, event: Event, _payload: Message) -> None:
         """Note an event for those who are told of such."""
-        type, happened = self._types[type_of(event)], time_from(event.occur_time)
-        tenant_id = id_from_text(event.tenant_id)
+        found = self._types.concerned(event)
+        if found is None or not is_told(found.type):
+            return
+        type, happened, tenant_id = found.type, time_from(event.occur_time), id_from_text(event.tenant_id)
         told = [each for each in await self._book.of(tenant_id) if each.hears(type) and each.notes(happened)]
-        await self._note(tenant_id, told, event, happened, type.name, data_of(event, type))
+        await self._note(tenant_id, told, event, happened, type.name, data_of(event, type, found.commented_id))
 
     async def call(self, event: Event, asked: WebhookCallRequested) -> None:
         """Note what an automation rule has sent to an endpoint."""

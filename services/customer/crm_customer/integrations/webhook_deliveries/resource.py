@@ -16,7 +16,7 @@ EVERY: ColumnElement[str] = literal_column(f"'{EVERYTHING}'")
 
 def of_what_one_reads(_scope: Scope) -> ColumnElement[bool]:
     """Those of collections whose records the actor may all read: it says that there is one, and when that changed."""
-    permissions = {each.collection: each.permission for each in known_event_types().values()}
+    permissions = {each.collection: each.permission for each in known_event_types().all}
     permission = case(permissions, value=webhook_deliveries.c.collection)
     # As `granted_scope` of a permission that is not known before the row is.
     grants = bindparam("grants", type_=JSONB)

@@ -78,8 +78,8 @@ class Sender:
         self._directory = directory
         self._caller = caller
         self._secrets = secrets
-        self._permissions = {each.collection: each.permission for each in known_event_types().values()}
-        self._types = {each.name: each for each in known_event_types().values()}
+        self._permissions = {each.collection: each.permission for each in known_event_types().all}
+        self._types = {(each.collection, each.name): each for each in known_event_types().all}
         self._woken = asyncio.Event()
         self._busy: Counter[UUID] = Counter()
 
@@ -212,7 +212,7 @@ class Sender:
 
     async def _send(self, turn: Turn, delivery: WebhookDelivery) -> None:
         began = await self._now(turn)
-        message = delivery.message(self._hidden(turn, self._types.get(delivery.event_type)))
+        message = delivery.message(self._hidden(turn, self._types.get((delivery.collection, delivery.event_type))))
         outcome = await turn.call(turn.endpoint.url, turn.secrets, message)
         await retried(lambda: self._mark(turn, delivery, outcome, began))
 

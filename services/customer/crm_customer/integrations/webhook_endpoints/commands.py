@@ -1,6 +1,6 @@
 """Every write on webhook endpoints. Each function is one transaction's work."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from crm_customer.integrations.webhook_endpoints.tables import webhook_endpoints
 MAX_ENABLED = 50
 # So long the secret before a rotation signs, too.
 OVERLAP = timedelta(hours=24)
-Types = Mapping[str, EventType]
+Types = Sequence[EventType]
 
 
 async def create_endpoint(
@@ -114,8 +114,7 @@ def set_failing_since(work: UnitOfWork, endpoint_id: UUID, since: datetime | Non
 
 def check(work: UnitOfWork, endpoint: WebhookEndpoint, types: Types, *, loopback: bool) -> None:
     """InvalidArgument, PermissionDenied for what it cannot be, and what the caller may not have it hear."""
-    known = types.values()
-    require_heard_by(work.actor.access, endpoint.checked(known, loopback=loopback), known)
+    require_heard_by(work.actor.access, endpoint.checked(types, loopback=loopback), types)
 
 
 async def require_room(work: UnitOfWork) -> None:

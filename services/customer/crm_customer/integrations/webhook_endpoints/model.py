@@ -134,13 +134,18 @@ class WebhookEndpoint:
                 "with its host written as a name or as an address usually is"
             )
             raise invalid_field(f"{NOUN}.url", "webhook_url", detail)
-        told = [each for each in types if each.collection not in NOT_TOLD]
+        told = [each for each in types if is_told(each)]
         require_known("event_types", "webhook_event_type", self.event_types, {each.name for each in told})
         require_known("collections", "webhook_collection", self.collections, {each.collection for each in told})
         if not (self.event_types or self.collections):
             detail = "name types of events, or collections: it would be told nothing"
             raise invalid_field(f"{NOUN}.event_types", "nothing_told", detail)
         return self
+
+
+def is_told(type: EventType) -> bool:
+    """Whether endpoints are told of such events: not of what roles have no say in, as everybody's own notifications."""
+    return "." in type.permission and type.collection not in NOT_TOLD
 
 
 def require_known(field: str, rule: str, named: Iterable[str], known: Collection[str]) -> None:

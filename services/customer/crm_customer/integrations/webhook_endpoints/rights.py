@@ -6,13 +6,13 @@ from crm_kit.errors import PermissionDenied, denied
 from crm_kit.identity.access import Access, Scope
 from crm_kit.thin_events.model import EventType
 
-from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint
+from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
 
 
 def require_heard_by(access: Access, endpoint: WebhookEndpoint, types: Iterable[EventType]) -> None:
     """Raise PermissionDenied unless somebody may read all records of each collection that the endpoint hears of."""
     for each in types:
-        if endpoint.hears(each) and not reads_all(access, each.permission):
+        if is_told(each) and endpoint.hears(each) and not reads_all(access, each.permission):
             raise unheard(each)
 
 

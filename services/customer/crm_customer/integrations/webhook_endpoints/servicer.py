@@ -36,7 +36,7 @@ class WebhookEndpointServicer:
     ) -> pb.WebhookEndpoint:
         values, id = ENDPOINTS.values_of(request.webhook_endpoint), new_id()
         secret, sealed = self._secrets.make(work, id)
-        types, loopback = known_event_types(), self._loopback
+        types, loopback = known_event_types().all, self._loopback
         created = await commands.create_endpoint(work, id, values, sealed, types, loopback=loopback)
         return with_secret(ENDPOINTS.message(work, created), secret)
 
@@ -52,7 +52,7 @@ class WebhookEndpointServicer:
         self, request: pb.UpdateWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before, values = await ENDPOINTS.to_update(work, request)
-        types, loopback = known_event_types(), self._loopback
+        types, loopback = known_event_types().all, self._loopback
         changed = await commands.update_endpoint(work, before, values, types, loopback=loopback)
         return ENDPOINTS.message(work, changed)
 
@@ -60,7 +60,7 @@ class WebhookEndpointServicer:
         self, request: pb.EnableWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before = await ENDPOINTS.target(work, request)
-        enabled = await commands.enable_endpoint(work, before, known_event_types(), loopback=self._loopback)
+        enabled = await commands.enable_endpoint(work, before, known_event_types().all, loopback=self._loopback)
         return ENDPOINTS.message(work, enabled)
 
     async def DisableWebhookEndpoint(
