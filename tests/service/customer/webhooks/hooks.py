@@ -10,11 +10,15 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.webhook_deliveries_pb2_grpc import WebhookDeliveryServiceStub
 from crm.customer.v1.webhook_endpoints_pb2_grpc import WebhookEndpointServiceStub
 from crm.event.v1 import event_pb2
+from crm.resource.v1 import events_pb2
 from crm_kit.clock import system_now
+from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
+from crm_kit.plumbing import outbox
 from crm_kit.wire import timestamp
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from sqlalchemy import select
 
 from tests.service.customer.webhooks.receiving import Received, Receiver
 from tests.service.eventually import eventually
@@ -130,6 +134,13 @@ class Hooks:
             return (await self.read(endpoint)).disable_reason == reason
 
         await eventually(is_disabled)
+
+    async def notices(self) -> list[events_pb2.NoticeRaised]:
+        """What people were told of endpoints."""
+        query = compile_statement(select(outbox.c.event).where(outbox.c.subject.contains(".NoticeRaised.")))
+        rows = await self.customer.service.database.all(self.admin.tenant_id, query, {})
+        told = [event_pb2.Event.FromString(row["event"]).payload.value for row in rows]
+        return [events_pb2.NoticeRaised.FromString(each) for each in told]
 
     async def came(self, count: int) -> list[Received]:
         """What the receiver was sent, once it is so much."""

@@ -134,6 +134,8 @@ async def test_an_endpoint_whose_person_has_lost_the_right_is_disabled_and_told_
     await hooks.account()
     await hooks.until_disabled(endpoint, Endpoint.DISABLE_REASON_LOST_RIGHTS)
     assert hooks.receiver.received == []
+    (notice,) = await hooks.notices()
+    assert set(notice.user_ids) == {str(hooks.admin.id), str(user.id)}
     # Somebody else may answer for it; what waited is sent.
     assert (await hooks.does("Enable", endpoint)).activator_id == str(hooks.admin.id)
     await hooks.came(1)

@@ -120,6 +120,10 @@ async def test_an_endpoint_that_is_gone_is_disabled_at_once(hooks: Hooks) -> Non
     now = await hooks.read(endpoint)
     assert (now.state, now.disable_reason) == (Endpoint.STATE_DISABLED, GONE)
     assert now.HasField("disable_time")
+    # Told are those who may put it right.
+    (notice,) = await hooks.notices()
+    assert (notice.collection, notice.record_id, notice.record_name) == ("webhook_endpoints", endpoint.id, "ERP")
+    assert (list(notice.user_ids), dict(notice.values)) == ([str(hooks.admin.id)], {"outcome": "GONE"})
 
 
 async def test_nobody_there_is_told_with_the_try(hooks: Hooks) -> None:

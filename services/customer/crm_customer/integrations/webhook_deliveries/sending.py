@@ -21,6 +21,8 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, Unauthenticated, Unavailable
 from crm_kit.identity.access import Access, Scope
 from crm_kit.ids import new_id
+from crm_kit.notice_texts import OUTCOME
+from crm_kit.notices import Kind, raise_notice
 from crm_kit.thin_events.model import EventType
 from crm_kit.thin_events.types import known_event_types
 
@@ -34,7 +36,7 @@ from crm_customer.integrations.webhook_endpoints.commands import disable_endpoin
 from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
 from crm_customer.integrations.webhook_endpoints.messages import Outcome
 from crm_customer.integrations.webhook_endpoints.model import FAILING_FOR, DisableReason, WebhookEndpoint
-from crm_customer.integrations.webhook_endpoints.queries import find_version
+from crm_customer.integrations.webhook_endpoints.queries import find_version, get_keepers
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.rights import hidden_from, reads_all
 
@@ -261,5 +263,13 @@ async def disable(work: UnitOfWork, endpoint: WebhookEndpoint, reason: DisableRe
     if now is None or now.version != endpoint.version or not now.is_enabled:
         return False
     disable_endpoint(work, now, reason)
+    raise_notice(
+        work,
+        Kind.NOTICE_KIND_WEBHOOK_DISABLED,
+        [now.activator_id, *await get_keepers(work)],
+        record=(ENDPOINTS.collection, now.id),
+        name=now.display_name,
+        values={OUTCOME: reason},
+    )
     log.info("webhooks.disabled", endpoint_id=str(endpoint.id), reason=reason)
     return True
