@@ -2,21 +2,21 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import pytest
 from crm.customer.v1 import notification_preferences_pb2 as pb
-from crm.customer.v1 import user_settings_pb2
 from crm.customer.v1.notification_preferences_pb2_grpc import NotificationPreferenceServiceStub
 from crm.customer.v1.notifications_pb2_grpc import NotificationServiceStub
-from crm.customer.v1.user_settings_pb2_grpc import UserSettingsServiceStub
 from crm.type.v1 import notice_kind_pb2
+from crm_customer.directory.user_settings.model import Language, UserSettings
+from crm_customer.directory.user_settings.tables import user_settings
 from crm_customer.workspace.notifications.digests import Digests
 from crm_customer.workspace.notifications.mails import Mails
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
-from crm_kit.database.connections import ALL_TENANTS, Record
+from crm_kit.database.connections import ALL_TENANTS, Record, row_of
 from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_user
 from crm_kit.ids import new_id
@@ -29,13 +29,18 @@ from sqlalchemy import delete, select
 from tests.service.customer.test_notifications import listed, notice, tell, unread_count
 from tests.service.running import Running, User, refused
 
-Preference, Choice = pb.NotificationPreference, pb.NotificationPreference.Choice
+if TYPE_CHECKING:
+    from crm.customer.v1.notifications_pb2_grpc import NotificationServiceAsyncStub
+
+
+Preference: TypeAlias = pb.NotificationPreference
+Choice: TypeAlias = pb.NotificationPreference.Choice
 MENTIONED, ASSIGNED = notice_kind_pb2.NOTICE_KIND_MENTIONED, notice_kind_pb2.NOTICE_KIND_RECORD_ASSIGNED
 NEVER, AT_ONCE, DAILY = Preference.MAIL_NEVER, Preference.MAIL_AT_ONCE, Preference.MAIL_DAILY
 
 
 @pytest.fixture
-def stub(customer: Running) -> NotificationServiceStub:
+def stub(customer: Running) -> "NotificationServiceAsyncStub":
     return NotificationServiceStub(customer.channel)
 
 
@@ -65,7 +70,9 @@ def chosen(kind: Any, mail: Any, *, in_app: bool = True) -> Choice:
     return Choice(kind=kind, in_app=in_app, mail=mail)
 
 
-async def test_who_has_chosen_nothing_is_told_in_the_app_alone(posting: Running, stub: NotificationServiceStub) -> None:
+async def test_who_has_chosen_nothing_is_told_in_the_app_alone(
+    posting: Running, stub: "NotificationServiceAsyncStub"
+) -> None:
     user = await posting.user()
     preferences = NotificationPreferenceServiceStub(posting.channel)
     found = await preferences.GetNotificationPreference(pb.GetNotificationPreferenceRequest(), metadata=user.metadata)
@@ -101,7 +108,7 @@ async def test_a_kind_or_a_record_is_chosen_once(customer: Running) -> None:
 
 
 async def test_nothing_is_told_of_a_muted_record_or_a_kind_that_is_off(
-    posting: Running, stub: NotificationServiceStub
+    posting: Running, stub: "NotificationServiceAsyncStub"
 ) -> None:
     user, muted_id = await posting.user(), new_id()
     muted = Preference.MutedRecord(collection="orders", record_id=str(muted_id))
@@ -115,7 +122,7 @@ async def test_nothing_is_told_of_a_muted_record_or_a_kind_that_is_off(
 
 
 async def test_mail_comes_at_once_and_again_when_what_was_unread_is_read(
-    posting: Running, stub: NotificationServiceStub
+    posting: Running, stub: "NotificationServiceAsyncStub"
 ) -> None:
     user, record_id = await posting.user(), new_id()
     await choose(posting, user, chosen(MENTIONED, AT_ONCE))
@@ -131,17 +138,16 @@ async def test_mail_comes_at_once_and_again_when_what_was_unread_is_read(
 async def test_mail_is_in_the_language_that_its_reader_has_set(posting: Running) -> None:
     user = await posting.user()
     await choose(posting, user, chosen(MENTIONED, AT_ONCE))
-    english = user_settings_pb2.UserSettings(language=user_settings_pb2.UserSettings.LANGUAGE_EN)
-    request = user_settings_pb2.UpdateUserSettingsRequest(
-        user_settings=english, update_mask=FieldMask(paths=["language"])
-    )
-    await UserSettingsServiceStub(posting.channel).UpdateUserSettings(request, metadata=user.metadata)
+    async with posting.unit_of_work(user.tenant_id) as work:
+        work.insert(
+            user_settings, row_of(UserSettings(user.id, Language.EN, create_time=work.now, update_time=work.now))
+        )
     await tell(posting, user.tenant_id, notice(user, record_id=new_id(), name="Huaxin"))
     (mail,) = await mails_of(posting, user.tenant_id)
     assert mail["subject"] == "You are mentioned: Huaxin"
 
 
-async def test_mail_without_the_app_comes_every_time(posting: Running, stub: NotificationServiceStub) -> None:
+async def test_mail_without_the_app_comes_every_time(posting: Running, stub: "NotificationServiceAsyncStub") -> None:
     user, record_id = await posting.user(), new_id()
     await choose(posting, user, chosen(MENTIONED, AT_ONCE, in_app=False))
     for _ in range(2):

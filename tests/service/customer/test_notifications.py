@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -24,12 +24,16 @@ from sqlalchemy import select
 
 from tests.service.running import Running, User, refused
 
+if TYPE_CHECKING:
+    from crm.customer.v1.notifications_pb2_grpc import NotificationServiceAsyncStub
+
+
 MENTIONED, ASSIGNED = notice_kind_pb2.NOTICE_KIND_MENTIONED, notice_kind_pb2.NOTICE_KIND_RECORD_ASSIGNED
 Kind = notice_kind_pb2.NoticeKind
 
 
 @pytest.fixture
-def stub(customer: Running) -> NotificationServiceStub:
+def stub(customer: Running) -> "NotificationServiceAsyncStub":
     return NotificationServiceStub(customer.channel)
 
 
@@ -66,7 +70,7 @@ async def tell(customer: Running, tenant_id: UUID, payload: NoticeRaised, actor_
     await customer.service.consumers.apply(as_event(tenant_id, payload, actor_id))
 
 
-async def listed(stub: NotificationServiceStub, user: User, filter: str = "") -> list[pb.Notification]:
+async def listed(stub: "NotificationServiceAsyncStub", user: User, filter: str = "") -> list[pb.Notification]:
     request = pb.ListNotificationsRequest(filter=filter)
     return list((await stub.ListNotifications(request, metadata=user.metadata)).notifications)
 
@@ -82,7 +86,7 @@ async def told(customer: Running, tenant_id: UUID, name: str) -> list[event_pb2.
     return [event_pb2.Event.FromString(row["event"]) for row in rows]
 
 
-async def test_everybody_whom_it_concerns_is_told(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_everybody_whom_it_concerns_is_told(customer: Running, stub: "NotificationServiceAsyncStub") -> None:
     writer = await customer.user(name="王芳")
     one, two = await customer.user(writer.tenant_id), await customer.user(writer.tenant_id)
     record_id = new_id()
@@ -97,7 +101,7 @@ async def test_everybody_whom_it_concerns_is_told(customer: Running, stub: Notif
     assert await listed(stub, writer) == []
 
 
-async def test_an_event_that_comes_twice_tells_once(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_an_event_that_comes_twice_tells_once(customer: Running, stub: "NotificationServiceAsyncStub") -> None:
     user = await customer.user()
     event = as_event(user.tenant_id, notice(user, record_id=new_id()))
     for _ in range(2):
@@ -107,7 +111,7 @@ async def test_an_event_that_comes_twice_tells_once(customer: Running, stub: Not
 
 
 async def test_who_is_not_active_or_not_of_the_tenant_is_left_out(
-    customer: Running, stub: NotificationServiceStub
+    customer: Running, stub: "NotificationServiceAsyncStub"
 ) -> None:
     user, gone, stranger = await customer.user(), await customer.user(), await customer.user()
     gone = await customer.user(user.tenant_id)
@@ -119,7 +123,7 @@ async def test_who_is_not_active_or_not_of_the_tenant_is_left_out(
 
 
 async def test_what_is_told_again_while_it_is_unread_is_added_to_it(
-    customer: Running, stub: NotificationServiceStub
+    customer: Running, stub: "NotificationServiceAsyncStub"
 ) -> None:
     user, record_id = await customer.user(), new_id()
     for text in ("one", "two", "three"):
@@ -138,7 +142,9 @@ async def test_what_is_told_again_while_it_is_unread_is_added_to_it(
     assert (fresh.count, fresh.id != again.id) == (1, True)
 
 
-async def test_nobody_else_finds_it_whatever_they_may_do(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_nobody_else_finds_it_whatever_they_may_do(
+    customer: Running, stub: "NotificationServiceAsyncStub"
+) -> None:
     user = await customer.user(grants={})
     administrator = await customer.user(user.tenant_id)
     await tell(customer, user.tenant_id, notice(user, record_id=new_id()))
@@ -162,7 +168,7 @@ async def test_nobody_else_finds_it_whatever_they_may_do(customer: Running, stub
     assert await unread_count(customer, user) == 1
 
 
-async def test_one_is_marked_as_read_once(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_one_is_marked_as_read_once(customer: Running, stub: "NotificationServiceAsyncStub") -> None:
     user = await customer.user()
     await tell(customer, user.tenant_id, notice(user, record_id=new_id()))
     (unread,) = await listed(stub, user)
@@ -177,7 +183,9 @@ async def test_one_is_marked_as_read_once(customer: Running, stub: NotificationS
     assert events_pb2.NotificationRead.FromString(event.payload.value).notification.id == unread.id
 
 
-async def test_all_are_marked_that_were_told_until_an_instant(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_all_are_marked_that_were_told_until_an_instant(
+    customer: Running, stub: "NotificationServiceAsyncStub"
+) -> None:
     user, record_id = await customer.user(), new_id()
     for kind, id in ((MENTIONED, record_id), (ASSIGNED, record_id), (MENTIONED, new_id())):
         await tell(customer, user.tenant_id, notice(user, record_id=id, kind=kind))
@@ -202,7 +210,7 @@ async def test_all_are_marked_that_were_told_until_an_instant(customer: Running,
     assert refusal.fields == ["record_id"]
 
 
-async def test_many_notices_at_once_lose_none(customer: Running, stub: NotificationServiceStub) -> None:
+async def test_many_notices_at_once_lose_none(customer: Running, stub: "NotificationServiceAsyncStub") -> None:
     """Told in parallel, to the same people in another order each time."""
     first = await customer.user()
     people = [first, *[await customer.user(first.tenant_id, grants={"x.read": Scope.OWN}) for _ in range(3)]]
