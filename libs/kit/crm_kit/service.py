@@ -84,6 +84,8 @@ class Service:
     consumers: Consumers = field(init=False)
     # Runs automation rules, beside what follows from events always: neither keeps the other waiting.
     automation: Consumers = field(init=False)
+    # Consumers of its own besides, each with a name that begins with the service's.
+    more_consumers: list[Consumers] = field(default_factory=list)
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
@@ -353,7 +355,8 @@ def background(service: Service, client: Client, gate: Gate) -> list[Job]:
     """Relay, consumers, what is kept no longer, overdue approvals, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
-    consuming = (Consuming(each, client) for each in (service.consumers, service.automation))
+    all_consumers = (service.consumers, service.automation, *service.more_consumers)
+    consuming = (Consuming(each, client) for each in all_consumers)
     jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]

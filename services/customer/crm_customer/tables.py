@@ -11,6 +11,8 @@ from crm_customer.directory.tokens import tables as tokens
 from crm_customer.directory.user_settings import tables as user_settings
 from crm_customer.directory.users import tables as users
 from crm_customer.imports import tables as imports
+from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
+from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
 from crm_customer.metadata import metadata
 from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
@@ -40,4 +42,6 @@ __all__ = [
     "tokens",
     "user_settings",
     "users",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]
