@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_kit.automation_tables import rules_table, runs_table
+from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
@@ -344,28 +345,7 @@ working_calendars = tenant_table(
 
 automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
 outgoing_mails = mails_table(metadata)
-
-# What people say about records: docs/adr/0029-comments-are-kept-with-their-record.md.
-comments = tenant_table(
-    "comments",
-    metadata,
-    Column("id", Uuid, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("record_id", Uuid, nullable=False),
-    Column("parent_id", Uuid),
-    Column("author_id", Uuid, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("mentioned_user_ids", ARRAY(Uuid), nullable=False),
-    Column("edit_time", DateTime(timezone=True)),
-    Column("delete_time", DateTime(timezone=True)),
-    Column("deleter_id", Uuid),
-    *versioned_columns(),
-    retention=Kept("the discussion of records, which stay"),
-)
-Index(
-    "comments_record_index",
-    *(comments.c[name] for name in ("tenant_id", "collection", "record_id", "id")),
-)
+comments = comments_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

@@ -39,7 +39,7 @@ async def explain(
 ) -> RecordAccess:
     """As it is for `actor`, who has these roles, whoever asks."""
     theirs = ReadSession(reader.database, actor, scope=Scope.ALL, now=reader.now)
-    reached = await reached_by(resource, [record.id], theirs, NARROWER)
+    reached = await reached_by(resource, [record.id], theirs, frozenset(Scope))
     need_of = await approving.needs(resource.collection, theirs)
     actions = [_beside(resource, record.id, each, actor, reached) for each in verbs_beside(resource.message_type)]
     actions += [await action_on(resource, record, each, theirs, reached, need_of) for each in resource.verbs.values()]

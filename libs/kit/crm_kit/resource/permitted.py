@@ -11,7 +11,7 @@ from crm_kit.resource.actions import Action, Attempt, NeedOf, Verb, tried
 from crm_kit.resource.writing import Resource
 
 AnyResource = Resource[Any, Any]
-# Of each scope but ALL, which reaches everything, the ids of the records that it reaches.
+# Of each scope the ids of the records that it reaches; ALL is left out where it reaches everything.
 Reached = Mapping[Scope, Set[UUID]]
 
 
@@ -35,7 +35,9 @@ async def actions_on(
 async def reached_by(resource: AnyResource, ids: Sequence[UUID], reader: Reader, scopes: Set[Scope]) -> Reached:
     """Which of the records each scope would reach for the reader."""
     return {
-        scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
+        scope: (await resource.get_many(reader, ids, scope=scope)).keys()
+        for scope in scopes
+        if scope is not Scope.ALL or resource.has_private
     }
 
 
@@ -54,6 +56,7 @@ async def action_on(
 
 def check_reached(id: UUID, permission: str, scope: Scope, reached: Reached) -> None:
     """PermissionDenied for a record that a permission in this scope does not reach."""
-    if scope is not Scope.ALL and id not in reached[scope]:
+    reaches_everything = scope is Scope.ALL and scope not in reached
+    if not reaches_everything and id not in reached[scope]:
         detail = f"the permission {permission} does not reach this record"
         raise denied("out_of_reach", detail, permission=permission)
