@@ -32,6 +32,7 @@ NAMED: Mapping[str, str] = {
     "order_id": "orders",
     "owner_id": "people",
     "pipeline_id": "pipelines",
+    "record_id": "accounts",
     "reports_to_id": "contacts",
     "role_ids": "roles",
     "stage_id": "stages",
@@ -62,7 +63,14 @@ WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
 ALSO_PERMITTED: Mapping[str, str] = {
     name.format(noun): RPCS[verb].permission
     for noun, verb in WITH_APPROVALS.values()
-    for name in ("Get{}Approval", "List{}Approvals", "List{}ApprovalChanges", "Withdraw{}Approval")
+    for name in (
+        "Get{}Approval",
+        "List{}Approvals",
+        "Count{}Approvals",
+        "Summarize{}Approvals",
+        "List{}ApprovalChanges",
+        "Withdraw{}Approval",
+    )
 }
 AUTOMATION_RULES, AUTOMATION_RUNS = "automation-rules", "automation-runs"
 # The collections that automation rules are for.

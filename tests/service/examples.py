@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import grpc
+from crm.resource.v1.events_pb2 import NoticeRaised
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
 from crm_gateway.contract import Rpc
@@ -327,6 +328,23 @@ def rule_run(collection: str, noun: str) -> Callable[[World, User], Awaitable[st
     return make
 
 
+async def notified(world: World, user: User) -> str:
+    """What the user is told, once it has reached them."""
+    record_id = new_id()
+    raised = NoticeRaised(user_ids=[str(user.id)], kind=1, collection="orders", record_id=str(record_id))
+    customer = world.services["customer"]
+    await customer.hear(raised, tenant_id=user.tenant_id, aggregate_id=record_id)
+    request = GetMessageClass(RPCS["ListNotifications"].request)(filter=f"record_id = {record_id}")
+    page: Any = await world.call(RPCS["ListNotifications"], request, user.metadata)
+    return str(page.notifications[0].id)
+
+
+async def preference(world: World, user: User) -> str:
+    """The user's own, once they have chosen something."""
+    rpc = RPCS["UpdateNotificationPreference"]
+    return str(cast("Any", await world.call(rpc, await world.request(rpc, user), user.metadata)).id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -371,6 +389,8 @@ _EXAMPLES: Mapping[str, Example] = {
     },
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
+    "notification-preferences": Example(preference),
+    "notifications": Example(notified),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),

@@ -1,6 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, automation, mail, comments, and the directory as a service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, mail, comments, and the directory as a
+service knows it.
 """
 
 from datetime import timedelta
@@ -313,11 +314,34 @@ approval_timers = tenant_table(
     Column("approval_id", Uuid, nullable=False),
     Column("collection", Text, nullable=False),
     Column("due_time", DateTime(timezone=True), nullable=False),
+    # The version of the working hours that the time was counted by; null where it goes by the clock alone.
+    Column("calendar_version", Integer),
     key=("approval_id",),
     plumbing=True,
     retention=Kept("a row for each approval that waits and falls due"),
 )
 Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
+Index(
+    "approval_timers_calendar_index",
+    approval_timers.c.tenant_id,
+    approval_timers.c.calendar_version,
+    postgresql_where=approval_timers.c.calendar_version.is_not(None),
+)
+
+# Each tenant's default calendar, by which working hours are counted everywhere.
+working_calendars = tenant_table(
+    "working_calendars",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    # A list of {weekday, hours: [{opens, closes}]}.
+    Column("weekly", JSONB, nullable=False),
+    # A list of {local_date, hours: [{opens, closes}]}.
+    Column("exceptions", JSONB, nullable=False),
+    Column("version", Integer, nullable=False),
+    plumbing=True,
+    retention=Kept("one for each tenant, as the service desk has it"),
+)
 
 automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
 outgoing_mails = mails_table(metadata)
@@ -371,6 +395,7 @@ access_roles = tenant_table(
     "access_roles",
     metadata,
     Column("id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False, server_default=""),
     Column("grants", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),

@@ -47,6 +47,12 @@ from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
+from crm_customer.workspace.notification_preferences.resource import PREFERENCES
+from crm_customer.workspace.notification_preferences.servicer import NotificationPreferenceServicer
+from crm_customer.workspace.notifications.digests import Digests
+from crm_customer.workspace.notifications.mails import Mails
+from crm_customer.workspace.notifications.resource import NOTIFICATIONS
+from crm_customer.workspace.notifications.servicer import NotificationServicer
 from crm_customer.workspace.saved_views.resource import SAVED_VIEWS
 from crm_customer.workspace.saved_views.servicer import SavedViewServicer
 
@@ -85,10 +91,14 @@ def build(settings: CustomerSettings) -> Service:
     listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
+    mails = Mails(settings.console_url)
+    service.resources += [NOTIFICATIONS, PREFERENCES]
+    service.servicers += [NotificationServicer(tokens), NotificationPreferenceServicer()]
+    service.jobs.append(Digests(Tenants(service.database, service.clock), mails).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
     service.jobs += [importing.run] * SIDE_BY_SIDE
-    follow_events(service.consumers)
+    follow_events(service.consumers, mails)
     return service
 
 

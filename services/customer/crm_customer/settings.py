@@ -13,6 +13,8 @@ class CustomerSettings(ServiceSettings, kw_only=True):
     sales_key: Annotated[str, Meta(min_length=32)]
     access_token_seconds: Annotated[int, Meta(ge=30, le=86_400)] = 900
     refresh_token_days: Annotated[int, Meta(ge=1, le=365)] = 14
+    # Where people see records, for links in mails, such as https://crm.example.org; without it mails have none.
+    console_url: Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")] = ""
     # Read by the commands seed-demo and create-tenant only.
     demo_password: str = ""
     admin_password: str = ""

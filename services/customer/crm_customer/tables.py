@@ -16,6 +16,8 @@ from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.timeline import tables as timeline
+from crm_customer.workspace.notification_preferences import tables as notification_preferences
+from crm_customer.workspace.notifications import tables as notifications
 from crm_customer.workspace.saved_views import tables as saved_views
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "imports",
     "interactions",
     "metadata",
+    "notification_preferences",
+    "notifications",
     "policy_references",
     "roles",
     "saved_views",
