@@ -1,5 +1,6 @@
 """Saved views: what they may ask for, who sees them and changes them, and whose default they are."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -224,3 +225,11 @@ async def test_nobody_has_more_views_than_the_limit(save: Save, user: User, cust
         with refused("FAILED_PRECONDITION", "SAVED_VIEW_LIMIT_REACHED"):
             await save()
         assert await save(await customer.user(user.tenant_id))
+
+
+async def test_many_that_are_saved_at_once_are_not_more_than_the_limit(
+    views: "SavedViewServiceAsyncStub", save: Save, user: User
+) -> None:
+    with patch.object(commands, "MAX_OF_OWNER", 2):
+        results = await asyncio.gather(*(save() for _ in range(8)), return_exceptions=True)
+    assert len(await listed(views, user)) == sum(isinstance(each, View) for each in results) == 2
