@@ -134,7 +134,7 @@ def every(every: Any, at: str = "09:00", **fields: Any) -> rules_pb.AutomationRu
 def timed_rules(service: Running) -> TimedRules:
     """The job that runs rules by the calendar, as another process of the service has it."""
     own = service.service
-    gate = Gate(own.approvables, own.directory)
+    gate = Gate(own.approvables, own.directory, own.calendars)
     return TimedRules(Tenants(own.database, own.clock), own.watched, runner_of(own, gate))
 
 

@@ -4,10 +4,10 @@ from collections.abc import Collection as Several
 
 from crm.metadata.v1 import metadata_pb2 as pb
 from crm.options.v1 import options_pb2
+from crm_kit.thin_events.types import EVENTS_FILE, type_name
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.contract import Contract
-from crm_gateway.event_types import EVENTS_FILE, type_name
 from crm_gateway.expansion import collections
 from crm_gateway.records import messages_of
 
@@ -40,7 +40,7 @@ def _offered(
 def events_of(contract: Contract, message: Descriptor) -> list[str]:
     """The events that carry one of its records, as its history calls them."""
     return [
-        type_name(event, message).rpartition(".")[2].upper()
+        type_name(event.name, message.name).rpartition(".")[2].upper()
         for event in messages_of(contract)
         if event.file.name.endswith(EVENTS_FILE)
         and event.name.startswith(message.name)
