@@ -190,7 +190,7 @@ def claim() -> Any:
 def mark() -> Any:
     mails, is_over = outgoing_mails, bindparam("state", type_=outgoing_mails.c.state.type) != State.WAITING
     names = ("recipients", "refused", "state", "reason", "attempts", "next_attempt_time")
-    changed = {name: bindparam(name, type_=mails.c[name].type) for name in names}
+    changed: dict[str, Any] = {name: bindparam(name, type_=mails.c[name].type) for name in names}
     # What was said is kept no longer than it is needed: that it was sent, or not, is.
     for name, nothing in (("text", ""), ("contents", [])):
         changed[name] = case((is_over, literal(nothing, mails.c[name].type)), else_=mails.c[name])
