@@ -22,6 +22,7 @@ from crm_customer.imports.jobs import CLAIM, claim_next
 from crm_customer.imports.tables import import_jobs
 from crm_kit import plumbing
 from crm_kit.approvals.overdue import due_approvals
+from crm_kit.approvals.rescheduling import outdated_timers
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import Statement
 from crm_kit.events.relay import LOST, mark_published, mark_unpublished, unpublished
@@ -162,11 +163,14 @@ async def scoring(connection: asyncpg.Connection, rows: int) -> list[Asked]:
         await filled(connection, asked.table, rows)
     await filled(connection, rescorings, TENANTS, tenant_id=ANY_TENANT, asked="1", done="1")
     timers = plumbing.approval_timers
-    await filled(connection, timers, rows, due_time="now() + (random() * 100 - 0.01) * interval '1 day'")
+    due_time = "now() + (random() * 100 - 0.01) * interval '1 day'"
+    await filled(connection, timers, rows, due_time=due_time, calendar_version="1")
+    await filled(connection, plumbing.working_calendars, TENANTS, tenant_id=ANY_TENANT, version="1")
     return [
         *of_retention("scoring"),
         Asked("find tenants to rescore", rescorings, due_tenants(), {"now": NOW}, ALL_TENANTS),
         Asked("find overdue approvals", timers, due_approvals(), {"now": NOW}, ALL_TENANTS),
+        Asked("find approvals of an older calendar", timers, outdated_timers(), {}, ALL_TENANTS),
     ]
 
 

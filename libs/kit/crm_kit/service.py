@@ -23,6 +23,7 @@ from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.overdue import OverdueApprovals
+from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
 from crm_kit.automation.following import Following
 from crm_kit.automation.running import Runner
@@ -55,10 +56,13 @@ from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
+from crm_kit.rpc.calendars import asked_of_desk
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.methods import methods_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
+from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
 CHECK_SECONDS = 1.0
@@ -76,9 +80,12 @@ class Service:
     database: Database = field(init=False)
     clock: TenantClock = field(init=False)
     directory: Directory = field(init=False)
+    calendars: WorkingCalendars = field(init=False)
     consumers: Consumers = field(init=False)
     # Runs automation rules, beside what follows from events always: neither keeps the other waiting.
     automation: Consumers = field(init=False)
+    # Consumers of its own besides, each with a name that begins with the service's.
+    more_consumers: list[Consumers] = field(default_factory=list)
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
@@ -108,7 +115,11 @@ class Service:
             set_up_mail(self.database)
         self.clock = TenantClock(self.database)
         self.directory = Directory(self.database, self.settings.issuer)
+        desk = ServiceClient(self.settings.service_desk_address, name="service_desk")
+        self.calendars = WorkingCalendars(asked_of_desk(desk))
+        self.closers.append(desk.close)
         self.consumers = Consumers(self.name, self.database, self.clock)
+        follow_calendars(self.consumers)
         self.automation = Consumers(f"{self.name}_automation", self.database, self.clock)
 
     @cached_property
@@ -147,9 +158,11 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = Names(named_tables(service.resources) | service.names)
+    for each in service.approvables:
+        names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
-    gate = Gate(service.approvables, service.directory)
+    gate = Gate(service.approvables, service.directory, service.calendars)
     runner = follow_with_rules(service, gate)
     pipeline = Pipeline(
         service.name,
@@ -195,7 +208,7 @@ def generic_servicers(
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
         ApprovalPolicyServicer(gate, tokens),
-        ApprovalServicer(gate, tokens),
+        ApprovalServicer(gate, names, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
@@ -342,10 +355,11 @@ def background(service: Service, client: Client, gate: Gate) -> list[Job]:
     """Relay, consumers, what is kept no longer, overdue approvals, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
-    consuming = (Consuming(each, client) for each in (service.consumers, service.automation))
+    all_consumers = (service.consumers, service.automation, *service.more_consumers)
+    consuming = (Consuming(each, client) for each in all_consumers)
     jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
-        jobs.append(OverdueApprovals(tenants, gate).job.run)
+        jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *service.jobs]

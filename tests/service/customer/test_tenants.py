@@ -22,6 +22,7 @@ from crm_customer.command_line import command_of
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
 from crm_customer.demo.seeding import seed_demo
+from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.tenants.commands import reserve_slug
 from crm_customer.directory.tenants.model import MAX_CLOCK_OFFSET
@@ -204,8 +205,9 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.teams for made in all_at_once) == len(TEAMS)
     assert sum(made.users for made in all_at_once) == len(USERS)
     assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
+    assert sum(made.views for made in all_at_once) == len(VIEWS)
     again = await seed_demo(database, QUICK, "another password")
-    assert (again.tenant, again.teams, again.users, again.custom_fields) == (False, 0, 0, 0)
+    assert (again.tenant, again.teams, again.users, again.custom_fields, again.views) == (False, 0, 0, 0, 0)
     issuer = TokenServiceStub(customer.channel)
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))

@@ -37,6 +37,7 @@ from crm_kit.filtering.evaluation import Values
 from crm_kit.identity.access import Actor, Scope, service_actor
 from crm_kit.ids import id_from_text, new_id
 from crm_kit.listing import context_of
+from crm_kit.notices import Kind, raise_notice
 from crm_kit.plumbing import automation_runs
 from crm_kit.resource import history
 from crm_kit.rpc.output_only import check_output_only
@@ -342,8 +343,17 @@ async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) 
     """Stop a rule, unless it has changed or stopped meanwhile."""
     now = await RULES.find(work, rule.id, scope=Scope.ALL)
     if now is not None and now.version == rule.version:
-        RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
+        stopped = RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
+        tell_stopped(work, stopped, reason)
         work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+
+
+def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
+    """Gather a notice for who activated a rule that has stopped by itself."""
+    activators = [] if rule.activator_id is None else [rule.activator_id]
+    values = {"collection": rule.collection, "reason": reason}
+    kind, record = Kind.NOTICE_KIND_AUTOMATION_STOPPED, (RULES.collection, rule.id)
+    raise_notice(work, kind, activators, record=record, name=rule.display_name, values=values, also_actor=True)
 
 
 def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:

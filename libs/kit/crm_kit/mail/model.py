@@ -92,7 +92,7 @@ class Progress:
     id: UUID
     recipients: tuple[str, ...]
     attempts: int
-    create_time: datetime
+    gather_time: datetime
     next_attempt_time: datetime
     refused: tuple[str, ...] = ()
     state: State = State.WAITING
@@ -119,7 +119,7 @@ class Progress:
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has been tried for as long as anything is."""
-        return now >= self.create_time + GIVE_UP_AFTER
+        return now >= self.gather_time + GIVE_UP_AFTER
 
     def _wait(self, jitter: float) -> timedelta:
         doubled: timedelta = FIRST_WAIT * 2 ** min(self.attempts - 1, 10)

@@ -96,7 +96,7 @@ class MailSender:
             subject=row["subject"],
             text=row["text"],
             attachments=[Attachment(*each) for each in parts],
-            time=row["create_time"],
+            time=row["gather_time"],
         )
 
     async def _mark(self, row: Record, after: Progress) -> None:
@@ -126,7 +126,7 @@ class MailSender:
 
 def progress_of(row: Record) -> Progress:
     """How far the mail of a row has come."""
-    values = {name: row[name] for name in ("id", "attempts", "create_time", "next_attempt_time", "reason")}
+    values = {name: row[name] for name in ("id", "attempts", "gather_time", "next_attempt_time", "reason")}
     recipients, refused = tuple(row["recipients"]), tuple(row["refused"])
     return Progress(recipients=recipients, refused=refused, state=State(row["state"]), **values)
 

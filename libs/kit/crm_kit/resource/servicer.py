@@ -1,17 +1,15 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from crm.resource.v1 import resources_pb2 as pb
-from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
 
 from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.money import format_amount
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Approving
 from crm_kit.resource.facets import count_values
@@ -19,7 +17,8 @@ from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.permitted import actions_on
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.summaries import Group, summarize
+from crm_kit.resource.summaries import summarize
+from crm_kit.resource.summary_wire import groups_to_pb, names_of_values
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -97,13 +96,7 @@ class ResourceServicer:
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
         summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
-        groups = [group_to_pb(each) for each in summary.groups]
-        for field in request.group_by:
-            named = [group for group in groups if field in group.key]
-            names = await self._names_of(resource, reader, field, {each.key[field] for each in named})
-            for group in named:
-                if name := names.get(group.key[field]):
-                    group.names[field] = name
+        groups = await groups_to_pb(summary, resource, self._names, reader, request.group_by)
         return pb.SummarizeRecordsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
@@ -116,7 +109,9 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
-        names = await self._names_of(resource, reader, request.field, {value for value, _ in counted.values})
+        names = await names_of_values(
+            resource, self._names, reader, request.field, {value for value, _ in counted.values}
+        )
         return pb.CountRecordValuesResponse(
             values=[
                 pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
@@ -151,13 +146,6 @@ class ResourceServicer:
     async def _actions_on(self, resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
         return await actions_on(resource, records, reader, await self._approving.needs(resource.collection, reader))
 
-    async def _names_of(
-        self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
-    ) -> Mapping[str, str]:
-        """What the records are called that values of a field are the ids of; nothing for other values."""
-        contract = resource.paths.get(field)
-        return await self._names.by_id(reader, contract.refers_to if contract else "", ids)
-
     def permission_of(self, request: Any) -> str:
         """What a request needs: the permission to read the collection that it names."""
         return self._asked(request).permission
@@ -173,17 +161,6 @@ class ResourceServicer:
 def as_record(message: Message) -> pb.Record:
     """A resource's message in place of a Record: the same bytes."""
     return pb.Record.FromString(message.SerializeToString())
-
-
-def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
-    sums = []
-    for (name, currency_code), value in group.sums.items():
-        if currency_code:
-            amount = money_pb2.Money(amount=format_amount(value, currency_code), currency_code=currency_code)
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, amount=amount))
-        else:
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, number=f"{value:f}"))
-    return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)
 
 
 def record_actions_to_pb(record: Any, actions: Iterable[Action]) -> pb.RecordActions:

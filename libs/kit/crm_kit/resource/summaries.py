@@ -19,10 +19,10 @@ from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.listing import context_of, whole_rows
+from crm_kit.listing import Listing, context_of, whole_rows
 from crm_kit.money import Money
 from crm_kit.resource.listed import column_of, key_of
-from crm_kit.resource.reading import ReadableResource
+from crm_kit.resource.reading import NO_BINDS, ReadableResource
 from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
 
@@ -55,19 +55,30 @@ class Summary:
 
 
 async def summarize(
-    resource: AnyResource, reader: Reader, *, filter: str, group_by: Sequence[str], sum: Sequence[str]
+    resource: AnyResource,
+    reader: Reader,
+    *,
+    filter: str,
+    group_by: Sequence[str],
+    sum: Sequence[str],
+    listing: Listing | None = None,
+    binds: Mapping[str, Any] = NO_BINDS,
 ) -> Summary:
-    """At most 1,000 groups. InvalidArgument for a field that cannot be grouped by or added up."""
+    """At most 1,000 groups, of all records or of a narrowed `listing` with its `binds`.
+
+    InvalidArgument for a field that cannot be grouped by or added up.
+    """
+    listing = listing or resource.listing
     custom = await _custom_fields(resource, reader, (*group_by, *sum))
     groups_by = [name for name, each in resource.paths.items() if each.group]
     adds_up = [name for name, each in resource.paths.items() if each.sum]
     _check(resource, "group_by", group_by, [*groups_by, *_of_types(custom, GROUPED)])
     _check(resource, "sum", sum, [*adds_up, *_of_types(custom, SUMMED)])
-    tree, _ = await resource.listing.read(reader, filter)
-    query = grouped(resource, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
+    tree, _ = await listing.read(reader, filter)
+    query = grouped(resource, listing, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
     groups: dict[tuple[str | None, ...], Group] = {}
     async with within_share(reader, tree):
-        rows = await reader.all(query, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
+        rows = await reader.all(query, **binds, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
     spelled = {name for name in group_by if name.startswith(CUSTOM) and custom[name.removeprefix(CUSTOM)].collated}
     for row in rows:
         _add(groups, resource, row, group_by, sum, spelled)
@@ -159,9 +170,14 @@ def _number(resource: AnyResource, name: str) -> ColumnElement[Any]:
 
 @statement
 def grouped(
-    resource: AnyResource, scope: Scope, filtered: Shaped, group_by: tuple[str, ...], sum: tuple[str, ...]
+    resource: AnyResource,
+    listing: Listing,
+    scope: Scope,
+    filtered: Shaped,
+    group_by: tuple[str, ...],
+    sum: tuple[str, ...],
 ) -> Select[Any]:
-    rows = whole_rows(resource.listing, scope, filtered.tree)
+    rows = whole_rows(listing, scope, filtered.tree)
     keys = [_key(resource, name) for name in group_by]
     apart = [*keys, resource.table.c[CURRENCY]] if any(_is_money(resource, name) for name in sum) else keys
     sums = [func.sum(_number(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]

@@ -1,7 +1,7 @@
-"""What is kept of an answer under its idempotency key: all but what is to be gone once it is deleted.
+"""What is kept of an answer under its idempotency key: all but what is to be gone once it is deleted, and secrets.
 
 A text that is sensitive and without history stands in the request as in the answer, and a repetition is the same
-request.
+request. A secret that is `shown_once` is in the first answer alone.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 def kept_part(answer: Message, data: bytes, request: Message) -> bytes:
     """What is kept of an answer, whose `data` are those of all of it."""
     names = [name for name, value in _told(request, type(answer)) if value == getattr(answer, name)]
+    names += [name for name in _shown_once(answer.DESCRIPTOR) if getattr(answer, name)]
     if not names:
         return data
     kept = type(answer)()
@@ -49,3 +50,8 @@ def _unkept(record: Descriptor) -> tuple[str, ...]:
     options = {field.name: field.GetOptions().Extensions for field in record.fields}
     wanted = (options_pb2.sensitive, options_pb2.without_history)
     return tuple(name for name, each in options.items() if all(each[option] for option in wanted))
+
+
+@cache
+def _shown_once(message: Descriptor) -> tuple[str, ...]:
+    return tuple(field.name for field in message.fields if field.GetOptions().Extensions[options_pb2.shown_once])

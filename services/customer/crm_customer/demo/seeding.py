@@ -1,7 +1,7 @@
 """Fills an installation with the demo tenant. Repeating it adds what is missing and changes nothing else."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
+from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.teams.commands import create_team, update_team
@@ -26,6 +27,8 @@ from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.workspace.saved_views.commands import create_view
+from crm_customer.workspace.saved_views.tables import saved_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Seeded:
     teams: int
     users: int
     custom_fields: int
+    views: int
 
 
 async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
@@ -45,7 +49,7 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
-    async def attempt() -> tuple[int, int, int]:
+    async def attempt() -> tuple[int, int, int, int]:
         now = await TenantClock(database).now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
@@ -54,10 +58,10 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
             users = await add_users(work, ids, hashes)
             await work.flush()
             await add_leaders(work, new, ids)
-            return len(new), users, await add_custom_fields(work)
+            return len(new), users, await add_custom_fields(work), await add_views(work)
 
-    new_teams, new_users, new_fields = await retried(attempt)
-    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields)
+    new_teams, new_users, new_fields, new_views = await retried(attempt)
+    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields, new_views)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:
@@ -103,6 +107,22 @@ async def add_custom_fields(work: UnitOfWork) -> int:
     for field in missing:
         await create_custom_field(work, ACCOUNTS.collection, dict(field))
     return len(missing)
+
+
+async def add_views(work: UnitOfWork) -> int:
+    """How many were missing; they are the administrator's."""
+    present = {row["display_name"] for row in await work.all(names_of_views())}
+    missing = [view for view in VIEWS if view["display_name"] not in present]
+    admin = (await get_users_by_logins(work, [ADMIN_LOGIN]))[ADMIN_LOGIN]
+    with work.acting_as(replace(work.actor, user_id=admin.id), Scope.ALL):
+        for view in missing:
+            await create_view(work, dict(view))
+    return len(missing)
+
+
+@statement
+def names_of_views() -> Select[Any]:
+    return select(saved_views.c.display_name).where(saved_views.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement
