@@ -18,6 +18,7 @@ HOUSE = {
         "records.search.terms",
         *(f"directory.{room}.commands" for room in ("roles", "users")),
         "imports.worker",
+        "workspace.notifications.commands",
     ],
     "crm_sales": [
         "leads.model",
@@ -41,6 +42,7 @@ ALLOWED = {
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_customer.directory.users.commands": "from crm_customer.directory.roles import commands",
     "crm_customer.imports.worker": "from crm_customer.records.accounts import commands",
+    "crm_customer.workspace.notifications.commands": "from crm_customer.directory.users import commands",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
     "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
     "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
@@ -76,6 +78,7 @@ FORBIDDEN = [
     ("crm_customer.records.accounts.commands", "import crm_customer.directory.users.commands", "Of customer's wings"),
     ("crm_customer.directory.users.commands", "import crm_customer.records.accounts.model", "Of customer's wings"),
     ("crm_customer.directory.users.commands", "import crm_customer.imports.worker", "Of customer's wings"),
+    ("crm_customer.imports.worker", "import crm_customer.workspace.notifications.commands", "Of customer's wings"),
 ]
 CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 

@@ -32,6 +32,7 @@ NAMED: Mapping[str, str] = {
     "order_id": "orders",
     "owner_id": "people",
     "pipeline_id": "pipelines",
+    "record_id": "accounts",
     "reports_to_id": "contacts",
     "role_ids": "roles",
     "stage_id": "stages",
@@ -194,6 +195,11 @@ def runs_on_creation(noun: str, request: Any) -> None:
     rule.actions.add(verb=verb).request[field].string_value = "x"
 
 
+def is_told_of_accounts(endpoint: Any) -> None:
+    """Where nobody is."""
+    endpoint.url, endpoint.event_types[:], endpoint.collections[:] = "http://127.0.0.1:1/", [], ["accounts"]
+
+
 def is_of_accounts(view: Any) -> None:
     """Any collection that has a list would do."""
     view.collection = "accounts"
@@ -210,6 +216,8 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+    "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
+    "UpdateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
     **{
         f"Create{name}CustomField": lambda request: is_text(request.custom_field)
         for name in WITH_CUSTOM_FIELDS.values()

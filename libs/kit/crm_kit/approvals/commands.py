@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
+from crm_kit.approvals.notices import tell_decided, tell_overdue, tell_waiting
 from crm_kit.approvals.policies.model import Outcome, Party
 from crm_kit.approvals.queries import deputy_of, etag_now, find_pending, leaders_above, people_asked, roles_of
 from crm_kit.database.statements import statement
@@ -79,8 +80,10 @@ async def submit(
         update_time=work.now,
     ).begun(now=work.now, calendar=calendar)
     approval = approval.with_leaders(await leaders_for(work, approval, permission=approvable.resource.permission))
-    approval.require_approvers(await asked_of(work, approvable, approval, approval.asked_ids))
+    asked = await asked_of(work, approvable, approval, approval.asked_ids)
+    approval.require_approvers(asked)
     ask(work, approval)
+    tell_waiting(work, approvable, None, approval, asked)
     set_timer(work, None, approval, calendar)
     return approvals.create(work, approval)
 
@@ -217,9 +220,14 @@ async def save(
     calendar: WorkingCalendar | None = None,
 ) -> Approval:
     """Gather a changed approval, and for whom it waits; `calendar` is what a step that begins was timed by."""
+    approvable = gate.find(after.collection, after.verb)
     if after.waiting_ids:
-        asked = await asked_of(work, gate.find(after.collection, after.verb), after, after.waiting_ids)
+        asked = await asked_of(work, approvable, after, after.waiting_ids)
         after = after.seen_to_have_approvers(asked)
+        tell_waiting(work, approvable, before, after, asked)
+        if after.overdue and not before.overdue:
+            tell_overdue(work, approvable, after, asked)
+    tell_decided(work, approvable, before, after)
     ask(work, after)
     set_timer(work, before, after, calendar)
     # What is told to everybody says nothing of who happens to be at work.
