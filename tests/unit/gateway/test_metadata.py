@@ -15,6 +15,8 @@ from crm_gateway.expansion import collections, load_contract
 from crm_gateway.metadata.collections import collections_of
 from crm_gateway.metadata.fields import limits_of, type_of
 from crm_gateway.protojson.encoder import Encoders
+from crm_kit.automation.timing.dates import own_dates
+from crm_kit.automation.watched import watched_among
 from crm_kit.resource.facets import offered
 from crm_kit.resource.writing import Resource
 from google.protobuf.descriptor import FieldDescriptor
@@ -32,6 +34,20 @@ COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
 DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
 RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
+
+
+def test_a_collection_says_what_it_offers_to_automation_rules() -> None:
+    services = {each.message_type.DESCRIPTOR.file.package for each in RESOURCES}
+    for package in services:
+        own = [each for each in RESOURCES if each.message_type.DESCRIPTOR.file.package == package]
+        for name, watched in watched_among(own).items():
+            said = COLLECTIONS[name]["automation"]
+            assert sorted(said["events"]) == sorted(watched.events)
+            assert sorted(said["calls"]) == sorted(watched.calls)
+            assert sorted(said["dates"]) == sorted(own_dates(watched))
+            assert sorted(said["targets"]) == sorted(watched.targets)
+    assert COLLECTIONS["orders"]["automation"]["submissions"] == ["release"]
+    assert COLLECTIONS["pipelines"]["automation"] is None
 
 
 def field(path: str) -> Any:
