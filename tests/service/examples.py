@@ -19,6 +19,7 @@ from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.notices import Kind
 from crm_kit.plumbing import automation_runs
 from crm_kit.rpc.status import reason_of
 from crm_scoring.scores.commands import put_scores
@@ -356,7 +357,9 @@ async def webhook_delivery(world: World, user: User) -> str:
 async def notified(world: World, user: User) -> str:
     """What the user is told, once it has reached them."""
     record_id = new_id()
-    raised = NoticeRaised(user_ids=[str(user.id)], kind=1, collection="orders", record_id=str(record_id))
+    raised = NoticeRaised(
+        user_ids=[str(user.id)], kind=Kind.NOTICE_KIND_APPROVAL_WAITING, collection="orders", record_id=str(record_id)
+    )
     customer = world.services["customer"]
     await customer.hear(raised, tenant_id=user.tenant_id, aggregate_id=record_id)
     request = GetMessageClass(RPCS["ListNotifications"].request)(filter=f"record_id = {record_id}")

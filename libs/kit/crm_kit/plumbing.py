@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_kit.automation_tables import rules_table, runs_table
+from crm_kit.automation_tables import rules_table, runs_table, timers_table
 from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.mail_tables import mails_table
@@ -344,6 +344,7 @@ working_calendars = tenant_table(
 )
 
 automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
+automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
 

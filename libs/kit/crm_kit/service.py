@@ -6,9 +6,9 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
+from crm_kit.automation.doing import Doing
+from crm_kit.automation.due.job import TimedRules
 from crm_kit.automation.following import Following
 from crm_kit.automation.running import Runner
 from crm_kit.automation.runs.servicer import AutomationRunServicer
@@ -125,7 +127,7 @@ class Service:
     @cached_property
     def watched(self) -> Mapping[str, Watched]:
         """Its collections that tenants can have automation rules for."""
-        return watched_among(self.resources)
+        return watched_among(self.resources, self.approvables)
 
     @property
     def tables(self) -> list[str]:
@@ -186,7 +188,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, gate, ready)
+        await watch(service, server, broker, partial(background, service, gate, runner), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -217,15 +219,20 @@ def generic_servicers(
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:
-    """Have the automation rules of the service's collections run on its events, by the calls that people make."""
+    """Have the automation rules of the service's collections run on its events."""
+    runner = runner_of(service, gate)
+    Following(service.database, service.directory, service.clock, service.watched, runner).follow(service.automation)
+    return runner
+
+
+def runner_of(service: Service, gate: Gate) -> Runner:
+    """Runs automation rules by the calls that people make."""
     runs = {
         method.path: gate.around(method.path, getattr(servicer, method.name))
         for servicer in service.servicers
         for method in methods_of(servicer.contract)
     }
-    runner = Runner(service.database, service.directory, service.clock, runs)
-    Following(service.database, service.directory, service.clock, service.watched, runner).follow(service.automation)
-    return runner
+    return Runner(service.database, service.directory, service.clock, Doing(service.watched, runs, gate))
 
 
 class Broker:
@@ -302,7 +309,9 @@ class Broker:
             await self.client.close()
 
 
-async def watch(service: Service, server: Server, broker: Broker, gate: Gate, ready: asyncio.Event) -> None:
+async def watch(
+    service: Service, server: Server, broker: Broker, jobs_with: Callable[[Client], list[Job]], ready: asyncio.Event
+) -> None:
     """Keep readiness true: the database answers. Background work starts when the broker does as well.
 
     Without the broker people can work: what they change is told to others once it is back.
@@ -325,7 +334,7 @@ async def watch(service: Service, server: Server, broker: Broker, gate: Gate, re
                     log.info("service.ready")
             if not missing and not working:
                 assert broker.client is not None
-                jobs = background(service, broker.client, gate)
+                jobs = jobs_with(broker.client)
                 working = {asyncio.create_task(kept_running(job)): name_of(job) for job in jobs}
             gone = [name for task, name in working.items() if task.done()]
             if gone or (broker.client is not None and broker.client.is_closed):
@@ -351,8 +360,8 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, client: Client, gate: Gate) -> list[Job]:
-    """Relay, consumers, what is kept no longer, overdue approvals, mail, and the service's own jobs."""
+def background(service: Service, gate: Gate, runner: Runner, client: Client) -> list[Job]:
+    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
@@ -360,6 +369,8 @@ def background(service: Service, client: Client, gate: Gate) -> list[Job]:
     jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
+    if service.watched:
+        jobs.append(TimedRules(tenants, service.watched, runner).job.run)
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *service.jobs]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from crm_kit.ids import new_id
+from crm_kit.notices import Kind
 from crm_local.testing import Servers
 
 from tests.service.customer.companies import open_company
@@ -23,7 +24,7 @@ async def listener(servers: Servers, customer: Running) -> AsyncIterator[Listeni
 async def test_titles_are_in_the_language_of_who_asks(customer: Running) -> None:
     user = await customer.user()
     values = {"what_en": "Set credit limit", "what_zh": "核定额度", "outcome": "REJECTED"}
-    raised = notice(user, record_id=new_id(), kind=2, values=values)
+    raised = notice(user, record_id=new_id(), kind=Kind.NOTICE_KIND_APPROVAL_DECIDED, values=values)
     await tell(customer, user.tenant_id, raised)
 
     async def titles(language: str) -> list[Any]:

@@ -13,7 +13,7 @@ from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.notices import Kind
-from crm_kit.plumbing import changes, comments, outbox
+from crm_kit.plumbing import changes, comments, idempotency_keys, outbox
 from sqlalchemy import Select, Text, bindparam, cast, func, select
 
 from tests.service.customer.customers import new_account, new_interaction
@@ -255,13 +255,16 @@ async def test_nobody_is_told_of_what_they_said_themselves_or_of_what_was_refuse
 async def test_what_is_deleted_or_written_over_is_nowhere_in_the_database(
     customer: Running, user: User, talk: Talk
 ) -> None:
-    """Neither in a history, nor in an event that brokers keep for weeks."""
-    deleted, edited = await talk.say(user, SECRET), await talk.say(user, SECRET)
+    """Neither in a history, nor in an event that brokers keep for weeks, nor under the key of the request."""
+    deleted, edited = await talk.say(user, SECRET, key="k1"), await talk.say(user, SECRET, key="k2")
     await talk.delete(user, deleted)
     await talk.edit(user, edited, text="never mind")
     async with customer.unit_of_work(user.tenant_id) as work:
         (found,) = await work.all(texts_with(), like=f"%{SECRET}%")
-    assert (found["comments"], found["changes"], found["events"]) == (0, 0, 0)
+    assert (found["comments"], found["changes"], found["events"], found["answers"]) == (0, 0, 0, 0)
+    # Whoever repeats the request brings the text along, and gets the first answer.
+    assert await talk.say(user, SECRET, key="k1") == deleted
+    assert [each.text for each in await talk.list(user)] == ["never mind", ""]
 
 
 async def test_events_say_who_commented_what_and_not_what_they_said(customer: Running, user: User, talk: Talk) -> None:
@@ -307,7 +310,7 @@ def events_of() -> Select[Any]:
 
 @statement
 def texts_with() -> Select[Any]:
-    """In how many rows the text is found, of comments, of histories and of events."""
+    """In how many rows the text is found, of comments, of histories, of events and of kept answers."""
     like: Any = bindparam("like", type_=Text)
     tenant_id: Any = bindparam("tenant_id")
 
@@ -318,4 +321,5 @@ def texts_with() -> Select[Any]:
         count(comments, comments.c.text).label("comments"),
         count(changes, cast(changes.c.fields, Text)).label("changes"),
         count(outbox, func.encode(outbox.c.event, "escape")).label("events"),
+        count(idempotency_keys, func.encode(idempotency_keys.c.response, "escape")).label("answers"),
     )

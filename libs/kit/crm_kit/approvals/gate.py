@@ -159,6 +159,10 @@ class Gate:
 
     async def try_out(self, approvable: Approvable, request: Message, work: UnitOfWork) -> None:
         """Refuse what the verb would refuse now; nothing of it becomes true."""
+        if work.is_open:
+            async with work.undone():
+                await self.run(approvable, request, work)
+            return
         await work.release()
         trial = UnitOfWork(work.database, work.actor, scope=work.scope, now=work.now)
         try:

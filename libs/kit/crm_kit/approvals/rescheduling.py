@@ -19,7 +19,7 @@ from crm_kit.database.work import retried
 from crm_kit.events.leases import Lease
 from crm_kit.plumbing import access_tenants, approval_timers, working_calendars
 
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 5.0
 BATCH = 500
 A_TENANTS_SHARE = 100
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,7 +11,6 @@ from uuid import UUID
 from google.protobuf.message import Message
 from sqlalchemy import ColumnElement, Select, any_, bindparam, false, not_, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.elements import True_
 from sqlalchemy.types import Uuid
 
 from crm_kit.custom_fields.listing import CustomLists, fields_beyond
@@ -47,11 +46,6 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     def rows(self, scope: Scope) -> Select[Any]:
         """The base of every SELECT: the tenant's rows that the scope reaches."""
         return self._all_rows().where(self.visible(scope))
-
-    @cached_property
-    def has_private(self) -> bool:
-        """Whether there are records that only certain people see, whatever their scope."""
-        return not isinstance(self.visible(Scope.ALL), True_)
 
     def _all_rows(self) -> Select[Any]:
         return select(*self.columns).select_from(self.joined).where(self.table.c.tenant_id == bindparam("tenant_id"))

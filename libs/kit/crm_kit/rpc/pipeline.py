@@ -42,7 +42,6 @@ from crm_kit.rpc.creations import Creation, creation_of
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.output_only import check_output_only
-from crm_kit.rpc.shown_once import kept_of
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.telemetry import RequestInfo
 
@@ -150,9 +149,7 @@ class Pipeline:
 
         if not key:
             return await retried(lambda: self._write(run, request, unit(), creation))
-        # Not as it came: whoever repeats it may send the keys of a map in another order.
-        canonical = request.SerializeToString(deterministic=True)
-        stored = StoredResponse(self._database, actor, key, method.path, canonical)
+        stored = StoredResponse(self._database, actor, key, method, request)
         return await stored.answer(lambda: self._write(run, request, unit(), creation, stored))
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
@@ -183,7 +180,7 @@ class Pipeline:
             check_output_only(request, answer)
             response = answer.SerializeToString()
             if stored is not None:
-                stored.remember(work, kept_of(answer, response))
+                stored.remember(work, answer, response)
             await work.commit()
             return Answer(response)
         finally:

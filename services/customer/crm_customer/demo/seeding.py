@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from crm_kit.clock import TenantClock
 from crm_kit.custom_field_definitions.commands import create_custom_field
 from crm_kit.custom_fields.definitions import definitions_of
-from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.directory.access import access_from, access_of_user
+from crm_kit.identity.access import Actor, Scope, service_actor
+from crm_kit.service import Service
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
+from crm_customer.demo.rules import add_rules
 from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
@@ -41,16 +42,23 @@ class Seeded:
     users: int
     custom_fields: int
     views: int
+    automation_rules: int
+
+    @property
+    def is_more(self) -> bool:
+        """Whether anything was missing of what the tenant has."""
+        return any((self.teams, self.users, self.custom_fields, self.views, self.automation_rules))
 
 
-async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
+async def seed_demo(service: Service, passwords: Passwords, password: str) -> Seeded:
     """Make what is missing of the demo tenant; new people get this password, the others keep theirs."""
     opening = Opening(SLUG, DISPLAY_NAME, ADMIN_LOGIN, ADMIN_NAME, password, sandbox=True)
+    database, clock = service.database, service.clock
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
     async def attempt() -> tuple[int, int, int, int]:
-        now = await TenantClock(database).now(tenant_id)
+        now = await clock.now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
             await take_turn(work)
@@ -61,7 +69,21 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
             return len(new), users, await add_custom_fields(work), await add_views(work)
 
     new_teams, new_users, new_fields, new_views = await retried(attempt)
-    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields, new_views)
+    new_rules = await retried(lambda: seed_rules(service, tenant_id))
+    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields, new_views, new_rules)
+
+
+async def seed_rules(service: Service, tenant_id: UUID) -> int:
+    """Have the administrator, who is there by now, activate the rules that were missing; how many those were."""
+    database, now = service.database, await service.clock.now(tenant_id)
+    async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        await take_turn(work)
+        admin = (await get_users_by_logins(work, [ADMIN_LOGIN])).get(ADMIN_LOGIN)
+        row = None if admin is None else await work.one(access_of_user(), user_id=admin.id)
+        if admin is None or row is None or not row["active"]:
+            return 0
+        with work.acting_as(Actor(tenant_id, admin.id, access_from(row)), Scope.ALL):
+            return await add_rules(work, service.watched)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:

@@ -58,10 +58,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("digest"),
     )
     op.create_index(
-        "notifications_list_index", "notifications", ["tenant_id", "user_id", "notice_time", "id"], unique=False
+        "notifications_list_index",
+        "notifications",
+        ["tenant_id", "user_id", "notice_time", "id"],
+        unique=False,
+        postgresql_where=sa.text("shown"),
     )
     op.create_index(
-        "notifications_read_index", "notifications", ["tenant_id", "user_id", "read", "notice_time", "id"], unique=False
+        "notifications_read_index",
+        "notifications",
+        ["tenant_id", "user_id", "read", "notice_time", "id"],
+        unique=False,
+        postgresql_where=sa.text("shown"),
     )
     op.create_index("notifications_record_index", "notifications", ["tenant_id", "user_id", "record_id"], unique=False)
     op.create_index(
@@ -84,8 +92,8 @@ def downgrade() -> None:
     op.drop_index("notifications_unread_index", table_name="notifications", postgresql_where=sa.text("NOT read"))
     op.drop_index("notifications_retention_index", table_name="notifications")
     op.drop_index("notifications_record_index", table_name="notifications")
-    op.drop_index("notifications_read_index", table_name="notifications")
-    op.drop_index("notifications_list_index", table_name="notifications")
+    op.drop_index("notifications_read_index", table_name="notifications", postgresql_where=sa.text("shown"))
+    op.drop_index("notifications_list_index", table_name="notifications", postgresql_where=sa.text("shown"))
     op.drop_index("notifications_digest_index", table_name="notifications", postgresql_where=sa.text("digest"))
     op.drop_table("notifications")
     op.drop_index("notification_preferences_create_time_index", table_name="notification_preferences")

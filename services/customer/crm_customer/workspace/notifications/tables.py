@@ -32,11 +32,13 @@ notifications = tenant_table(
 Index(
     "notifications_list_index",
     *(notifications.c[name] for name in ("tenant_id", "user_id", "notice_time", "id")),
+    postgresql_where=text("shown"),
 )
-# Filters compare `read` with a parameter, so no partial index would serve them.
+# Filters compare `read` with a parameter, which no index on what is unread would serve.
 Index(
     "notifications_read_index",
     *(notifications.c[name] for name in ("tenant_id", "user_id", "read", "notice_time", "id")),
+    postgresql_where=text("shown"),
 )
 Index("notifications_record_index", *(notifications.c[name] for name in ("tenant_id", "user_id", "record_id")))
 # What is told again while it is unread is added to it.
