@@ -72,8 +72,21 @@ WITH_AUTOMATION: Mapping[str, str] = {
     "opportunities": "Opportunity",
     "orders": "Order",
 }
+REPORTS = "reports"
+# The collections that there are reports of.
+WITH_REPORTS: Mapping[str, str] = {
+    "accounts": "Account",
+    "cases": "Case",
+    "contacts": "Contact",
+    "interactions": "Interaction",
+    "leads": "Lead",
+    "opportunities": "Opportunity",
+    "orders": "Order",
+    "payments": "Payment",
+    "scores": "AccountScores",
+}
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -174,6 +187,24 @@ def runs_on_creation(noun: str, request: Any) -> None:
     rule.actions.add(verb=verb).request[field].string_value = "x"
 
 
+def asks_how_many(question: Any) -> None:
+    """What every collection can be asked."""
+    question.Clear()
+    question.measures.append("count")
+
+
+def is_own_report(report: Any) -> None:
+    """As everybody may keep one."""
+    asks_how_many(report.question)
+    is_private(report)
+
+
+def is_private(kept: Any) -> None:
+    """Shared with nobody."""
+    kept.visibility = 1
+    del kept.role_ids[:]
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -200,5 +231,12 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     },
+    **{
+        f"{verb}{noun}Report": lambda request: is_own_report(request.report)
+        for noun in WITH_REPORTS.values()
+        for verb in ("Create", "Update")
+    },
+    **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
+    **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }

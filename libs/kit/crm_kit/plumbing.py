@@ -1,6 +1,6 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, automation, and the directory as the service knows it.
+Events, replays, history, custom fields, approvals, automation, reports, and the directory as the service knows it.
 """
 
 from datetime import timedelta
@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from crm_kit.automation_tables import rules_table, runs_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.regions import DEFAULT_REGION
+from crm_kit.report_tables import reports_table
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -318,6 +319,8 @@ approval_timers = tenant_table(
 Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
 
 automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
+
+reports = reports_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,8 @@ from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.paging import PageTokens
+from crm_kit.reports.ready import ReadyReport, ready_reports
+from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -80,6 +82,8 @@ class Service:
     resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Verbs of these resources that tenants may have approved.
     approvables: list[Approvable] = field(default_factory=list)
+    # Reports about its collections that it brings.
+    ready_reports: Sequence[ReadyReport] = ()
     # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
     names: dict[str, FromClause] = field(default_factory=dict)
     # What is withheld of records by rules of their own, by their message.
@@ -185,6 +189,7 @@ def generic_servicers(
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
+    asked = reported(service.resources)
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -192,6 +197,7 @@ def generic_servicers(
         ApprovalServicer(gate, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
+        ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
     ]
 
 

@@ -35,6 +35,7 @@ from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import SIDE_BY_SIDE, ImportWorker
+from crm_customer.ready_reports import READY_REPORTS
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -45,6 +46,8 @@ from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
+from crm_customer.workspace.dashboards.resource import DASHBOARDS
+from crm_customer.workspace.dashboards.servicer import DashboardServicer
 
 SETTINGS = CustomerSettings
 
@@ -61,7 +64,7 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens),
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
-    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
+    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS, DASHBOARDS]
     issuer = build_issuer(service, settings)
     secrets = ClientSecrets(settings.signing_key_secret)
     service.servicers += [
@@ -71,9 +74,11 @@ def build(settings: CustomerSettings) -> Service:
         RoleServicer(tokens, service.directory),
         IdentityProviderServicer(tokens, secrets, loopback=settings.is_development),
         ApprovalDelegationServicer(tokens),
+        DashboardServicer(tokens),
         TokenServicer(issuer),
         SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]
+    service.ready_reports = READY_REPORTS
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)

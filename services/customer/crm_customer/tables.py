@@ -15,11 +15,13 @@ from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.timeline import tables as timeline
+from crm_customer.workspace.dashboards import tables as dashboards
 
 __all__ = [
     "accounts",
     "approval_delegations",
     "contacts",
+    "dashboards",
     "identity_providers",
     "imports",
     "interactions",

@@ -78,9 +78,9 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals and automation are below each collection that has them.
+    # Custom fields, approvals, automation and reports are below each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals"}
-    views |= {"automation_rules", "automation_runs"}
+    views |= {"automation_rules", "automation_runs", "reports"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -261,7 +261,7 @@ def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
     # Their verbs are there once for each collection, under names of their own.
-    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule")
+    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule", "Report")
     changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith(of_each)}
     assert changing <= VERBS.keys()
 

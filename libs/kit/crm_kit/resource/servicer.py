@@ -5,21 +5,23 @@ from typing import Any
 from uuid import UUID
 
 from crm.resource.v1 import resources_pb2 as pb
-from crm.type.v1 import money_pb2
 from google.protobuf.message import Message
 
 from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound, PermissionDenied
 from crm_kit.identity.access import Scope
-from crm_kit.money import format_amount
+from crm_kit.listing import context_of
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Approving, Attempt, NeedOf, Verb, tried
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
+from crm_kit.resource.questions import askable
+from crm_kit.resource.reading import in_turns
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.summaries import Group, summarize
+from crm_kit.resource.shown_groups import Shown
+from crm_kit.resource.summaries import summarize
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -96,15 +98,27 @@ class ResourceServicer:
         self, request: pb.SummarizeRecordsRequest, reader: Reader
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
-        summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
-        groups = [group_to_pb(each) for each in summary.groups]
-        for field in request.group_by:
-            named = [group for group in groups if field in group.key]
-            names = await self._names_of(resource, reader, field, {each.key[field] for each in named})
+        asked = await askable(resource, reader, (*request.group_by, *request.measures, *request.sum))
+        question = asked.question(
+            request.group_by, request.measures, sum=request.sum, order_by=request.order_by, limit=request.limit
+        )
+        tree, _ = await resource.listing.read(reader, request.filter)
+        summary = await summarize(resource, reader, tree, question)
+        shown = Shown(question, request.filter, context_of(reader).zone)
+        groups = await in_turns(summary.groups, shown.group)
+        for by in question.group_by:
+            named = [group for group in groups if by.text in group.key]
+            names = await self._names.by_id(reader, by.refers_to, {each.key[by.text] for each in named})
             for group in named:
-                if name := names.get(group.key[field]):
-                    group.names[field] = name
-        return pb.SummarizeRecordsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
+                if name := names.get(group.key[by.text]):
+                    group.names[by.text] = name
+        return pb.SummarizeRecordsResponse(
+            groups=groups,
+            total_count=summary.total.count,
+            truncated=summary.left_out,
+            total=shown.group(summary.total),
+            others=shown.others(summary),
+        )
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
         resource = self._asked(request)
@@ -210,17 +224,6 @@ async def action_on(
 def as_record(message: Message) -> pb.Record:
     """A resource's message in place of a Record: the same bytes."""
     return pb.Record.FromString(message.SerializeToString())
-
-
-def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
-    sums = []
-    for (name, currency_code), value in group.sums.items():
-        if currency_code:
-            amount = money_pb2.Money(amount=format_amount(value, currency_code), currency_code=currency_code)
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, amount=amount))
-        else:
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, number=f"{value:f}"))
-    return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)
 
 
 def record_actions_to_pb(record: Any, actions: Iterable[Action]) -> pb.RecordActions:
