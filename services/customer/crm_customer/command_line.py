@@ -60,10 +60,10 @@ async def seed(service: Service, settings: CustomerSettings) -> str:
     password = settings.demo_password
     check_given(password, "CRM_DEMO_PASSWORD")
     made = await seed_demo(service.database, Passwords(), password)
-    if not (made.tenant or made.teams or made.users or made.custom_fields):
+    if not (made.tenant or made.teams or made.users or made.custom_fields or made.dashboards):
         return f"tenant {SLUG} ({DISPLAY_NAME}): all there"
     people = made.users + made.tenant
-    told = f"{made.teams} teams, {people} users and {made.custom_fields} custom fields"
+    told = f"{made.teams} teams, {people} users, {made.custom_fields} custom fields and {made.dashboards} dashboards"
     return f"tenant {SLUG} ({DISPLAY_NAME}): made {told}; sign in as {ADMIN_LOGIN}"
 
 

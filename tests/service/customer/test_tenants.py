@@ -204,8 +204,9 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.teams for made in all_at_once) == len(TEAMS)
     assert sum(made.users for made in all_at_once) == len(USERS)
     assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
+    assert sum(made.dashboards for made in all_at_once) == 1
     again = await seed_demo(database, QUICK, "another password")
-    assert (again.tenant, again.teams, again.users, again.custom_fields) == (False, 0, 0, 0)
+    assert (again.tenant, again.teams, again.users, again.custom_fields, again.dashboards) == (False, 0, 0, 0, 0)
     issuer = TokenServiceStub(customer.channel)
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))

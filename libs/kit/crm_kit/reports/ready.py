@@ -36,7 +36,7 @@ class ReadyReport:
 
     @property
     def id(self) -> UUID:
-        return uuid5(_IDS, f"{self.collection}/{self.key}")
+        return ready_id(self.collection, self.key)
 
     @property
     def report(self) -> Report:
@@ -59,6 +59,11 @@ class ReadyReport:
         shown.built_in, shown.owner_id = True, ""
         shown.names.en, shown.names.zh = self.names.en, self.names.zh
         return shown
+
+
+def ready_id(collection: str, key: str) -> UUID:
+    """The id of a report that comes with the platform, the same in every tenant."""
+    return uuid5(_IDS, f"{collection}/{key}")
 
 
 ReadyReports = Mapping[str, Mapping[UUID, ReadyReport]]

@@ -12,9 +12,13 @@ from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.identity.access import Scope, service_actor
+from crm_kit.ids import new_id
+from crm_kit.sharing.model import Visibility
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
+from crm_customer.demo.dashboards import DISPLAY_NAME as DASHBOARD_NAME
+from crm_customer.demo.dashboards import TILES
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
@@ -26,6 +30,9 @@ from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.workspace.dashboards.model import Dashboard
+from crm_customer.workspace.dashboards.resource import DASHBOARDS
+from crm_customer.workspace.dashboards.tables import dashboards
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Seeded:
     teams: int
     users: int
     custom_fields: int
+    dashboards: int
 
 
 async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
@@ -45,7 +53,7 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
-    async def attempt() -> tuple[int, int, int]:
+    async def attempt() -> tuple[int, int, int, int]:
         now = await TenantClock(database).now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
@@ -54,10 +62,9 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
             users = await add_users(work, ids, hashes)
             await work.flush()
             await add_leaders(work, new, ids)
-            return len(new), users, await add_custom_fields(work)
+            return len(new), users, await add_custom_fields(work), await add_dashboard(work)
 
-    new_teams, new_users, new_fields = await retried(attempt)
-    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields)
+    return Seeded(tenant_id, is_new, *await retried(attempt))
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:
@@ -103,6 +110,31 @@ async def add_custom_fields(work: UnitOfWork) -> int:
     for field in missing:
         await create_custom_field(work, ACCOUNTS.collection, dict(field))
     return len(missing)
+
+
+async def add_dashboard(work: UnitOfWork) -> int:
+    """How many were missing; it is the administrator's, and everybody looks at it."""
+    if await work.one(dashboard_by_name(), display_name=DASHBOARD_NAME) is not None:
+        return 0
+    owner = (await get_users_by_logins(work, [ADMIN_LOGIN]))[ADMIN_LOGIN]
+    dashboard = Dashboard(
+        id=new_id(),
+        display_name=DASHBOARD_NAME,
+        owner_id=owner.id,
+        create_time=work.now,
+        update_time=work.now,
+        tiles=TILES,
+        visibility=Visibility.TENANT,
+    )
+    DASHBOARDS.create(work, dashboard)
+    return 1
+
+
+@statement
+def dashboard_by_name() -> Select[Any]:
+    return select(dashboards.c.id).where(
+        dashboards.c.tenant_id == bindparam("tenant_id"), dashboards.c.display_name == bindparam("display_name")
+    )
 
 
 @statement
