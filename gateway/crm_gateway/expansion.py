@@ -24,8 +24,8 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
-RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT)))
+RULE, RUN, REPORT, COMMENT = "AutomationRule", "AutomationRun", "Report", "Comment"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Collection:
         return "".join(part[:1].upper() + part[1:] for part in self.name.split("_"))
 
     @property
+    def is_discussed(self) -> bool:
+        """Whether people comment its records."""
+        return not self.message.GetOptions().Extensions[options_pb2.resource].undiscussed
+
+    @property
     def path(self) -> str:
         """As paths have it: `service-levels` for `service_levels`."""
         return self.name.replace("_", "-")
@@ -66,7 +71,7 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports where the contract says so.
+        rules may do something, reports where the contract says so, comments where records are discussed.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -75,6 +80,8 @@ class Collection:
             return self.automatable
         if noun.startswith(REPORT):
             return self.reported
+        if noun.startswith(COMMENT):
+            return self.is_discussed
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
     def written_out(self, rpc: Rpc) -> "Iterator[Collection]":

@@ -177,18 +177,23 @@ class LargeAnswers:
 
         Nobody passes who is the first of a tenant, and nobody at all who does not fit beside the other tenants.
         """
+        # Counted once for all that wait: hundreds may, and the loop does nothing else meanwhile.
+        of_tenants, of_users = Counter[str](), Counter[tuple[str, str]]()
+        for held in self._held.values():
+            of_tenants[held.exchange.tenant_id] += held.size
+            of_users[held.exchange.tenant_id, held.exchange.user_id] += held.size
+
+        def held_by_owner(waiting: Waiting) -> tuple[int, int]:
+            tenant_id, user_id = waiting.exchange.tenant_id, waiting.exchange.user_id
+            return of_tenants[tenant_id], of_users[tenant_id, user_id]
+
         tenants = set[str]()
-        for each in sorted(self._waiting, key=self._held_by_owner):
+        for each in sorted(self._waiting, key=held_by_owner):
             if each.exchange.tenant_id not in tenants:
                 tenants.add(each.exchange.tenant_id)
                 yield each
                 if not self._fits_beside_all(each.size):
                     return
-
-    def _held_by_owner(self, waiting: Waiting) -> tuple[int, int]:
-        """Bytes of the tenant, and of the user."""
-        of_tenant = self._held_by(waiting.exchange.tenant_id)
-        return _sum(of_tenant), _sum(each for each in of_tenant if each.exchange.user_id == waiting.exchange.user_id)
 
     def _make_room(self, waiting: Waiting) -> float | None:
         """Cut off who has had long enough, those first who hold the most; in how many seconds to look at the next.

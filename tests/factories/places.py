@@ -23,10 +23,12 @@ NAMED: Mapping[str, str] = {
     "contact_id": "contacts",
     "contact_ids": "contacts",
     "default_role_ids": "roles",
+    "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
+    "mentioned_user_ids": "people",
     "opportunity_id": "opportunities",
     "order_id": "orders",
     "owner_id": "people",
@@ -87,6 +89,13 @@ WITH_REPORTS: Mapping[str, str] = {
     "payments": "Payment",
     "scores": "AccountScores",
 }
+COMMENTS = "comments"
+# The collections whose records are discussed, and what one of them is called.
+DISCUSSED: Mapping[str, str] = {
+    rpc.bindings[0].template.split("/")[2]: name.removeprefix("Create").removesuffix("Comment")
+    for name, rpc in RPCS.items()
+    if name.startswith("Create") and rpc.response.name == "Comment"
+}
 # What each collection has of its own.
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
@@ -119,11 +128,15 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
                 above = binding.template.split("/")[2]
+                if collection == COMMENTS:
+                    return f"{above}/{COMMENTS}"
                 return f"{above}/{collection}" if above in OF_EACH else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] == ("stages", "id"):
         return "stages"
+    if path == ("comment", "parent_id"):
+        return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
     return NAMED.get(path[-1], ".".join(path))
@@ -207,6 +220,11 @@ def is_private(kept: Any) -> None:
     del kept.role_ids[:]
 
 
+def is_of_accounts(view: Any) -> None:
+    """Any collection that has a list would do."""
+    view.collection = "accounts"
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -240,5 +258,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     },
     **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
     **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
+    "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
+    "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 EXAMPLES = {
     "UUID[]": "'{}'::uuid[]",
     "TEXT[]": "'{}'::text[]",
+    "BYTEA[]": "'{}'::bytea[]",
     "UUID": "gen_random_uuid()",
     "TEXT": "md5(random()::text)",
     "INTEGER": "n",

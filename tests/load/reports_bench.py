@@ -46,9 +46,8 @@ INSERT INTO orders (tenant_id, id, account_id, currency_code, lines, payment_day
     update_time)
 SELECT $1, gen_random_uuid(), md5('a' || n % $4)::uuid, CASE WHEN n % 10 = 0 THEN 'USD' ELSE 'CNY' END, '[]', 30,
     (ARRAY['RELEASED', 'PARTLY_PAID', 'PAID'])[1 + n % 3], '[]', n % 1000, 0, n % 1000, 0, n % 1000,
-    $5::timestamptz - n * interval '1 minute', ($5::timestamptz - n * interval '1 minute')::date + 30, md5('o' || n % $3)::uuid, 1,
-    $5::timestamptz - n * interval '1 minute', $5::timestamptz
-FROM generate_series(1, $2) AS n
+    time, time::date + 30, md5('o' || n % $3)::uuid, 1, time, time
+FROM generate_series(1, $2) AS n, LATERAL (SELECT $5::timestamptz - n * interval '1 minute' AS time) AS placed
 """
 QUESTIONS: Mapping[str, Question] = {
     "sum of amounts by month": Question(group_by=("place_time:month",), measures=("sum:gross_amount", "count")),

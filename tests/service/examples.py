@@ -29,8 +29,10 @@ from tests.factories.places import (
     APPROVALS,
     AUTOMATION_RULES,
     AUTOMATION_RUNS,
+    COMMENTS,
     COMPLETED,
     CUSTOM_FIELDS,
+    DISCUSSED,
     POLICIES,
     REPORTS,
     RPCS,
@@ -344,7 +346,7 @@ def created() -> dict[str, Example]:
     }
 
 
-EXAMPLES: Mapping[str, Example] = {
+_EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
@@ -389,6 +391,14 @@ EXAMPLES: Mapping[str, Example] = {
 }
 
 
+EXAMPLES: Mapping[str, Example] = {
+    **_EXAMPLES,
+    # Who may not read a record reads nothing of what is said about it.
+    **{
+        f"{collection}/{COMMENTS}": Example(created_by(f"Create{noun}Comment"), owned=_EXAMPLES[collection].owned)
+        for collection, noun in DISCUSSED.items()
+    },
+}
 # Ids that the contract does not require; without them others in the same request would mean nothing.
 ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOpportunity": (("opportunity", "pipeline_id"),),

@@ -19,6 +19,7 @@ from tests.factories.places import (
     ALSO_PERMITTED,
     AUTOMATION_RULES,
     CUSTOM_FIELDS,
+    DISCUSSED,
     POLICIES,
     RPCS,
     SERVICES,
@@ -76,6 +77,7 @@ TAKEN_AS_GIVEN = {
         for field in ("tiles.report_id", "role_ids", "default_role_ids")
     ),
     *((f"{verb}{noun}Report", "report.role_ids") for verb in ("Create", "Update") for noun in WITH_REPORTS.values()),
+    *((f"Update{noun}Comment", "comment.parent_id") for noun in DISCUSSED.values()),
 }
 # What differs between two answers to the same question: ids, times, counters.
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

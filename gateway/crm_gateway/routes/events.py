@@ -78,7 +78,8 @@ _EXAMPLE = (
 _EVENT = {
     "type": "string",
     "description": "Lines of `text/event-stream`. The data of an event is a JSON object: `id`, `type`, `collection`, "
-    "`record_id`, `version`, `changed_fields`, `actor_id`, `request_id` and `time`.",
+    "`record_id`, `version`, `changed_fields`, `actor_id`, `request_id` and `time`; of a comment on the record also "
+    "`comment_id`, and `version` is the comment's.",
     "examples": [_EXAMPLE],
 }
 OPERATION = {
@@ -147,7 +148,7 @@ async def event_stream(request: Request) -> Response:
     parameters = parse_qs(exchange.query.decode("latin-1"), keep_blank_values=True)
     for name in parameters.keys() - PARAMETERS:
         raise ProblemError(malformed(name, "unknown_field", "parameter"))
-    choice = choice_of(parameters, request.app.state.event_types.values())
+    choice = choice_of(parameters, request.app.state.event_types.all)
     users: CurrentUsers = request.app.state.current_users
     identity = await users.read(exchange, request.app.state.settings.request_timeout)
     streams: Streams = request.app.state.streams

@@ -25,7 +25,7 @@ from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file, xlsx_file
 from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns, in_zone
 from crm_gateway.large_answers import LargeAnswers
-from crm_gateway.long_work import on_thread
+from crm_gateway.long_work import on_thread, turn_of
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.pages import read_page
 from crm_gateway.problems import LabelsOf, Problem, ProblemError, from_rpc_error, malformed
@@ -102,7 +102,8 @@ class Pages:
         # What has begun is not refused any more.
         is_first = not self.request.page_token
         try:
-            reply = await read_page(self.call, self.request, metadata_of(self.exchange), PAGE_SECONDS)
+            async with turn_of(self.exchange.tenant_id):
+                reply = await read_page(self.call, self.request, metadata_of(self.exchange), PAGE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer=self.service)) from error
         await self.large.room(self.exchange, reply.size, is_read=is_first)
@@ -141,7 +142,8 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
     file.write([column.heading for column in collection.columns])
     page, first = first, None
     while page is not None:
-        content, more = await on_thread(partial(collection.write, file, page)), page.next_page_token
+        async with turn_of(pages.exchange.tenant_id):
+            content, more = await on_thread(partial(collection.write, file, page)), page.next_page_token
         # What is written takes no memory while its client takes it in.
         page = None
         yield content

@@ -6,13 +6,13 @@ never guessed, also where the broker's servers are not equally far.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
 from crm_kit.events.subjects import subjects_of_tenant
 
-from crm_gateway.event_types import EventType
+from crm_gateway.event_types import EventTypes
 from crm_gateway.streams.feed import AWAY, Feed, Passed, Reading
 from crm_gateway.streams.follower import Follower, Listener
 from crm_gateway.streams.inbox import MAX_AT_ONCE, Inbox
@@ -40,7 +40,7 @@ class CatchingUp:
 
     feed: Feed
     follower: Follower
-    types: Mapping[str, EventType]
+    types: EventTypes
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_READING))
 
     async def join(self, listener: Listener, inbox: Inbox, place: Place, tell: Tell) -> Place:

@@ -1,12 +1,11 @@
 """Follows the broker for all streams of this process, as long as there are any."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
 
-from crm_gateway.event_types import EventType
+from crm_gateway.event_types import EventTypes
 from crm_gateway.streams.endings import Identity, ending_of
 from crm_gateway.streams.feed import AWAY, Feed, Passed
 from crm_gateway.streams.places import Place
@@ -41,7 +40,7 @@ class Listener(Protocol):
 class Follower:
     """Offers each event of a tenant to the listeners of that tenant; what concerns nobody costs a look-up."""
 
-    def __init__(self, feed: Feed, types: Mapping[str, EventType]) -> None:
+    def __init__(self, feed: Feed, types: EventTypes) -> None:
         self._feed = feed
         self._types = types
         self._listeners: dict[str, set[Listener]] = {}

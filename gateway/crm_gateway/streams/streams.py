@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from crm_gateway.channels import Channels
-from crm_gateway.event_types import EventType
+from crm_gateway.event_types import EventTypes
 from crm_gateway.exchange import Exchange, Send
 from crm_gateway.settings import Settings
 from crm_gateway.shares import Share
@@ -25,7 +25,7 @@ MAX_SECONDS = 24 * 3600.0
 class Streams:
     """Opens streams within the limits of the settings, and ends them all when the process leaves."""
 
-    def __init__(self, settings: Settings, types: Mapping[str, EventType], channels: Channels) -> None:
+    def __init__(self, settings: Settings, types: EventTypes, channels: Channels) -> None:
         self._feed = Feed(settings.nats_url)
         self._follower = Follower(self._feed, types)
         self._catching_up = CatchingUp(self._feed, self._follower, types)

@@ -9,7 +9,7 @@ from crm.event.v1 import event_pb2
 from crm_kit.events.subjects import subject_of
 from google.protobuf.message import DecodeError
 
-from crm_gateway.event_types import EventType
+from crm_gateway.event_types import EventType, EventTypes
 from crm_gateway.streams.places import Place
 
 Event = event_pb2.Event
@@ -23,10 +23,12 @@ class Told:
     place: Place
     type: EventType
     event: Event
+    # The record that is commented, where the event is a comment's; empty where it is the record's own.
+    commented_id: str = ""
 
     @property
     def record_id(self) -> str:
-        return self.event.aggregate_id
+        return self.commented_id or self.event.aggregate_id
 
     def frame(self, hidden: Set[str]) -> bytes:
         """As the stream has it, for who may not see some fields of the record."""
@@ -45,7 +47,8 @@ class Told:
             "id": event.id,
             "type": self.type.name,
             "collection": self.type.collection,
-            "record_id": event.aggregate_id,
+            "record_id": self.record_id,
+            **({"comment_id": event.aggregate_id} if self.commented_id else {}),
             "version": event.aggregate_version,
             "changed_fields": [name for name in event.changed_fields if name not in hidden],
             "actor_id": event.actor_id,
@@ -71,9 +74,9 @@ def event_of(subject: str, data: bytes) -> Event | None:
     return event if subject == on else None
 
 
-def told_of(event: Event, place: Place, types: Mapping[str, EventType]) -> Told | None:
+def told_of(event: Event, place: Place, types: EventTypes) -> Told | None:
     """What is told of an event; None for what is not of a record that somebody could read. Its payload is given up."""
-    found = types.get(full_name_of(event))
+    found = types.concerned(event)
     if found is None:
         return None
     # Told is what can be told by itself: what was in the record is for who reads it, with their rights.
@@ -81,7 +84,7 @@ def told_of(event: Event, place: Place, types: Mapping[str, EventType]) -> Told 
     # What is cleared of a message keeps its room until the message goes, and many events may wait to be told.
     without_payload = Event()
     without_payload.CopyFrom(event)
-    return Told(place, found, without_payload)
+    return Told(place, found.type, without_payload, found.commented_id)
 
 
 def full_name_of(event: Event) -> str:

@@ -9,9 +9,14 @@ CONFLICT = 409
 
 
 def translate_actions(answer: Any, language: Language, labels_of: LabelsOf) -> None:
-    """Put the details of a `RecordActions` into a language, by reason and values as those of problems."""
+    """Put the details of a `RecordActions` into a language."""
     for each in answer.actions:
-        if each.reason:
-            values = dict(each.metadata)
-            labels = labels_of(values.get("noun", ""))
-            each.detail = Problem(CONFLICT, each.reason, each.detail, values=values, labels=labels).told(language)
+        translate_refusal(each, language, labels_of)
+
+
+def translate_refusal(tried: Any, language: Language, labels_of: LabelsOf) -> None:
+    """Put the detail of what was tried into a language, by reason and values as those of problems."""
+    if tried.reason:
+        values = dict(tried.metadata)
+        labels = labels_of(values.get("noun", ""))
+        tried.detail = Problem(CONFLICT, tried.reason, tried.detail, values=values, labels=labels).told(language)

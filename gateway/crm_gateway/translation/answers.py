@@ -5,20 +5,21 @@ from functools import partial
 from typing import Any
 
 from crm.customer.v1 import imports_pb2
-from crm.resource.v1 import resources_pb2
+from crm.resource.v1 import record_access_pb2, resources_pb2
 from crm.sales.v1 import leads_pb2, orders_pb2
 from crm.scoring.v1 import credit_pb2
 from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.problems import LabelsOf
 from crm_gateway.texts.catalogue import Language
-from crm_gateway.translation.actions import translate_actions
+from crm_gateway.translation.actions import translate_actions, translate_refusal
 from crm_gateway.translation.explanations import translate_credit, translate_explanation
 from crm_gateway.translation.imports import translate_failure, translate_row_errors
 
 Translate = Callable[[Any, Language, LabelsOf], None]
 TRANSLATIONS: Mapping[str, Translate] = {
     resources_pb2.RecordActions.DESCRIPTOR.full_name: translate_actions,
+    record_access_pb2.RecordAccess.Operation.DESCRIPTOR.full_name: translate_refusal,
     imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
     imports_pb2.ImportReport.Row.DESCRIPTOR.full_name: translate_row_errors,
     imports_pb2.Import.DESCRIPTOR.full_name: translate_failure,

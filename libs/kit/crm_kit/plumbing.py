@@ -1,6 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, automation, reports, and the directory as the service knows it.
+Events, replays, history, custom fields, approvals, automation, reports, mail, comments, and the directory as a service
+knows it.
 """
 
 from datetime import timedelta
@@ -25,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_kit.automation_tables import rules_table, runs_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
+from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.report_tables import reports_table
 from crm_kit.zones import DEFAULT_ZONE
@@ -319,6 +321,29 @@ approval_timers = tenant_table(
 Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
 
 automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
+outgoing_mails = mails_table(metadata)
+
+# What people say about records: docs/adr/0029-comments-are-kept-with-their-record.md.
+comments = tenant_table(
+    "comments",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("record_id", Uuid, nullable=False),
+    Column("parent_id", Uuid),
+    Column("author_id", Uuid, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("mentioned_user_ids", ARRAY(Uuid), nullable=False),
+    Column("edit_time", DateTime(timezone=True)),
+    Column("delete_time", DateTime(timezone=True)),
+    Column("deleter_id", Uuid),
+    *versioned_columns(),
+    retention=Kept("the discussion of records, which stay"),
+)
+Index(
+    "comments_record_index",
+    *(comments.c[name] for name in ("tenant_id", "collection", "record_id", "id")),
+)
 
 reports = reports_table(metadata)
 

@@ -31,6 +31,7 @@ from crm_kit.automation.watched import Watched, watched_among
 from crm_kit.automation_rules.servicer import AutomationRuleServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
 from crm_kit.clock import Now, TenantClock, system_now
+from crm_kit.comments.servicer import CommentServicer
 from crm_kit.custom_field_definitions.references import references_of
 from crm_kit.custom_field_definitions.servicer import CustomFieldServicer
 from crm_kit.custom_fields.definitions import Require, catalogue_of
@@ -45,7 +46,10 @@ from crm_kit.events.streams import bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.mail.gathering import set_up_mail
+from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
+from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
@@ -104,6 +108,8 @@ class Service:
         self.database = Database(
             self.settings.database_url, violations=violations, size=self.settings.database_pool_size
         )
+        if self.settings.mail_server is not None:
+            set_up_mail(self.database)
         self.clock = TenantClock(self.database)
         self.directory = Directory(self.database, self.settings.issuer)
         self.consumers = Consumers(self.name, self.database, self.clock)
@@ -198,6 +204,8 @@ def generic_servicers(
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
         ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
+        RecordAccessServicer(service.resources, service.directory, gate),
+        CommentServicer(service.resources, service.directory, tokens),
     ]
 
 
@@ -337,13 +345,15 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def background(service: Service, client: Client, gate: Gate) -> list[Job]:
-    """Relay, consumers, what is kept no longer, approvals whose time has passed, and the service's own jobs."""
+    """Relay, consumers, what is kept no longer, overdue approvals, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     consuming = (Consuming(each, client) for each in (service.consumers, service.automation))
     jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
         jobs.append(OverdueApprovals(tenants, gate).job.run)
+    if (server := service.settings.mail_server) is not None:
+        jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *service.jobs]
 
 

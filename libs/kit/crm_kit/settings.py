@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from crm_kit.identity.issuers import OidcIssuer
+from crm_kit.mail.server import MailServer, mail_server
 
 PREFIX = "CRM_"
 DatabaseUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://")]
@@ -53,10 +54,20 @@ class ServiceSettings(Settings, kw_only=True):
     connection_max_age_seconds: Annotated[int, Meta(ge=10)] = 300
     # Whether callers may send many calls over one stream; without it each call is one of gRPC's own.
     links: bool = True
+    # The mail server: smtp://host:25, starttls://user:password@host:587, smtps://user:password@host:465; or no mail.
+    smtp_url: str = ""
+    # Who mail is from, such as Guanxi <crm@example.org>; needed with `smtp_url`.
+    mail_from: str = ""
 
     def __post_init__(self) -> None:
         if int(self.listen_address.rpartition(":")[2]) > 65535:
             raise ValueError("listen_address: port must be at most 65535")
+        _ = self.mail_server
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Where mail is handed in; None where the installation sends none."""
+        return mail_server(self.smtp_url, self.mail_from) if self.smtp_url else None
 
 
 class MigrationSettings(Settings, kw_only=True):

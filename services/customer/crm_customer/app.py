@@ -6,6 +6,7 @@ from pathlib import Path
 from crm_kit.background import Tenants
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
+from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
@@ -29,6 +30,7 @@ from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
 from crm_customer.directory.tokens.servicer import TokenServicer
 from crm_customer.directory.tokens.signing_keys import SigningKeys
+from crm_customer.directory.user_settings.servicer import UserSettingsServicer
 from crm_customer.directory.users.attempts import TRIED_USERS
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
@@ -48,6 +50,8 @@ from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
 from crm_customer.workspace.dashboards.servicer import DashboardServicer
+from crm_customer.workspace.saved_views.resource import SAVED_VIEWS
+from crm_customer.workspace.saved_views.servicer import SavedViewServicer
 
 SETTINGS = CustomerSettings
 
@@ -64,21 +68,26 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens),
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
-    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS, DASHBOARDS]
+    service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
+    service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
     secrets = ClientSecrets(settings.signing_key_secret)
     service.servicers += [
         TenantServicer(service.directory),
         UserServicer(tokens, service.directory, issuer.passwords),
+        UserSettingsServicer(),
         TeamServicer(tokens, service.directory),
         RoleServicer(tokens, service.directory),
         IdentityProviderServicer(tokens, secrets, loopback=settings.is_development),
         ApprovalDelegationServicer(tokens),
         DashboardServicer(tokens),
+        SavedViewServicer(tokens),
         TokenServicer(issuer),
         SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]
     service.ready_reports = READY_REPORTS
+    # Read once, while nobody waits for it.
+    listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)

@@ -8,6 +8,7 @@ from crm_customer.directory.sign_ins import tables as sign_ins
 from crm_customer.directory.teams import tables as teams
 from crm_customer.directory.tenants import tables as tenants
 from crm_customer.directory.tokens import tables as tokens
+from crm_customer.directory.user_settings import tables as user_settings
 from crm_customer.directory.users import tables as users
 from crm_customer.imports import tables as imports
 from crm_customer.metadata import metadata
@@ -16,6 +17,7 @@ from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.timeline import tables as timeline
 from crm_customer.workspace.dashboards import tables as dashboards
+from crm_customer.workspace.saved_views import tables as saved_views
 
 __all__ = [
     "accounts",
@@ -28,10 +30,12 @@ __all__ = [
     "metadata",
     "policy_references",
     "roles",
+    "saved_views",
     "sign_ins",
     "teams",
     "tenants",
     "timeline",
     "tokens",
+    "user_settings",
     "users",
 ]

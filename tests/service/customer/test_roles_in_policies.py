@@ -234,6 +234,45 @@ async def test_who_leads_a_team_is_said_by_policy_writers_where_policies_ask_lea
     await password(users, leader, hr)
 
 
+async def test_nobody_is_moved_below_another_leader_but_by_policy_writers_where_policies_ask_leaders(
+    users: "UserServiceAsyncStub", company: Company, customer: Running
+) -> None:
+    """Neither oneself, nor others, nor the team that they are in: who would approve is another by that."""
+    teams = TeamServiceStub(customer.channel)
+    role = await company.role(teams_write=Scope.ALL, users_write=Scope.ALL)
+
+    async def team(leader_id: str = "") -> teams_pb2.Team:
+        request = teams_pb2.CreateTeamRequest(team=teams_pb2.Team(display_name="North", leader_id=leader_id))
+        return await teams.CreateTeam(request, metadata=company.admin.metadata)
+
+    def moved(id: str, to: teams_pb2.Team, by: User) -> Awaitable[Any]:
+        request = users_pb2.UpdateUserRequest(
+            user=users_pb2.User(id=id, team_id=to.id), update_mask=FieldMask(paths=["team_id"])
+        )
+        return users.UpdateUser(request, metadata=by.metadata)
+
+    def put_below(lower: teams_pb2.Team, upper: teams_pb2.Team, by: User) -> Awaitable[Any]:
+        request = teams_pb2.UpdateTeamRequest(
+            team=teams_pb2.Team(id=lower.id, parent_id=upper.id), update_mask=FieldMask(paths=["parent_id"])
+        )
+        return teams.UpdateTeam(request, metadata=by.metadata)
+
+    old, friends = await team((await company.user()).id), await team((await company.user()).id)
+    hr = company.acting(await company.user(role, team_id=old.id))
+    submitter = await company.user(team_id=old.id)
+    writer = company.acting(await company.user(role, await company.role(approval_policies_write=Scope.ALL)))
+    policy = await company.hear_of_policy(asks_leaders())
+    for attempt in (moved(str(hr.id), friends, hr), moved(submitter.id, friends, hr), put_below(old, friends, hr)):
+        with refused(*DENIED) as refusal:
+            await attempt
+        assert refusal.metadata["rule"] == "policy_leader"
+    assert await company.user(team_id=friends.id, by=hr)
+    assert (await moved(submitter.id, friends, writer)).team_id == friends.id
+    assert (await put_below(old, friends, writer)).parent_id == friends.id
+    await company.hear_of_policy(asks_leaders(), id=policy.id, version=2, archived=True)
+    assert (await moved(str(hr.id), friends, hr)).team_id == friends.id
+
+
 async def test_nobody_comes_to_act_as_the_deputy_of_an_approver(
     users: "UserServiceAsyncStub", company: Company, customer: Running, finance: roles_pb2.Role
 ) -> None:

@@ -204,7 +204,7 @@ async def test_one_tenants_events_that_take_their_time_do_not_keep_others_waitin
 async def test_an_event_that_always_takes_too_long_becomes_a_dead_letter(
     customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_kit.events.consumers.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("crm_kit.events.effects.Effects.MAX_SECONDS", 0.05)
     async with Listener(customer, client, tenant_id) as listener:
         listener.hung.add(tenant_id)
         await tell(customer, tenant_id, new_id(), 1)
@@ -216,16 +216,16 @@ async def test_an_event_that_always_takes_too_long_becomes_a_dead_letter(
 async def test_an_event_waits_for_a_database_that_does_not_answer_however_long_that_takes(
     customer: Running, client: Client, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm_kit.events.consumers.MAX_SECONDS", 0.05)
+    monkeypatch.setattr("crm_kit.events.effects.Effects.MAX_SECONDS", 0.05)
     monkeypatch.setattr("crm_kit.events.consumers.UNAVAILABLE_SECONDS", 0.01)
     async with Listener(customer, client, tenant_id) as listener:
         listener.hung.add(tenant_id)
 
-        async def says_nothing() -> None:
+        async def says_nothing(effects: object) -> None:
             raise Unavailable("the database does not answer")
 
         with monkeypatch.context() as patched:
-            patched.setattr(listener.consumers, "_require_database", says_nothing)
+            patched.setattr("crm_kit.events.effects.Effects._require_database", says_nothing)
             await tell(customer, tenant_id, id := new_id(), 1)
 
             async def was_tried_often() -> bool:

@@ -142,6 +142,23 @@ async def test_a_rule_that_fails_again_and_again_becomes_inactive_and_what_is_lo
     assert {each.reason for each in await rules.runs_of(user, rule)} == {"ILLEGAL_STATE"}
 
 
+async def test_what_failed_before_a_rule_was_activated_again_does_not_stop_it(
+    monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, create: CreateLead
+) -> None:
+    """Who has corrected it within the hour is not stopped by the first run that fails."""
+    monkeypatch.setattr(running, "LIMITS", {State.FAILED: (2, StopReason.FAILURES)})
+    rule = await rules.active(user, action("qualify"))
+    for state in (Rule.STATE_ACTIVE, Rule.STATE_INACTIVE):
+        await create()
+        await settled(sales, user.tenant_id)
+        assert (await rules.get(user, rule)).state == state
+    await rules.does("Activate", user, await rules.get(user, rule))
+    for state in (Rule.STATE_ACTIVE, Rule.STATE_INACTIVE):
+        await create()
+        await settled(sales, user.tenant_id)
+        assert (await rules.get(user, rule)).state == state
+
+
 async def test_what_another_service_tells_of_it_carries_the_chain_on(
     sales: Running, user: User, rules: Rules, create: CreateLead
 ) -> None:

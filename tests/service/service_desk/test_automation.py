@@ -1,10 +1,19 @@
 """Rules on cases, through the contract."""
 
-from crm.service_desk.v1 import cases_pb2 as pb
+import time
 
-from tests.service.automating import SUCCEEDED, Rules, action, on, settled
+import pytest
+from crm.service_desk.v1 import cases_pb2 as pb
+from crm_kit.automation.requests import MAX_FILLED, request_of
+from crm_kit.automation.rules.model import Action
+from crm_kit.errors import InvalidArgument
+
+from tests.service.automating import FAILED, SUCCEEDED, Rules, action, on, settled
 from tests.service.running import Running
 from tests.service.service_desk.desk import Desk
+from tests.steps import MAX_SECONDS
+
+LONGEST = "字" * 20_000
 
 
 async def test_a_complaint_is_assigned_and_noted_and_what_is_resolved_is_closed(
@@ -36,3 +45,32 @@ async def test_a_complaint_is_assigned_and_noted_and_what_is_resolved_is_closed(
     assert "NOTE" in " ".join(await desk.log(complaint))
     assert [each.state for each in await rules.runs_of(desk.user, closed)] == [SUCCEEDED]
     assert (await desk.get(repair)).state == pb.Case.STATE_CLOSED
+
+
+async def test_a_rule_that_names_a_long_text_hundreds_of_times_fails_before_it_is_put_together(
+    service_desk: Running, desk: Desk
+) -> None:
+    watched = service_desk.service.watched["cases"]
+    case = pb.Case(id=str(desk.user.tenant_id), title="x", description=LONGEST)
+    waits = []
+    for request in ({"description": "{{record.description}}" * 300}, {"tags": ["{{record.description}}"] * 300}):
+        began = time.process_time()
+        with pytest.raises(InvalidArgument, match=str(MAX_FILLED)):
+            request_of(watched, Action("update", request), case)
+        waits.append(time.process_time() - began)
+    assert max(waits) < MAX_SECONDS
+
+    rules = Rules(service_desk.channel, "cases")
+    broken = await rules.active(desk.user, action("addNote", text="{{record.description}}" * 300))
+    copied = await rules.active(desk.user, action("addNote", text="{{record.description}}"))
+    await desk.create(description=LONGEST)
+    await settled(service_desk, desk.user.tenant_id)
+    (run,) = await rules.runs_of(desk.user, broken)
+    assert (run.state, run.reason, run.failed_action, list(run.fields)) == (
+        FAILED,
+        "INVALID_ARGUMENT",
+        1,
+        ["record.description"],
+    )
+    assert str(MAX_FILLED) in run.detail
+    assert [each.state for each in await rules.runs_of(desk.user, copied)] == [SUCCEEDED]

@@ -41,7 +41,7 @@ def test_whatever_is_sent_is_a_choice_or_named_as_wrong(parameters: dict[str, li
 
 
 def test_a_collection_may_be_called_as_paths_have_it() -> None:
-    types = event_types(load_contract()).values()
+    types = event_types(load_contract()).all
     asked = {COLLECTIONS: ["service-levels"], RECORD: [f"credit-limits/{ID}"]}
     assert choice_of(asked, types) == Choice(
         collections=frozenset({"service_levels"}), records=frozenset({("credit_limits", ID)})

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from crm.customer.v1 import events_pb2
 from crm.event.v1 import event_pb2
-from crm_gateway.event_types import EventType
+from crm_gateway.event_types import EventType, EventTypes
 from crm_gateway.streams import catching_up, inbox
 from crm_gateway.streams import follower as follower_module
 from crm_gateway.streams.catching_up import CatchingUp, TooOldError
@@ -35,7 +35,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NAME = events_pb2.AccountCreated.DESCRIPTOR.full_name
-TYPES = {NAME: EventType("account.created", "accounts", "customer")}
+TYPES = EventTypes({NAME: EventType("account.created", "accounts", "customer")}, {})
 MINE, OTHER = str(new_id()), str(new_id())
 
 

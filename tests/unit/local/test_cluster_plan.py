@@ -189,6 +189,8 @@ def test_an_environment_is_resolved_as_kubernetes_does() -> None:
             {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
             {"name": "D", "value": "$(C) and $(LATER), $$(C)"},
             {"name": "LATER"},
+            {"name": "E", "valueFrom": {"secretKeyRef": {"name": "missing", "key": "k", "optional": True}}},
+            {"name": "F", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}},
         ],
     }
     assert environment_of(container, sources) == {
@@ -197,6 +199,7 @@ def test_an_environment_is_resolved_as_kubernetes_does() -> None:
         "C": "secret",
         "D": "secret and $(LATER), $(C)",
         "LATER": "",
+        "F": "secret",
     }
     assert expanded("$(A)$$", {"A": "a"}) == "a$"
 

@@ -78,6 +78,8 @@ def environment_of(container: Resource, sources: Sources) -> dict[str, str]:
         else:
             variables |= sources.secret(source["secretRef"]["name"])
     for variable in container.get("env", ()):
+        if _is_left_out(variable, sources):
+            continue
         name = variable["name"]
         try:
             variables[name] = _value(variable, variables, sources)
@@ -97,6 +99,12 @@ def size_of(quantity: str) -> int:
         if quantity.endswith(unit):
             return int(quantity.removesuffix(unit)) * factor
     return int(quantity)
+
+
+def _is_left_out(variable: Resource, sources: Sources) -> bool:
+    """Whether it comes from a Secret that may be missing, and is."""
+    reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+    return bool(reference.get("optional")) and reference["name"] not in sources.secrets
 
 
 def _value(variable: Resource, before: Mapping[str, str], sources: Sources) -> str:

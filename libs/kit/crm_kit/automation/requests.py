@@ -25,6 +25,9 @@ Fields = Mapping[str, Any]
 NO_RECORD = UUID(int=0)
 # A process remembers all active rules of the tenants that are at work.
 MAX_REQUEST_BYTES = 8 * 1024
+# Of all values of the record in one request, in characters: it can name a long text hundreds of times, and what it
+# comes to is checked while others wait for the loop.
+MAX_FILLED = 64 * 1024
 # Rules that are broken whatever a value of the record is.
 WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_service", "value_type"})
 # Whose records an update may refer to: what users and teams are every service knows.
@@ -35,10 +38,16 @@ REFUSED = "cannot be set here"
 def request_of(watched: Watched, action: Action, record: Any) -> Message:
     """What the rpc is asked, of the record as whoever activated the rule sees it. InvalidArgument as the rpc says."""
     shown = MessageToDict(record, preserving_proto_field_name=True)
-    contract = watched.resource.contract
+    contract, left = watched.resource.contract, MAX_FILLED
 
     def read(path: str) -> Any:
-        return _short(field_at(contract, path), templates.value_at(shown, path))
+        nonlocal left
+        value = _short(field_at(contract, path), templates.value_at(shown, path))
+        left -= len(templates.written(value))
+        if left < 0:
+            detail = f"with it the values of the record in one request have more than {MAX_FILLED} characters together"
+            raise invalid_field(f"record.{path}", "max_filled", detail)
+        return value
 
     content = templates.filled(action.request, read)
     request: Message = _read(watched, watched.calls[action.verb], content, record_id=record.id)

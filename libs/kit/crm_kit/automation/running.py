@@ -328,9 +328,13 @@ def refused_run(rule: AutomationRule, occasion: Occasion, refused: Refused, *, n
 
 
 async def limit_reached(work: UnitOfWork, rule: AutomationRule, state: State) -> StopReason | None:
-    """Why a rule stops with one more run that ended so; None when it goes on."""
+    """Why a rule stops with one more run that ended so; None when it goes on.
+
+    What ended so before it was activated does not count: whoever has corrected it begins anew.
+    """
     most, reason = LIMITS[state]
-    row = await work.one(count_stopped(state, most), rule_id=rule.id, since=work.now - WITHIN)
+    since = max(work.now - WITHIN, rule.activate_time or work.now)
+    row = await work.one(count_stopped(state, most), rule_id=rule.id, since=since)
     return reason if row is not None and row[0] + 1 >= most else None
 
 

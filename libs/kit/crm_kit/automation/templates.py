@@ -32,7 +32,7 @@ def filled(value: Any, read: Callable[[str], Any]) -> Any:
     match value:
         case str():
             whole = TOKEN.fullmatch(value)
-            return read(whole[1]) if whole else TOKEN.sub(lambda match: _written(read(match[1])), value)
+            return read(whole[1]) if whole else TOKEN.sub(lambda match: written(read(match[1])), value)
         case Mapping():
             return {name: filled(each, read) for name, each in value.items()}
         case list() | tuple():
@@ -40,7 +40,8 @@ def filled(value: Any, read: Callable[[str], Any]) -> Any:
     return value
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value within a longer text."""
     match value:
         case None:
             return ""
@@ -51,7 +52,7 @@ def _written(value: Any) -> str:
         case {"amount": amount, "currency_code": currency_code}:
             return f"{amount} {currency_code}"
         case list():
-            return ", ".join(map(_written, value))
+            return ", ".join(map(written, value))
     return str(value)
 
 

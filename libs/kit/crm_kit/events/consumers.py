@@ -1,4 +1,4 @@
-"""Events in: the inbox row and the effect in one transaction, the acknowledgement after the commit.
+"""Events in: each has its effect once (`effects.py`), and is acknowledged after the commit.
 
 Events of one aggregate are handled in their order, different aggregates side by side; projections of one tenant
 together in one transaction. An event that fails is tried again after a growing wait, and only the events of its
@@ -9,11 +9,9 @@ dead letters with its reason, and can be replayed by command.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import TypeVar
-from uuid import UUID
 
-import asyncpg
 import structlog
 from crm.event.v1 import event_pb2
 from google.protobuf.message import Message
@@ -23,19 +21,17 @@ from nats.errors import Error as NatsError
 
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
-from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.errors import CrmError, Unavailable
+from crm_kit.database.work import UnitOfWork, unit_of_work
+from crm_kit.errors import Unavailable
 from crm_kit.events.dead_letters import put_dead_letter, reason_of
-from crm_kit.events.deliveries import Chain, Delivery, actor_of, chains_of, type_of
+from crm_kit.events.deliveries import Chain, Delivery, chains_of, type_of
+from crm_kit.events.effects import Effects
 from crm_kit.events.lanes import Lane, Lanes
 from crm_kit.events.pulling import pulling
-from crm_kit.events.received import receive, seen
 from crm_kit.events.streams import STREAM, ensure_stream
-from crm_kit.events.subscriptions import Handler, Subscription, Subscriptions
+from crm_kit.events.subscriptions import Subscription, Subscriptions
 from crm_kit.events.waiting import Waiting
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import inbox
-from crm_kit.telemetry import RequestInfo, current
 
 log = structlog.get_logger()
 Event = event_pb2.Event
@@ -46,9 +42,6 @@ PULL_SECONDS = 4.0
 MIN_TOGETHER = 4
 # How long the broker waits before it gives a dead consumer's events to another; the inbox absorbs what comes twice.
 ACK_WAIT_SECONDS = 15
-# What takes longer has failed, unless the database answers nobody. Before the broker gives it to another.
-MAX_SECONDS = 10.0
-ANSWER_SECONDS = 2.0
 BACKOFF_SECONDS = (0.2, 1.0, 5.0, 15.0, 30.0)
 UNAVAILABLE_SECONDS = 1.0
 # What waits behind an event comes back after it.
@@ -78,6 +71,7 @@ class Consumers:
         # An event is tried once more than there are waits here, then it is a dead letter.
         self._backoff_seconds = backoff_seconds
         self._subscriptions = Subscriptions(name, database)
+        self._effects = Effects(name, database, clock, self._subscriptions)
         self._waiting = Waiting()
         self._lanes = Lanes()
         # Deliveries whose handler has run, whatever came of it.
@@ -196,7 +190,7 @@ class Consumers:
 
         def stay() -> None:
             # What comes of these aggregates meanwhile waits behind it.
-            due = asyncio.get_running_loop().time() + MAX_SECONDS
+            due = asyncio.get_running_loop().time() + Effects.MAX_SECONDS
             for delivery in chain.from_iterable(chains):
                 self._waiting.put(delivery.aggregate_id, delivery.sequence, due=due, failed=False)
 
@@ -240,8 +234,7 @@ class Consumers:
     async def _together(self, chains: list[Chain]) -> list[Chain]:
         """Project a tenant's events in one transaction; what has to be followed one by one because that failed."""
         try:
-            async with asyncio.timeout(MAX_SECONDS):
-                await self._project(chains)
+            await self._effects.project_in_time(chains)
         except Unavailable:
             for each in chains:
                 await self._postpone(each, UNAVAILABLE_SECONDS)
@@ -253,33 +246,6 @@ class Consumers:
         for delivery in chain.from_iterable(chains):
             await self._done(delivery)
         return []
-
-    async def _project(self, chains: list[Chain]) -> None:
-        actor = chains[0][0].actor
-        ids = sorted(delivery.id for delivery in chain.from_iterable(chains))
-        now = await self._clock.now(actor.tenant_id)
-        async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
-            await work.flush()
-            new = {row["event_id"] for row in await work.all(receive(), event_ids=ids, consumer=self.name)}
-            # Rows of one statement are sent together, so it goes in rounds: no event overtakes one of its aggregate.
-            # Aggregates in one order everywhere, so that two processes do not lock each other out.
-            for nth in zip_longest(*sorted(chains, key=lambda each: each[0].aggregate_id)):
-                for delivery in nth:
-                    if delivery is not None and delivery.id in new:
-                        # It may have come twice.
-                        new.remove(delivery.id)
-                        self._gather(work, delivery)
-                await work.flush_many()
-
-    def _gather(self, work: UnitOfWork, delivery: Delivery) -> None:
-        event, subscription = delivery.event, self._subscriptions.of(delivery.event)
-        assert subscription.projection is not None
-        work.actor, work.causes = delivery.actor, event.causes
-        token = current.set(RequestInfo(event.id, event.trace_parent))
-        try:
-            subscription.projection(work, event, subscription.payload.FromString(event.payload.value))
-        finally:
-            current.reset(token)
 
     # --- one by one ---
 
@@ -302,7 +268,7 @@ class Consumers:
     async def _handle(self, delivery: Delivery) -> None:
         """Have the effect once, and say so; what has failed often enough becomes a dead letter instead."""
         try:
-            await self._apply_in_time(delivery.event)
+            await self._effects.apply_in_time(delivery.event)
         except Unavailable:
             raise
         except Exception as error:
@@ -312,49 +278,9 @@ class Consumers:
         else:
             await self._done(delivery)
 
-    async def _apply_in_time(self, event: Event) -> None:
-        """TimeoutError for an event that takes too long; Unavailable when that is not the event's fault."""
-        try:
-            async with asyncio.timeout(MAX_SECONDS):
-                await self.apply(event)
-        except TimeoutError as error:
-            await self._require_database()
-            raise TimeoutError(f"it took longer than {MAX_SECONDS:.0f} s") from error
-
-    async def _require_database(self) -> None:
-        """Unavailable unless the database answers a question that cannot take long."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._database.now()
-        except TimeoutError as error:
-            raise Unavailable("the database does not answer") from error
-
     async def apply(self, event: Event) -> None:
         """Inbox row and effect in one transaction; an event that has had its effect is passed over."""
-        subscription = self._subscriptions.of(event)
-        payload = subscription.payload.FromString(event.payload.value)
-        token = current.set(RequestInfo(event.id, event.trace_parent))
-        try:
-            if subscription.follower is not None:
-                await subscription.follower(event, payload)
-            else:
-                await retried(lambda: self._once(event, payload, subscription.handler))
-        finally:
-            current.reset(token)
-
-    async def _once(self, event: Event, payload: Message, handler: Handler) -> None:
-        actor = actor_of(event)
-        now = await self._clock.now(actor.tenant_id)
-        try:
-            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as work:
-                work.causes = event.causes
-                work.insert(inbox, {"event_id": UUID(event.id), "consumer": self.name})
-                await handler(work, event, payload)
-        except (CrmError, asyncpg.IntegrityConstraintViolationError):
-            # Which constraint refuses an event that has had its effect is chance: the inbox knows.
-            values = {"tenant_id": actor.tenant_id, "event_id": UUID(event.id), "consumer": self.name}
-            if not await self._database.all(actor.tenant_id, seen(), values):
-                raise
+        await self._effects.apply(event)
 
     # --- what becomes of a delivery ---
 

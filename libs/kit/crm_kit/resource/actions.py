@@ -91,6 +91,15 @@ def verbs_of(message: type[Message]) -> Iterator[Verb]:
                 yield Verb(method.name, path.removeprefix(beginning), permission)
 
 
+def verbs_beside(message: type[Message]) -> Iterator[Verb]:
+    """Reading a record, and changing it where the resource's contract has an Update."""
+    for service in message.DESCRIPTOR.file.services_by_name.values():
+        for verb in ("Get", "Update"):
+            method = service.methods_by_name.get(f"{verb}{message.DESCRIPTOR.name}")
+            if method is not None:
+                yield Verb(method.name, verb.lower(), method.GetOptions().Extensions[options_pb2.permission])
+
+
 def read_permission(message: type[Message]) -> str:
     """The permission that reading the resource needs: that of its Get rpc."""
     permission: str = _options_of_get(message).Extensions[options_pb2.permission]

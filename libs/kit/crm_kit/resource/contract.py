@@ -132,6 +132,11 @@ def collection_of(message: type[Message]) -> str:
     return collection
 
 
+def is_discussed(message: type[Message]) -> bool:
+    """Whether people comment the records of a resource."""
+    return not message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].undiscussed
+
+
 def snake(name: str) -> str:
     """`StatusChanged` is `status_changed`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

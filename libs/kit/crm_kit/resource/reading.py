@@ -98,6 +98,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
             await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown)
         check_etag(sent, version)
 
+    async def check_readable(self, reader: Reader, id: UUID) -> None:
+        """NotFound as `get`, for what is done beside the record, which is not read."""
+        if id not in await self.readable(reader, [id]):
+            raise self._absent()
+
     async def _is_readable(self, reader: Reader, id: UUID) -> bool:
         """Whether the caller may read the record; what else they may do with it does not say so."""
         access = reader.actor.access
@@ -137,8 +142,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)
         if row is None:
-            raise NotFound(f"the {self.noun.replace('_', ' ')} does not exist", reason=self.not_found)
+            raise self._absent()
         return row
+
+    def _absent(self) -> NotFound:
+        return NotFound(f"the {self.noun.replace('_', ' ')} does not exist", reason=self.not_found)
 
     # --- messages
 

@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,14 +9,14 @@ from google.protobuf.message import Message
 
 from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.database.work import Reader
-from crm_kit.errors import NotFound, PermissionDenied
-from crm_kit.identity.access import Scope
+from crm_kit.errors import NotFound
 from crm_kit.listing import context_of
 from crm_kit.paging import PageTokens
-from crm_kit.resource.actions import Action, Approving, Attempt, NeedOf, Verb, tried
+from crm_kit.resource.actions import Action, Approving
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
+from crm_kit.resource.permitted import actions_on
 from crm_kit.resource.questions import askable
 from crm_kit.resource.reading import in_turns
 from crm_kit.resource.referred import referred_in
@@ -182,43 +182,6 @@ class ResourceServicer:
         if resource is None:
             raise NotFound(f"there is no collection {request.collection!r} here", reason="COLLECTION_NOT_FOUND")
         return resource
-
-
-async def actions_on(
-    resource: AnyResource, records: Sequence[Any], reader: Reader, need_of: NeedOf
-) -> list[list[Action]]:
-    """Of each record, whether the caller may do each of its verbs, and whether it can be done.
-
-    What a scope reaches is asked once for all records; a rule may ask more of each.
-    """
-    access, ids = reader.actor.access, [record.id for record in records]
-    permissions = {verb.permission for verb in resource.verbs.values()}
-    scopes = {access.scope(permission) for permission in permissions if access.may(permission)}
-    reached: dict[Scope, Set[UUID]] = {
-        scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
-    }
-    return [
-        [await action_on(resource, record, verb, reader, reached, need_of) for verb in resource.verbs.values()]
-        for record in records
-    ]
-
-
-async def action_on(
-    resource: AnyResource,
-    record: Any,
-    verb: Verb,
-    reader: Reader,
-    reached: Mapping[Scope, Set[UUID]],
-    need_of: NeedOf,
-) -> Action:
-    try:
-        scope = reader.actor.access.scope(verb.permission)
-        resource.check_reaches(scope)
-    except PermissionDenied as error:
-        return Action(verb, error.reason, error.detail)
-    if scope is not Scope.ALL and record.id not in reached[scope]:
-        return Action(verb, "PERMISSION_DENIED", f"the permission {verb.permission} does not reach this record")
-    return await tried(verb, resource.tries[verb.rpc], record, Attempt(reader, scope), need_of)
 
 
 def as_record(message: Message) -> pb.Record:

@@ -33,7 +33,15 @@ from crm_kit.resource.codecs import (
     property_hints,
     writer_of,
 )
-from crm_kit.resource.contract import ADDRESSING, FieldContract, collection_of, field_contracts, listed_within, snake
+from crm_kit.resource.contract import (
+    ADDRESSING,
+    FieldContract,
+    collection_of,
+    field_contracts,
+    is_discussed,
+    listed_within,
+    snake,
+)
 from crm_kit.resource.masking import Masked
 from crm_kit.resource.reach import owned
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
@@ -62,6 +70,7 @@ class ResourceShape(Generic[Entity, Shown]):
         updated: type[Message] | None = None,
         beside: Collection[str] = (),
         unversioned: Collection[str] = (),
+        untold: Collection[str] = (),
         computed: Mapping[str, ColumnElement[Any]] | None = None,
         listed_as: Mapping[str, ColumnElement[Any]] | None = None,
         joined: FromClause | None = None,
@@ -82,6 +91,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.created, self.updated = created, updated
         self.beside = frozenset(beside)
         self.without_history = self.beside | frozenset(unversioned)
+        self.untold = frozenset(untold)
         self.computed = dict(computed or {})
         self.listed_as = dict(listed_as or {})
         self.joined = table if joined is None else joined
@@ -106,6 +116,7 @@ class ResourceShape(Generic[Entity, Shown]):
         """What contract and entity say by themselves."""
         self.not_found = f"{self.noun.upper()}_NOT_FOUND"
         self.collection = collection_of(self.message_type)
+        self.is_discussed = is_discussed(self.message_type)
         self.permission = read_permission(self.message_type)
         self.verbs = {verb.rpc: verb for verb in verbs_of(self.message_type)}
         self.contract = field_contracts(self.message_type)
@@ -222,6 +233,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self._check_keys()
         self._check_updated()
         self._check_without_history()
+        self._check_untold()
         check_tries(self.noun, self.verbs, self.tries)
 
     def _check_keys(self) -> None:
@@ -235,6 +247,10 @@ class ResourceShape(Generic[Entity, Shown]):
         for name, each in self.contract.items():
             fits = name in self.without_history or not each.without_history
             self._require(fits, name, "it has a history; take `without_history` off in the contract")
+
+    def _check_untold(self) -> None:
+        for name in self.untold:
+            self._require(name in self.contract, name, "events leave it out; the contract has no such field")
 
     def _check_updated(self) -> None:
         """The event of updates carries the record; a resource with custom fields has one, since retyping updates."""

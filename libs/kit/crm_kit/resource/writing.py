@@ -43,6 +43,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `created`, `updated`: the events that every resource has; verbs bring their own to `save`.
     `beside`: columns that consumers write alone; they are shown, but belong to no version.
     `unversioned`: fields that are written with the record and also alone; a change of theirs makes no version.
+    `untold`: fields that events leave out, since they are kept by readers, and not only as long as the record is.
     `computed`: expressions for fields that are no columns, such as links kept in another table; of what is `joined` to
     the table, one row at most for each of its own.
     `listed_as`: what filters, groups and facets go by in place of a column, where not all may see all that it has.
@@ -170,7 +171,10 @@ class Resource(ReadableResource[Entity, Shown]):
         known = self._told(work, entity) if self.masked is None else None
         shown = self.whole_message(work, entity) if known is None else known
         work.told = (entity, shown)
-        message = build(event, **{self.place_in(event): shown}, **told)
+        place = self.place_in(event)
+        message = build(event, **{place: shown}, **told)
+        for name in self.untold:
+            getattr(message, place).ClearField(name)
         emit(
             work,
             message,

@@ -38,8 +38,11 @@ def check_takes_no_part(part: Part, references: PolicyReferences) -> None:
         raise denied("policy_user", f"{detail}: {WRITES_POLICIES} is needed with the scope ALL")
 
 
-def check_names_leaders(access: Access, references: PolicyReferences) -> None:
-    """Raise PermissionDenied for who says who leads a team while a policy asks leaders, and may not write policies."""
+def check_says_who_leads(access: Access, references: PolicyReferences) -> None:
+    """Raise PermissionDenied for who says who leads somebody while a policy asks leaders, and may not write policies.
+
+    By naming the leader of a team, or by moving people or teams to where others lead.
+    """
     if references.asks_leaders and not may_write_policies(access):
         detail = f"an approval policy asks the leaders of teams: {WRITES_POLICIES} is needed with the scope ALL"
         raise denied("policy_leader", detail)

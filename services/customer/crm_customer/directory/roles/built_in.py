@@ -33,7 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
-        **writes("TEAM", "approval_delegations"),
+        **writes("TEAM", "approval_delegations", "saved_views"),
         **writes("OWN", "dashboards"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
@@ -44,18 +44,20 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
-        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "dashboards"),
+        **writes(
+            "OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views", "dashboards"
+        ),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
-        **writes("OWN", "approval_delegations", "dashboards"),
+        **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
         **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
         "reports.share": "ALL",
-        **writes("OWN", "approval_delegations", "dashboards"),
+        **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
 }

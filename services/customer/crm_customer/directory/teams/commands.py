@@ -11,7 +11,7 @@ from crm_kit.directory.projection import project_team
 from crm_kit.ids import new_id
 
 from crm_customer.directory.policy_references.queries import get_policy_references
-from crm_customer.directory.policy_references.rights import check_names_leaders
+from crm_customer.directory.policy_references.rights import check_says_who_leads
 from crm_customer.directory.roles.queries import get_team_grants
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
 from crm_customer.directory.teams.model import Team
@@ -37,6 +37,7 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
     if after.leader_id != before.leader_id:
         await check_leader(work, after.leader_id)
     if after.parent_id != before.parent_id:
+        check_says_who_leads(work.actor.access, await get_policy_references(work))
         # Two moves, each fine alone, can make a circle together.
         await take_turn(work)
         above = await ids_from_here_up(work, teams, after.parent_id)
@@ -50,7 +51,7 @@ async def update_team(work: UnitOfWork, before: Team, values: dict[str, Any]) ->
 async def check_leader(work: UnitOfWork, leader_id: UUID | None) -> None:
     """InvalidArgument for who is not active; PermissionDenied for who may not say whom approval policies ask."""
     await require_users(work, [leader_id] if leader_id else [], field="team.leader_id")
-    check_names_leaders(work.actor.access, await get_policy_references(work))
+    check_says_who_leads(work.actor.access, await get_policy_references(work))
 
 
 async def check_gain(work: UnitOfWork, moved: Team, above: frozenset[UUID]) -> None:

@@ -16,7 +16,12 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.policy_references.queries import get_part, get_policy_references
-from crm_customer.directory.policy_references.rights import check_roles_moved, check_takes_no_part, may_write_policies
+from crm_customer.directory.policy_references.rights import (
+    check_roles_moved,
+    check_says_who_leads,
+    check_takes_no_part,
+    may_write_policies,
+)
 from crm_customer.directory.roles.model import Role
 from crm_customer.directory.roles.queries import NO_TEAM, check_administrator_stays, get_owning_teams, get_roles
 from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
@@ -144,6 +149,8 @@ async def check_approvals(reader: Reader, before: User | None, after: User) -> N
         return
     references = await get_policy_references(reader)
     check_roles_moved(old_roles ^ set(after.role_ids), references)
+    if before is not None and after.team_id != before.team_id:
+        check_says_who_leads(reader.actor.access, references)
     if before is not None and not is_own and after.is_let_in(before):
         check_takes_no_part(await get_part(reader, after.id), references)
 

@@ -1,5 +1,6 @@
 """UserService: from message to command or query and back, nothing else."""
 
+from datetime import datetime
 from uuid import UUID
 
 from crm.customer.v1 import roles_pb2
@@ -8,7 +9,11 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.paging import PageTokens
+from crm_kit.wire import duration, timestamp
 
+from crm_customer.directory.user_settings.model import UserSettings
+from crm_customer.directory.user_settings.queries import get_settings
+from crm_customer.directory.user_settings.wire import settings_to_pb
 from crm_customer.directory.users import commands
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.resource import USERS
@@ -53,7 +58,8 @@ class UserServicer:
 
     async def GetCurrentUser(self, _request: pb.GetCurrentUserRequest, reader: Reader) -> pb.CurrentUser:
         user = await USERS.get(reader, reader.actor.user_id, scope=Scope.ALL)
-        return current_user(USERS.message(reader, user), reader.actor)
+        settings = await get_settings(reader, reader.actor.user_id)
+        return current_user(USERS.message(reader, user), reader.actor, settings, reader.now)
 
     async def UpdateCurrentUser(self, request: pb.UpdateCurrentUserRequest, work: UnitOfWork) -> pb.User:
         self._changes_directory(work)
@@ -65,11 +71,19 @@ class UserServicer:
         work.after_commit.append(lambda: self._directory.forget(work.tenant_id))
 
 
-def current_user(user: pb.User, actor: Actor) -> pb.CurrentUser:
-    """Who the caller is and what they may do, in the order of the permissions."""
+def current_user(user: pb.User, actor: Actor, settings: UserSettings, now: datetime) -> pb.CurrentUser:
+    """Who the caller is, what they may do, in the order of the permissions, what they have set, and the time."""
     grants = [
         roles_pb2.Grant(permission=permission, scope=roles_pb2.Grant.Scope.Value(f"SCOPE_{scope.name}"))
         for permission, scope in sorted(actor.access.grants.items())
     ]
     team_ids = map(str, actor.access.team_ids)
-    return pb.CurrentUser(user=user, grants=grants, team_ids=team_ids, tenant_id=str(actor.tenant_id))
+    return pb.CurrentUser(
+        user=user,
+        grants=grants,
+        team_ids=team_ids,
+        tenant_id=str(actor.tenant_id),
+        settings=settings_to_pb(settings),
+        server_time=timestamp(now),
+        clock_offset=duration(actor.access.clock_offset),
+    )

@@ -1,0 +1,69 @@
+"""What somebody can do with a record, asked of the same rules that decide when they do it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from crm_kit.database.work import Reader, ReadSession
+from crm_kit.errors import PermissionDenied
+from crm_kit.identity.access import Actor, Scope
+from crm_kit.record_access.grants import RoleGrant, grants_of
+from crm_kit.resource.actions import Action, Approving, Verb, verbs_beside
+from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_reached, reached_by
+from crm_kit.rpc.methods import AUTHENTICATED
+
+Roles = Sequence[tuple[UUID, Mapping[str, str]]]
+NARROWER = frozenset({Scope.OWN, Scope.TEAM})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Whether somebody can do something, and which of their roles grant what it takes."""
+
+    action: Action
+    grants: Sequence[RoleGrant]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAccess:
+    """What an active user can do with a record; `needed` is the narrowest scope that reaches it for them."""
+
+    operations: Sequence[Operation]
+    needed: Scope
+    hidden: frozenset[str]
+
+
+async def explain(
+    resource: AnyResource, record: Any, actor: Actor, roles: Roles, reader: Reader, approving: Approving
+) -> RecordAccess:
+    """As it is for `actor`, who has these roles, whoever asks."""
+    theirs = ReadSession(reader.database, actor, scope=Scope.ALL, now=reader.now)
+    reached = await reached_by(resource, [record.id], theirs, NARROWER)
+    need_of = await approving.needs(resource.collection, theirs)
+    actions = [_beside(resource, record.id, each, actor, reached) for each in verbs_beside(resource.message_type)]
+    actions += [await action_on(resource, record, each, theirs, reached, need_of) for each in resource.verbs.values()]
+    return RecordAccess(
+        [Operation(each, grants_of(each.verb.permission, roles)) for each in actions],
+        next((scope for scope in sorted(NARROWER) if record.id in reached[scope]), Scope.ALL),
+        await _hidden(resource, record.id, theirs) if not actions[0].reason else frozenset(),
+    )
+
+
+def _beside(resource: AnyResource, id: UUID, verb: Verb, actor: Actor, reached: Reached) -> Action:
+    """Reading and changing a record: nothing but the permission decides, as long as nobody knows what is changed."""
+    if verb.permission == AUTHENTICATED:
+        return Action(verb)
+    try:
+        scope = actor.access.scope(verb.permission)
+        if verb.permission != resource.permission:
+            resource.check_reaches(scope)
+        check_reached(id, verb.permission, scope, reached)
+    except PermissionDenied as error:
+        return Action(verb, error.reason, error.detail, error.metadata)
+    return Action(verb)
+
+
+async def _hidden(resource: AnyResource, id: UUID, theirs: ReadSession) -> frozenset[str]:
+    """The fields that are masked from who may read the record."""
+    return (await resource.readable(theirs, [id])).get(id, frozenset())
