@@ -219,6 +219,16 @@ FILTERS: Mapping[str, Callable[[Opportunity], bool]] = {
 }
 
 
+@pytest.mark.parametrize("text", [*FIELDS, *(f"{field}:{unit}" for field in MOMENTS for unit in UNITS)])
+async def test_each_way_to_group_opens_groups_that_have_all_records_once(world: World, text: str) -> None:
+    answer = await world.reports.ask(world.user, group_by=[text])
+    groups: dict[Any, set[UUID]] = {}
+    for each in world.records:
+        groups.setdefault(key_of(each, [text]), set()).add(each.id)
+    opened = {row.filter: await world.listed(row.filter) for row in answer.rows}
+    assert sorted(map(sorted, opened.values())) == sorted(map(sorted, groups.values())), opened.keys()
+
+
 @given(filter=st.sampled_from(list(FILTERS)), group_by=GROUPS, measures=MEASURES)
 @settings(max_examples=25, deadline=None)
 async def test_each_row_and_figure_is_right_and_opens_exactly_its_records(
@@ -229,9 +239,11 @@ async def test_each_row_and_figure_is_right_and_opens_exactly_its_records(
     groups: dict[tuple[Any, ...], list[Opportunity]] = {}
     for each in among:
         groups.setdefault(key_of(each, group_by), []).append(each)
+    assert answer.time_zone == ZONE
     opened = [await world.listed(row.filter) for row in answer.rows]
     expected = list(groups.values()) if group_by else [among]
-    assert sorted(map(sorted, opened)) == sorted(sorted(each.id for each in group) for group in expected)
+    found = sorted(map(sorted, opened))
+    assert found == sorted(sorted(each.id for each in group) for group in expected), (filter, group_by, measures)
     for row, ids in zip([*answer.rows, answer.total], [*opened, {each.id for each in among}], strict=True):
         records = [each for each in world.records if each.id in ids]
         assert row.record_count == len(records)

@@ -1,7 +1,8 @@
 """Counts, sums and other figures of records by group, with the reader's scope and the list's filter.
 
 One statement reads the records once and adds them up four ways (GROUPING SETS): by group, by group and currency, by
-currency, and all of them, so that what is no sum, such as how many accounts there are, is right in totals too.
+currency, and all of them, so that what is no sum, such as how many accounts there are, is right in totals too. What can
+be put together of parts is added up by group and currency first: a million records are mostly a few hundred of those.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -131,19 +132,19 @@ async def summarize(
 def _add(group: Group, row: Record, measures: Iterable[Measure]) -> None:
     """Add a row to its group: what it says of all records, or of those of one currency."""
     if not row[OF_CURRENCY]:
-        group.count = row[COUNTED]
+        group.count = int(row[COUNTED])
     for index, measure in enumerate(measures):
         value = row[f"value_{index}"]
         if value is None or measure.is_money is not row[OF_CURRENCY]:
             continue
         currency_code = row[CURRENCY] if measure.is_money else ""
         if measure.function is Function.AVG:
-            sum, number = Decimal(value), row[f"number_{index}"]
+            sum, number = Decimal(value), int(row[f"number_{index}"])
             value = average(sum, number)
-            group.figures.append(Figure(measure, currency_code, value, row[COUNTED], sum, number))
+            group.figures.append(Figure(measure, currency_code, value, int(row[COUNTED]), sum, number))
         else:
             value = value if isinstance(value, date) else Decimal(value)
-            group.figures.append(Figure(measure, currency_code, value, row[COUNTED]))
+            group.figures.append(Figure(measure, currency_code, value, int(row[COUNTED])))
 
 
 def average(sum: Decimal, number: int) -> Decimal:
@@ -237,7 +238,8 @@ def _told(resource: AnyResource, by: Grouping) -> ColumnElement[Any] | None:
     return _custom(resource, by.field) if _is_custom_text(by) else None
 
 
-def _figure(measure: Measure, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _part(measure: Measure, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What is told of some records, of which more is told together."""
     match measure.function:
         case Function.SUM | Function.AVG:
             return func.sum(column)
@@ -245,9 +247,14 @@ def _figure(measure: Measure, column: ColumnElement[Any]) -> ColumnElement[Any]:
             return func.min(column)
         case Function.MAX:
             return func.max(column)
-        case Function.DISTINCT:
-            return func.count(column.distinct())
     return func.count()
+
+
+def _figure(measure: Measure, parts: FromClause, index: int) -> ColumnElement[Any]:
+    if measure.function is Function.COUNT:
+        return func.coalesce(func.sum(parts.c[COUNTED]), 0)
+    column = parts.c[f"of_{index}"]
+    return func.count(column.distinct()) if measure.function is Function.DISTINCT else _part(measure, column)
 
 
 @statement
@@ -262,26 +269,23 @@ def grouped(
     """All records together, then the groups in their order, each with its currencies behind it."""
     in_money = any(each.is_money for each in measures)
     read = _read(resource, scope, filtered, group_by, measures, in_money=in_money).subquery("read")
-    keys = tuple(read.c[f"by_{index}"] for index, _ in enumerate(group_by))
-    apart = (read.c[CURRENCY],) if in_money else ()
+    parts = _parts(read, group_by, measures, in_money=in_money).subquery("parts")
+    keys = tuple(parts.c[f"by_{index}"] for index, _ in enumerate(group_by))
+    apart = (parts.c[CURRENCY],) if in_money else ()
     sets = dict.fromkeys((*one, *other) for one in ((), keys) for other in ((), apart))
     added = select(
         (func.grouping(keys[0]) == 1 if keys else true()).label(TOTAL),
         (func.grouping(apart[0]) == 0 if apart else false()).label(OF_CURRENCY),
         *keys,
         *(
-            (_as_told(each, read.c[f"told_{index}"]) if f"told_{index}" in read.c else key).label(f"key_{index}")
+            (_as_told(each, parts.c[f"told_{index}"]) if f"told_{index}" in parts.c else key).label(f"key_{index}")
             for index, (each, key) in enumerate(zip(group_by, keys, strict=True))
         ),
         *apart,
-        func.count().label(COUNTED),
-        *(_figure(each, read.c[f"of_{index}"]).label(f"value_{index}") for index, each in enumerate(measures)),
-        *(
-            func.count(read.c[f"of_{index}"]).label(f"number_{index}")
-            for index, each in enumerate(measures)
-            if each.function is Function.AVG
-        ),
-    ).select_from(read)
+        func.coalesce(func.sum(parts.c[COUNTED]), 0).label(COUNTED),
+        *(_figure(each, parts, index).label(f"value_{index}") for index, each in enumerate(measures)),
+        *(func.sum(parts.c[f"number_{index}"]).label(f"number_{index}") for index in _averages(measures)),
+    ).select_from(parts)
     if keys or apart:
         added = added.group_by(func.grouping_sets(*(tuple_(*each) for each in sets)))
     rows = added.subquery("added")
@@ -290,6 +294,38 @@ def grouped(
         .order_by(rows.c[TOTAL].desc(), *_order(rows, group_by, measures, by, in_money=in_money))
         .limit(bindparam("row_limit", type_=Integer))
     )
+
+
+def _parts(
+    read: FromClause, group_by: Sequence[Grouping], measures: Sequence[Measure], *, in_money: bool
+) -> Select[Any]:
+    """What is added up: groups by currency, which are few, or the records where parts cannot be put together.
+
+    How many different values there are, and which spelling most records have, is known of no two parts together.
+    """
+    keys = [read.c[f"by_{index}"] for index, _ in enumerate(group_by)]
+    apart = [read.c[CURRENCY]] if in_money else []
+    told = [read.c[name] for index, _ in enumerate(group_by) if (name := f"told_{index}") in read.c]
+    of = [read.c[f"of_{index}"] for index, _ in enumerate(measures)]
+    if any(each.function is Function.DISTINCT for each in measures) or any(map(_is_custom_text, group_by)):
+        numbers = (case((of[index].is_(None), 0), else_=1).label(f"number_{index}") for index in _averages(measures))
+        return select(*keys, *told, *apart, *of, *numbers, literal_column("1").label(COUNTED)).select_from(read)
+    return (
+        select(
+            *keys,
+            *(func.min(each).label(each.name) for each in told),
+            *apart,
+            *(_part(each, column).label(column.name) for each, column in zip(measures, of, strict=True)),
+            *(func.count(of[index]).label(f"number_{index}") for index in _averages(measures)),
+            func.count().label(COUNTED),
+        )
+        .select_from(read)
+        .group_by(*keys, *apart)
+    )
+
+
+def _averages(measures: Sequence[Measure]) -> Iterator[int]:
+    return (index for index, each in enumerate(measures) if each.function is Function.AVG)
 
 
 def _read(
