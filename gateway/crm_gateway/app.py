@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 from crm_kit.errors import CrmError
+from crm_kit.thin_events.types import event_types
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,7 +16,6 @@ from crm_gateway.channels import Channels
 from crm_gateway.contract import Contract
 from crm_gateway.contract_check import contract_problems
 from crm_gateway.custom_fields import CustomFieldLists
-from crm_gateway.event_types import event_types
 from crm_gateway.exchange import EXCHANGE_KEY, App, Disconnected
 from crm_gateway.expansion import load_contract
 from crm_gateway.front import Front, problem_answer
@@ -105,7 +105,7 @@ def create_app(
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
-    pages.state.event_types = types = event_types(contract)
+    pages.state.event_types = types = event_types(contract.files)
     pages.state.streams = streams = Streams(settings, types, channels)
     pages.state.current_users = events.CurrentUsers(served, channels)
     pages.state.large_answers = large = LargeAnswers()

@@ -8,10 +8,10 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from typing import Any
 
 from crm.options.v1 import options_pb2
+from crm_kit.image import read_image
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -19,7 +19,6 @@ from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FileDescriptorProto,
-    FileDescriptorSet,
 )
 
 OWN_PACKAGES = "crm."
@@ -120,8 +119,7 @@ class Contract:
 
 def read_contract() -> Contract:
     """Read the image and import the generated module of each of its files, so that the default pool knows them."""
-    image = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
-    own = [file for file in image.file if file.package.startswith(OWN_PACKAGES)]
+    own = [file for file in read_image().file if file.package.startswith(OWN_PACKAGES)]
     for file in own:
         importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
     return Contract(own, descriptor_pool.Default())

@@ -198,6 +198,7 @@ BREAKS = {
     "undone by nobody": ('undone_by) = "TurnWidget"', 'undone_by) = "BendWidget"', "BendWidget is no rpc of"),
     "reference to nothing": ('"users",', '"people",', "Widget.turner_id: refers_to 'people' is neither a collection"),
     "reference to no list": ('"users",', '"users.id",', "Widget.turner_id: refers_to 'users.id' is neither"),
+    "reference by no field": ('"users",', '"{people}",', "refers_to '{people}' is neither a collection"),
     "id without a name": (
         "string turner_name = 7",
         "string turner_title = 7",

@@ -7,7 +7,7 @@ from importlib.metadata import requires
 import pytest
 from packaging.requirements import Requirement
 
-NEEDED_LATER = ("openpyxl", "httpx", "opentelemetry.sdk", "opentelemetry.exporter", "pydantic", "alembic")
+NEEDED_LATER = ("openpyxl", "httpcore", "opentelemetry.sdk", "opentelemetry.exporter", "pydantic", "alembic")
 
 
 def loaded_by(module: str) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 HOUSE = {
-    "crm_kit": ["errors", "database.connections"],
+    "crm_kit": ["errors", "database.connections", "working_time.timeline"],
     "crm_customer": [
         "app",
         "consumers",
@@ -18,6 +18,7 @@ HOUSE = {
         "records.search.terms",
         *(f"directory.{room}.commands" for room in ("roles", "users")),
         "imports.worker",
+        "workspace.notifications.commands",
     ],
     "crm_sales": [
         "leads.model",
@@ -27,7 +28,7 @@ HOUSE = {
         "pools.protection",
         "pools.queries",
     ],
-    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock", "calendars.timeline"],
+    "crm_service_desk": ["accounts.client", "cases.model", "service_levels.clock"],
     "crm_scoring": ["tiers.model", "credit.rules", "scores.scoring"],
     "crm_gateway": ["app"],
     "crm_local": ["supervisor"],
@@ -41,6 +42,7 @@ ALLOWED = {
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_customer.directory.users.commands": "from crm_customer.directory.roles import commands",
     "crm_customer.imports.worker": "from crm_customer.records.accounts import commands",
+    "crm_customer.workspace.notifications.commands": "from crm_customer.directory.users import commands",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
     "crm_service_desk.accounts.client": "from crm.customer.v1 import accounts_pb2",
     "crm_service_desk.cases.model": "import crm_service_desk.service_levels.clock",
@@ -60,7 +62,7 @@ FORBIDDEN = [
     ("crm_service_desk.service_levels.clock", "import asyncpg", "Rules know neither"),
     ("crm_scoring.credit.rules", "import asyncpg", "Rules know neither"),
     ("crm_scoring.scores.scoring", "import sqlalchemy", "Rules know neither"),
-    ("crm_service_desk.calendars.timeline", "import sqlalchemy", "Rules know neither"),
+    ("crm_kit.working_time.timeline", "import sqlalchemy", "Rules know neither"),
     ("crm_customer.records.search.terms", "import grpc", "Rules know neither"),
     ("crm_service_desk.service_levels.clock", "import crm_service_desk.cases.model", "No folder of the service desk"),
     (
@@ -76,6 +78,7 @@ FORBIDDEN = [
     ("crm_customer.records.accounts.commands", "import crm_customer.directory.users.commands", "Of customer's wings"),
     ("crm_customer.directory.users.commands", "import crm_customer.records.accounts.model", "Of customer's wings"),
     ("crm_customer.directory.users.commands", "import crm_customer.imports.worker", "Of customer's wings"),
+    ("crm_customer.imports.worker", "import crm_customer.workspace.notifications.commands", "Of customer's wings"),
 ]
 CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 

@@ -34,6 +34,7 @@ NAMED: Mapping[str, str] = {
     "owner_id": "people",
     "pipeline_id": "pipelines",
     "report_id": "reports/leads",
+    "record_id": "accounts",
     "reports_to_id": "contacts",
     "role_ids": "roles",
     "stage_id": "stages",
@@ -64,7 +65,14 @@ WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
 ALSO_PERMITTED: Mapping[str, str] = {
     name.format(noun): RPCS[verb].permission
     for noun, verb in WITH_APPROVALS.values()
-    for name in ("Get{}Approval", "List{}Approvals", "List{}ApprovalChanges", "Withdraw{}Approval")
+    for name in (
+        "Get{}Approval",
+        "List{}Approvals",
+        "Count{}Approvals",
+        "Summarize{}Approvals",
+        "List{}ApprovalChanges",
+        "Withdraw{}Approval",
+    )
 }
 AUTOMATION_RULES, AUTOMATION_RUNS = "automation-rules", "automation-runs"
 # The collections that automation rules are for.
@@ -220,6 +228,11 @@ def is_private(kept: Any) -> None:
     del kept.role_ids[:]
 
 
+def is_told_of_accounts(endpoint: Any) -> None:
+    """Where nobody is."""
+    endpoint.url, endpoint.event_types[:], endpoint.collections[:] = "http://127.0.0.1:1/", [], ["accounts"]
+
+
 def is_of_accounts(view: Any) -> None:
     """Any collection that has a list would do."""
     view.collection = "accounts"
@@ -236,6 +249,8 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
+    "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
+    "UpdateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
     **{
         f"Create{name}CustomField": lambda request: is_text(request.custom_field)
         for name in WITH_CUSTOM_FIELDS.values()

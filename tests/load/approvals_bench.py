@@ -108,6 +108,8 @@ class Bench:
         await stand_in(self.scoring, self.deputy, self.boss)
         yield await self.time("what waits is listed", lambda: desk.waiting(self.boss))
         yield await self.time("what waits is listed by a deputy", lambda: desk.waiting(self.deputy))
+        can_be_approved = "state = PENDING AND your_decisions:APPROVE"
+        yield await self.time("what waits is counted", lambda: desk.count(self.boss, can_be_approved))
         pending = "state = PENDING"
         yield await self.time("what is pending is listed", lambda: desk.listed(self.admin, filter=pending))
         late = "state = PENDING AND overdue = true"

@@ -203,7 +203,7 @@ async def bench() -> AsyncIterator[Bench]:
         await service.database.open()
         client = await nats.connect(servers.nats_url)
         await ensure_stream(client.jetstream(timeout=30))
-        follow_with_rules(service, Gate(service.approvables, service.directory))
+        follow_with_rules(service, Gate(service.approvables, service.directory, service.calendars))
         try:
             yield Bench(service, client)
         finally:

@@ -15,21 +15,37 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import orjson
 from crm_customer.imports.jobs import CLAIM, claim_next
 from crm_customer.imports.tables import import_jobs
+from crm_customer.records.contacts.resource import CONTACTS
+from crm_customer.records.contacts.tables import contacts
 from crm_kit import plumbing
 from crm_kit.approvals.overdue import due_approvals
+from crm_kit.approvals.rescheduling import outdated_timers
+from crm_kit.automation.rules.model import DateReached
+from crm_kit.automation.timing.model import Due, condition
+from crm_kit.automation.timing.queries import due_timers as due_timers_of_rules
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import Statement
 from crm_kit.events.relay import LOST, mark_published, mark_unpublished, unpublished
+from crm_kit.filtering.sql import filter_values
+from crm_kit.filtering.tree import And, Comparison, Field, FieldType, Filter, Operator, Shaped
+from crm_kit.filtering.words import FilterContext
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.listing import select_page
+from crm_kit.paging import parse_order_by
+from crm_kit.resource.writing import Resource
 from crm_kit.retention import delete_old, tables_with_retention
 from crm_local.testing import Servers, servers_for_tests
 from crm_sales.leads.queries import due_leads, leads_of_older_rules, next_due, stale_conversions
 from crm_sales.leads.tables import leads
+from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.opportunities.tables import opportunities
 from crm_sales.pools.tables import pool_visits
 from crm_sales.pools.visits import due_visits
 from crm_scoring.scores.queries import due_tenants
@@ -51,6 +67,7 @@ ANY_TENANT = f"('00000000-0000-7000-8000-' || lpad(to_hex(n % {TENANTS}), 12, '0
 ONE_TENANT = f"'{TENANT}'"
 CALENDAR = UUID(int=7)
 NOW = datetime.now(UTC)
+UTC_ZONE = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +130,15 @@ async def customer(connection: asyncpg.Connection, rows: int) -> list[Asked]:
         Asked("mark 500 as sent", plumbing.outbox, mark_published(), {"ids": ids}, **everywhere),
         Asked("send the last minutes again", plumbing.outbox, mark_unpublished(), {"age": LOST}, **everywhere),
         Asked("claim an import", import_jobs, claim_next(), {"holder": new_id(), "duration": CLAIM}, **everywhere),
+        await birthdays(connection, rows),
     ]
+
+
+async def birthdays(connection: asyncpg.Connection, rows: int) -> Asked:
+    """Contacts who have their birthday, of whatever year."""
+    await filled(connection, contacts, rows, birth_date="current_date - 7000 - (random() * 20000)::integer")
+    timing, field = DateReached("birth_date", at="09:00", every_year=True), Field("birth_date", FieldType.DATE)
+    return due_records("find birthdays", CONTACTS, condition(timing, field, Due(NOW, NOW.date()), UTC_ZONE))
 
 
 async def sales(connection: asyncpg.Connection, rows: int) -> list[Asked]:
@@ -137,7 +162,43 @@ async def sales(connection: asyncpg.Connection, rows: int) -> list[Asked]:
         Asked("find leads of older rules", leads, leads_of_older_rules(), start | {"rules_version": 2} | BINDS),
         Asked("find stale conversions", leads, stale_conversions(), instant | {"tenant_id": TENANT}),
         Asked("when is a lead due next", leads, next_due(), {"tenant_id": TENANT}),
+        *await dates_of_sales(connection, rows),
     ]
+
+
+async def dates_of_sales(connection: asyncpg.Connection, rows: int) -> list[Asked]:
+    """Automation rules by dates of opportunities, of which a thousandth is due."""
+    timers, id = plumbing.automation_timers, "('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid"
+    await filled(connection, timers, rows, due_time="now() + (random() * 100 - 0.01) * interval '1 day'")
+    day = "current_date + n % 1000"
+    changed = "now() - random() * interval '365 days'"
+    await filled(connection, opportunities, rows, id=id, expected_close_date=day, update_time=changed, state="'OPEN'")
+    token = f"'contract_end=' || ({day})::text"
+    given = {"record_id": id, "collection": "'opportunities'", "token": token, "unique": "false"}
+    await filled(connection, plumbing.custom_values, rows, **given)
+    own, custom, time = (
+        Field("expected_close_date", FieldType.DATE),
+        Field("custom.contract_end", FieldType.DATE),
+        Field("update_time", FieldType.INSTANT),
+    )
+    today, open_ones = Due(NOW, NOW.date()), Comparison(Field("state", FieldType.ENUM), Operator.EQUAL, "OPEN")
+    at_nine, span = DateReached("", at="09:00"), Due(NOW - timedelta(days=9), since=NOW - timedelta(days=9, minutes=5))
+    return [
+        Asked("find rules that are due", timers, due_timers_of_rules(), {"now": NOW}, ALL_TENANTS),
+        due_records("find dates that are reached", OPPORTUNITIES, open_ones, condition(at_nine, own, today, UTC_ZONE)),
+        due_records("find custom dates", OPPORTUNITIES, open_ones, condition(at_nine, custom, today, UTC_ZONE)),
+        due_records("find times that are reached", OPPORTUNITIES, condition(DateReached(""), time, span, UTC_ZONE)),
+        due_records("find all of a schedule", OPPORTUNITIES, open_ones),
+    ]
+
+
+def due_records(name: str, resource: Resource[Any, Any], *terms: Filter) -> Asked:
+    """The first records that a rule by the calendar takes."""
+    listing, tree = resource.listing, And(terms)
+    order = parse_order_by("id", listing.orders, "id")
+    query = select_page(listing, Scope.ALL, Shaped.of(tree), order, None)
+    values = filter_values(tree, FilterContext(NOW)) | {"page_limit": 50} | BINDS
+    return Asked(name, resource.table, query, values)
 
 
 async def service_desk(connection: asyncpg.Connection, rows: int) -> list[Asked]:
@@ -162,11 +223,14 @@ async def scoring(connection: asyncpg.Connection, rows: int) -> list[Asked]:
         await filled(connection, asked.table, rows)
     await filled(connection, rescorings, TENANTS, tenant_id=ANY_TENANT, asked="1", done="1")
     timers = plumbing.approval_timers
-    await filled(connection, timers, rows, due_time="now() + (random() * 100 - 0.01) * interval '1 day'")
+    due_time = "now() + (random() * 100 - 0.01) * interval '1 day'"
+    await filled(connection, timers, rows, due_time=due_time, calendar_version="1")
+    await filled(connection, plumbing.working_calendars, TENANTS, tenant_id=ANY_TENANT, version="1")
     return [
         *of_retention("scoring"),
         Asked("find tenants to rescore", rescorings, due_tenants(), {"now": NOW}, ALL_TENANTS),
         Asked("find overdue approvals", timers, due_approvals(), {"now": NOW}, ALL_TENANTS),
+        Asked("find approvals of an older calendar", timers, outdated_timers(), {}, ALL_TENANTS),
     ]
 
 

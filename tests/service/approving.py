@@ -123,6 +123,12 @@ class Desk:
         page = await self._approvals.ListWaitingApprovals(request, metadata=by.metadata)
         return [each.id for each in page.approvals]
 
+    async def count(self, by: User, filter: str = "") -> int:
+        """How many of them somebody sees that the filter takes."""
+        request = approvals_pb2.CountApprovalsRequest(collection=self.collection, filter=filter)
+        counted = await self._approvals.CountApprovals(request, metadata=by.metadata)
+        return int(counted.count)
+
     async def changes(self, by: User, approval: Approval) -> list[Any]:
         request = approvals_pb2.ListApprovalChangesRequest(collection=self.collection, id=approval.id)
         return list((await self._approvals.ListApprovalChanges(request, metadata=by.metadata)).changes)

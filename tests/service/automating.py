@@ -1,5 +1,6 @@
 """Automation rules for tests, written and read through the contract."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 from uuid import UUID
@@ -9,10 +10,14 @@ from crm.resource.v1 import automation_rules_pb2 as rules_pb
 from crm.resource.v1 import automation_runs_pb2 as runs_pb
 from crm.resource.v1.automation_rules_pb2_grpc import AutomationRuleServiceStub
 from crm.resource.v1.automation_runs_pb2_grpc import AutomationRunServiceStub
+from crm_kit.approvals.gate import Gate
+from crm_kit.automation.due.job import TimedRules
+from crm_kit.background import Tenants
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.deliveries import type_of
 from crm_kit.plumbing import outbox
 from crm_kit.resource.values import to_value
+from crm_kit.service import runner_of
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, select
 
@@ -24,9 +29,21 @@ Run: TypeAlias = runs_pb.AutomationRun
 SUCCEEDED, FAILED, STOPPED_LOOP = Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_STOPPED_LOOP
 
 
-def action(verb: str, **request: Any) -> rules_pb.AutomationRule.Action:
+def action(verb: str, *, target: str = "", **request: Any) -> rules_pb.AutomationRule.Action:
     """What a rule does, written as REST would be sent it."""
-    return Rule.Action(verb=verb, request={name: to_value(value) for name, value in request.items()})
+    return Rule.Action(verb=verb, target=target, request={name: to_value(value) for name, value in request.items()})
+
+
+def submit(verb: str, *, comment: str = "", **request: Any) -> rules_pb.AutomationRule.Action:
+    """What a rule asks for the approval of."""
+    values = {name: to_value(value) for name, value in request.items()}
+    return Rule.Action(submission=Rule.Submission(verb=verb, request=values, comment=comment))
+
+
+def notify(text: str, *users: User, recipients: Sequence[Any] = ()) -> rules_pb.AutomationRule.Action:
+    """Whom a rule tells what."""
+    ids = [str(each.id) for each in users]
+    return Rule.Action(notification=Rule.Notification(text=text, user_ids=ids, recipients=recipients))
 
 
 def on(*events: str, changed: tuple[str, ...] = ()) -> rules_pb.AutomationRule.Trigger:
@@ -102,6 +119,30 @@ class Rules:
         stub: Any = AutomationRuleServiceStub(self.channel)
         request = getattr(rules_pb, f"{verb}AutomationRuleRequest")(collection=self.collection, **fields)
         return await getattr(stub, f"{verb}AutomationRule")(request, metadata=by.metadata)
+
+
+def reaches(field: str, **fields: Any) -> rules_pb.AutomationRule.Trigger:
+    """A date is reached; at nine unless told otherwise."""
+    return Rule.Trigger(date_reached=Rule.DateReached(**{"field": field, "at": "09:00", **fields}))
+
+
+def every(every: Any, at: str = "09:00", **fields: Any) -> rules_pb.AutomationRule.Trigger:
+    """A schedule."""
+    return Rule.Trigger(schedule=Rule.Schedule(every=every, at=at, **fields))
+
+
+def timed_rules(service: Running) -> TimedRules:
+    """The job that runs rules by the calendar, as another process of the service has it."""
+    own = service.service
+    gate = Gate(own.approvables, own.directory, own.calendars)
+    return TimedRules(Tenants(own.database, own.clock), own.watched, runner_of(own, gate))
+
+
+async def looked(service: Running) -> None:
+    """Wait until all that is due in any tenant is done."""
+    job = timed_rules(service)
+    while await job.look():
+        pass
 
 
 TOLD = compile_statement(

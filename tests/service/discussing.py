@@ -14,7 +14,7 @@ class Talk:
 
     def __init__(self, service: Running, record_id: str, collection: str = "accounts") -> None:
         self.stub = CommentServiceStub(service.channel)
-        self.at = {"collection": collection, "record_id": record_id}
+        self.at: dict[str, Any] = {"collection": collection, "record_id": record_id}
 
     async def say(self, by: User, text: str = "call them", key: str = "", **more: Any) -> pb.Comment:
         request = pb.CreateCommentRequest(comment=pb.Comment(text=text, **more), **self.at)

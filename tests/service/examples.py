@@ -6,8 +6,12 @@ from typing import Any, cast
 from uuid import UUID
 
 import grpc
+from crm.resource.v1.events_pb2 import NoticeRaised
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
+from crm_customer.integrations.webhook_deliveries.commands import note
+from crm_customer.integrations.webhook_deliveries.model import State as DeliveryState
+from crm_customer.integrations.webhook_deliveries.model import WebhookDelivery
 from crm_gateway.contract import Rpc
 from crm_kit.automation.runs.model import AutomationRun, State
 from crm_kit.automation.runs.resource import RUNS
@@ -15,6 +19,7 @@ from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.notices import Kind
 from crm_kit.plumbing import automation_runs
 from crm_kit.rpc.status import reason_of
 from crm_scoring.scores.commands import put_scores
@@ -329,6 +334,47 @@ def rule_run(collection: str, noun: str) -> Callable[[World, User], Awaitable[st
     return make
 
 
+async def webhook_delivery(world: World, user: User) -> str:
+    """One that was skipped, as the service keeps it."""
+    endpoint_id, now = await world.example("webhook-endpoints", user), system_now()
+    delivery = WebhookDelivery(
+        id=new_id(),
+        endpoint_id=UUID(endpoint_id),
+        event_id=new_id(),
+        event_type="account.created",
+        collection="accounts",
+        record_id=new_id(),
+        record_version=1,
+        event_time=now,
+        create_time=now,
+        update_time=now,
+        content={"time": now.isoformat()},
+        state=DeliveryState.SKIPPED,
+    )
+    async with world.services["customer"].unit_of_work(user.tenant_id) as work:
+        note(work, [delivery])
+    return str(delivery.id)
+
+
+async def notified(world: World, user: User) -> str:
+    """What the user is told, once it has reached them."""
+    record_id = new_id()
+    raised = NoticeRaised(
+        user_ids=[str(user.id)], kind=Kind.NOTICE_KIND_APPROVAL_WAITING, collection="orders", record_id=str(record_id)
+    )
+    customer = world.services["customer"]
+    await customer.hear(raised, tenant_id=user.tenant_id, aggregate_id=record_id)
+    request = GetMessageClass(RPCS["ListNotifications"].request)(filter=f"record_id = {record_id}")
+    page: Any = await world.call(RPCS["ListNotifications"], request, user.metadata)
+    return str(page.notifications[0].id)
+
+
+async def preference(world: World, user: User) -> str:
+    """The user's own, once they have chosen something."""
+    rpc = RPCS["UpdateNotificationPreference"]
+    return str(cast("Any", await world.call(rpc, await world.request(rpc, user), user.metadata)).id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -377,6 +423,8 @@ _EXAMPLES: Mapping[str, Example] = {
     },
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
+    "notification-preferences": Example(preference),
+    "notifications": Example(notified),
     "payments": Example(created_by("RecordPayment")),
     # Users as others refer to them: whoever works for the tenant is known to all who do.
     "people": Example(themselves, owned=False),
@@ -388,6 +436,8 @@ _EXAMPLES: Mapping[str, Example] = {
     "stages": Example(stage, owned=False),
     "tenants": Example(tenant, owned=False),
     "uploads": Example(uploaded, lasting=False),
+    # They are seen by who reads all records that they are about.
+    "webhook-deliveries": Example(webhook_delivery, owned=False),
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -61,4 +61,24 @@ async def serving_mail(inbox: Inbox) -> AsyncIterator[Inbox]:
         yield inbox
     finally:
         inbox.go_on.set()
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def saying(replies: Mapping[str, bytes]) -> AsyncIterator[int]:
+    """The port of a server that says these bytes to the lines that contain a key, and else takes everything."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.test\r\n")
+        while line := (await reader.readline()).decode():
+            writer.write(next((reply for key, reply in replies.items() if key in line), OK.encode()) + b"\r\n")
+            if line.startswith("DATA"):
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(b"250 OK\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1")
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
         server.close()

@@ -60,6 +60,9 @@ async def test_what_is_explained_is_what_they_find_when_they_try(world: World, p
             free = told.operations[READ].permission == "authenticated"
             assert free or told.operations[READ].scope >= told.needed_scope
             await check_as_told_to_themselves(world, explain, told, user)
+        elif who == "all":
+            # It is private to its maker.
+            assert told.needed_scope == pb.RecordAccess.SCOPE_UNSPECIFIED
 
 
 async def check_as_told_to_themselves(world: World, explain: Any, told: Any, user: User) -> None:

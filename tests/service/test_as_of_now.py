@@ -16,8 +16,12 @@ AS_IT_WAS = {
     for rpc in RPCS.values()
     if rpc.bindings and (path := rpc.bindings[0].template).endswith(f"/{{id}}{AS_OF}")
 }
-# A tenant shows a clock. Credit and scores are read by their account, which they are of as soon as it is heard of.
-READ_OTHERWISE = {f"/v1/{collection}/{{id}}{AS_OF}" for collection in ("tenants", "credit-limits", "scores")}
+# A tenant shows a clock. What somebody wants to be told is read without an id. Credit and scores are read by their
+# account, which they are of as soon as it is heard of.
+READ_OTHERWISE = {
+    f"/v1/{collection}/{{id}}{AS_OF}"
+    for collection in ("tenants", "credit-limits", "scores", "notification-preferences")
+}
 
 
 @pytest.fixture(scope="session")

@@ -52,12 +52,14 @@ def test_the_places_are_there() -> None:
 async def test_a_record_is_given_as_far_as_one_reaches(rpc: Rpc, path: Path, world: World) -> None:
     """With OWN to oneself, with TEAM within one's teams, with ALL to everybody."""
     tenant = await world.tenant()
+    # What it takes besides says nothing of who is within reach.
+    besides = dict.fromkeys(rpc.options.Extensions[options_pb2.more_permissions], Scope.ALL)
     for scope, expected in (
         (Scope.OWN, [GIVEN, OUT_OF_REACH, OUT_OF_REACH]),
         (Scope.TEAM, [GIVEN, GIVEN, OUT_OF_REACH]),
         (Scope.ALL, [GIVEN, GIVEN, GIVEN]),
     ):
-        caller = await world.user(tenant, grants=dict.fromkeys(EVERYTHING, scope))
+        caller = await world.user(tenant, grants=dict.fromkeys(EVERYTHING, scope) | besides)
         teammate = await world.user(tenant, team_id=caller.team_id)
         administrator = await world.user(tenant)
         told = [await answered(world, rpc, path, caller, each) for each in (caller, teammate, administrator)]

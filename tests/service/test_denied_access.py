@@ -63,6 +63,9 @@ EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 # Ids that are kept or passed over without a look at what they name: nothing can be learnt through them.
 TAKEN_AS_GIVEN = {
     ("CreatePipeline", "pipeline.stages.id"),
+    # What one's own notifications are about may be gone.
+    ("MarkAllNotificationsRead", "record_id"),
+    ("UpdateNotificationPreference", "notification_preference.muted_records.record_id"),
     ("UpdateCase", "case.assignee_id"),
     ("UpdateCurrentUser", "user.role_ids"),
     ("UpdateCurrentUser", "user.team_id"),

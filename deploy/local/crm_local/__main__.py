@@ -58,6 +58,7 @@ async def run(settings: Settings, terminal: Terminal) -> None:
         loop.add_signal_handler(what, stop)
     try:
         await installation.start_all()
+        await installation.add_examples()
         terminal.say(welcome(installation))
         terminal.say(f"\nready after {time.monotonic() - began:.1f} s")
         await asyncio.Event().wait()

@@ -1,11 +1,14 @@
 """One installation: PostgreSQL, NATS, four services and the gateway, from one run folder."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime
 
 from crm_local.child import run_to_end
 from crm_local.credentials import Credentials, load_credentials
+from crm_local.examples import add_examples
+from crm_local.failure import LocalFailure
 from crm_local.forwarding import kept_back
 from crm_local.leftovers import end_sighted
 from crm_local.nats import OPERATOR, NatsServer
@@ -155,6 +158,17 @@ class Installation:
         await self.start_services()
         await self.seed_demo()
         await self.start_gateway()
+
+    async def add_examples(self) -> None:
+        """What the demo tenant shows at once; whatever is refused, all goes on without it."""
+        async with self._terminal.step("examples") as step:
+            password = self.credentials.demo_password
+            try:
+                is_new = await asyncio.to_thread(add_examples, self.surroundings.rest_url, password)
+            except LocalFailure as failure:
+                step.detail = f"left out: {failure}"
+            else:
+                step.detail = "an order waits for approval: GET /v1/approvals" if is_new else "all there"
 
     async def stop(self) -> None:
         """Stop everything and give the folder back."""

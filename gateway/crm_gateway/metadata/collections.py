@@ -9,6 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 from crm_gateway.contract import Contract, Rpc
 from crm_gateway.event_types import type_names
 from crm_gateway.expansion import collections
+from crm_gateway.metadata.automation import say_what_rules_do
 from crm_gateway.metadata.fields import fields_of, label_to_pb
 from crm_gateway.metadata.verbs import CREATE, UPDATE, path_of, verbs_of
 from crm_gateway.openapi.schemas import component_names
@@ -30,6 +31,7 @@ def collections_of(contract: Contract) -> list[pb.CollectionMetadata]:
             collection.history = collection.resource or f"{collection.record_path}/changes" in paths
             _say_what_lists_do(collection)
             found.append(collection)
+    say_what_rules_do(contract, found)
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from crm.metadata.v1 import metadata_pb2 as pb
 from crm.options.v1 import options_pb2
-from crm_kit.labels import Label, field_label, value_label
+from crm_kit.labels import Label, collection_field, field_label, value_label
 from crm_kit.resource.contract import named_ids, own_fields
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
@@ -71,6 +71,9 @@ def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
     listed = options.Extensions[options_pb2.listed]
     type = type_of(field)
     sensitive = options.Extensions[options_pb2.sensitive]
+    target = options.Extensions[options_pb2.refers_to]
+    # Of any collection that the record names, so of none in particular.
+    refers_to = "" if collection_field(target) else target
     found = pb.FieldMetadata(
         name=field.name,
         label=label_to_pb(field_label(field.name, options)),
@@ -85,7 +88,7 @@ def field_metadata(field: FieldDescriptor) -> pb.FieldMetadata:
         groupable=listed.group,
         summable=listed.sum,
         facetable=listed.filter and not sensitive and type in FACETS and field.name != "id",
-        refers_to=options.Extensions[options_pb2.refers_to],
+        refers_to=refers_to,
         without_history=options.Extensions[options_pb2.without_history],
     )
     if limits := limits_of(field):

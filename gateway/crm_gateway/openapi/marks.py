@@ -1,7 +1,7 @@
 """What answers' schemas say besides shape, as `x-` keywords: labels, and what lists may do with a field."""
 
 from crm.options.v1 import options_pb2
-from crm_kit.labels import Label, field_label, noun_label, value_label
+from crm_kit.labels import Label, collection_field, field_label, noun_label, value_label
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
@@ -33,8 +33,9 @@ def field_marks(field: FieldDescriptor) -> Schema:
         marks["x-unit"] = _told(unit_label(unit))
     can = {"filterable": listed.filter, "sortable": listed.order, "groupable": listed.group, "summable": listed.sum}
     marks |= {f"x-{name}": True for name, allowed in can.items() if allowed}
-    if refers_to := options.Extensions[options_pb2.refers_to]:
-        marks["x-refers-to"] = refers_to
+    target = options.Extensions[options_pb2.refers_to]
+    if target and not collection_field(target):
+        marks["x-refers-to"] = target
     if options.Extensions[options_pb2.without_history]:
         marks["x-without-history"] = True
     if permission := options.Extensions[options_pb2.withheld_without]:

@@ -47,6 +47,8 @@ FILES: Mapping[str, tuple[type[csv_file.CsvFile] | type[xlsx_file.XlsxFile], str
     "xlsx": (xlsx_file.XlsxFile, xlsx_file.MEDIA_TYPE),
 }
 COLLECTION = re.compile("^[a-z][A-Za-z_-]{0,99}$")
+# What a collection has a list of for each of the others, below it: `approvals/credit-limits`.
+OF_COLLECTION = re.compile("^approvals/[a-z][A-Za-z_-]{0,99}$")
 TIME_ZONE = "time_zone"
 OWN_PARAMETERS = frozenset({"format", FIELDS, TIME_ZONE})
 # What lists have, and a file has no use for.
@@ -121,7 +123,7 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
         is_list = (
             each.binding.verb == "GET" and each.rpc.name.startswith("List") and "page_token" in each.reader.parameters
         )
-        if is_list and len(records) == 1 and COLLECTION.fullmatch(name):
+        if is_list and len(records) == 1 and (COLLECTION.fullmatch(name) or OF_COLLECTION.fullmatch(name)):
             resource = message_of(records[0])
             found[name] = ListedCollection(
                 records[0].name,
@@ -151,12 +153,12 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
     yield file.end()
 
 
-@router.get(
-    "/v1/{collection}:export",
-    openapi_extra={
-        "operationId": "ExportRecords",
+def described(operation_id: str, what: str, example: str) -> dict[str, Any]:
+    """What the OpenAPI document says of the export of some lists."""
+    return {
+        "operationId": operation_id,
         "tags": ["Resource"],
-        "summary": "Exports any list with its filter and order as CSV or XLSX.",
+        "summary": f"Exports {what} with its filter and order as CSV or XLSX.",
         "description": "It has every record that the caller may see, and a column for each field, under its label in "
         "the language of `Accept-Language`, and without that header under its path, `owner_name`. A field of each "
         "object in a list has one, too, `addresses.city`. Custom fields stand under their labels, or under "
@@ -173,8 +175,8 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
                 "name": "collection",
                 "in": "path",
                 "required": True,
-                "description": "Any collection that has a list, for example accounts.",
-                "schema": {"type": "string", "pattern": COLLECTION.pattern, "examples": ["accounts"]},
+                "description": f"Any collection that has such a list, for example {example}.",
+                "schema": {"type": "string", "pattern": COLLECTION.pattern, "examples": [example]},
             },
             {
                 "name": "filter",
@@ -212,14 +214,30 @@ async def content_of(collection: ListedCollection, file: File, first: Any, pages
         "responses": answer_of(
             {media: {"schema": {"type": "string", "format": "binary"}} for _, media in FILES.values()}
         ),
-    },
-)
+    }
+
+
+@router.get("/v1/{collection}:export", openapi_extra=described("ExportRecords", "any list", "accounts"))
 async def export(collection: str, request: Request) -> Response:
+    """The file of a collection."""
+    return await exported(collection, request)
+
+
+@router.get(
+    "/v1/approvals/{collection}:export",
+    openapi_extra=described("ExportApprovals", "the approvals of a collection", "credit-limits"),
+)
+async def export_approvals(collection: str, request: Request) -> Response:
+    """The file of a collection's approvals."""
+    return await exported(f"approvals/{collection}", request)
+
+
+async def exported(name: str, request: Request) -> Response:
     """The file, from the first page on."""
     exchange: Exchange = request.scope[EXCHANGE_KEY]
     admission: Admission = request.app.state.admission
     await admission.admit(exchange)
-    listed: ListedCollection | None = request.app.state.listed_collections.get(collection)
+    listed: ListedCollection | None = request.app.state.listed_collections.get(name)
     if listed is None:
         raise ProblemError(Problem(404, "ROUTE_NOT_FOUND"))
     asked = Asked.of(exchange.query)
@@ -244,7 +262,7 @@ async def export(collection: str, request: Request) -> Response:
     first = await pages.next()
     headers = {
         "vary": "Accept-Language",
-        "content-disposition": f'attachment; filename="{collection}.{asked.format}"',
+        "content-disposition": f'attachment; filename="{name.replace("/", "-")}.{asked.format}"',
         "cache-control": "no-store",
     }
     if exchange.verb == "HEAD":

@@ -93,7 +93,14 @@ class MetadataDocuments:
         as_one = next(each for each in found["fields"] if each["name"] == CUSTOM)
         set_by = {name: as_one[name] for name in ("settable", "changeable")}
         own = [self._encode_field(custom_field_metadata(each, **set_by)) for each in custom]
-        return found | {"fields": [*found["fields"], *own]}
+        return found | {"fields": [*found["fields"], *own], "automation": with_dates(found["automation"], own)}
+
+
+def with_dates(automation: dict[str, Any] | None, own: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """What a collection offers to automation rules, with the dates among these fields."""
+    if automation is None:
+        return None
+    return automation | {"dates": [*automation["dates"], *(each["name"] for each in own if each["type"] == "DATE")]}
 
 
 def permissions_of(collection: pb.CollectionMetadata) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import structlog
 from crm_kit.events.subjects import subjects_of_tenant
+from crm_kit.thin_events.types import EventTypes
 
-from crm_gateway.event_types import EventTypes
 from crm_gateway.streams.feed import AWAY, Feed, Passed, Reading
 from crm_gateway.streams.follower import Follower, Listener
 from crm_gateway.streams.inbox import MAX_AT_ONCE, Inbox

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from uuid import UUID
 
-from crm_gateway.event_types import EventType
+from crm_kit.thin_events.model import EventType
+
 from crm_gateway.problems import Problem, ProblemError, Violation, violation
 from crm_gateway.streams.told import Told
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import Protocol
 
 import structlog
+from crm_kit.thin_events.types import EventTypes
 
-from crm_gateway.event_types import EventTypes
 from crm_gateway.streams.endings import Identity, ending_of
 from crm_gateway.streams.feed import AWAY, Feed, Passed
 from crm_gateway.streams.places import Place

@@ -5,8 +5,9 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from crm_kit.thin_events.types import EventTypes
+
 from crm_gateway.channels import Channels
-from crm_gateway.event_types import EventTypes
 from crm_gateway.exchange import Exchange, Send
 from crm_gateway.settings import Settings
 from crm_gateway.shares import Share

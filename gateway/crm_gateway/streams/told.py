@@ -7,9 +7,11 @@ from functools import cached_property
 import orjson
 from crm.event.v1 import event_pb2
 from crm_kit.events.subjects import subject_of
+from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.told import data_of
+from crm_kit.thin_events.types import EventTypes
 from google.protobuf.message import DecodeError
 
-from crm_gateway.event_types import EventType, EventTypes
 from crm_gateway.streams.places import Place
 
 Event = event_pb2.Event
@@ -42,20 +44,7 @@ class Told:
         return self._written(NOTHING_HIDDEN)
 
     def _written(self, hidden: Set[str]) -> bytes:
-        event = self.event
-        data = {
-            "id": event.id,
-            "type": self.type.name,
-            "collection": self.type.collection,
-            "record_id": self.record_id,
-            **({"comment_id": event.aggregate_id} if self.commented_id else {}),
-            "version": event.aggregate_version,
-            "changed_fields": [name for name in event.changed_fields if name not in hidden],
-            "actor_id": event.actor_id,
-            "request_id": event.request_id,
-            "time": event.occur_time.ToJsonString(),
-        }
-        return frame(self.type.name, data, self.place)
+        return frame(self.type.name, data_of(self.event, self.type, self.commented_id, hidden), self.place)
 
 
 def frame(name: str, data: Mapping[str, object], place: Place | None = None) -> bytes:

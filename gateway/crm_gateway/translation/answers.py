@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from crm.customer.v1 import imports_pb2
+from crm.customer.v1 import imports_pb2, notifications_pb2
 from crm.resource.v1 import record_access_pb2, resources_pb2
 from crm.sales.v1 import leads_pb2, orders_pb2
 from crm.scoring.v1 import credit_pb2
@@ -15,6 +15,7 @@ from crm_gateway.texts.catalogue import Language
 from crm_gateway.translation.actions import translate_actions, translate_refusal
 from crm_gateway.translation.explanations import translate_credit, translate_explanation
 from crm_gateway.translation.imports import translate_failure, translate_row_errors
+from crm_gateway.translation.notifications import translate_notification
 
 Translate = Callable[[Any, Language, LabelsOf], None]
 TRANSLATIONS: Mapping[str, Translate] = {
@@ -23,6 +24,7 @@ TRANSLATIONS: Mapping[str, Translate] = {
     imports_pb2.ListImportErrorsResponse.DESCRIPTOR.full_name: translate_row_errors,
     imports_pb2.ImportReport.Row.DESCRIPTOR.full_name: translate_row_errors,
     imports_pb2.Import.DESCRIPTOR.full_name: translate_failure,
+    notifications_pb2.Notification.DESCRIPTOR.full_name: translate_notification,
     leads_pb2.Protection.Step.DESCRIPTOR.full_name: translate_explanation,
     orders_pb2.HoldReason.DESCRIPTOR.full_name: translate_explanation,
     credit_pb2.PreviewCreditResponse.DESCRIPTOR.full_name: translate_credit,

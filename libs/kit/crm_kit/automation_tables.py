@@ -5,7 +5,7 @@ docs/adr/0023-rules-run-where-their-records-are.md has the reasons.
 
 from datetime import timedelta
 
-from sqlalchemy import Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, Date, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_kit.database.tables import Clock, Kept, Retention, Violation, tenant_table, versioned_columns
@@ -40,6 +40,27 @@ def rules_table(metadata: MetaData) -> Table:
     return table
 
 
+def timers_table(metadata: MetaData) -> Table:
+    """When active rules that the calendar sets off are looked at next, and how far each has come."""
+    table = tenant_table(
+        "automation_timers",
+        metadata,
+        Column("rule_id", Uuid, nullable=False),
+        Column("due_time", DateTime(timezone=True), nullable=False),
+        Column("day", Date),
+        Column("since_time", DateTime(timezone=True)),
+        Column("until_time", DateTime(timezone=True)),
+        Column("after_id", Uuid),
+        Column("taken", Integer, nullable=False),
+        Column("turn", Integer, nullable=False),
+        key=("rule_id",),
+        plumbing=True,
+        retention=Kept("a row for each active rule with a date or a schedule"),
+    )
+    Index("automation_timers_due_index", table.c.tenant_id, table.c.due_time)
+    return table
+
+
 def runs_table(metadata: MetaData) -> Table:
     """What rules did, and why not; one for each rule and event, however often the event comes."""
     table = tenant_table(
@@ -62,6 +83,7 @@ def runs_table(metadata: MetaData) -> Table:
         Column("detail", Text),
         Column("fields", ARRAY(Text), nullable=False),
         Column("causes", JSONB, nullable=False),
+        Column("due_time", DateTime(timezone=True)),
         *versioned_columns(),
         retention=Retention("create_time", timedelta(days=90), Clock.TENANT),
     )

@@ -61,7 +61,7 @@ async def replay_dead_letters(service: Service, consumers: Consumers) -> None:
 
 async def replay_all_dead_letters(service: Service) -> None:
     """Have the effect of every dead letter of the service, those of its automation rules among them."""
-    follow_with_rules(service, Gate(service.approvables, service.directory))
+    follow_with_rules(service, Gate(service.approvables, service.directory, service.calendars))
     for consumers in (service.consumers, service.automation):
         await replay_dead_letters(service, consumers)
 

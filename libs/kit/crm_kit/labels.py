@@ -69,5 +69,10 @@ def name_beside(id: str) -> str:
     return f"{id[:-3]}_name" if id.endswith("_id") else ""
 
 
+def collection_field(target: str) -> str:
+    """The field that names the collection of an id's record: `collection` of `{collection}`; else empty."""
+    return target[1:-1] if target.startswith("{") else ""
+
+
 def _label(said: Any, name: str) -> Label:
     return Label(said.en or in_words(name), said.zh)

@@ -7,7 +7,7 @@ others, and `tests/service/test_collections_of_contract.py` holds the two agains
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -79,7 +79,8 @@ def _image() -> FileDescriptorSet:
     return FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
 
 
-@cache
+# Whoever asks chooses the names of custom fields.
+@lru_cache(maxsize=1024)
 def _schema(collection: str, custom: frozenset[str]) -> FilterSchema:
     fields = listed_collections()[collection].filters
     return FilterSchema({**fields, **{path: FilterField(FieldType.TEXT) for path in custom}})

@@ -136,6 +136,14 @@ class Listing:
         rows, following, previous = cut_page(fetched, size, cursor, order)
         return Page(rows, tokens.issue(request, following), tokens.issue(request, previous))
 
+    async def after(self, reader: Reader, tree: Filter, id: UUID | None, count: int) -> list[Record]:
+        """The next rows by id that the reader may see and the filter takes, for what takes all of them in turns."""
+        order = parse_order_by("id", self.orders, "id")
+        query = planned(select_page(self, reader.scope, Shaped.of(tree), order, None if id is None else (False,)), tree)
+        values = filter_values(tree, context_of(reader)) | position_values(() if id is None else (id,))
+        async with within_share(reader, tree):
+            return await reader.all(query, **values, page_limit=count)
+
     async def count(self, reader: Reader, filter: str, **binds: Any) -> Count:
         """How many rows the filter takes of those the reader may see: counted to 10,000, then estimated.
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.database.tables import Clock, Retention, tenant_table
@@ -30,7 +30,9 @@ def mails_table(metadata: MetaData) -> Table:
         Column("next_attempt_time", DateTime(timezone=True), nullable=False),
         # Until when who tries it now has it for themselves; it lapses with them.
         Column("claim_end_time", DateTime(timezone=True)),
-        Column("create_time", DateTime(timezone=True), nullable=False),
+        # By the clock of the service, as all times of attempts.
+        Column("gather_time", DateTime(timezone=True), nullable=False),
+        Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
         plumbing=True,
         retention=Retention("create_time", timedelta(days=30), Clock.SYSTEM),
     )

@@ -13,12 +13,15 @@ from crm.type.v1 import notice_kind_pb2
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
+from crm_kit.labels import Label
+from crm_kit.notice_texts import WHAT
 
 Kind = notice_kind_pb2.NoticeKind
 Record = tuple[str, UUID]
 """A record's collection and its id."""
 
 MAX_USERS = 1000
+MAX_VALUE = 200
 MAX_NAME = 200
 MAX_TEXT = 2000
 
@@ -38,7 +41,8 @@ def raise_notice(
 
     Each is told once, and who is at work not at all unless `also_actor`: they know. Those who are not active are left
     out where the notifications are made, by the directory as it is then. `name` is what the record is called; it and
-    `text`, which somebody wrote, are cut where they are too long. `values` are what the kind's sentence names.
+    `text`, which somebody wrote, are cut where they are too long. `values` are what the kind's sentence names
+    (`notice_texts.py`): `what` it is about, and its `outcome`.
     """
     collection, record_id = record
     told = [each for each in dict.fromkeys(user_ids) if also_actor or each != work.actor.user_id]
@@ -51,10 +55,15 @@ def raise_notice(
             record_id=str(record_id),
             record_name=name[:MAX_NAME],
             text=text[:MAX_TEXT],
-            values=values or {},
+            values={key: value[:MAX_VALUE] for key, value in (values or {}).items()},
         )
         # Of no record's versions: each is its own, and none waits for another.
         emit(work, notice, aggregate_type="notice", id=id, version=1)
+
+
+def what(label: Label) -> dict[str, str]:
+    """The values of a notice that say what it is about, by what people call that in each language."""
+    return {WHAT["en"]: label.en, WHAT["zh"]: label.zh}
 
 
 def _parts(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.resources import files
 
 from crm.options.v1 import options_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions
+
+from crm_kit.image import read_image
 
 # Of an rpc: who may call it is no matter of roles, or is that of the collection it is asked for.
 _NO_GRANTS = frozenset({"public", "authenticated", "internal", "resource"})
@@ -39,7 +40,7 @@ def reported_collections() -> frozenset[str]:
 
 
 def _files() -> Iterable[FileDescriptorProto]:
-    return FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes()).file
+    return read_image().file
 
 
 def _asked_by(options: MethodOptions) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, automation, reports, mail, comments, and the directory as a service
-knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, mail, comments, and the
+directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_kit.automation_tables import rules_table, runs_table
+from crm_kit.automation_tables import rules_table, runs_table, timers_table
+from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
@@ -314,37 +315,39 @@ approval_timers = tenant_table(
     Column("approval_id", Uuid, nullable=False),
     Column("collection", Text, nullable=False),
     Column("due_time", DateTime(timezone=True), nullable=False),
+    # The version of the working hours that the time was counted by; null where it goes by the clock alone.
+    Column("calendar_version", Integer),
     key=("approval_id",),
     plumbing=True,
     retention=Kept("a row for each approval that waits and falls due"),
 )
 Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
+Index(
+    "approval_timers_calendar_index",
+    approval_timers.c.tenant_id,
+    approval_timers.c.calendar_version,
+    postgresql_where=approval_timers.c.calendar_version.is_not(None),
+)
 
-automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
-outgoing_mails = mails_table(metadata)
-
-# What people say about records: docs/adr/0029-comments-are-kept-with-their-record.md.
-comments = tenant_table(
-    "comments",
+# Each tenant's default calendar, by which working hours are counted everywhere.
+working_calendars = tenant_table(
+    "working_calendars",
     metadata,
     Column("id", Uuid, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("record_id", Uuid, nullable=False),
-    Column("parent_id", Uuid),
-    Column("author_id", Uuid, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("mentioned_user_ids", ARRAY(Uuid), nullable=False),
-    Column("edit_time", DateTime(timezone=True)),
-    Column("delete_time", DateTime(timezone=True)),
-    Column("deleter_id", Uuid),
-    *versioned_columns(),
-    retention=Kept("the discussion of records, which stay"),
-)
-Index(
-    "comments_record_index",
-    *(comments.c[name] for name in ("tenant_id", "collection", "record_id", "id")),
+    Column("time_zone", Text, nullable=False),
+    # A list of {weekday, hours: [{opens, closes}]}.
+    Column("weekly", JSONB, nullable=False),
+    # A list of {local_date, hours: [{opens, closes}]}.
+    Column("exceptions", JSONB, nullable=False),
+    Column("version", Integer, nullable=False),
+    plumbing=True,
+    retention=Kept("one for each tenant, as the service desk has it"),
 )
 
+automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
+automation_timers = timers_table(metadata)
+outgoing_mails = mails_table(metadata)
+comments = comments_table(metadata)
 reports = reports_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
@@ -395,6 +398,7 @@ access_roles = tenant_table(
     "access_roles",
     metadata,
     Column("id", Uuid, nullable=False),
+    Column("display_name", Text, nullable=False, server_default=""),
     Column("grants", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),

@@ -11,7 +11,7 @@ from crm.options.v1 import options_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
 from crm_kit.contract_problem import ContractProblem, Path
-from crm_kit.labels import name_beside
+from crm_kit.labels import collection_field, name_beside
 
 INTERNAL = "internal"
 # The source paths of messages, of their fields and of the messages within them in descriptor.proto.
@@ -50,11 +50,16 @@ def _targets_that_are_not_there(messages: Mapping[str, _Message]) -> Iterator[Co
     for message in messages.values():
         for index, field in enumerate(message.proto.field):
             target = field.options.Extensions[options_pb2.refers_to]
-            if target and not _is_there(target, collections, messages):
+            if target and not (_is_named_by(message, target) or _is_there(target, collections, messages)):
                 text = (
                     f"{message.proto.name}.{field.name}: refers_to {target!r} is neither a collection nor a list in one"
                 )
                 yield ContractProblem(message.file, (*message.path, _FIELDS, index), text)
+
+
+def _is_named_by(message: _Message, target: str) -> bool:
+    """Whether the collection is what another field of the message names: `{collection}`."""
+    return collection_field(target) in {field.name for field in message.proto.field}
 
 
 def _is_there(target: str, collections: Mapping[str, DescriptorProto], messages: Mapping[str, _Message]) -> bool:

@@ -6,9 +6,9 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.overdue import OverdueApprovals
+from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
+from crm_kit.automation.doing import Doing
+from crm_kit.automation.due.job import TimedRules
 from crm_kit.automation.following import Following
 from crm_kit.automation.running import Runner
 from crm_kit.automation.runs.servicer import AutomationRunServicer
@@ -41,6 +44,7 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.connecting import connect
 from crm_kit.events.consumers import Consumers
+from crm_kit.events.consuming import Consuming
 from crm_kit.events.relay import Relay
 from crm_kit.events.streams import bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
@@ -57,10 +61,13 @@ from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
+from crm_kit.rpc.calendars import asked_of_desk
+from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.methods import methods_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, Servicer, check_contract
 from crm_kit.settings import ServiceSettings
+from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
 CHECK_SECONDS = 1.0
@@ -78,9 +85,12 @@ class Service:
     database: Database = field(init=False)
     clock: TenantClock = field(init=False)
     directory: Directory = field(init=False)
+    calendars: WorkingCalendars = field(init=False)
     consumers: Consumers = field(init=False)
     # Runs automation rules, beside what follows from events always: neither keeps the other waiting.
     automation: Consumers = field(init=False)
+    # Consumers of its own besides, each with a name that begins with the service's.
+    more_consumers: list[Consumers] = field(default_factory=list)
     servicers: list[Servicer] = field(default_factory=list)
     # What it declared: served by `crm.resource.v1`.
     resources: list[Resource[Any, Any]] = field(default_factory=list)
@@ -112,13 +122,17 @@ class Service:
             set_up_mail(self.database)
         self.clock = TenantClock(self.database)
         self.directory = Directory(self.database, self.settings.issuer)
+        desk = ServiceClient(self.settings.service_desk_address, name="service_desk")
+        self.calendars = WorkingCalendars(asked_of_desk(desk))
+        self.closers.append(desk.close)
         self.consumers = Consumers(self.name, self.database, self.clock)
+        follow_calendars(self.consumers)
         self.automation = Consumers(f"{self.name}_automation", self.database, self.clock)
 
     @cached_property
     def watched(self) -> Mapping[str, Watched]:
         """Its collections that tenants can have automation rules for."""
-        return watched_among(self.resources)
+        return watched_among(self.resources, self.approvables)
 
     @property
     def tables(self) -> list[str]:
@@ -151,9 +165,11 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = Names(named_tables(service.resources) | service.names)
+    for each in service.approvables:
+        names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
-    gate = Gate(service.approvables, service.directory)
+    gate = Gate(service.approvables, service.directory, service.calendars)
     runner = follow_with_rules(service, gate)
     pipeline = Pipeline(
         service.name,
@@ -177,7 +193,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, gate, ready)
+        await watch(service, server, broker, partial(background, service, gate, runner), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -200,7 +216,7 @@ def generic_servicers(
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
         ApprovalPolicyServicer(gate, tokens),
-        ApprovalServicer(gate, tokens),
+        ApprovalServicer(gate, names, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
         ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
@@ -210,15 +226,20 @@ def generic_servicers(
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:
-    """Have the automation rules of the service's collections run on its events, by the calls that people make."""
+    """Have the automation rules of the service's collections run on its events."""
+    runner = runner_of(service, gate)
+    Following(service.database, service.directory, service.clock, service.watched, runner).follow(service.automation)
+    return runner
+
+
+def runner_of(service: Service, gate: Gate) -> Runner:
+    """Runs automation rules by the calls that people make."""
     runs = {
         method.path: gate.around(method.path, getattr(servicer, method.name))
         for servicer in service.servicers
         for method in methods_of(servicer.contract)
     }
-    runner = Runner(service.database, service.directory, service.clock, runs)
-    Following(service.database, service.directory, service.clock, service.watched, runner).follow(service.automation)
-    return runner
+    return Runner(service.database, service.directory, service.clock, Doing(service.watched, runs, gate))
 
 
 class Broker:
@@ -295,7 +316,9 @@ class Broker:
             await self.client.close()
 
 
-async def watch(service: Service, server: Server, broker: Broker, gate: Gate, ready: asyncio.Event) -> None:
+async def watch(
+    service: Service, server: Server, broker: Broker, jobs_with: Callable[[Client], list[Job]], ready: asyncio.Event
+) -> None:
     """Keep readiness true: the database answers. Background work starts when the broker does as well.
 
     Without the broker people can work: what they change is told to others once it is back.
@@ -318,7 +341,7 @@ async def watch(service: Service, server: Server, broker: Broker, gate: Gate, re
                     log.info("service.ready")
             if not missing and not working:
                 assert broker.client is not None
-                jobs = background(service, broker.client, gate)
+                jobs = jobs_with(broker.client)
                 working = {asyncio.create_task(kept_running(job)): name_of(job) for job in jobs}
             gone = [name for task, name in working.items() if task.done()]
             if gone or (broker.client is not None and broker.client.is_closed):
@@ -344,30 +367,20 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, client: Client, gate: Gate) -> list[Job]:
-    """Relay, consumers, what is kept no longer, overdue approvals, mail, and the service's own jobs."""
+def background(service: Service, gate: Gate, runner: Runner, client: Client) -> list[Job]:
+    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
-    consuming = (Consuming(each, client) for each in (service.consumers, service.automation))
+    all_consumers = (service.consumers, service.automation, *service.more_consumers)
+    consuming = (Consuming(each, client) for each in all_consumers)
     jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
     if gate.approvables:
-        jobs.append(OverdueApprovals(tenants, gate).job.run)
+        jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
+    if service.watched:
+        jobs.append(TimedRules(tenants, service.watched, runner).job.run)
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *service.jobs]
-
-
-class Consuming:
-    """Consumers with the broker they consume from."""
-
-    def __init__(self, consumers: Consumers, client: Client) -> None:
-        self.name = f"consumers of {consumers.name}"
-        self._consumers = consumers
-        self._client = client
-
-    async def run(self) -> None:
-        """Consume until cancelled."""
-        await self._consumers.run(self._client)
 
 
 async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:

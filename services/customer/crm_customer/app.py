@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.background import Tenants
+from crm_kit.events.consumers import Consumers
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.listed_collections import listed_collections
@@ -37,6 +38,16 @@ from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
 from crm_customer.imports.worker import SIDE_BY_SIDE, ImportWorker
+from crm_customer.integrations.webhook_deliveries.commands import replay
+from crm_customer.integrations.webhook_deliveries.consumers import Hearing
+from crm_customer.integrations.webhook_deliveries.resource import DELIVERIES
+from crm_customer.integrations.webhook_deliveries.sending import Sender
+from crm_customer.integrations.webhook_deliveries.servicer import WebhookDeliveryServicer
+from crm_customer.integrations.webhook_endpoints.calling import Caller
+from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
+from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
+from crm_customer.integrations.webhook_endpoints.servicer import WebhookEndpointServicer
+from crm_customer.integrations.webhook_endpoints.testing import Tests
 from crm_customer.ready_reports import READY_REPORTS
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
@@ -50,6 +61,12 @@ from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
 from crm_customer.workspace.dashboards.servicer import DashboardServicer
+from crm_customer.workspace.notification_preferences.resource import PREFERENCES
+from crm_customer.workspace.notification_preferences.servicer import NotificationPreferenceServicer
+from crm_customer.workspace.notifications.digests import Digests
+from crm_customer.workspace.notifications.mails import Mails
+from crm_customer.workspace.notifications.resource import NOTIFICATIONS
+from crm_customer.workspace.notifications.servicer import NotificationServicer
 from crm_customer.workspace.saved_views.resource import SAVED_VIEWS
 from crm_customer.workspace.saved_views.servicer import SavedViewServicer
 
@@ -90,11 +107,32 @@ def build(settings: CustomerSettings) -> Service:
     listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
+    mails = Mails(settings.console_url)
+    service.resources += [NOTIFICATIONS, PREFERENCES]
+    service.servicers += [NotificationServicer(tokens), NotificationPreferenceServicer()]
+    service.jobs.append(Digests(Tenants(service.database, service.clock), mails).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
     service.jobs += [importing.run] * SIDE_BY_SIDE
-    follow_events(service.consumers)
+    follow_events(service.consumers, mails)
+    tell_endpoints(service, settings, tokens)
     return service
+
+
+def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:
+    """Webhooks: endpoints, what they are told, and who tells it."""
+    tenants = Tenants(service.database, service.clock)
+    secrets, caller = SigningSecrets(settings.signing_key_secret), Caller(settings.outbound_reach)
+    service.resources += [ENDPOINTS, DELIVERIES]
+    service.servicers += [
+        WebhookEndpointServicer(tokens, secrets, Tests(caller), replay, loopback=settings.is_development),
+        WebhookDeliveryServicer(tokens),
+    ]
+    sender = Sender(tenants, service.directory, caller, secrets)
+    service.jobs.append(sender.run)
+    hearing = Consumers(f"{service.name}_webhooks", service.database, service.clock)
+    Hearing(tenants, sender.wake).follow(hearing)
+    service.more_consumers.append(hearing)
 
 
 def build_issuer(service: Service, settings: CustomerSettings) -> Issuer:
@@ -115,7 +153,7 @@ def build_sign_ins(issuer: Issuer, secrets: ClientSecrets, settings: CustomerSet
     """Signing in with the tenants' own providers."""
     return SignIns(
         issuer=issuer,
-        providers=Providers(ProviderHttp(), loopback=settings.is_development),
+        providers=Providers(ProviderHttp(settings.outbound_reach), loopback=settings.is_development),
         secrets=secrets,
         sealer=Sealer(settings.signing_key_secret, b"guanxi sign-ins"),
         address=settings.issuer,

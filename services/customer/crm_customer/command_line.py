@@ -59,11 +59,13 @@ async def seed(service: Service, settings: CustomerSettings) -> str:
     """The demo tenant with its people."""
     password = settings.demo_password
     check_given(password, "CRM_DEMO_PASSWORD")
-    made = await seed_demo(service.database, Passwords(), password)
-    if not (made.tenant or made.teams or made.users or made.custom_fields or made.dashboards):
+    made = await seed_demo(service, Passwords(), password)
+    if not (made.tenant or made.is_more):
         return f"tenant {SLUG} ({DISPLAY_NAME}): all there"
-    people = made.users + made.tenant
-    told = f"{made.teams} teams, {people} users, {made.custom_fields} custom fields and {made.dashboards} dashboards"
+    told = (
+        f"{made.teams} teams, {made.users + made.tenant} users, {made.custom_fields} custom fields, "
+        f"{made.views} views, {made.automation_rules} rules, {made.dashboards} dashboards"
+    )
     return f"tenant {SLUG} ({DISPLAY_NAME}): made {told}; sign in as {ADMIN_LOGIN}"
 
 

@@ -21,6 +21,8 @@ from crm_customer.records.accounts.model import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
+from crm_customer.workspace.notifications.commands import tell
+from crm_customer.workspace.notifications.mails import Mails
 
 Policy = approval_policies_pb2.ApprovalPolicy
 Tier = scores_pb2.ValueTierScore
@@ -114,7 +116,7 @@ EFFECTS: Mapping[type[Message], Sequence[Effect]] = {
 }
 
 
-def follow_events(consumers: Consumers) -> None:
+def follow_events(consumers: Consumers, mails: Mails) -> None:
     """Subscribe to every event that has an entry or an effect here."""
     kinds = {kind.payload: kind for kind in TIMELINE}
     for payload in dict.fromkeys((*kinds, *EFFECTS)):
@@ -122,6 +124,11 @@ def follow_events(consumers: Consumers) -> None:
         if payload in kinds:
             effects.append(show(kinds[payload]))
         consumers.project(payload, together(effects))
+
+    async def tell_people(work: UnitOfWork, _event: Event, notice: resource.NoticeRaised) -> None:
+        await tell(work, notice, mails)
+
+    consumers.on(resource.NoticeRaised, tell_people)
 
 
 def show(kind: EventKind) -> Effect:

@@ -11,12 +11,16 @@ from crm_customer.directory.tokens import tables as tokens
 from crm_customer.directory.user_settings import tables as user_settings
 from crm_customer.directory.users import tables as users
 from crm_customer.imports import tables as imports
+from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
+from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
 from crm_customer.metadata import metadata
 from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.timeline import tables as timeline
 from crm_customer.workspace.dashboards import tables as dashboards
+from crm_customer.workspace.notification_preferences import tables as notification_preferences
+from crm_customer.workspace.notifications import tables as notifications
 from crm_customer.workspace.saved_views import tables as saved_views
 
 __all__ = [
@@ -28,6 +32,8 @@ __all__ = [
     "imports",
     "interactions",
     "metadata",
+    "notification_preferences",
+    "notifications",
     "policy_references",
     "roles",
     "saved_views",
@@ -38,4 +44,6 @@ __all__ = [
     "tokens",
     "user_settings",
     "users",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

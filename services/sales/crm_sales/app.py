@@ -26,6 +26,7 @@ from crm_sales.opportunities.following import Following
 from crm_sales.opportunities.servicer import OpportunityServicer
 from crm_sales.orders.deals import ORDERED_OPPORTUNITIES, require_not_ordered
 from crm_sales.orders.holds import Holds
+from crm_sales.orders.queries import accounts_of_orders
 from crm_sales.orders.resource import ORDERS, RELEASING_ORDERS
 from crm_sales.orders.servicer import OrderServicer
 from crm_sales.payments.resource import PAYMENTS
@@ -67,7 +68,12 @@ def build(settings: SalesSettings) -> Service:
     service.ready_reports = READY_REPORTS
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.approvables = [RELEASING_ORDERS]
-    service.names = {"accounts": accounts, "contacts": contacts, "pipelines.stages": stage_names()}
+    service.names = {
+        "accounts": accounts,
+        "contacts": contacts,
+        "orders": accounts_of_orders(),
+        "pipelines.stages": stage_names(),
+    }
     service.withheld = {payments_pb2.Payment: OrdersInReach()}
     service.references = {"accounts": account_reference(known)}
     follow_events(
@@ -78,7 +84,7 @@ def build(settings: SalesSettings) -> Service:
         wake_holds=holds.job.wake,
     )
     service.jobs = [reclaim.job.run, following.job.run, histories.job.run, holds.job.run]
-    service.closers = [customer_peer.close, scoring_peer.close]
+    service.closers += [customer_peer.close, scoring_peer.close]
     return service
 
 

@@ -48,7 +48,8 @@ def build(settings: ScoringSettings) -> Service:
     service.resources = [SCORES, CREDIT_LIMITS]
     service.approvables = [SETTING_CREDIT_LIMITS]
     service.service_keys = {"sales": settings.sales_key.encode()}
-    service.names = {"accounts": accounts}
+    # Of an account there is one limit, which has its id.
+    service.names = {"accounts": accounts, "credit_limits": accounts}
     follow_directory(service.consumers, service.directory)
     follow_accounts(service.consumers, accounts)
     follow_facts(service.consumers, credit=credit, rescoring_delay_seconds=settings.rescoring_delay_seconds)

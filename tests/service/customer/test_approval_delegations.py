@@ -113,16 +113,40 @@ async def test_only_a_wider_scope_names_deputies_of_others(absence: Absence) -> 
     member = await customer.user(tenant_id, grants=OF_ONES_OWN, team_id=team)
     of_team = dict.fromkeys(OF_ONES_OWN, Scope.TEAM)
     lead = await customer.user(tenant_id, grants=of_team, team_id=team)
-    # Nobody takes over by themselves what others decide.
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-        await absence.create(lead, owner_id=str(member.id), deputy_id=str(lead.id))
-    assert refusal.metadata["rule"] == "names_oneself"
-    theirs = await absence.create(lead, owner_id=str(member.id))
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await absence.update(lead, theirs, deputy_id=str(lead.id))
-    assert (await absence.cancel(lead, theirs)).state == pb.ApprovalDelegation.STATE_CANCELLED
     with refused("INVALID_ARGUMENT", "ASSIGNMENT_NOT_ALLOWED"):
         await absence.create(lead, owner_id=str(absence.boss.id))
+    # A leader looks after the deputies of their team, and ends what should not go on.
+    theirs = await absence.create(member)
+    assert await absence.listed(lead) == [theirs.id]
+    assert (await absence.cancel(lead, theirs)).state == pb.ApprovalDelegation.STATE_CANCELLED
+
+
+async def test_nobody_decides_through_a_friend_whom_they_name_for_others(absence: Absence) -> None:
+    customer, tenant_id = absence.customer, absence.admin.tenant_id
+    team = await customer.team(tenant_id)
+    member = await customer.user(tenant_id, grants=OF_ONES_OWN, team_id=team)
+    for scope in (Scope.TEAM, Scope.ALL):
+        lead = await customer.user(tenant_id, grants=dict.fromkeys(OF_ONES_OWN, scope), team_id=team)
+        # Neither they nor the friend come by it, nor by a delegation that the member has made.
+        for deputy in (lead, absence.deputy):
+            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+                await absence.create(lead, owner_id=str(member.id), deputy_id=str(deputy.id))
+            assert refusal.metadata["rule"] == "names_for_others"
+        theirs = await absence.create(member, deputy_id=str(absence.boss.id), last_date="2899-12-31")
+        for change in ({"deputy_id": str(absence.deputy.id)}, {"last_date": "2900-01-01"}, {"collection": "orders"}):
+            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+                await absence.update(lead, theirs, **change)
+            assert refusal.metadata["rule"] == "names_for_others"
+    # Who hands on what others are asked names others, and not themselves.
+    policy_writer = {"approval_policies.write": Scope.ALL}
+    writer = await customer.user(tenant_id, grants=dict.fromkeys(OF_ONES_OWN, Scope.TEAM) | policy_writer, team_id=team)
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await absence.create(writer, owner_id=str(member.id), deputy_id=str(writer.id))
+    assert refusal.metadata["rule"] == "names_oneself"
+    made = await absence.create(writer, owner_id=str(member.id))
+    assert (made.owner_id, made.deputy_id) == (str(member.id), str(absence.deputy.id))
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await absence.update(writer, made, deputy_id=str(writer.id))
 
 
 async def test_what_could_never_hold_is_refused_by_name(absence: Absence) -> None:

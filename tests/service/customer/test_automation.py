@@ -1,12 +1,18 @@
 """Rules on accounts and contacts, through the contract."""
 
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
+from crm_kit.clock import system_now
+from crm_kit.zones import DEFAULT_ZONE
 
-from tests.service.automating import SUCCEEDED, Rules, action, on, settled
+from tests.service.automating import SUCCEEDED, Rule, Rules, action, looked, notify, on, reaches, settled
+from tests.service.clocks import until_noon
+from tests.service.customer.customers import new_account, new_contact
 from tests.service.running import Running
 
 
@@ -39,3 +45,33 @@ async def test_an_account_and_its_contacts_are_changed_by_rules(customer: Runnin
     assert [each.record_id for each in await of_contacts.runs_of(user, titled)] == [contact.id]
     read = await contacts.GetContact(contacts_pb2.GetContactRequest(id=contact.id), metadata=user.metadata)
     assert read.job_title == "联系人 王伟"
+
+
+async def test_a_birthday_comes_each_year(customer: Running) -> None:
+    """Tried before it is activated; on the day whatever the year of birth, once in each year."""
+    user, ahead = await customer.user(await customer.tenant(sandbox=True)), until_noon()
+    account = await new_account(customer, user)
+    rules = Rules(customer.channel, "contacts")
+    rule = await rules.create(
+        user,
+        notify("{{record.display_name}} 三天后过生日", recipients=[Rule.Notification.RECIPIENT_OWNER]),
+        trigger=reaches("birth_date", offset_days=-3, every_year=True),
+    )
+    today = (system_now() + ahead).astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+    born = [str((today + timedelta(days=days)).replace(year=year, day=15)) for days, year in ((45, 1968), (45, 1992))]
+    made = [await new_contact(customer, user, account.id, birth_date=birth_date) for birth_date in (*born, "")]
+    tried = await rules.tried(user, rule)
+    assert (tried.record_count, tried.event_count) == (3, 2)
+    assert {each.record_id for each in tried.matches} == {each.id for each in made[:2]}
+    assert all(each.possible and each.event == "DATE_REACHED" for each in tried.matches)
+    (due_time,) = {each.event_time.ToDatetime(ZoneInfo(DEFAULT_ZONE)) for each in tried.matches}
+    assert (due_time.month, due_time.day, due_time.hour) == (int(born[0][5:7]), 12, 9)
+    await rules.does("Activate", user, rule)
+    for version, day in enumerate((due_time, due_time.replace(year=due_time.year + 1)), 2):
+        clock_offset = day + timedelta(minutes=1) - system_now()
+        await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=clock_offset, version=version)
+        await looked(customer)
+        runs = await rules.ran(user, rule, 2 * (version - 1))
+        assert [each.record_id for each in runs].count(made[0].id) == version - 1
+        assert {each.state for each in runs} == {SUCCEEDED}
+        assert len(runs) == 2 * (version - 1)

@@ -1,5 +1,6 @@
 """Saved views: what they may ask for, who sees them and changes them, and whose default they are."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -119,6 +120,20 @@ async def test_what_the_collection_does_not_have_is_refused_by_name(
     assert refusal.fields == [f"saved_view.{field}"]
 
 
+async def test_a_view_that_is_saved_anew_leaves_the_other_as_it_was(
+    views: "SavedViewServiceAsyncStub", user: User, save: Save
+) -> None:
+    first = await save(filter="probability_percent > 50", columns=["display_name"])
+    copy = await views.CreateSavedView(
+        pb.CreateSavedViewRequest(
+            saved_view=View(display_name="Another", collection=first.collection, filter="probability_percent > 90")
+        ),
+        metadata=user.metadata,
+    )
+    assert copy.id != first.id
+    assert await views.GetSavedView(pb.GetSavedViewRequest(id=first.id), metadata=user.metadata) == first
+
+
 async def test_a_view_whose_field_is_gone_says_so_and_keeps_no_list_from_being_read(
     views: "SavedViewServiceAsyncStub", user: User, save: Save
 ) -> None:
@@ -177,6 +192,8 @@ async def test_private_views_are_their_owners_and_others_are_seen_by_team_and_te
         assert await listed(views, who) == [ours.id]
         with refused("NOT_FOUND", "SAVED_VIEW_NOT_FOUND"):
             await views.GetSavedView(pb.GetSavedViewRequest(id=team.id), metadata=who.metadata)
+    # Whoever joins later, too.
+    assert await listed(views, await person(middle)) == [team.id, ours.id]
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await change(views, mate, team, display_name="mine now")
     assert (await change(views, chief, team, pinned=True)).pinned
@@ -224,3 +241,11 @@ async def test_nobody_has_more_views_than_the_limit(save: Save, user: User, cust
         with refused("FAILED_PRECONDITION", "SAVED_VIEW_LIMIT_REACHED"):
             await save()
         assert await save(await customer.user(user.tenant_id))
+
+
+async def test_many_that_are_saved_at_once_are_not_more_than_the_limit(
+    views: "SavedViewServiceAsyncStub", save: Save, user: User
+) -> None:
+    with patch.object(commands, "MAX_OF_OWNER", 2):
+        results = await asyncio.gather(*(save() for _ in range(8)), return_exceptions=True)
+    assert len(await listed(views, user)) == sum(isinstance(each, View) for each in results) == 2

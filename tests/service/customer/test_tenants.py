@@ -20,8 +20,9 @@ from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.command_line import command_of
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
-from crm_customer.demo.people import ADMIN_LOGIN, SLUG, TEAMS, USERS
+from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, SLUG, TEAMS, USERS
 from crm_customer.demo.seeding import seed_demo
+from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.tenants.commands import reserve_slug
 from crm_customer.directory.tenants.model import MAX_CLOCK_OFFSET
@@ -32,6 +33,7 @@ from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from google.protobuf.duration_pb2 import Duration
 
+from tests.service.automating import Rules
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
 from tests.service.customer.customers import new_account
 from tests.service.history import changes_of
@@ -199,19 +201,23 @@ async def test_a_slug_is_a_host_name(customer: Running, slug: str) -> None:
 
 
 async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Running) -> None:
-    database = customer.service.database
-    all_at_once = await asyncio.gather(*(seed_demo(database, QUICK, PASSWORD) for _ in range(4)))
+    service = customer.service
+    all_at_once = await asyncio.gather(*(seed_demo(service, QUICK, PASSWORD) for _ in range(4)))
     assert sum(made.teams for made in all_at_once) == len(TEAMS)
     assert sum(made.users for made in all_at_once) == len(USERS)
     assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
     assert sum(made.dashboards for made in all_at_once) == 1
-    again = await seed_demo(database, QUICK, "another password")
-    assert (again.tenant, again.teams, again.users, again.custom_fields, again.dashboards) == (False, 0, 0, 0, 0)
+    assert sum(made.views for made in all_at_once) == len(VIEWS)
+    assert sum(made.automation_rules for made in all_at_once) == 1
+    again = await seed_demo(service, QUICK, "another password")
+    assert (again.tenant, again.is_more) == (False, False)
     issuer = TokenServiceStub(customer.channel)
     for login in (ADMIN_LOGIN, *(user.login for user in USERS)):
         token = await issuer.CreateToken(CreateTokenRequest(tenant=SLUG, login=login, password=PASSWORD))
         assert token.access_token
     somebody = await customer.user(again.tenant_id)
+    (rule,) = await Rules(customer.channel, "contacts").listed(somebody, filter="state = ACTIVE")
+    assert (rule.trigger.date_reached.field, rule.activator_name) == ("birth_date", ADMIN_NAME)
     page = await TeamServiceStub(customer.channel).ListTeams(ListTeamsRequest(), metadata=somebody.metadata)
     led = {team.display_name: team.leader_name for team in page.teams if team.leader_id}
     names = {user.login: user.display_name for user in USERS}

@@ -87,6 +87,9 @@ async def test_who_has_seen_older_settings_does_not_write_over_newer_ones(web: h
     [
         ("theme", {"theme": "PURPLE"}),
         ("start_page", {"start_page": "https://elsewhere.example"}),
+        ("start_page", {"start_page": "//elsewhere.example"}),
+        ("start_page", {"start_page": "/\\elsewhere.example"}),
+        ("start_page", {"start_page": "/\t/elsewhere.example"}),
         ("values", {"values": {"big": "x" * 16_400}}),
         ("values", {"values": {"1": True}}),
     ],

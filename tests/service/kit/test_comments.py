@@ -12,7 +12,8 @@ from crm_kit.database.statements import statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.plumbing import changes, comments, outbox
+from crm_kit.notices import Kind
+from crm_kit.plumbing import changes, comments, idempotency_keys, outbox
 from sqlalchemy import Select, Text, bindparam, cast, func, select
 
 from tests.service.customer.customers import new_account, new_interaction
@@ -222,16 +223,48 @@ async def test_a_comment_is_deleted_by_its_author_or_by_who_may_write_all(
         await talk.edit(colleague, by_colleague, text="again")
 
 
+async def test_who_is_mentioned_is_told_and_so_is_who_takes_part_and_may_read_the_record(
+    customer: Running, user: User, colleague: User, talk: Talk
+) -> None:
+    left, mate = [await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL}) for _ in range(2)]
+    for each in (left, mate):
+        await talk.say(each)
+    await customer.change_user(left, active=False)
+    # What the directory says is believed for a second.
+    customer.service.directory.forget(user.tenant_id)
+    first = await talk.say(colleague, SECRET, mentioned_user_ids=[str(mate.id)])
+    told = await notices_of(customer, user.tenant_id)
+    # The owner and who commented before, but nobody who has lost the right, and nobody twice for one comment.
+    assert told[-2:] == [("MENTIONED", {str(mate.id)}), ("COMMENTED", {str(user.id)})]
+    await talk.edit(colleague, first, text="other", mentioned_user_ids=[str(mate.id), str(user.id)])
+    await talk.edit(colleague, first, text="yet another")
+    assert (await notices_of(customer, user.tenant_id))[len(told) :] == [("MENTIONED", {str(user.id)})]
+
+
+async def test_nobody_is_told_of_what_they_said_themselves_or_of_what_was_refused(
+    customer: Running, user: User, talk: Talk
+) -> None:
+    await talk.say(user, mentioned_user_ids=[str(user.id)])
+    await talk.say(user)
+    stranger = await customer.user(user.tenant_id, grants=OWN)
+    with refused("INVALID_ARGUMENT", "MENTION_NOT_ALLOWED"):
+        await talk.say(user, mentioned_user_ids=[str(stranger.id)])
+    assert await notices_of(customer, user.tenant_id) == []
+
+
 async def test_what_is_deleted_or_written_over_is_nowhere_in_the_database(
     customer: Running, user: User, talk: Talk
 ) -> None:
-    """Neither in a history, nor in an event that brokers keep for weeks."""
-    deleted, edited = await talk.say(user, SECRET), await talk.say(user, SECRET)
+    """Neither in a history, nor in an event that brokers keep for weeks, nor under the key of the request."""
+    deleted, edited = await talk.say(user, SECRET, key="k1"), await talk.say(user, SECRET, key="k2")
     await talk.delete(user, deleted)
     await talk.edit(user, edited, text="never mind")
     async with customer.unit_of_work(user.tenant_id) as work:
         (found,) = await work.all(texts_with(), like=f"%{SECRET}%")
-    assert (found["comments"], found["changes"], found["events"]) == (0, 0, 0)
+    assert (found["comments"], found["changes"], found["events"], found["answers"]) == (0, 0, 0, 0)
+    # Whoever repeats the request brings the text along, and gets the first answer.
+    assert await talk.say(user, SECRET, key="k1") == deleted
+    assert [each.text for each in await talk.list(user)] == ["never mind", ""]
 
 
 async def test_events_say_who_commented_what_and_not_what_they_said(customer: Running, user: User, talk: Talk) -> None:
@@ -248,6 +281,24 @@ async def test_events_say_who_commented_what_and_not_what_they_said(customer: Ru
     assert list(told[1].changed_fields) == ["edit_time"]
 
 
+async def notices_of(customer: Running, tenant_id: UUID) -> list[tuple[str, set[str]]]:
+    """What people were told of the account, in order: the kind, and whom; never what was said."""
+    async with customer.unit_of_work(tenant_id) as work:
+        rows = await work.all(notices())
+    told: list[Any] = [payload_of(event_of(row["event"])) for row in rows]
+    assert {(each.collection, each.record_name, each.text) for each in told} <= {("accounts", "华信电力有限公司", "")}
+    return [(Kind.Name(each.kind).removeprefix("NOTICE_KIND_"), set(each.user_ids)) for each in told]
+
+
+@statement
+def notices() -> Select[Any]:
+    return (
+        select(outbox.c.event)
+        .where(outbox.c.tenant_id == bindparam("tenant_id"), outbox.c.subject.contains(".NoticeRaised."))
+        .order_by(outbox.c.id)
+    )
+
+
 @statement
 def events_of() -> Select[Any]:
     return (
@@ -259,8 +310,9 @@ def events_of() -> Select[Any]:
 
 @statement
 def texts_with() -> Select[Any]:
-    """In how many rows the text is found, of comments, of histories and of events."""
-    like, tenant_id = bindparam("like", type_=Text), bindparam("tenant_id")
+    """In how many rows the text is found, of comments, of histories, of events and of kept answers."""
+    like: Any = bindparam("like", type_=Text)
+    tenant_id: Any = bindparam("tenant_id")
 
     def count(table: Any, text: Any) -> Any:
         return select(func.count()).where(table.c.tenant_id == tenant_id, text.like(like)).scalar_subquery()
@@ -269,4 +321,5 @@ def texts_with() -> Select[Any]:
         count(comments, comments.c.text).label("comments"),
         count(changes, cast(changes.c.fields, Text)).label("changes"),
         count(outbox, func.encode(outbox.c.event, "escape")).label("events"),
+        count(idempotency_keys, func.encode(idempotency_keys.c.response, "escape")).label("answers"),
     )

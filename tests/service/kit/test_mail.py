@@ -1,19 +1,22 @@
 """Mail is sent if what it tells of became true: once, unless a process dies at the one moment where nobody can know."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from aiosmtplib import SMTP
 from crm_kit.background import Tenants
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import Statement, compile_statement
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.ids import new_id
-from crm_kit.mail import gathering
+from crm_kit.mail import delivery, gathering
 from crm_kit.mail.gathering import require_mail, send_mail, set_up_mail
 from crm_kit.mail.model import GIVE_UP_AFTER, Attachment, Mail
 from crm_kit.mail.sending import CLAIM, MailSender, any_due, next_due
@@ -25,7 +28,7 @@ from sqlalchemy import delete, select
 
 from tests.service.eventually import eventually
 from tests.service.kit.plans import plan_of
-from tests.service.mailing import Inbox, serving_mail
+from tests.service.mailing import Inbox, saying, serving_mail
 from tests.service.running import Running, Tokens, running
 
 INDEXED = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
@@ -87,7 +90,10 @@ async def test_a_mail_is_sent_once_with_its_files(posting: Running, inbox: Inbox
     assert (message["subject"], message["message-id"]) == ("月报", f"<{id}@example.org>")
     assert [each.get_filename() for each in message.iter_attachments()] == ["report.csv"]
     assert id is not None
-    assert (await kept(posting, id))["state"] == "SENT"
+    row = await kept(posting, id)
+    assert (row["state"], row["subject"], row["file_names"]) == ("SENT", "月报", ["report.csv"])
+    # What was said is not kept beyond that.
+    assert (row["text"], row["contents"]) == ("", [])
 
 
 async def test_a_unit_of_work_that_fails_sends_nothing(posting: Running, inbox: Inbox) -> None:
@@ -199,6 +205,69 @@ async def test_a_refusal_for_good_is_final_and_one_for_now_is_tried_again(postin
     # Nobody has it twice, and who it is for says the header of both.
     assert inbox.recipients == ["here@x.example", "busy@x.example"]
     assert len({str(message["to"]) for _, message in inbox.mails}) == 1
+
+
+async def test_what_a_server_says_in_another_encoding_is_kept_and_nobody_gets_the_mail_again(posting: Running) -> None:
+    """Large providers in China answer in GBK."""
+    reply = "550 用户不存在\x00".encode("gbk")
+    id = await gather(posting, "here@x.example", "gone@x.example")
+    async with saying({"gone@x.example": reply, "DATA": b"354 go on"}) as port:
+        assert await sender_of(posting, Inbox(port)).look()
+    row = await kept(posting, id)
+    assert (row["state"], row["refused"], row["recipients"]) == ("FAILED", ["gone@x.example"], [])
+    assert r"\xb2\xbb" in row["reason"]
+
+
+async def test_a_server_that_refuses_to_talk_has_refused_no_mail(posting: Running) -> None:
+    id = await gather(posting, "wang@x.example")
+    async with saying({"EHLO": b"550 too many of you", "HELO": b"550 too many of you"}) as port:
+        assert not await sender_of(posting, Inbox(port)).look()
+    row = await kept(posting, id)
+    assert (row["state"], row["attempts"], row["recipients"]) == ("WAITING", 0, ["wang@x.example"])
+
+
+async def test_a_mail_whose_attempt_fails_here_waits_like_others_and_takes_no_place(
+    posting: Running, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_id = await posting.tenant()
+    ids = [await gather(posting, "bad@x.example", tenant_id=tenant_id) for _ in range(2)]
+    sender = sender_of(posting, inbox)
+
+    def fails(_: Record) -> bytes:
+        raise ValueError("no message can be made of it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sender, "_composed", fails)
+        assert (await sender.look(), await sender.look(), await sender.look()) == (True, True, False)
+    for id in ids:
+        row = await kept(posting, id)
+        assert (row["state"], row["attempts"], row["claim_end_time"]) == ("WAITING", 1, None)
+        assert row["next_attempt_time"] < system_now() + timedelta(minutes=2)
+    await gather(posting, "good@x.example", tenant_id=tenant_id)
+    assert await sender.look()
+    assert inbox.recipients == ["good@x.example"]
+
+
+async def test_a_mail_is_sent_however_long_the_server_takes_to_say_good_bye(
+    posting: Running, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[float] = []
+
+    @contextlib.asynccontextmanager
+    async def noted(seconds: float) -> AsyncIterator[None]:
+        timed.append(seconds)
+        yield
+        timed.pop()
+
+    async def says_nothing(_: SMTP) -> None:
+        assert timed == [], "the time for the mail still runs"
+        raise TimeoutError
+
+    id = await gather(posting, "wang@x.example")
+    monkeypatch.setattr(delivery, "asyncio", SimpleNamespace(timeout=noted))
+    monkeypatch.setattr(SMTP, "quit", says_nothing)
+    assert await sender_of(posting, inbox).look()
+    assert (await kept(posting, id))["state"] == "SENT"
 
 
 async def test_what_nobody_takes_for_three_days_has_failed(posting: Running, inbox: Inbox) -> None:

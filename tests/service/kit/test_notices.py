@@ -2,25 +2,15 @@
 
 from uuid import UUID
 
-from crm.event.v1 import event_pb2
-from crm.resource.v1.events_pb2 import NoticeRaised
 from crm.type.v1 import notice_kind_pb2
-from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import SERVICE_USER
 from crm_kit.ids import new_id
 from crm_kit.notices import MAX_NAME, MAX_USERS, raise_notice
-from crm_kit.plumbing import outbox
-from sqlalchemy import select
 
+from tests.service.notices import raised
 from tests.service.running import Running
 
 MENTIONED = notice_kind_pb2.NOTICE_KIND_MENTIONED
-
-
-async def raised(service: Running, tenant_id: UUID) -> list[NoticeRaised]:
-    query = select(outbox.c.event).where(outbox.c.tenant_id == tenant_id, outbox.c.subject.contains(".NoticeRaised."))
-    rows = await service.service.database.all(tenant_id, compile_statement(query.order_by(outbox.c.id)), {})
-    return [NoticeRaised.FromString(event_pb2.Event.FromString(row["event"]).payload.value) for row in rows]
 
 
 async def test_each_is_told_once_and_who_is_at_work_is_not(scoring: Running) -> None:

@@ -95,6 +95,10 @@ async def test_somebody_who_has_left_can_do_nothing(customer: Running) -> None:
     await customer.change_user(left, active=False)
     told = await explain(customer, admin, account.id, left.id)
     assert (told.active, told.owner, list(told.operations)) == (False, True, [])
+    async with gateway(customer) as web:
+        path = f"/v1/accounts/{account.id}:explainAccess"
+        answer = await web.get(path, params={"user_id": str(left.id)}, headers=bearer(admin))
+    assert answer.json()["needed_scope"] is None
 
 
 async def test_a_verb_that_the_record_does_not_allow_is_told_with_the_reason(customer: Running) -> None:

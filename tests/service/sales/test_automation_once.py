@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from crm.event.v1 import event_pb2
+from crm_kit.automation.doing import Doing
 from crm_kit.automation.running import Runner
 from crm_kit.command_line import replay_all_dead_letters, with_database
 from crm_kit.database.statements import compile_statement
@@ -106,16 +107,16 @@ async def test_what_cannot_be_had_now_is_tried_again_and_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, create: CreateLead
 ) -> None:
     rule = await rules.active(user, action("update", source="x"))
-    call = Runner._call
+    call = Doing._call
     refused: list[object] = []
 
-    async def is_away(runner: Runner, *asked: object) -> None:
+    async def is_away(doing: Doing, *asked: object) -> None:
         if len(refused) < 2:
             refused.append(asked)
             raise Unavailable("away")
-        await call(runner, *asked)  # type: ignore[arg-type]
+        await call(doing, *asked)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Runner, "_call", is_away)
+    monkeypatch.setattr(Doing, "_call", is_away)
     await create()
     (run,) = await rules.ran(user, rule)
     assert run.state == SUCCEEDED

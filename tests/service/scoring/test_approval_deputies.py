@@ -100,8 +100,13 @@ async def test_neither_submitter_nor_owner_decides_as_deputy_or_through_one(
     await stand_in(scoring, people.other, user)
     await stand_in(scoring, people.rep, people.boss)
     await stand_in(scoring, user, people.boss)
-    for each, rule in ((people.other, "not_asked"), (people.rep, "own_approval"), (user, "own_approval")):
-        assert await desk.waiting(each) == []
+    # Owning it stops a yes and never a no: it waits for the owner and for the owner's deputy, who may reject.
+    for each, rule, waiting in (
+        (people.other, "not_asked", [approval.id]),
+        (people.rep, "own_approval", []),
+        (user, "own_approval", [approval.id]),
+    ):
+        assert await desk.waiting(each) == waiting
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
             await desk.approve(each, approval)
         assert refusal.metadata["rule"] == rule
@@ -119,7 +124,7 @@ async def test_a_deputy_rejects_in_the_place_of_who_owns_the_record(
     approval = await desk.submit(people.rep, asked(account_id, 5000))
     deputy = await scoring.user(user.tenant_id, grants=OWN_READER)
     await stand_in(scoring, deputy, user)
-    assert await desk.waiting(deputy) == []
+    assert await desk.waiting(deputy) == [approval.id]
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await desk.approve(deputy, approval)
     rejected = await desk.reject(deputy, approval)

@@ -100,7 +100,8 @@ async def test_two_processes_that_find_it_at_once_tell_of_it_once(office: Office
     await office.desk.policy(office.user, asks(step(office.people.boss, due_hours=1)))
     approvals = [await office.submit() for _ in range(3)]
     tenants = Tenants(service.database, service.clock, lambda: system_now() + timedelta(hours=2))
-    jobs = [OverdueApprovals(tenants, Gate(service.approvables, service.directory)) for _ in range(2)]
+    gate = Gate(service.approvables, service.directory, service.calendars)
+    jobs = [OverdueApprovals(tenants, gate) for _ in range(2)]
     await asyncio.gather(*(job.look() for job in jobs for _ in range(2)))
     assert [await office.is_overdue(each) for each in approvals] == [True] * 3
     assert sorted(each.aggregate_id for each in await office.told()) == sorted(each.id for each in approvals)

@@ -56,7 +56,7 @@ async def test_a_rule_that_names_a_long_text_hundreds_of_times_fails_before_it_i
     for request in ({"description": "{{record.description}}" * 300}, {"tags": ["{{record.description}}"] * 300}):
         began = time.process_time()
         with pytest.raises(InvalidArgument, match=str(MAX_FILLED)):
-            request_of(watched, Action("update", request), case)
+            request_of(watched, watched, Action("update", request), case, record_id=case.id)
         waits.append(time.process_time() - began)
     assert max(waits) < MAX_SECONDS
 

@@ -22,8 +22,8 @@ def test_each_service_has_the_same_rights_about_its_own_name_and_no_others() -> 
         (process, f"CRM_NATS_{process.upper()}_PASSWORD") for process in (*SERVICES, GATEWAY)
     ]
     users = [each for each in every if each[0] != GATEWAY]
-    # But for the stream itself, which one of them may change.
-    changes = re.compile(r', "\$JS\.API\.STREAM\.UPDATE\.CRM"')
+    # But for the stream itself, which one of them may change, and for the reader by which it tells webhook endpoints.
+    changes = re.compile(r', "\$JS\.API\.STREAM\.UPDATE\.CRM"|\n *("[^"]+_webhooks[.>]*",? ?)+(?=\n)')
     assert [name for name, _, rights in users if changes.search(rights)] == ["customer"]
     assert len({changes.sub("", rights).replace(name, "SERVICE") for name, _, rights in users}) == 1
     for name, _, rights in users:
@@ -34,9 +34,9 @@ def test_the_gateway_gets_at_no_reader_of_a_service() -> None:
     (rights,) = [rights for name, _, rights in users_of_the_broker() if name == GATEWAY]
     allowed, denied = rights.split("deny:")
     assert "crm.events" not in allowed
-    for service in SERVICES:
-        for reader in (service, f"{service}_automation"):
-            assert f'"$JS.API.CONSUMER.*.CRM.{reader}", "$JS.API.CONSUMER.MSG.NEXT.CRM.{reader}"' in denied
+    own = [reader for service in SERVICES for reader in (service, f"{service}_automation")]
+    for reader in (*own, "customer_webhooks"):
+        assert f'"$JS.API.CONSUMER.*.CRM.{reader}", "$JS.API.CONSUMER.MSG.NEXT.CRM.{reader}"' in denied
 
 
 def test_every_event_of_the_contract_may_be_told() -> None:

@@ -1,15 +1,16 @@
 """What readers of streams can choose: whatever they send, it is a choice or a problem that says why not."""
 
-from crm_gateway.event_types import EventType, event_types
 from crm_gateway.expansion import load_contract
 from crm_gateway.problems import ProblemError
 from crm_gateway.streams.choice import COLLECTIONS, RECORD, TYPES, Choice, choice_of
 from crm_kit.ids import new_id
+from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.types import event_types
 from hypothesis import given
 from hypothesis import strategies as st
 
 ID = str(new_id())
-KNOWN = [EventType("account.created", "accounts", "customer"), EventType("order.placed", "orders", "sales")]
+KNOWN = [EventType("account.created", "accounts", "customer", ""), EventType("order.placed", "orders", "sales", "")]
 WORDS = st.sampled_from(["account.created", "order.placed", "accounts", "orders", "", f"accounts/{ID}", f"orders/{ID}"])
 PARAMETERS = st.dictionaries(
     st.sampled_from([TYPES, COLLECTIONS, RECORD]), st.lists(WORDS | st.text(max_size=8), min_size=1, max_size=3)
@@ -41,7 +42,7 @@ def test_whatever_is_sent_is_a_choice_or_named_as_wrong(parameters: dict[str, li
 
 
 def test_a_collection_may_be_called_as_paths_have_it() -> None:
-    types = event_types(load_contract()).all
+    types = event_types(load_contract().files).all
     asked = {COLLECTIONS: ["service-levels"], RECORD: [f"credit-limits/{ID}"]}
     assert choice_of(asked, types) == Choice(
         collections=frozenset({"service_levels"}), records=frozenset({("credit_limits", ID)})

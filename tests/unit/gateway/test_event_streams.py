@@ -16,7 +16,6 @@ import pytest
 import structlog
 from crm.customer.v1 import events_pb2
 from crm.event.v1 import event_pb2
-from crm_gateway.event_types import EventType, EventTypes
 from crm_gateway.streams import catching_up, inbox
 from crm_gateway.streams import follower as follower_module
 from crm_gateway.streams.catching_up import CatchingUp, TooOldError
@@ -29,13 +28,15 @@ from crm_gateway.streams.told import Told
 from crm_kit.events.outbox import TYPE_URL
 from crm_kit.events.subjects import subject_of, subjects_of_tenant
 from crm_kit.ids import new_id
+from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.types import EventTypes
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NAME = events_pb2.AccountCreated.DESCRIPTOR.full_name
-TYPES = EventTypes({NAME: EventType("account.created", "accounts", "customer")}, {})
+TYPES = EventTypes({NAME: EventType("account.created", "accounts", "customer", "")}, {})
 MINE, OTHER = str(new_id()), str(new_id())
 
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence, Set
 
 import pytest
 from crm.event.v1 import event_pb2
-from crm_gateway.event_types import EventType
 from crm_gateway.streams.places import BEGINNING
 from crm_gateway.streams.told import Told
 from crm_gateway.streams.viewers import MAX_IDS, NotKnownError, Viewer
+from crm_kit.thin_events.model import EventType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TYPES = {name: EventType(f"{name}.created", name, "customer") for name in ("accounts", "contacts")}
+TYPES = {name: EventType(f"{name}.created", name, "customer", "") for name in ("accounts", "contacts")}
 HIDDEN = frozenset({"email"})
 # Who asks after how many turns of the loop, for which records, and whether they leave before they are answered.
 ASKED = st.lists(
@@ -116,7 +116,7 @@ async def test_a_service_that_does_not_answer_keeps_nobody_from_asking_another()
         return dict.fromkeys(ids, HIDDEN)
 
     of_all, of_tenant = slots(1), slots(1)
-    order = Told(BEGINNING, EventType("order.placed", "orders", "sales"), event_pb2.Event(aggregate_id="1"))
+    order = Told(BEGINNING, EventType("order.placed", "orders", "sales", ""), event_pb2.Event(aggregate_id="1"))
     frozen = asyncio.create_task(Viewer(check, of_all, of_tenant).seen([order]))
     async with asyncio.timeout(30):
         await is_asked.wait()

@@ -15,6 +15,8 @@ from crm_gateway.expansion import collections, load_contract
 from crm_gateway.metadata.collections import collections_of
 from crm_gateway.metadata.fields import limits_of, type_of
 from crm_gateway.protojson.encoder import Encoders
+from crm_kit.automation.timing.dates import own_dates
+from crm_kit.automation.watched import watched_among
 from crm_kit.resource.facets import offered
 from crm_kit.resource.writing import Resource
 from google.protobuf.descriptor import FieldDescriptor
@@ -28,9 +30,24 @@ CONTRACT = load_contract()
 OWN, TEAM, ALL = roles_pb2.Grant.SCOPE_OWN, roles_pb2.Grant.SCOPE_TEAM, roles_pb2.Grant.SCOPE_ALL
 _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
+COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
 DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
 RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
+
+
+def test_a_collection_says_what_it_offers_to_automation_rules() -> None:
+    services = {each.message_type.DESCRIPTOR.file.package for each in RESOURCES}
+    for package in services:
+        own = [each for each in RESOURCES if each.message_type.DESCRIPTOR.file.package == package]
+        for name, watched in watched_among(own).items():
+            said = COLLECTIONS[name]["automation"]
+            assert sorted(said["events"]) == sorted(watched.events)
+            assert sorted(said["calls"]) == sorted(watched.calls)
+            assert sorted(said["dates"]) == sorted(own_dates(watched))
+            assert sorted(said["targets"]) == sorted(watched.targets)
+    assert COLLECTIONS["orders"]["automation"]["submissions"] == ["release"]
+    assert COLLECTIONS["pipelines"]["automation"] is None
 
 
 def field(path: str) -> Any:
@@ -78,9 +95,9 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals, automation and reports are below each collection that has them.
-    views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals"}
-    views |= {"automation_rules", "automation_runs", "reports"}
+    # Custom fields, approvals, automation, reports and comments are of each collection that has them.
+    views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
+    views |= {"automation_rules", "automation_runs", "comments", "reports"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -98,7 +115,7 @@ def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
-    assert without == {"timeline", "case_events", "automation_runs"}
+    assert without == {"timeline", "case_events", "automation_runs", "comments", "user_settings"}
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
     assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
@@ -276,7 +293,8 @@ def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
 
 
 def test_events_are_those_that_carry_the_record() -> None:
-    assert COLLECTIONS["payments"]["events"] == [f"payment.{what}" for what in ("received", "allocated", "reversed")]
+    own = [f"payment.{what}" for what in ("received", "allocated", "reversed")]
+    assert COLLECTIONS["payments"]["events"] == [*own, *COMMENTED]
     assert "order.placed" in COLLECTIONS["orders"]["events"]
     # What is called after something else that it carries.
     assert {"case.created", "case.milestone_warned"} <= {*COLLECTIONS["cases"]["events"]}
@@ -284,8 +302,15 @@ def test_events_are_those_that_carry_the_record() -> None:
     assert COLLECTIONS["approvals"]["events"] == []
 
 
-def test_no_two_events_have_the_same_type() -> None:
-    names = [name for each in COLLECTIONS.values() for name in each["events"]]
+def test_what_is_discussed_has_the_events_of_comments() -> None:
+    discussed = {each.name for each in collections(CONTRACT) if each.is_discussed}
+    assert {name for name, each in COLLECTIONS.items() if set(COMMENTED) <= set(each["events"])} == discussed
+    assert {"accounts", "cases", "scores"} <= discussed
+    assert discussed.isdisjoint({"users", "roles", "saved_views"})
+
+
+def test_no_two_events_have_the_same_type_but_those_of_comments() -> None:
+    names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in COMMENTED]
     assert len(names) == len({*names})
 
 

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from uuid import UUID
 
 import pytest
+from aiosmtplib.email import parse_address
 from crm_kit.errors import InvalidArgument
 from crm_kit.ids import new_id
 from crm_kit.mail.delivery import outcome_of
@@ -84,6 +85,23 @@ def test_nothing_written_into_a_subject_or_file_name_becomes_a_header(character:
     assert [each.field for each in refused.value.violations] == ["attachments[0].file_name"]
 
 
+@given(st.text("=?.!#$%&'*+/^_`{|}~-azq8", min_size=1, max_size=64))
+def test_of_whatever_is_taken_for_an_address_there_is_a_message(local_part: str) -> None:
+    try:
+        mail = Mail((f"{local_part}@x.example",), "Hello", "text").checked()
+    except InvalidArgument:
+        return
+    parse_address(mail.recipients[0])
+    assert [each.addr_spec for each in parsed(composed(mail))["to"].addresses] == list(mail.recipients)
+
+
+@pytest.mark.parametrize("media_type", ["", "csv", "text/", "text/csv; a=b", "message/rfc822", "multipart/mixed"])
+def test_what_is_no_kind_of_file_is_named(media_type: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        Mail(("a@x.example",), "Hello", "text", (Attachment("a", media_type, b""),)).checked()
+    assert [each.field for each in refused.value.violations] == ["attachments[0].media_type"]
+
+
 @given(st.text(max_size=200), st.text(max_size=300))
 def test_whatever_is_sent_has_the_headers_that_it_should_have(subject: str, text: str) -> None:
     mail = Mail(("a@x.example",), subject, text)
@@ -109,7 +127,8 @@ def test_whatever_is_sent_has_the_headers_that_it_should_have(subject: str, text
     "address",
     ["", "a", "a@", "@x.example", "a@x", "a b@x.example", "a@x.example\n", "a@x.example,b@x.example", "<a@x.example>",
      "a@-x.example", "a@x..example", "王@x.example", "a..b@x.example", '"a b"@x.example', f"{'a' * 65}@x.example",
-     "a@x.example>\r\nRCPT TO:<b@x.example"],
+     "a@x.example>\r\nRCPT TO:<b@x.example", "=?utf-8?q?a?=@x.example", "=?utf-8?q?=0ABcc:=20b?=@x.example",
+     "a@" + ".".join(["a" * 63] * 4)],
 )  # fmt: skip
 def test_what_is_no_address_is_named(address: str) -> None:
     with pytest.raises(InvalidArgument) as refused:

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 from crm_kit.errors import Unavailable
 from crm_kit.identity import provider_http
-from crm_kit.identity.provider_calls import MAX_ANSWER_BYTES
-from crm_kit.identity.provider_http import ProviderHttp
-from crm_kit.identity.provider_urls import is_provider_url
+from crm_kit.identity.provider_http import MAX_ANSWER_BYTES, ProviderHttp
+from crm_kit.outbound_http.addresses import LOOPBACK, Reach
+from crm_kit.outbound_http.urls import is_outbound_url
 
+HERE = Reach(LOOPBACK)
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -43,7 +44,7 @@ def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handle:
 
 async def test_a_json_object_is_read() -> None:
     async with server(saying(b'{"a": 1}')) as url:
-        assert await ProviderHttp().get(url) == {"a": 1}
+        assert await ProviderHttp(HERE).get(url) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -64,17 +65,17 @@ async def test_a_json_object_is_read() -> None:
 async def test_anything_else_is_no_answer(handle: Handle) -> None:
     async with server(handle) as url:
         with pytest.raises(Unavailable):
-            await ProviderHttp().get(url)
+            await ProviderHttp(HERE).get(url)
 
 
 async def test_a_refusal_of_a_form_is_an_answer_and_a_failure_is_none() -> None:
     async with server(saying(b'{"error": "invalid_grant"}', "400 Bad Request")) as url:
-        answer = await ProviderHttp().post(url, {"code": "x"}, {})
+        answer = await ProviderHttp(HERE).post(url, {"code": "x"}, {})
         assert (answer.status, answer.content) == (400, {"error": "invalid_grant"})
     for status in ("302 Found", "503 Later"):
         async with server(saying(b"{}", status)) as url:
             with pytest.raises(Unavailable):
-                await ProviderHttp().post(url, {}, {})
+                await ProviderHttp(HERE).post(url, {}, {})
 
 
 async def test_whoever_answers_byte_by_byte_is_left_in_time() -> None:
@@ -88,7 +89,7 @@ async def test_whoever_answers_byte_by_byte_is_left_in_time() -> None:
 
     async with server(dribble) as url:
         with pytest.raises(Unavailable):
-            await ProviderHttp(seconds=0.2).get(url)
+            await ProviderHttp(HERE, seconds=0.2).get(url)
 
 
 async def test_a_slow_provider_holds_up_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,7 @@ async def test_a_slow_provider_holds_up_itself_alone(monkeypatch: pytest.MonkeyP
         await go_on.wait()
         await saying(b"{}")(reader, writer)
 
-    http = ProviderHttp()
+    http = ProviderHttp(HERE)
     async with server(slow) as url, server(saying(b'{"quick": true}')) as other:
         waiting = [asyncio.create_task(http.get(url)) for _ in range(2)]
         for _ in waiting:
@@ -115,7 +116,7 @@ async def test_a_slow_provider_holds_up_itself_alone(monkeypatch: pytest.MonkeyP
 
 async def test_nobody_at_an_address_is_no_answer() -> None:
     with pytest.raises(Unavailable):
-        await ProviderHttp().get("http://127.0.0.1:1/")
+        await ProviderHttp(HERE).get("http://127.0.0.1:1/")
 
 
 @pytest.mark.parametrize(
@@ -144,5 +145,5 @@ async def test_nobody_at_an_address_is_no_answer() -> None:
     ],
 )
 def test_providers_have_https_addresses(url: str, always: bool, in_development: bool) -> None:
-    assert is_provider_url(url, loopback=False) is always
-    assert is_provider_url(url, loopback=True) is in_development
+    assert is_outbound_url(url, loopback=False) is always
+    assert is_outbound_url(url, loopback=True) is in_development

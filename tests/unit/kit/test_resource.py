@@ -249,6 +249,7 @@ Poorer = make_dataclass(
         ),
         ({"beside": {"last_contact_time", "value_tier"}}, r"account\.value_tier_version: accounts has it"),
         ({"unversioned": {"pager_number"}}, r"account\.pager_number: it is unversioned; make it a field of Account"),
+        ({"untold": {"pager_number"}}, r"account\.pager_number: events leave it out; the contract has no such field"),
         (
             {"nested": {"addresses.city": FilterField(FieldType.TEXT_LIST)}},
             r"account\.addresses\.city: lists filter by it; mark it `filter`",

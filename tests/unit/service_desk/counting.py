@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from crm_service_desk.calendars.business_hours import BusinessHours, DayIntervals, LocalInterval
-from crm_service_desk.calendars.timeline import timeline_of, to_instant, to_micros
+from crm_kit.working_time.business_hours import BusinessHours, DayIntervals, LocalInterval
+from crm_kit.working_time.timeline import timeline_of, to_instant, to_micros
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.milestones import CountedMilestone

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from crm_kit.errors import InvalidArgument
-from crm_service_desk.calendars.business_hours import BusinessHours
-from crm_service_desk.calendars.timeline import timeline_of
+from crm_kit.working_time.business_hours import BusinessHours
+from crm_kit.working_time.timeline import timeline_of
 from crm_service_desk.service_levels.model import Target, TargetEnd
 from crm_service_desk.service_levels.time_spent import CountedInterval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.kit.grid import MINUTE, Grid, odd_hours
 from tests.unit.service_desk.counting import (
     HOUR,
     Stop,
@@ -25,7 +26,6 @@ from tests.unit.service_desk.counting import (
     intervals,
     weekly,
 )
-from tests.unit.service_desk.grid import MINUTE, Grid, odd_hours
 
 NINE_TO_SIX = "09:00-12:00, 13:00-18:00"
 SHANGHAI = weekly("Asia/Shanghai", dict.fromkeys(range(5), NINE_TO_SIX))

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 from crm_kit.errors import InvalidArgument
-from crm_service_desk.calendars.business_hours import BusinessHours, LocalInterval
-from crm_service_desk.calendars.model import Calendar, DatedException, DayHours, Hours, Weekday, default_calendar
+from crm_kit.working_time.business_hours import BusinessHours, LocalInterval
+from crm_kit.working_time.model import DatedException, DayHours, Hours, Weekday
+from crm_service_desk.calendars.model import Calendar, default_calendar
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NEW_YEAR = date(2026, 1, 1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from crm_service_desk.calendars.business_hours import BusinessHours
+from crm_kit.working_time.business_hours import BusinessHours
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.milestones import CountedMilestone, MilestoneState
@@ -18,8 +18,8 @@ from crm_service_desk.service_levels.model import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.kit.grid import MINUTE, Grid, odd_hours
 from tests.unit.service_desk.counting import business_intervals, intervals, within
-from tests.unit.service_desk.grid import MINUTE, Grid, odd_hours
 
 K, M, S, P = FactKind, MilestoneKind, MilestoneState, PauseReason
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from crm_service_desk.calendars.model import Calendar, DayHours, Hours, Weekday
+from crm_kit.working_time.model import DayHours, Hours, Weekday
+from crm_service_desk.calendars.model import Calendar
 from crm_service_desk.cases.milestones import TimerLevel, keep, moved_timers, timers_of
 from crm_service_desk.service_levels.clock import evaluate
 from crm_service_desk.service_levels.facts import Fact, FactKind

@@ -22,27 +22,36 @@ from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.ids import new_id
 from crm_kit.money import check_minor_unit
 from crm_kit.plumbing import access_users
+from crm_kit.working_time.calendars import WorkingCalendars
 
 
 async def create_policy(
-    work: UnitOfWork, collection: str, values: dict[str, Any], *, permission: str
+    work: UnitOfWork, calendars: WorkingCalendars, collection: str, values: dict[str, Any], *, permission: str
 ) -> ApprovalPolicy:
     """Put a policy into use; `permission` is what reading the collection takes."""
     policy = ApprovalPolicy(
         id=new_id(), collection=collection, create_time=work.now, update_time=work.now, **values
     ).checked()
+    await know_calendar(work, calendars, policy)
     await check_policy(work, policy, permission=permission)
     forget(work)
     return POLICIES.create(work, policy)
 
 
 async def update_policy(
-    work: UnitOfWork, before: ApprovalPolicy, values: dict[str, Any], *, permission: str
+    work: UnitOfWork, calendars: WorkingCalendars, before: ApprovalPolicy, values: dict[str, Any], *, permission: str
 ) -> ApprovalPolicy:
     """Change some properties of a policy; nothing is written when nothing changes."""
     after = before.update(values)
+    await know_calendar(work, calendars, after)
     await check_policy(work, after, before, permission=permission)
     return save_policy(work, before, after, events.ApprovalPolicyUpdated)
+
+
+async def know_calendar(work: UnitOfWork, calendars: WorkingCalendars, policy: ApprovalPolicy) -> None:
+    """Have the tenant's calendar be known here where a step goes by it: not all who submit may ask for it."""
+    if any(step.goes_by_calendar for row in policy.rows for step in row.steps):
+        await calendars.require(work)
 
 
 def save_policy(

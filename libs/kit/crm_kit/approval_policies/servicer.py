@@ -29,7 +29,9 @@ class ApprovalPolicyServicer:
         values = POLICIES.values_of(request.approval_policy)
         self._gate.find(request.collection, values["verb"], field="approval_policy.verb")
         permission = self._reading(request)
-        return POLICIES.message(work, await create_policy(work, request.collection, values, permission=permission))
+        calendars, collection = self._gate.calendars, request.collection
+        policy = await create_policy(work, calendars, collection, values, permission=permission)
+        return POLICIES.message(work, policy)
 
     async def GetApprovalPolicy(self, request: pb.GetApprovalPolicyRequest, reader: Reader) -> pb.ApprovalPolicy:
         return POLICIES.message(reader, await get_policy(reader, request.collection, request.id))
@@ -46,7 +48,8 @@ class ApprovalPolicyServicer:
     ) -> pb.ApprovalPolicy:
         await get_policy(work, request.collection, request.approval_policy.id)
         before, values = await POLICIES.to_update(work, request)
-        return POLICIES.message(work, await update_policy(work, before, values, permission=self._reading(request)))
+        calendars, permission = self._gate.calendars, self._reading(request)
+        return POLICIES.message(work, await update_policy(work, calendars, before, values, permission=permission))
 
     async def ArchiveApprovalPolicy(
         self, request: pb.ArchiveApprovalPolicyRequest, work: UnitOfWork

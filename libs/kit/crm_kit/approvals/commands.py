@@ -1,6 +1,7 @@
 """Every write on approvals. Each function is one transaction's work."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
+from crm_kit.approvals.notices import tell_decided, tell_overdue, tell_waiting
 from crm_kit.approvals.policies.model import Outcome, Party
 from crm_kit.approvals.queries import deputy_of, etag_now, find_pending, leaders_above, people_asked, roles_of
 from crm_kit.database.statements import statement
@@ -33,6 +35,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import approval_askings, approval_timers
 from crm_kit.resource.writing import Resource
+from crm_kit.working_time.model import WorkingCalendar
 
 Approvals = Resource[Approval, approvals_pb2.Approval]
 # Who may change policies with the scope ALL may say who decides instead of others, and end what nobody decides.
@@ -55,6 +58,8 @@ async def submit(
         raise FailedPrecondition("no approval is needed: call the verb itself", reason="APPROVAL_NOT_REQUIRED")
     if asking.row.outcome is Outcome.REFUSE:
         raise asking.error
+    # The later steps have the hours that there are when they begin.
+    calendar = await calendar_for(work, gate, goes_by=asking.row.steps[0].goes_by_calendar)
     owner_id = await approvable.owner(work, record_id)
     await make_room(work, gate, approvals, collection, record_id, verb, etag=request.etag, owner_id=owner_id)
     approval = Approval(
@@ -73,11 +78,13 @@ async def submit(
         steps=asking.row.steps,
         create_time=work.now,
         update_time=work.now,
-    ).begun(now=work.now)
+    ).begun(now=work.now, calendar=calendar)
     approval = approval.with_leaders(await leaders_for(work, approval, permission=approvable.resource.permission))
-    approval.require_approvers(await asked_of(work, approvable, approval, approval.asked_ids))
+    asked = await asked_of(work, approvable, approval, approval.asked_ids)
+    approval.require_approvers(asked)
     ask(work, approval)
-    set_timer(work, None, approval)
+    tell_waiting(work, approvable, None, approval, asked)
+    set_timer(work, None, approval, calendar)
     return approvals.create(work, approval)
 
 
@@ -86,13 +93,19 @@ async def approve(
 ) -> Approval:
     """Approve. The last approval that is needed has the call take effect, in the same transaction."""
     approvable = gate.find(before.collection, before.verb)
-    asked = await asked_of(work, approvable, before, before.waiting_ids)
-    after = before.approve(await caller(work, approvable), asked=asked, comment=comment, now=work.now)
+    calendar = await calendar_for(work, gate, goes_by=before.next_goes_by_calendar)
+    after = before.approve(
+        await caller(work, approvable),
+        asked=await asked_of(work, approvable, before, before.waiting_ids),
+        comment=comment,
+        now=work.now,
+        calendar=calendar,
+    )
     owner_id = await approvable.owner(work, before.record_id)
     if not before.is_about(await etag_now(work, approvable, before.record_id), owner_id):
         return await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
     if after.state is not State.APPROVED:
-        return await save(work, gate, approvals, before, after, events.ApprovalOpinionGiven)
+        return await save(work, gate, approvals, before, after, events.ApprovalOpinionGiven, calendar=calendar)
     await take_effect(work, gate, approvable, before)
     return await save(work, gate, approvals, before, after, events.ApprovalApproved)
 
@@ -197,15 +210,34 @@ async def make_room(
 
 
 async def save(
-    work: UnitOfWork, gate: Gate, approvals: Approvals, before: Approval, after: Approval, event: type[Message]
+    work: UnitOfWork,
+    gate: Gate,
+    approvals: Approvals,
+    before: Approval,
+    after: Approval,
+    event: type[Message],
+    *,
+    calendar: WorkingCalendar | None = None,
 ) -> Approval:
-    """Gather a changed approval, and for whom it waits."""
+    """Gather a changed approval, and for whom it waits; `calendar` is what a step that begins was timed by."""
+    approvable = gate.find(after.collection, after.verb)
     if after.waiting_ids:
-        asked = await asked_of(work, gate.find(after.collection, after.verb), after, after.waiting_ids)
+        asked = await asked_of(work, approvable, after, after.waiting_ids)
         after = after.seen_to_have_approvers(asked)
+        tell_waiting(work, approvable, before, after, asked)
+        if after.overdue and not before.overdue:
+            tell_overdue(work, approvable, after, asked)
+    tell_decided(work, approvable, before, after)
     ask(work, after)
-    set_timer(work, before, after)
-    return approvals.save(work, before, after, event)
+    set_timer(work, before, after, calendar)
+    # What is told to everybody says nothing of who happens to be at work.
+    return approvals.save(work, before, replace(after, your_decisions=()), event)
+
+
+async def seen_by_caller(work: UnitOfWork, gate: Gate, approval: Approval) -> Approval:
+    """An approval as it is after what the caller did, with what they can do next."""
+    person = await caller(work, gate.find(approval.collection, approval.verb))
+    return replace(approval, your_decisions=approval.decisions_of(person, now=work.now))
 
 
 def ask(work: UnitOfWork, approval: Approval) -> None:
@@ -214,14 +246,28 @@ def ask(work: UnitOfWork, approval: Approval) -> None:
     work.execute(put_askings(), approval_id=approval.id, asked_ids=asked, waiting_ids=waiting)
 
 
-def set_timer(work: UnitOfWork, before: Approval | None, after: Approval) -> None:
-    """Gather when it is to be looked at, where that has changed."""
-    if after.timer_time == (before and before.timer_time):
+def set_timer(
+    work: UnitOfWork, before: Approval | None, after: Approval, calendar: WorkingCalendar | None = None
+) -> None:
+    """Gather when it is to be looked at, where that has changed or a step begins, and the calendar that it goes by."""
+    if before and (before.timer_time, before.current_step) == (after.timer_time, after.current_step):
         return
-    if after.timer_time is None:
+    if after.timer_time is not None:
+        time_by(work, after, calendar)
+    elif before and before.timer_time is not None:
         work.delete(approval_timers, approval_id=after.id)
-    else:
-        work.execute(put_timer(), approval_id=after.id, collection=after.collection, due_time=after.timer_time)
+
+
+def time_by(work: UnitOfWork, approval: Approval, calendar: WorkingCalendar | None) -> None:
+    """Gather when an approval is to be looked at, and by which version of the calendar that is."""
+    version = calendar.version if calendar and approval.goes_by_calendar else None
+    due: dict[str, Any] = {"due_time": approval.timer_time, "calendar_version": version}
+    work.execute(put_timer(), approval_id=approval.id, collection=approval.collection, **due)
+
+
+async def calendar_for(work: UnitOfWork, gate: Gate, *, goes_by: bool) -> WorkingCalendar | None:
+    """The tenant's calendar where a step that begins goes by it; nobody is asked for it where not."""
+    return await gate.calendars.require(work) if goes_by else None
 
 
 async def asked_of(work: UnitOfWork, approvable: Approvable, approval: Approval, ids: Collection[UUID]) -> list[Person]:
@@ -255,7 +301,8 @@ def put_askings() -> Any:
 @statement
 def put_timer() -> Any:
     table = approval_timers
-    names = ("tenant_id", "approval_id", "collection", "due_time")
+    names = ("tenant_id", "approval_id", "collection", "due_time", "calendar_version")
     fresh = insert(table).values({name: bindparam(name) for name in names})
     key = [table.c.tenant_id, table.c.approval_id]
-    return fresh.on_conflict_do_update(index_elements=key, set_={"due_time": fresh.excluded.due_time})
+    changed = {name: fresh.excluded[name] for name in ("due_time", "calendar_version")}
+    return fresh.on_conflict_do_update(index_elements=key, set_=changed)

@@ -9,6 +9,7 @@ from crm.options.v1 import options_pb2
 from google.protobuf.message_factory import GetMessageClass
 
 from crm_kit.database.work import Reader
+from crm_kit.labels import Label, verb_label
 from crm_kit.money import Money
 from crm_kit.resource.actions import Verb
 from crm_kit.resource.reach import Reach
@@ -76,6 +77,11 @@ class Approvable:
     def verb(self) -> Verb:
         """Its name in paths and the permission that it needs."""
         return self.resource.verbs[self.rpc]
+
+    @property
+    def label(self) -> Label:
+        """What people call it."""
+        return verb_label(self.verb.name, self._method.GetOptions())
 
     @property
     def request(self) -> type[Any]:

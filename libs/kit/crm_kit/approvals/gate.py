@@ -29,6 +29,7 @@ from crm_kit.errors import (
     invalid_field,
 )
 from crm_kit.resource.actions import ApprovalNeed, NeedOf, Verb, not_needed
+from crm_kit.working_time.calendars import WorkingCalendars
 
 Run = Callable[[Any, Any], Awaitable[Message]]
 
@@ -57,10 +58,11 @@ class Asking:
 class Gate:
     """What can be approved in a process, and the verbs behind it; one per process."""
 
-    def __init__(self, approvables: Iterable[Approvable], directory: Directory) -> None:
+    def __init__(self, approvables: Iterable[Approvable], directory: Directory, calendars: WorkingCalendars) -> None:
         self._approvables = {each.path: each for each in approvables}
         self._runs: dict[str, Run] = {}
         self.directory = directory
+        self.calendars = calendars
 
     @property
     def approvables(self) -> Sequence[Approvable]:
@@ -157,6 +159,10 @@ class Gate:
 
     async def try_out(self, approvable: Approvable, request: Message, work: UnitOfWork) -> None:
         """Refuse what the verb would refuse now; nothing of it becomes true."""
+        if work.is_open:
+            async with work.undone():
+                await self.run(approvable, request, work)
+            return
         await work.release()
         trial = UnitOfWork(work.database, work.actor, scope=work.scope, now=work.now)
         try:

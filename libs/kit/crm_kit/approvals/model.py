@@ -1,5 +1,6 @@
 """An approval, and the rules by which it is decided: who may, in which order, and when it has taken effect."""
 
+import contextlib
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,8 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from crm_kit.approvals.policies.model import Mode, Party, Step, all_asked
-from crm_kit.errors import FailedPrecondition, denied, invalid_field, wrong_state
+from crm_kit.errors import CrmError, FailedPrecondition, denied, invalid_field, wrong_state
 from crm_kit.money import Money
+from crm_kit.working_time.model import WorkingCalendar
 
 OWN_APPROVAL = "neither who submitted it nor the owner of the record approves it or hands it on"
 
@@ -102,6 +104,8 @@ class Approval:
     approvers_missing: bool = False
     due_time: datetime | None = None
     overdue: bool = False
+    # Of who reads it, and of nobody where it is stored or told of.
+    your_decisions: tuple[Decision, ...] = ()
 
     @property
     def timer_time(self) -> datetime | None:
@@ -124,11 +128,30 @@ class Approval:
         heard = {id for each in self._heard for id in each.as_ids}
         return [id for id in step.asked_ids if id not in heard]
 
-    def approve(self, by: Person, *, asked: Iterable[Person], comment: str | None, now: datetime) -> "Approval":
+    @property
+    def goes_by_calendar(self) -> bool:
+        """Whether working hours decide when the current step is due."""
+        return self._step.goes_by_calendar
+
+    @property
+    def next_goes_by_calendar(self) -> bool:
+        """Whether there is a step after the current one and working hours decide when that is due."""
+        return any(step.goes_by_calendar for step in self.steps[self.current_step : self.current_step + 1])
+
+    def approve(
+        self,
+        by: Person,
+        *,
+        asked: Iterable[Person],
+        comment: str | None,
+        now: datetime,
+        calendar: WorkingCalendar | None = None,
+    ) -> "Approval":
         """With an approval more: in the next step, or APPROVED, once nobody else is needed.
 
         `asked` are the active people whom the current step asks; where all of them have to approve, users and roles
         that nobody stands for any more are passed over. Submitter and owner are not: they are waited for, in vain.
+        The calendar says which hours count; it takes one where `next_goes_by_calendar`.
         """
         heard = self._with(Decision.APPROVE, by, comment, now)
         spent = {each.user_id for each in heard._heard if each.for_user_id}
@@ -136,12 +159,21 @@ class Approval:
         if self._step.mode is Mode.ALL and waited_for.intersection(heard.waiting_ids):
             return heard
         if self.current_step < len(self.steps):
-            return replace(heard, current_step=self.current_step + 1).begun(now=now)
+            return replace(heard, current_step=self.current_step + 1).begun(now=now, calendar=calendar)
         return heard._ended(State.APPROVED, now)
 
-    def begun(self, *, now: datetime) -> "Approval":
-        """With the time that the current step, which begins now, has."""
-        return replace(self, due_time=self._step.due_time(now), overdue=False)
+    def begun(self, *, now: datetime, calendar: WorkingCalendar | None = None) -> "Approval":
+        """With the time that the current step, which begins now, has; the calendar says which hours count."""
+        return replace(self, due_time=self._step.due_time(now, calendar), overdue=False)
+
+    def rescheduled(self, calendar: WorkingCalendar) -> "Approval":
+        """With the time that the current step has by this calendar, from when it began.
+
+        As it was where it does not go by working hours, or is not to fall due any more.
+        """
+        if self.timer_time is None or not self.goes_by_calendar:
+            return self
+        return replace(self, due_time=self._step.due_time(self._step_begin_time, calendar))
 
     def found_overdue(self, *, now: datetime) -> "Approval":
         """Overdue where its time has passed and it is pending; as it was where not."""
@@ -151,6 +183,15 @@ class Approval:
     def reject(self, by: Person, *, comment: str, now: datetime) -> "Approval":
         """REJECTED, whoever was for it."""
         return self._with(Decision.REJECT, by, comment, now)._ended(State.REJECTED, now)
+
+    def decisions_of(self, by: Person, *, now: datetime) -> tuple[Decision, ...]:
+        """How somebody can decide on it now; empty where it does not wait for them."""
+        found = []
+        for decision in Decision:
+            with contextlib.suppress(CrmError):
+                self._with(decision, by, None, now)
+                found.append(decision)
+        return tuple(found)
 
     def withdraw(self, by: UUID, *, administers: bool, comment: str | None, now: datetime) -> "Approval":
         """WITHDRAWN, by who submitted it, or by somebody who `administers` approvals and says why."""
@@ -259,6 +300,13 @@ class Approval:
     @property
     def _step(self) -> Step:
         return self.steps[self.current_step - 1]
+
+    @property
+    def _step_begin_time(self) -> datetime:
+        """When the current step began: with the last opinion of the one before."""
+        return max(
+            (each.opinion_time for each in self.opinions if each.step < self.current_step), default=self.create_time
+        )
 
     @property
     def _heard(self) -> list[Opinion]:

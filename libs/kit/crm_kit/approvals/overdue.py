@@ -7,7 +7,7 @@ was found in, and its timer goes with that.
 from typing import Any
 
 from crm.resource.v1 import events_pb2 as events
-from sqlalchemy import DateTime, Select, bindparam, select, true
+from sqlalchemy import DateTime, FromClause, Select, bindparam, select, true
 
 from crm_kit.approvals.commands import save
 from crm_kit.approvals.gate import Gate
@@ -17,7 +17,7 @@ from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import retried
 from crm_kit.events.leases import Lease
-from crm_kit.plumbing import access_tenants, approval_timers
+from crm_kit.plumbing import access_tenants, approval_timers, working_calendars
 
 EVERY_SECONDS = 2.0
 BATCH = 500
@@ -54,15 +54,26 @@ class OverdueApprovals:
         await retried(attempt)
 
 
+def timed_by_older(timers: FromClause) -> Select[Any]:
+    """A row where the tenant's working hours are newer than those that a timer was set by."""
+    calendar = working_calendars.c
+    newer = (calendar.tenant_id == timers.c.tenant_id, calendar.version > timers.c.calendar_version)
+    return select(calendar.id).where(*newer)
+
+
 @statement
 def due_approvals() -> Select[Any]:
-    """Of each tenant the first that are due on its clock, each found by an index."""
+    """Of each tenant the first that are due on its clock, each found by an index.
+
+    Those that were timed by working hours of before are not yet: they get their time by the new ones first.
+    """
     timers, tenant = approval_timers, access_tenants
     due = (
         select(timers.c.approval_id, timers.c.collection, timers.c.due_time)
         .where(
             timers.c.tenant_id == tenant.c.tenant_id,
             timers.c.due_time <= bindparam("now", type_=DateTime(timezone=True)) + tenant.c.clock_offset,
+            ~timed_by_older(timers).exists(),
         )
         .order_by(timers.c.due_time)
         .limit(A_TENANTS_SHARE)

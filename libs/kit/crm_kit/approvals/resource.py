@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     func,
     not_,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from crm_kit.approvals.declaration import Approvable
-from crm_kit.approvals.model import Approval, State
+from crm_kit.approvals.model import Approval, Decision, State
 from crm_kit.approvals.policies.model import Mode
 from crm_kit.approvals.queries import is_able, is_deputy_today
 from crm_kit.identity.access import EVERYTHING, Scope
@@ -56,8 +57,8 @@ def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_p
             lambda scope: [*_own_ids(), *seen.ways(scope)],
             lambda scope: or_(*_own(), seen.of_many(scope)),
         ),
-        computed={"approvers_missing": approvers_missing(permission)},
-        unversioned={"approvers_missing"},
+        computed={"approvers_missing": approvers_missing(permission), "your_decisions": your_decisions(permission)},
+        unversioned={"approvers_missing", "your_decisions"},
         # Whether somebody may decide takes more than the approval: what they are asked as, and whose the record is.
         verbs={f"{verb}Approval": lambda *_: None for verb in ("Approve", "Reject", "Withdraw", "Reassign")},
     )
@@ -119,17 +120,46 @@ def of_records(table: Table, visible: Reach) -> Reach:
     return Reach(approvals, each, ways, of_many)
 
 
-def waiting_for_me() -> ColumnElement[bool]:
-    """What the caller can approve now. Owners of records may reject all the same, where they are asked."""
+def waiting_for_me(permission: str) -> ColumnElement[bool]:
+    """What the caller can decide on now; see `Approval.decisions_of`."""
+    # One list of ids: where either of two would do, PostgreSQL reads all approvals.
+    waiting = union_all(*_ways_to_speak(permission)).subquery()
+    ids = select(waiting.c.approval_id)
+    return and_(approvals.c.id.in_(ids), approvals.c.submitter_id != bindparam("me", type_=Uuid))
+
+
+def your_decisions(permission: str) -> ColumnElement[Any]:
+    """How the caller can decide on an approval now; see `Approval.decisions_of`."""
+    me = bindparam("me", type_=Uuid)
+
+    def speaks(*absent: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether it waits for the caller, or for somebody in whose place they speak."""
+        mine, theirs = _ways_to_speak(permission)
+        theirs = theirs.where(_ONE.c.id == approvals.c.id, *absent).correlate(approvals)
+        asked = mine.where(approval_askings.c.approval_id == approvals.c.id)
+        return or_(asked_of_each(asked, approvals), theirs.exists())
+
+    # Who owns the record has no deputy who approves.
+    approves = speaks(access_users.c.id.is_distinct_from(approvals.c.owner_id))
+    return case(
+        (or_(approvals.c.state != State.PENDING, approvals.c.submitter_id == me), _array()),
+        (and_(approvals.c.owner_id.is_distinct_from(me), approves), _array(Decision.APPROVE, Decision.REJECT)),
+        (speaks(), _array(Decision.REJECT)),
+        else_=_array(),
+    )
+
+
+def _array(*decisions: Decision) -> ColumnElement[Any]:
+    return cast(array([each.value for each in decisions], type_=Text), ARRAY(Text))
+
+
+def _ways_to_speak(permission: str) -> tuple[Select[Any], Select[Any]]:
+    """The approvals that wait for the caller, and those that wait for somebody in whose place they may still speak."""
     one = _ONE.c
     heard = func.jsonb_build_object("step", one.current_step, "user_id", cast(bindparam("me"), Text))
     unheard = not_(one.opinions.contains(func.jsonb_build_array(heard)))
-    mine = _asked_of_me().where(approval_askings.c.waiting)
-    # One list of ids: where either of two would do, PostgreSQL reads all approvals.
-    theirs = _asked_of_absent().where(unheard, access_users.c.id.is_distinct_from(one.owner_id))
-    waiting = union_all(mine, theirs).subquery()
-    others = approvals.c.owner_id.is_distinct_from(bindparam("me", type_=Uuid))
-    return and_(approvals.c.id.in_(select(waiting.c.approval_id)), approvals.c.submitter_id != bindparam("me"), others)
+    absent = _asked_of_absent().where(unheard, is_able(array([permission, EVERYTHING], type_=Text)))
+    return _asked_of_me().where(approval_askings.c.waiting), absent.with_only_columns(one.id.label("approval_id"))
 
 
 def _own() -> list[ColumnElement[bool]]:

@@ -16,8 +16,10 @@ from crm_kit.approvals.resource import OF_COLLECTION, SUBMITTED_BY_ME, approvals
 from crm_kit.composition import compose_texts
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
-from crm_kit.listing import PageOf
+from crm_kit.listing import Listing, PageOf
 from crm_kit.paging import PageTokens
+from crm_kit.resource.names import Names
+from crm_kit.resource.summary_wire import summarized
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.violations import below
 from crm_kit.wire import id_from
@@ -26,6 +28,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 OF_ONES_OWN = (
     pb.GetApprovalRequest,
     pb.ListApprovalsRequest,
+    pb.CountApprovalsRequest,
+    pb.SummarizeApprovalsRequest,
     pb.ListApprovalChangesRequest,
     pb.WithdrawApprovalRequest,
 )
@@ -34,8 +38,9 @@ OF_ONES_OWN = (
 class ApprovalServicer:
     contract = pb.DESCRIPTOR.services_by_name["ApprovalService"]
 
-    def __init__(self, gate: Gate, tokens: PageTokens) -> None:
+    def __init__(self, gate: Gate, names: Names, tokens: PageTokens) -> None:
         self._gate = gate
+        self._names = names
         self._tokens = tokens
         self._approvals = approvals_by_collection(gate.approvables)
         self._lists = {
@@ -46,22 +51,36 @@ class ApprovalServicer:
             for name, each in self._approvals.items()
         }
         self._waiting = {
-            name: each.list_of("waiting_approvals", of=OF_COLLECTION & waiting_for_me())
+            name: each.list_of("waiting_approvals", of=OF_COLLECTION & waiting_for_me(reading_of(gate, name)))
             for name, each in self._approvals.items()
         }
 
     async def SubmitApproval(self, request: pb.SubmitApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, approvable = self._of(request), self._gate.find(request.collection, request.verb)
         asked, comment = request_of(approvable, request.request), request.comment.strip() or None
-        return approvals.message(work, await commands.submit(work, self._gate, approvals, approvable, asked, comment))
+        return await self._done(work, await commands.submit(work, self._gate, approvals, approvable, asked, comment))
 
     async def GetApproval(self, request: pb.GetApprovalRequest, reader: Reader) -> pb.Approval:
         return self._of(request).message(reader, await self._get(request, reader))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, reader: Reader) -> pb.ListApprovalsResponse:
-        approvals, of = self._of(request), {"collection": request.collection}
-        listing = (self._lists if self._reads(request, reader) else self._submitted)[request.collection]
-        return await approvals.list(reader, request, pb.ListApprovalsResponse, self._tokens, listing=listing, binds=of)
+        listing, of = self._list(request, reader), {"collection": request.collection}
+        response = pb.ListApprovalsResponse
+        return await self._of(request).list(reader, request, response, self._tokens, listing=listing, binds=of)
+
+    async def CountApprovals(self, request: pb.CountApprovalsRequest, reader: Reader) -> pb.CountApprovalsResponse:
+        count = await self._list(request, reader).count(reader, request.filter, collection=request.collection)
+        return pb.CountApprovalsResponse(count=count.total, exact=count.exact)
+
+    async def SummarizeApprovals(
+        self, request: pb.SummarizeApprovalsRequest, reader: Reader
+    ) -> pb.SummarizeApprovalsResponse:
+        approvals, listing = self._of(request), self._list(request, reader)
+        binds = {"collection": request.collection}
+        found = await summarized(approvals, self._names, reader, request, listing=listing, binds=binds)
+        return pb.SummarizeApprovalsResponse(
+            groups=found.groups, total_count=found.total_count, truncated=found.truncated
+        )
 
     async def ListWaitingApprovals(
         self, request: pb.ListWaitingApprovalsRequest, reader: Reader
@@ -74,23 +93,23 @@ class ApprovalServicer:
     async def ApproveApproval(self, request: pb.ApproveApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
         comment = request.comment.strip() or None
-        return approvals.message(work, await commands.approve(work, self._gate, approvals, before, comment))
+        return await self._done(work, await commands.approve(work, self._gate, approvals, before, comment))
 
     async def RejectApproval(self, request: pb.RejectApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
         comment = request.comment.strip()
-        return approvals.message(work, await commands.reject(work, self._gate, approvals, before, comment))
+        return await self._done(work, await commands.reject(work, self._gate, approvals, before, comment))
 
     async def WithdrawApproval(self, request: pb.WithdrawApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
         comment = request.comment.strip() or None
-        return approvals.message(work, await commands.withdraw(work, self._gate, approvals, before, comment))
+        return await self._done(work, await commands.withdraw(work, self._gate, approvals, before, comment))
 
     async def ReassignApproval(self, request: pb.ReassignApprovalRequest, work: UnitOfWork) -> pb.Approval:
         approvals, before = self._of(request), await self._get(request, work, etag=request.etag)
         said = {"from_id": id_from(request.from_id), "comment": request.comment.strip()}
         to_user_id = UUID(request.to_user_id)
-        return approvals.message(work, await commands.reassign(work, self._gate, approvals, before, to_user_id, **said))
+        return await self._done(work, await commands.reassign(work, self._gate, approvals, before, to_user_id, **said))
 
     async def ListApprovalChanges(
         self, request: pb.ListApprovalChangesRequest, reader: Reader
@@ -103,13 +122,17 @@ class ApprovalServicer:
 
         What they have submitted people read and withdraw with the permission by which they did.
         """
-        found = self._gate.of(request.collection)
+        reading = reading_of(self._gate, request.collection)
         if isinstance(request, pb.SubmitApprovalRequest):
             return self._gate.find(request.collection, request.verb).verb.permission
-        reading = found[0].resource.permission
         if isinstance(request, OF_ONES_OWN):
-            return [reading, *(each.verb.permission for each in found)]
+            return [reading, *(each.verb.permission for each in self._gate.of(request.collection))]
         return reading
+
+    async def _done(self, work: UnitOfWork, approval: Approval) -> pb.Approval:
+        """The answer to whoever has done something with an approval."""
+        shown = await commands.seen_by_caller(work, self._gate, approval)
+        return self._approvals[approval.collection].message(work, shown)
 
     async def _get(self, request: Any, reader: Reader, *, etag: str = "") -> Approval:
         """The approval that a request means; NotFound when the caller may not see it, or it is another collection's."""
@@ -120,13 +143,22 @@ class ApprovalServicer:
             raise NotFound("the approval does not exist", reason=approvals.not_found)
         return approval
 
+    def _list(self, request: Any, reader: Reader) -> Listing:
+        """What the caller may list of a collection."""
+        return (self._lists if self._reads(request, reader) else self._submitted)[request.collection]
+
     def _reads(self, request: Any, reader: Reader) -> bool:
         """Whether the caller may read the collection, and not what they have submitted alone."""
-        return reader.actor.access.may(self._gate.of(request.collection)[0].resource.permission)
+        return reader.actor.access.may(reading_of(self._gate, request.collection))
 
     def _of(self, request: Any) -> Approvals:
         """The approvals of the collection that a request names, which `permission_of` has found."""
         return self._approvals[request.collection]
+
+
+def reading_of(gate: Gate, collection: str) -> str:
+    """The permission to read a collection that has something to approve."""
+    return gate.of(collection)[0].resource.permission
 
 
 def request_of(approvable: Approvable, sent: Message) -> Message:

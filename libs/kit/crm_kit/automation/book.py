@@ -16,7 +16,7 @@ from sqlalchemy import Select, Text, bindparam, cast, func, literal_column, or_,
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from crm_kit.automation.matching import CompiledRule, Condition, RulesByEvent, by_event
-from crm_kit.automation.rules.model import AutomationRule, State
+from crm_kit.automation.rules.model import Action, AutomationRule, State
 from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.watched import Watched
 from crm_kit.database.connections import Database
@@ -127,15 +127,29 @@ def bytes_of(rules: Iterable[AutomationRule]) -> int:
 async def compiled_rule(reader: Reader, watched: Watched, rule: AutomationRule) -> CompiledRule:
     """The rule with its filters read by the custom fields as they are now. Unavailable when those cannot be had now."""
     listing = watched.resource.listing
-    for action in rule.actions:
-        if action.verb not in watched.calls:
-            return CompiledRule(rule, broken=FailedPrecondition(f"rules cannot call {action.verb} here"))
+    if broken := broken_action(watched, rule):
+        return CompiledRule(rule, broken=broken)
     try:
         after, _ = await listing.read(reader, rule.filter)
         before, _ = await listing.read(reader, rule.filter_before)
     except InvalidArgument as error:
         return CompiledRule(rule, broken=error)
     return CompiledRule(rule, Condition.of(after), Condition.of(before))
+
+
+def broken_action(watched: Watched, rule: AutomationRule) -> FailedPrecondition | None:
+    """Why an action can never be done, as one whose verb is gone."""
+    gone = [action.verb for action in rule.actions if not is_possible(watched, action)]
+    return FailedPrecondition(f"rules cannot call {gone[0]} here") if gone else None
+
+
+def is_possible(watched: Watched, action: Action) -> bool:
+    """Whether the collection has what an action calls; what a target has is found when it is called."""
+    if action.submission is not None:
+        return action.submission.verb in watched.submissions
+    if action.target:
+        return action.target in watched.targets
+    return not action.verb or action.verb in watched.calls
 
 
 @statement

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 
 from crm_kit.automation.book import book_of
 from crm_kit.automation.matching import CompiledRule, Happening, RulesByEvent, matches
-from crm_kit.automation.running import Occasion, OutdatedError, Runner
-from crm_kit.automation.values import RecordValues
+from crm_kit.automation.occasions import Happened
+from crm_kit.automation.running import OutdatedError, Runner
 from crm_kit.automation.watched import CHANGED_FIELDS, Watched
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
@@ -87,14 +87,14 @@ class Following:
             return
         shown = getattr(told, watched.resource.place_in(type(told)))
         changed_fields = getattr(told, CHANGED_FIELDS, ())
-        occasion = Occasion(watched, envelope, event, shown, RecordValues(watched.resource, shown), changed_fields)
+        occasion = Happened.of(watched, envelope, event, shown, changed_fields)
         happening = Happening(watched.collection, event, time_from(envelope.occur_time), changed_fields)
         contexts = await self._contexts_of(tenant_id, rules)
         matching = list(matches(rules, happening, Values(occasion.values), contexts))
         if matching:
             await self._run_each(matching, occasion)
 
-    async def _run_each(self, rules: Sequence[CompiledRule], occasion: Occasion) -> None:
+    async def _run_each(self, rules: Sequence[CompiledRule], occasion: Happened) -> None:
         """Run all; what one of them fails with keeps none of the others from running."""
         ends = [await asyncio.gather(self._runner.run(each, occasion), return_exceptions=True) for each in rules]
         failures = [end for (end,) in ends if end is not None]

@@ -1,16 +1,19 @@
 """From an action, written as REST would be sent it, to the request of its rpc."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from crm.options.v1 import options_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 
+from crm_kit.approvals.declaration import Approvable
 from crm_kit.automation import templates
-from crm_kit.automation.rules.model import Action
+from crm_kit.automation.rules.model import Action, Notification, Submission
 from crm_kit.automation.watched import Call, Watched
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
@@ -33,57 +36,115 @@ WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_servic
 # Whose records an update may refer to: what users and teams are every service knows.
 KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
 REFUSED = "cannot be set here"
+INSTANT = "google.protobuf.Timestamp"
 
 
-def request_of(watched: Watched, action: Action, record: Any) -> Message:
-    """What the rpc is asked, of the record as whoever activated the rule sees it. InvalidArgument as the rpc says."""
+def reader_of(watched: Watched, record: Message, *, zone: ZoneInfo | None = None) -> Callable[[str], Any]:
+    """Reads the values of a record by their paths, for one request. InvalidArgument where they become too long.
+
+    Instants are as clocks in the `zone` show them, for texts that people read; without one as JSON has them.
+    """
     shown = MessageToDict(record, preserving_proto_field_name=True)
     contract, left = watched.resource.contract, MAX_FILLED
 
     def read(path: str) -> Any:
         nonlocal left
-        value = _short(field_at(contract, path), templates.value_at(shown, path))
+        field = field_at(contract, path)
+        value = _short(field, templates.value_at(shown, path))
+        if zone is not None and value and field is not None and _is_instant(field):
+            value = f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
         left -= len(templates.written(value))
         if left < 0:
             detail = f"with it the values of the record in one request have more than {MAX_FILLED} characters together"
             raise invalid_field(f"record.{path}", "max_filled", detail)
         return value
 
-    content = templates.filled(action.request, read)
-    request: Message = _read(watched, watched.calls[action.verb], content, record_id=record.id)
+    return read
+
+
+def request_of(watched: Watched, called: Watched, action: Action, record: Message, *, record_id: str) -> Message:
+    """What the rpc is asked of a record that is `called`.
+
+    Its values are those of the record of the rule, as whoever activated that sees it. InvalidArgument as the rpc says.
+    """
+    content = templates.filled(action.request, reader_of(watched, record))
+    return _checked(called, called.calls[action.verb], content, record_id=record_id)
+
+
+def submission_of(watched: Watched, submission: Submission, record: Message, *, record_id: str) -> Message:
+    """What approval is asked for, as `request_of`."""
+    content = templates.filled(submission.request, reader_of(watched, record))
+    return _checked(watched, _call_of(watched.submissions[submission.verb]), content, record_id=record_id)
+
+
+def _checked(called: Watched, call: Call, content: Fields, *, record_id: str) -> Message:
+    request: Message = _read(called, call, content, record_id=record_id)
     check_message(request)
     return request
 
 
-def check_action(watched: Watched, action: Action, custom: Mapping[str, CustomField], *, place: str) -> None:
+def _call_of(approvable: Approvable) -> Call:
+    return Call(approvable.verb.name, approvable.path, approvable.verb.permission, approvable.request)
+
+
+def check_action(
+    watched: Watched, called: Watched, action: Action, custom: Mapping[str, CustomField], *, place: str
+) -> None:
     """InvalidArgument for an action that could never be done, whatever the record; `place` is where it stands.
 
-    `custom` are the tenant's own fields of the collection.
+    `called` is the collection of the record that is called, and `custom` are the tenant's own fields of that.
     """
-    call = watched.calls.get(action.verb)
-    if call is None:
-        raise _one_of(f"{place}.verb", watched.calls)
-    if len(orjson.dumps(action.request)) > MAX_REQUEST_BYTES:
-        raise invalid_field(f"{place}.request", "max_bytes", f"is larger than {MAX_REQUEST_BYTES} bytes")
-    _check_tokens(watched, action, place=f"{place}.request")
-    if call.is_update:
-        if not action.request:
-            raise invalid_field(f"{place}.request", "required", "an update changes a field at least")
-        _check_custom(action.request.get(CUSTOM), custom, place=f"{place}.request.{CUSTOM}")
-    content = templates.filled(action.request, lambda path: sample_of(watched.resource.contract, path))
-    templated = {path for path, _ in templates.tokens_in(action.request, "")}
+    if action.submission is not None:
+        _check_submission(watched, action.submission, place=f"{place}.submission")
+    elif action.notification is not None:
+        _check_notification(watched, action.notification, place=f"{place}.notification")
+    elif action.webhook_call is not None:
+        _check_tokens(watched, action.webhook_call.values, place=f"{place}.webhook_call.values")
+    elif action.verb not in called.calls:
+        raise _one_of(f"{place}.verb", called.calls)
+    else:
+        call, request = called.calls[action.verb], action.request
+        if call.is_update:
+            if not request:
+                raise invalid_field(f"{place}.request", "required", "an update changes a field at least")
+            _check_custom(request.get(CUSTOM), custom, place=f"{place}.request.{CUSTOM}")
+        _check_request(watched, called, call, request, place=f"{place}.request")
+
+
+def _check_submission(watched: Watched, submission: Submission, *, place: str) -> None:
+    approvable = watched.submissions.get(submission.verb)
+    if approvable is None:
+        raise _one_of(f"{place}.verb", watched.submissions)
+    _check_tokens(watched, submission.comment, place=f"{place}.comment")
+    _check_request(watched, watched, _call_of(approvable), submission.request, place=f"{place}.request")
+
+
+def _check_notification(watched: Watched, notification: Notification, *, place: str) -> None:
+    if not notification.user_ids and not notification.recipients:
+        choices = "recipients, user_ids"
+        detail = "say who is told: give user_ids, recipients or both"
+        raise invalid_field(f"{place}.recipients", "any_of", detail, metadata={"choices": choices})
+    _check_tokens(watched, notification.text, place=f"{place}.text")
+
+
+def _check_request(watched: Watched, called: Watched, call: Call, sent: Fields, *, place: str) -> None:
+    if len(orjson.dumps(sent)) > MAX_REQUEST_BYTES:
+        raise invalid_field(place, "max_bytes", f"is larger than {MAX_REQUEST_BYTES} bytes")
+    _check_tokens(watched, sent, place=place)
+    content = templates.filled(sent, lambda path: sample_of(watched.resource.contract, path))
+    templated = {path for path, _ in templates.tokens_in(sent, "")}
     try:
-        check_message(_read(watched, call, content, record_id=str(NO_RECORD)))
+        check_message(_read(called, call, content, record_id=str(NO_RECORD)))
     except InvalidArgument as error:
-        found = list(_below(error, watched if call.is_update else None, templated, f"{place}.request"))
+        found = list(_below(error, called if call.is_update else None, templated, place))
         if found:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in found)
             raise InvalidArgument(detail, reason=error.reason, violations=found, metadata=error.metadata) from None
 
 
-def _check_tokens(watched: Watched, action: Action, *, place: str) -> None:
+def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
     contract = watched.resource.contract
-    for path, field in templates.tokens_in(action.request, place):
+    for path, field in templates.tokens_in(content, place):
         if field is None or not is_value(contract, field):
             known = [name for name in contract if is_value(contract, name)]
             raise _one_of(path, [f"{{{{record.{name}}}}}" for name in known])
@@ -206,6 +267,10 @@ def mask_of(resource: Any, content: Fields) -> Iterator[str]:
             yield name
 
 
+def _is_instant(field: Any) -> bool:
+    return field.message_type is not None and field.message_type.full_name == INSTANT
+
+
 def field_at(contract: Mapping[str, Any], path: str) -> Any:
     """The descriptor of a record's field, or of one within an object; None where the contract does not tell."""
     name, *rest = path.split(".")
@@ -238,7 +303,7 @@ def sample_of(contract: Mapping[str, Any], path: str) -> Any:
 
 SAMPLES: Mapping[str, Any] = {
     MONEY: {"amount": "1", "currency_code": "CNY"},
-    "google.protobuf.Timestamp": "2026-01-31T08:00:00Z",
+    INSTANT: "2026-01-31T08:00:00Z",
     "google.protobuf.Duration": "60s",
 }
 

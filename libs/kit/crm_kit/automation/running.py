@@ -4,7 +4,7 @@ The calls are those of the API, made as whoever activated the rule and with the 
 refuses ends the run: nothing of it becomes true, and the run that is kept says why.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -13,18 +13,18 @@ from uuid import UUID
 
 from crm.event.v1 import event_pb2
 from crm.resource.v1 import events_pb2 as events
-from google.protobuf.message import Message
 
 from crm_kit.automation.book import book_of
+from crm_kit.automation.doing import Doing, Subject
 from crm_kit.automation.matching import CompiledRule
-from crm_kit.automation.requests import request_of
-from crm_kit.automation.rules.model import Action, AutomationRule, StopReason
+from crm_kit.automation.occasions import Occasion
+from crm_kit.automation.rules.model import AutomationRule, StopReason
 from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
 from crm_kit.automation.runs.queries import count_following, count_stopped, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
-from crm_kit.automation.values import RecordValues, values_before
-from crm_kit.automation.watched import Call, Watched
+from crm_kit.automation.timing.commands import set_timer
+from crm_kit.automation.watched import Watched
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.locks import advisory_lock
@@ -33,61 +33,19 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
-from crm_kit.filtering.evaluation import Values
 from crm_kit.identity.access import Actor, Scope, service_actor
-from crm_kit.ids import id_from_text, new_id
-from crm_kit.listing import context_of
+from crm_kit.ids import new_id
+from crm_kit.notices import Kind, raise_notice
 from crm_kit.plumbing import automation_runs
-from crm_kit.resource import history
-from crm_kit.rpc.output_only import check_output_only
 
-Run = Callable[[Any, Any], Awaitable[Message]]
+# What sends something out of the platform takes the permission to say where to.
+WEBHOOKS = "webhooks.write"
 # How many runs of a rule may end so within an hour; then it stops.
 WITHIN = timedelta(hours=1)
 LIMITS: Mapping[State, tuple[int, StopReason]] = {
     State.STOPPED_LOOP: (20, StopReason.LOOP),
     State.FAILED: (100, StopReason.FAILURES),
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Occasion:
-    """An event that rules of a collection may run on.
-
-    The envelope, what the history calls it, the record then, and of an update which fields changed.
-    """
-
-    watched: Watched
-    envelope: event_pb2.Event
-    event: str
-    shown: Message
-    values: RecordValues
-    changed_fields: Collection[str] = ()
-
-    @property
-    def tenant_id(self) -> UUID:
-        return id_from_text(self.envelope.tenant_id)
-
-    @property
-    def record_id(self) -> UUID:
-        return id_from_text(self.envelope.aggregate_id)
-
-    @property
-    def causes(self) -> tuple[Cause, ...]:
-        """The rules from which it followed, the first one first."""
-        return tuple(
-            Cause(id_from_text(each.rule_id), each.display_name, each.collection) for each in self.envelope.causes
-        )
-
-    @property
-    def event_id(self) -> UUID:
-        return id_from_text(self.envelope.id)
-
-    @property
-    def root_event_id(self) -> UUID:
-        """The event with which the chain of rules began: this one, where no rule has set it off."""
-        causes = self.envelope.causes
-        return id_from_text(causes[0].event_id) if causes else self.event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +66,18 @@ class OutdatedError(Exception):
 
 
 class Runner:
-    """Runs rules in one process. `runs` are the methods of rpcs by path, as callers reach them."""
+    """Runs rules in one process."""
 
-    def __init__(self, database: Database, directory: Directory, clock: TenantClock, runs: Mapping[str, Run]) -> None:
+    def __init__(self, database: Database, directory: Directory, clock: TenantClock, doing: Doing) -> None:
         self._database = database
         self._directory = directory
         self._clock = clock
-        self._runs = runs
+        self._doing = doing
+
+    @property
+    def called(self) -> Mapping[str, Watched]:
+        """The collections whose records rules can call."""
+        return self._doing.watched
 
     async def run(self, compiled: CompiledRule, occasion: Occasion) -> None:
         """Run the rule, unless the record is none for it. OutdatedError when the rule has changed or stopped.
@@ -123,19 +86,23 @@ class Runner:
         """
         refused = await retried(partial(self._try, compiled, occasion))
         if refused is not None:
-            await retried(partial(self._keep_refused, compiled.rule, occasion, refused))
+            await self.keep(compiled.rule, occasion, refused)
+
+    async def keep(self, rule: AutomationRule, occasion: Occasion, refused: Refused) -> None:
+        """Keep a run that did nothing, and stop the rule where it is of no use any more. OutdatedError as of `run`."""
+        await retried(partial(self._keep_refused, rule, occasion, refused))
 
     async def _try(self, compiled: CompiledRule, occasion: Occasion) -> Refused | None:
         rule, watched = compiled.rule, occasion.watched
         try:
-            actor = await self._activator(occasion.tenant_id, rule, watched)
+            actor = await self.activator(occasion.tenant_id, rule, watched)
         except (Unauthenticated, PermissionDenied) as error:
             return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
         scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
         work = UnitOfWork(self._database, actor, scope=scope, now=now)
-        work.causes = [*occasion.envelope.causes, cause_of(rule, occasion)]
+        work.causes = [*occasion.causes, cause_of(rule, occasion)]
         try:
-            if await has_run(work, rule, occasion) or not await is_concerned(work, compiled, occasion):
+            if await has_run(work, rule, occasion) or not await occasion.concerns(work, compiled):
                 return None
             if compiled.broken is not None:
                 return refused_by(compiled.broken)
@@ -143,17 +110,17 @@ class Runner:
         finally:
             await work.close()
 
-    async def _activator(self, tenant_id: UUID, rule: AutomationRule, watched: Watched) -> Actor:
+    async def activator(self, tenant_id: UUID, rule: AutomationRule, watched: Watched) -> Actor:
         """Who activated it. Unauthenticated, PermissionDenied where the rule cannot run with their rights any more."""
         assert rule.activator_id is not None
         actor = await self._directory.user(tenant_id, rule.activator_id)
-        require_permissions(actor, watched, rule)
+        require_permissions(actor, watched, rule, self.called)
         return actor
 
     async def _act(self, work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:
         """Do all actions and commit; why not, when one is refused or the rule is stopped in what it follows from."""
-        stopped = loop_in(occasion.causes, rule) or await excess_in(work, rule, occasion)
-        done = await self._do_all(work, rule, occasion.watched, occasion.record_id)
+        stopped = loop_in(occasion.chain, rule) or await excess_in(work, rule, occasion)
+        done = await self._do_all(work, Subject(rule, occasion.watched, occasion.record_id, occasion.record_version))
         if isinstance(done, Refused):
             return done
         if stopped is not None:
@@ -164,49 +131,29 @@ class Runner:
         await work.commit()
         return None
 
-    async def try_out(self, reader: Reader, watched: Watched, rule: AutomationRule, id: UUID) -> Refused | None:
+    async def try_out(self, reader: Reader, subject: Subject) -> Refused | None:
         """Why the rule could not do all its actions on a record as it is now, as the reader; nothing becomes true."""
-        scope = reader.actor.access.scope(watched.resource.permission)
+        scope = reader.actor.access.scope(subject.watched.resource.permission)
         work = UnitOfWork(self._database, reader.actor, scope=scope, now=reader.now)
         try:
-            done = await self._do_all(work, rule, watched, id)
+            done = await self._do_all(work, subject)
         finally:
             await work.close()
         return done if isinstance(done, Refused) else None
 
-    async def _do_all(
-        self, work: UnitOfWork, rule: AutomationRule, watched: Watched, id: UUID
-    ) -> tuple[Effect, ...] | Refused:
+    async def _do_all(self, work: UnitOfWork, subject: Subject) -> tuple[Effect, ...] | Refused:
         """Do the actions one after the other, up to the first that is refused."""
         effects: list[Effect] = []
-        for number, action in enumerate(rule.actions, 1):
+        for number, action in enumerate(subject.rule.actions, 1):
             try:
-                effects.append(await self._do(work, action, watched, id))
+                effects.append(await self._doing.do(work, action, subject))
             except (Conflict, Unavailable):
                 raise
             except CrmError as error:
                 return replace(refused_by(error), action=number)
         return tuple(effects)
 
-    async def _do(self, work: UnitOfWork, action: Action, watched: Watched, id: UUID) -> Effect:
-        """Make one call, and send what it gathered, so that the next one finds it."""
-        resource, call = watched.resource, watched.calls[action.verb]
-        with work.acting_as(work.actor, work.actor.access.scope(resource.permission)):
-            record = await resource.get(work, id)
-            request = request_of(watched, action, resource.message(work, record))
-        await self._call(work, call, request)
-        await work.flush()
-        later = await history.changes_since(work, resource.noun, id, record.version)
-        names = dict.fromkeys(field["field"] for change in later for field in change["fields"])
-        shown = tuple(name for name in names if name.partition(".")[0] in resource.contract)
-        return Effect(action.verb, etag_of(later[0]["version"] if later else record.version), shown)
-
-    async def _call(self, work: UnitOfWork, call: Call, request: Message) -> None:
-        with work.acting_as(work.actor, work.actor.access.scope(call.permission)):
-            check_output_only(request, await self._runs[call.path](request, work))
-
     async def _keep_refused(self, rule: AutomationRule, occasion: Occasion, refused: Refused) -> None:
-        """Keep a run that did nothing, and stop the rule where it is of no use any more."""
         tenant_id = occasion.tenant_id
         now = await self._clock.now(tenant_id)
         async with unit_of_work(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
@@ -221,12 +168,27 @@ class Runner:
                 await stop_rule(work, rule, reason)
 
 
-def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule) -> None:
-    """PermissionDenied where the rule cannot run with somebody's rights: it reads the record, and makes its calls."""
-    actor.access.scope(watched.resource.permission)
+def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> None:
+    """PermissionDenied where the rule cannot run with somebody's rights.
+
+    It reads the record and those that it calls, of the collections that are `called`, and makes its calls.
+    """
+    for permission in permissions_of(watched, rule, called):
+        actor.access.scope(permission)
+
+
+def permissions_of(watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> Iterator[str]:
+    """What a rule takes."""
+    yield watched.resource.permission
     for action in rule.actions:
-        if action.verb in watched.calls:
-            actor.access.scope(watched.calls[action.verb].permission)
+        if action.submission is not None and action.submission.verb in watched.submissions:
+            yield watched.submissions[action.submission.verb].verb.permission
+        if action.webhook_call is not None:
+            yield WEBHOOKS
+        of = called[watched.targets[action.target]] if action.target in watched.targets else watched
+        if action.verb in of.calls:
+            yield of.resource.permission
+            yield of.calls[action.verb].permission
 
 
 async def has_run(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> bool:
@@ -237,27 +199,6 @@ async def has_run(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) ->
     if row is None or not row["active"] or row["version"] != rule.version:
         raise OutdatedError
     return False
-
-
-async def is_concerned(work: UnitOfWork, compiled: CompiledRule, occasion: Occasion) -> bool:
-    """Whether the record is one for the rule: its activator sees it, and all that sets the rule off; and as it was."""
-    resource = occasion.watched.resource
-    record = await resource.find(work, occasion.record_id)
-    if record is None:
-        return False
-    masked = resource.masked
-    if masked is not None and compiled.tells_of(masked.fields, occasion.event, occasion.changed_fields):
-        for shown in (occasion.shown, resource.whole_message(work, record)):
-            if resource.is_masked(work, shown):
-                return False
-    if not compiled.rule.filter_before:
-        return True
-    version = occasion.envelope.aggregate_version
-    change = await history.change_at(work, resource.noun, occasion.record_id, version)
-    if change is None:
-        return False
-    before = values_before(resource, occasion.values, change)
-    return compiled.filter_before.takes(Values(before), context_of(work))
 
 
 def loop_in(causes: Sequence[Cause], rule: AutomationRule) -> Refused | None:
@@ -284,7 +225,7 @@ async def excess_in(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) 
         return None
     own = Cause(rule.id, rule.display_name, rule.collection)
     detail = f"{MAX_FOLLOWING} runs have followed from one event before it"
-    return Refused(State.STOPPED_LOOP, "AUTOMATION_TOO_MANY", detail, causes=(*occasion.causes, own))
+    return Refused(State.STOPPED_LOOP, "AUTOMATION_TOO_MANY", detail, causes=(*occasion.chain, own))
 
 
 def refused_by(error: CrmError) -> Refused:
@@ -305,10 +246,11 @@ def new_run(rule: AutomationRule, occasion: Occasion, *, now: Any) -> Automation
         event_id=occasion.event_id,
         root_event_id=occasion.root_event_id,
         record_id=occasion.record_id,
-        record_etag=etag_of(occasion.envelope.aggregate_version),
+        record_etag=etag_of(occasion.record_version),
         activator_id=rule.activator_id,
         state=State.SUCCEEDED,
-        causes=occasion.causes,
+        causes=occasion.chain,
+        due_time=occasion.due_time,
         create_time=now,
         update_time=now,
     )
@@ -323,7 +265,7 @@ def refused_run(rule: AutomationRule, occasion: Occasion, refused: Refused, *, n
         detail=refused.detail,
         fields=refused.fields,
         failed_action=refused.action,
-        causes=tuple(refused.causes) or occasion.causes,
+        causes=tuple(refused.causes) or occasion.chain,
     )
 
 
@@ -342,8 +284,18 @@ async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) 
     """Stop a rule, unless it has changed or stopped meanwhile."""
     now = await RULES.find(work, rule.id, scope=Scope.ALL)
     if now is not None and now.version == rule.version:
-        RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
+        stopped = RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
+        set_timer(work, now, stopped)
+        tell_stopped(work, stopped, reason)
         work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+
+
+def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
+    """Gather a notice for who activated a rule that has stopped by itself."""
+    activators = [] if rule.activator_id is None else [rule.activator_id]
+    values = {"collection": rule.collection, "reason": reason}
+    kind, record = Kind.NOTICE_KIND_AUTOMATION_STOPPED, (RULES.collection, rule.id)
+    raise_notice(work, kind, activators, record=record, name=rule.display_name, values=values, also_actor=True)
 
 
 def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:
@@ -352,5 +304,5 @@ def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:
         rule_id=str(rule.id),
         display_name=rule.display_name,
         collection=rule.collection,
-        event_id=occasion.envelope.id,
+        event_id=str(occasion.event_id),
     )

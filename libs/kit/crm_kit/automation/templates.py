@@ -40,6 +40,11 @@ def filled(value: Any, read: Callable[[str], Any]) -> Any:
     return value
 
 
+def text_of(text: str, read: Callable[[str], Any]) -> str:
+    """A text with values of the record written out in it."""
+    return TOKEN.sub(lambda match: written(read(match[1])), text)
+
+
 def written(value: Any) -> str:
     """A value within a longer text."""
     match value:

@@ -3,7 +3,7 @@
 All of it is read from the contract: the events that carry a record, and the rpcs that are marked `automatable`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from crm.options.v1 import options_pb2
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from crm_kit.approvals.declaration import ID, Approvable
 from crm_kit.errors import NotFound
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
@@ -39,25 +40,42 @@ class Watched:
     """A collection that rules can be for.
 
     `events`: by what the history calls them, the events that carry one of its records. `calls`: by verb.
+    `submissions`: the verbs that approval can be asked for. `targets`: the fields that name a record of a collection of
+    the same service that rules can call, with that collection.
     """
 
     resource: Resource[Any, Any]
     events: Mapping[str, type[Message]]
     calls: Mapping[str, Call]
+    submissions: Mapping[str, Approvable]
+    targets: Mapping[str, str]
 
     @property
     def collection(self) -> str:
         return self.resource.collection
 
 
-def watched_among(resources: Iterable[Resource[Any, Any]]) -> dict[str, Watched]:
+def watched_among(
+    resources: Iterable[Resource[Any, Any]], approvables: Iterable[Approvable] = ()
+) -> dict[str, Watched]:
     """The collections with an rpc that rules may call, by name."""
-    found = {}
-    for resource in resources:
-        calls = {call.verb: call for call in _calls(resource)}
-        if calls:
-            found[resource.collection] = Watched(resource, dict(_events(resource)), calls)
-    return found
+    called = {each.collection: (each, {call.verb: call for call in _calls(each)}) for each in resources}
+    called = {name: (each, calls) for name, (each, calls) in called.items() if calls}
+    submissions: dict[str, dict[str, Approvable]] = {name: {} for name in called}
+    for approvable in approvables:
+        # Of others, such as a credit limit, the record is not the one that the request names.
+        if approvable.resource.collection in called and approvable.record_id == ID:
+            submissions[approvable.resource.collection][approvable.verb.name] = approvable
+    return {
+        name: Watched(each, dict(_events(each)), calls, submissions[name], _targets(each, called))
+        for name, (each, calls) in called.items()
+    }
+
+
+def _targets(resource: Resource[Any, Any], called: Collection[str]) -> dict[str, str]:
+    """The fields that name one record of one of these collections."""
+    named = {name: each for name, each in resource.contract.items() if each.refers_to in called}
+    return {name: each.refers_to for name, each in named.items() if not each.descriptor.is_repeated}
 
 
 def _calls(resource: Resource[Any, Any]) -> Iterator[Call]:

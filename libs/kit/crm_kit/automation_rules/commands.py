@@ -1,6 +1,6 @@
 """Every write on automation rules by people. Each function is one transaction's work."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +9,19 @@ from google.protobuf.message import Message
 
 from crm_kit.automation.book import book_of, measure_active
 from crm_kit.automation.requests import check_action
-from crm_kit.automation.rules.model import AutomationRule
+from crm_kit.automation.rules.model import Action, AutomationRule, DateReached
 from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.running import require_permissions
+from crm_kit.automation.timing.commands import set_timer
+from crm_kit.automation.timing.dates import dates_of
 from crm_kit.automation.watched import UPDATED, Watched
 from crm_kit.custom_fields.definitions import definitions_of
+from crm_kit.custom_fields.model import CustomField
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.directory.access import require_users
 from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, invalid_field
-from crm_kit.filtering.tree import fields_of
+from crm_kit.filtering.tree import Field, FieldType, Filter, fields_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.resource.shape import CUSTOM
@@ -27,34 +31,34 @@ from crm_kit.resource.shape import CUSTOM
 MAX_ACTIVE = 200
 MAX_ACTIVE_BYTES = 256 * 1024
 PLACE = "automation_rule"
+# What the collections of a service offer, by name.
+Called = Mapping[str, Watched]
 
 
-async def create_rule(work: UnitOfWork, watched: Watched, values: dict[str, Any]) -> AutomationRule:
+async def create_rule(work: UnitOfWork, called: Called, collection: str, values: dict[str, Any]) -> AutomationRule:
     """Put down a rule, which does nothing yet."""
-    rule = AutomationRule(
-        id=new_id(), collection=watched.collection, create_time=work.now, update_time=work.now, **values
-    )
-    await check_rule(work, watched, rule)
+    rule = AutomationRule(id=new_id(), collection=collection, create_time=work.now, update_time=work.now, **values)
+    await check_rule(work, called, rule)
     return RULES.create(work, rule)
 
 
 async def update_rule(
-    work: UnitOfWork, watched: Watched, before: AutomationRule, values: dict[str, Any]
+    work: UnitOfWork, called: Called, before: AutomationRule, values: dict[str, Any]
 ) -> AutomationRule:
     """Change some properties of a rule; one that is active and would do something else stops."""
     after = before.update(values)
-    await check_rule(work, watched, after)
+    await check_rule(work, called, after, before=before)
     return save_rule(work, before, after, events.AutomationRuleUpdated)
 
 
-async def activate_rule(work: UnitOfWork, watched: Watched, id: str, *, etag: str) -> AutomationRule:
+async def activate_rule(work: UnitOfWork, called: Called, collection: str, id: str, *, etag: str) -> AutomationRule:
     """Have a rule run with the caller's rights, which have to be enough for it."""
     # Those who activate at the same time are counted one after the other.
-    await advisory_lock(work, f"automation rules of {watched.collection}")
-    before = await get_rule(work, watched.collection, id, etag=etag)
+    await advisory_lock(work, f"automation rules of {collection}")
+    before = await get_rule(work, collection, id, etag=etag)
     after = before.activate(work.actor.user_id, now=work.now)
-    await check_rule(work, watched, after)
-    require_permissions(work.actor, watched, after)
+    await check_rule(work, called, after, before=before)
+    require_permissions(work.actor, called[collection], after, called)
     await require_room(work, after)
     return save_rule(work, before, after, events.AutomationRuleActivated)
 
@@ -81,6 +85,7 @@ async def require_room(work: UnitOfWork, rule: AutomationRule) -> None:
 def save_rule(work: UnitOfWork, before: AutomationRule, after: AutomationRule, event: type[Message]) -> AutomationRule:
     """Gather a changed rule."""
     work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
+    set_timer(work, before, after)
     return RULES.save(work, before, after, event)
 
 
@@ -92,44 +97,100 @@ async def get_rule(reader: Reader, collection: str, id: str, *, etag: str = "") 
     return rule
 
 
-async def check_rule(reader: Reader, watched: Watched, rule: AutomationRule) -> None:
-    """InvalidArgument for what the collection does not have: events, fields, filters, calls."""
-    custom = await definitions_of(reader, watched.collection, fresh=True) if watched.resource.has_custom else None
-    fields = custom.fields if custom else {}
+async def check_rule(
+    reader: Reader, called: Called, rule: AutomationRule, *, before: AutomationRule | None = None
+) -> None:
+    """InvalidArgument for what the collection does not have: events, fields, filters, calls; and for who is not there.
+
+    People who are told already may have left.
+    """
+    watched = called[rule.collection]
+    fields = await custom_fields_of(reader, watched)
     check_trigger(watched, rule, fields)
-    await check_filter(reader, watched, rule.filter, field="filter")
+    if rule.trigger.timed is not None:
+        # Lists find the records: all that they compare can be.
+        await read_filter(reader, watched, rule.filter, field="filter")
+    else:
+        await check_filter(reader, watched, rule.filter, field="filter")
     await check_filter(reader, watched, rule.filter_before, field="filter_before")
     for index, action in enumerate(rule.actions):
-        check_action(watched, action, fields, place=f"{PLACE}.actions[{index}]")
+        place = f"{PLACE}.actions[{index}]"
+        target = target_of(called, watched, action, place=place)
+        custom = fields if target is watched else await custom_fields_of(reader, target)
+        check_action(watched, target, action, custom, place=place)
+        if action.notification is not None:
+            field = f"{place}.notification.user_ids[{{}}]"
+            await require_users(reader, action.notification.user_ids, old_ids=told_by(before), field=field)
 
 
-def check_trigger(watched: Watched, rule: AutomationRule, custom_keys: Iterable[str]) -> None:
-    """InvalidArgument for events and fields that the collection does not have."""
+async def custom_fields_of(reader: Reader, watched: Watched) -> Mapping[str, CustomField]:
+    """The tenant's own fields of a collection as they are now, by key."""
+    if not watched.resource.has_custom:
+        return {}
+    return (await definitions_of(reader, watched.collection, fresh=True)).fields
+
+
+def target_of(called: Called, watched: Watched, action: Action, *, place: str) -> Watched:
+    """The collection whose record an action calls. InvalidArgument for a target that names none."""
+    if not action.target:
+        return watched
+    require_one_of(action.target, watched.targets, field=f"{place}.target")
+    return called[watched.targets[action.target]]
+
+
+def told_by(rule: AutomationRule | None) -> set[UUID]:
+    """The users whom a rule tells."""
+    told = [each.notification for each in rule.actions if each.notification is not None] if rule else []
+    return {id for each in told for id in each.user_ids}
+
+
+def check_trigger(watched: Watched, rule: AutomationRule, custom: Mapping[str, CustomField]) -> None:
+    """InvalidArgument for events, fields and dates that the collection does not have."""
     trigger, place = rule.trigger, f"{PLACE}.trigger"
     for index, event in enumerate(trigger.events):
         require_one_of(event, watched.events, field=f"{place}.events[{index}]")
     if trigger.changed_fields and UPDATED not in trigger.events:
         raise invalid_field(f"{place}.changed_fields", "updated_only", f"goes with the event {UPDATED} only")
     fields = [name for name, each in watched.resource.contract.items() if each.changeable and name != CUSTOM]
-    known = [*fields, *(f"{CUSTOM}.{key}" for key in custom_keys)]
+    known = [*fields, *(f"{CUSTOM}.{key}" for key in custom)]
     for index, path in enumerate(trigger.changed_fields):
         require_one_of(path, known, field=f"{place}.changed_fields[{index}]")
     if rule.filter_before and "CREATED" in trigger.events:
         raise invalid_field(f"{PLACE}.filter_before", "not_created", "a record that is created was nothing before")
+    if rule.filter_before and trigger.timed is not None:
+        raise invalid_field(f"{PLACE}.filter_before", "events_only", "goes with events only")
+    if trigger.date_reached is not None:
+        check_date(trigger.date_reached, dates_of(watched, custom), place=f"{place}.date_reached")
+
+
+def check_date(timing: DateReached, dates: Mapping[str, Field], *, place: str) -> None:
+    """InvalidArgument for a date that the collection does not have, and for what does not go with its type."""
+    require_one_of(timing.field, dates, field=f"{place}.field")
+    if dates[timing.field].type is not FieldType.DATE:
+        if timing.every_year:
+            raise invalid_field(f"{place}.every_year", "dates_only", f"{timing.field} is a time: only dates come again")
+    elif not timing.at:
+        raise invalid_field(f"{place}.at", "required", f"{timing.field} is a date: say at which time of the day")
 
 
 async def check_filter(reader: Reader, watched: Watched, text: str, *, field: str) -> None:
     """InvalidArgument INVALID_FILTER as of a list, or for fields that a rule cannot compare."""
     resource, place = watched.resource, f"{PLACE}.{field}"
-    try:
-        tree, _ = await resource.listing.read(reader, text)
-    except InvalidArgument as error:
-        raise placed(error, place) from None
+    tree = await read_filter(reader, watched, text, field=field)
     known = resource.stored_readings.keys() if field == "filter" else set(resource.versioned)
     for path in sorted(fields_of(tree)):
         head = path.partition(".")[0]
         if head not in known or head in resource.listed_as or path in resource.nested:
             raise invalid_field(place, "not_in_rules", f"rules do not compare {path}", metadata={"name": path})
+
+
+async def read_filter(reader: Reader, watched: Watched, text: str, *, field: str) -> Filter:
+    """The filter of a list. InvalidArgument INVALID_FILTER."""
+    try:
+        tree, _ = await watched.resource.listing.read(reader, text)
+    except InvalidArgument as error:
+        raise placed(error, f"{PLACE}.{field}") from None
+    return tree
 
 
 def placed(error: InvalidArgument, place: str) -> InvalidArgument:

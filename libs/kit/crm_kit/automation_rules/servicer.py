@@ -32,8 +32,8 @@ class AutomationRuleServicer:
     async def CreateAutomationRule(
         self, request: pb.CreateAutomationRuleRequest, work: UnitOfWork
     ) -> pb.AutomationRule:
-        watched, values = self._watched[request.collection], RULES.values_of(request.automation_rule)
-        return RULES.message(work, await create_rule(work, watched, values))
+        values = RULES.values_of(request.automation_rule)
+        return RULES.message(work, await create_rule(work, self._watched, request.collection, values))
 
     async def GetAutomationRule(self, request: pb.GetAutomationRuleRequest, reader: Reader) -> pb.AutomationRule:
         return RULES.message(reader, await get_rule(reader, request.collection, request.id))
@@ -50,7 +50,7 @@ class AutomationRuleServicer:
     ) -> pb.AutomationRule:
         await get_rule(work, request.collection, request.automation_rule.id)
         before, values = await RULES.to_update(work, request)
-        return RULES.message(work, await update_rule(work, self._watched[request.collection], before, values))
+        return RULES.message(work, await update_rule(work, self._watched, before, values))
 
     async def TryAutomationRule(
         self, request: pb.TryAutomationRuleRequest, reader: Reader
@@ -67,8 +67,8 @@ class AutomationRuleServicer:
     async def ActivateAutomationRule(
         self, request: pb.ActivateAutomationRuleRequest, work: UnitOfWork
     ) -> pb.AutomationRule:
-        watched = self._watched[request.collection]
-        return RULES.message(work, await activate_rule(work, watched, request.id, etag=request.etag))
+        rule = await activate_rule(work, self._watched, request.collection, request.id, etag=request.etag)
+        return RULES.message(work, rule)
 
     async def DeactivateAutomationRule(
         self, request: pb.DeactivateAutomationRuleRequest, work: UnitOfWork
@@ -101,12 +101,12 @@ class AutomationRuleServicer:
 
 
 def match_to_pb(match: Match) -> pb.TryAutomationRuleResponse.Match:
-    change, refused = match.change, match.refused
+    refused = match.refused
     shown = pb.TryAutomationRuleResponse.Match(
         record_id=str(match.record_id),
-        record_etag=etag_of(change["version"]),
-        event=change["action"],
-        event_time=timestamp(change["change_time"]),
+        record_etag=etag_of(match.version),
+        event=match.event,
+        event_time=timestamp(match.time),
         possible=refused is None,
     )
     if refused is not None:

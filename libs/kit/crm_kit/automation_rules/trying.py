@@ -7,16 +7,19 @@ told from the record now, with all later changes undone; what is kept beside it 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from crm_kit.automation.book import compiled_rule
+from crm_kit.automation.doing import Subject
 from crm_kit.automation.matching import CompiledRule, is_triggered
 from crm_kit.automation.rules.model import AutomationRule
 from crm_kit.automation.running import Refused, Runner, require_permissions
 from crm_kit.automation.values import RecordValues, values_before
 from crm_kit.automation.watched import Watched
 from crm_kit.automation_rules.commands import check_rule
+from crm_kit.automation_rules.forecast import taken_by_time
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader, ReadSession
 from crm_kit.filtering.evaluation import Values
@@ -31,10 +34,12 @@ MAX_EVENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An event that a rule takes, and why its actions could not be done now."""
+    """What a rule takes: a version of a record, what happened and when; and why its actions could not be done now."""
 
     record_id: UUID
-    change: Record
+    version: int
+    event: str
+    time: datetime
     refused: Refused | None
 
 
@@ -51,24 +56,33 @@ async def try_rule(
     reader: Reader, watched: Watched, rule: AutomationRule, runner: Runner, tokens: PageTokens, page: PageOf
 ) -> Trial:
     """Try a rule as the reader, on the records of a page. InvalidArgument, PermissionDenied as if it was activated."""
-    await check_rule(reader, watched, rule)
-    require_permissions(reader.actor, watched, rule)
+    await check_rule(reader, runner.called, rule, before=rule)
+    require_permissions(reader.actor, watched, rule, runner.called)
     resource = watched.resource
     own = ReadSession(
         reader.database, reader.actor, scope=reader.actor.access.scope(resource.permission), now=reader.now
     )
     compiled = await compiled_rule(own, watched, rule)
-    rows = (await resource.listing.page(own, page, tokens)).rows
+    records = list(map(resource.entity_from, (await resource.listing.page(own, page, tokens)).rows))
     matches: list[Match] = []
+    if rule.trigger.timed is not None:
+        for record, event, time in await taken_by_time(own, watched, rule, records):
+            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version))
+            matches.append(Match(record.id, record.version, event, time, refused))
+        return Trial(matches, len(records), len(matches))
     event_count = 0
-    for record in map(resource.entity_from, rows):
+    for record in records:
         changes = await history.latest_changes(own, resource.noun, record.id, MAX_EVENTS)
         event_count += len(changes)
         taken = list(taken_of(own, watched, compiled, record, changes))
         if taken:
-            refused = await runner.try_out(own, watched, rule, record.id)
-            matches += [Match(record.id, change, refused) for change in taken]
-    return Trial(matches, len(rows), event_count)
+            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version))
+            matches += [match_of(record.id, change, refused) for change in taken]
+    return Trial(matches, len(records), event_count)
+
+
+def match_of(record_id: UUID, change: Record, refused: Refused | None) -> Match:
+    return Match(record_id, change["version"], change["action"], change["change_time"], refused)
 
 
 def taken_of(

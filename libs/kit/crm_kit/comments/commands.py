@@ -14,6 +14,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import require_users
 from crm_kit.errors import FieldViolation, InvalidArgument, NotFound, invalid_field
 from crm_kit.ids import new_id
+from crm_kit.notices import Kind, raise_notice
 
 MENTIONS = "comment.mentioned_user_ids"
 
@@ -33,6 +34,8 @@ async def create_comment(work: UnitOfWork, on: Discussion, values: dict[str, Any
     if comment.parent_id is not None:
         (await replied_to(work, on, comment.parent_id)).check_replied_to()
     await check_mentions(work, on, comment.mentioned_user_ids)
+    await tell_mentioned(work, on, comment.mentioned_user_ids)
+    await tell_others(work, on, comment)
     return COMMENTS.create(work, comment)
 
 
@@ -40,6 +43,7 @@ async def update_comment(work: UnitOfWork, on: Discussion, before: Comment, valu
     """Say it otherwise; nothing is written when nothing changes."""
     after = before.edit(work.actor.user_id, values, now=work.now)
     await check_mentions(work, on, after.mentioned_user_ids, old_ids=before.mentioned_user_ids)
+    await tell_mentioned(work, on, [id for id in after.mentioned_user_ids if id not in before.mentioned_user_ids])
     return COMMENTS.save(work, before, after, events.CommentUpdated)
 
 
@@ -47,6 +51,23 @@ def delete_comment(work: UnitOfWork, on: Discussion, before: Comment) -> Comment
     """Take back what was said; nothing is written when it is deleted already."""
     after = before.delete(work.actor.user_id, moderates=on.is_moderated_by(work.actor.access), now=work.now)
     return COMMENTS.save(work, before, after, events.CommentDeleted)
+
+
+async def tell_mentioned(work: UnitOfWork, on: Discussion, user_ids: Collection[UUID]) -> None:
+    """Have people know that they were mentioned; not what was said, which may be deleted before they look."""
+    if user_ids:
+        name = await on.name_of_record(work)
+        raise_notice(work, Kind.NOTICE_KIND_MENTIONED, user_ids, record=on.record, name=name)
+
+
+async def tell_others(work: UnitOfWork, on: Discussion, comment: Comment) -> None:
+    """Have those know of it who take part in the discussion and may read the record; who is mentioned knows already."""
+    known = {comment.author_id, *comment.mentioned_user_ids}
+    others = [id for id in await on.taking_part(work) if id not in known]
+    told = await on.readers(work, others) if others else set()
+    if told:
+        name = await on.name_of_record(work)
+        raise_notice(work, Kind.NOTICE_KIND_COMMENTED, sorted(told), record=on.record, name=name)
 
 
 async def replied_to(work: UnitOfWork, on: Discussion, id: UUID) -> Comment:

@@ -10,6 +10,8 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Unauthenticated
 from crm_kit.identity.access import Access, Actor, Scope
+from crm_kit.resource.contract import NAME
+from crm_kit.resource.names import names_of
 from crm_kit.resource.owners import resource_of
 from crm_kit.resource.writing import Resource
 
@@ -34,6 +36,13 @@ class Discussion:
         """Whether somebody may write all records of the collection."""
         permission = f"{resource_of(self.resource.permission)}.write"
         return access.may(permission) and access.scope(permission) is Scope.ALL
+
+    async def name_of_record(self, reader: Reader) -> str:
+        """What the record is called; empty where it has no name."""
+        if NAME not in self.resource.table.c:
+            return ""
+        row = await reader.one(names_of(self.resource.table), ids=[self.record_id])
+        return row[NAME] if row else ""
 
     async def taking_part(self, reader: Reader) -> list[UUID]:
         """Who answers for the record, and who commented it last."""

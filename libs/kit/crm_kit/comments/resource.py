@@ -15,7 +15,7 @@ COMMENTS = Resource(
     message=pb.Comment,
     created=events.CommentCreated,
     updated=events.CommentUpdated,
-    # What is deleted is to be nowhere: no history has it, and no event.
+    # What is deleted is to be nowhere: no history has it, no event, and no answer that is kept (`rpc/kept_answers.py`).
     unversioned={"text"},
     untold={"text"},
     visible=lambda _scope: true(),

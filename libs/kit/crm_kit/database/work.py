@@ -195,6 +195,28 @@ class UnitOfWork:
         finally:
             self.actor, self.scope = before
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction has begun, in which something may have been written."""
+        return self._transaction is not None
+
+    @contextlib.asynccontextmanager
+    async def undone(self) -> AsyncIterator[None]:
+        """What is gathered and sent in the block is undone at its end; what was before stays, and is seen in it."""
+        await self.flush()
+        connection = await self._connected()
+        savepoint = connection.transaction()
+        await savepoint.start()
+        before, after = list(self.before_commit), list(self.after_commit)
+        kept = self.wakes_relay, self.told, dict(self.known), dict(self.names)
+        try:
+            yield
+        finally:
+            self.pending, self.before_commit, self.after_commit = [], before, after
+            self.wakes_relay, self.told, self.known, self.names = kept
+            with contextlib.suppress(*UNAVAILABLE):
+                await savepoint.rollback()
+
     async def release(self) -> None:
         """Give the connection back while something else is waited for; only before anything was flushed."""
         assert self._transaction is None, "a transaction keeps its connection"

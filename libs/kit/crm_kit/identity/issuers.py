@@ -7,8 +7,9 @@ from msgspec import Meta, Struct
 
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
-from crm_kit.identity.provider_urls import is_provider_url
 from crm_kit.identity.tokens import Issuer, TokenVerifier
+from crm_kit.outbound_http.addresses import ANYWHERE, Reach
+from crm_kit.outbound_http.urls import is_outbound_url
 
 Word = Annotated[str, Meta(min_length=1)]
 
@@ -28,7 +29,7 @@ class OidcIssuer(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     login_claim: Word = "email"
 
     def __post_init__(self) -> None:
-        if not is_provider_url(self.jwks_url, loopback=True):
+        if not is_outbound_url(self.jwks_url, loopback=True):
             raise ValueError("jwks_url must be an https address, or http on this machine")
 
 
@@ -41,7 +42,8 @@ def trusted(others: Sequence[OidcIssuer]) -> list[Issuer]:
     """The issuers as they are told."""
     if not others:
         return []
-    http = ProviderHttp()
+    # Whoever sets the platform up names them: they may be anywhere.
+    http = ProviderHttp(Reach(ANYWHERE))
     return [
         Issuer(
             each.issuer,

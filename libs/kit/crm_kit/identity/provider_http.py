@@ -1,17 +1,22 @@
 """HTTP to OpenID providers: to their addresses only, bounded in time, size and number, following no redirect."""
 
-import asyncio
 import contextlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from crm_kit.errors import Unavailable
+from crm_kit.outbound_http.addresses import Reach
+from crm_kit.outbound_http.client import OutboundHttp
+from crm_kit.outbound_http.replies import OutboundError, Reply
 
 ANSWER_SECONDS = 5.0
+MAX_ANSWER_BYTES = 256 * 1024
+FORM = "application/x-www-form-urlencoded"
 # Of one provider; whoever comes beyond is told to come again, so that a slow provider holds up itself alone.
 MAX_AT_ONCE = 16
 
@@ -25,35 +30,33 @@ class Answer:
 
 
 class ProviderHttp:
-    """Calls to providers. Each raises Unavailable when there is no answer that can be read."""
+    """Calls to providers at addresses within `reach`. Each raises Unavailable when nothing comes that can be read."""
 
-    def __init__(self, *, seconds: float = ANSWER_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self, reach: Reach, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._http = OutboundHttp(seconds=seconds, max_body_bytes=MAX_ANSWER_BYTES, reach=reach)
         self._running: Counter[str] = Counter()
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         """The JSON object at an address."""
-        answer = await self._call("GET", url, headers or {}, None)
+        answer = await self._call("GET", url, headers or {})
         if answer.status != HTTPStatus.OK:
             raise _silent()
         return answer.content
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """The answer to a form; a refusal (4xx) is one."""
-        answer = await self._call("POST", url, headers, form)
+        answer = await self._call("POST", url, {"content-type": FORM, **headers}, urlencode(form).encode())
         if not (answer.status == HTTPStatus.OK or 400 <= answer.status < 500):
             raise _silent()
         return answer
 
-    async def _call(self, verb: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
+    async def _call(self, verb: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         with self._place_at(urlsplit(url).netloc):
-            await asyncio.to_thread(_load)
-            from crm_kit.identity.provider_calls import call
-
-            answer = await call(verb, url, headers, form, seconds=self._seconds)
-            if answer is None:
-                raise _silent()
-            return Answer(*answer)
+            try:
+                reply = await self._http.send(verb, url, {"accept": "application/json", **headers}, body)
+                return Answer(reply.status, _object(reply))
+            except (OutboundError, ValueError, TypeError, RecursionError) as error:
+                raise _silent() from error
 
     @contextlib.contextmanager
     def _place_at(self, host: str) -> Iterator[None]:
@@ -68,11 +71,13 @@ class ProviderHttp:
                 del self._running[host]
 
 
-def _load() -> None:
-    """Load what calls take: 8 MB and a tenth of a second, which only those need who have providers."""
-    from crm_kit.identity.provider_calls import trust
-
-    trust()
+def _object(reply: Reply) -> Mapping[str, Any]:
+    if not reply.whole:
+        raise ValueError("longer than anything a provider has to say")
+    content = json.loads(reply.body)
+    if not isinstance(content, dict):
+        raise TypeError("not a JSON object")
+    return content
 
 
 def _silent() -> Unavailable:

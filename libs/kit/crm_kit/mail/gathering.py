@@ -54,7 +54,7 @@ def send_mail(work: UnitOfWork, mail: Mail) -> UUID | None:
             "state": State.WAITING,
             "attempts": 0,
             "next_attempt_time": now,
-            "create_time": now,
+            "gather_time": now,
         },
     )
     return id

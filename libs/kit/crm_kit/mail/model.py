@@ -10,6 +10,7 @@ from uuid import UUID
 from crm_kit.errors import InvalidArgument, invalid_field
 
 MAX_RECIPIENTS = 50
+MAX_ADDRESS = 254
 MAX_SUBJECT = 200
 MAX_TEXT = 100_000
 MAX_FILE_NAME = 200
@@ -20,7 +21,8 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))+")
-_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
+# What has parts of its own is no file.
+_MEDIA_TYPE = re.compile(r"(?!message/|multipart/)[a-z]+/[a-z0-9][a-z0-9.+-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -90,7 +92,7 @@ class Progress:
     id: UUID
     recipients: tuple[str, ...]
     attempts: int
-    create_time: datetime
+    gather_time: datetime
     next_attempt_time: datetime
     refused: tuple[str, ...] = ()
     state: State = State.WAITING
@@ -117,7 +119,7 @@ class Progress:
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has been tried for as long as anything is."""
-        return now >= self.create_time + GIVE_UP_AFTER
+        return now >= self.gather_time + GIVE_UP_AFTER
 
     def _wait(self, jitter: float) -> timedelta:
         doubled: timedelta = FIRST_WAIT * 2 ** min(self.attempts - 1, 10)
@@ -131,9 +133,12 @@ def address_of(text: str, *, field: str) -> str:
         domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
         domain = ""
-    if not (_LOCAL_PART.fullmatch(local_part) and len(local_part) <= 64 and _DOMAIN.fullmatch(domain)):
+    address = f"{local_part}@{domain}"
+    fits = len(local_part) <= 64 and len(address) <= MAX_ADDRESS
+    # `=?` begins another encoding of a header, in which there might stand anything.
+    if not (fits and "=?" not in local_part and _LOCAL_PART.fullmatch(local_part) and _DOMAIN.fullmatch(domain)):
         raise invalid_field(field, "string.email", "is not an e-mail address")
-    return f"{local_part}@{domain}"
+    return address
 
 
 def is_final(code: int, *, of_sender: bool = False) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import DateTime, bindparam, func, select, true, update
+from sqlalchemy import DateTime, bindparam, case, func, literal, select, true, update
 
 from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.database.connections import ALL_TENANTS, Record
@@ -61,6 +61,10 @@ class MailSender:
             self._server_away(error)
             await self._mark(row, progress.put_back(now))
             return False
+        except Exception:
+            # Nothing of it may fail; whatever does is the mail's own, which waits as after any attempt.
+            log.exception("mail.attempt_failed", mail_id=str(progress.id))
+            outcome = Outcome(later=dict.fromkeys(progress.recipients, "the attempt failed here: the log says why"))
         self._again, self._wait_seconds = 0.0, SERVER_FIRST_SECONDS
         await self._mark(row, progress.after(outcome, now=self._tenants.now(), jitter=random.random()))
         return True
@@ -92,7 +96,7 @@ class MailSender:
             subject=row["subject"],
             text=row["text"],
             attachments=[Attachment(*each) for each in parts],
-            time=row["create_time"],
+            time=row["gather_time"],
         )
 
     async def _mark(self, row: Record, after: Progress) -> None:
@@ -122,7 +126,7 @@ class MailSender:
 
 def progress_of(row: Record) -> Progress:
     """How far the mail of a row has come."""
-    values = {name: row[name] for name in ("id", "attempts", "create_time", "next_attempt_time", "reason")}
+    values = {name: row[name] for name in ("id", "attempts", "gather_time", "next_attempt_time", "reason")}
     recipients, refused = tuple(row["recipients"]), tuple(row["refused"])
     return Progress(recipients=recipients, refused=refused, state=State(row["state"]), **values)
 
@@ -184,9 +188,12 @@ def claim() -> Any:
 
 @statement
 def mark() -> Any:
-    mails = outgoing_mails
+    mails, is_over = outgoing_mails, bindparam("state", type_=outgoing_mails.c.state.type) != State.WAITING
     names = ("recipients", "refused", "state", "reason", "attempts", "next_attempt_time")
-    changed = {name: bindparam(name, type_=mails.c[name].type) for name in names}
+    changed: dict[str, Any] = {name: bindparam(name, type_=mails.c[name].type) for name in names}
+    # What was said is kept no longer than it is needed: that it was sent, or not, is.
+    for name, nothing in (("text", ""), ("contents", [])):
+        changed[name] = case((is_over, literal(nothing, mails.c[name].type)), else_=mails.c[name])
     return (
         update(mails)
         .where(

@@ -14,7 +14,7 @@ from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_re
 from crm_kit.rpc.methods import AUTHENTICATED
 
 Roles = Sequence[tuple[UUID, Mapping[str, str]]]
-NARROWER = frozenset({Scope.OWN, Scope.TEAM})
+SCOPES = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RecordAccess:
-    """What an active user can do with a record; `needed` is the narrowest scope that reaches it for them."""
+    """What an active user can do with a record; `needed` is the narrowest scope that reaches it for them, if any."""
 
     operations: Sequence[Operation]
-    needed: Scope
+    needed: Scope | None
     hidden: frozenset[str]
 
 
@@ -39,13 +39,14 @@ async def explain(
 ) -> RecordAccess:
     """As it is for `actor`, who has these roles, whoever asks."""
     theirs = ReadSession(reader.database, actor, scope=Scope.ALL, now=reader.now)
-    reached = await reached_by(resource, [record.id], theirs, NARROWER)
+    # Also by ALL: what is private to who asks nothing reaches for others.
+    reached = await reached_by(resource, [record.id], theirs, SCOPES)
     need_of = await approving.needs(resource.collection, theirs)
     actions = [_beside(resource, record.id, each, actor, reached) for each in verbs_beside(resource.message_type)]
     actions += [await action_on(resource, record, each, theirs, reached, need_of) for each in resource.verbs.values()]
     return RecordAccess(
         [Operation(each, grants_of(each.verb.permission, roles)) for each in actions],
-        next((scope for scope in sorted(NARROWER) if record.id in reached[scope]), Scope.ALL),
+        min((scope for scope in SCOPES if record.id in reached[scope]), default=None),
         await _hidden(resource, record.id, theirs) if not actions[0].reason else frozenset(),
     )
 

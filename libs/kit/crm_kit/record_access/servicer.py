@@ -11,7 +11,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader
 from crm_kit.directory.access import Directory
 from crm_kit.errors import NotFound, invalid_field
-from crm_kit.identity.access import reaches
+from crm_kit.identity.access import Scope, reaches
 from crm_kit.record_access.explaining import Operation, RecordAccess, explain
 from crm_kit.record_access.grants import RoleGrant, widest_of
 from crm_kit.record_access.queries import user_with_roles
@@ -72,7 +72,7 @@ async def rows_of_user(reader: Reader, user_id: UUID) -> list[Record]:
 
 def access_to_pb(access: RecordAccess) -> pb.RecordAccess:
     return pb.RecordAccess(
-        needed_scope=pb.RecordAccess.Scope.Value(f"SCOPE_{access.needed.name}"),
+        needed_scope=scope_to_pb(access.needed),
         operations=map(operation_to_pb, access.operations),
         hidden_fields=sorted(access.hidden),
     )
@@ -89,11 +89,16 @@ def operation_to_pb(operation: Operation) -> pb.RecordAccess.Operation:
         detail=action.detail,
         metadata=action.metadata,
         approval=resources_pb2.RecordActions.Approval.Value(f"APPROVAL_{action.approval}"),
-        scope=pb.RecordAccess.Scope.Value(f"SCOPE_{widest.name}") if widest else pb.RecordAccess.SCOPE_UNSPECIFIED,
+        scope=scope_to_pb(widest),
         grants=map(grant_to_pb, operation.grants),
     )
 
 
 def grant_to_pb(grant: RoleGrant) -> pb.RecordAccess.RoleGrant:
-    scope = pb.RecordAccess.Scope.Value(f"SCOPE_{grant.scope.name}")
-    return pb.RecordAccess.RoleGrant(role_id=str(grant.role_id), permission=grant.permission, scope=scope)
+    return pb.RecordAccess.RoleGrant(
+        role_id=str(grant.role_id), permission=grant.permission, scope=scope_to_pb(grant.scope)
+    )
+
+
+def scope_to_pb(scope: Scope | None) -> pb.RecordAccess.Scope.ValueType:
+    return pb.RecordAccess.SCOPE_UNSPECIFIED if scope is None else pb.RecordAccess.Scope.Value(f"SCOPE_{scope.name}")

@@ -10,7 +10,7 @@ from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 
-from crm_kit.labels import name_beside
+from crm_kit.labels import collection_field, name_beside
 from crm_kit.resource.values import DeclarationError
 
 # Sent along with an update to say which record is meant, in which version; never changed by it.
@@ -49,13 +49,15 @@ class FieldContract:
 class NamedId:
     """An id beside which the contract has the name of the record it refers to: `owner_id` and `owner_name`.
 
-    `is_list`: there are several, and their names are in the same order.
+    `is_list`: there are several, and their names are in the same order. `collection_field`: the field of the message
+    that says the collection, where it is not always the same one.
     """
 
     id: str
     name: str
     collection: str
     is_list: bool = False
+    collection_field: str = ""
 
 
 def named_ids(message: Any) -> tuple[NamedId, ...]:
@@ -65,7 +67,7 @@ def named_ids(message: Any) -> tuple[NamedId, ...]:
         collection = field.GetOptions().Extensions[options_pb2.refers_to]
         name = name_beside(field.name)
         if collection and name in message.fields_by_name:
-            found.append(NamedId(field.name, name, collection, field.is_repeated))
+            found.append(NamedId(field.name, name, collection, field.is_repeated, collection_field(collection)))
     return tuple(found)
 
 

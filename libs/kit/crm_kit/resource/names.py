@@ -3,7 +3,9 @@
 That is done when an answer is whole, and only there: events and history would keep names that are true no more.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from sqlalchemy.types import Uuid
 from crm_kit.database.known_names import BELIEVED_SECONDS, Known
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.plumbing import access_teams, access_users, approval_policies
+from crm_kit.plumbing import access_roles, access_teams, access_users, approval_policies
 from crm_kit.resource.contract import NAME, NamedId, named_ids
 from crm_kit.resource.places import Places, places_of
 from crm_kit.resource.shape import ResourceShape
@@ -35,7 +37,8 @@ class Names:
     """The names that a service knows: `sources` have the columns tenant_id, id and display_name, by collection."""
 
     def __init__(self, sources: Mapping[str, FromClause]) -> None:
-        self._sources: Mapping[str, FromClause] = {**sources, **EVERYWHERE}
+        # The service of the directory has roles of its own, the others what it tells of them.
+        self._sources: Mapping[str, FromClause] = {"roles": access_roles, **sources, **EVERYWHERE}
         self._places: dict[str, NamePlaces | None] = {}
 
     def beside(self, run: Run, answer: type[Message]) -> Run:
@@ -60,10 +63,14 @@ class Names:
 
     def _named_ids(self, message: Any) -> tuple[NamedId, ...]:
         for each in (own := named_ids(message)):
-            if each.collection not in self._sources:
-                remedy = f"say in `Service.names` where the names of {each.collection} are"
-                raise DeclarationError(f"{message.full_name}.{each.name}: {remedy}")
+            if not each.collection_field:
+                self.require(each.collection, f"{message.full_name}.{each.name}")
         return own
+
+    def require(self, collection: str, where: str) -> None:
+        """DeclarationError unless it is known what the records of a collection are called."""
+        if collection not in self._sources:
+            raise DeclarationError(f"{where}: say in `Service.names` where the names of {collection} are")
 
     async def fill_in(self, reader: Reader, message: type[Message], messages: Sequence[Message]) -> None:
         """Fill the names in messages of one type."""
@@ -76,7 +83,7 @@ class Names:
         unknown: dict[str, list[tuple[NamedId, Any]]] = {}
         known_names = reader.database.known_names
         oldest = known_names.now() - BELIEVED_SECONDS
-        for each, owners in ((each, owners) for own, owners in places.found(messages) for each in own):
+        for each, owners in self._placed(places, messages):
             known = known_names.of(reader.tenant_id, self._sources[each.collection].description)
             id_field, name_field = each.id, each.name
             if each.is_list:
@@ -93,6 +100,13 @@ class Names:
                         setattr(owner, name_field, found[1])
         for collection, missing in unknown.items():
             await self._fill_unknown(reader, self._sources[collection], missing)
+
+    def _placed(self, places: NamePlaces, messages: Sequence[Message]) -> Iterator[tuple[NamedId, Sequence[Any]]]:
+        """Each named id of the messages whose names are known here, with those that have it."""
+        for own, owners in places.found(messages):
+            for each, of_it in itertools.chain.from_iterable(_apart(each, owners) for each in own):
+                if each.collection in self._sources:
+                    yield each, of_it
 
     async def by_id(self, reader: Reader, collection: str, ids: Collection[str]) -> Mapping[str, str]:
         """The names of records of a collection, as far as they are known here."""
@@ -117,6 +131,18 @@ class Names:
                 getattr(owner, each.name)[:] = [names[id] for id in _ids(each, owner)]
             elif name := names[getattr(owner, each.id)]:
                 setattr(owner, each.name, name)
+
+
+def _apart(each: NamedId, owners: Sequence[Any]) -> Iterator[tuple[NamedId, Sequence[Any]]]:
+    """A named id with the messages that have it: where they say of which collection it is, those of each apart."""
+    if not each.collection_field:
+        yield each, owners
+        return
+    by_collection: dict[str, list[Any]] = {}
+    for owner in owners:
+        by_collection.setdefault(getattr(owner, each.collection_field), []).append(owner)
+    for collection, of_it in by_collection.items():
+        yield replace(each, collection=collection), of_it
 
 
 def _told(ids: Sequence[str], names: Any, known: Mapping[str, Known], oldest: float) -> bool:

@@ -14,14 +14,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import owned_by, widest
 from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
+from crm_kit.labels import noun_label
+from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
+# What a record is called by, the first of these that it has.
+TITLES = ("display_name", "title", "number")
 
 
 async def given_to(
@@ -42,6 +46,22 @@ async def given_to(
     )
     await check_gives(reader, resource, before, **owner, following=following)
     return owner
+
+
+def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any, after: Any) -> None:
+    """Gather a notice for somebody to whom a record was given by others."""
+    owner_id = getattr(after, resource.assigned or "")
+    if owner_id in (None, getattr(before, resource.assigned or "")):
+        return
+    descriptor = resource.message_type.DESCRIPTOR
+    raise_notice(
+        work,
+        Kind.NOTICE_KIND_RECORD_ASSIGNED,
+        [owner_id],
+        record=(resource.collection, after.id),
+        name=next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), ""),
+        values=what(noun_label(descriptor.name, descriptor.GetOptions())),
+    )
 
 
 async def check_gives(

@@ -11,7 +11,7 @@ from crm_kit.resource.actions import Action, Attempt, NeedOf, Verb, tried
 from crm_kit.resource.writing import Resource
 
 AnyResource = Resource[Any, Any]
-# Of each scope but ALL, which reaches everything, the ids of the records that it reaches.
+# Of each scope that was asked for, the ids of the records that it reaches. One that was not reaches all of them.
 Reached = Mapping[Scope, Set[UUID]]
 
 
@@ -24,7 +24,8 @@ async def actions_on(
     """
     access, ids = reader.actor.access, [record.id for record in records]
     permissions = {verb.permission for verb in resource.verbs.values()}
-    scopes = {access.scope(permission) for permission in permissions if access.may(permission)}
+    # What the caller reads ALL reaches.
+    scopes = {access.scope(permission) for permission in permissions if access.may(permission)} - {Scope.ALL}
     reached = await reached_by(resource, ids, reader, scopes)
     return [
         [await action_on(resource, record, verb, reader, reached, need_of) for verb in resource.verbs.values()]
@@ -34,9 +35,7 @@ async def actions_on(
 
 async def reached_by(resource: AnyResource, ids: Sequence[UUID], reader: Reader, scopes: Set[Scope]) -> Reached:
     """Which of the records each scope would reach for the reader."""
-    return {
-        scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes if scope is not Scope.ALL
-    }
+    return {scope: (await resource.get_many(reader, ids, scope=scope)).keys() for scope in scopes}
 
 
 async def action_on(
@@ -54,6 +53,6 @@ async def action_on(
 
 def check_reached(id: UUID, permission: str, scope: Scope, reached: Reached) -> None:
     """PermissionDenied for a record that a permission in this scope does not reach."""
-    if scope is not Scope.ALL and id not in reached[scope]:
+    if id not in reached.get(scope, {id}):
         detail = f"the permission {permission} does not reach this record"
         raise denied("out_of_reach", detail, permission=permission)

@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +10,14 @@ from google.protobuf.message import Message
 from crm_kit.custom_fields.definitions import catalogue_of
 from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
-from crm_kit.listing import context_of
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Approving
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.permitted import actions_on
-from crm_kit.resource.questions import askable
-from crm_kit.resource.reading import in_turns
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.shown_groups import Shown
-from crm_kit.resource.summaries import summarize
+from crm_kit.resource.summary_wire import names_of_values, summarized
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -98,26 +94,14 @@ class ResourceServicer:
         self, request: pb.SummarizeRecordsRequest, reader: Reader
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
-        asked = await askable(resource, reader, (*request.group_by, *request.measures, *request.sum))
-        question = asked.question(
-            request.group_by, request.measures, sum=request.sum, order_by=request.order_by, limit=request.limit
-        )
-        tree, _ = await resource.listing.read(reader, request.filter)
-        summary = await summarize(resource, reader, tree, question)
-        shown = Shown(question, request.filter, context_of(reader).zone)
-        groups = await in_turns(summary.groups, shown.group)
-        for by in question.group_by:
-            named = [group for group in groups if by.text in group.key]
-            names = await self._names.by_id(reader, by.refers_to, {each.key[by.text] for each in named})
-            for group in named:
-                if name := names.get(group.key[by.text]):
-                    group.names[by.text] = name
-        return pb.SummarizeRecordsResponse(
-            groups=groups,
-            total_count=summary.total.count,
-            truncated=summary.left_out,
-            total=shown.group(summary.total),
-            others=shown.others(summary),
+        return await summarized(
+            resource,
+            self._names,
+            reader,
+            request,
+            measures=request.measures,
+            order_by=request.order_by,
+            limit=request.limit,
         )
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
@@ -130,7 +114,9 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
-        names = await self._names_of(resource, reader, request.field, {value for value, _ in counted.values})
+        names = await names_of_values(
+            resource, self._names, reader, request.field, {value for value, _ in counted.values}
+        )
         return pb.CountRecordValuesResponse(
             values=[
                 pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
@@ -164,13 +150,6 @@ class ResourceServicer:
 
     async def _actions_on(self, resource: AnyResource, records: Sequence[Any], reader: Reader) -> list[list[Action]]:
         return await actions_on(resource, records, reader, await self._approving.needs(resource.collection, reader))
-
-    async def _names_of(
-        self, resource: AnyResource, reader: Reader, field: str, ids: Collection[str]
-    ) -> Mapping[str, str]:
-        """What the records are called that values of a field are the ids of; nothing for other values."""
-        contract = resource.paths.get(field)
-        return await self._names.by_id(reader, contract.refers_to if contract else "", ids)
 
     def permission_of(self, request: Any) -> str:
         """What a request needs: the permission to read the collection that it names."""

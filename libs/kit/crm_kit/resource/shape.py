@@ -83,6 +83,7 @@ class ResourceShape(Generic[Entity, Shown]):
         momentary: Collection[str] = (),
         default_order: str = "create_time desc",
         verbs: Mapping[str, Try] | None = None,
+        assigned: str | None = None,
     ) -> None:
         self.noun = noun
         self.entity = entity
@@ -105,6 +106,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.at = at
         self.momentary = frozenset(momentary)
         self.default_order = default_order
+        self.assigned = assigned
         self.tries = dict(verbs or {})
         self._read_contract()
         self._check()
@@ -231,6 +233,7 @@ class ResourceShape(Generic[Entity, Shown]):
         known = f"ERROR_REASON_{self.not_found}" in ErrorReason.DESCRIPTOR.values_by_name
         self._require(known, self.not_found, "add it to error_reason.proto")
         self._check_keys()
+        self._check_assigned()
         self._check_updated()
         self._check_without_history()
         self._check_untold()
@@ -242,6 +245,11 @@ class ResourceShape(Generic[Entity, Shown]):
         for name, key in self.collated.items():
             remedy = f"lists compare it as people do; add the column {key} to {table}, or mark it exact in the contract"
             self._require({name, key} <= set(self.table.c.keys()), name, remedy)
+
+    def _check_assigned(self) -> None:
+        name = self.assigned
+        remedy = f"it says whose the record is; add it to {self.entity.__name__}"
+        self._require(name is None or name in self.own_hints, name or "", remedy)
 
     def _check_without_history(self) -> None:
         for name, each in self.contract.items():

@@ -5,7 +5,7 @@ currency, and all of them, so that what is no sum, such as how many accounts the
 be put together of parts is added up by group and currency first: a million records are mostly a few hundred of those.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -42,9 +42,10 @@ from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Filter, Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.listing import context_of, whole_rows
+from crm_kit.listing import Listing, context_of, whole_rows
 from crm_kit.resource.listed import column_of, key_of
 from crm_kit.resource.questions import MAX_GROUPS, AnyResource, By, Function, Grouping, Measure, Question
+from crm_kit.resource.reading import NO_BINDS
 from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
 
@@ -106,12 +107,23 @@ class Summary:
 
 
 async def summarize(
-    resource: AnyResource, reader: Reader, tree: Filter, question: Question, *, share: Share = within_share
+    resource: AnyResource,
+    reader: Reader,
+    tree: Filter,
+    question: Question,
+    *,
+    share: Share = within_share,
+    listing: Listing | None = None,
+    binds: Mapping[str, Any] = NO_BINDS,
 ) -> Summary:
-    """At most `limit` groups of the records that the filter takes and the reader may see."""
-    query = grouped(resource, reader.scope, Shaped.of(tree), question.group_by, question.measures, question.by)
+    """At most `limit` groups of the records that the filter takes and the reader may see.
+
+    They are all records, or those of a narrowed `listing` with its `binds`.
+    """
+    filtered, asked = Shaped.of(tree), (question.group_by, question.measures, question.by)
+    query = grouped(resource, listing or resource.listing, reader.scope, filtered, *asked)
     context = context_of(reader)
-    values = {**filter_values(tree, context), "row_limit": MAX_ROWS + 1}
+    values = {**binds, **filter_values(tree, context), "row_limit": MAX_ROWS + 1}
     if any(each.unit is not None and each.type is FieldType.INSTANT for each in question.group_by):
         values["zone"] = context.zone
     async with share(reader, tree):
@@ -260,6 +272,7 @@ def _figure(measure: Measure, parts: FromClause, index: int) -> ColumnElement[An
 @statement
 def grouped(
     resource: AnyResource,
+    listing: Listing,
     scope: Scope,
     filtered: Shaped,
     group_by: tuple[Grouping, ...],
@@ -268,7 +281,7 @@ def grouped(
 ) -> Select[Any]:
     """All records together, then the groups in their order, each with its currencies behind it."""
     in_money = any(each.is_money for each in measures)
-    read = _read(resource, scope, filtered, group_by, measures, in_money=in_money).subquery("read")
+    read = _read(resource, listing, scope, filtered, group_by, measures, in_money=in_money).subquery("read")
     parts = _parts(read, group_by, measures, in_money=in_money).subquery("parts")
     keys = tuple(parts.c[f"by_{index}"] for index, _ in enumerate(group_by))
     apart = (parts.c[CURRENCY],) if in_money else ()
@@ -330,6 +343,7 @@ def _averages(measures: Sequence[Measure]) -> Iterator[int]:
 
 def _read(
     resource: AnyResource,
+    listing: Listing,
     scope: Scope,
     filtered: Shaped,
     group_by: Sequence[Grouping],
@@ -339,7 +353,7 @@ def _read(
 ) -> Select[Any]:
     """What is read of each record."""
     paths = frozenset([*(each.field for each in group_by), *(each.field for each in measures)])
-    rows = whole_rows(resource.listing, scope, filtered.tree, beside=paths & _masked(resource))
+    rows = whole_rows(listing, scope, filtered.tree, beside=paths & _masked(resource))
     told = ((index, _told(resource, each)) for index, each in enumerate(group_by))
     columns: list[ColumnElement[Any]] = [
         *(_key(resource, each).label(f"by_{index}") for index, each in enumerate(group_by)),

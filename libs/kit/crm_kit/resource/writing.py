@@ -23,6 +23,7 @@ from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.contract import NAME, snake
+from crm_kit.resource.owners import tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
@@ -54,6 +55,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `masked`: fields of some records that only those see who may read all.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
+    `assigned`: the field that says whose the record is, where somebody who is given one by others is told.
     `at`: how a record stands at an instant, where that is more than what is stored.
     `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
 
@@ -132,6 +134,8 @@ class Resource(ReadableResource[Entity, Shown]):
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
             told["changed_fields"] = shown
         self._announce(work, after, event, told, shown)
+        if self.assigned is not None:
+            tell_assigned(work, self, before, after)
         return after
 
     def check_reaches(self, scope: Scope) -> None:

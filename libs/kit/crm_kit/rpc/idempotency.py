@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from google.protobuf.message import Message
 from sqlalchemy import bindparam, select
 
 from crm_kit.database.connections import Database
@@ -17,6 +18,8 @@ from crm_kit.database.work import UnitOfWork, retried
 from crm_kit.errors import AlreadyExists, CrmError, InvalidArgument
 from crm_kit.identity.access import Actor
 from crm_kit.plumbing import idempotency_keys
+from crm_kit.rpc.kept_answers import kept_part, whole_answer
+from crm_kit.rpc.methods import Method
 
 MAX_KEY_LENGTH = 255
 
@@ -32,12 +35,15 @@ class Answer:
 class StoredResponse:
     """One request under its key. The same key with another request is refused."""
 
-    def __init__(self, database: Database, actor: Actor, key: str, method: str, request: bytes) -> None:
+    def __init__(self, database: Database, actor: Actor, key: str, method: Method, request: Message) -> None:
         self._database = database
         self._actor = actor
         self._key = key
         self._method = method
-        self._digest = hashlib.sha256(method.encode() + request).digest()
+        self._request = request
+        # Not as it came: whoever repeats it may send the keys of a map in another order.
+        canonical = request.SerializeToString(deterministic=True)
+        self._digest = hashlib.sha256(method.path.encode() + canonical).digest()
 
     async def answer(self, write: Callable[[], Awaitable[Answer]]) -> Answer:
         """The earlier answer, or that of `write`, which must call `remember` in its transaction."""
@@ -53,16 +59,16 @@ class StoredResponse:
                 raise
             return earlier
 
-    def remember(self, work: UnitOfWork, response: bytes) -> None:
-        """Gather the answer, to become true with the effect."""
+    def remember(self, work: UnitOfWork, answer: Message, data: bytes) -> None:
+        """Gather the answer, whose serialized form is `data`, to become true with the effect."""
         work.insert(
             idempotency_keys,
             {
                 "user_id": self._actor.user_id,
                 "key": self._key,
-                "method": self._method,
+                "method": self._method.path,
                 "request_hash": self._digest,
-                "response": response,
+                "response": kept_part(answer, data, self._request),
             },
         )
 
@@ -73,7 +79,8 @@ class StoredResponse:
             return None
         if rows[0]["request_hash"] != self._digest:
             raise AlreadyExists("this idempotency key was used with another request", reason="IDEMPOTENCY_KEY_REUSED")
-        return Answer(rows[0]["response"], replayed=True)
+        data = whole_answer(rows[0]["response"], self._request, self._method.response)
+        return Answer(data, replayed=True)
 
 
 @statement

@@ -149,9 +149,7 @@ class Pipeline:
 
         if not key:
             return await retried(lambda: self._write(run, request, unit(), creation))
-        # Not as it came: whoever repeats it may send the keys of a map in another order.
-        canonical = request.SerializeToString(deterministic=True)
-        stored = StoredResponse(self._database, actor, key, method.path, canonical)
+        stored = StoredResponse(self._database, actor, key, method, request)
         return await stored.answer(lambda: self._write(run, request, unit(), creation, stored))
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
@@ -182,7 +180,7 @@ class Pipeline:
             check_output_only(request, answer)
             response = answer.SerializeToString()
             if stored is not None:
-                stored.remember(work, response)
+                stored.remember(work, answer, response)
             await work.commit()
             return Answer(response)
         finally:

@@ -5,16 +5,15 @@ Each rpc is a unary gRPC method and can be called over a link as well.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from typing import Protocol
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_health.v1 import _async, health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from crm_kit.contract import contract_problems
+from crm_kit.image import read_image
 from crm_kit.rpc.calls import Call, Handler
 from crm_kit.rpc.link.frames import CONTRACT
 from crm_kit.rpc.link.serving import MAX_RESPONSE_BYTES, TERMS, LinkServer, Terms
@@ -132,7 +131,6 @@ def unary(path: str, handler: Handler) -> Behaviour:
 
 def check_contract() -> None:
     """Refuse to start on a contract with an rpc that lacks comment, permission or route."""
-    image = FileDescriptorSet.FromString(files("crm_protos").joinpath("image.binpb").read_bytes())
-    problems = contract_problems(image)
+    problems = contract_problems(read_image())
     if problems:
         raise SystemExit("contract:\n" + "\n".join(problems))

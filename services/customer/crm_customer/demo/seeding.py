@@ -1,18 +1,18 @@
 """Fills an installation with the demo tenant. Repeating it adds what is missing and changes nothing else."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from crm_kit.clock import TenantClock
 from crm_kit.custom_field_definitions.commands import create_custom_field
 from crm_kit.custom_fields.definitions import definitions_of
-from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.directory.access import access_from, access_of_user
+from crm_kit.identity.access import Actor, Scope, service_actor
 from crm_kit.ids import new_id
+from crm_kit.service import Service
 from crm_kit.sharing.model import Visibility
 from sqlalchemy import Select, bindparam, select
 
@@ -20,6 +20,8 @@ from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.dashboards import DISPLAY_NAME as DASHBOARD_NAME
 from crm_customer.demo.dashboards import TILES
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
+from crm_customer.demo.rules import add_rules
+from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
 from crm_customer.directory.teams.commands import create_team, update_team
@@ -33,6 +35,8 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.workspace.dashboards.model import Dashboard
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
 from crm_customer.workspace.dashboards.tables import dashboards
+from crm_customer.workspace.saved_views.commands import create_view
+from crm_customer.workspace.saved_views.tables import saved_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,25 @@ class Seeded:
     teams: int
     users: int
     custom_fields: int
+    views: int
     dashboards: int
+    automation_rules: int
+
+    @property
+    def is_more(self) -> bool:
+        """Whether anything was missing of what the tenant has."""
+        return any((self.teams, self.users, self.custom_fields, self.views, self.dashboards, self.automation_rules))
 
 
-async def seed_demo(database: Database, passwords: Passwords, password: str) -> Seeded:
+async def seed_demo(service: Service, passwords: Passwords, password: str) -> Seeded:
     """Make what is missing of the demo tenant; new people get this password, the others keep theirs."""
     opening = Opening(SLUG, DISPLAY_NAME, ADMIN_LOGIN, ADMIN_NAME, password, sandbox=True)
+    database, clock = service.database, service.clock
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
-    async def attempt() -> tuple[int, int, int, int]:
-        now = await TenantClock(database).now(tenant_id)
+    async def attempt() -> tuple[int, int, int, int, int]:
+        now = await clock.now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
             await take_turn(work)
@@ -62,9 +74,24 @@ async def seed_demo(database: Database, passwords: Passwords, password: str) -> 
             users = await add_users(work, ids, hashes)
             await work.flush()
             await add_leaders(work, new, ids)
-            return len(new), users, await add_custom_fields(work), await add_dashboard(work)
+            return len(new), users, await add_custom_fields(work), await add_views(work), await add_dashboard(work)
 
-    return Seeded(tenant_id, is_new, *await retried(attempt))
+    made = await retried(attempt)
+    new_rules = await retried(lambda: seed_rules(service, tenant_id))
+    return Seeded(tenant_id, is_new, *made, new_rules)
+
+
+async def seed_rules(service: Service, tenant_id: UUID) -> int:
+    """Have the administrator, who is there by now, activate the rules that were missing; how many those were."""
+    database, now = service.database, await service.clock.now(tenant_id)
+    async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
+        await take_turn(work)
+        admin = (await get_users_by_logins(work, [ADMIN_LOGIN])).get(ADMIN_LOGIN)
+        row = None if admin is None else await work.one(access_of_user(), user_id=admin.id)
+        if admin is None or row is None or not row["active"]:
+            return 0
+        with work.acting_as(Actor(tenant_id, admin.id, access_from(row)), Scope.ALL):
+            return await add_rules(work, service.watched)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:
@@ -135,6 +162,22 @@ def dashboard_by_name() -> Select[Any]:
     return select(dashboards.c.id).where(
         dashboards.c.tenant_id == bindparam("tenant_id"), dashboards.c.display_name == bindparam("display_name")
     )
+
+
+async def add_views(work: UnitOfWork) -> int:
+    """How many were missing; they are the administrator's."""
+    present = {row["display_name"] for row in await work.all(names_of_views())}
+    missing = [view for view in VIEWS if view["display_name"] not in present]
+    admin = (await get_users_by_logins(work, [ADMIN_LOGIN]))[ADMIN_LOGIN]
+    with work.acting_as(replace(work.actor, user_id=admin.id), Scope.ALL):
+        for view in missing:
+            await create_view(work, dict(view))
+    return len(missing)
+
+
+@statement
+def names_of_views() -> Select[Any]:
+    return select(saved_views.c.display_name).where(saved_views.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement

@@ -13,6 +13,8 @@ from crm_kit.directory.access import owner_team
 from crm_kit.errors import CrmError, illegal_state
 from crm_kit.etags import check_etag
 from crm_kit.ids import new_id
+from crm_kit.notice_texts import OUTCOME
+from crm_kit.notices import Kind, raise_notice
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, update
 
@@ -177,4 +179,13 @@ def cancel_import(work: UnitOfWork, before: Import) -> Import:
 def finish(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
     """Gather the end of an import: the row, the event, and the job that is no more."""
     work.delete(import_jobs, import_id=after.id)
+    if event is events.ImportFinished:
+        tell_ended(work, after)
     return IMPORTS.save(work, before, after, event)
+
+
+def tell_ended(work: UnitOfWork, job: Import) -> None:
+    """Gather a notice for who began it, in whose name it was carried out."""
+    kind, record = Kind.NOTICE_KIND_IMPORT_ENDED, (IMPORTS.collection, job.id)
+    values = {OUTCOME: job.state}
+    raise_notice(work, kind, [job.owner_id], record=record, name=job.file_name, values=values, also_actor=True)

@@ -48,4 +48,5 @@ LEADS = Resource(
         "DisqualifyLead": lambda lead, attempt: lead.disqualify("", now=attempt.now),
         "ConvertLead": lambda lead, _: lead.require_convertible(),
     },
+    assigned="owner_id",
 )

@@ -23,4 +23,5 @@ OPPORTUNITIES = Resource(
         "LoseOpportunity": lambda opportunity, _: opportunity.require_open("lost"),
         "ReopenOpportunity": lambda opportunity, _: opportunity.require_closed(),
     },
+    assigned="owner_id",
 )

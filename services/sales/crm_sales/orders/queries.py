@@ -8,10 +8,24 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope, granted_scope
 from crm_kit.money import Money
-from sqlalchemy import ColumnElement, Integer, Select, and_, any_, bindparam, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from crm_sales.accounts.tables import accounts
 from crm_sales.orders.model import RELEASED_STATES, OpenItem, OrderState
 from crm_sales.orders.resource import ORDERS
 from crm_sales.orders.tables import orders
@@ -24,6 +38,13 @@ def is_open() -> tuple[ColumnElement[bool], ...]:
         orders.c.currency_code == bindparam("currency_code"),
         orders.c.state.in_([OrderState.RELEASED.value, OrderState.PARTLY_PAID.value]),
     )
+
+
+def accounts_of_orders() -> FromClause:
+    """What orders are called: they have no name, and people know them by their account."""
+    account = and_(accounts.c.tenant_id == orders.c.tenant_id, accounts.c.id == orders.c.account_id)
+    named = select(orders.c.tenant_id, orders.c.id, accounts.c.display_name).join_from(orders, accounts, account)
+    return named.subquery("named_orders")
 
 
 def is_readable(id: ColumnElement[UUID]) -> ColumnElement[bool]:

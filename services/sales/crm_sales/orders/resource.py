@@ -29,6 +29,7 @@ ORDERS = Resource(
         "ReleaseOrder": lambda order, _: order.require_on_hold(),
         "CancelOrder": lambda order, _: order.cancel(""),
     },
+    assigned="owner_id",
 )
 
 

@@ -7,10 +7,11 @@ from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.ids import new_id
+from crm_kit.working_time.model import default_calendar_id
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_service_desk.calendars.model import Calendar, default_calendar, default_calendar_id
+from crm_service_desk.calendars.model import Calendar, default_calendar
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.calendars.tables import calendar_recounts, calendar_versions
 

@@ -13,10 +13,10 @@ from crm_kit.contacts import Contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.ids import new_id
+from crm_kit.working_time.model import default_calendar_id
 from google.protobuf.message import Message
 
 from crm_service_desk.accounts.queries import find_value_tier
-from crm_service_desk.calendars.model import default_calendar_id
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.cases.log import facts_of
 from crm_service_desk.cases.milestones import Timer, TimerLevel

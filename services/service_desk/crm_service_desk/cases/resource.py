@@ -68,4 +68,5 @@ CASES = Resource(
         "ReopenCase": lambda case, _: case.require_move(CaseState.REOPENED),
         "CancelCase": lambda case, _: case.require_move(CaseState.CANCELLED),
     },
+    assigned="assignee_id",
 )

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from crm_service_desk.calendars.business_hours import BusinessHours
-from crm_service_desk.calendars.timeline import Timeline, timeline_of, to_instant, to_micros
+from crm_kit.working_time.business_hours import BusinessHours
+from crm_kit.working_time.timeline import Timeline, timeline_of, to_instant, to_micros
+
 from crm_service_desk.service_levels.facts import Fact
 from crm_service_desk.service_levels.milestones import CountedMilestone, MilestoneState
 from crm_service_desk.service_levels.model import MilestoneKind, ServiceLevelPolicy, Target, TargetEnd

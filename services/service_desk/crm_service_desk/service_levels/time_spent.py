@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from crm_service_desk.calendars.timeline import MICROSECOND, Timeline, to_instant
+from crm_kit.working_time.timeline import MICROSECOND, Timeline, to_instant
+
 from crm_service_desk.service_levels.model import PauseReason
 
 LISTED = timedelta(days=366)

@@ -7,9 +7,9 @@ from crm.service_desk.v1 import service_levels_pb2 as pb
 from crm_kit.errors import invalid_field
 from crm_kit.resource.codecs import value_in
 from crm_kit.wire import time_from
+from crm_kit.working_time.business_hours import BusinessHours
+from crm_kit.working_time.model import business_hours
 
-from crm_service_desk.calendars.business_hours import BusinessHours
-from crm_service_desk.calendars.model import business_hours
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.service_levels.facts import Fact, FactKind
 from crm_service_desk.service_levels.model import ASKED_PAUSES, MilestoneKind, PauseReason, ServiceLevelPolicy

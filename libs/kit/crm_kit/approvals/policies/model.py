@@ -9,6 +9,11 @@ from uuid import UUID
 
 from crm_kit.errors import FieldViolation, InvalidArgument, wrong_state
 from crm_kit.money import Money
+from crm_kit.working_time.model import WorkingCalendar
+from crm_kit.working_time.timeline import MICROSECOND, timeline_of, to_instant, to_micros
+
+MAX_WORKING_HOURS = 2000
+_HOUR = timedelta(hours=1)
 
 
 class Outcome(enum.StrEnum):
@@ -20,6 +25,11 @@ class Outcome(enum.StrEnum):
 class Mode(enum.StrEnum):
     ANY = "ANY"
     ALL = "ALL"
+
+
+class HoursCounted(enum.StrEnum):
+    ELAPSED = "ELAPSED"
+    WORKING = "WORKING"
 
 
 class Party(enum.StrEnum):
@@ -44,15 +54,29 @@ class Step:
     role_ids: tuple[UUID, ...] = ()
     team_leaders_of: tuple[Party, ...] = ()
     due_hours: int = 0
+    hours_counted: HoursCounted = HoursCounted.ELAPSED
+
+    @property
+    def goes_by_calendar(self) -> bool:
+        """Whether it depends on working hours when it is due."""
+        return self.due_hours > 0 and self.hours_counted is HoursCounted.WORKING
 
     @property
     def asked_ids(self) -> tuple[UUID, ...]:
         """All that are asked, users and roles alike."""
         return (*self.user_ids, *self.role_ids)
 
-    def due_time(self, begin_time: datetime) -> datetime | None:
-        """Until when it should be decided; None where that does not matter."""
-        return begin_time + timedelta(hours=self.due_hours) if self.due_hours else None
+    def due_time(self, begin_time: datetime, calendar: WorkingCalendar | None = None) -> datetime | None:
+        """Until when it should be decided; None where that does not matter.
+
+        The calendar says which hours count; it takes one where it `goes_by_calendar`.
+        """
+        if not self.goes_by_calendar:
+            return begin_time + self.due_hours * _HOUR if self.due_hours else None
+        if calendar is None:
+            raise ValueError("it is due in working hours, and no calendar says which these are")
+        working = timeline_of(calendar.business_hours)
+        return to_instant(working.advance(to_micros(begin_time), self.due_hours * _HOUR // MICROSECOND))
 
     def asking_also(self, user_ids: Iterable[UUID]) -> "Step":
         """With more users, each once."""
@@ -168,3 +192,14 @@ def _violations_of_steps(row: Row, path: str) -> Iterator[FieldViolation]:
         if not (step.asked_ids or step.team_leaders_of):
             detail = "a step asks users, roles or the leaders of teams"
             yield FieldViolation(f"{path}[{number}].user_ids", "somebody_asked", detail)
+        yield from _violations_of_hours(step, f"{path}[{number}].due_hours")
+
+
+def _violations_of_hours(step: Step, path: str) -> Iterator[FieldViolation]:
+    if step.hours_counted is not HoursCounted.WORKING:
+        return
+    if not step.due_hours:
+        yield FieldViolation(path, "hours_to_count", "is required where working hours are counted")
+    if step.due_hours > MAX_WORKING_HOURS:
+        detail = f"is {step.due_hours}: of working hours at most {MAX_WORKING_HOURS}"
+        yield FieldViolation(path, "max_working_hours", detail)

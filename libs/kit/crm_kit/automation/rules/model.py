@@ -26,22 +26,115 @@ class StopReason(enum.StrEnum):
     LOST_RIGHTS = "LOST_RIGHTS"
     LOOP = "LOOP"
     FAILURES = "FAILURES"
+    BROKEN = "BROKEN"
+
+
+class Every(enum.StrEnum):
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+
+
+class Weekday(enum.StrEnum):
+    """In the order of `date.weekday`."""
+
+    MONDAY = "MONDAY"
+    TUESDAY = "TUESDAY"
+    WEDNESDAY = "WEDNESDAY"
+    THURSDAY = "THURSDAY"
+    FRIDAY = "FRIDAY"
+    SATURDAY = "SATURDAY"
+    SUNDAY = "SUNDAY"
+
+
+@dataclass(frozen=True, slots=True)
+class DateReached:
+    """A date of the record, so much later, is reached; `at` is the time of day, `09:00`."""
+
+    field: str
+    offset_days: int = 0
+    offset_minutes: int = 0
+    at: str = ""
+    every_year: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A time of day, `08:30`, of each day, or on days of each week, or on one of each month."""
+
+    every: Every
+    at: str
+    weekdays: tuple[Weekday, ...] = ()
+    day_of_month: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What happens to a record, as its history calls it; of an update, to one of these fields, or any."""
+    """One of three.
 
-    events: tuple[str, ...]
+    What happens to a record, as its history calls it; of an update, to one of these fields, or any. Or a date, or a
+    schedule.
+    """
+
+    events: tuple[str, ...] = ()
     changed_fields: tuple[str, ...] = ()
+    date_reached: DateReached | None = None
+    schedule: Schedule | None = None
+
+    @property
+    def timed(self) -> DateReached | Schedule | None:
+        """What of the calendar sets it off; None where events do."""
+        return self.date_reached or self.schedule
+
+
+class Recipient(enum.StrEnum):
+    """Whom a record tells to be told."""
+
+    OWNER = "OWNER"
+    TEAM_LEADER = "TEAM_LEADER"
+    ACTIVATOR = "ACTIVATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A call on the record that approval is asked for, with what is said to those who decide."""
+
+    verb: str
+    request: Mapping[str, object] = field(default_factory=dict)
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What people are told."""
+
+    text: str
+    user_ids: tuple[UUID, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """What a webhook endpoint is told."""
+
+    endpoint_id: UUID
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A call on the record: the verb as paths have it, and what REST would be sent."""
+    """One of four.
 
-    verb: str
+    A call on the record, or on the one that its field `target` names: the verb as paths have it, and what REST would be
+    sent. Or a submission, a notification, a call of a webhook.
+    """
+
+    verb: str = ""
     request: Mapping[str, object] = field(default_factory=dict)
+    target: str = ""
+    submission: Submission | None = None
+    notification: Notification | None = None
+    webhook_call: WebhookCall | None = None
 
 
 @dataclass(frozen=True, slots=True)

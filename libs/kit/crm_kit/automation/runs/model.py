@@ -20,11 +20,16 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one action did: the record's etag after it, and which fields it changed."""
+    """What one action did: the record's etag after it, and which fields it changed.
+
+    `target` is the field that names the record, where that is not the run's own; `told_count` is how many were told.
+    """
 
     verb: str
     record_etag: str
     changed_fields: tuple[str, ...] = ()
+    target: str = ""
+    told_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class AutomationRun:
     detail: str | None = None
     fields: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
+    due_time: datetime | None = None
 
 
 def loop_of(causes: Sequence[Cause], rule: Cause) -> Sequence[Cause]:

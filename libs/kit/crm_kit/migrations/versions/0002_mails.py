@@ -27,7 +27,8 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("claim_end_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("gather_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="outgoing_mails_pkey"),
     )
     op.create_index(

@@ -6,7 +6,7 @@ from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

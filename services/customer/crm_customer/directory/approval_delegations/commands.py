@@ -1,6 +1,7 @@
 """Every write on approval delegations. Each function is one transaction's work: row, history, event and projection."""
 
 from typing import Any
+from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
@@ -13,6 +14,7 @@ from crm_kit.permissions import approvable_collections
 
 from crm_customer.directory.approval_delegations.model import ApprovalDelegation, State
 from crm_customer.directory.approval_delegations.resource import DELEGATIONS
+from crm_customer.directory.policy_references.rights import WRITES_POLICIES, may_write_policies
 from crm_customer.directory.roles.rights import may_do_everything
 
 READ = "approval_delegations.read"
@@ -50,17 +52,27 @@ def cancel_delegation(work: UnitOfWork, before: ApprovalDelegation) -> ApprovalD
 
 
 async def check(work: UnitOfWork, after: ApprovalDelegation, before: ApprovalDelegation | None = None) -> None:
-    """InvalidArgument for a deputy who is not active, and for new days that are over.
-
-    PermissionDenied for who would come to decide what others might, by naming themselves in their place.
-    """
-    is_own = after.owner_id == work.actor.user_id
-    if after.deputy_id == work.actor.user_id and not (is_own or may_do_everything(work.actor.access)):
-        raise denied("names_oneself", "who names deputies for others does not name themselves")
+    """InvalidArgument for a deputy who is not active, and for new days that are over; see `check_may_name`."""
+    if after.owner_id != work.actor.user_id:
+        check_may_name(work, after.deputy_id)
     old = [before.deputy_id] if before else []
     await require_users(work, [after.deputy_id], old_ids=old, field="approval_delegation.deputy_id")
     if before is None:
         after.require_ahead(work.actor.access.day_of(work.now))
+
+
+def check_may_name(work: UnitOfWork, deputy_id: UUID) -> None:
+    """Raise PermissionDenied for who would have others decide, or themselves, on what is not theirs to hand on.
+
+    Whom a deputy is named for has no say in it, so it takes what handing on their approvals does: a leader who names a
+    friend of theirs would decide through that friend.
+    """
+    access = work.actor.access
+    if not may_write_policies(access):
+        detail = "deputies of others are named by who hands on what others are asked"
+        raise denied("names_for_others", f"{detail}: {WRITES_POLICIES} is needed with the scope ALL")
+    if deputy_id == work.actor.user_id and not may_do_everything(access):
+        raise denied("names_oneself", "who names deputies for others does not name themselves")
 
 
 def require_reach(work: UnitOfWork, delegation: ApprovalDelegation) -> None:

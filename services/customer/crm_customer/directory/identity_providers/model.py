@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import AlreadyExists, NotFound, Unauthenticated, invalid_field
-from crm_kit.identity.provider_urls import is_provider_url
 from crm_kit.identity.tokens import login_from
+from crm_kit.outbound_http.urls import is_outbound_url
 
 CALLBACK_PATH = "/v1/auth/session/oidc/callback"
 
@@ -61,7 +61,7 @@ class IdentityProvider:
 
         `loopback`: whether an issuer may be on this very machine, without TLS, as in development.
         """
-        if not is_provider_url(self.issuer, loopback=loopback) or "?" in self.issuer:
+        if not is_outbound_url(self.issuer, loopback=loopback) or "?" in self.issuer:
             raise invalid_field("identity_provider.issuer", "uri", "must be an https address without query or fragment")
         if self.active and not self.client_id:
             raise invalid_field("identity_provider.client_id", "required", "is needed before the provider is active")

@@ -89,4 +89,4 @@ def renew_role(work: UnitOfWork, before: Role, grants: tuple[Grant, ...]) -> Rol
 def project(work: UnitOfWork, role: Role) -> None:
     """Gather what this service goes by."""
     grants = {each.permission: Scope[each.scope] for each in role.grants}
-    project_role(work, id=role.id, grants=grants, version=role.version)
+    project_role(work, id=role.id, display_name=role.display_name, grants=grants, version=role.version)

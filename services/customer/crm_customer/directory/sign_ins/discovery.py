@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crm_kit.identity.provider_urls import is_provider_url
+from crm_kit.outbound_http.urls import is_outbound_url
 
 from crm_customer.directory.sign_ins.model import refused
 
@@ -42,7 +42,7 @@ def discovered(issuer: str, document: Mapping[str, Any], *, loopback: bool) -> D
     if document.get("userinfo_endpoint") is not None:
         endpoints["userinfo_endpoint"] = document["userinfo_endpoint"]
     for name, url in endpoints.items():
-        if not isinstance(url, str) or not is_provider_url(url, loopback=loopback):
+        if not isinstance(url, str) or not is_outbound_url(url, loopback=loopback):
             raise refused(f"the provider's {name} is not an https address")
     methods = document.get("token_endpoint_auth_methods_supported")
     return Discovered(

@@ -2,8 +2,9 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import invalid_field
@@ -46,6 +47,13 @@ class UserSettings:
     version: int = 0
     create_time: datetime | None = None
     update_time: datetime | None = None
+
+    def update(self, values: Mapping[str, Any]) -> "UserSettings":
+        """With new values of some fields; what is None is as nobody has chosen it, also single keys of `values`."""
+        unset = UserSettings(self.id)
+        chosen = {name: getattr(unset, name) if value is None else value for name, value in values.items()}
+        kept = {key: value for key, value in chosen.get("values", self.values).items() if value is not None}
+        return replace(self, **chosen | {"values": kept})
 
     def checked(self, *, values_bytes: int) -> "UserSettings":
         """The settings themselves; `values_bytes` is how long `values` are as JSON. InvalidArgument when too long."""

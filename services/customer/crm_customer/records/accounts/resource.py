@@ -21,4 +21,5 @@ ACCOUNTS = Resource(
         "ArchiveAccount": lambda account, _: account.archive(),
         "RestoreAccount": lambda account, _: account.restore(),
     },
+    assigned="owner_id",
 )

@@ -38,6 +38,8 @@ Index("contacts_update_time_index", contacts.c.tenant_id, contacts.c.update_time
 Index("contacts_owner_index", contacts.c.tenant_id, contacts.c.owner_id, contacts.c.create_time, contacts.c.id)
 Index("contacts_owner_team_index", contacts.c.tenant_id, contacts.c.owner_team_id, contacts.c.create_time)
 Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_id)
+# The birthdays of a day, whatever their years.
+Index("contacts_birth_date_index", contacts.c.tenant_id, contacts.c.birth_date, contacts.c.id)
 Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name_key, contacts.c.id)
 
 # At which accounts a contact is, and as what; the first position is the main account.

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition, denied
 from crm_kit.identity.access import Scope, reaches
@@ -35,6 +36,8 @@ async def create_view(work: UnitOfWork, values: dict[str, Any]) -> SavedView:
     check_asked(view, CHECKS)
     await check_roles(work, view)
     view.checked().require_shared_by(None, administers=work.scope is Scope.ALL)
+    # Those that one saves at the same time are counted one after the other.
+    await advisory_lock(work, f"saved views of {view.owner_id}")
     if await count_views_of(work, view.owner_id) >= MAX_OF_OWNER:
         detail = f"you have {MAX_OF_OWNER} saved views, archived ones included, and cannot have more"
         raise FailedPrecondition(detail, reason="SAVED_VIEW_LIMIT_REACHED", metadata={"most": str(MAX_OF_OWNER)})

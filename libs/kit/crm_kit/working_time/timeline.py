@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 from crm_kit.errors import InvalidArgument, invalid_field
-
-from crm_service_desk.calendars.business_hours import MINUTES_A_DAY, BusinessHours
+from crm_kit.working_time.business_hours import MINUTES_A_DAY, BusinessHours
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from crm_service_desk.calendars.business_hours import BusinessHours, DayIntervals, LocalInterval
+from crm_kit.working_time.business_hours import BusinessHours, DayIntervals, LocalInterval
 from hypothesis import strategies as st
 
 MINUTE = timedelta(minutes=1)

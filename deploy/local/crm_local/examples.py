@@ -1,0 +1,109 @@
+"""What the demo tenant has to show at once: an order on hold whose release waits for the administrator's approval.
+
+It is made through the API by the people of the demo tenant, in `make run` and only where no release was submitted for
+approval yet. Keys make a repetition harmless.
+"""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from crm_local.failure import LocalFailure
+from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
+
+MANAGER_LOGIN = "sales.manager@demo.example"
+SECONDS = 30.0
+CUSTOMER = {
+    "kind": "ORGANIZATION",
+    "display_name": "远洋船务有限公司",
+    "region_code": "CN-SH",
+    "industry": "shipping",
+}
+LIMIT = 500_000
+UNCHECKED = 1_000_000
+PRICE = 320_000
+REASON = "They open a second yard; half is paid before delivery."
+
+Json = dict[str, Any]
+
+
+def money(amount: int) -> Json:
+    return {"amount": str(amount), "currency_code": "CNY"}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of the demo tenant at the API."""
+
+    url: str
+    token: str = ""
+
+    def get(self, path: str) -> Json:
+        """What is there."""
+        return self._call("GET", path, None, "")
+
+    def post(self, path: str, body: Json, key: str = "") -> Json:
+        """What is made, once for a key."""
+        return self._call("POST", path, body, key)
+
+    def _call(self, method: str, path: str, body: Json | None, key: str) -> Json:
+        address = urlsplit(self.url)
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= {"Idempotency-Key": f"examples-{key}"} if key else {}
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=SECONDS)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, HTTPException) as error:
+            raise LocalFailure(f"{self.url} does not answer: {error}") from error
+        finally:
+            connection.close()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise LocalFailure(f"{method} {path}: {answer.status} {text}")
+        return dict(json.loads(text))
+
+
+def add_examples(url: str, password: str) -> bool:
+    """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
+    admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
+    if admin.get("/v1/approvals/orders?page_size=1")["approvals"]:
+        return False
+    order = held_order(manager)
+    put_policy_in_use(admin)
+    request = {"id": order["id"], "reason": REASON}
+    manager.post("/v1/approvals/orders:release", {"request": request, "comment": REASON}, "approval")
+    return True
+
+
+def signed_in(url: str, login: str, password: str) -> Person:
+    body = {"tenant": DEMO_TENANT, "login": login, "password": password}
+    return Person(url, Person(url).post("/v1/auth:token", body)["access_token"])
+
+
+def held_order(manager: Person) -> Json:
+    """An order that is more than its customer may owe."""
+    account = manager.post("/v1/accounts", CUSTOMER, "account")
+    limit = {"amount": money(LIMIT), "reason": "Paid in time."}
+    manager.post(f"/v1/accounts/{account['id']}/credit:setLimit", limit, "limit")
+    line = {"product": "Transformer 2500 kVA", "quantity": "4", "unit_price": money(PRICE)}
+    body = {"account_id": account["id"], "currency_code": "CNY", "lines": [line]}
+    order = manager.post("/v1/orders", body, "order")
+    return manager.post(f"/v1/orders/{order['id']}:place", {}, "place")
+
+
+def put_policy_in_use(admin: Person) -> None:
+    """Beyond a million an administrator approves the release, within two working days."""
+    roles = admin.get("/v1/roles?page_size=200")["roles"]
+    administrators = [each["id"] for each in roles if each["built_in"] and each["display_name"] == "ADMINISTRATOR"]
+    step = {"mode": "ANY", "role_ids": administrators, "due_hours": 16, "hours_counted": "WORKING"}
+    rows = [
+        {"up_to": money(UNCHECKED), "outcome": "ALLOW"},
+        {"outcome": "ASK", "steps": [step]},
+    ]
+    policy = {"verb": "release", "display_name": "大额订单放行审批", "rows": rows}
+    admin.post("/v1/approval-policies/orders", policy, "policy")

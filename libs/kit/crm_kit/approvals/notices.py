@@ -1,0 +1,70 @@
+"""Whom approvals tell: those who are asked, once it waits for them, and who submitted it, once it is decided."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.model import Approval, Person, State
+from crm_kit.database.work import UnitOfWork
+from crm_kit.notice_texts import OUTCOME
+from crm_kit.notices import Kind, raise_notice, what
+
+COLLECTION = "approvals"
+WAITING, DECIDED = Kind.NOTICE_KIND_APPROVAL_WAITING, Kind.NOTICE_KIND_APPROVAL_DECIDED
+OVERDUE = Kind.NOTICE_KIND_APPROVAL_OVERDUE
+
+
+def tell_waiting(
+    work: UnitOfWork, approvable: Approvable, before: Approval | None, after: Approval, asked: Iterable[Person]
+) -> None:
+    """Gather a notice for each of those asked for whom it has not waited before."""
+    new = set(after.waiting_ids)
+    if before is not None and before.current_step == after.current_step:
+        new -= set(before.waiting_ids)
+    told = [person.id for person in asked if new & person.ids and may_decide(after, person)]
+    _tell(work, approvable, after, WAITING, told, text=after.comment)
+
+
+def tell_overdue(work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person]) -> None:
+    """Gather a notice for everybody for whom it waits, and for who submitted it."""
+    waiting = set(approval.waiting_ids)
+    told = [person.id for person in asked if waiting & person.ids and may_decide(approval, person)]
+    _tell(work, approvable, approval, OVERDUE, [*told, approval.submitter_id])
+
+
+def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, after: Approval) -> None:
+    """Gather a notice for who submitted it, once it has ended."""
+    if before.state is State.PENDING and after.state is not State.PENDING:
+        _tell(work, approvable, after, DECIDED, [after.submitter_id], text=last_word(before, after))
+
+
+def may_decide(approval: Approval, person: Person) -> bool:
+    """Neither who submitted it nor the owner of the record decides."""
+    return person.id not in (approval.submitter_id, approval.owner_id)
+
+
+def last_word(before: Approval, after: Approval) -> str | None:
+    """What was said to its end."""
+    if after.withdrawal is not None:
+        return after.withdrawal.comment
+    return after.opinions[-1].comment if len(after.opinions) > len(before.opinions) else None
+
+
+def _tell(
+    work: UnitOfWork,
+    approvable: Approvable,
+    approval: Approval,
+    kind: "Kind.ValueType",
+    user_ids: Iterable[UUID],
+    *,
+    text: str | None = None,
+) -> None:
+    values = {"collection": approval.collection, "record_id": str(approval.record_id), "verb": approval.verb}
+    raise_notice(
+        work,
+        kind,
+        user_ids,
+        record=(COLLECTION, approval.id),
+        text=text or "",
+        values=what(approvable.label) | values | {OUTCOME: approval.state},
+    )

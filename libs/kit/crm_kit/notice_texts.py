@@ -1,0 +1,87 @@
+"""The sentences of notices, in each language: what a notification is called, and the subject of its mail."""
+
+import enum
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["en", "zh"]
+# Values that sentences go by: what it is about, such as what people call the record or the verb, and how it ended.
+WHAT: Mapping[Language, str] = {"en": "what_en", "zh": "what_zh"}
+OUTCOME = "outcome"
+
+
+class NoticeKind(enum.StrEnum):
+    """As in the contract (`crm.type.v1.NoticeKind`)."""
+
+    APPROVAL_WAITING = "APPROVAL_WAITING"
+    APPROVAL_DECIDED = "APPROVAL_DECIDED"
+    APPROVAL_OVERDUE = "APPROVAL_OVERDUE"
+    APPROVAL_REMINDER = "APPROVAL_REMINDER"
+    RECORD_ASSIGNED = "RECORD_ASSIGNED"
+    MENTIONED = "MENTIONED"
+    COMMENTED = "COMMENTED"
+    AUTOMATION = "AUTOMATION"
+    AUTOMATION_STOPPED = "AUTOMATION_STOPPED"
+    WEBHOOK_DISABLED = "WEBHOOK_DISABLED"
+    IMPORT_ENDED = "IMPORT_ENDED"
+    REPORT_READY = "REPORT_READY"
+
+
+# By kind, or by kind and outcome.
+SENTENCES: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "APPROVAL_WAITING": "Waits for your approval",
+        "APPROVAL_DECIDED": "Your approval is decided",
+        "APPROVAL_DECIDED.APPROVED": "Approved",
+        "APPROVAL_DECIDED.REJECTED": "Rejected",
+        "APPROVAL_DECIDED.WITHDRAWN": "Approval withdrawn",
+        "APPROVAL_DECIDED.OUTDATED": "Not decided, since the record has changed",
+        "APPROVAL_OVERDUE": "Approval overdue",
+        "APPROVAL_REMINDER": "Approval due soon",
+        "RECORD_ASSIGNED": "Assigned to you",
+        "MENTIONED": "You are mentioned",
+        "COMMENTED": "New comment",
+        "AUTOMATION": "From an automation rule",
+        "AUTOMATION_STOPPED": "Automation rule stopped",
+        "WEBHOOK_DISABLED": "Webhook switched off",
+        "WEBHOOK_DISABLED.FAILING": "Webhook switched off, since nothing arrived for three days",
+        "WEBHOOK_DISABLED.GONE": "Webhook switched off, since its receiver is gone",
+        "WEBHOOK_DISABLED.LOST_RIGHTS": "Webhook switched off, since who enabled it may not read all it hears of",
+        "IMPORT_ENDED": "Import ended",
+        "IMPORT_ENDED.SUCCEEDED": "Import succeeded",
+        "IMPORT_ENDED.FAILED": "Import failed",
+        "REPORT_READY": "Report ready",
+    },
+    "zh": {
+        "APPROVAL_WAITING": "待您审批",
+        "APPROVAL_DECIDED": "您的审批有结果",
+        "APPROVAL_DECIDED.APPROVED": "审批通过",
+        "APPROVAL_DECIDED.REJECTED": "审批被拒绝",
+        "APPROVAL_DECIDED.WITHDRAWN": "审批已撤回",
+        "APPROVAL_DECIDED.OUTDATED": "记录已变更，审批失效",
+        "APPROVAL_OVERDUE": "审批超时",
+        "APPROVAL_REMINDER": "审批即将到期",
+        "RECORD_ASSIGNED": "已分配给您",
+        "MENTIONED": "有人提到您",
+        "COMMENTED": "新评论",
+        "AUTOMATION": "自动化通知",
+        "AUTOMATION_STOPPED": "自动化规则已停止",
+        "WEBHOOK_DISABLED": "Webhook已停用",
+        "WEBHOOK_DISABLED.FAILING": "Webhook已停用：连续三天投递失败",
+        "WEBHOOK_DISABLED.GONE": "Webhook已停用：接收方已注销",
+        "WEBHOOK_DISABLED.LOST_RIGHTS": "Webhook已停用：启用人已无权读取全部相关记录",
+        "IMPORT_ENDED": "导入结束",
+        "IMPORT_ENDED.SUCCEEDED": "导入成功",
+        "IMPORT_ENDED.FAILED": "导入失败",
+        "REPORT_READY": "报表已生成",
+    },
+}
+COLONS: Mapping[Language, str] = {"en": ": ", "zh": "："}
+
+
+def title_of(kind: str, record_title: str, values: Mapping[str, str], language: Language) -> str:
+    """What a notice says in one line: `Approved: Release order`, `Assigned to you: Lead 张伟`."""
+    sentences = SENTENCES[language]
+    said = sentences.get(f"{kind}.{values.get(OUTCOME, '')}") or sentences[kind]
+    about = " ".join(filter(None, (values.get(WHAT[language], ""), record_title)))
+    return f"{said}{COLONS[language]}{about}" if about else said

@@ -1,0 +1,161 @@
+"""The events that people and programs are told of, by names such as `order.placed` for `crm.sales.v1.OrderPlaced`.
+
+Read from the contracts of all services, so that whoever tells of events tells of the same.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from crm.event.v1 import event_pb2
+from crm.options.v1 import options_pb2
+from crm.resource.v1 import comments_pb2, events_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.message import DecodeError
+
+from crm_kit.image import read_image
+from crm_kit.resource.contract import snake
+from crm_kit.thin_events.model import EventType
+
+EVENTS_FILE = "/events.proto"
+COMMENT = comments_pb2.Comment.DESCRIPTOR.name
+COMMENTED: Mapping[str, Any] = {
+    each.DESCRIPTOR.full_name: each
+    for each in (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted)
+}
+# What every service has of its own, such as custom fields: no records that people work with.
+OF_EVERY_SERVICE = "crm.resource.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a contract says of a resource: the name of its message, and what `EventType` has of it."""
+
+    noun: str
+    collection: str
+    owner: str
+    permission: str
+    withheld: tuple[tuple[str, str], ...]
+    is_discussed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """What an event tells of: the type of what happened, and of a comment the record that is commented."""
+
+    type: EventType
+    commented_id: str = ""
+
+
+@dataclass(frozen=True)
+class EventTypes:
+    """All events that people and programs are told of.
+
+    `of_records` by the full name of the event's message; `of_comments` by that and by the collection that is commented.
+    """
+
+    of_records: Mapping[str, EventType]
+    of_comments: Mapping[tuple[str, str], EventType]
+
+    @cached_property
+    def all(self) -> tuple[EventType, ...]:
+        return (*self.of_records.values(), *self.of_comments.values())
+
+    def concerned(self, event: event_pb2.Event) -> Concerned | None:
+        """What an event is about; None for what is told to nobody."""
+        full_name = event.payload.type_url.rpartition("/")[2]
+        if found := self.of_records.get(full_name):
+            return Concerned(found)
+        if full_name not in COMMENTED:
+            return None
+        try:
+            comment = COMMENTED[full_name].FromString(event.payload.value).comment
+        except DecodeError:
+            return None
+        commented = self.of_comments.get((full_name, comment.collection))
+        return None if commented is None else Concerned(commented, comment.record_id)
+
+
+@cache
+def known_event_types() -> EventTypes:
+    """Those of all services, as `event_types`."""
+    return event_types(read_image().file)
+
+
+def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
+    """Every event that carries a resource's record, or a comment on one, in the contract's order."""
+    files = list(files)
+    messages = {f".{file.package}.{each.name}": each for file in files for each in file.message_type}
+    resources = dict(found for file in files for found in _resources(file, messages))
+    of_records = {
+        f"{file.package}.{event.name}": _type_of(event, record)
+        for file in files
+        if file.name.endswith(EVENTS_FILE)
+        for event in file.message_type
+        if (record := _record_of(event, resources)) is not None
+    }
+    of_comments = {
+        (full_name, each.collection): EventType(
+            type_name(event.DESCRIPTOR.name, COMMENT), each.collection, each.owner, each.permission
+        )
+        for each in resources.values()
+        if each.is_discussed
+        for full_name, event in COMMENTED.items()
+    }
+    return EventTypes(of_records, of_comments)
+
+
+def type_name(event: str, record: str) -> str:
+    """`case.created` for `CaseCreated`, and `case.milestone_warned` for `MilestoneWarned`, which carries a `Case`."""
+    noun = snake(record)
+    return f"{noun}.{snake(event).removeprefix(f'{noun}_')}"
+
+
+def _type_of(event: DescriptorProto, record: Resource) -> EventType:
+    name = type_name(event.name, record.noun)
+    return EventType(name, record.collection, record.owner, record.permission, record.withheld)
+
+
+def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, Resource]]:
+    """The resources of a contract that can be read, by the full names of their messages."""
+    if file.package == OF_EVERY_SERVICE:
+        return
+    permissions = {
+        rpc.name: rpc.options.Extensions[options_pb2.permission] for service in file.service for rpc in service.method
+    }
+    for record in file.message_type:
+        resource = record.options.Extensions[options_pb2.resource]
+        permission = permissions.get(f"Get{record.name}")
+        if resource.collection and permission is not None:
+            owner = file.package.split(".")[1]
+            withheld = tuple(dict.fromkeys(_withheld(record, messages)))
+            found = Resource(
+                record.name, resource.collection, owner, permission, withheld, is_discussed=not resource.undiscussed
+            )
+            yield f".{file.package}.{record.name}", found
+
+
+def _withheld(record: DescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, str]]:
+    """The fields of a record that take another permission, or have something in them that does, and which that is."""
+    for field in record.field:
+        for each in (field, *_within(field, messages)):
+            if permission := each.options.Extensions[options_pb2.withheld_without]:
+                yield field.name, permission
+
+
+def _within(
+    field: FieldDescriptorProto, messages: Mapping[str, DescriptorProto], above: frozenset[str] = frozenset()
+) -> Iterator[FieldDescriptorProto]:
+    """All fields in the message of a field, at any depth."""
+    message = messages.get(field.type_name)
+    if message is None or field.type_name in above:
+        return
+    for inner in message.field:
+        yield inner
+        yield from _within(inner, messages, above | {field.type_name})
+
+
+def _record_of(event: DescriptorProto, resources: Mapping[str, Resource]) -> Resource | None:
+    """The resource whose record the event carries: its first, where it tells of others besides."""
+    return next((resources[field.type_name] for field in event.field if field.type_name in resources), None)

@@ -1,0 +1,28 @@
+"""The views that everybody in the demo tenant finds."""
+
+from typing import Any
+
+from crm_customer.workspace.saved_views.model import Kind, Visibility
+
+VIEWS: tuple[dict[str, Any], ...] = (
+    {
+        "display_name": "我的客户",
+        "collection": "accounts",
+        "filter": "owner_id = me",
+        "order_by": "update_time desc",
+        "columns": ("display_name", "region_code", "last_contact_time", "tags"),
+        "visibility": Visibility.TENANT,
+        "pinned": True,
+    },
+    {
+        "display_name": "团队商机看板",
+        "collection": "opportunities",
+        "filter": "owner_team_id = my_team AND state = OPEN",
+        "order_by": "expected_close_date",
+        "columns": ("display_name", "account_name", "amount", "owner_name"),
+        "group_by": "stage_id",
+        "kind": Kind.BOARD,
+        "visibility": Visibility.TENANT,
+        "position": 1,
+    },
+)

@@ -1,0 +1,34 @@
+"""Whose rights an endpoint hears by: of all records of a collection, or of none."""
+
+from collections.abc import Iterable
+
+from crm_kit.errors import PermissionDenied, denied
+from crm_kit.identity.access import Access, Scope
+from crm_kit.thin_events.model import EventType
+
+from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
+
+
+def require_heard_by(access: Access, endpoint: WebhookEndpoint, types: Iterable[EventType]) -> None:
+    """Raise PermissionDenied unless somebody may read all records of each collection that the endpoint hears of."""
+    for each in types:
+        if is_told(each) and endpoint.hears(each) and not reads_all(access, each.permission):
+            raise unheard(each)
+
+
+def reads_all(access: Access, permission: str) -> bool:
+    """Whether somebody has a permission for all records."""
+    return access.may(permission) and access.scope(permission) is Scope.ALL
+
+
+def hidden_from(access: Access, type: EventType) -> frozenset[str]:
+    """The fields of a record that somebody may not see of every one, though they may read all."""
+    return frozenset(name for name, permission in type.withheld if not reads_all(access, permission))
+
+
+def unheard(type: EventType) -> PermissionDenied:
+    detail = (
+        f"to be told of {type.collection}, the permission {type.permission} is needed with the scope ALL: an endpoint "
+        "hears of all records or of none"
+    )
+    return denied("unheard", detail, collection=type.collection, permission=type.permission)

@@ -1,0 +1,36 @@
+"""What `make run` puts into the demo tenant to begin with."""
+
+import asyncio
+
+import httpx
+from crm_local.examples import CUSTOMER, add_examples
+from crm_local.testing import Platform
+
+
+async def test_an_order_waits_for_the_administrator_once_however_often_it_is_started(platform: Platform) -> None:
+    password = platform.demo_login["password"]
+    made = [await asyncio.to_thread(add_examples, platform.rest_url, password) for _ in range(2)]
+    assert made == [True, False]
+    async with httpx.AsyncClient(base_url=platform.rest_url, timeout=30) as web:
+        token = (await web.post("/v1/auth:token", json=platform.demo_login)).json()["access_token"]
+        web.headers["authorization"] = f"Bearer {token}"
+        waiting = [each for each in (await web.get("/v1/approvals")).json()["approvals"] if each["verb"] == "release"]
+        (approval,) = waiting
+        assert (approval["record_name"], approval["submitter_name"]) == (CUSTOMER["display_name"], "Sales manager")
+        assert approval["your_decisions"] == ["APPROVE", "REJECT"]
+        assert approval["steps"][0]["role_names"] == ["ADMINISTRATOR"]
+        assert approval["due_time"] > approval["create_time"]
+        path = "/v1/approvals/orders"
+        counted = await web.get(f"{path}:count", params={"filter": "state = PENDING AND your_decisions:APPROVE"})
+        assert counted.json() == {"count": 1, "exact": True}
+        approved = await web.post(f"{path}/{approval['id']}:approve", json={})
+        assert approved.json()["state"] == "APPROVED", approved.text
+        order = (await web.get(f"/v1/orders/{approval['record_id']}")).json()
+        assert order["state"] == "RELEASED"
+        file = await web.get(f"{path}:export", params={"filter": "state = APPROVED", "fields": "record_name,state"})
+        assert file.text.splitlines()[1:] == [f"{CUSTOMER['display_name']},APPROVED"]
+        assert file.headers["content-disposition"] == 'attachment; filename="approvals-orders.csv"'
+        # Others work in this tenant, too.
+        (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
+        archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})
+        assert archived.status_code == 200, archived.text
