@@ -25,6 +25,7 @@ NAMED: Mapping[str, str] = {
     "default_role_ids": "roles",
     "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
+    "endpoint_id": "webhook-endpoints",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",

@@ -71,6 +71,12 @@ TAKEN_AS_GIVEN = {
     ("UpdateCurrentUser", "user.team_id"),
     # Whoever has submitted an approval hands it on to nobody.
     *((f"Reassign{noun}Approval", field) for noun, _ in WITH_APPROVALS.values() for field in ("from_id", "to_user_id")),
+    # Endpoints are another service's: what is sent to none that there is goes nowhere.
+    *(
+        (f"{verb}{noun}AutomationRule", "automation_rule.actions.webhook_call.endpoint_id")
+        for noun in WITH_AUTOMATION.values()
+        for verb in ("Create", "Update")
+    ),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
     # What is shared with nobody names no roles, whichever; and what a tile shows is another service's.
