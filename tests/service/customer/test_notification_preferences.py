@@ -22,6 +22,7 @@ from crm_kit.directory.projection import project_user
 from crm_kit.ids import new_id
 from crm_kit.mail import gathering
 from crm_kit.mail.gathering import set_up_mail
+from crm_kit.mail.model import MAX_TEXT
 from crm_kit.plumbing import outgoing_mails
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select
@@ -206,3 +207,16 @@ async def test_what_was_told_before_the_morning_comes_in_one_mail_once(posting: 
     # The next day there is nothing to tell.
     await digests_at(posting, morning + timedelta(days=1)).look()
     assert len(await mails_of(posting, user.tenant_id)) == 1
+
+
+async def test_a_day_of_long_texts_comes_as_far_as_a_mail_holds_it(posting: Running) -> None:
+    user = await posting.user()
+    await choose(posting, user, chosen(MENTIONED, DAILY))
+    for number in range(60):
+        await tell(posting, user.tenant_id, notice(user, record_id=new_id(), text=f"{number} " + "长" * 1990))
+    await digests_at(posting, system_now() + timedelta(days=2)).look()
+    (mail,) = await mails_of(posting, user.tenant_id)
+    assert len(mail["text"]) <= MAX_TEXT
+    # The newest come first, and that there are more is said.
+    assert "59 长" in mail["text"] and "20 长" in mail["text"] and "\n0 长" not in mail["text"]
+    assert "更多通知请在系统中查看" in mail["text"]

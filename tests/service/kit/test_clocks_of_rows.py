@@ -29,6 +29,8 @@ from tests.service.customer.companies import ADMIN_LOGIN, PASSWORD, Company, ope
 from tests.service.customer.imports.calls import ENDED, as_csv
 from tests.service.customer.openid_provider import OpenIdProvider, serving
 from tests.service.customer.sign_ins import with_provider
+from tests.service.customer.webhooks.hooks import Hooks
+from tests.service.customer.webhooks.receiving import Receiver
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
 from tests.service.sales.selling import known_account, owner_changed
@@ -82,6 +84,7 @@ async def test_of_customer(customer: Running) -> None:
         await sign_in(company)
         await firm.sign_in(await company.user())
         await import_a_bad_row(company)
+        await tell_an_endpoint(company)
         await check(customer, company.tenant_id, tables_of(customer).values())
 
 
@@ -109,6 +112,14 @@ async def import_a_bad_row(company: Company) -> None:
         return (await stub.GetImport(imports_pb2.GetImportRequest(id=made.id), metadata=metadata)).state in ENDED
 
     await eventually(ended)
+
+
+async def tell_an_endpoint(company: Company) -> None:
+    """Of an account that is created; where nobody answers."""
+    nowhere = "http://127.0.0.1:1/"
+    hooks = Hooks(company.customer, Receiver(nowhere), company.admin)
+    await hooks.create()
+    await hooks.noted((await hooks.account()).id)
 
 
 async def test_of_sales(sales: Running) -> None:

@@ -6,6 +6,7 @@ import hmac
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from crm_customer.integrations.webhook_deliveries.model import (
@@ -79,6 +80,16 @@ def test_without_any_advice_it_is_tried_twelve_times() -> None:
         delivery, times = delivery.tried(Outcome(0, 500), began=began, now=began, jitter=0.0), times + 1
     assert times == 12
     assert began == NOW + GIVEN_UP_AFTER
+
+
+def test_the_manual_says_when_it_is_tried_again() -> None:
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "webhooks.md").read_text().replace("\n", " ")
+    assert "again after 5 seconds, 1, 5 and 30 minutes, 2, 5, 10, 14 and 20 hours" in manual
+    seconds, minutes, hours = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+    spelled = [5 * seconds, *(each * minutes for each in (1, 5, 30)), *(each * hours for each in (2, 5, 10, 14, 20))]
+    assert list(WAITS) == spelled
+    assert "up to a fifth longer" in manual
+    assert JITTER == 1 / 5
 
 
 @given(st.integers(200, 299), st.integers(0, 30))

@@ -165,6 +165,10 @@ class Hooks:
         stub: Any = AccountServiceStub(self.customer.channel)
         return cast("accounts_pb2.Account", await stub.UpdateAccount(request, metadata=self.admin.metadata))
 
+    async def put_away(self, account: accounts_pb2.Account) -> None:
+        stub: Any = AccountServiceStub(self.customer.channel)
+        await stub.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=self.admin.metadata)
+
     async def order_happens(
         self, told: Message, changed_fields: Sequence[str] = (), *, times: int = 1
     ) -> event_pb2.Event:

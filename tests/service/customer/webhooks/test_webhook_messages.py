@@ -70,6 +70,13 @@ async def test_only_what_was_chosen_is_told(hooks: Hooks) -> None:
     assert [each.event_type for each in await hooks.deliveries()] == ["account.updated"]
 
 
+async def test_every_event_of_a_collection_is_told_also_that_a_record_was_put_away(hooks: Hooks) -> None:
+    await hooks.create()
+    account = await hooks.account()
+    await hooks.put_away(account)
+    assert [each.type for each in await hooks.came(2)] == ["account.created", "account.archived"]
+
+
 async def test_each_endpoint_has_a_secret_of_its_own_that_is_shown_once_and_kept_nowhere_readable(hooks: Hooks) -> None:
     endpoint, other = await hooks.create(), await hooks.create()
     assert endpoint.secret.startswith("whsec_")

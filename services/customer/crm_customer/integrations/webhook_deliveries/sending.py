@@ -195,9 +195,10 @@ class Sender:
         async def send(chain: list[WebhookDelivery]) -> None:
             async with places:
                 for each in chain:
-                    if turn.is_over or not await self._is_unchanged(turn):
+                    began = None if turn.is_over else await self._begin(turn)
+                    if began is None:
                         return
-                    await self._send(turn, each)
+                    await self._send(turn, each, began)
 
         # Not a group that ends all with the first that fails: what is under way is marked.
         ends = await asyncio.gather(*map(send, by_record.values()), return_exceptions=True)
@@ -205,22 +206,17 @@ class Sender:
             if isinstance(end, BaseException):
                 raise end
 
-    async def _is_unchanged(self, turn: Turn) -> bool:
-        """Whether the endpoint is what it was: one that was disabled is told nothing from then on."""
+    async def _begin(self, turn: Turn) -> datetime | None:
+        """The tenant's time; None once the endpoint has changed: one that was disabled is told nothing from then on."""
         async with self._tenants.unit(turn.held.tenant_id) as reader:
             version = await find_version(reader, turn.endpoint.id)
-        turn.is_changed = turn.is_changed or version != turn.endpoint.version
-        return not turn.is_changed
+            turn.is_changed = turn.is_changed or version != turn.endpoint.version
+            return None if turn.is_changed else reader.now
 
-    async def _send(self, turn: Turn, delivery: WebhookDelivery) -> None:
-        began = await self._now(turn)
+    async def _send(self, turn: Turn, delivery: WebhookDelivery, began: datetime) -> None:
         message = delivery.message(self._hidden(turn, self._types.get((delivery.collection, delivery.event_type))))
         outcome = await turn.call(turn.endpoint.url, turn.secrets, message)
         await retried(lambda: self._mark(turn, delivery, outcome, began))
-
-    async def _now(self, turn: Turn) -> datetime:
-        async with self._tenants.unit(turn.held.tenant_id) as work:
-            return work.now
 
     def _hidden(self, turn: Turn, type: EventType | None) -> frozenset[str]:
         return frozenset() if type is None else hidden_from(turn.access, type)
