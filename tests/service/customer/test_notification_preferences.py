@@ -27,6 +27,7 @@ from crm_kit.plumbing import outgoing_mails
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select
 
+from tests.service.clocks import until_noon
 from tests.service.customer.test_notifications import listed, notice, tell, unread_count
 from tests.service.running import Running, User, refused
 
@@ -185,15 +186,16 @@ def digests_at(customer: Running, now: datetime) -> Digests:
 
 
 async def test_what_was_told_before_the_morning_comes_in_one_mail_once(posting: Running) -> None:
-    user = await posting.user()
-    other = await posting.user(user.tenant_id)
+    tenant_id, ahead = await posting.tenant(sandbox=True), until_noon()
+    await posting.know_tenant(tenant_id, sandbox=True, clock_offset=ahead, version=2)
+    user, other = await posting.user(tenant_id), await posting.user(tenant_id)
     await choose(posting, user, chosen(MENTIONED, DAILY, in_app=False), chosen(ASSIGNED, DAILY))
     record_id = new_id()
     await tell(posting, user.tenant_id, notice(user, other, record_id=record_id, name="华信"))
     await tell(posting, user.tenant_id, notice(user, other, record_id=new_id(), kind=ASSIGNED))
-    now = system_now()
-    # Eight in the morning where the tenant is, in Shanghai, is midnight UTC.
-    morning = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    # Eight in the morning where the tenant is, in Shanghai, is midnight UTC; what its clock shows is so far ahead.
+    today = (system_now() + ahead).date()
+    morning = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC) - ahead
     await digests_at(posting, morning - timedelta(seconds=1)).look()
     assert await mails_of(posting, user.tenant_id) == []
     for _ in range(2):
