@@ -84,6 +84,9 @@ background-bench: build ## What background work costs beside a million rows; wri
 automation-bench: build ## What automation rules cost, and whom they keep waiting; writes build/automation_bench.json
 	@$(BIN)/python -m tests.load.automation_bench
 
+reports-bench: build ## How long reports about a million orders take; writes build/reports_bench.json
+	@$(BIN)/python -m tests.load.reports_bench
+
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
@@ -129,4 +132,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

@@ -27,12 +27,14 @@ from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_erro
 from crm_gateway.routes import (
     account_360,
     approvals,
+    dashboards,
     events,
     export,
     health,
     metadata,
     provider_sign_in,
     reference,
+    reports,
     sessions,
     uploads,
 )
@@ -47,6 +49,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     reference.router,
     account_360.router,
     approvals.router,
+    reports.router,
+    dashboards.router,
     events.router,
     uploads.router,
     export.router,
@@ -96,6 +100,8 @@ def create_app(
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.waiting_approvals = approvals.WaitingApprovals(served, channels)
+    pages.state.running_reports = running = reports.running_reports(served, channels)
+    pages.state.dashboards = dashboards.Dashboards(served, channels, running)
     pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)

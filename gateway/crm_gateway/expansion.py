@@ -24,15 +24,15 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
-RULE, RUN, COMMENT = "AutomationRule", "AutomationRun", "Comment"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, COMMENT)))
+RULE, RUN, REPORT, COMMENT = "AutomationRule", "AutomationRun", "Report", "Comment"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT)))
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A resource: its message, the collection in paths, the rpc that reads one, and the verbs that can be approved.
 
-    `automatable`: whether automation rules may call some of its rpcs.
+    `automatable`: whether automation rules may call some of its rpcs. `reported`: whether it has reports.
     `submitted` is the verb that rpcs are written out for, where they are for one alone.
     """
 
@@ -41,6 +41,7 @@ class Collection:
     get: Rpc
     approvable: tuple[Rpc, ...] = ()
     automatable: bool = False
+    reported: bool = False
     submitted: Rpc | None = None
 
     @property
@@ -70,13 +71,15 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, comments where records are discussed.
+        rules may do something, reports where the contract says so, comments where records are discussed.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
             return bool(self.approvable)
         if noun.startswith((RULE, RUN)):
             return self.automatable
+        if noun.startswith(REPORT):
+            return self.reported
         if noun.startswith(COMMENT):
             return self.is_discussed
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
@@ -141,12 +144,13 @@ def is_generic(rpc: Rpc) -> bool:
 def collections(contract: Contract) -> Iterator[Collection]:
     """Every resource of the contract."""
     for rpc in contract.rpcs:
-        name = rpc.response.GetOptions().Extensions[options_pb2.resource].collection
+        resource = rpc.response.GetOptions().Extensions[options_pb2.resource]
+        name = resource.collection
         if name and not is_generic(rpc) and rpc.name == f"Get{rpc.response.name}":
             beside = [each for each in contract.rpcs if each.service == rpc.service]
             approvable = tuple(each for each in beside if each.options.Extensions[options_pb2.approvable])
             automatable = any(each.options.Extensions[options_pb2.automatable] for each in beside)
-            yield Collection(rpc.response, name, rpc, approvable, automatable)
+            yield Collection(rpc.response, name, rpc, approvable, automatable, resource.reports)
 
 
 def verb_of(rpc: Rpc) -> str:

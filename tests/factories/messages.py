@@ -50,8 +50,10 @@ SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
     "business_minutes.one_of": (("business_minutes",), 60),
     "calendar.one_of": (("calendar_id",), ABSENT_ID),
     "zh.any_of": (("zh",), "示例"),
+    "events.one_trigger": (("events",), "CREATED"),
     "payment.account_id.any_of": (("payment", "account_id"), ABSENT_ID),
 }
+ONE_ACTION = "verb.one_action"
 REQUIRED = field_behavior_pb2.REQUIRED
 OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
 # The stubs do not say that these are extensions of FieldOptions.
@@ -132,7 +134,10 @@ def settle(root: Message, violation: Violation) -> None:
         parent = message_at(root, elements)
         for name in path[:-1]:
             parent = getattr(parent, name)
-        setattr(parent, path[-1], value)
+        put(parent, parent.DESCRIPTOR.fields_by_name[path[-1]], value)
+        return
+    if rule == ONE_ACTION:
+        settle_action(message_at(root, elements))
         return
     if rule.endswith(".id.required"):
         put_id(root, tuple(rule.split(".")[:-1]), ABSENT_ID)
@@ -151,6 +156,15 @@ def settle(root: Message, violation: Violation) -> None:
         if not breaks(root, violation):
             return
     parent.ClearField(field.name)
+
+
+def settle_action(action: Any) -> None:
+    """What an automation rule does: what was put there, and nothing else; an update where nothing was."""
+    if any(map(action.HasField, ("submission", "notification", "webhook_call"))):
+        for name in ("verb", "request", "target"):
+            action.ClearField(name)
+    else:
+        action.verb = "update"
 
 
 def breaks(root: Message, violation: Violation) -> bool:

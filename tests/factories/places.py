@@ -22,8 +22,10 @@ NAMED: Mapping[str, str] = {
     "calendar_id": "calendars",
     "contact_id": "contacts",
     "contact_ids": "contacts",
+    "default_role_ids": "roles",
     "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
+    "endpoint_id": "webhook-endpoints",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
@@ -32,6 +34,7 @@ NAMED: Mapping[str, str] = {
     "order_id": "orders",
     "owner_id": "people",
     "pipeline_id": "pipelines",
+    "report_id": "reports/leads",
     "record_id": "accounts",
     "reports_to_id": "contacts",
     "role_ids": "roles",
@@ -82,6 +85,19 @@ WITH_AUTOMATION: Mapping[str, str] = {
     "opportunities": "Opportunity",
     "orders": "Order",
 }
+REPORTS = "reports"
+# The collections that there are reports of.
+WITH_REPORTS: Mapping[str, str] = {
+    "accounts": "Account",
+    "cases": "Case",
+    "contacts": "Contact",
+    "interactions": "Interaction",
+    "leads": "Lead",
+    "opportunities": "Opportunity",
+    "orders": "Order",
+    "payments": "Payment",
+    "scores": "AccountScores",
+}
 COMMENTS = "comments"
 # The collections whose records are discussed, and what one of them is called.
 DISCUSSED: Mapping[str, str] = {
@@ -90,7 +106,7 @@ DISCUSSED: Mapping[str, str] = {
     if name.startswith("Create") and rpc.response.name == "Comment"
 }
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -195,6 +211,24 @@ def runs_on_creation(noun: str, request: Any) -> None:
     rule.actions.add(verb=verb).request[field].string_value = "x"
 
 
+def asks_how_many(question: Any) -> None:
+    """What every collection can be asked."""
+    question.Clear()
+    question.measures.append("count")
+
+
+def is_own_report(report: Any) -> None:
+    """As everybody may keep one."""
+    asks_how_many(report.question)
+    is_private(report)
+
+
+def is_private(kept: Any) -> None:
+    """Shared with nobody."""
+    kept.visibility = 1
+    del kept.role_ids[:]
+
+
 def is_told_of_accounts(endpoint: Any) -> None:
     """Where nobody is."""
     endpoint.url, endpoint.event_types[:], endpoint.collections[:] = "http://127.0.0.1:1/", [], ["accounts"]
@@ -233,6 +267,13 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     },
+    **{
+        f"{verb}{noun}Report": lambda request: is_own_report(request.report)
+        for noun in WITH_REPORTS.values()
+        for verb in ("Create", "Update")
+    },
+    **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
+    **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),

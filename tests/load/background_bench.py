@@ -65,6 +65,8 @@ TENANT = UUID("00000000-0000-7000-8000-000000000001")
 # The rows of plumbing are of many tenants, those of all else of one: the worst for either.
 ANY_TENANT = f"('00000000-0000-7000-8000-' || lpad(to_hex(n % {TENANTS}), 12, '0'))::uuid"
 ONE_TENANT = f"'{TENANT}'"
+# As UUIDv7 has them: who came later has the greater one.
+ID_IN_ORDER = "('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid"
 CALENDAR = UUID(int=7)
 NOW = datetime.now(UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -136,7 +138,8 @@ async def customer(connection: asyncpg.Connection, rows: int) -> list[Asked]:
 
 async def birthdays(connection: asyncpg.Connection, rows: int) -> Asked:
     """Contacts who have their birthday, of whatever year."""
-    await filled(connection, contacts, rows, birth_date="current_date - 7000 - (random() * 20000)::integer")
+    born = "current_date - 7000 - (random() * 20000)::integer"
+    await filled(connection, contacts, rows, id=ID_IN_ORDER, birth_date=born)
     timing, field = DateReached("birth_date", at="09:00", every_year=True), Field("birth_date", FieldType.DATE)
     return due_records("find birthdays", CONTACTS, condition(timing, field, Due(NOW, NOW.date()), UTC_ZONE))
 
@@ -168,7 +171,7 @@ async def sales(connection: asyncpg.Connection, rows: int) -> list[Asked]:
 
 async def dates_of_sales(connection: asyncpg.Connection, rows: int) -> list[Asked]:
     """Automation rules by dates of opportunities, of which a thousandth is due."""
-    timers, id = plumbing.automation_timers, "('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid"
+    timers, id = plumbing.automation_timers, ID_IN_ORDER
     await filled(connection, timers, rows, due_time="now() + (random() * 100 - 0.01) * interval '1 day'")
     day = "current_date + n % 1000"
     changed = "now() - random() * interval '365 days'"

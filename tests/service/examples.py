@@ -39,10 +39,12 @@ from tests.factories.places import (
     CUSTOM_FIELDS,
     DISCUSSED,
     POLICIES,
+    REPORTS,
     RPCS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
+    WITH_REPORTS,
     kind_of,
     make_unique,
     nothing,
@@ -414,6 +416,10 @@ _EXAMPLES: Mapping[str, Example] = {
     **{
         f"{AUTOMATION_RUNS}/{collection}": Example(rule_run(collection, noun), owned=False)
         for collection, noun in WITH_AUTOMATION.items()
+    },
+    **{
+        f"{REPORTS}/{collection}": Example(created_by(f"Create{noun}Report"))
+        for collection, noun in WITH_REPORTS.items()
     },
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),

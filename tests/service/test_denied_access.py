@@ -26,6 +26,7 @@ from tests.factories.places import (
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
+    WITH_REPORTS,
     paths_of,
     route_paths,
 )
@@ -70,8 +71,21 @@ TAKEN_AS_GIVEN = {
     ("UpdateCurrentUser", "user.team_id"),
     # Whoever has submitted an approval hands it on to nobody.
     *((f"Reassign{noun}Approval", field) for noun, _ in WITH_APPROVALS.values() for field in ("from_id", "to_user_id")),
+    # Endpoints are another service's: what is sent to none that there is goes nowhere.
+    *(
+        (f"{verb}{noun}AutomationRule", "automation_rule.actions.webhook_call.endpoint_id")
+        for noun in WITH_AUTOMATION.values()
+        for verb in ("Create", "Update")
+    ),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
+    # What is shared with nobody names no roles, whichever; and what a tile shows is another service's.
+    *(
+        (f"{verb}Dashboard", f"dashboard.{field}")
+        for verb in ("Create", "Update")
+        for field in ("tiles.report_id", "role_ids", "default_role_ids")
+    ),
+    *((f"{verb}{noun}Report", "report.role_ids") for verb in ("Create", "Update") for noun in WITH_REPORTS.values()),
     *((f"Update{noun}Comment", "comment.parent_id") for noun in DISCUSSED.values()),
 }
 # What differs between two answers to the same question: ids, times, counters.

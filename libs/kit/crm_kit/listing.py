@@ -249,10 +249,10 @@ def _filtered_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
     return _filtered(listing, listing.rows(scope, fields_of(tree)), tree)
 
 
-def whole_rows(listing: Listing, scope: Scope, tree: Filter) -> Select[Any]:
-    """All rows that the scope reaches and the filter takes, for what adds them up."""
+def whole_rows(listing: Listing, scope: Scope, tree: Filter, *, beside: frozenset[str] = frozenset()) -> Select[Any]:
+    """All rows that the scope reaches and the filter takes, for what adds them up; it speaks of `beside` as well."""
     rows = listing.whole or listing.rows
-    return _filtered(listing, rows(scope, fields_of(tree)), tree)
+    return _filtered(listing, rows(scope, fields_of(tree) | beside), tree)
 
 
 def _filtered_pages(listing: Listing, scope: Scope, tree: Filter) -> list[Select[Any]]:

@@ -32,6 +32,13 @@ def approvable_collections() -> frozenset[str]:
     )
 
 
+@cache
+def reported_collections() -> frozenset[str]:
+    """The collections of all services that there are reports of, `orders` for example."""
+    resources = (message.options.Extensions[options_pb2.resource] for file in _files() for message in file.message_type)
+    return frozenset(each.collection for each in resources if each.reports)
+
+
 def _files() -> Iterable[FileDescriptorProto]:
     return read_image().file
 

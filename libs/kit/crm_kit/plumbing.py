@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, working hours, automation, mail, comments, and the directory as a
-service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, mail, comments, and the
+directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -29,6 +29,7 @@ from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
+from crm_kit.report_tables import reports_table
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -347,6 +348,7 @@ automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
 automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
+reports = reports_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -44,6 +44,7 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Unavailable
 from crm_kit.events.connecting import connect
 from crm_kit.events.consumers import Consumers
+from crm_kit.events.consuming import Consuming
 from crm_kit.events.relay import Relay
 from crm_kit.events.streams import bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
@@ -53,6 +54,8 @@ from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
 from crm_kit.record_access.servicer import RecordAccessServicer
+from crm_kit.reports.ready import ReadyReport, ready_reports
+from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -93,6 +96,8 @@ class Service:
     resources: list[Resource[Any, Any]] = field(default_factory=list)
     # Verbs of these resources that tenants may have approved.
     approvables: list[Approvable] = field(default_factory=list)
+    # Reports about its collections that it brings.
+    ready_reports: Sequence[ReadyReport] = ()
     # Where the display names of other collections are: what has the columns tenant_id, id and display_name.
     names: dict[str, FromClause] = field(default_factory=dict)
     # What is withheld of records by rules of their own, by their message.
@@ -206,6 +211,7 @@ def generic_servicers(
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
+    asked = reported(service.resources)
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -213,6 +219,7 @@ def generic_servicers(
         ApprovalServicer(gate, names, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
+        ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
     ]
@@ -374,19 +381,6 @@ def background(service: Service, gate: Gate, runner: Runner, client: Client) -> 
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *service.jobs]
-
-
-class Consuming:
-    """Consumers with the broker they consume from."""
-
-    def __init__(self, consumers: Consumers, client: Client) -> None:
-        self.name = f"consumers of {consumers.name}"
-        self._consumers = consumers
-        self._client = client
-
-    async def run(self) -> None:
-        """Consume until cancelled."""
-        await self._consumers.run(self._client)
 
 
 async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:

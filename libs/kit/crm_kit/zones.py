@@ -37,4 +37,4 @@ def check_plausible(instant: datetime, *, field: str) -> None:
 
 def time_text(value: datetime) -> str:
     """An instant for a text, in UTC and whole seconds as REST writes it: `2026-01-31T09:30:00Z`."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

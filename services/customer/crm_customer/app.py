@@ -48,6 +48,7 @@ from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.servicer import WebhookEndpointServicer
 from crm_customer.integrations.webhook_endpoints.testing import Tests
+from crm_customer.ready_reports import READY_REPORTS
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -58,6 +59,8 @@ from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
+from crm_customer.workspace.dashboards.resource import DASHBOARDS
+from crm_customer.workspace.dashboards.servicer import DashboardServicer
 from crm_customer.workspace.notification_preferences.resource import PREFERENCES
 from crm_customer.workspace.notification_preferences.servicer import NotificationPreferenceServicer
 from crm_customer.workspace.notifications.digests import Digests
@@ -83,7 +86,7 @@ def build(settings: CustomerSettings) -> Service:
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
-    service.resources.append(SAVED_VIEWS)
+    service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
     secrets = ClientSecrets(settings.signing_key_secret)
     service.servicers += [
@@ -94,10 +97,12 @@ def build(settings: CustomerSettings) -> Service:
         RoleServicer(tokens, service.directory),
         IdentityProviderServicer(tokens, secrets, loopback=settings.is_development),
         ApprovalDelegationServicer(tokens),
+        DashboardServicer(tokens),
         SavedViewServicer(tokens),
         TokenServicer(issuer),
         SignInServicer(build_sign_ins(issuer, secrets, settings)),
     ]
+    service.ready_reports = READY_REPORTS
     # Read once, while nobody waits for it.
     listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)

@@ -18,6 +18,7 @@ from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.timeline import tables as timeline
+from crm_customer.workspace.dashboards import tables as dashboards
 from crm_customer.workspace.notification_preferences import tables as notification_preferences
 from crm_customer.workspace.notifications import tables as notifications
 from crm_customer.workspace.saved_views import tables as saved_views
@@ -26,6 +27,7 @@ __all__ = [
     "accounts",
     "approval_delegations",
     "contacts",
+    "dashboards",
     "identity_providers",
     "imports",
     "interactions",

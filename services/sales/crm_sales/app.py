@@ -37,6 +37,7 @@ from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
 from crm_sales.pools.resource import POOLS
 from crm_sales.pools.servicer import PoolServicer
+from crm_sales.ready_reports import READY_REPORTS
 from crm_sales.settings import SalesSettings
 from crm_sales.tables import metadata
 
@@ -64,6 +65,7 @@ def build(settings: SalesSettings) -> Service:
         OrderServicer(tokens, known, credit),
         PaymentServicer(tokens, known),
     ]
+    service.ready_reports = READY_REPORTS
     service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
     service.approvables = [RELEASING_ORDERS]
     service.names = {

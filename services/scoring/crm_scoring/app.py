@@ -18,6 +18,7 @@ from crm_scoring.credit.reservations import Reservations
 from crm_scoring.credit.resource import CREDIT_LIMITS, SETTING_CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.servicer import CreditServicer
+from crm_scoring.ready_reports import READY_REPORTS
 from crm_scoring.scores.rescoring import Rescoring
 from crm_scoring.scores.resource import SCORES
 from crm_scoring.scores.scoring import ScoringRules
@@ -43,6 +44,7 @@ def build(settings: ScoringSettings) -> Service:
             reserve_for=timedelta(minutes=settings.credit_reservation_minutes),
         ),
     ]
+    service.ready_reports = READY_REPORTS
     service.resources = [SCORES, CREDIT_LIMITS]
     service.approvables = [SETTING_CREDIT_LIMITS]
     service.service_keys = {"sales": settings.sales_key.encode()}

@@ -20,6 +20,7 @@ from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.consumers import follow_events
 from crm_service_desk.contacts.tables import contacts
+from crm_service_desk.ready_reports import READY_REPORTS
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
 from crm_service_desk.settings import ServiceDeskSettings
@@ -46,6 +47,7 @@ def build(settings: ServiceDeskSettings) -> Service:
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
     ]
+    service.ready_reports = READY_REPORTS
     service.names = {"accounts": accounts, "contacts": contacts}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)

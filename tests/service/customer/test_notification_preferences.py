@@ -22,10 +22,12 @@ from crm_kit.directory.projection import project_user
 from crm_kit.ids import new_id
 from crm_kit.mail import gathering
 from crm_kit.mail.gathering import set_up_mail
+from crm_kit.mail.model import MAX_TEXT
 from crm_kit.plumbing import outgoing_mails
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select
 
+from tests.service.clocks import until_noon
 from tests.service.customer.test_notifications import listed, notice, tell, unread_count
 from tests.service.running import Running, User, refused
 
@@ -184,15 +186,16 @@ def digests_at(customer: Running, now: datetime) -> Digests:
 
 
 async def test_what_was_told_before_the_morning_comes_in_one_mail_once(posting: Running) -> None:
-    user = await posting.user()
-    other = await posting.user(user.tenant_id)
+    tenant_id, ahead = await posting.tenant(sandbox=True), until_noon()
+    await posting.know_tenant(tenant_id, sandbox=True, clock_offset=ahead, version=2)
+    user, other = await posting.user(tenant_id), await posting.user(tenant_id)
     await choose(posting, user, chosen(MENTIONED, DAILY, in_app=False), chosen(ASSIGNED, DAILY))
     record_id = new_id()
     await tell(posting, user.tenant_id, notice(user, other, record_id=record_id, name="华信"))
     await tell(posting, user.tenant_id, notice(user, other, record_id=new_id(), kind=ASSIGNED))
-    now = system_now()
-    # Eight in the morning where the tenant is, in Shanghai, is midnight UTC.
-    morning = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    # Eight in the morning where the tenant is, in Shanghai, is midnight UTC; what its clock shows is so far ahead.
+    today = (system_now() + ahead).date()
+    morning = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC) - ahead
     await digests_at(posting, morning - timedelta(seconds=1)).look()
     assert await mails_of(posting, user.tenant_id) == []
     for _ in range(2):
@@ -204,3 +207,16 @@ async def test_what_was_told_before_the_morning_comes_in_one_mail_once(posting: 
     # The next day there is nothing to tell.
     await digests_at(posting, morning + timedelta(days=1)).look()
     assert len(await mails_of(posting, user.tenant_id)) == 1
+
+
+async def test_a_day_of_long_texts_comes_as_far_as_a_mail_holds_it(posting: Running) -> None:
+    user = await posting.user()
+    await choose(posting, user, chosen(MENTIONED, DAILY))
+    for number in range(60):
+        await tell(posting, user.tenant_id, notice(user, record_id=new_id(), text=f"{number} " + "长" * 1990))
+    await digests_at(posting, system_now() + timedelta(days=2)).look()
+    (mail,) = await mails_of(posting, user.tenant_id)
+    assert len(mail["text"]) <= MAX_TEXT
+    # The newest come first, and that there are more is said.
+    assert "59 长" in mail["text"] and "20 长" in mail["text"] and "\n0 长" not in mail["text"]
+    assert "更多通知请在系统中查看" in mail["text"]

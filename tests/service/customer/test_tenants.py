@@ -206,6 +206,7 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.teams for made in all_at_once) == len(TEAMS)
     assert sum(made.users for made in all_at_once) == len(USERS)
     assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
+    assert sum(made.dashboards for made in all_at_once) == 1
     assert sum(made.views for made in all_at_once) == len(VIEWS)
     assert sum(made.automation_rules for made in all_at_once) == 1
     again = await seed_demo(service, QUICK, "another password")

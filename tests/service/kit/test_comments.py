@@ -8,6 +8,7 @@ import httpx
 import pytest
 from crm.resource.v1 import comments_pb2 as pb
 from crm.resource.v1 import events_pb2 as events
+from crm_kit.comments.queries import last_authors
 from crm_kit.database.statements import statement
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
@@ -19,6 +20,7 @@ from sqlalchemy import Select, Text, bindparam, cast, func, select
 from tests.service.customer.customers import new_account, new_interaction
 from tests.service.customer.told import payload_of
 from tests.service.discussing import Talk
+from tests.service.kit.plans import plan_of, scans_of
 from tests.service.running import Running, User, refused
 from tests.service.web import bearer, gateway
 
@@ -239,6 +241,17 @@ async def test_who_is_mentioned_is_told_and_so_is_who_takes_part_and_may_read_th
     await talk.edit(colleague, first, text="other", mentioned_user_ids=[str(mate.id), str(user.id)])
     await talk.edit(colleague, first, text="yet another")
     assert (await notices_of(customer, user.tenant_id))[len(told) :] == [("MENTIONED", {str(user.id)})]
+
+
+async def test_who_takes_part_is_found_among_the_last_comments_however_many_there_are(
+    customer: Running, user: User
+) -> None:
+    values = {"tenant_id": user.tenant_id, "collection": "accounts", "record_id": new_id(), "most": 20}
+    plan = await plan_of(customer.service.database, user.tenant_id, last_authors(), values)
+    nodes = scans_of(plan)
+    # Bounded once below where they are put together, and read in the order of the index.
+    assert nodes.count("Limit") == 2
+    assert nodes[-1].startswith("Index") and not nodes[-1].startswith("Bitmap")
 
 
 async def test_nobody_is_told_of_what_they_said_themselves_or_of_what_was_refused(

@@ -16,7 +16,7 @@ PERMISSIONS = {
     if "." in method.options.Extensions[options_pb2.permission]
 }
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
-PERMISSIONS |= {"opportunities.override"}
+PERMISSIONS |= {"opportunities.override", "reports.share"}
 # What only an administrator may do in a new tenant.
 ADMINISTRATION = {
     *(

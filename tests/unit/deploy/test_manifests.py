@@ -12,7 +12,7 @@ from crm_local.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 # Read by one process each, beside what all of them read.
-OWN_SETTINGS = {"CRM_SIGNING_KEY_SECRET", "CRM_SALES_KEY"}
+OWN_SETTINGS = {"CRM_SIGNING_KEY_SECRET", "CRM_SALES_KEY", "CRM_CONSOLE_URL"}
 OWN_SECRETS = {"customer-signing", "sales-identity", "mail"}
 POD, SERVING = "base/pod.yaml", "base/serving.yaml"
 SERVICE, GATEWAY = "base/service/deployment.yaml", "base/gateway/deployment.yaml"

@@ -95,9 +95,9 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals, automation and comments are of each collection that has them.
+    # Custom fields, approvals, automation, reports and comments are of each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
-    views |= {"automation_rules", "automation_runs", "comments"}
+    views |= {"automation_rules", "automation_runs", "comments", "reports"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -278,7 +278,7 @@ def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
     # Their verbs are there once for each collection, under names of their own.
-    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule")
+    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule", "Report")
     changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith(of_each)}
     assert changing <= VERBS.keys()
 

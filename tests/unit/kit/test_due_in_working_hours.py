@@ -19,13 +19,12 @@ from crm_kit.approvals.policies.model import (
 from crm_kit.errors import InvalidArgument
 from crm_kit.working_time.business_hours import BusinessHours, DayIntervals
 from crm_kit.working_time.model import DatedException, DayHours, Hours, Weekday, WorkingCalendar
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.kit.approving import NOW, USERS
 from tests.unit.kit.grid import Grid, odd_hours
 
-# The day of the grid that is odd is its sixth.
 minutes_near = st.integers(3 * 1440, 10 * 1440)
 
 
@@ -64,19 +63,17 @@ def approval(*steps: Step, **fields: Any) -> Approval:
     return replace(one, **fields)
 
 
-OPEN_ON_MONDAYS = "09:00", "10:00"
-ONE_HOUR_A_WEEK = WorkingCalendar(
-    UUID(int=1), "Asia/Shanghai", 1, (DayHours(Weekday.MONDAY, (Hours(*OPEN_ON_MONDAYS),)),)
-)
+MONDAY = DayHours(Weekday.MONDAY, (Hours("09:00", "10:00"),))
+ONE_HOUR_A_WEEK = WorkingCalendar(UUID(int=1), "Asia/Shanghai", 1, (MONDAY,))
 
 
+@settings(max_examples=50)
 @given(odd_hours(), minutes_near, st.integers(1, 60))
 def test_a_step_is_due_at_the_first_minute_at_which_so_many_open_ones_have_passed(
     at: tuple[BusinessHours, Grid], start: int, hours: int
 ) -> None:
     business, grid = at
-    if not any(business.weekly):
-        return
+    assume(any(business.weekly))
     opened = grid.open_minutes(business)
     passed, minute = 0, start
     while passed < hours * 60 and minute < 12 * 1440:
@@ -90,6 +87,7 @@ def test_a_step_is_due_at_the_first_minute_at_which_so_many_open_ones_have_passe
         assert due > grid.at(minute)
 
 
+@settings(max_examples=20)
 @given(odd_hours(), minutes_near, st.integers(0, 8760))
 def test_elapsed_hours_pass_whatever_the_calendar_says(at: tuple[BusinessHours, Grid], start: int, hours: int) -> None:
     business, grid = at
@@ -106,13 +104,12 @@ def test_the_longest_step_falls_due_with_one_hour_a_week_and_500_of_those_closed
     assert due == datetime.fromisoformat("2027-03-01T10:00+08:00") + timedelta(weeks=500 + MAX_WORKING_HOURS - 1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(odd_hours(), odd_hours(), minutes_near, st.integers(1, 60))
 def test_a_new_calendar_gives_a_pending_step_the_time_that_it_would_have_had_from_its_beginning(
     before: tuple[BusinessHours, Grid], after: tuple[BusinessHours, Grid], start: int, hours: int
 ) -> None:
-    if not (any(before[0].weekly) and any(after[0].weekly)):
-        return
+    assume(any(before[0].weekly) and any(after[0].weekly))
     begin, old, new = before[1].at(start), calendar_of(before[0]), calendar_of(after[0])
     first = approval(asking(hours), create_time=begin).begun(now=begin, calendar=old)
     assert first.rescheduled(new).due_time == asking(hours).due_time(begin, new)

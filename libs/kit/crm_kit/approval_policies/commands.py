@@ -16,11 +16,12 @@ from crm_kit.approvals.queries import is_able
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import require_users
+from crm_kit.directory.roles import existing_roles, require_roles
 from crm_kit.errors import NotFound, invalid_field
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.ids import new_id
 from crm_kit.money import check_minor_unit
-from crm_kit.plumbing import access_roles, access_users
+from crm_kit.plumbing import access_users
 from crm_kit.working_time.calendars import WorkingCalendars
 
 
@@ -85,7 +86,7 @@ async def check_policy(
     _, role_ids = ids_of(policy)
     asked = set(all_asked(step for row in policy.rows for step in row.steps)) - old_users - old_roles
     blind = {row["id"] for row in await work.all(blind_among(), ids=list(asked), reading=[permission, EVERYTHING])}
-    found = {row["id"] for row in await work.all(roles_among(), ids=list(role_ids))} | old_roles
+    found = await existing_roles(work, role_ids) | old_roles
     for at, row in enumerate(policy.rows):
         path = f"approval_policy.rows[{at}]"
         if row.up_to is not None:
@@ -97,12 +98,6 @@ async def check_policy(
             await require_users(work, step.user_ids, old_ids=old_users, field=f"{place}.user_ids[{{}}]")
             for name, ids in (("user_ids", step.user_ids), ("role_ids", step.role_ids)):
                 require_readers(ids, blind, field=f"{place}.{name}", permission=permission)
-
-
-def require_roles(ids: tuple[UUID, ...], found: set[UUID], *, field: str) -> None:
-    for index, id in enumerate(ids):
-        if id not in found:
-            raise invalid_field(f"{field}[{index}]", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
 
 
 def require_readers(ids: tuple[UUID, ...], blind: Collection[UUID], *, field: str, permission: str) -> None:
@@ -118,14 +113,6 @@ def ids_of(policy: ApprovalPolicy) -> tuple[set[UUID], set[UUID]]:
     steps = [step for row in policy.rows for step in row.steps]
     roles = [*(row.role_ids for row in policy.rows), *(step.role_ids for step in steps)]
     return {id for step in steps for id in step.user_ids}, {id for ids in roles for id in ids}
-
-
-@statement
-def roles_among() -> Select[Any]:
-    return select(access_roles.c.id).where(
-        access_roles.c.tenant_id == bindparam("tenant_id"),
-        access_roles.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
-    )
 
 
 @statement

@@ -19,8 +19,7 @@ from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.listing import Listing, PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.resource.names import Names
-from crm_kit.resource.summaries import summarize
-from crm_kit.resource.summary_wire import groups_to_pb
+from crm_kit.resource.summary_wire import summarized
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.violations import below
 from crm_kit.wire import id_from
@@ -77,17 +76,11 @@ class ApprovalServicer:
         self, request: pb.SummarizeApprovalsRequest, reader: Reader
     ) -> pb.SummarizeApprovalsResponse:
         approvals, listing = self._of(request), self._list(request, reader)
-        summary = await summarize(
-            approvals,
-            reader,
-            filter=request.filter,
-            group_by=request.group_by,
-            sum=request.sum,
-            listing=listing,
-            binds={"collection": request.collection},
+        binds = {"collection": request.collection}
+        found = await summarized(approvals, self._names, reader, request, listing=listing, binds=binds)
+        return pb.SummarizeApprovalsResponse(
+            groups=found.groups, total_count=found.total_count, truncated=found.truncated
         )
-        groups = await groups_to_pb(summary, approvals, self._names, reader, request.group_by)
-        return pb.SummarizeApprovalsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
 
     async def ListWaitingApprovals(
         self, request: pb.ListWaitingApprovalsRequest, reader: Reader

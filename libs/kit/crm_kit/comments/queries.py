@@ -19,6 +19,7 @@ from crm_kit.resource.reading import ReadableResource
 AnyResource = ReadableResource[Any, Any]
 # Who answers for a record, where it says so.
 ANSWERING = ("owner_id", "assignee_id")
+MAX_LOOKED_AT = 500
 
 
 async def get_comment(reader: Reader, collection: str, record_id: UUID, id: UUID, *, etag: str = "") -> Comment:
@@ -39,7 +40,7 @@ async def people_of(reader: Reader, resource: AnyResource, record_id: UUID) -> l
 
 
 async def earlier_authors(reader: Reader, collection: str, record_id: UUID, *, most: int) -> list[UUID]:
-    """Who has commented a record, the last ones first."""
+    """Who has commented a record lately, the last ones first."""
     rows = await reader.all(last_authors(), collection=collection, record_id=record_id, most=most)
     return [row["author_id"] for row in rows]
 
@@ -65,17 +66,23 @@ def answering_for(resource: AnyResource) -> Select[Any]:
 
 @statement
 def last_authors() -> Select[Any]:
+    """Among the last comments, which the index has in order: a program may have written any number."""
     columns = comments.c
-    last = func.max(columns.create_time)
-    return (
-        select(columns.author_id)
+    lately = (
+        select(columns.author_id, columns.create_time)
         .where(
             columns.tenant_id == bindparam("tenant_id"),
             columns.collection == bindparam("collection"),
             columns.record_id == bindparam("record_id", type_=Uuid),
         )
-        .group_by(columns.author_id)
-        .order_by(last.desc(), columns.author_id)
+        .order_by(columns.id.desc())
+        .limit(MAX_LOOKED_AT)
+        .subquery("lately")
+    )
+    return (
+        select(lately.c.author_id)
+        .group_by(lately.c.author_id)
+        .order_by(func.max(lately.c.create_time).desc(), lately.c.author_id)
         .limit(bindparam("most", type_=Integer))
     )
 

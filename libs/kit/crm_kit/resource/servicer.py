@@ -17,8 +17,7 @@ from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.permitted import actions_on
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.summaries import summarize
-from crm_kit.resource.summary_wire import groups_to_pb, names_of_values
+from crm_kit.resource.summary_wire import names_of_values, summarized
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -95,9 +94,15 @@ class ResourceServicer:
         self, request: pb.SummarizeRecordsRequest, reader: Reader
     ) -> pb.SummarizeRecordsResponse:
         resource = self._asked(request)
-        summary = await summarize(resource, reader, filter=request.filter, group_by=request.group_by, sum=request.sum)
-        groups = await groups_to_pb(summary, resource, self._names, reader, request.group_by)
-        return pb.SummarizeRecordsResponse(groups=groups, total_count=summary.total, truncated=summary.left_out)
+        return await summarized(
+            resource,
+            self._names,
+            reader,
+            request,
+            measures=request.measures,
+            order_by=request.order_by,
+            limit=request.limit,
+        )
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
         resource = self._asked(request)

@@ -1,135 +1,185 @@
-"""Counts and sums of records by group, with the reader's scope and the list's filter."""
+"""Counts, sums and other figures of records by group, with the reader's scope and the list's filter.
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+One statement reads the records once and adds them up four ways (GROUPING SETS): by group, by group and currency, by
+currency, and all of them, so that what is no sum, such as how many accounts there are, is right in totals too. What can
+be put together of parts is added up by group and currency first: a million records are mostly a few hundred of those.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Numeric, Select, bindparam, cast, func
+from sqlalchemy import (
+    TIMESTAMP,
+    ColumnElement,
+    Date,
+    FromClause,
+    Integer,
+    Numeric,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    true,
+    tuple_,
+)
 
-from crm_kit.collation.keys import collation_key
-from crm_kit.custom_fields.definitions import definitions_of
-from crm_kit.custom_fields.model import CustomField, FieldType
+from crm_kit.custom_fields.listing import order_column
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.errors import invalid_field
 from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.sql import filter_values
-from crm_kit.filtering.tree import Shaped
+from crm_kit.filtering.tree import FieldType, Filter, Shaped
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing, context_of, whole_rows
-from crm_kit.money import Money
 from crm_kit.resource.listed import column_of, key_of
-from crm_kit.resource.reading import NO_BINDS, ReadableResource
+from crm_kit.resource.questions import MAX_GROUPS, AnyResource, By, Function, Grouping, Measure, Question
+from crm_kit.resource.reading import NO_BINDS
 from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
 
-# Of custom fields: a record is in one group only, and only numbers are added up.
-GROUPED = frozenset(FieldType) - {FieldType.MULTI_SELECT}
-SUMMED = frozenset({FieldType.NUMBER})
-MAX_GROUPS = 1000
-# A group of amounts is one row for each currency.
-MAX_ROWS = 4 * MAX_GROUPS
+# A group has a row of its own, and one for each currency; so have all records together.
+MAX_ROWS = 6 * MAX_GROUPS
+# Decimals of an average, beyond those of what it is of.
+AVERAGE_DECIMALS = 6
+TOTAL, OF_CURRENCY, COUNTED = "is_total", "is_of_currency", "count"
 
-AnyResource = ReadableResource[Any, Any]
+Share = Callable[[Reader, Filter], AbstractAsyncContextManager[None]]
+FigureValue = Decimal | date | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a measure says of `count` records, which are of one currency where it says one.
+
+    `sum` and `number` are what averages are made of: the sum of the values, and how many there are.
+    """
+
+    measure: Measure
+    currency_code: str
+    value: FigureValue
+    count: int
+    sum: Decimal = Decimal(0)
+    number: int = 0
 
 
 @dataclass(slots=True)
 class Group:
-    """Records with the same values of the fields: how many, and the sum of each field, amounts per currency."""
+    """Records with the same values of the fields, by their text; None where they have none."""
 
-    key: Mapping[str, str]
+    key: tuple[str | None, ...]
     count: int = 0
-    sums: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Whole groups, the largest first; the total counts also the records of groups that are `left_out`."""
+    """Whole groups in their order, all records together, and those of no group that is told."""
 
     groups: Sequence[Group]
-    total: int
+    total: Group
     left_out: bool
+
+    @property
+    def others(self) -> Group:
+        """What the groups that are left out have together: counts, sums and averages, which can be told from others."""
+        found = Group((), self.total.count - sum(group.count for group in self.groups))
+        shown: dict[tuple[Measure, str], list[Figure]] = {}
+        for group in self.groups:
+            for figure in group.figures:
+                shown.setdefault((figure.measure, figure.currency_code), []).append(figure)
+        for figure in self.total.figures:
+            rest = _without(figure, shown.get((figure.measure, figure.currency_code), ()))
+            if rest is not None:
+                found.figures.append(rest)
+        return found
 
 
 async def summarize(
     resource: AnyResource,
     reader: Reader,
+    tree: Filter,
+    question: Question,
     *,
-    filter: str,
-    group_by: Sequence[str],
-    sum: Sequence[str],
+    share: Share = within_share,
     listing: Listing | None = None,
     binds: Mapping[str, Any] = NO_BINDS,
 ) -> Summary:
-    """At most 1,000 groups, of all records or of a narrowed `listing` with its `binds`.
+    """At most `limit` groups of the records that the filter takes and the reader may see.
 
-    InvalidArgument for a field that cannot be grouped by or added up.
+    They are all records, or those of a narrowed `listing` with its `binds`.
     """
-    listing = listing or resource.listing
-    custom = await _custom_fields(resource, reader, (*group_by, *sum))
-    groups_by = [name for name, each in resource.paths.items() if each.group]
-    adds_up = [name for name, each in resource.paths.items() if each.sum]
-    _check(resource, "group_by", group_by, [*groups_by, *_of_types(custom, GROUPED)])
-    _check(resource, "sum", sum, [*adds_up, *_of_types(custom, SUMMED)])
-    tree, _ = await listing.read(reader, filter)
-    query = grouped(resource, listing, reader.scope, Shaped.of(tree), tuple(group_by), tuple(sum))
+    filtered, asked = Shaped.of(tree), (question.group_by, question.measures, question.by)
+    query = grouped(resource, listing or resource.listing, reader.scope, filtered, *asked)
+    context = context_of(reader)
+    values = {**binds, **filter_values(tree, context), "row_limit": MAX_ROWS + 1}
+    if any(each.unit is not None and each.type is FieldType.INSTANT for each in question.group_by):
+        values["zone"] = context.zone
+    async with share(reader, tree):
+        rows = await reader.all(query, **values)
     groups: dict[tuple[str | None, ...], Group] = {}
-    async with within_share(reader, tree):
-        rows = await reader.all(query, **binds, **filter_values(tree, context_of(reader)), row_limit=MAX_ROWS + 1)
-    spelled = {name for name in group_by if name.startswith(CUSTOM) and custom[name.removeprefix(CUSTOM)].collated}
+    total = Group(())
     for row in rows:
-        _add(groups, resource, row, group_by, sum, spelled)
+        key = tuple(_text(row[f"key_{index}"]) for index, _ in enumerate(question.group_by))
+        _add(total if row[TOTAL] else groups.setdefault(key, Group(key)), row, question.measures)
     is_cut = len(rows) > MAX_ROWS
     # The last group may have more currencies than were read.
     whole = list(groups.values())[: -1 if is_cut else None]
-    if spelled:
-        whole.sort(key=lambda group: -group.count)
-    total = int(rows[0]["total"]) if rows else 0
-    return Summary(whole[:MAX_GROUPS], total, left_out=is_cut or len(whole) > MAX_GROUPS)
+    if not question.group_by:
+        whole = [total]
+    return Summary(whole[: question.limit], total, left_out=is_cut or len(whole) > question.limit)
 
 
-async def _custom_fields(resource: AnyResource, reader: Reader, names: Sequence[str]) -> Mapping[str, CustomField]:
-    """The tenant's own fields where one of the names is such a field's, as they are now; none otherwise."""
-    if not resource.has_custom or not any(name.startswith(CUSTOM) for name in names):
-        return {}
-    return (await definitions_of(reader, resource.collection, fresh=True)).fields
+def _add(group: Group, row: Record, measures: Iterable[Measure]) -> None:
+    """Add a row to its group: what it says of all records, or of those of one currency."""
+    if not row[OF_CURRENCY]:
+        group.count = int(row[COUNTED])
+    for index, measure in enumerate(measures):
+        value = row[f"value_{index}"]
+        if value is None or measure.is_money is not row[OF_CURRENCY]:
+            continue
+        currency_code = row[CURRENCY] if measure.is_money else ""
+        if measure.function is Function.AVG:
+            sum, number = Decimal(value), int(row[f"number_{index}"])
+            value = average(sum, number)
+            group.figures.append(Figure(measure, currency_code, value, int(row[COUNTED]), sum, number))
+        else:
+            value = value if isinstance(value, date) else Decimal(value)
+            group.figures.append(Figure(measure, currency_code, value, int(row[COUNTED])))
 
 
-def _of_types(fields: Mapping[str, CustomField], types: Container[FieldType]) -> Iterator[str]:
-    return (CUSTOM + key for key, field in fields.items() if field.is_active and field.type in types)
+def average(sum: Decimal, number: int) -> Decimal:
+    """Half up to six decimals."""
+    with localcontext(prec=60, rounding=ROUND_HALF_UP):
+        return (sum / number).quantize(Decimal(1).scaleb(-AVERAGE_DECIMALS))
 
 
-def _check(resource: AnyResource, parameter: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for index, name in enumerate(names):
-        if name not in known:
-            possible = ", ".join(known) or "nothing"
-            detail = f"{name} is not possible for {resource.collection}; possible: {possible}"
-            metadata = {"field": name, "possible": possible}
-            raise invalid_field(f"{parameter}[{index}]", parameter, detail, metadata=metadata)
-
-
-def _add(
-    groups: dict[tuple[str | None, ...], Group],
-    resource: AnyResource,
-    row: Record,
-    group_by: Sequence[str],
-    sum: Sequence[str],
-    spelled: Container[str],
-) -> None:
-    """Add a row to its group. Texts that are `spelled` in several ways are one, told as it is spelled most often."""
-    values = tuple(_text(row[f"key_{index}"]) for index, _ in enumerate(group_by))
-    told = {name: value for name, value in zip(group_by, values, strict=True) if value is not None}
-    key = tuple(collation_key(told[name]) if name in spelled and name in told else told.get(name) for name in group_by)
-    group = groups.setdefault(key, Group(told))
-    group.count += row["count"]
-    for index, name in enumerate(sum):
-        if row[f"sum_{index}"] is not None:
-            currency = row[CURRENCY] if _is_money(resource, name) else ""
-            place = name, currency or ""
-            group.sums[place] = group.sums.get(place, Decimal(0)) + row[f"sum_{index}"]
+def _without(total: Figure, shown: Sequence[Figure]) -> Figure | None:
+    """The figure of the records that are in none of those shown; None where it cannot be told, or there is nothing."""
+    count = total.count - sum(each.count for each in shown)
+    if not count:
+        return None
+    if total.measure.function in (Function.COUNT, Function.SUM):
+        assert isinstance(total.value, Decimal)
+        value = total.value - sum((each.value for each in shown if isinstance(each.value, Decimal)), Decimal(0))
+        return Figure(total.measure, total.currency_code, value, count)
+    if total.measure.function is Function.AVG:
+        number = total.number - sum(each.number for each in shown)
+        rest = total.sum - sum((each.sum for each in shown), Decimal(0))
+        if number:
+            return Figure(total.measure, total.currency_code, average(rest, number), count, rest, number)
+    return None
 
 
 def _text(value: object) -> str | None:
@@ -143,29 +193,80 @@ def _text(value: object) -> str | None:
     return str(value)
 
 
-def _is_money(resource: AnyResource, name: str) -> bool:
-    return not name.startswith(CUSTOM) and resource.hint_of(name) in (Money, Money | None)
+# --- the statement
 
 
-def _custom(resource: AnyResource, name: str) -> ColumnElement[Any]:
+def _custom(resource: AnyResource, path: str) -> ColumnElement[Any]:
     """The value of a custom field as text."""
-    value: ColumnElement[Any] = resource.table.c.custom[name.removeprefix(CUSTOM)].astext
+    value: ColumnElement[Any] = resource.table.c.custom[path.removeprefix(CUSTOM)].astext
     return value
 
 
-def _key(resource: AnyResource, name: str) -> ColumnElement[Any]:
-    """What groups go by: a column, or the value of a custom field."""
-    return _custom(resource, name) if name.startswith(CUSTOM) else key_of(resource, name)
+def _value(resource: AnyResource, path: str, type: FieldType | None) -> ColumnElement[Any]:
+    """A field as what it holds."""
+    if not path.startswith(CUSTOM):
+        return column_of(resource, path)
+    if type is FieldType.DATE:
+        return cast(_custom(resource, path), Date)
+    return cast(_custom(resource, path), Numeric) if type is FieldType.NUMBER else _custom(resource, path)
 
 
-def _told(resource: AnyResource, name: str, key: ColumnElement[Any]) -> ColumnElement[Any]:
-    """What a group with the key is told by. The spellings of a text are one group, told as one of them."""
-    return func.min(column_of(resource, name)) if name in resource.collated else key
+def _measured(resource: AnyResource, measure: Measure) -> ColumnElement[Any]:
+    """What a measure is of; what it tells apart are groups."""
+    if measure.type is None:
+        return null()
+    if measure.function is Function.DISTINCT:
+        return _key(resource, Grouping(measure.field, measure.type))
+    return _value(resource, measure.field, measure.type)
 
 
-def _number(resource: AnyResource, name: str) -> ColumnElement[Any]:
-    """What is added up."""
-    return cast(_custom(resource, name), Numeric) if name.startswith(CUSTOM) else column_of(resource, name)
+def _key(resource: AnyResource, by: Grouping) -> ColumnElement[Any]:
+    """What groups go by: a value, what a text is compared by, or the first day of what a date or instant is in."""
+    if by.unit is not None:
+        value = _value(resource, by.field, by.type)
+        local = func.timezone(bindparam("zone", type_=Text), value) if by.type is FieldType.INSTANT else value
+        return cast(func.date_trunc(literal(by.unit.value), cast(local, TIMESTAMP)), Date)
+    if _is_custom_text(by):
+        return _token(resource, by.field)
+    return _custom(resource, by.field) if by.field.startswith(CUSTOM) else key_of(resource, by.field)
+
+
+def _is_custom_text(by: Grouping) -> bool:
+    return by.type is FieldType.TEXT and by.field.startswith(CUSTOM)
+
+
+def _token(resource: AnyResource, path: str) -> ColumnElement[Any]:
+    """What a text of a custom field is compared by, which stands beside the record."""
+    column = order_column(resource.table, resource.collection, path, FieldType.TEXT)
+    beside = column.beside
+    assert beside is not None
+    return select(column.expression).where(beside.condition, beside.first, beside.end).scalar_subquery()
+
+
+def _told(resource: AnyResource, by: Grouping) -> ColumnElement[Any] | None:
+    """What a group is told by, where that is not what it goes by: the spellings of a text are one group."""
+    if by.unit is None and by.field in resource.collated:
+        return column_of(resource, by.field)
+    return _custom(resource, by.field) if _is_custom_text(by) else None
+
+
+def _part(measure: Measure, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What is told of some records, of which more is told together."""
+    match measure.function:
+        case Function.SUM | Function.AVG:
+            return func.sum(column)
+        case Function.MIN:
+            return func.min(column)
+        case Function.MAX:
+            return func.max(column)
+    return func.count()
+
+
+def _figure(measure: Measure, parts: FromClause, index: int) -> ColumnElement[Any]:
+    if measure.function is Function.COUNT:
+        return func.coalesce(func.sum(parts.c[COUNTED]), 0)
+    column = parts.c[f"of_{index}"]
+    return func.count(column.distinct()) if measure.function is Function.DISTINCT else _part(measure, column)
 
 
 @statement
@@ -174,25 +275,119 @@ def grouped(
     listing: Listing,
     scope: Scope,
     filtered: Shaped,
-    group_by: tuple[str, ...],
-    sum: tuple[str, ...],
+    group_by: tuple[Grouping, ...],
+    measures: tuple[Measure, ...],
+    by: By,
 ) -> Select[Any]:
-    rows = whole_rows(listing, scope, filtered.tree)
-    keys = [_key(resource, name) for name in group_by]
-    apart = [*keys, resource.table.c[CURRENCY]] if any(_is_money(resource, name) for name in sum) else keys
-    sums = [func.sum(_number(resource, name)).label(f"sum_{index}") for index, name in enumerate(sum)]
-    count = func.count()
-    chosen = rows.with_only_columns(
+    """All records together, then the groups in their order, each with its currencies behind it."""
+    in_money = any(each.is_money for each in measures)
+    read = _read(resource, listing, scope, filtered, group_by, measures, in_money=in_money).subquery("read")
+    parts = _parts(read, group_by, measures, in_money=in_money).subquery("parts")
+    keys = tuple(parts.c[f"by_{index}"] for index, _ in enumerate(group_by))
+    apart = (parts.c[CURRENCY],) if in_money else ()
+    sets = dict.fromkeys((*one, *other) for one in ((), keys) for other in ((), apart))
+    added = select(
+        (func.grouping(keys[0]) == 1 if keys else true()).label(TOTAL),
+        (func.grouping(apart[0]) == 0 if apart else false()).label(OF_CURRENCY),
+        *keys,
         *(
-            _told(resource, name, key).label(f"key_{index}")
-            for index, (name, key) in enumerate(zip(group_by, keys, strict=True))
+            (_as_told(each, parts.c[f"told_{index}"]) if f"told_{index}" in parts.c else key).label(f"key_{index}")
+            for index, (each, key) in enumerate(zip(group_by, keys, strict=True))
         ),
-        *(each.label(CURRENCY) for each in apart[len(keys) :]),
-        count.label("count"),
-        func.sum(count).over().label("total"),
-        *sums,
+        *apart,
+        func.coalesce(func.sum(parts.c[COUNTED]), 0).label(COUNTED),
+        *(_figure(each, parts, index).label(f"value_{index}") for index, each in enumerate(measures)),
+        *(func.sum(parts.c[f"number_{index}"]).label(f"number_{index}") for index in _averages(measures)),
+    ).select_from(parts)
+    if keys or apart:
+        added = added.group_by(func.grouping_sets(*(tuple_(*each) for each in sets)))
+    rows = added.subquery("added")
+    return (
+        select(*(column for column in rows.c if not column.name.startswith("by_")))
+        .order_by(rows.c[TOTAL].desc(), *_order(rows, group_by, measures, by, in_money=in_money))
+        .limit(bindparam("row_limit", type_=Integer))
     )
-    # The currencies of a group stay together.
-    in_group = func.sum(count).over(partition_by=keys) if keys else func.sum(count).over()
-    chosen = chosen.order_by(in_group.desc(), *apart).limit(bindparam("row_limit", type_=Integer))
-    return chosen.group_by(*apart) if apart else chosen
+
+
+def _parts(
+    read: FromClause, group_by: Sequence[Grouping], measures: Sequence[Measure], *, in_money: bool
+) -> Select[Any]:
+    """What is added up: groups by currency, which are few, or the records where parts cannot be put together.
+
+    How many different values there are, and which spelling most records have, is known of no two parts together.
+    """
+    keys = [read.c[f"by_{index}"] for index, _ in enumerate(group_by)]
+    apart = [read.c[CURRENCY]] if in_money else []
+    told = [read.c[name] for index, _ in enumerate(group_by) if (name := f"told_{index}") in read.c]
+    of = [read.c[f"of_{index}"] for index, _ in enumerate(measures)]
+    if any(each.function is Function.DISTINCT for each in measures) or any(map(_is_custom_text, group_by)):
+        numbers = (case((of[index].is_(None), 0), else_=1).label(f"number_{index}") for index in _averages(measures))
+        return select(*keys, *told, *apart, *of, *numbers, literal_column("1").label(COUNTED)).select_from(read)
+    return (
+        select(
+            *keys,
+            *(func.min(each).label(each.name) for each in told),
+            *apart,
+            *(_part(each, column).label(column.name) for each, column in zip(measures, of, strict=True)),
+            *(func.count(of[index]).label(f"number_{index}") for index in _averages(measures)),
+            func.count().label(COUNTED),
+        )
+        .select_from(read)
+        .group_by(*keys, *apart)
+    )
+
+
+def _averages(measures: Sequence[Measure]) -> Iterator[int]:
+    return (index for index, each in enumerate(measures) if each.function is Function.AVG)
+
+
+def _read(
+    resource: AnyResource,
+    listing: Listing,
+    scope: Scope,
+    filtered: Shaped,
+    group_by: Sequence[Grouping],
+    measures: Sequence[Measure],
+    *,
+    in_money: bool,
+) -> Select[Any]:
+    """What is read of each record."""
+    paths = frozenset([*(each.field for each in group_by), *(each.field for each in measures)])
+    rows = whole_rows(listing, scope, filtered.tree, beside=paths & _masked(resource))
+    told = ((index, _told(resource, each)) for index, each in enumerate(group_by))
+    columns: list[ColumnElement[Any]] = [
+        *(_key(resource, each).label(f"by_{index}") for index, each in enumerate(group_by)),
+        *(each.label(f"told_{index}") for index, each in told if each is not None),
+        *(_measured(resource, each).label(f"of_{index}") for index, each in enumerate(measures)),
+        *([resource.table.c[CURRENCY].label(CURRENCY)] if in_money else []),
+    ]
+    # Kept apart: of the months of a million instants the planner believes that they are a million, and would sort them.
+    return rows.with_only_columns(*columns or [literal_column("1").label("one")]).offset(literal_column("0"))
+
+
+def _masked(resource: AnyResource) -> frozenset[str]:
+    return frozenset() if resource.masked is None else resource.masked.fields
+
+
+def _as_told(by: Grouping, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of the spellings of a text one; of what a tenant's field has, that which most records have."""
+    return func.mode().within_group(column) if _is_custom_text(by) else func.min(column)
+
+
+def _order(
+    rows: FromClause, group_by: Sequence[Grouping], measures: Sequence[Measure], by: By, *, in_money: bool
+) -> Iterator[ColumnElement[Any]]:
+    keys = [rows.c[f"by_{index}"] for index, _ in enumerate(group_by)]
+    if isinstance(by.term, Grouping):
+        first: ColumnElement[Any] = keys[group_by.index(by.term)]
+    else:
+        first = rows.c[f"value_{measures.index(by.term)}" if by.term in measures else COUNTED]
+        if in_money:
+            # The currencies of a group stay together; of several the largest amount counts.
+            told = case((rows.c[OF_CURRENCY] == literal(by.term.is_money), first))
+            first = func.max(told).over(partition_by=[rows.c[TOTAL], *keys])
+    yield (first.desc() if by.descending else first.asc()).nulls_last()
+    yield from (each.asc().nulls_last() for each in keys)
+    if in_money:
+        yield rows.c[OF_CURRENCY]
+        yield rows.c[CURRENCY]

@@ -1,30 +1,66 @@
 """Summaries as answers have them, with the names of the records that groups go by."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from crm.resource.v1 import resources_pb2 as pb
-from crm.type.v1 import money_pb2
 
 from crm_kit.database.work import Reader
-from crm_kit.money import format_amount
+from crm_kit.listing import Listing, context_of
 from crm_kit.resource.names import Names
-from crm_kit.resource.reading import ReadableResource
-from crm_kit.resource.summaries import Group, Summary
+from crm_kit.resource.questions import askable
+from crm_kit.resource.reading import NO_BINDS, ReadableResource, in_turns
+from crm_kit.resource.shown_groups import Shown
+from crm_kit.resource.summaries import summarize
 
 
-async def groups_to_pb(
-    summary: Summary, resource: ReadableResource[Any, Any], names: Names, reader: Reader, group_by: Sequence[str]
-) -> list[pb.SummarizeRecordsResponse.Group]:
-    """The groups of a summary."""
-    groups = [group_to_pb(each) for each in summary.groups]
-    for field in group_by:
-        named = [group for group in groups if field in group.key]
-        found = await names_of_values(resource, names, reader, field, {each.key[field] for each in named})
+class AskedSummary(Protocol):
+    """What every request for a summary has."""
+
+    @property
+    def filter(self) -> str: ...
+    @property
+    def group_by(self) -> Sequence[str]: ...
+    @property
+    def sum(self) -> Sequence[str]: ...
+
+
+async def summarized(
+    resource: ReadableResource[Any, Any],
+    names: Names,
+    reader: Reader,
+    request: AskedSummary,
+    *,
+    measures: Sequence[str] = (),
+    order_by: str = "",
+    limit: int = 0,
+    listing: Listing | None = None,
+    binds: Mapping[str, Any] = NO_BINDS,
+) -> pb.SummarizeRecordsResponse:
+    """The summary of all records, or of a narrowed `listing` with its `binds`.
+
+    InvalidArgument for what cannot be grouped by, measured or ordered by.
+    """
+    listing = listing or resource.listing
+    asked = await askable(resource, reader, (*request.group_by, *measures, *request.sum))
+    question = asked.question(request.group_by, measures, sum=request.sum, order_by=order_by, limit=limit)
+    tree, _ = await listing.read(reader, request.filter)
+    summary = await summarize(resource, reader, tree, question, listing=listing, binds=binds)
+    shown = Shown(question, request.filter, context_of(reader).zone)
+    groups = await in_turns(summary.groups, shown.group)
+    for by in question.group_by:
+        named = [group for group in groups if by.text in group.key]
+        found = await names.by_id(reader, by.refers_to, {each.key[by.text] for each in named})
         for group in named:
-            if name := found.get(group.key[field]):
-                group.names[field] = name
-    return groups
+            if name := found.get(group.key[by.text]):
+                group.names[by.text] = name
+    return pb.SummarizeRecordsResponse(
+        groups=groups,
+        total_count=summary.total.count,
+        truncated=summary.left_out,
+        total=shown.group(summary.total),
+        others=shown.others(summary),
+    )
 
 
 async def names_of_values(
@@ -33,14 +69,3 @@ async def names_of_values(
     """What the records are called that values of a field are the ids of; nothing for other values."""
     contract = resource.paths.get(field)
     return await names.by_id(reader, contract.refers_to if contract else "", ids)
-
-
-def group_to_pb(group: Group) -> pb.SummarizeRecordsResponse.Group:
-    sums = []
-    for (name, currency_code), value in group.sums.items():
-        if currency_code:
-            amount = money_pb2.Money(amount=format_amount(value, currency_code), currency_code=currency_code)
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, amount=amount))
-        else:
-            sums.append(pb.SummarizeRecordsResponse.Sum(field=name, number=f"{value:f}"))
-    return pb.SummarizeRecordsResponse.Group(key=group.key, count=group.count, sums=sums)

@@ -11,10 +11,14 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import access_from, access_of_user
 from crm_kit.identity.access import Actor, Scope, service_actor
+from crm_kit.ids import new_id
 from crm_kit.service import Service
+from crm_kit.sharing.model import Visibility
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
+from crm_customer.demo.dashboards import DISPLAY_NAME as DASHBOARD_NAME
+from crm_customer.demo.dashboards import TILES
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
 from crm_customer.demo.rules import add_rules
 from crm_customer.demo.views import VIEWS
@@ -28,6 +32,9 @@ from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.workspace.dashboards.model import Dashboard
+from crm_customer.workspace.dashboards.resource import DASHBOARDS
+from crm_customer.workspace.dashboards.tables import dashboards
 from crm_customer.workspace.saved_views.commands import create_view
 from crm_customer.workspace.saved_views.tables import saved_views
 
@@ -42,12 +49,13 @@ class Seeded:
     users: int
     custom_fields: int
     views: int
+    dashboards: int
     automation_rules: int
 
     @property
     def is_more(self) -> bool:
         """Whether anything was missing of what the tenant has."""
-        return any((self.teams, self.users, self.custom_fields, self.views, self.automation_rules))
+        return any((self.teams, self.users, self.custom_fields, self.views, self.dashboards, self.automation_rules))
 
 
 async def seed_demo(service: Service, passwords: Passwords, password: str) -> Seeded:
@@ -57,7 +65,7 @@ async def seed_demo(service: Service, passwords: Passwords, password: str) -> Se
     tenant_id, is_new = await open_tenant(database, passwords, opening)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
-    async def attempt() -> tuple[int, int, int, int]:
+    async def attempt() -> tuple[int, int, int, int, int]:
         now = await clock.now(tenant_id)
         async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             # Of two seedings at the same time the second finds what the first has made.
@@ -66,11 +74,11 @@ async def seed_demo(service: Service, passwords: Passwords, password: str) -> Se
             users = await add_users(work, ids, hashes)
             await work.flush()
             await add_leaders(work, new, ids)
-            return len(new), users, await add_custom_fields(work), await add_views(work)
+            return len(new), users, await add_custom_fields(work), await add_views(work), await add_dashboard(work)
 
-    new_teams, new_users, new_fields, new_views = await retried(attempt)
+    made = await retried(attempt)
     new_rules = await retried(lambda: seed_rules(service, tenant_id))
-    return Seeded(tenant_id, is_new, new_teams, new_users, new_fields, new_views, new_rules)
+    return Seeded(tenant_id, is_new, *made, new_rules)
 
 
 async def seed_rules(service: Service, tenant_id: UUID) -> int:
@@ -129,6 +137,31 @@ async def add_custom_fields(work: UnitOfWork) -> int:
     for field in missing:
         await create_custom_field(work, ACCOUNTS.collection, dict(field))
     return len(missing)
+
+
+async def add_dashboard(work: UnitOfWork) -> int:
+    """How many were missing; it is the administrator's, and everybody looks at it."""
+    if await work.one(dashboard_by_name(), display_name=DASHBOARD_NAME) is not None:
+        return 0
+    owner = (await get_users_by_logins(work, [ADMIN_LOGIN]))[ADMIN_LOGIN]
+    dashboard = Dashboard(
+        id=new_id(),
+        display_name=DASHBOARD_NAME,
+        owner_id=owner.id,
+        create_time=work.now,
+        update_time=work.now,
+        tiles=TILES,
+        visibility=Visibility.TENANT,
+    )
+    DASHBOARDS.create(work, dashboard)
+    return 1
+
+
+@statement
+def dashboard_by_name() -> Select[Any]:
+    return select(dashboards.c.id).where(
+        dashboards.c.tenant_id == bindparam("tenant_id"), dashboards.c.display_name == bindparam("display_name")
+    )
 
 
 async def add_views(work: UnitOfWork) -> int:

@@ -34,25 +34,30 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     SALES_MANAGER: {
         **reads("ALL", *SHARED, "roles"),
         **writes("TEAM", "approval_delegations", "saved_views"),
+        **writes("OWN", "dashboards"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
+        "reports.share": "ALL",
         **writes("ALL", "pools", "pipelines"),
         **reads("TEAM", *SERVICE_DESK_RECORDS, "scores"),
     },
     SALES_REP: {
         **reads("ALL", *SHARED),
-        **writes("OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views"),
+        **writes(
+            "OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views", "dashboards"
+        ),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
-        **writes("OWN", "approval_delegations", "saved_views"),
+        **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
         **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
-        **writes("OWN", "approval_delegations", "saved_views"),
+        "reports.share": "ALL",
+        **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
 }

@@ -1,0 +1,113 @@
+"""Every write on reports. Each function is one transaction's work."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from crm.resource.v1 import events_pb2 as events
+from sqlalchemy import Select, bindparam, func, select
+
+from crm_kit.database.locks import advisory_lock
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.errors import FailedPrecondition, NotFound
+from crm_kit.ids import new_id
+from crm_kit.plumbing import reports
+from crm_kit.reports.model import Report
+from crm_kit.reports.ready import ReadyReport
+from crm_kit.reports.resource import REPORTS
+from crm_kit.reports.running import check_question
+from crm_kit.resource.questions import AnyResource
+from crm_kit.sharing.model import check_roles
+from crm_kit.sharing.rights import check_sharing, require_may_change
+
+PLACE = "report"
+# Of a person and collection.
+MAX_REPORTS = 500
+
+
+async def create_report(work: UnitOfWork, resource: AnyResource, values: Mapping[str, Any]) -> Report:
+    """Put down a report, which is the caller's."""
+    report = Report(
+        id=new_id(),
+        collection=resource.collection,
+        owner_id=work.actor.user_id,
+        create_time=work.now,
+        update_time=work.now,
+        **values,
+    )
+    await require_room(work, report)
+    await check_report(work, resource, None, report)
+    return REPORTS.create(work, report)
+
+
+async def update_report(work: UnitOfWork, resource: AnyResource, before: Report, values: Mapping[str, Any]) -> Report:
+    """Change some properties of a report."""
+    require_may_change(work.actor, before.owner_id, before.visibility)
+    after = before.update(values)
+    await check_report(work, resource, before, after)
+    return REPORTS.save(work, before, after, events.ReportUpdated)
+
+
+def archive_report(work: UnitOfWork, before: Report) -> Report:
+    """Put a report away."""
+    require_may_change(work.actor, before.owner_id, before.visibility)
+    return REPORTS.save(work, before, before.archive(), events.ReportArchived)
+
+
+def restore_report(work: UnitOfWork, before: Report) -> Report:
+    """Bring a report back."""
+    require_may_change(work.actor, before.owner_id, before.visibility)
+    return REPORTS.save(work, before, before.restore(), events.ReportRestored)
+
+
+async def check_report(reader: Reader, resource: AnyResource, before: Report | None, after: Report) -> None:
+    """PermissionDenied for sharing without the permission, InvalidArgument for roles and questions that are none."""
+    check_roles(after.visibility, after.role_ids, place=PLACE)
+    old_ids = before.role_ids if before else ()
+    await check_sharing(reader, after.visibility, after.role_ids, old_ids, place=PLACE)
+    if before is None or after.question != before.question:
+        await check_question(resource, reader, after.question, place=f"{PLACE}.question.")
+
+
+async def require_room(work: UnitOfWork, report: Report) -> None:
+    """REPORT_LIMIT_REACHED when the owner has as many reports of the collection as one can have."""
+    # Those that are created at the same time are counted one after the other.
+    await advisory_lock(work, f"reports of {report.owner_id}")
+    row = await work.one(count_own(), collection=report.collection)
+    if row is not None and row["own"] >= MAX_REPORTS:
+        raise FailedPrecondition(
+            f"you have {MAX_REPORTS} reports of {report.collection} already",
+            reason="REPORT_LIMIT_REACHED",
+            metadata={"collection": report.collection, "most": str(MAX_REPORTS)},
+        )
+
+
+async def get_report(
+    reader: Reader, collection: str, id: str, ready: Mapping[UUID, ReadyReport], *, etag: str = ""
+) -> Report:
+    """The report with this id, which may be a built-in one; NotFound when it is one of another collection."""
+    if found := ready.get(UUID(id)):
+        return found.report
+    report = await REPORTS.get(reader, UUID(id), etag=etag)
+    if report.collection != collection:
+        raise NotFound("the report does not exist", reason=REPORTS.not_found)
+    return report
+
+
+async def get_own_kind(
+    reader: Reader, collection: str, id: str, ready: Mapping[UUID, ReadyReport], *, etag: str = ""
+) -> Report:
+    """The report with this id, to be changed; FailedPrecondition REPORT_BUILT_IN when it is built in."""
+    if UUID(id) in ready:
+        raise FailedPrecondition("the report comes with the platform; change a copy of it", reason="REPORT_BUILT_IN")
+    return await get_report(reader, collection, id, ready, etag=etag)
+
+
+@statement
+def count_own() -> Select[Any]:
+    return select(func.count().label("own")).where(
+        reports.c.tenant_id == bindparam("tenant_id"),
+        reports.c.owner_id == bindparam("me"),
+        reports.c.collection == bindparam("collection"),
+    )

@@ -1,0 +1,65 @@
+"""Reports about customers, and what is spoken with them, that every tenant has."""
+
+from crm_kit.reports.model import Chart, Compare, Names, Period, Question, Span
+from crm_kit.reports.ready import ReadyReport
+
+ACCOUNTS, INTERACTIONS = "accounts", "interactions"
+
+READY_REPORTS = (
+    ReadyReport(
+        ACCOUNTS,
+        "by_region",
+        Names("Customers by region and state", "各地区客户"),
+        Question(group_by=("region_code", "status"), measures=("count",)),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        ACCOUNTS,
+        "by_value_tier",
+        Names("Customers by value tier", "各价值等级客户"),
+        Question(group_by=("value_tier",), measures=("count",)),
+        Chart.PIE,
+    ),
+    ReadyReport(
+        ACCOUNTS,
+        "new_by_month",
+        Names("New customers by month", "每月新增客户"),
+        Question(
+            group_by=("create_time:month",),
+            measures=("count",),
+            period=Period("create_time", Span.LAST_12_MONTHS, Compare.SAME_PERIOD_LAST_YEAR),
+        ),
+        Chart.LINE,
+    ),
+    ReadyReport(
+        ACCOUNTS,
+        "by_last_contact",
+        Names("Customers by month of the last contact", "按最近联系月份的客户"),
+        Question(filter="status = ACTIVE", group_by=("last_contact_time:month",), measures=("count",)),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        INTERACTIONS,
+        "by_month",
+        Names("Interactions by month and channel", "每月各渠道联系记录"),
+        Question(
+            group_by=("interaction_time:month", "channel"),
+            measures=("count", "distinct:account_id"),
+            period=Period("interaction_time", Span.LAST_12_MONTHS),
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        INTERACTIONS,
+        "coverage_by_person",
+        Names("Customers spoken with, by person, this month", "本月各人员客户覆盖"),
+        Question(
+            group_by=("recorder_id",),
+            measures=("distinct:account_id", "count"),
+            order_by="distinct:account_id desc",
+            limit=50,
+            period=Period("interaction_time", Span.THIS_MONTH, Compare.PREVIOUS_PERIOD),
+        ),
+        Chart.BAR,
+    ),
+)
