@@ -136,7 +136,7 @@ class Running:
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
         async with self.unit_of_work(tenant_id) as work:
-            project_role(work, id=role_id, grants=dict(grants), version=1)
+            project_role(work, id=role_id, grants=dict(grants), version=1, display_name="a role")
             project_user(
                 work,
                 id=id,

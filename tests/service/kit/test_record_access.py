@@ -6,6 +6,8 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import record_access_pb2 as pb
 from crm.resource.v1.record_access_pb2_grpc import RecordAccessServiceStub
+from crm.sales.v1.pipelines_pb2 import ListPipelinesRequest
+from crm.sales.v1.pipelines_pb2_grpc import PipelineServiceStub
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -148,3 +150,13 @@ async def test_of_a_record_that_one_does_not_see_nothing_is_explained(customer: 
     for by in (narrow, await customer.user()):
         with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
             await explain(customer, by, account.id)
+
+
+async def test_roles_are_called_by_name_in_every_service(sales: Running) -> None:
+    user = await sales.user()
+    stub = RecordAccessServiceStub(sales.channel)
+    pipelines = PipelineServiceStub(sales.channel)
+    (pipeline,) = (await pipelines.ListPipelines(ListPipelinesRequest(), metadata=user.metadata)).pipelines
+    request = pb.ExplainRecordAccessRequest(collection="pipelines", id=pipeline.id)
+    told = await stub.ExplainRecordAccess(request, metadata=user.metadata)
+    assert {grant.role_name for each in told.operations for grant in each.grants} == {"a role"}
