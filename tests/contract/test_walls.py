@@ -19,6 +19,7 @@ HOUSE = {
         *(f"directory.{room}.commands" for room in ("roles", "users")),
         "imports.worker",
         "workspace.notifications.commands",
+        "integrations.webhook_endpoints.commands",
     ],
     "crm_sales": [
         "leads.model",
