@@ -127,7 +127,7 @@ _ANSWER = {
     "description": "A dashboard and the answers of its reports.",
     "required": ["dashboard", "answers", "missing"],
     "properties": {
-        "dashboard": reference("Dashboard"),
+        "dashboard": reference("Dashboard") | {"description": "The dashboard with its tiles."},
         "answers": {
             "type": "array",
             "items": {"anyOf": [reference("RunReportResponse"), {"type": "null"}]},

@@ -90,6 +90,8 @@ def records_of(answer: Descriptor) -> FieldDescriptor | None:
     """The field of a page, or of what a search found, that has its records; None for any other answer."""
     is_page = any(name in answer.fields_by_name for name in _PAGE_FIELDS)
     found = [field for field in answer.fields if field.is_repeated and _has_fields(field)]
+    # A page of reports has those that come with the platform beside its own.
+    found = [field for field in found if field.name == collection_name(message_of(field))] or found
     if len(found) != 1 or not (is_page or _is_found(answer, found[0])):
         return None
     return found[0]

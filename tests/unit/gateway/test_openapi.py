@@ -104,9 +104,10 @@ def test_no_two_paths_differ_in_names_alone() -> None:
 def test_what_every_resource_offers_is_below_the_path_that_reads_it() -> None:
     offered = {path.removesuffix(":batchGet") for path in CONTENT["paths"] if path.endswith(":batchGet")}
     assert "/v1/service-levels" in offered
-    # There is one of them for each tenant, and one for each account.
+    # There is one of them for each tenant, each user, or each account.
     elsewhere = {
         "/v1/credit-limits": "/v1/accounts/{account_id}/credit",
+        "/v1/notification-preferences": "/v1/notification-preference",
         "/v1/scores": "/v1/accounts/{account_id}/scores",
         "/v1/tenants": "/v1/tenant",
     }
