@@ -17,6 +17,8 @@ EXPLAINED = {
     for rpc in RPCS.values()
     if rpc.bindings and (path := rpc.bindings[0].template).endswith("/{id}:explainAccess")
 }
+# Read without an id, also before anything was chosen.
+READ_OTHERWISE = {"/v1/notification-preferences/{id}:explainAccess"}
 EVERYTHING = {"*": Scope.ALL}
 READ = 0
 
@@ -41,7 +43,7 @@ async def people_beside(world: World, maker: User) -> dict[str, User]:
     }
 
 
-@pytest.mark.parametrize("path", sorted(EXPLAINED))
+@pytest.mark.parametrize("path", sorted(EXPLAINED.keys() - READ_OTHERWISE))
 async def test_what_is_explained_is_what_they_find_when_they_try(world: World, path: str) -> None:
     explain, collection = EXPLAINED[path], path.split("/")[2]
     assert collection in EXAMPLES

@@ -53,10 +53,9 @@ async def explain(
 
 def _beside(resource: AnyResource, id: UUID, verb: Verb, actor: Actor, reached: Reached) -> Action:
     """Reading and changing a record: nothing but the permission decides, as long as nobody knows what is changed."""
-    if verb.permission == AUTHENTICATED:
-        return Action(verb)
     try:
-        scope = actor.access.scope(verb.permission)
+        # Who has signed in reads what is for everybody, and of what is private their own.
+        scope = Scope.ALL if verb.permission == AUTHENTICATED else actor.access.scope(verb.permission)
         if verb.permission != resource.permission:
             resource.check_reaches(scope)
         check_reached(id, verb.permission, scope, reached)
