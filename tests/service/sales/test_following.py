@@ -24,6 +24,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import func, select
 
 from tests.service.eventually import eventually
+from tests.service.notices import raised
 from tests.service.running import Running, User
 from tests.service.sales.selling import Sales, cny, emitted, known_account, owner_changed
 from tests.steps import watched
@@ -183,6 +184,8 @@ async def test_many_deals_follow_their_account_and_hold_up_nobody(
         await sales.service.consumers.apply(owner_changed(account_id, user, 10, owners[0], owners[1]))
         await has_all(sales, owners[1], 450)
     assert steps.too_long == []
+    # Of the account its new owner is told, and not of each of its deals.
+    assert await raised(sales, user.tenant_id) == []
 
 
 async def update_stages(

@@ -108,11 +108,21 @@ class Resource(ReadableResource[Entity, Shown]):
         self._announce(work, entity, self.created, told)
         return entity
 
-    def save(self, work: UnitOfWork, before: Entity, after: Entity, event: type[Message], **told: Any) -> Entity:
+    def save(
+        self,
+        work: UnitOfWork,
+        before: Entity,
+        after: Entity,
+        event: type[Message],
+        *,
+        following: bool = False,
+        **told: Any,
+    ) -> Entity:
         """Gather a changed record: row, history and an event, one version further. It must still be what was read.
 
         Nothing is gathered where nothing changed. The event carries the resource, `changed_fields` where it has them,
-        and what is `told` besides; the history calls the change as the event is called, without the noun.
+        and what is `told` besides; the history calls the change as the event is called, without the noun. A record that
+        changes by `following` another one is no news to its owner, who is told of that.
         """
         changed = self.changed_fields(before, after)
         if not changed:
@@ -134,7 +144,7 @@ class Resource(ReadableResource[Entity, Shown]):
         if "changed_fields" in event.DESCRIPTOR.fields_by_name:
             told["changed_fields"] = shown
         self._announce(work, after, event, told, shown)
-        if self.assigned is not None:
+        if self.assigned is not None and not following:
             tell_assigned(work, self, before, after)
         return after
 

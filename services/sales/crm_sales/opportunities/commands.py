@@ -166,5 +166,5 @@ async def give_opportunities(
     found = await open_opportunities_at(work, account_id, owner_id=from_id, limit=limit)
     for before in found:
         after = replace(before, owner_id=owner_id, owner_team_id=owner_team_id)
-        OPPORTUNITIES.save(work, before, after, events.OpportunityUpdated)
+        OPPORTUNITIES.save(work, before, after, events.OpportunityUpdated, following=True)
     return len(found)
