@@ -130,7 +130,7 @@ async def update_account(
     if after.owner_id == before.owner_id:
         return ACCOUNTS.save(work, before, after, events.AccountUpdated)
     keep_opportunities = keep_opportunities or not await opportunities_go_along(work, before, after)
-    told = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
+    told: dict[str, Any] = {"former_owner_id": before.owner_id, "keep_opportunities": keep_opportunities}
     return ACCOUNTS.save(work, before, after, events.AccountOwnerChanged, **told)
 
 
