@@ -7,6 +7,7 @@ nobody asks for any more is forgotten, and so is what was read first when all to
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -51,7 +52,8 @@ class Known:
     @property
     def speaks_of_custom(self) -> bool:
         """Whether what filters mean may change without a rule: the tenant's own fields can."""
-        return any(CUSTOM in each.fields or each.broken for several in self.rules.values() for each in several)
+        rules = chain.from_iterable(group.rules for groups in self.rules.values() for group in groups)
+        return any(CUSTOM in each.fields or each.broken for each in rules)
 
 
 class RuleBook:
