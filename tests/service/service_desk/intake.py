@@ -47,7 +47,7 @@ class Intake:
 
     async def channel(self, **fields: Any) -> channels_pb2.Channel:
         """A mailbox unless told otherwise."""
-        values = {"display_name": "客服邮箱", "kind": channels_pb2.Channel.KIND_MAIL} | fields
+        values: dict[str, Any] = {"display_name": "客服邮箱", "kind": channels_pb2.Channel.KIND_MAIL} | fields
         request = channels_pb2.CreateChannelRequest(channel=channels_pb2.Channel(**values))
         return await self.channels.CreateChannel(request, metadata=self.desk.user.metadata)
 
@@ -62,6 +62,11 @@ class Intake:
         }
         request = pb.CreateInboundMessageRequest(inbound_message=Message(**values | fields))
         return await self.messages.CreateInboundMessage(request, metadata=(by or self.adapter).metadata)
+
+    async def mail(self, raw: bytes) -> Message:
+        """A mail as it came to the mailbox."""
+        request = pb.ReceiveMailRequest(channel_id=self.mailbox.id, mail=raw)
+        return await self.messages.ReceiveMail(request, metadata=self.adapter.metadata)
 
     async def get(self, message: Message, *, by: User | None = None) -> Message:
         request = pb.GetInboundMessageRequest(id=message.id)
@@ -99,7 +104,7 @@ class Intake:
 
 async def intake_of(desk: Desk, **fields: Any) -> Intake:
     """An intake in the tenant of a desk; `fields` are those of its mailbox."""
-    grants = {"inbound_messages.receive": Scope.OWN}
+    grants = {"inbound_messages.receive": Scope.ALL}
     intake = Intake(desk, await desk.running.user(desk.user.tenant_id, grants=grants))
     intake.mailbox = await intake.channel(**fields)
     return intake

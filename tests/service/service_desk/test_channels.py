@@ -34,7 +34,7 @@ def create(api: "ChannelServiceAsyncStub", user: User) -> Create:
     """Creates a channel as `user`; keywords are its fields, `by` another user, `key` an idempotency key."""
 
     async def create_channel(*, by: User = user, key: str = "", **fields: Any) -> pb.Channel:
-        values = {"display_name": "客服邮箱", "kind": pb.Channel.KIND_MAIL} | fields
+        values: dict[str, Any] = {"display_name": "客服邮箱", "kind": pb.Channel.KIND_MAIL} | fields
         request = pb.CreateChannelRequest(channel=pb.Channel(**values))
         return await api.CreateChannel(request, metadata=by.with_key(key) if key else by.metadata)
 

@@ -354,6 +354,12 @@ async def test_who_sees_a_case_sees_its_messages_and_none_that_wait(opening: Int
     assert [each.id for each in page.inbound_messages] == [matched.id]
 
 
+async def test_what_may_concern_any_case_takes_a_scope_that_reaches_all(intake: Intake, service_desk: Running) -> None:
+    grants = {"inbound_messages.receive": Scope.TEAM}
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await intake.bring(by=await service_desk.user(intake.desk.user.tenant_id, grants=grants))
+
+
 async def test_the_adapter_brings_messages_and_reads_none(intake: Intake) -> None:
     message = await intake.bring()
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):

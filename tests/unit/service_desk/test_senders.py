@@ -20,7 +20,7 @@ holders = st.lists(of_accounts | of_contacts, max_size=4, unique_by=lambda each:
 
 def stories(found: list[Holder]) -> set[tuple[UUID | None, UUID]]:
     """Whoever may have written: a person, or nobody in particular, of an account; all who have the address fit it."""
-    people = {each.contact_id for each in found if each.contact_id} or {None}
+    people: set[UUID | None] = {each.contact_id for each in found if each.contact_id} or {None}
     return {
         (person, account)
         for person, account in product(people, ACCOUNTS)

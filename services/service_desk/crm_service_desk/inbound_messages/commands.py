@@ -13,7 +13,7 @@ from crm_kit.contacts import Contacts
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import FailedPrecondition, invalid_field
+from crm_kit.errors import FailedPrecondition, denied, invalid_field
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.projections import record_by_id
@@ -46,9 +46,11 @@ LINES = 3
 async def receive_message(work: UnitOfWork, values: dict[str, Any], *, window: timedelta) -> InboundMessage:
     """Keep a message, judge it and do what follows; what is kept already of the same id is left as it is.
 
-    The service does it in its own name: whoever brings messages need not see cases and customers. `window`: how long a
-    case can be reopened.
+    The service does it in its own name: whoever brings messages need not see cases and customers, but may do it for the
+    whole tenant, as a message may concern any case. `window`: how long a case can be reopened.
     """
+    if work.scope is not Scope.ALL:
+        raise denied("scope_all", "a message may concern any case: the permission is needed with the scope ALL")
     from_address = as_compared(values["from_address"], region=work.actor.access.default_region)
     if values.get("sent_time") is not None:
         check_plausible(values["sent_time"], field="inbound_message.sent_time")
@@ -69,7 +71,7 @@ async def receive_message(work: UnitOfWork, values: dict[str, Any], *, window: t
 
 def arrived(work: UnitOfWork, values: dict[str, Any]) -> InboundMessage:
     """A message as it came, before it is judged."""
-    undecided = {"state": State.UNMATCHED, "reason": Reason.UNKNOWN_SENDER}
+    undecided: dict[str, Any] = {"state": State.UNMATCHED, "reason": Reason.UNKNOWN_SENDER}
     return InboundMessage(id=new_id(), create_time=work.now, update_time=work.now, **undecided, **values)
 
 
@@ -166,6 +168,8 @@ async def follow(
 
 async def tell(work: UnitOfWork, case: Case, message: InboundMessage, *, window: timedelta) -> Case:
     """Tell a case what a message says; what a program wrote is a note."""
+    # Whoever waited until somebody else had opened the case began before there was one.
+    work.now = max(work.now, case.create_time)
     if message.automatic:
         return await add_note(work, case, message.said)
     sent = send_time(case, message)
@@ -192,10 +196,10 @@ async def assign_message(
     work: UnitOfWork, before: InboundMessage, case_id: UUID, *, window: timedelta
 ) -> InboundMessage:
     """Add a message to a case that the caller may change."""
-    after = before.assign(case_id)
     case = await CASES.find(work, case_id, scope=work.actor.access.scope(WRITE))
     if case is None:
         raise invalid_field("case_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+    after = before.assign(case_id)
     if case.state is CaseState.CANCELLED and not before.automatic:
         case.require_move(CaseState.OPEN)
     await tell(work, case, before, window=window)
@@ -212,14 +216,13 @@ async def open_case(
     customer: dict[str, UUID | None],
 ) -> InboundMessage:
     """Open a case for a message; `customer` has `account_id` and `contact_id`, which the caller may see."""
-    before.require_undecided("the opening of a case")
     work.actor.access.scope(WRITE)
     await require_customer(work, accounts, contacts, customer)
+    before.require_undecided("the opening of a case")
     channel = await CHANNELS.get(work, before.channel_id)
     values = case_values(channel, before) | customer | ({"kind": kind} if kind else {})
     case = await add_case(work, values)
-    after = replace(before.assign(case.id), reason=Reason.BY_HAND)
-    return await decide(work, before, after, case.id, events.InboundMessageCaseOpened)
+    return await decide(work, before, before.assign(case.id), case.id, events.InboundMessageCaseOpened)
 
 
 def ignore_message(work: UnitOfWork, before: InboundMessage) -> InboundMessage:

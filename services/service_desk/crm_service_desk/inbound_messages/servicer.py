@@ -1,11 +1,13 @@
 """InboundMessageService: from message to command and back, nothing else."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.accounts import Accounts
 from crm_kit.contacts import Contacts
+from crm_kit.database.connections import row_of
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import value_in
@@ -14,6 +16,7 @@ from crm_kit.wire import id_from
 from crm_service_desk.classification import CaseKind
 from crm_service_desk.inbound_messages import commands
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
+from crm_service_desk.mail.parsing import parse_mail
 
 
 class InboundMessageServicer:
@@ -29,6 +32,13 @@ class InboundMessageServicer:
         self, request: pb.CreateInboundMessageRequest, work: UnitOfWork
     ) -> pb.InboundMessage:
         values = INBOUND_MESSAGES.values_of(request.inbound_message)
+        message = await commands.receive_message(work, values, window=self._reopen_window)
+        return INBOUND_MESSAGES.message(work, message)
+
+    async def ReceiveMail(self, request: pb.ReceiveMailRequest, work: UnitOfWork) -> pb.InboundMessage:
+        # A large mail takes longer to read than requests of others may wait.
+        mail = await asyncio.to_thread(parse_mail, request.mail)
+        values = {"channel_id": UUID(request.channel_id)} | row_of(mail)
         message = await commands.receive_message(work, values, window=self._reopen_window)
         return INBOUND_MESSAGES.message(work, message)
 
