@@ -186,8 +186,12 @@ def _message(generic: Descriptor, collection: Collection) -> DescriptorProto:
     message.name = collection.renamed(generic.name)
     kept = [field for field in message.field if field.name not in collection.preset]
     replaced = {f".{PACKAGE}.{name}": own for name, own in collection.replaced.items()}
+    # What is declared within it, such as the entries of a map, was copied with it.
+    within, own_within = f".{PACKAGE}.{generic.name}.", f".{PACKAGE}.{message.name}."
     del message.field[:]
     for field in kept:
+        if field.type_name.startswith(within):
+            field.type_name = own_within + field.type_name.removeprefix(within)
         if field.type_name in replaced:
             field.type_name = f".{replaced[field.type_name].full_name}"
             field.name = collection.name if field.name == "records" else field.name
