@@ -36,10 +36,10 @@ class Jobs:
         asked: Mapping[str, Any] = {"filter": filter, "expected_count": expected, "verb": verb, "request": values}
         return cast("pb.Job", await self._call("BulkChangeRecords", by, key=key, **asked))
 
-    async def tried(self, by: User, filter: str, verb: str = "update", **request: Any) -> pb.TryBulkChangeResponse:
+    async def tried(self, by: User, filter: str, verb: str = "update", **request: Any) -> pb.TryBulkChangeRecordsResponse:
         values = {name: to_value(value) for name, value in request.items()}
         answer = await self._call("TryBulkChangeRecords", by, filter=filter, verb=verb, request=values)
-        return cast("pb.TryBulkChangeResponse", answer)
+        return cast("pb.TryBulkChangeRecordsResponse", answer)
 
     async def get(self, by: User, job: pb.Job) -> pb.Job:
         return cast("pb.Job", await self._call("GetJob", by, id=job.id))
