@@ -18,7 +18,18 @@ from crm_kit.identity.access import Scope
 from crm_kit.zones import DEFAULT_ZONE
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.automating import FAILED, STOPPED_LOOP, SUCCEEDED, Rule, Rules, action, looked, notify, reaches, timed_rules
+from tests.service.automating import (
+    FAILED,
+    STOPPED_LOOP,
+    SUCCEEDED,
+    Rule,
+    Rules,
+    action,
+    looked,
+    notify,
+    reaches,
+    timed_rules,
+)
 from tests.service.clocks import until_noon
 from tests.service.history import changes_of
 from tests.service.kit.custom_fields import DATE, TEXT, message_values, new_field, stub_of

@@ -181,7 +181,9 @@ def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, ca
         scope = actor.access.scope(permission)
         if permission == WEBHOOKS and scope is not Scope.ALL:
             # As endpoints themselves are written.
-            raise denied("scope_all", f"{WEBHOOKS} is needed with the scope ALL to have a webhook endpoint told something")
+            raise denied(
+                "scope_all", f"{WEBHOOKS} is needed with the scope ALL to have a webhook endpoint told something"
+            )
 
 
 def permissions_of(watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> Iterator[str]:
@@ -224,8 +226,8 @@ def loop_in(causes: Sequence[Cause], rule: AutomationRule) -> Refused | None:
 async def chain_of(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Sequence[Cause]:
     """The rules from which an occasion followed.
 
-    Where the time of the last change has set the rule off, those are the one that made this change, on this day, and what
-    led to that.
+    Where the time of the last change has set the rule off, that is the one that made this change, within a day, and
+    what had led to that.
     """
     timing = rule.trigger.date_reached
     if timing is None or timing.field != UPDATE_TIME:
