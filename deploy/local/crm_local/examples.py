@@ -1,8 +1,8 @@
-"""What the demo tenant has to show at once: an order on hold whose release waits for the administrator's approval, and a
-mailbox with a message that has a case and one that waits for a person.
+"""What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-It is made through the API by the people of the demo tenant, in `make run` and only where no release was submitted for
-approval, or no channel made yet. Keys make a repetition harmless.
+The order is on hold. The mailbox has a message that opened a case and one that waits for a person. They are made
+through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, or
+no channel made yet. Keys make a repetition harmless.
 """
 
 import json
