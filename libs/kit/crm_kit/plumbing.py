@@ -315,13 +315,19 @@ approval_timers = tenant_table(
     Column("approval_id", Uuid, nullable=False),
     Column("collection", Text, nullable=False),
     Column("due_time", DateTime(timezone=True), nullable=False),
+    # When those who are asked are to be reminded; null where nobody is, and once they have been.
+    Column("reminder_time", DateTime(timezone=True)),
     # The version of the working hours that the time was counted by; null where it goes by the clock alone.
     Column("calendar_version", Integer),
     key=("approval_id",),
     plumbing=True,
     retention=Kept("a row for each approval that waits and falls due"),
 )
-Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
+Index(
+    "approval_timers_next_index",
+    approval_timers.c.tenant_id,
+    func.least(approval_timers.c.due_time, approval_timers.c.reminder_time),
+)
 Index(
     "approval_timers_calendar_index",
     approval_timers.c.tenant_id,

@@ -22,6 +22,7 @@ from crm_kit import logging, plumbing, telemetry
 from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.outdating import Outdating
 from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
@@ -134,6 +135,16 @@ class Service:
         """Its collections that tenants can have automation rules for."""
         return watched_among(self.resources, self.approvables)
 
+    @cached_property
+    def gate(self) -> Gate:
+        """What can be approved of it, once `approvables` are all there."""
+        return Gate(self.approvables, self.directory, self.calendars)
+
+    @cached_property
+    def outdating(self) -> Outdating:
+        """What ends approvals that their record has left behind."""
+        return Outdating(Tenants(self.database, self.clock), self.gate)
+
     @property
     def tables(self) -> list[str]:
         """All that its migrations make."""
@@ -169,7 +180,8 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
-    gate = Gate(service.approvables, service.directory, service.calendars)
+    gate = service.gate
+    service.outdating.follow(service.consumers)
     runner = follow_with_rules(service, gate)
     pipeline = Pipeline(
         service.name,
