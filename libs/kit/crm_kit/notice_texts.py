@@ -51,6 +51,8 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "Import succeeded",
         "IMPORT_ENDED.FAILED": "Import failed",
         "REPORT_READY": "Report ready",
+        "REPORT_READY.FAILED": "Report could not be made",
+        "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
     "zh": {
         "APPROVAL_WAITING": "待您审批",
@@ -74,8 +76,11 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "导入成功",
         "IMPORT_ENDED.FAILED": "导入失败",
         "REPORT_READY": "报表已生成",
+        "REPORT_READY.FAILED": "报表生成失败",
+        "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },
 }
+CHINESE_REGIONS = ("CN", "HK", "MO", "TW")
 COLONS: Mapping[Language, str] = {"en": ": ", "zh": "："}
 
 
@@ -85,3 +90,8 @@ def title_of(kind: str, record_title: str, values: Mapping[str, str], language: 
     said = sentences.get(f"{kind}.{values.get(OUTCOME, '')}") or sentences[kind]
     about = " ".join(filter(None, (values.get(WHAT[language], ""), record_title)))
     return f"{said}{COLONS[language]}{about}" if about else said
+
+
+def language_of_region(region_code: str) -> Language:
+    """The language of a tenant's country, for who has chosen none."""
+    return "zh" if region_code in CHINESE_REGIONS else "en"

@@ -29,7 +29,7 @@ from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
-from crm_kit.report_tables import reports_table
+from crm_kit.report_tables import report_timers_table, reports_table
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -355,6 +355,7 @@ automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
 reports = reports_table(metadata)
+report_timers = report_timers_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

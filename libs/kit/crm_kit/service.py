@@ -56,8 +56,10 @@ from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
 from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
+from crm_kit.reports.sending import ReportSending
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
+from crm_kit.resource.questions import AnyResource
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
@@ -199,13 +201,16 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    generic = generic_servicers(service, names, withholding, gate, runner)
+    asked, tokens = reported(service.resources), PageTokens(settings.page_token_key.encode())
+    reports = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens)
+    sending = [sending_reports(service, asked, reports)] if asked else []
+    generic = [*generic_servicers(service, names, withholding, gate, runner), reports]
     await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, partial(background, service, gate, runner), ready)
+        await watch(service, server, broker, partial(background, service, gate, runner, sending), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -223,7 +228,6 @@ def generic_servicers(
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
-    asked = reported(service.resources)
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -231,10 +235,15 @@ def generic_servicers(
         ApprovalServicer(gate, names, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
-        ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
     ]
+
+
+def sending_reports(service: Service, asked: Mapping[str, AnyResource], reports: ReportServicer) -> Job:
+    """Sends the reports of the service's collections to those who are subscribed."""
+    tenants = Tenants(service.database, service.clock)
+    return ReportSending(tenants, service.directory, asked, reports).job.run
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:
@@ -379,7 +388,9 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, gate: Gate, runner: Runner, client: Client) -> list[Job]:
+def background(
+    service: Service, gate: Gate, runner: Runner, sending: Sequence[Job], client: Client
+) -> list[Job]:
     """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
@@ -392,7 +403,7 @@ def background(service: Service, gate: Gate, runner: Runner, client: Client) -> 
         jobs.append(TimedRules(tenants, service.watched, runner).job.run)
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
-    return [*jobs, *service.jobs]
+    return [*jobs, *sending, *service.jobs]
 
 
 async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:
