@@ -388,9 +388,7 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(
-    service: Service, gate: Gate, runner: Runner, sending: Sequence[Job], client: Client
-) -> list[Job]:
+def background(service: Service, gate: Gate, runner: Runner, sending: Sequence[Job], client: Client) -> list[Job]:
     """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)

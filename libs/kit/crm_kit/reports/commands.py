@@ -90,10 +90,10 @@ async def check_recipients(reader: Reader, resource: AnyResource, before: Report
     is_private = after.visibility is Visibility.PRIVATE
     for number, each in enumerate(after.subscriptions):
         field = f"{PLACE}.subscriptions[{number}].user_ids"
+        await require_users(reader, each.user_ids, old_ids=old_ids, field=field + "[{}]")
         if is_private and set(each.user_ids) != {after.owner_id}:
             detail = "names others than the owner: share the report with them first"
             raise invalid_field(field, "shared_report", detail)
-        await require_users(reader, each.user_ids, old_ids=old_ids, field=field + "[{}]")
         new_ids = set(each.user_ids) - old_ids
         able = {person.id for person in await people_asked(reader, new_ids, permission=resource.permission)}
         if unable := [id for id in each.user_ids if id in new_ids - able]:
