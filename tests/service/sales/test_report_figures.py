@@ -19,7 +19,7 @@ from crm_kit.ids import new_id
 from crm_kit.money import Money
 from crm_sales.opportunities.model import Opportunity, OpportunityState
 from crm_sales.opportunities.resource import OPPORTUNITIES
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.service.kit.custom_fields import BOOL, DATE, NUMBER, SINGLE_SELECT, new_field, options
@@ -230,6 +230,8 @@ async def test_each_way_to_group_opens_groups_that_have_all_records_once(world: 
 
 
 @given(filter=st.sampled_from(list(FILTERS)), group_by=GROUPS, measures=MEASURES)
+# Of a group with several spellings and currencies most are spelled otherwise in each currency.
+@example(filter="", group_by=["custom.note"], measures=["sum:amount"])
 @settings(max_examples=25, deadline=None)
 async def test_each_row_and_figure_is_right_and_opens_exactly_its_records(
     world: World, filter: str, group_by: list[str], measures: list[str]

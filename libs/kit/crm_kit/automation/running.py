@@ -31,7 +31,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.directory.keepers import get_keepers
-from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable
+from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable, denied
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Actor, Scope, service_actor
@@ -176,7 +176,10 @@ def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, ca
     It reads the record and those that it calls, of the collections that are `called`, and makes its calls.
     """
     for permission in permissions_of(watched, rule, called):
-        actor.access.scope(permission)
+        scope = actor.access.scope(permission)
+        if permission == WEBHOOKS and scope is not Scope.ALL:
+            # As endpoints themselves are written.
+            raise denied("scope_all", f"{WEBHOOKS} is needed with the scope ALL to have a webhook endpoint told something")
 
 
 def permissions_of(watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> Iterator[str]:
