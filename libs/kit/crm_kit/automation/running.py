@@ -30,6 +30,7 @@ from crm_kit.database.connections import Database
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
+from crm_kit.directory.keepers import get_keepers
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable, denied
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
@@ -40,6 +41,7 @@ from crm_kit.plumbing import automation_runs
 
 # What sends something out of the platform takes the permission to say where to.
 WEBHOOKS = "webhooks.write"
+CHANGING = "automation_rules.write"
 # How many runs of a rule may end so within an hour; then it stops.
 WITHIN = timedelta(hours=1)
 UPDATE_TIME = "update_time"
@@ -312,16 +314,21 @@ async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) 
     if now is not None and now.version == rule.version:
         stopped = RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
         set_timer(work, now, stopped)
-        tell_stopped(work, stopped, reason)
+        await tell_stopped(work, stopped, reason)
         work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
 
 
-def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
-    """Gather a notice for who activated a rule that has stopped by itself."""
-    activators = [] if rule.activator_id is None else [rule.activator_id]
+async def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
+    """Gather a notice for who activated a rule that has stopped by itself.
+
+    Where they have lost their rights, for who may change rules as well: somebody who has left is told nothing.
+    """
+    told = [] if rule.activator_id is None else [rule.activator_id]
+    if reason is StopReason.LOST_RIGHTS:
+        told += await get_keepers(work, CHANGING)
     values = {"collection": rule.collection, "reason": reason}
     kind, record = Kind.NOTICE_KIND_AUTOMATION_STOPPED, (RULES.collection, rule.id)
-    raise_notice(work, kind, activators, record=record, name=rule.display_name, values=values, also_actor=True)
+    raise_notice(work, kind, told, record=record, name=rule.display_name, values=values, also_actor=True)
 
 
 def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:

@@ -17,7 +17,7 @@ from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.permitted import actions_on
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.summary_wire import names_of_values, summarized
+from crm_kit.resource.summary_wire import named_values, summarized
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -114,14 +114,8 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
-        names = await names_of_values(
-            resource, self._names, reader, request.field, {value for value, _ in counted.values}
-        )
         return pb.CountRecordValuesResponse(
-            values=[
-                pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
-                for value, count in counted.values
-            ],
+            values=await named_values(resource, self._names, reader, request.field, counted),
             unset_count=counted.unset,
             total_count=counted.total,
             truncated=counted.truncated,
