@@ -9,6 +9,7 @@ from sqlalchemy import CTE, FromClause, Integer, Select, bindparam, func, select
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
+from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Shaped
 from crm_kit.identity.access import Scope
@@ -43,7 +44,8 @@ class ValueCounts:
 
 async def count_values(resource: AnyResource, reader: Reader, field: str, *, filter: str, limit: int) -> ValueCounts:
     """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer."""
-    known = list(offered(resource))
+    hidden = resource.hidden_from(reader)
+    known = [name for name in offered(resource) if not is_hidden(name, hidden)]
     if field not in known:
         possible = ", ".join(known)
         detail = f"{field} is not possible for {resource.collection}; possible: {possible}"

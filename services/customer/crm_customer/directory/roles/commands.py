@@ -1,12 +1,14 @@
 """Every write on roles. Each function is one transaction's work: row, history, event and projection together."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.projection import project_role
+from crm_kit.field_rights import can_be_hidden, hideable_fields
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.permissions import known_permissions
@@ -15,7 +17,7 @@ from crm_customer.directory.roles.built_in import BUILT_IN
 from crm_customer.directory.roles.model import Grant, Role, granted
 from crm_customer.directory.roles.queries import check_administrator_stays, get_built_in_roles, get_holders
 from crm_customer.directory.roles.resource import ROLES
-from crm_customer.directory.roles.rights import check_holds, check_reaches, may_do_everything
+from crm_customer.directory.roles.rights import check_holds, check_reaches, check_shows, may_do_everything
 from crm_customer.directory.tenants.commands import take_turn
 
 
@@ -23,7 +25,9 @@ def create_role(work: UnitOfWork, values: dict[str, Any]) -> Role:
     """Create a role from the values of its fields; PermissionDenied when it grants what the caller does not have."""
     role = Role(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
     role.check_permissions(known_permissions())
+    role.check_hidden_fields(hideable_fields(), can_be_hidden)
     check_holds(work.actor.access, role.grants)
+    check_shows(work.actor.access, role)
     ROLES.create(work, role)
     project(work, role)
     return role
@@ -36,7 +40,13 @@ async def update_role(work: UnitOfWork, before: Role, values: dict[str, Any]) ->
         return before
     # One that an earlier release knew may stay.
     after.check_permissions(known_permissions() | {each.permission for each in before.grants})
+    # One that could be hidden in an earlier release may stay.
+    replace(after, hidden_fields=tuple(set(after.hidden_fields) - set(before.hidden_fields))).check_hidden_fields(
+        hideable_fields(), can_be_hidden
+    )
     check_holds(work.actor.access, (*before.grants, *after.grants))
+    for each in (before, after):
+        check_shows(work.actor.access, each)
     await check_holders(work, after.id, after.gained(before))
     if before.administers and not after.administers:
         await take_turn(work)
@@ -89,4 +99,11 @@ def renew_role(work: UnitOfWork, before: Role, grants: tuple[Grant, ...]) -> Rol
 def project(work: UnitOfWork, role: Role) -> None:
     """Gather what this service goes by."""
     grants = {each.permission: Scope[each.scope] for each in role.grants}
-    project_role(work, id=role.id, display_name=role.display_name, grants=grants, version=role.version)
+    project_role(
+        work,
+        id=role.id,
+        display_name=role.display_name,
+        grants=grants,
+        hidden_fields=role.hidden_fields,
+        version=role.version,
+    )
