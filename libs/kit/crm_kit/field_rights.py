@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from crm.options.v1 import options_pb2
 from google.api import field_behavior_pb2
@@ -139,6 +140,7 @@ def _can_be_hidden(field: FieldDescriptorProto) -> bool:
     Nobody could create a record without what is REQUIRED.
     """
     options = field.options.Extensions
-    needed = field_behavior_pb2.REQUIRED in options[field_behavior_pb2.field_behavior]
+    behavior: Any = field_behavior_pb2.field_behavior
+    needed = field_behavior_pb2.REQUIRED in options[behavior]
     shown = needed or options[options_pb2.changed_by] or options[options_pb2.always_shown]
     return field.name not in OF_EVERY_RECORD | OF_OWNERS | {CUSTOM} and not shown

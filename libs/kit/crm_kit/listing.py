@@ -17,8 +17,8 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
-from crm_kit.filtering.parsing import parse_filter
 from crm_kit.field_rights import is_hidden
+from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
 from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of

@@ -1,6 +1,6 @@
 """Answers without the fields that roles hide from who asks: of records wherever they stand in an answer, and copies.
 
-As names beside ids, that is done when an answer is whole. Events have all of it: services need what people must not see.
+As names beside ids, that is done when an answer is whole. Events have all: services need what people must not see.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence

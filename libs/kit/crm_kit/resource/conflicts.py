@@ -18,12 +18,19 @@ MAX_CHANGES = 20
 
 
 async def check_unchanged(
-    reader: Reader, noun: str, id: UUID, *, sent: str, version: int, shown: Collection[str], hidden: Collection[str] = ()
+    reader: Reader,
+    noun: str,
+    id: UUID,
+    *,
+    sent: str,
+    version: int,
+    shown: Collection[str],
+    hidden: Collection[str] = (),
 ) -> None:
     """EtagMismatch when an etag was sent and it is not the version's, with what was done to the record since.
 
-    That is the newest changes, at most 20, without fields that are not `shown` or are `hidden`; for who may read the record. There are
-    no changes for what was never an etag of it.
+    That is the newest changes, at most 20, without fields that are not `shown` or are `hidden`; for who may read the
+    record. There are no changes for what was never an etag of it.
     """
     if not sent or sent == etag_of(version):
         return

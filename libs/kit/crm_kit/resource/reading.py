@@ -79,9 +79,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         own = orders(self)
         check_default_order(self, own)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
-        return Listing(
-            name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection
-        )
+        return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection)
 
     # --- entities
 
@@ -196,8 +194,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-        """Those of the records that exist and the reader may see, by id, each with the fields that are
-        masked or hidden."""
+        """Those of the records that exist and the reader may see, by id, each with the fields that are not shown."""
         rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
         hidden = self.hidden_from(reader)
         masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields

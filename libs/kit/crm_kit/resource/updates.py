@@ -30,9 +30,7 @@ def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any
     return values
 
 
-def changes(
-    shape: ResourceShape[Any, Any], before: Any, update: Any, hidden: Collection[str] = ()
-) -> dict[str, Any]:
+def changes(shape: ResourceShape[Any, Any], before: Any, update: Any, hidden: Collection[str] = ()) -> dict[str, Any]:
     """The values that an update request changes. InvalidArgument names what an update does not change.
 
     A value that the record has already is no change and is not checked anew: what it refers to may be gone by now, or

@@ -225,7 +225,7 @@ class Resource(ReadableResource[Entity, Shown]):
     async def list_changes(
         self, reader: Reader, request: Any, response: type[Response], tokens: PageTokens
     ) -> Response:
-        """A page of the changes of the record that the request names, newest first, without what is masked or hidden."""
+        """A page of the changes of the record that the request names, newest first, without what is not shown."""
         row = await self._row(reader, UUID(request.id))
         page = await history.page(reader, self.noun, row["id"], request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]

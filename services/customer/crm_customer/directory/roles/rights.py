@@ -49,7 +49,9 @@ def check_shows(access: Access, role: Role) -> None:
         for field in sorted(fields):
             if shown.shows(collection, field):
                 path = f"{collection}.{field}"
-                raise denied("shows_hidden", f"the role {role.display_name} shows {path}, which is hidden from you", field=path)
+                raise denied(
+                    "shows_hidden", f"the role {role.display_name} shows {path}, which is hidden from you", field=path
+                )
 
 
 def covers(actor: Actor, grant: Grant, holders: Holders) -> bool:
