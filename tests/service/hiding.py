@@ -17,7 +17,6 @@ from crm_customer.records.accounts.credit_code import check_character
 from crm_customer.records.accounts.model import ValueTier as Tier
 from crm_customer.records.accounts.projections import project_last_contact, project_value_tier
 from crm_gateway.contract import Rpc
-from crm_kit.custom_fields.model import FieldType
 from crm_kit.field_rights import hideable
 from crm_kit.identity.access import Scope
 from crm_kit.money import Money
@@ -162,7 +161,9 @@ async def make(world: World, side: Side, collection: str) -> None:
     create = RPCS[CREATES.get(collection, f"Create{noun}")]
     request: Any = await world.request(create, side.admin)
     place = next(each.name for each in create.request.fields if each.message_type is create.response)
-    ParseDict(BESIDES.get(collection, {}) | await values(world, side, collection, side.index), getattr(request, place))
+    ParseDict(
+        {**BESIDES.get(collection, {}), **await values(world, side, collection, side.index)}, getattr(request, place)
+    )
     made: Any = await world.call(create, request, side.admin.metadata)
     side.record_id, side.create_time = made.id, made.create_time.ToDatetime(UTC)
     side.names[made.id] = "record"
@@ -240,7 +241,7 @@ class Asked:
 
 
 async def questions(world: World, side: Side, collection: str) -> AsyncIterator[Asked]:
-    """Every read of the service, of the record where it is of one of its kind; with all that speaks of hidden fields."""
+    """Every read of the service, about the record where it is of one of its kind, speaking of each hidden field."""
     owner = next(rpc.owner for rpc in RPCS.values() if rpc.response is not None and is_of(rpc, collection))
     for rpc in RPCS.values():
         if not (rpc.is_read and rpc.bindings and (rpc.owner == owner or is_of(rpc, collection))) or rpc.name in TIMED:
@@ -290,7 +291,12 @@ def places(message: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
     for each in message.fields:
         if each.name in SPEAKING:
             yield way, each.name
-        elif each.message_type is not None and not each.is_repeated and len(way) < 2 and each.name in ("question", "automation_rule"):
+        elif (
+            each.message_type is not None
+            and not each.is_repeated
+            and len(way) < 2
+            and each.name in ("question", "automation_rule")
+        ):
             yield from places(each.message_type, (*way, each.name))
 
 
@@ -342,7 +348,7 @@ async def answer(world: World, asked: Asked, side: Side, by: User) -> str:
     except grpc.aio.AioRpcError as error:
         told = [error.code().name, error.details() or ""]
         for key, value in error.trailing_metadata() or ():
-            if key == DETAILS_KEY:
+            if key == DETAILS_KEY and isinstance(value, bytes):
                 told.append(MessageToString(Status.FromString(value)))
         return side.plain("\n".join(told))
     return side.plain(MessageToString(response))

@@ -1,7 +1,6 @@
 """Every write on roles. Each function is one transaction's work: row, history, event and projection together."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from crm_kit.ids import new_id
 from crm_kit.permissions import known_permissions
 
 from crm_customer.directory.roles.built_in import BUILT_IN
-from crm_customer.directory.roles.model import Grant, Role, granted
+from crm_customer.directory.roles.model import Grant, Role, check_hideable, granted
 from crm_customer.directory.roles.queries import check_administrator_stays, get_built_in_roles, get_holders
 from crm_customer.directory.roles.resource import ROLES
 from crm_customer.directory.roles.rights import check_holds, check_reaches, check_shows, may_do_everything
@@ -23,9 +22,9 @@ from crm_customer.directory.tenants.commands import take_turn
 
 def create_role(work: UnitOfWork, values: dict[str, Any]) -> Role:
     """Create a role from the values of its fields; PermissionDenied when it grants what the caller does not have."""
+    check_hideable(values.get("hidden_fields", ()), may=can_be_hidden, known=hideable_fields())
     role = Role(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
     role.check_permissions(known_permissions())
-    role.check_hidden_fields(hideable_fields(), can_be_hidden)
     check_holds(work.actor.access, role.grants)
     check_shows(work.actor.access, role)
     ROLES.create(work, role)
@@ -35,15 +34,15 @@ def create_role(work: UnitOfWork, values: dict[str, Any]) -> Role:
 
 async def update_role(work: UnitOfWork, before: Role, values: dict[str, Any]) -> Role:
     """Change some fields of a role; nothing is written when nothing changes."""
+    # One that could be hidden in an earlier release may stay.
+    may_hide = {*before.hidden_fields}
+    hidden = values.get("hidden_fields", ())
+    check_hideable(hidden, may=lambda path: path in may_hide or can_be_hidden(path), known=hideable_fields())
     after = before.update(values)
     if after == before:
         return before
     # One that an earlier release knew may stay.
     after.check_permissions(known_permissions() | {each.permission for each in before.grants})
-    # One that could be hidden in an earlier release may stay.
-    replace(after, hidden_fields=tuple(set(after.hidden_fields) - set(before.hidden_fields))).check_hidden_fields(
-        hideable_fields(), can_be_hidden
-    )
     check_holds(work.actor.access, (*before.grants, *after.grants))
     for each in (before, after):
         check_shows(work.actor.access, each)

@@ -80,14 +80,6 @@ class Role:
         hidden = tuple(sorted(self.hidden_fields))
         return replace(self, display_name=tidied_name(self.display_name), grants=grants, hidden_fields=hidden)
 
-    def check_hidden_fields(self, known: Sequence[str], may: Callable[[str], bool]) -> None:
-        """InvalidArgument for a field that cannot be hidden: it would be taken for hidden. Those `known` are told."""
-        for index, path in enumerate(self.hidden_fields):
-            if not may(path):
-                told = {"field": path, "possible": ", ".join(known)}
-                detail = f"{path} cannot be hidden; possible: {told['possible']}"
-                raise invalid_field(HIDDEN_FIELD.format(index), "hideable", detail, metadata=told)
-
     def check_permissions(self, known: Collection[str]) -> None:
         """InvalidArgument for a permission that no rpc asks for: it would grant nothing, and be taken for something."""
         for index, name in enumerate(each.permission for each in self.grants):
@@ -96,6 +88,15 @@ class Role:
                 detail = f"there is no permission {name}; possible: {EVERYTHING}, {possible}"
                 told = {"permission": name, "possible": f"{EVERYTHING}, {possible}"}
                 raise invalid_field(f"role.grants[{index}].permission", "permission", detail, metadata=told)
+
+
+def check_hideable(paths: Sequence[str], *, may: Callable[[str], bool], known: Sequence[str]) -> None:
+    """InvalidArgument for a field that cannot be hidden: it would be taken for hidden. Those `known` are told."""
+    for index, path in enumerate(paths):
+        if not may(path):
+            told = {"field": path, "possible": ", ".join(known)}
+            detail = f"{path} cannot be hidden; possible: {told['possible']}"
+            raise invalid_field(HIDDEN_FIELD.format(index), "hideable", detail, metadata=told)
 
 
 def _doubled(place: str, names: Sequence[str]) -> list[FieldViolation]:
