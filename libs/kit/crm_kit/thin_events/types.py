@@ -24,6 +24,8 @@ COMMENTED: Mapping[str, Any] = {
     each.DESCRIPTOR.full_name: each
     for each in (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted)
 }
+# By it people say who reads what they keep.
+VISIBILITY = "visibility"
 # What every service has of its own, such as custom fields: no records that people work with.
 OF_EVERY_SERVICE = "crm.resource.v1"
 
@@ -38,6 +40,7 @@ class Resource:
     permission: str
     withheld: tuple[tuple[str, str], ...]
     is_discussed: bool
+    may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,11 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
     }
     of_comments = {
         (full_name, each.collection): EventType(
-            type_name(event.DESCRIPTOR.name, COMMENT), each.collection, each.owner, each.permission
+            type_name(event.DESCRIPTOR.name, COMMENT),
+            each.collection,
+            each.owner,
+            each.permission,
+            may_be_private=each.may_be_private,
         )
         for each in resources.values()
         if each.is_discussed
@@ -114,7 +121,9 @@ def type_name(event: str, record: str) -> str:
 
 def _type_of(event: DescriptorProto, record: Resource) -> EventType:
     name = type_name(event.name, record.noun)
-    return EventType(name, record.collection, record.owner, record.permission, record.withheld)
+    return EventType(
+        name, record.collection, record.owner, record.permission, record.withheld, may_be_private=record.may_be_private
+    )
 
 
 def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, Resource]]:
@@ -131,7 +140,13 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
             found = Resource(
-                record.name, resource.collection, owner, permission, withheld, is_discussed=not resource.undiscussed
+                record.name,
+                resource.collection,
+                owner,
+                permission,
+                withheld,
+                is_discussed=not resource.undiscussed,
+                may_be_private=any(field.name == VISIBILITY for field in record.field),
             )
             yield f".{file.package}.{record.name}", found
 
