@@ -111,7 +111,7 @@ async def test_what_a_write_says_of_a_hidden_field_is_refused_whatever_is_there(
     for number in (PHONE, "+8613900139000"):
         for paths in (("phone_numbers",), (), ("*",)):
             with refused(*INVALID) as error:
-                values = {"phone_numbers": [number], "display_name": "Another", "kind": account.kind}
+                values: dict[str, Any] = {"phone_numbers": [number], "display_name": "Another", "kind": account.kind}
                 await update(customer, user, account.id, *paths, **values)
             assert list(error.fields) == ["account.phone_numbers"]
         with refused(*INVALID) as error:
