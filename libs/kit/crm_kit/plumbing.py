@@ -404,13 +404,14 @@ access_teams = tenant_table(
 )
 Index("access_teams_parent_index", access_teams.c.tenant_id, access_teams.c.parent_id)
 
-# `grants` maps a permission to the name of its scope.
+# `grants` maps a permission to the name of its scope; `hidden_fields` are written as `accounts.phone_numbers`.
 access_roles = tenant_table(
     "access_roles",
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False, server_default=""),
     Column("grants", JSONB, nullable=False),
+    Column("hidden_fields", ARRAY(Text), nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),
 )

@@ -23,6 +23,7 @@ from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
 from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
+from crm_kit.automation.spoken import spoken_of
 from crm_kit.automation.timing.commands import set_timer
 from crm_kit.automation.watched import Watched
 from crm_kit.clock import TenantClock
@@ -34,6 +35,7 @@ from crm_kit.directory.keepers import get_keepers
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable, denied
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
+from crm_kit.field_rights import require_shown
 from crm_kit.identity.access import Actor, Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.notices import Kind, raise_notice
@@ -101,6 +103,7 @@ class Runner:
         rule, watched = compiled.rule, occasion.watched
         try:
             actor = await self.activator(occasion.tenant_id, rule, watched)
+            require_shown(watched.collection, actor.access.hidden, compiled.paths)
         except (Unauthenticated, PermissionDenied) as error:
             return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
         scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
@@ -177,8 +180,10 @@ class Runner:
 def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> None:
     """PermissionDenied where the rule cannot run with somebody's rights.
 
-    It reads the record and those that it calls, of the collections that are `called`, and makes its calls.
+    It reads the record, with the fields that it speaks of, and those that it calls, of the collections that are
+    `called`, and makes its calls.
     """
+    require_shown(watched.collection, actor.access.hidden, spoken_of(rule))
     for permission in permissions_of(watched, rule, called):
         scope = actor.access.scope(permission)
         if permission == WEBHOOKS and scope is not Scope.ALL:

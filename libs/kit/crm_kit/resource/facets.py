@@ -9,6 +9,7 @@ from sqlalchemy import CTE, FromClause, Integer, Select, bindparam, func, select
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
+from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Shaped
 from crm_kit.identity.access import Scope
@@ -56,7 +57,8 @@ async def count_values(
     `listing` when they are those of another list than the resource's own, with what that binds.
     """
     listing = listing or resource.listing
-    known = list(offered(resource))
+    hidden = resource.hidden_from(reader)
+    known = [name for name in offered(resource) if not is_hidden(name, hidden)]
     if field not in known:
         possible = ", ".join(known)
         detail = f"{field} is not possible for {resource.collection}; possible: {possible}"

@@ -12,6 +12,7 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Approving
+from crm_kit.resource.concealing import conceal
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
@@ -51,6 +52,7 @@ class ResourceServicer:
         await self._names.fill_in(reader, resource.message_type, list(found.values()))
         await hide_archived(reader, list(found.values()))
         await self._withholding.withhold(reader, list(found.values()))
+        conceal(reader.actor.access, list(found.values()))
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
             missing_ids=[asked for id, asked in ids.items() if id not in found],
@@ -77,6 +79,7 @@ class ResourceServicer:
         await self._names.fill_in(reader, resource.message_type, [shown])
         await hide_archived(reader, [shown])
         await self._withholding.withhold(reader, [shown])
+        conceal(reader.actor.access, [shown])
         return shown
 
     async def ListRecordChanges(

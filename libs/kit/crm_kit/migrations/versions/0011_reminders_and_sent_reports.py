@@ -5,8 +5,8 @@ from alembic import op
 from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0009"
 
 
 def upgrade() -> None:
