@@ -24,8 +24,9 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
-RULE, RUN, REPORT, COMMENT = "AutomationRule", "AutomationRun", "Report", "Comment"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT)))
+RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
+COMMENT, ATTACHMENT = "Comment", "Attachment"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Collection:
 
     @property
     def is_discussed(self) -> bool:
-        """Whether people comment its records."""
+        """Whether people comment its records, and attach files to them."""
         return not self.message.GetOptions().Extensions[options_pb2.resource].undiscussed
 
     @property
@@ -71,7 +72,7 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports where the contract says so, comments where records are discussed.
+        rules may do something, reports where the contract says so, comments and files where records are discussed.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -80,7 +81,7 @@ class Collection:
             return self.automatable
         if noun.startswith(REPORT):
             return self.reported
-        if noun.startswith(COMMENT):
+        if noun.startswith((COMMENT, ATTACHMENT)):
             return self.is_discussed
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
