@@ -52,8 +52,13 @@ class Collection:
 
     @property
     def is_discussed(self) -> bool:
-        """Whether people comment its records, and attach files to them."""
+        """Whether people comment its records."""
         return not self.message.GetOptions().Extensions[options_pb2.resource].undiscussed
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether people attach files to its records."""
+        return self.is_discussed and not self.message.GetOptions().Extensions[options_pb2.resource].without_files
 
     @property
     def path(self) -> str:
@@ -81,8 +86,10 @@ class Collection:
             return self.automatable
         if noun.startswith(REPORT):
             return self.reported
-        if noun.startswith((COMMENT, ATTACHMENT)):
+        if noun.startswith(COMMENT):
             return self.is_discussed
+        if noun.startswith(ATTACHMENT):
+            return self.takes_files
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
     def written_out(self, rpc: Rpc) -> "Iterator[Collection]":

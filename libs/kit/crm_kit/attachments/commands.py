@@ -133,9 +133,10 @@ def delete_upload(work: UnitOfWork, upload: Upload) -> None:
 
 
 async def delete_attachment(work: UnitOfWork, at: Place, before: Attachment) -> Attachment:
-    """Have its bytes go; that it was there stays to be seen."""
+    """Have its bytes go; that it was there stays to be seen. Nothing happens when it is deleted already."""
     may_change_record = before.creator_id == work.actor.user_id or await at.may_change(work)
     after = before.delete(work.actor.user_id, may_change_record=may_change_record, now=work.now)
-    discard(work, before.id)
-    give_back_room(work, before.size_bytes)
+    if after != before:
+        discard(work, before.id)
+        give_back_room(work, before.size_bytes)
     return ATTACHMENTS.save(work, before, after, events.AttachmentDeleted)

@@ -49,6 +49,8 @@ class Attachment:
         """Without its bytes, by who attached it or by somebody who may change the record."""
         if by != self.creator_id and not may_change_record:
             raise denied("not_attacher", "only who attached a file, or who may change the record, deletes it")
+        if self.state is State.DELETED:
+            return self
         return replace(self, state=State.DELETED, delete_time=now, deleter_id=by)
 
 

@@ -34,13 +34,25 @@ class Part:
         return self.first_byte + self.size_bytes
 
 
-async def get_attachment(reader: Reader, collection: str, record_id: UUID, id: UUID, *, etag: str = "") -> Attachment:
-    """The attachment; NotFound when it is none of this record or was deleted, EtagMismatch for another version."""
+async def get_attachment(reader: Reader, collection: str, record_id: UUID, id: UUID) -> Attachment:
+    """The attachment; NotFound when it is none of this record or was deleted."""
+    found = await find_attachment(reader, collection, record_id, id)
+    if found.state is State.DELETED:
+        raise _absent()
+    return found
+
+
+async def find_attachment(reader: Reader, collection: str, record_id: UUID, id: UUID, *, etag: str = "") -> Attachment:
+    """As `get_attachment`, also one that was deleted; EtagMismatch for another version."""
     found = await ATTACHMENTS.find(reader, id)
-    if found is None or (found.collection, found.record_id) != (collection, record_id) or found.state is State.DELETED:
-        raise NotFound("the attachment does not exist", reason=ATTACHMENTS.not_found)
+    if found is None or (found.collection, found.record_id) != (collection, record_id):
+        raise _absent()
     await ATTACHMENTS.check_etag(reader, id, etag, found.version)
     return found
+
+
+def _absent() -> NotFound:
+    return NotFound("the attachment does not exist", reason=ATTACHMENTS.not_found)
 
 
 async def get_upload(reader: Reader, collection: str, record_id: UUID, id: UUID) -> Upload:

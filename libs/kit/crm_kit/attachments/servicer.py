@@ -12,7 +12,7 @@ from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.links import LASTS, Link, Links, invalid_link
 from crm_kit.attachments.model import Upload
 from crm_kit.attachments.place import Place
-from crm_kit.attachments.queries import get_attachment, get_upload
+from crm_kit.attachments.queries import find_attachment, get_attachment, get_upload
 from crm_kit.attachments.reading import content_of
 from crm_kit.attachments.resource import ATTACHMENTS, OF_RECORD
 from crm_kit.database.work import Reader, ReadSession, UnitOfWork
@@ -37,7 +37,7 @@ class AttachmentServicer:
         tokens: PageTokens,
         settings: ServiceSettings,
     ) -> None:
-        self._resources = {each.collection: each for each in resources if each.is_discussed}
+        self._resources = {each.collection: each for each in resources if each.takes_files}
         self._directory = directory
         self._contents = contents
         self._tokens = tokens
@@ -77,7 +77,7 @@ class AttachmentServicer:
 
     async def DeleteAttachment(self, request: pb.DeleteAttachmentRequest, work: UnitOfWork) -> Empty:
         at = await self._at(request, work)
-        before = await get_attachment(work, *at.record, UUID(request.id), etag=request.etag)
+        before = await find_attachment(work, *at.record, UUID(request.id), etag=request.etag)
         await commands.delete_attachment(work, at, before)
         return Empty()
 

@@ -41,7 +41,8 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    is_discussed: bool
+    # What is told of beside its records: comments, attachments.
+    beside: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
             type_name(event.DESCRIPTOR.name, place.title()), each.collection, each.owner, each.permission
         )
         for each in resources.values()
-        if each.is_discussed
         for full_name, (event, place) in BESIDE.items()
+        if place in each.beside
     }
     return EventTypes(of_records, beside_records)
 
@@ -143,9 +144,10 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
         if resource.collection and permission is not None:
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
-            found = Resource(
-                record.name, resource.collection, owner, permission, withheld, is_discussed=not resource.undiscussed
-            )
+            beside = {"comment": not resource.undiscussed}
+            beside["attachment"] = not resource.undiscussed and not resource.without_files
+            kinds = frozenset(kind for kind, is_there in beside.items() if is_there)
+            found = Resource(record.name, resource.collection, owner, permission, withheld, kinds)
             yield f".{file.package}.{record.name}", found
 
 
