@@ -455,3 +455,11 @@ async def test_every_service_keeps_files_at_its_records(sales: Running) -> None:
         await files.begin(user)
     with refused("NOT_FOUND", "COLLECTION_NOT_FOUND"):
         await Files(sales, str(new_id())).begin(user)
+
+
+async def test_the_same_file_at_two_records_is_two(customer: Running, user: User, files: Files) -> None:
+    other = Files(customer, (await new_account(customer, user)).id)
+    first, second = await files.attach(user), await other.attach(user)
+    await other.delete(user, second.id)
+    await sweep(customer, user)
+    assert await files.bytes_of(user, first.id) == TEXT

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -323,3 +324,14 @@ async def test_what_came_before_a_line_broke_is_kept(web: httpx.AsyncClient, use
     rest = int(head.headers["upload-offset"])
     await web.patch(one, content=TEXT[rest:], headers={**me, **OFFSET, "upload-offset": str(rest)})
     assert await files.bytes_of(user, one.rpartition("/")[2]) == TEXT
+
+
+async def test_a_name_full_of_signs_stays_a_name(web: httpx.AsyncClient, user: User, path: str) -> None:
+    name = "\"><svg onload=alert(1)>; filename=x.exe'%0d%0a 100%.txt"
+    made = (await send(web, user, path, TEXT, name=name)).json()
+    assert made["name"] == name
+    told = (await web.get(f"{path}/{made['id']}:download", headers=bearer(user))).headers["content-disposition"]
+    assert told == (
+        'attachment; filename="_><svg onload=alert(1)>; filename=x.exe\'_0d_0a 100_.txt"; filename*=UTF-8\'\''
+        + quote(name, safe="")
+    )
