@@ -332,6 +332,6 @@ async def test_a_name_full_of_signs_stays_a_name(web: httpx.AsyncClient, user: U
     assert made["name"] == name
     told = (await web.get(f"{path}/{made['id']}:download", headers=bearer(user))).headers["content-disposition"]
     assert told == (
-        'attachment; filename="_><svg onload=alert(1)>; filename=x.exe\'_0d_0a 100_.txt"; filename*=UTF-8\'\''
+        "attachment; filename=\"_><svg onload=alert(1)>; filename=x.exe'_0d_0a 100_.txt\"; filename*=UTF-8''"
         + quote(name, safe="")
     )

@@ -1,14 +1,19 @@
 """A bucket of whatever speaks S3 as a store of files."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
+from obstore.store import S3Store
 
 from crm_kit.errors import Unavailable
 from crm_kit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    # Only types have them.
+    from obstore.store import S3Config
 
 # Within the time that a request has.
 _SECONDS = timedelta(seconds=8)
@@ -20,7 +25,7 @@ class Bucket:
     def __init__(self, settings: ServiceSettings) -> None:
         url = urlsplit(settings.file_store_url)
         endpoint = settings.file_store_endpoint
-        config = S3Config(bucket=url.netloc, region=settings.file_store_region)
+        config: S3Config = {"bucket": url.netloc, "region": settings.file_store_region}
         if settings.file_store_access_key:
             config["access_key_id"] = settings.file_store_access_key
             config["secret_access_key"] = settings.file_store_secret_key
@@ -31,8 +36,8 @@ class Bucket:
         self._store = S3Store(
             prefix=url.path.strip("/") or None,
             config=config,
-            client_options=ClientConfig(timeout=_SECONDS, allow_http=endpoint.startswith("http://")),
-            retry_config=RetryConfig(max_retries=2, retry_timeout=_SECONDS),
+            client_options={"timeout": _SECONDS, "allow_http": endpoint.startswith("http://")},
+            retry_config={"max_retries": 2, "retry_timeout": _SECONDS},
         )
 
     async def put(self, key: str, content: bytes) -> None:
