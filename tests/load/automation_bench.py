@@ -219,6 +219,7 @@ async def measure(events: int, runs: int) -> dict[str, float]:
         for name, rules, filter in (
             ("events/s a core, tenant without rules", 0, ""),
             (f"events/s a core through {RULE_COUNT} rules, none matches", RULE_COUNT, 'source = "s{}" AND state = NEW'),
+            (f"events/s a core through {RULE_COUNT} rules, each asked, none matches", RULE_COUNT, 'source < "a{}"'),
         ):
             tenant = await at.tenant(rules, filter)
             leads = [leads_pb2.Lead(id=str(new_id()), source="match", region_code="CN-GD") for _ in range(events)]

@@ -54,6 +54,9 @@ from crm_kit.file_store.store import open_store
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.jobs.calling import changeable_among
+from crm_kit.jobs.servicer import JobServicer
+from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
@@ -67,9 +70,9 @@ from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
 from crm_kit.rpc.calendars import asked_of_desk
 from crm_kit.rpc.clients import ServiceClient
-from crm_kit.rpc.methods import methods_of
+from crm_kit.rpc.methods import Servicer
 from crm_kit.rpc.pipeline import Pipeline
-from crm_kit.rpc.server import Server, Servicer, check_contract
+from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
@@ -177,30 +180,23 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
     gate = Gate(service.approvables, service.directory, service.calendars)
-    runner = follow_with_rules(service, gate)
+    runner, worker = follow_with_rules(service, gate), worker_of(service, gate)
+    keys = service.service_keys
     pipeline = Pipeline(
-        service.name,
-        service.database,
-        verifier,
-        service.directory,
-        names,
-        withholding,
-        gate,
-        now,
-        service_keys=service.service_keys,
+        service.name, service.database, verifier, service.directory, names, withholding, gate, now, service_keys=keys
     )
     server = Server(
         settings.listen_address,
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    generic = generic_servicers(service, names, withholding, gate, runner)
+    generic = generic_servicers(service, names, withholding, gate, runner, worker)
     await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, partial(background, service, gate, runner), ready)
+        await watch(service, server, broker, partial(background, service, gate, runner, worker), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -213,7 +209,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
 
 
 def generic_servicers(
-    service: Service, names: Names, withholding: Withholding, gate: Gate, runner: Runner
+    service: Service, names: Names, withholding: Withholding, gate: Gate, runner: Runner, worker: JobWorker
 ) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
@@ -230,6 +226,7 @@ def generic_servicers(
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
+        JobServicer(worker.changeable, tokens, worker.job.wake),
     ]
 
 
@@ -242,12 +239,14 @@ def follow_with_rules(service: Service, gate: Gate) -> Runner:
 
 def runner_of(service: Service, gate: Gate) -> Runner:
     """Runs automation rules by the calls that people make."""
-    runs = {
-        method.path: gate.around(method.path, getattr(servicer, method.name))
-        for servicer in service.servicers
-        for method in methods_of(servicer.contract)
-    }
-    return Runner(service.database, service.directory, service.clock, Doing(service.watched, runs, gate))
+    doing = Doing(service.watched, gate.runs_of(service.servicers), gate)
+    return Runner(service.database, service.directory, service.clock, doing)
+
+
+def worker_of(service: Service, gate: Gate) -> JobWorker:
+    """Carries out jobs by the calls that people make."""
+    changeable = changeable_among(service.resources, gate.runs_of(service.servicers))
+    return JobWorker(Tenants(service.database, service.clock), service.directory, changeable)
 
 
 class Broker:
@@ -375,13 +374,13 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, gate: Gate, runner: Runner, client: Client) -> list[Job]:
-    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
+def background(service: Service, gate: Gate, runner: Runner, worker: JobWorker, client: Client) -> list[Job]:
+    """Relay, consumers, cleaning, approvals and rules whose time has come, jobs, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
-    consuming = (Consuming(each, client) for each in all_consumers)
-    jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
+    jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers), worker.job.run]
+    jobs.append(Cleaning(tenants, service.metadata).job.run)
     if service.settings.file_store_url:
         jobs.append(Sweeping(tenants, service.contents).job.run)
     if gate.approvables:

@@ -19,6 +19,7 @@ from crm_kit.events.dead_letters import RELAY
 from crm_kit.events.leases import Lease
 from crm_kit.events.outbox import emit
 from crm_kit.events.relay import mark_unpublished
+from crm_kit.events.streams import STREAM
 from crm_kit.ids import new_id
 from crm_kit.plumbing import dead_letters, outbox
 from crm_local.testing import Servers
@@ -33,6 +34,8 @@ from tests.service.running import Running, refused
 @pytest.fixture
 async def client(servers: Servers) -> AsyncIterator[Client]:
     connected = await nats.connect(servers.nats_url)
+    # A new consumer is sent all that the stream has: nothing of other tests is in the way.
+    await connected.jetstream().purge_stream(STREAM)
     yield connected
     await connected.close()
 

@@ -118,9 +118,10 @@ async def test_a_rule_tells_programs_by_a_webhook_what_its_activator_sees(
         webhook_call=Rule.WebhookCall(endpoint_id=endpoint_id, values={"who": "{{record.phone_number}}!"})
     )
     narrow = {"leads.read": Scope.OWN, "leads.write": Scope.OWN, "automation_rules.write": Scope.ALL}
-    seller = await sales.user(user.tenant_id, grants=narrow)
-    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-        await rules.active(seller, call)
+    for more in ({}, {"webhooks.write": Scope.TEAM}):
+        seller = await sales.user(user.tenant_id, grants=narrow | more)
+        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+            await rules.active(seller, call)
     sees = await sales.user(user.tenant_id, grants=narrow | {"webhooks.write": Scope.ALL})
     for each in (user, sees):
         await rules.active(each, call, trigger=on("UPDATED"), display_name=str(each.id), filter="source = fair")

@@ -10,6 +10,7 @@ import pytest
 from crm.resource.v1 import custom_fields_pb2
 from crm.sales.v1 import opportunities_pb2 as pb
 from crm_kit.automation.doing import Subject
+from crm_kit.automation.due import job
 from crm_kit.automation.due.planning import plan_of
 from crm_kit.automation.running import Runner
 from crm_kit.clock import system_now
@@ -17,7 +18,18 @@ from crm_kit.identity.access import Scope
 from crm_kit.zones import DEFAULT_ZONE
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.automating import FAILED, SUCCEEDED, Rule, Rules, action, looked, notify, reaches
+from tests.service.automating import (
+    FAILED,
+    STOPPED_LOOP,
+    SUCCEEDED,
+    Rule,
+    Rules,
+    action,
+    looked,
+    notify,
+    reaches,
+    timed_rules,
+)
 from tests.service.clocks import until_noon
 from tests.service.history import changes_of
 from tests.service.kit.custom_fields import DATE, TEXT, message_values, new_field, stub_of
@@ -215,6 +227,44 @@ async def test_a_rule_that_changes_nothing_does_not_set_itself_off_again(user: U
     assert list(run.effects[0].changed_fields) == []
 
 
+async def test_a_rule_that_sets_itself_off_by_its_own_change_is_stopped_in_that_circle(
+    user: User, rules: Rules, days: Days
+) -> None:
+    trigger = Rule.Trigger(date_reached=Rule.DateReached(field="update_time", offset_minutes=10))
+    rule = await rules.active(user, RENAME, trigger=trigger)
+    opportunity = await days.opportunity("")
+    for minutes in (15, 30, 45):
+        await days.come(0, minutes=minutes)
+    stopped, run = await rules.runs_of(user, rule)
+    assert (run.state, stopped.state, stopped.reason) == (SUCCEEDED, STOPPED_LOOP, "AUTOMATION_LOOP")
+    assert [each.rule_id for each in stopped.causes] == [rule.id, rule.id]
+    assert await days.names() == {opportunity.id: "锅炉!"}
+    # What somebody else has changed meanwhile is another beginning.
+    await days.change(opportunity.id, next_step="call them")
+    await days.come(0, minutes=60)
+    assert await days.names() == {opportunity.id: "锅炉!!"}
+    # And so is another day.
+    await days.come(3)
+    assert await days.names() == {opportunity.id: "锅炉!!!"}
+
+
+async def test_two_rules_that_set_each_other_off_by_their_changes_are_stopped_in_that_circle(
+    user: User, rules: Rules, days: Days
+) -> None:
+    trigger = Rule.Trigger(date_reached=Rule.DateReached(field="update_time", offset_minutes=10))
+    adds = action("update", next_step="{{record.next_step}}?")
+    both = [await rules.active(user, does, trigger=trigger) for does in (RENAME, adds)]
+    await days.opportunity("", next_step="call them")
+    for minutes in (15, 30, 45, 60, 75, 90):
+        await days.come(0, minutes=minutes)
+    runs = [run for rule in both for run in await rules.runs_of(user, rule)]
+    assert len([run for run in runs if run.state == SUCCEEDED]) == 2
+    assert {tuple(each.rule_id for each in run.causes) for run in runs if run.state == STOPPED_LOOP} <= {
+        (one.id, *more, one.id) for one, other in (both, reversed(both)) for more in ((), (other.id,))
+    }
+    assert set((await days.names()).values()) == {"锅炉!"}
+
+
 async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_its_turn(
     monkeypatch: pytest.MonkeyPatch, user: User, rules: Rules, days: Days
 ) -> None:
@@ -324,3 +374,40 @@ async def test_what_was_before_goes_with_events_only(user: User, rules: Rules) -
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await rules.create(user, RENAME, trigger=reaches("expected_close_date"), filter_before="state = OPEN")
     assert refusal.fields == ["automation_rule.filter_before"]
+
+
+async def test_a_tenants_turn_ends_between_two_records(
+    monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, days: Days
+) -> None:
+    """However long each of them takes, others do not wait for the rest of a batch."""
+    monkeypatch.setattr(job, "A_TENANTS_SECONDS", 0.0)
+    rule = await rules.active(user, RENAME, trigger=reaches("expected_close_date"))
+    made = [await days.opportunity(days.day(1)) for _ in range(3)]
+    days.version += 1
+    await move_clock(sales, user.tenant_id, NOON + timedelta(days=1), version=days.version)
+    for done in (1, 2, 3):
+        assert await timed_rules(sales).look()
+        assert len(await rules.runs_of(user, rule)) == done
+    await looked(sales)
+    assert sorted(each.record_id for each in await rules.runs_of(user, rule)) == sorted(each.id for each in made)
+
+
+async def test_a_rule_that_is_activated_anew_while_it_is_looked_at_has_a_timer_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, sales: Running, user: User, rules: Rules, days: Days
+) -> None:
+    trigger = Rule.Trigger(date_reached=Rule.DateReached(field="update_time", offset_minutes=60))
+    rule = await rules.active(user, RENAME, trigger=trigger)
+
+    async def changed_meanwhile(*asked: Any) -> Any:
+        monkeypatch.undo()
+        plan = await plan_of(*asked)
+        rule.trigger.CopyFrom(reaches("expected_close_date"))
+        await rules.does("Activate", user, await rules.update(user, rule, "trigger"))
+        return plan
+
+    monkeypatch.setattr("crm_kit.automation.due.job.plan_of", changed_meanwhile)
+    await days.come(0, minutes=5)
+    opportunity = await days.opportunity(days.day(1))
+    await days.come(1)
+    (run,) = await rules.runs_of(user, rule)
+    assert run.record_id == opportunity.id

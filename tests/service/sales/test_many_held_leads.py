@@ -39,7 +39,7 @@ MANY = 250
 """More than are judged at once."""
 PART = MAX_FOLLOW_UPS // 10
 EVERY_KIND = [number for number in leads_pb2.FollowUp.Kind.values() if number]
-MOST_ROWS = 1200
+MOST_ROWS = 600
 """Of one statement, whatever they are of."""
 OTHERS = {each.name: each for each in leads.c if each.name not in {"id", "take_time"}}
 MORE_LEADS = compile_statement(

@@ -7,19 +7,22 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from crm.sales.v1 import opportunities_pb2
 from crm_kit.directory.projection import project_role, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.money import Money
 from crm_kit.reports import commands
+from crm_kit.reports.periods import a_year_before
 from crm_kit.zones import DEFAULT_ZONE
 from crm_sales.payments.model import Payment
 from crm_sales.payments.resource import PAYMENTS
 
+from tests.service.kit.custom_fields import message_values, new_field
 from tests.service.reporting import Answer, Period, Question, Report, Reports
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
-from tests.service.sales.selling import known_account
+from tests.service.sales.selling import clients, cny, known_account
 
 READS = {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
 NOW = datetime(2026, 3, 31, 4, tzinfo=UTC)
@@ -265,3 +268,29 @@ async def test_a_month_stands_beside_the_same_month_of_the_year_before(sales: Ru
     by_filter = {row.filter: 1, row.compared_filter: 2, told["sum:amount", "USD"].compared.filter: 1}
     for filter, number in by_filter.items():
         assert (await reports.ask(user, filter=filter)).total.record_count == number
+
+
+async def test_a_text_that_was_spelled_otherwise_in_the_time_before_stands_beside_itself(
+    sales: Running, user: User
+) -> None:
+    """It is told as most have spelled it, in each of both times."""
+    await new_field(sales, user, "note", collection="opportunities")
+    reports, api = Reports(sales.channel, "opportunities"), clients(sales)
+    account_id = await known_account(sales, user.tenant_id, user)
+    zone = ZoneInfo(DEFAULT_ZONE)
+    today = (await reports.ask(user)).as_of_time.ToDatetime(UTC).astimezone(zone).date()
+    for day, note in ((today, "Full"), (a_year_before(today), "FULL"), (a_year_before(today), "FULL")):
+        opportunity = opportunities_pb2.Opportunity(
+            account_id=account_id,
+            display_name="锅炉",
+            amount=cny("1.00"),
+            expected_close_date=str(day),
+            custom=message_values({"note": note}),
+        )
+        request = opportunities_pb2.CreateOpportunityRequest(opportunity=opportunity)
+        await api.opportunities.CreateOpportunity(request, metadata=user.metadata)
+    compare = Period.COMPARE_SAME_PERIOD_LAST_YEAR
+    period = Period(field="expected_close_date", span=Period.SPAN_THIS_YEAR, compare=compare)
+    answer = await reports.ask(user, group_by=["custom.note"], period=period)
+    (row,) = answer.rows
+    assert (row.keys[0].value, row.record_count, row.compared_record_count) == ("Full", 1, 2)

@@ -146,6 +146,10 @@ def test_each_secret_has_a_signature_that_receivers_verify(text: str, secrets: l
         ("Fri, 19 Mar 2032 08:00:00 GMT", MAX_WAIT.total_seconds()),
         ("soon", 0),
         ("Fri, 99 Mar 2027 08:00:00 GMT", 0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", MAX_WAIT.total_seconds()),
+        ("Fri, 19 Mar 99999999999 08:00:00 GMT", 0),
+        ("Fri, 19 Mar 2027 08:00:00 +99999999999999999999", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float) -> None:

@@ -29,8 +29,10 @@ class Reader:
         self.asked = asyncio.Event()
         self.let_go = asyncio.Event()
         self.let_go.set()
+        self.times = 0
 
     async def one(self, *_: object, **__: object) -> Any:
+        self.times += 1
         self.asked.set()
         await self.let_go.wait()
         return (None,)
@@ -66,6 +68,13 @@ class Everything:
 LEADS: Any = SimpleNamespace(resource=SimpleNamespace(listing=Everything()), calls=frozenset({"update"}))
 
 
+async def read_anew(rules: RuleBook, reader: Any) -> None:
+    """As when what is known is older than may be."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(book, "REMEMBER_SECONDS", -1.0)
+        await rules.read(reader, {"leads": LEADS})
+
+
 def rule_of(length: int) -> AutomationRule:
     return AutomationRule(
         id=UUID(int=9),
@@ -97,7 +106,7 @@ async def test_tenants_that_ask_no_more_are_forgotten(monkeypatch: pytest.Monkey
     await rules.read(OneRule(2, 1), {"leads": LEADS})  # type: ignore[arg-type]
     assert rules.find(UUID(int=1)) is not None
     monkeypatch.setattr(book, "IDLE_SECONDS", 0.0)
-    await rules.read(OneRule(2, 1), {"leads": LEADS})  # type: ignore[arg-type]
+    await read_anew(rules, OneRule(2, 1))
     monkeypatch.undo()
     monkeypatch.setattr(book, "REMEMBER_SECONDS", 600.0)
     assert rules.find(UUID(int=1)) is None
@@ -114,7 +123,7 @@ def test_all_that_is_remembered_has_a_bound_and_is_of_who_asked_last(asked: list
         patched.setattr(book, "MAX_BYTES", most)
         rules, kept = RuleBook(), dict[int, int]()
         for number, length in asked:
-            asyncio.run(rules.read(OneRule(number, length), {"leads": LEADS}))  # type: ignore[arg-type]
+            asyncio.run(read_anew(rules, OneRule(number, length)))
             kept.pop(number, None)
             kept[number] = bytes_of([rule_of(length)])
             while sum(kept.values()) > most:
@@ -131,3 +140,16 @@ async def test_what_changed_while_it_was_read_is_read_again() -> None:
     reader.let_go.set()
     assert await reading == {}
     assert rules.find(TENANT) is None
+
+
+async def test_what_many_ask_for_at_once_is_read_once() -> None:
+    rules, reader = RuleBook(), Reader()
+    reader.let_go.clear()
+    asking = [asyncio.create_task(rules.read(reader, {})) for _ in range(5)]  # type: ignore[arg-type]
+    await reader.asked.wait()
+    others = Reader()
+    rest = asyncio.create_task(rules.read(others, {}))  # type: ignore[arg-type]
+    reader.let_go.set()
+    await asyncio.gather(*asking, rest)
+    assert reader.times == 1
+    assert not others.asked.is_set()

@@ -23,26 +23,28 @@ COLLECTIONS = st.sampled_from(["leads", "orders"])
 FIELDS = st.frozensets(st.sampled_from(["size", "name", "custom.fleet"]))
 TIMES = st.integers(-2, 2).map(lambda minutes: NOW + timedelta(minutes=minutes))
 SIZES = st.integers(0, 3)
+NAMES = st.sampled_from(["x", "y", ""])
 
 
 @st.composite
-def rules(draw: Any) -> tuple[AutomationRule, int | None]:
-    """A rule, and the size that its filter asks for."""
-    size = draw(st.none() | SIZES)
+def rules(draw: Any) -> tuple[AutomationRule, tuple[int | None, str | None]]:
+    """A rule, and the size and the name that its filter asks for."""
+    size, name = draw(st.none() | SIZES), draw(st.none() | NAMES)
+    parts = [*([] if size is None else [f"size = {size}"]), *([] if name is None else [f'name = "{name}"'])]
     rule = AutomationRule(
         id=UUID(int=draw(st.integers(1, 1000))),
         collection=draw(COLLECTIONS),
         display_name="a rule",
         trigger=Trigger(tuple(draw(st.frozensets(EVENTS, min_size=1))), tuple(draw(FIELDS))),
         actions=(Action("update"),),
-        filter="" if size is None else f"size = {size}",
+        filter=" AND ".join(draw(st.permutations(parts))),
         state=State.ACTIVE,
         activator_id=UUID(int=7),
         activate_time=draw(TIMES),
         create_time=NOW,
         update_time=NOW,
     )
-    return rule, size
+    return rule, (size, name)
 
 
 def context_of(id: UUID) -> FilterContext:
@@ -56,38 +58,45 @@ def context_of(id: UUID) -> FilterContext:
     time=TIMES,
     changed=FIELDS,
     size=SIZES,
+    name=st.none() | NAMES,
 )
 def test_those_rules_run_whose_trigger_and_filter_take_the_event(
-    several: list[tuple[AutomationRule, int | None]],
+    several: list[tuple[AutomationRule, tuple[int | None, str | None]]],
     collection: str,
     event: str,
     time: datetime,
     changed: frozenset[str],
     size: int,
+    name: str | None,
 ) -> None:
     found = by_event(CompiledRule(rule, Condition.of(parse_filter(rule.filter, SCHEMA))) for rule, _ in several)
     happening = Happening(collection, event, time, changed)
-    taken = matches(found.get((collection, event), ()), happening, Values({"size": size, "name": "x"}), context_of)
+    taken = matches(found.get((collection, event), ()), happening, Values({"size": size, "name": name}), context_of)
     expected = []
-    for rule, wanted in sorted(several, key=lambda each: each[0].id):
+    for rule, (wanted_size, wanted_name) in sorted(several, key=lambda each: each[0].id):
         if rule.collection != collection or event not in rule.trigger.events:
             continue
-        if rule.activate_time is None or time < rule.activate_time or wanted not in (None, size):
+        if rule.activate_time is None or time < rule.activate_time:
+            continue
+        if wanted_size not in (None, size) or wanted_name not in (None, name):
             continue
         wanted_fields = rule.trigger.changed_fields if event == "UPDATED" else ()
-        if not wanted_fields or any(name in wanted_fields for name in changed):
+        if not wanted_fields or any(each in wanted_fields for each in changed):
             expected.append(rule.id)
     assert [each.rule.id for each in taken] == expected
 
 
 @given(rules())
-def test_a_rule_that_cannot_be_read_is_taken_so_that_its_run_says_why(made: tuple[AutomationRule, int | None]) -> None:
+def test_a_rule_that_cannot_be_read_is_taken_so_that_its_run_says_why(
+    made: tuple[AutomationRule, tuple[int | None, str | None]],
+) -> None:
     rule, _ = made
     broken = CompiledRule(rule, broken=InvalidArgument("no such field"))
     happening = Happening(
         rule.collection, rule.trigger.events[0], NOW + timedelta(hours=1), rule.trigger.changed_fields
     )
-    assert list(matches([broken], happening, Values({}), context_of)) == [broken]
+    found = by_event([broken])[rule.collection, rule.trigger.events[0]]
+    assert matches(found, happening, Values({}), context_of) == [broken]
 
 
 CAUSES = st.lists(st.integers(0, 4), max_size=8).map(lambda ids: [Cause(UUID(int=id), str(id), "leads") for id in ids])

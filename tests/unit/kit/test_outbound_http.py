@@ -1,19 +1,23 @@
 """Calls to the outside against servers that would lead them inside, keep them waiting, or send them too much."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from crm_kit.outbound_http import exchanges
 from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
 from crm_kit.outbound_http.client import OutboundHttp
 from crm_kit.outbound_http.replies import Failure, OutboundError, Reply
+from crm_kit.outbound_http.resolving import resolve
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -232,3 +236,29 @@ def certified(names: Iterable[str], folder: Path) -> tuple[ssl.SSLContext, Path]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key_file)
     return context, file
+
+
+async def test_a_host_whose_name_server_does_not_answer_keeps_one_thread_however_many_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, answered = list[str](), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def answers(host: str, *more: Any, **options: Any) -> Any:
+        asked.append(host)
+        if host == "hangs.example":
+            answered.wait()
+        return look_up("127.0.0.1", *more, **options)
+
+    monkeypatch.setattr("socket.getaddrinfo", answers)
+    waiting = [asyncio.create_task(resolve("hangs.example", 443)) for _ in range(600)]
+    try:
+        assert await resolve("answers.example", 443) == [ip_address("127.0.0.1")]
+        waiting[0].cancel()
+    finally:
+        answered.set()
+    cancelled, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert all(each == [ip_address("127.0.0.1")] for each in others)
+    assert sorted(asked) == ["answers.example", "hangs.example"]
+    assert await resolve("hangs.example", 443) == [ip_address("127.0.0.1")]

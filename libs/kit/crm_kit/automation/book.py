@@ -4,12 +4,14 @@ Whoever runs a rule finds whether it is still what was remembered, so one that w
 nobody asks for any more is forgotten, and so is what was read first when all together takes too much memory.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import orjson
 from sqlalchemy import Select, Text, bindparam, cast, func, literal_column, or_, select
@@ -51,7 +53,8 @@ class Known:
     @property
     def speaks_of_custom(self) -> bool:
         """Whether what filters mean may change without a rule: the tenant's own fields can."""
-        return any(CUSTOM in each.fields or each.broken for several in self.rules.values() for each in several)
+        rules = chain.from_iterable(group.rules for groups in self.rules.values() for group in groups)
+        return any(CUSTOM in each.fields or each.broken for each in rules)
 
 
 class RuleBook:
@@ -63,6 +66,7 @@ class RuleBook:
         self._bytes = 0
         # How often something was forgotten: what was read before that and came after it is not kept.
         self._changes = 0
+        self._reading: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     def find(self, tenant_id: UUID) -> RulesByEvent | None:
         """The rules of a tenant; None when they have to be read."""
@@ -70,20 +74,26 @@ class RuleBook:
         return known.rules if known is not None and time.monotonic() - known.asked <= REMEMBER_SECONDS else None
 
     async def read(self, reader: Reader, watched: Mapping[str, Watched]) -> RulesByEvent:
-        """Those of the reader's tenant as they are now: those that are known, where none is another version by now."""
+        """Those of the reader's tenant as they are now, read by one for all that ask for them at once."""
+        async with self._reading.setdefault(reader.tenant_id, asyncio.Lock()):
+            known = self.find(reader.tenant_id)
+            return await self._read(reader, watched) if known is None else known
+
+    async def _read(self, reader: Reader, watched: Mapping[str, Watched]) -> RulesByEvent:
+        """Those that are known, where none is another version by now."""
         asked, changes, known = time.monotonic(), self._changes, self._known.get(reader.tenant_id)
         row = await reader.one(versions_of_active())
         versions: str | None = row[0] if row is not None else None
         if known is not None and known.versions == versions and not known.speaks_of_custom:
             read = replace(known, asked=asked)
         else:
-            compiled = await self._read(reader, watched)
+            compiled = await self._compiled(reader, watched)
             read = Known(asked, versions, by_event(compiled), bytes_of(each.rule for each in compiled))
         if changes == self._changes:
             self._keep(reader.tenant_id, read)
         return read.rules
 
-    async def _read(self, reader: Reader, watched: Mapping[str, Watched]) -> list[CompiledRule]:
+    async def _compiled(self, reader: Reader, watched: Mapping[str, Watched]) -> list[CompiledRule]:
         rules = map(RULES.entity_from, await reader.all(active_rules()))
         # A version that rolls out may know of more collections and calls than this one.
         known = [each for each in rules if each.collection in watched]

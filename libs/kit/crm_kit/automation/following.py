@@ -13,7 +13,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from crm_kit.automation.book import book_of
-from crm_kit.automation.matching import CompiledRule, Happening, RulesByEvent, matches
+from crm_kit.automation.matching import CompiledRule, Group, Happening, RulesByEvent, matches
 from crm_kit.automation.occasions import Happened
 from crm_kit.automation.running import OutdatedError, Runner
 from crm_kit.automation.watched import CHANGED_FIELDS, Watched
@@ -82,15 +82,15 @@ class Following:
 
     async def _run_all(self, watched: Watched, event: str, envelope: Event, told: Any) -> None:
         tenant_id = id_from_text(envelope.tenant_id)
-        rules = (await self._rules_of(tenant_id)).get((watched.collection, event))
-        if not rules:
+        groups = (await self._rules_of(tenant_id)).get((watched.collection, event))
+        if not groups:
             return
         shown = getattr(told, watched.resource.place_in(type(told)))
         changed_fields = getattr(told, CHANGED_FIELDS, ())
         occasion = Happened.of(watched, envelope, event, shown, changed_fields)
         happening = Happening(watched.collection, event, time_from(envelope.occur_time), changed_fields)
-        contexts = await self._contexts_of(tenant_id, rules)
-        matching = list(matches(rules, happening, Values(occasion.values), contexts))
+        contexts = await self._contexts_of(tenant_id, groups)
+        matching = matches(groups, happening, Values(occasion.values), contexts)
         if matching:
             await self._run_each(matching, occasion)
 
@@ -106,11 +106,10 @@ class Following:
         known = book.find(tenant_id)
         return await book.read(await self._reader(tenant_id), self._watched) if known is None else known
 
-    async def _contexts_of(self, tenant_id: UUID, rules: Sequence[CompiledRule]) -> Callable[[UUID], FilterContext]:
+    async def _contexts_of(self, tenant_id: UUID, groups: Sequence[Group]) -> Callable[[UUID], FilterContext]:
         """What words stand for to each activator; to one who is not active any more, whose rules stop, little."""
         now, found = await self._clock.now(tenant_id), {}
-        for id in {each.rule.activator_id for each in rules}:
-            assert id is not None
+        for id in {each.activator_id for each in groups}:
             try:
                 actor = await self._directory.user(tenant_id, id)
             except Unauthenticated:

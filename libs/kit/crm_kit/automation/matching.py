@@ -1,6 +1,6 @@
 """Which rules an event sets off. Pure: on values of the event and of the record."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from crm_kit.automation.rules.model import AutomationRule, Trigger
 from crm_kit.automation.watched import UPDATED
 from crm_kit.errors import CrmError
-from crm_kit.filtering.evaluation import Predicate, Values, predicate
+from crm_kit.filtering.evaluation import Asked, Predicate, Required, Values, predicate, required
 from crm_kit.filtering.tree import EVERYTHING, Filter, fields_of
 from crm_kit.filtering.words import FilterContext
 
@@ -17,15 +17,17 @@ ContextOf = Callable[[UUID], FilterContext]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A filter: whether it takes a record's values, and the fields that it speaks of."""
+    """A filter: whether it takes a record's values, the fields that it speaks of, and what it takes none without."""
 
     takes: Predicate
     fields: frozenset[str]
+    required: Required | None = None
 
     @classmethod
     def of(cls, tree: Filter) -> "Condition":
         """A filter made ready."""
-        return cls(predicate(tree), frozenset(path.partition(".")[0] for path in fields_of(tree)))
+        fields = frozenset(path.partition(".")[0] for path in fields_of(tree))
+        return cls(predicate(tree), fields, required(tree))
 
 
 ALL = Condition.of(EVERYTHING)
@@ -43,6 +45,11 @@ class CompiledRule:
     filter_before: Condition = ALL
     broken: CrmError | None = None
 
+    def takes(self, time: datetime, after: Values, context: FilterContext) -> bool:
+        """Whether it was active at the time, and its filter takes the record; one that is broken takes any."""
+        since = self.rule.activate_time
+        return since is not None and time >= since and (self.broken is not None or self.filter.takes(after, context))
+
     @property
     def fields(self) -> frozenset[str]:
         """The fields that its filters speak of."""
@@ -57,7 +64,41 @@ class CompiledRule:
         return nothing_else or not is_triggered(self.rule.trigger, event, seen)
 
 
-RulesByEvent = Mapping[tuple[str, str], tuple[CompiledRule, ...]]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rules of one activator with one trigger: what is the same for all of them is asked once.
+
+    Those that take no record without a certain value of a field are looked up by what the record has there: of many
+    rules for one source or state each, all others cost nothing.
+    """
+
+    activator_id: UUID
+    trigger: Trigger
+    rules: tuple[CompiledRule, ...]
+    _by_value: tuple[tuple[Asked, Mapping[Hashable, Sequence[CompiledRule]]], ...]
+    _others: tuple[CompiledRule, ...]
+
+    @classmethod
+    def of(cls, activator_id: UUID, trigger: Trigger, rules: Iterable[CompiledRule]) -> "Group":
+        """The rules made ready to be asked for."""
+        rules = tuple(rules)
+        by_value: dict[Asked, dict[Hashable, list[CompiledRule]]] = {}
+        others = []
+        for each in rules:
+            if (wanted := each.filter.required) is None:
+                others.append(each)
+            else:
+                by_value.setdefault(wanted.asked, {}).setdefault(wanted.value, []).append(each)
+        return cls(activator_id, trigger, rules, tuple(by_value.items()), tuple(others))
+
+    def candidates(self, after: Values) -> Iterator[CompiledRule]:
+        """Those whose filter may take the record."""
+        yield from self._others
+        for asked, rules in self._by_value:
+            yield from rules.get(after.of(asked), ())
+
+
+RulesByEvent = Mapping[tuple[str, str], tuple[Group, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +112,30 @@ class Happening:
 
 
 def by_event(rules: Iterable[CompiledRule]) -> RulesByEvent:
-    """The rules by collection and event, those that were created first before others."""
-    found: dict[tuple[str, str], list[CompiledRule]] = {}
-    for each in sorted(rules, key=lambda each: each.rule.id):
-        for event in each.rule.trigger.events:
-            found.setdefault((each.rule.collection, event), []).append(each)
-    return {key: tuple(several) for key, several in found.items()}
-
-
-def matches(
-    rules: Iterable[CompiledRule], happening: Happening, after: Values, context_of: ContextOf
-) -> Iterator[CompiledRule]:
-    """Those of the rules for the event whose trigger and filter take it; what the record was before is not looked at.
-
-    `context_of` tells what words of a filter, such as `me`, stand for to who activated the rule.
-    """
+    """The rules by collection and event; those that nobody has activated are left out."""
+    found: dict[tuple[str, str], dict[tuple[UUID, Trigger], list[CompiledRule]]] = {}
     for each in rules:
         rule = each.rule
-        if rule.activator_id is None or rule.activate_time is None or happening.time < rule.activate_time:
+        if rule.activator_id is None or rule.activate_time is None:
             continue
-        if not is_triggered(rule.trigger, happening.event, happening.changed_fields):
-            continue
-        if each.broken or each.filter.takes(after, context_of(rule.activator_id)):
-            yield each
+        for event in rule.trigger.events:
+            groups = found.setdefault((rule.collection, event), {})
+            groups.setdefault((rule.activator_id, rule.trigger), []).append(each)
+    return {key: tuple(Group.of(*alike, several) for alike, several in groups.items()) for key, groups in found.items()}
+
+
+def matches(groups: Iterable[Group], happening: Happening, after: Values, context_of: ContextOf) -> list[CompiledRule]:
+    """Those of the rules for the event whose trigger and filter take it; what the record was before is not looked at.
+
+    Those that were created first come first. `context_of` tells what words of a filter, such as `me`, stand for to who
+    activated the rule.
+    """
+    found: list[CompiledRule] = []
+    for group in groups:
+        if is_triggered(group.trigger, happening.event, happening.changed_fields):
+            context = context_of(group.activator_id)
+            found += [each for each in group.candidates(after) if each.takes(happening.time, after, context)]
+    return sorted(found, key=lambda each: each.rule.id)
 
 
 def is_triggered(trigger: Trigger, event: str, changed_fields: Collection[str]) -> bool:

@@ -2,7 +2,8 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -72,6 +73,18 @@ Predicate = Callable[["Values", FilterContext | None], bool]
 Operand = Callable[[Any, FilterContext | None], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A field whose value is asked for; `key` tells it from others sooner than the field would."""
+
+    key: str
+    field: Field
+
+    @classmethod
+    def of(cls, field: Field) -> "Asked":
+        return cls(f"{field.path} {field.type} {field.collated}", field)
+
+
 class Values:
     """A record's values as filters compare them, each read once, however many filters ask for it.
 
@@ -86,10 +99,12 @@ class Values:
         self._record = record
         self._known: dict[str, Any] = {}
 
-    def of(self, key: str, field: Field) -> Any:
-        """The value of a field, None where it is null; `key` tells the field from others."""
+    def of(self, asked: "Asked") -> Any:
+        """The value of a field, None where it is null."""
+        key = asked.key
         if key in self._known:
             return self._known[key]
+        field = asked.field
         value = _read(field, self._record)
         if field.type in LISTS and not value:
             # A list without members is no value.
@@ -119,6 +134,24 @@ def predicate(tree: Filter) -> Predicate:
     return _predicate_of(tree)
 
 
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What a filter takes no record without: a field that equals a constant."""
+
+    asked: Asked
+    value: Hashable
+
+
+def required(tree: Filter) -> Required | None:
+    """The first such part of a filter, by which it can be found among many; None where it has none."""
+    for term in tree.terms if isinstance(tree, And) else (tree,):
+        if not isinstance(term, Comparison) or term.operator is not Operator.EQUAL or term.field.type in LISTS:
+            continue
+        if _is_constant(term.field, term.value):
+            return Required(Asked.of(term.field), _alike(term.field, term.value, None))
+    return None
+
+
 def _until(parts: Sequence[Predicate], *, found: bool) -> Predicate:
     """The first answer that is `found`, or that none is: OR where that is true, AND where it is false."""
 
@@ -133,12 +166,12 @@ def _until(parts: Sequence[Predicate], *, found: bool) -> Predicate:
 
 def _predicate_of(term: Term) -> Predicate:
     field = term.field
-    key = f"{field.path} {field.type} {field.collated}"
+    asked = Asked.of(field)
     of_null = isinstance(term, IsNull) or (isinstance(term, Comparison) and term.operator is Operator.NOT_EQUAL)
     holds = _holds(term)
 
     def ask(values: Values, context: FilterContext | None) -> bool:
-        value = values.of(key, field)
+        value = values.of(asked)
         return of_null if value is None else holds(value, context)
 
     return ask
@@ -153,8 +186,7 @@ def _holds(term: Term) -> Callable[[Any, FilterContext | None], bool]:
             emptiable = field.type in _EMPTIABLE
             return lambda value, context: not (emptiable and len(value) == 0)
         case Comparison(field, op, operand):
-            compare, other = _OPERATORS[op], _operand(field, operand)
-            return lambda value, context: compare(value, other(value, context))
+            return _compared(field, _OPERATORS[op], operand)
         case OneOf(field, operands):
             return _one_of(field, operands)
         case Has(field, operand):
@@ -164,6 +196,14 @@ def _holds(term: Term) -> Callable[[Any, FilterContext | None], bool]:
             return lambda value, context: fold(str(wanted(value, context))) in fold(value)
 
 
+def _compared(field: Field, compare: Callable[[Any, Any], bool], operand: Value) -> Callable[[Any, Any], bool]:
+    if _is_constant(field, operand):
+        constant = _alike(field, operand, None)
+        return lambda value, context: compare(value, constant)
+    other = _operand(field, operand)
+    return lambda value, context: compare(value, other(value, context))
+
+
 def _one_of(field: Field, operands: tuple[Value, ...]) -> Callable[[Any, FilterContext | None], bool]:
     def is_one(value: Any, context: FilterContext | None) -> bool:
         return any(value == _alike(field, each, value) for each in values_of(field, operands, context))
@@ -171,14 +211,17 @@ def _one_of(field: Field, operands: tuple[Value, ...]) -> Callable[[Any, FilterC
     return is_one
 
 
+def _is_constant(field: Field, operand: Value) -> bool:
+    """Whether what a field is compared with is the same for all values and everybody: then it is made once."""
+    return not isinstance(operand, Word) and (field.collated or not isinstance(operand, (Decimal, int)))
+
+
 def _operand(field: Field, operand: Value) -> Operand:
-    """What a field is compared with; what is the same for all values and everybody is made once."""
-    if isinstance(operand, Word):
-        return lambda value, context: _alike(field, value_of(field, operand, context), value)
-    if not field.collated and isinstance(operand, (Decimal, int)):
-        return lambda value, context: _alike(field, operand, value)
-    alike = _alike(field, operand, None)
-    return lambda value, context: alike
+    """What a field is compared with."""
+    if _is_constant(field, operand):
+        constant = _alike(field, operand, None)
+        return lambda value, context: constant
+    return lambda value, context: _alike(field, value_of(field, operand, context), value)
 
 
 def _read(field: Field, record: Mapping[str, object]) -> Any:

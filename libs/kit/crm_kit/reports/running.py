@@ -16,12 +16,11 @@ from crm_kit.resource.buckets import Span, within
 from crm_kit.resource.openings import opening
 from crm_kit.resource.questions import MAX_GROUPS, AnyResource, Askable, Grouping, askable
 from crm_kit.resource.shown_groups import Shown
-from crm_kit.resource.summaries import Group, Summary, summarize
+from crm_kit.resource.summaries import Group, Key, Summary, summarize
 from crm_kit.scans import adding_up
 
 # What a row, a figure and a period add to a filter that opens their records.
 ADDED_TERMS = 10
-Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +145,16 @@ def merged(now: Part, compared: Part, field: str) -> Iterator[Row]:
 
     Buckets of the period's own field stand beside those that have the same place in the other time.
     """
-    then = dict(_moved(now, compared, field))
+    then = {by: (key, group) for by, key, group in _moved(now, compared, field)}
     groups = now.summary.groups
-    rows = [Row(each.key, each, then.get(each.key), compared.is_whole or each.key in then) for each in groups]
-    told_now = {each.key for each in groups}
+    rows = [
+        Row(each.key, each, then[each.by][1] if each.by in then else None, compared.is_whole or each.by in then)
+        for each in groups
+    ]
+    told_now = {each.by for each in groups}
     if now.is_whole:
         room = now.shown.question.limit - len(rows)
-        rows += [Row(key, None, group) for key, group in then.items() if key not in told_now][: max(room, 0)]
+        rows += [Row(key, None, group) for by, (key, group) in then.items() if by not in told_now][: max(room, 0)]
     by = now.shown.question.by
     if isinstance(by.term, Grouping) and by.term.unit is not None:
         at = now.shown.question.group_by.index(by.term)
@@ -162,21 +164,21 @@ def merged(now: Part, compared: Part, field: str) -> Iterator[Row]:
     yield from rows
 
 
-def _moved(now: Part, compared: Part, field: str) -> Iterator[tuple[Key, Group]]:
-    """The groups of the other time under the keys that they have now; without those that have no place now."""
+def _moved(now: Part, compared: Part, field: str) -> Iterator[tuple[Key, Key, Group]]:
+    """The groups of the other time by what they go by and are told by now; without those that have no place now."""
     assert now.days is not None and compared.days is not None
     for group in compared.summary.groups:
-        key: list[str | None] = []
-        for by, value in zip(compared.shown.question.group_by, group.key, strict=True):
-            if by.unit is None or by.field != field or value is None:
-                key.append(value)
+        moved: dict[int, str] = {}
+        for at, (grouping, value) in enumerate(zip(compared.shown.question.group_by, group.key, strict=True)):
+            if grouping.unit is None or grouping.field != field or value is None:
                 continue
-            found = counterpart(by.unit, date.fromisoformat(value), compared.days, now.days)
+            found = counterpart(grouping.unit, date.fromisoformat(value), compared.days, now.days)
             if found is None:
                 break
-            key.append(found.isoformat())
+            moved[at] = found.isoformat()
         else:
-            yield tuple(key), group
+            by, key = (tuple(moved.get(at, each) for at, each in enumerate(of)) for of in (group.by, group.key))
+            yield by, key, group
 
 
 def others(part: Part, shown: Sequence[Group]) -> Group:

@@ -57,6 +57,7 @@ TOTAL, OF_CURRENCY, COUNTED = "is_total", "is_of_currency", "count"
 
 Share = Callable[[Reader, Filter], AbstractAsyncContextManager[None]]
 FigureValue = Decimal | date | datetime
+Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,16 @@ class Figure:
 
 @dataclass(slots=True)
 class Group:
-    """Records with the same values of the fields, by their text; None where they have none."""
+    """Records with the same values of the fields, by their text; None where they have none.
 
-    key: tuple[str | None, ...]
+    `key` has a text as most of them spell it, `by` what all of its spellings have in common: another question about the
+    same fields may have this group under another key, but never under another `by`.
+    """
+
+    key: Key
     count: int = 0
     figures: list[Figure] = field(default_factory=list)
+    by: Key = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +134,22 @@ async def summarize(
         values["zone"] = context.zone
     async with share(reader, tree):
         rows = await reader.all(query, **values)
-    groups: dict[tuple[str | None, ...], Group] = {}
+    groups: dict[Key, Group] = {}
     total = Group(())
     for row in rows:
-        key = tuple(_text(row[f"key_{index}"]) for index, _ in enumerate(question.group_by))
-        _add(total if row[TOTAL] else groups.setdefault(key, Group(key)), row, question.measures)
+        # Of the currencies of a group each may have another spelling of its key: the first row is that of all.
+        by, key = (_key_in(row, name, question.group_by) for name in ("by", "key"))
+        _add(total if row[TOTAL] else groups.setdefault(by, Group(key, by=by)), row, question.measures)
     is_cut = len(rows) > MAX_ROWS
     # The last group may have more currencies than were read.
     whole = list(groups.values())[: -1 if is_cut else None]
     if not question.group_by:
         whole = [total]
     return Summary(whole[: question.limit], total, left_out=is_cut or len(whole) > question.limit)
+
+
+def _key_in(row: Record, name: str, group_by: Sequence[Grouping]) -> Key:
+    return tuple(_text(row[f"{name}_{index}"]) for index, _ in enumerate(group_by))
 
 
 def _add(group: Group, row: Record, measures: Iterable[Measure]) -> None:
@@ -303,7 +314,7 @@ def grouped(
         added = added.group_by(func.grouping_sets(*(tuple_(*each) for each in sets)))
     rows = added.subquery("added")
     return (
-        select(*(column for column in rows.c if not column.name.startswith("by_")))
+        select(rows)
         .order_by(rows.c[TOTAL].desc(), *_order(rows, group_by, measures, by, in_money=in_money))
         .limit(bindparam("row_limit", type_=Integer))
     )

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from crm.options.v1 import options_pb2
 from google.protobuf import descriptor_pool
@@ -33,6 +33,15 @@ class Method:
     callers: frozenset[str] = frozenset()
     # Which permission a request needs, where that depends on what it asks for; of several, the first that is granted.
     permission_of: Callable[[Any], str | Sequence[str]] | None = None
+
+
+class Servicer(Protocol):
+    """One service of the contract: a method per rpc, named as there, taking the request and a reader or unit.
+
+    A servicer whose permission depends on the request has a method `permission_of(request)` too.
+    """
+
+    contract: ServiceDescriptor
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:

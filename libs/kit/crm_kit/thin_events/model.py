@@ -8,6 +8,7 @@ class EventType:
     """What happened to the records of a collection, which the service `owner` has.
 
     `permission` is what reading one of them takes; `withheld` are its fields that take another permission besides.
+    `may_be_private`: people may keep one to themselves, so that others do not read it whatever they are permitted.
     """
 
     name: str
@@ -15,3 +16,4 @@ class EventType:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...] = ()
+    may_be_private: bool = False

@@ -28,6 +28,8 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
     }.items()
     for each in events
 }
+# By it people say who reads what they keep.
+VISIBILITY = "visibility"
 # What every service has of its own, such as custom fields: no records that people work with.
 OF_EVERY_SERVICE = "crm.resource.v1"
 
@@ -43,6 +45,7 @@ class Resource:
     withheld: tuple[tuple[str, str], ...]
     # What is told of beside its records: comments, attachments.
     beside: frozenset[str]
+    may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,11 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
     }
     beside_records = {
         (full_name, each.collection): EventType(
-            type_name(event.DESCRIPTOR.name, place.title()), each.collection, each.owner, each.permission
+            type_name(event.DESCRIPTOR.name, place.title()),
+            each.collection,
+            each.owner,
+            each.permission,
+            may_be_private=each.may_be_private,
         )
         for each in resources.values()
         for full_name, (event, place) in BESIDE.items()
@@ -128,7 +135,9 @@ def type_name(event: str, record: str) -> str:
 
 def _type_of(event: DescriptorProto, record: Resource) -> EventType:
     name = type_name(event.name, record.noun)
-    return EventType(name, record.collection, record.owner, record.permission, record.withheld)
+    return EventType(
+        name, record.collection, record.owner, record.permission, record.withheld, may_be_private=record.may_be_private
+    )
 
 
 def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, Resource]]:
@@ -146,8 +155,15 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
             beside = {"comment": not resource.undiscussed}
             beside["attachment"] = not resource.undiscussed and not resource.without_files
-            kinds = frozenset(kind for kind, is_there in beside.items() if is_there)
-            found = Resource(record.name, resource.collection, owner, permission, withheld, kinds)
+            found = Resource(
+                record.name,
+                resource.collection,
+                owner,
+                permission,
+                withheld,
+                beside=frozenset(kind for kind, is_there in beside.items() if is_there),
+                may_be_private=any(field.name == VISIBILITY for field in record.field),
+            )
             yield f".{file.package}.{record.name}", found
 
 

@@ -16,8 +16,8 @@ from crm_sales.pools.model import Pool, PoolRules
 from crm_sales.pools.protection import FollowUp, Holding, Protection, protection
 from crm_sales.pools.visits import look_at
 
-BATCH = 100
-"""Leads of a simulation at once: judging more would hold up others, and so many can have 100,000 follow-ups."""
+BATCH = 50
+"""Leads of a simulation at once: judging more would hold up others, and so many can have 50,000 follow-ups."""
 # A conversion that nobody has gone on with for so long is given up.
 CONVERSION_LASTS = timedelta(hours=1)
 

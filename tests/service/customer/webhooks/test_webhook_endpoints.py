@@ -5,10 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from crm.resource.v1 import events_pb2
 from crm.sales.v1 import events_pb2 as sales
+from crm_customer.integrations.webhook_deliveries.model import JITTER, WAITS
 from crm_customer.integrations.webhook_endpoints import commands
 from crm_customer.integrations.webhook_endpoints.model import NOTED_FOR
+from crm_kit.events.outbox import emit
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 
 from tests.service.customer.told import told_of
 from tests.service.customer.webhooks.hooks import Delivery, Endpoint, Hooks
@@ -28,6 +32,8 @@ WRITING = {"webhooks.read": Scope.ALL, "webhooks.write": Scope.ALL}
         ({"event_types": ["acount.created"]}, "webhook_endpoint.event_types[0]", "near", "account.created"),
         ({"collections": ["accounts", "order"]}, "webhook_endpoint.collections[1]", "near", "orders"),
         ({"collections": ["webhook_deliveries"]}, "webhook_endpoint.collections[0]", "", "webhook_deliveries"),
+        ({"collections": ["saved_views"]}, "webhook_endpoint.collections[0]", "", "saved_views"),
+        ({"event_types": ["dashboard.created"]}, "webhook_endpoint.event_types[0]", "", "dashboard.created"),
         ({"collections": []}, "webhook_endpoint.event_types", "nothing_told", "told nothing"),
     ],
 )
@@ -143,6 +149,38 @@ async def test_an_endpoint_whose_person_has_lost_the_right_is_disabled_and_told_
     await hooks.came(1)
 
 
+async def test_what_waits_of_what_an_endpoint_was_told_once_does_not_disable_it(hooks: Hooks) -> None:
+    endpoint = await hooks.create(collections=["orders", "accounts"])
+    hooks.receiver.answers(503)
+    await hooks.order_happens(sales.OrderPlaced())
+    await hooks.tried(1)
+    hooks.receiver.answers(200)
+    narrower = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    await hooks.update(endpoint, by=narrower, collections=["accounts"])
+    await hooks.pass_time(WAITS[0] * (1 + JITTER))
+    (skipped,) = await hooks.in_state(Delivery.STATE_SKIPPED)
+    assert skipped.event_type == "order.placed"
+    account = await hooks.account()
+    (told,) = await hooks.in_state(Delivery.STATE_SUCCEEDED)
+    assert told.record_id == account.id
+
+
+async def test_a_rule_that_sends_what_the_person_may_not_read_does_not_disable_the_endpoint(hooks: Hooks) -> None:
+    user = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    endpoint = await hooks.create(by=user)
+    rule_id, record_id = str(new_id()), str(new_id())
+    asked = events_pb2.WebhookCallRequested(
+        endpoint_id=endpoint.id, rule_id=rule_id, collection="leads", record_id=record_id, version=3
+    )
+    async with hooks.customer.unit_of_work(hooks.admin.tenant_id) as work:
+        emit(work, asked, aggregate_type="webhook_call", id=new_id(), version=1)
+    (skipped,) = await hooks.in_state(Delivery.STATE_SKIPPED)
+    assert skipped.record_id == asked.record_id
+    account = await hooks.account()
+    (message,) = await hooks.came(1)
+    assert message.said["data"]["record_id"] == account.id
+
+
 async def test_deliveries_are_seen_by_who_may_read_all_that_they_are_about(hooks: Hooks) -> None:
     await hooks.create(collections=["accounts", "teams"])
     account = await hooks.account()
@@ -247,12 +285,17 @@ async def test_after_two_weeks_nothing_more_is_noted_for_one_that_is_disabled(ho
     assert other.id
 
 
-async def test_so_many_are_enabled_at_most(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "MAX_ENABLED", 2)
+async def test_there_are_so_many_at_most_also_of_those_that_are_disabled(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens is noted for those as well."""
+    monkeypatch.setattr(commands, "MAX_PRESENT", 2)
     first, _ = await hooks.create(), await hooks.create()
+    await hooks.does("Disable", first)
     with refused("FAILED_PRECONDITION", "WEBHOOK_ENDPOINT_LIMIT_REACHED"):
         await hooks.create()
-    await hooks.does("Disable", first)
+    await hooks.does("Enable", first)
+    await hooks.does("Archive", first)
     await hooks.create()
     with refused("FAILED_PRECONDITION", "WEBHOOK_ENDPOINT_LIMIT_REACHED"):
-        await hooks.does("Enable", first)
+        await hooks.does("Restore", first)

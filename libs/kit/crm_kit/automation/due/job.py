@@ -91,7 +91,7 @@ class TimedRules:
             service = self._service(tenant_id, row["clock_offset"])
             if timer.due_time > service.now:
                 return False
-            timer = await self._take(service, timer)
+            timer = await self._take(service, timer, end)
             if time.monotonic() > end:
                 return timer is not None
         return False
@@ -100,8 +100,8 @@ class TimedRules:
         now = self._tenants.now() + offset
         return ReadSession(self._tenants.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
 
-    async def _take(self, service: ReadSession, timer: Timer) -> Timer | None:
-        """Run a rule on the next records; its timer after them, None when it is gone."""
+    async def _take(self, service: ReadSession, timer: Timer, end: float) -> Timer | None:
+        """Run a rule on the next records until the turn ends; its timer after them, None when it is gone."""
         try:
             rule, _ = await timed_rule(service, timer)
             if rule.collection not in self._watched:
@@ -109,7 +109,7 @@ class TimedRules:
                 return await self._move(service, timer, put_off(timer, service.now + PAUSE))
             watched = self._watched[rule.collection]
             plan = await plan_of(self._tenants.database, self._runner, service, watched, rule, timer)
-            return await self._move(service, timer, await self._run_on(plan, timer))
+            return await self._move(service, timer, await self._run_on(plan, timer, end))
         except GoneError as gone:
             await self._end(service, timer, gone)
         except OutdatedError:
@@ -117,8 +117,8 @@ class TimedRules:
             pass
         return None
 
-    async def _run_on(self, plan: Plan, timer: Timer) -> Timer:
-        """Run the rule on the next of the records that are due; the timer after them."""
+    async def _run_on(self, plan: Plan, timer: Timer, end: float) -> Timer:
+        """Run the rule on the next of the records that are due, one at least; the timer after them."""
         due, now = plan.due, plan.reader.now
         done = later(plan.timing, timer, due, now=now, zone=plan.zone)
         if due is None:
@@ -130,6 +130,8 @@ class TimedRules:
                 await self._runner.keep(plan.rule, occasion, TOO_MANY_RECORDS)
                 return done
             await self._run(plan, occasion)
+            if time.monotonic() > end:
+                return under_way(timer, due, row["id"], number - timer.taken)
         return under_way(timer, due, rows[-1]["id"], len(rows)) if len(rows) == BATCH else done
 
     async def _run(self, plan: Plan, occasion: Came) -> None:

@@ -1,6 +1,7 @@
 """Every write on timers of rules. They go with the rule: who activates it sets one, whatever stops it takes it away."""
 
 import dataclasses
+import random
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +15,9 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict
 from crm_kit.plumbing import automation_timers
 
+# Where the turns of a timer begin, at most: a column has room for as many after it.
+MOST_TURNS = 2**30
+
 
 def set_timer(work: UnitOfWork, before: AutomationRule, after: AutomationRule) -> None:
     """Gather what becomes of the timer of a rule that was activated by the caller, or stopped."""
@@ -24,7 +28,8 @@ def set_timer(work: UnitOfWork, before: AutomationRule, after: AutomationRule) -
     if after.state is State.ACTIVE and after.trigger.timed is not None:
         zone = ZoneInfo(work.actor.access.time_zone)
         timer = first_timer(after.id, after.trigger.timed, now=work.now, zone=zone)
-        work.insert(automation_timers, dataclasses.asdict(timer))
+        # Whoever has read the timer of before, which the rule had until now, does not move this one.
+        work.insert(automation_timers, dataclasses.asdict(timer) | {"turn": random.randrange(MOST_TURNS)})
 
 
 def remove_timer(work: UnitOfWork, rule_id: UUID) -> None:

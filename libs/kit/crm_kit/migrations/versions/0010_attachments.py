@@ -5,7 +5,7 @@ from alembic import op
 from crm_kit.migrating import protected
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0008"
 
 
 def upgrade() -> None:

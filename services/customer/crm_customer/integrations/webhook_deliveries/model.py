@@ -107,6 +107,10 @@ class WebhookDelivery:
             give_up_time=give_up_time,
         )
 
+    def skip(self, *, now: datetime) -> "WebhookDelivery":
+        """Not to be sent, until somebody asks for it anew."""
+        return replace(self, state=State.SKIPPED, next_attempt_time=None, update_time=now)
+
     def begin_anew(self, *, now: datetime) -> "WebhookDelivery":
         """To be tried now, whatever came of it before, and again for three days."""
         fresh = replace(self, failure_count=0, give_up_time=None)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import compress
 from uuid import UUID
 
 import structlog
@@ -184,11 +185,15 @@ class Sender:
 
     async def _send_all(self, turn: Turn, due: Sequence[WebhookDelivery]) -> None:
         """Send some, those of a record one after the other."""
-        if not all(reads_all(turn.access, self._permissions.get(each.collection, "")) for each in due):
+        readable = [reads_all(turn.access, self._permissions.get(each.collection, "")) for each in due]
+        withheld = [each for each, is_readable in zip(due, readable, strict=True) if not is_readable]
+        if any(self._is_heard(turn.endpoint, each) for each in withheld):
             await self._disable(turn.held.tenant_id, turn.endpoint, DisableReason.LOST_RIGHTS)
             return
+        if withheld:
+            await retried(lambda: self._skip(turn, withheld))
         by_record: dict[UUID, list[WebhookDelivery]] = {}
-        for each in due:
+        for each in compress(due, readable):
             by_record.setdefault(each.record_id, []).append(each)
         places = asyncio.Semaphore(MAX_MESSAGES)
 
@@ -218,6 +223,11 @@ class Sender:
         outcome = await turn.call(turn.endpoint.url, turn.secrets, message)
         await retried(lambda: self._mark(turn, delivery, outcome, began))
 
+    def _is_heard(self, endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> bool:
+        """Whether the endpoint is told of such events: not of what a rule sends, nor of what it was told once."""
+        type = self._types.get((delivery.collection, delivery.event_type))
+        return type is not None and endpoint.hears(type)
+
     def _hidden(self, turn: Turn, type: EventType | None) -> frozenset[str]:
         return frozenset() if type is None else hidden_from(turn.access, type)
 
@@ -235,6 +245,12 @@ class Sender:
             elif since != turn.failing_since:
                 set_failing_since(work, turn.endpoint.id, since)
         turn.failing_since = since
+
+    async def _skip(self, turn: Turn, some: Sequence[WebhookDelivery]) -> None:
+        """Send nothing of what the person may not read who answers for the endpoint."""
+        async with self._tenants.unit(turn.held.tenant_id) as work:
+            for each in some:
+                mark(work, each, each.skip(now=work.now))
 
     async def _disable(self, tenant_id: UUID, endpoint: WebhookEndpoint, reason: DisableReason) -> None:
         async def attempt() -> None:

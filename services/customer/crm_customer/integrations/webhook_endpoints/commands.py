@@ -16,13 +16,13 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.integrations.webhook_endpoints.model import DisableReason, WebhookEndpoint
-from crm_customer.integrations.webhook_endpoints.queries import enabled_count
+from crm_customer.integrations.webhook_endpoints.queries import present_count
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.rights import require_heard_by
 from crm_customer.integrations.webhook_endpoints.tables import webhook_endpoints, webhook_queues, webhook_secrets
 
-# Of a tenant: each event is held against all of them.
-MAX_ENABLED = 50
+# Of a tenant, which are not archived: each event is held against all of them, and noted also for one that is disabled.
+MAX_PRESENT = 50
 # So long the secret before a rotation signs, too.
 OVERLAP = timedelta(hours=24)
 Types = Sequence[EventType]
@@ -58,13 +58,10 @@ async def update_endpoint(
     return save(work, before, after, events.WebhookEndpointUpdated)
 
 
-async def enable_endpoint(
-    work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool
-) -> WebhookEndpoint:
+def enable_endpoint(work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool) -> WebhookEndpoint:
     """Have it told again, by the caller's rights; what waited is due."""
     after = before.enable(by=work.actor.user_id)
     check(work, after, types, loopback=loopback)
-    await require_room(work)
     return save(work, before, after, events.WebhookEndpointEnabled)
 
 
@@ -87,9 +84,11 @@ def archive_endpoint(work: UnitOfWork, before: WebhookEndpoint) -> WebhookEndpoi
     return saved
 
 
-def restore_endpoint(work: UnitOfWork, before: WebhookEndpoint) -> WebhookEndpoint:
+async def restore_endpoint(work: UnitOfWork, before: WebhookEndpoint) -> WebhookEndpoint:
     """Bring it back, disabled."""
-    return save(work, before, before.restore(), events.WebhookEndpointRestored)
+    after = before.restore()
+    await require_room(work)
+    return save(work, before, after, events.WebhookEndpointRestored)
 
 
 def save(work: UnitOfWork, before: WebhookEndpoint, after: WebhookEndpoint, event: type[Message]) -> WebhookEndpoint:
@@ -118,13 +117,13 @@ def check(work: UnitOfWork, endpoint: WebhookEndpoint, types: Types, *, loopback
 
 
 async def require_room(work: UnitOfWork) -> None:
-    """FailedPrecondition when as many endpoints are enabled as there can be."""
-    # Those who enable at the same time are counted one after the other.
-    await advisory_lock(work, "enabled webhook endpoints")
-    if await enabled_count(work) >= MAX_ENABLED:
-        detail = f"{MAX_ENABLED} webhook endpoints are enabled already; disable or archive one"
+    """FailedPrecondition when there are as many endpoints as there can be."""
+    # Those who add one at the same time are counted one after the other.
+    await advisory_lock(work, "webhook endpoints")
+    if await present_count(work) >= MAX_PRESENT:
+        detail = f"there are {MAX_PRESENT} webhook endpoints already; archive one"
         reason = "WEBHOOK_ENDPOINT_LIMIT_REACHED"
-        raise FailedPrecondition(detail, reason=reason, metadata={"most": str(MAX_ENABLED)})
+        raise FailedPrecondition(detail, reason=reason, metadata={"most": str(MAX_PRESENT)})
 
 
 @statement

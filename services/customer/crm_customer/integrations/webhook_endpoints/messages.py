@@ -49,7 +49,8 @@ def waited_for(retry_after: str, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(retry_after[:9]), MAX_WAIT.total_seconds()))
     try:
         until = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # Also years and zones that are larger than any.
         return NO_WAIT
     return min(max((until if until.tzinfo else until.replace(tzinfo=UTC)) - now, NO_WAIT), MAX_WAIT)
 

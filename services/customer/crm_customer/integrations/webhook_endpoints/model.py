@@ -144,8 +144,11 @@ class WebhookEndpoint:
 
 
 def is_told(type: EventType) -> bool:
-    """Whether endpoints are told of such events: not of what roles have no say in, as everybody's own notifications."""
-    return "." in type.permission and type.collection not in NOT_TOLD
+    """Whether endpoints are told of such events.
+
+    Not of what roles have no say in, as everybody's own notifications, and not of what people may keep to themselves.
+    """
+    return "." in type.permission and not type.may_be_private and type.collection not in NOT_TOLD
 
 
 def require_known(field: str, rule: str, named: Iterable[str], known: Collection[str]) -> None:

@@ -32,9 +32,9 @@ def secrets_of_endpoint() -> Select[Any]:
 
 
 @statement
-def count_enabled() -> Select[Any]:
+def count_present() -> Select[Any]:
     endpoints = webhook_endpoints.c
-    return select(func.count()).where(endpoints.tenant_id == bindparam("tenant_id"), endpoints.state == State.ENABLED)
+    return select(func.count()).where(endpoints.tenant_id == bindparam("tenant_id"), endpoints.state != State.ARCHIVED)
 
 
 @statement
@@ -86,9 +86,9 @@ async def find_secrets(reader: Reader, endpoint_id: UUID) -> list[bytes]:
     return [bytes(row["secret"]), *old]
 
 
-async def enabled_count(reader: Reader) -> int:
-    """How many endpoints of the tenant are enabled."""
-    row = await reader.one(count_enabled())
+async def present_count(reader: Reader) -> int:
+    """How many endpoints of the tenant are not archived."""
+    row = await reader.one(count_present())
     return int(row[0]) if row else 0
 
 

@@ -60,7 +60,7 @@ class WebhookEndpointServicer:
         self, request: pb.EnableWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before = await ENDPOINTS.target(work, request)
-        enabled = await commands.enable_endpoint(work, before, known_event_types().all, loopback=self._loopback)
+        enabled = commands.enable_endpoint(work, before, known_event_types().all, loopback=self._loopback)
         return ENDPOINTS.message(work, enabled)
 
     async def DisableWebhookEndpoint(
@@ -107,7 +107,7 @@ class WebhookEndpointServicer:
         self, request: pb.RestoreWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before = await ENDPOINTS.target(work, request)
-        return ENDPOINTS.message(work, commands.restore_endpoint(work, before))
+        return ENDPOINTS.message(work, await commands.restore_endpoint(work, before))
 
 
 def with_secret(shown: pb.WebhookEndpoint, secret: str) -> pb.WebhookEndpoint:
