@@ -1,4 +1,4 @@
-"""Bulk changes for tests: begun, read and stopped through the contract, and done turn by turn where a test wants that."""
+"""Bulk changes for tests: begun, read and stopped through the contract, and done in turns where a test wants that."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +14,7 @@ from crm_kit.jobs.worker import JobWorker
 from crm_kit.resource.values import to_value
 from crm_kit.service import worker_of
 
-from tests.service.eventually import eventually
+from tests.service.eventually import PATIENCE_SECONDS, eventually
 from tests.service.running import Running, User
 
 QUEUED, RUNNING = pb.Job.STATE_QUEUED, pb.Job.STATE_RUNNING
@@ -36,22 +36,24 @@ class Jobs:
         asked: Mapping[str, Any] = {"filter": filter, "expected_count": expected, "verb": verb, "request": values}
         return cast("pb.Job", await self._call("BulkChangeRecords", by, key=key, **asked))
 
-    async def tried(self, by: User, filter: str, verb: str = "update", **request: Any) -> pb.TryBulkChangeResponse:
+    async def tried(
+        self, by: User, filter: str, verb: str = "update", **request: Any
+    ) -> pb.TryBulkChangeRecordsResponse:
         values = {name: to_value(value) for name, value in request.items()}
         answer = await self._call("TryBulkChangeRecords", by, filter=filter, verb=verb, request=values)
-        return cast("pb.TryBulkChangeResponse", answer)
+        return cast("pb.TryBulkChangeRecordsResponse", answer)
 
     async def get(self, by: User, job: pb.Job) -> pb.Job:
         return cast("pb.Job", await self._call("GetJob", by, id=job.id))
 
-    async def ended(self, by: User, job: pb.Job) -> pb.Job:
+    async def ended(self, by: User, job: pb.Job, *, seconds: float = PATIENCE_SECONDS) -> pb.Job:
         """The job, once it has ended."""
 
         async def found() -> pb.Job | None:
             now = await self.get(by, job)
             return None if now.state in (QUEUED, RUNNING) else now
 
-        return cast("pb.Job", await eventually(found))
+        return cast("pb.Job", await eventually(found, seconds=seconds))
 
     async def cancel(self, by: User, job: pb.Job, etag: str = "") -> pb.Job:
         return cast("pb.Job", await self._call("CancelJob", by, id=job.id, etag=etag))

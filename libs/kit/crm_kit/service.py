@@ -70,7 +70,7 @@ from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
 from crm_kit.rpc.calendars import asked_of_desk
 from crm_kit.rpc.clients import ServiceClient
-from crm_kit.rpc.methods import Servicer
+from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
@@ -239,13 +239,13 @@ def follow_with_rules(service: Service, gate: Gate) -> Runner:
 
 def runner_of(service: Service, gate: Gate) -> Runner:
     """Runs automation rules by the calls that people make."""
-    doing = Doing(service.watched, gate.runs_of(service.servicers), gate)
+    doing = Doing(service.watched, runs_of(service.servicers, gate.around), gate)
     return Runner(service.database, service.directory, service.clock, doing)
 
 
 def worker_of(service: Service, gate: Gate) -> JobWorker:
     """Carries out jobs by the calls that people make."""
-    changeable = changeable_among(service.resources, gate.runs_of(service.servicers))
+    changeable = changeable_among(service.resources, runs_of(service.servicers, gate.around))
     return JobWorker(Tenants(service.database, service.clock), service.directory, changeable)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from crm_kit.attachments.links import Links
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from PIL import Image
@@ -189,14 +190,12 @@ async def test_a_link_reads_one_file_for_five_minutes_with_the_rights_of_who_mad
         answer = await web.get(wrong)
         assert (answer.status_code, answer.json()["reason"]) == (422, "ATTACHMENT_LINK_INVALID")
     with monkeypatch.context() as patched:
-        from crm_kit.attachments import servicer
-
-        real = servicer.Links.read
+        real = Links.read
 
         def later(self: Any, sent: str, of: Any, *, now: Any) -> Any:
             return real(self, sent, of, now=now + timedelta(minutes=5))
 
-        patched.setattr(servicer.Links, "read", later)
+        patched.setattr(Links, "read", later)
         assert (await web.get(link)).json()["reason"] == "ATTACHMENT_LINK_INVALID"
     leaver = await customer.user(user.tenant_id)
     left = (await web.get(f"{path}/{made.id}:link", headers=bearer(leaver))).json()["path"]

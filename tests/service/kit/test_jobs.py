@@ -1,6 +1,7 @@
 """Bulk changes by filter: which records, with whose rights, what is told of each, and how one is stopped."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import jobs_pb2 as pb
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.jobs import model
@@ -185,6 +187,40 @@ async def test_what_no_record_can_be_asked_is_refused_at_once_by_its_field(
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await call
         assert refusal.fields == [field]
+
+
+async def test_a_filter_with_quotes_in_it_takes_what_it_says_and_no_more(
+    customer: Running, jobs: Jobs, user: User
+) -> None:
+    quoted = await new_account(customer, user, display_name='O\'Brien "West" Ltd')
+    other = await new_account(customer, user, display_name="OBrien West Ltd")
+    filter = 'display_name = "O\'Brien \\"West\\" Ltd"'
+    ended = await jobs.ended(user, await jobs.begin(user, filter, 1, "archive"))
+    assert [each.record_id for each in await jobs.results(user, ended)] == [quoted.id]
+    request = accounts_pb2.GetAccountRequest(id=other.id)
+    assert await accounts_stub(customer).GetAccount(request, metadata=user.metadata) == other
+
+
+async def test_records_that_have_left_the_filter_are_not_changed_by_the_next_job(
+    customer: Running, jobs: Jobs, user: User
+) -> None:
+    await steel_works(customer, user, 2)
+    await jobs.ended(user, await jobs.begin(user, STEEL, 2, industry="power"))
+    with refused("FAILED_PRECONDITION", "JOB_COUNT_MISMATCH") as refusal:
+        await jobs.begin(user, STEEL, 2, industry="rail")
+    assert refusal.metadata["count"] == "0"
+    assert await industries(customer, user) == ["power", "power"]
+
+
+async def test_more_records_than_a_page_has_are_all_changed(customer: Running, jobs: Jobs, user: User) -> None:
+    async with customer.unit_of_work(user.tenant_id) as work:
+        one = await new_account(customer, user, industry="steel")
+        row = await ACCOUNTS.get(work, UUID(one.id))
+        for _ in range(249):
+            ACCOUNTS.create(work, replace(row, id=new_id(), version=1))
+        await work.flush_many()
+    ended = await jobs.ended(user, await jobs.begin(user, STEEL, 250, industry="power"))
+    assert (ended.state, ended.changed_count) == (SUCCEEDED, 250)
 
 
 async def test_a_filter_that_is_none_is_refused(jobs: Jobs, user: User) -> None:

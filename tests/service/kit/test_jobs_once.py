@@ -24,6 +24,7 @@ from crm_local.port_check import free_ports
 from crm_local.testing import Servers
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 
 from tests.service.bulk_changing import CANCELLED, RUNNING, SUCCEEDED, Jobs, held_up, worker
 from tests.service.customer.customers import new_account
@@ -239,25 +240,26 @@ async def states_of(customer: Running, by: User) -> list[tuple[Any, ...]]:
 async def changed_singly(customer: Running, by: User, id: str, verb: str, asked: Mapping[str, Any]) -> str:
     """Why a request of its own was refused; empty where it was not."""
     stub: Any = AccountServiceStub(customer.channel)
-    if verb == "update":
-        account = ParseDict(
-            {name: value for name, value in asked.items() if value is not None}, accounts_pb2.Account(id=id)
-        )
-        call, request = (
-            "UpdateAccount",
-            accounts_pb2.UpdateAccountRequest(account=account, update_mask=FieldMask(paths=list(asked))),
-        )
-    elif verb == "changeStatus":
-        status = accounts_pb2.Account.Status.Value(f"STATUS_{asked['status']}")
-        call, request = "ChangeAccountStatus", accounts_pb2.ChangeAccountStatusRequest(id=id, status=status)
-    else:
-        call = f"{verb.title()}Account"
-        request = getattr(accounts_pb2, f"{call}Request")(id=id)
+    call, request = single(id, verb, asked)
     try:
         await getattr(stub, call)(request, metadata=by.metadata)
     except grpc.aio.AioRpcError as error:
         return reason_of(error)
     return ""
+
+
+def single(id: str, verb: str, asked: Mapping[str, Any]) -> tuple[str, Message]:
+    """The call of one record, as its own client writes it."""
+    if verb == "update":
+        set_to = {name: value for name, value in asked.items() if value is not None}
+        account = ParseDict(set_to, accounts_pb2.Account(id=id))
+        mask = FieldMask(paths=list(asked))
+        return "UpdateAccount", accounts_pb2.UpdateAccountRequest(account=account, update_mask=mask)
+    if verb == "changeStatus":
+        status = accounts_pb2.Account.Status.Value(f"STATUS_{asked['status']}")
+        return "ChangeAccountStatus", accounts_pb2.ChangeAccountStatusRequest(id=id, status=status)
+    call = f"{verb.title()}Account"
+    return call, getattr(accounts_pb2, f"{call}Request")(id=id)
 
 
 async def test_a_tenants_thousands_keep_no_other_tenant_waiting(customer: Running, jobs: Jobs, user: User) -> None:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from email.message import Message
+from urllib.parse import unquote
 
 import pytest
 from crm_gateway.files.ranges import Unsatisfiable, range_of
@@ -50,8 +51,6 @@ def test_a_name_comes_through_a_header_whatever_it_has(name: str) -> None:
     message["content-disposition"] = told
     _, _, parameter = told.partition("filename*=")
     assert message.get_content_disposition() == "attachment"
-    from urllib.parse import unquote
-
     assert unquote(parameter.removeprefix("UTF-8''")) == name
 
 

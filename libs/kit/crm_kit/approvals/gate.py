@@ -29,7 +29,6 @@ from crm_kit.errors import (
     invalid_field,
 )
 from crm_kit.resource.actions import ApprovalNeed, NeedOf, Verb, not_needed
-from crm_kit.rpc.methods import Servicer, methods_of
 from crm_kit.working_time.calendars import WorkingCalendars
 
 Run = Callable[[Any, Any], Awaitable[Message]]
@@ -82,14 +81,6 @@ class Gate:
             return await self._measured(approvable, request, work)
 
         return gated
-
-    def runs_of(self, servicers: Iterable[Servicer]) -> dict[str, Run]:
-        """The methods of servicers by the path of their rpc, for those who call them as people do."""
-        return {
-            method.path: self.around(method.path, getattr(servicer, method.name))
-            for servicer in servicers
-            for method in methods_of(servicer.contract)
-        }
 
     async def _measured(self, approvable: Approvable, request: Any, work: UnitOfWork) -> Message:
         """Run the verb on the record that was measured: when that is another by then, all of it is tried again."""

@@ -37,10 +37,10 @@ class JobServicer:
 
     async def TryBulkChangeRecords(
         self, request: pb.TryBulkChangeRecordsRequest, reader: Reader
-    ) -> pb.TryBulkChangeResponse:
+    ) -> pb.TryBulkChangeRecordsResponse:
         content = content_of(request)
         trial = await try_bulk_change(reader, self._of(request), request.verb, content, filter=request.filter)
-        return pb.TryBulkChangeResponse(
+        return pb.TryBulkChangeRecordsResponse(
             count=trial.count, tried_count=trial.tried, problems=map(problem_to_pb, trial.problems)
         )
 

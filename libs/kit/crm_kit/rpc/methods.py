@@ -1,7 +1,7 @@
 """What the contract says about each rpc: its messages, who may call it, and what a repetition does."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+Run = Callable[[Any, Any], Awaitable[Message]]
 READ = options_pb2.IDEMPOTENCY_READ
 KEYED = options_pb2.IDEMPOTENCY_KEYED
 PUBLIC = "public"
@@ -42,6 +43,15 @@ class Servicer(Protocol):
     """
 
     contract: ServiceDescriptor
+
+
+def runs_of(servicers: Iterable[Servicer], around: Callable[[str, Run], Run]) -> dict[str, Run]:
+    """The methods of servicers by the path of their rpc, each with what is `around` it: for who calls as people do."""
+    return {
+        method.path: around(method.path, getattr(servicer, method.name))
+        for servicer in servicers
+        for method in methods_of(servicer.contract)
+    }
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:
