@@ -138,8 +138,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-<<<<<<< HEAD
-.PHONY: help scaffold-check sdk-check files-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
-=======
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
->>>>>>> main
+.PHONY: help scaffold-check sdk-check files-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

@@ -104,6 +104,8 @@ def type_of(name: str, head: bytes) -> str:
 
 def _endings(head: bytes) -> frozenset[str]:
     """What files may be called that begin so; nothing for most texts."""
+    if not head:
+        return frozenset()
     try:
         found = frozenset(each.extension.lstrip(".") for each in puremagic.magic_string(head))
     except puremagic.PureError:
