@@ -34,6 +34,8 @@ from google.protobuf.text_format import MessageToString
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
 from tests.factories.places import (
     APPROVALS,
+    ATTACHMENT_UPLOADS,
+    ATTACHMENTS,
     AUTOMATION_RULES,
     AUTOMATION_RUNS,
     COMMENTS,
@@ -47,6 +49,7 @@ from tests.factories.places import (
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
+    WITH_FILES,
     WITH_JOBS,
     WITH_REPORTS,
     kind_of,
@@ -205,6 +208,22 @@ async def uploaded(world: World, user: User) -> str:
     part = GetMessageClass(RPCS["AppendUpload"].request)(id=upload.id, content=content, last=True)
     await world.call(RPCS["AppendUpload"], part, user.metadata)
     return str(upload.id)
+
+
+def uploading(noun: str, *, complete: bool) -> Callable[[World, User], Awaitable[str]]:
+    """A file on its way to a record, or attached to it."""
+
+    async def make(world: World, user: User) -> str:
+        begin = RPCS[f"Create{noun}AttachmentUpload"]
+        request: Any = await world.request(begin, user)
+        request.name, request.size_bytes, request.sha256 = "minutes.txt", 100 - 95 * complete, ""
+        upload: Any = await world.call(begin, request, user.metadata)
+        append = RPCS[f"Append{noun}AttachmentUpload"]
+        values = {"record_id": request.record_id, "id": upload.id, "content": b"12345"}
+        await world.call(append, GetMessageClass(append.request)(**values), user.metadata)
+        return str(upload.id)
+
+    return make
 
 
 async def stage(world: World, user: User) -> str:
@@ -479,6 +498,14 @@ EXAMPLES: Mapping[str, Example] = {
     **{
         f"{collection}/{COMMENTS}": Example(created_by(f"Create{noun}Comment"), owned=_EXAMPLES[collection].owned)
         for collection, noun in DISCUSSED.items()
+    },
+    # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
+    **{
+        f"{collection}/{kind}": Example(
+            uploading(noun, complete=kind == ATTACHMENTS), owned=_EXAMPLES[collection].owned, lasting=False
+        )
+        for collection, noun in WITH_FILES.items()
+        for kind in (ATTACHMENTS, ATTACHMENT_UPLOADS)
     },
 }
 # Ids that the contract does not require; without them others in the same request would mean nothing.

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from crm_kit.attachments_tables import attachment_tables
 from crm_kit.automation_tables import rules_table, runs_table, timers_table
 from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
@@ -355,6 +356,7 @@ automation_rules, automation_runs = rules_table(metadata), runs_table(metadata)
 automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
+attachments = attachment_tables(metadata)
 reports = reports_table(metadata)
 jobs = jobs_table(metadata)
 job_records = job_records_table(metadata)

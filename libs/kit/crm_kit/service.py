@@ -26,6 +26,9 @@ from crm_kit.approvals.outdating import Outdating
 from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
+from crm_kit.attachments.contents import Contents
+from crm_kit.attachments.servicer import AttachmentServicer
+from crm_kit.attachments.sweeping import Sweeping
 from crm_kit.automation.doing import Doing
 from crm_kit.automation.due.job import TimedRules
 from crm_kit.automation.following import Following
@@ -48,6 +51,7 @@ from crm_kit.events.consumers import Consumers
 from crm_kit.events.consuming import Consuming
 from crm_kit.events.relay import Relay
 from crm_kit.events.streams import bring_up_to_date, ensure_stream
+from crm_kit.file_store.store import open_store
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
@@ -95,6 +99,8 @@ class Service:
     consumers: Consumers = field(init=False)
     # Runs automation rules, beside what follows from events always: neither keeps the other waiting.
     automation: Consumers = field(init=False)
+    # The bytes of what is attached to its records.
+    contents: Contents = field(init=False)
     # Consumers of its own besides, each with a name that begins with the service's.
     more_consumers: list[Consumers] = field(default_factory=list)
     servicers: list[Servicer] = field(default_factory=list)
@@ -134,6 +140,7 @@ class Service:
         self.consumers = Consumers(self.name, self.database, self.clock)
         follow_calendars(self.consumers)
         self.automation = Consumers(f"{self.name}_automation", self.database, self.clock)
+        self.contents = Contents(self.name, self.database, open_store(self.settings))
 
     @cached_property
     def watched(self) -> Mapping[str, Watched]:
@@ -233,6 +240,7 @@ def generic_servicers(
         AutomationRunServicer(service.watched, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
+        AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
         JobServicer(worker.changeable, tokens, worker.job.wake),
     ]
 
@@ -394,6 +402,8 @@ def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job]
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
     jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers)]
     jobs.append(Cleaning(tenants, service.metadata).job.run)
+    if service.settings.file_store_url:
+        jobs.append(Sweeping(tenants, service.contents).job.run)
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
     if service.watched:

@@ -16,7 +16,6 @@ from crm_kit.errors import invalid_field
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.hidden_fields import check_hidden_fields
-from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.output_only import check_output_only
 
 Run = Callable[[Any, Any], Awaitable[Message]]
@@ -68,7 +67,6 @@ class Changeable:
 
     async def run(self, work: UnitOfWork, call: Call, request: Message) -> Message:
         """Gather what the call does; its errors are the rpc's."""
-        check_hidden_fields(request, work.actor.access)
         check_hidden_fields(request, work.actor.access)
         answer = await self.runs[call.path](request, work)
         check_output_only(request, answer)

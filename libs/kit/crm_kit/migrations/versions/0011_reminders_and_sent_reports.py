@@ -6,7 +6,7 @@ from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 
 def upgrade() -> None:
