@@ -30,6 +30,9 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         file = await web.get(f"{path}:export", params={"filter": "state = APPROVED", "fields": "record_name,state"})
         assert file.text.splitlines()[1:] == [f"{CUSTOMER['display_name']},APPROVED"]
         assert file.headers["content-disposition"] == 'attachment; filename="approvals-orders.csv"'
+        messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
+        found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
+        assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
         # Others work in this tenant, too.
         (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
         archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})

@@ -20,6 +20,8 @@ NAMED: Mapping[str, str] = {
     "account_owner_id": "people",
     "assignee_id": "people",
     "calendar_id": "calendars",
+    "case_id": "cases",
+    "channel_id": "channels",
     "contact_id": "contacts",
     "contact_ids": "contacts",
     "default_role_ids": "roles",

@@ -416,6 +416,18 @@ async def notified(world: World, user: User) -> str:
     return str(page.notifications[0].id)
 
 
+async def inbound_message(world: World, user: User) -> str:
+    """One that belongs to a case of the user's, and so is seen by who sees that."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    request: Any = await world.request(RPCS["CreateInboundMessage"], everybody)
+    request.inbound_message.source_id = new_id().hex
+    message: Any = await world.call(RPCS["CreateInboundMessage"], request, everybody.metadata)
+    assign = RPCS["AssignInboundMessage"]
+    case_id = await world.example("cases", user)
+    await world.call(assign, GetMessageClass(assign.request)(id=message.id, case_id=case_id), everybody.metadata)
+    return str(message.id)
+
+
 async def preference(world: World, user: User) -> str:
     """The user's own, once they have chosen something."""
     rpc = RPCS["UpdateNotificationPreference"]
@@ -443,6 +455,7 @@ _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "cases": Example(created_by("CreateCase")),
+    "inbound-messages": Example(inbound_message),
     **{
         f"{CUSTOM_FIELDS}/{collection}": Example(shared(f"Create{name}CustomField"), owned=False)
         for collection, name in WITH_CUSTOM_FIELDS.items()

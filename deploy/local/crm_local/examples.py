@@ -1,7 +1,8 @@
-"""What the demo tenant has to show at once: an order on hold whose release waits for the administrator's approval.
+"""What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-It is made through the API by the people of the demo tenant, in `make run` and only where no release was submitted for
-approval yet. Keys make a repetition harmless.
+The order is on hold. The mailbox has a message that opened a case and one that waits for a person. They are made
+through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, or
+no channel made yet. Keys make a repetition harmless.
 """
 
 import json
@@ -25,6 +26,29 @@ CUSTOMER = {
 LIMIT = 500_000
 UNCHECKED = 1_000_000
 PRICE = 320_000
+MAILBOX = {
+    "display_name": "客服邮箱",
+    "kind": "MAIL",
+    "addresses": ["service@demo.example"],
+    "case_opening": "KNOWN_SENDERS",
+    "case_kind": "REPAIR",
+}
+MESSAGES = (
+    {
+        "source_id": "<1@ocean.example>",
+        "from_address": "chen@ocean.example",
+        "from_name": "陈晨",
+        "subject": "二号码头变压器异响",
+        "text": "今天早上开始有异响，请尽快派人检查。",
+    },
+    {
+        "source_id": "<2@elsewhere.example>",
+        "from_address": "li@elsewhere.example",
+        "from_name": "李强",
+        "subject": "咨询",
+        "text": "请问你们周末上门吗？",
+    },
+)
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -71,12 +95,28 @@ class Person:
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
     admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
+    orders, messages = add_order(admin, manager), add_messages(admin)
+    return orders or messages
+
+
+def add_order(admin: Person, manager: Person) -> bool:
+    """An order whose release waits, where none was submitted yet."""
     if admin.get("/v1/approvals/orders?page_size=1")["approvals"]:
         return False
     order = held_order(manager)
     put_policy_in_use(admin)
     request = {"id": order["id"], "reason": REASON}
     manager.post("/v1/approvals/orders:release", {"request": request, "comment": REASON}, "approval")
+    return True
+
+
+def add_messages(admin: Person) -> bool:
+    """A mailbox with a message that opened a case and one that waits, where there is no channel yet."""
+    if admin.get("/v1/channels?page_size=1")["channels"]:
+        return False
+    channel = admin.post("/v1/channels", MAILBOX, "mailbox")
+    first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
+    admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
     return True
 
 

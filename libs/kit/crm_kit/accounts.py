@@ -67,6 +67,7 @@ class Account:
 
 
 Accounts = Projection[Account]
+OnChanged = Callable[[UnitOfWork, pb.Account, int], None]
 OnOwnerChanged = Callable[[UnitOfWork, Event, events.AccountOwnerChanged], Awaitable[None]]
 
 
@@ -103,17 +104,21 @@ def follow_accounts(
     consumers: Consumers,
     table: Table,
     *,
+    on_changed: OnChanged | None = None,
     on_owner_changed: OnOwnerChanged | None = None,
     on_restored: Callable[[UnitOfWork, UUID], None] | None = None,
 ) -> None:
     """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well.
 
-    In the transaction in which the account is written, and for an older event after a newer one, too. So is
-    `on_restored` for accounts that are in use again, which only gathers.
+    In the transaction in which the account is written, and for an older event after a newer one, too. So are
+    `on_changed`, with the account and its version, and `on_restored` for accounts that are in use again, which both
+    only gather.
     """
 
     def account_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         put_newest(work, table, row_of(account_from_pb(changed.account, version=event.aggregate_version)))
+        if on_changed is not None:
+            on_changed(work, changed.account, event.aggregate_version)
         if on_restored is not None and isinstance(changed, events.AccountRestored):
             on_restored(work, UUID(changed.account.id))
 

@@ -1,5 +1,6 @@
 """Contacts as the other services know them from the customer service: what they are called."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from crm_kit.ids import id_from_text
 from crm_kit.projections import put_newest
 from crm_kit.rpc.clients import ServiceClient
 
+OnChanged = Callable[[UnitOfWork, pb.Contact, int], None]
 GET_CONTACT = "/crm.customer.v1.ContactService/GetContact"
 
 
@@ -34,11 +36,13 @@ def contacts_table(metadata: MetaData) -> Table:
     )
 
 
-def follow_contacts(consumers: Consumers, table: Table) -> None:
-    """Subscribe to every event that tells of a contact."""
+def follow_contacts(consumers: Consumers, table: Table, *, on_changed: OnChanged | None = None) -> None:
+    """Subscribe to every event that tells of a contact; `on_changed` gathers more of the contact in its version."""
 
     def contact_changed(work: UnitOfWork, event: Event, changed: Any) -> None:
         put_contact(work, table, changed.contact, version=event.aggregate_version)
+        if on_changed is not None:
+            on_changed(work, changed.contact, event.aggregate_version)
 
     for payload in events_carrying(events, pb.Contact):
         consumers.project(payload, contact_changed)

@@ -18,8 +18,12 @@ from crm_service_desk.calendars.servicer import CalendarServicer
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
+from crm_service_desk.channels.resource import CHANNELS
+from crm_service_desk.channels.servicer import ChannelServicer
 from crm_service_desk.consumers import follow_events
 from crm_service_desk.contacts.tables import contacts
+from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
+from crm_service_desk.inbound_messages.servicer import InboundMessageServicer
 from crm_service_desk.ready_reports import READY_REPORTS
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
@@ -34,18 +38,22 @@ def build(settings: ServiceDeskSettings) -> Service:
     service = Service("service_desk", settings, metadata, Path(__file__).parent)
     tokens = PageTokens(settings.page_token_key.encode())
     customer = ServiceClient(settings.customer_address, name="customer")
-    known = accounts_from(customer, accounts)
+    known, known_contacts = accounts_from(customer, accounts), Contacts(customer, contacts)
     timers = Timers(Tenants(service.database, service.clock))
     window = timedelta(days=settings.reopen_days)
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
-        CaseServicer(tokens, known, Contacts(customer, contacts), reopen_window=window),
+        CaseServicer(tokens, known, known_contacts, reopen_window=window),
+        ChannelServicer(tokens),
+        InboundMessageServicer(tokens, known, known_contacts, reopen_window=window),
     ]
     service.resources = [
         CALENDARS,
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
+        CHANNELS,
+        INBOUND_MESSAGES,
     ]
     service.ready_reports = READY_REPORTS
     service.names = {"accounts": accounts, "contacts": contacts}

@@ -14,6 +14,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_service_desk.accounts.commands import put_value_tier
 from crm_service_desk.accounts.tables import accounts
 from crm_service_desk.accounts.wire import value_tier_from
+from crm_service_desk.addresses.commands import keep_account, keep_contact
 from crm_service_desk.contacts.tables import contacts
 from crm_service_desk.defaults import make_defaults
 
@@ -21,8 +22,8 @@ from crm_service_desk.defaults import make_defaults
 def follow_events(consumers: Consumers, directory: Directory, *, wake: Callable[[], None]) -> None:
     """Subscribe to the directory and to accounts; `wake` is called when a tenant's clock may have moved."""
     follow_directory(consumers, directory, wake=wake, on_tenant=make_defaults)
-    follow_accounts(consumers, accounts)
-    follow_contacts(consumers, contacts)
+    follow_accounts(consumers, accounts, on_changed=keep_account)
+    follow_contacts(consumers, contacts, on_changed=keep_contact)
     consumers.project(scoring.AccountScoresCreated, project_value_tier)
     consumers.project(scoring.ValueTierChanged, project_value_tier)
 

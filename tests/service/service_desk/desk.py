@@ -23,7 +23,7 @@ from crm_kit.wire import timestamp
 from crm_service_desk.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from tests.service.running import Running, User
 
@@ -176,6 +176,11 @@ class Desk:
             for event in await self._outbox()
             if event.aggregate_id == id
         ]
+
+    async def rows(self, query: Select[Any], **values: Any) -> list[Any]:
+        """What the database has of the tenant."""
+        async with self.running.unit_of_work(self.user.tenant_id) as work:
+            return await work.all(compile_statement(query), **values)
 
     async def _outbox(self) -> list[event_pb2.Event]:
         query = compile_statement(

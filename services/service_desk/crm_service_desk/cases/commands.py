@@ -44,6 +44,11 @@ class Act(Protocol):
 async def create_case(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: dict[str, Any]) -> Case:
     """Create a case from the values of its fields; its clocks start now."""
     await require_customer(work, accounts, contacts, values)
+    return await add_case(work, values)
+
+
+async def add_case(work: UnitOfWork, values: dict[str, Any]) -> Case:
+    """As `create_case`, of a customer who is known to be there and to be the case's."""
     draft = await drafted(work, values)
     level = await level_for(work, draft)
     draft = replace(on_level(work, draft, level), first_policy=policy_of(level))
@@ -136,6 +141,13 @@ async def record_customer_message(
     """
     if contact_id not in (None, before.contact_id):
         await contacts.require(work, contact_id, field="contact_id")
+    return await add_customer_message(work, before, text, send_time=send_time, contact_id=contact_id, window=window)
+
+
+async def add_customer_message(
+    work: UnitOfWork, before: Case, text: str, *, send_time: datetime, contact_id: UUID | None, window: timedelta
+) -> Case:
+    """As `record_customer_message`, of a contact who is known to be there and to have written."""
     facts = await get_facts(work, before.id)
     move = before.record_customer_message(
         text, facts, send_time=send_time, now=work.now, contact_id=contact_id, window=window

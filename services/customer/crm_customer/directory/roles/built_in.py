@@ -14,9 +14,9 @@ ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
-SERVICE_DESK_RECORDS = ("cases",)
+SERVICE_DESK_RECORDS = ("cases", "inbound_messages")
 SCORING_RECORDS = ("credit",)
-SHARED = ("users", "teams", "calendars", "service_levels", "pools", "pipelines")
+SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines")
 
 
 def reads(scope: str, *resources: str) -> dict[str, str]:

@@ -1,0 +1,97 @@
+"""A channel: by what messages come, our own addresses in it, and whose messages open cases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from crm_kit.errors import wrong_state
+
+from crm_service_desk.classification import CaseKind
+from crm_service_desk.classification import Channel as CaseChannel
+
+
+class ChannelState(StrEnum):
+    """Whether it is in use."""
+
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+class ChannelKind(StrEnum):
+    """By what messages come."""
+
+    MAIL = "MAIL"
+    SMS = "SMS"
+    WECHAT = "WECHAT"
+    WECOM = "WECOM"
+    CHAT = "CHAT"
+    LETTER = "LETTER"
+    OTHER = "OTHER"
+
+
+class CaseOpening(StrEnum):
+    """Whose message opens a case when it belongs to none."""
+
+    NOBODY = "NOBODY"
+    KNOWN_SENDERS = "KNOWN_SENDERS"
+    EVERYBODY = "EVERYBODY"
+
+
+# How a case that a message opened has reached us.
+CASE_CHANNELS: Mapping[ChannelKind, CaseChannel] = {
+    ChannelKind.MAIL: CaseChannel.EMAIL,
+    ChannelKind.WECHAT: CaseChannel.WECHAT,
+    ChannelKind.WECOM: CaseChannel.WECHAT,
+    ChannelKind.CHAT: CaseChannel.CHAT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Fields as in the contract; addresses are kept as all are compared.
+
+    Methods return the changed one; a wrong state raises FailedPrecondition.
+    """
+
+    id: UUID
+    display_name: str
+    kind: ChannelKind
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    state: ChannelState = ChannelState.ACTIVE
+    addresses: tuple[str, ...] = ()
+    case_opening: CaseOpening = CaseOpening.NOBODY
+    case_kind: CaseKind = CaseKind.SERVICE_REQUEST
+    hourly_limit: int = 20
+
+    @property
+    def case_channel(self) -> CaseChannel:
+        """How a case has reached us that a message opened."""
+        return CASE_CHANNELS.get(self.kind, CaseChannel.OTHER)
+
+    def update(self, values: Mapping[str, Any]) -> "Channel":
+        """With new values of some fields."""
+        self._require(ChannelState.ACTIVE, "changed")
+        return replace(self, **values)
+
+    def archive(self) -> "Channel":
+        """Put it away: it takes no more messages."""
+        self._require(ChannelState.ACTIVE, "archived")
+        return replace(self, state=ChannelState.ARCHIVED)
+
+    def restore(self) -> "Channel":
+        """Bring it back."""
+        self._require(ChannelState.ARCHIVED, "restored")
+        return replace(self, state=ChannelState.ACTIVE)
+
+    def require_taking(self) -> None:
+        """FailedPrecondition unless it takes messages."""
+        self._require(ChannelState.ACTIVE, "given messages")
+
+    def _require(self, state: ChannelState, done: str) -> None:
+        if self.state is not state:
+            raise wrong_state("channel", self.state, done, legal=[state])

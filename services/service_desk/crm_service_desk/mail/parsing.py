@@ -1,0 +1,203 @@
+"""A mail as it came (RFC 5322), read for what an inbound message has of it. Whatever is broken, it can be read."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import policy
+from email.errors import HeaderParseError, MessageError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesHeaderParser, BytesParser
+from email.utils import getaddresses, parseaddr, parsedate_to_datetime
+
+from crm_kit.blanks import is_visible
+from crm_kit.zones import EARLIEST
+
+from crm_service_desk.mail.charsets import as_text, without_controls
+from crm_service_desk.mail.html import text_of
+
+MAX_TEXT = 20_000
+MAX_PAGE = 1_000_000
+MAX_PARTS = 200
+MAX_REFERENCES = 50
+MAX_RECIPIENTS = 100
+MAX_ADDRESS, MAX_NAME, MAX_SUBJECT, MAX_ID = 320, 200, 500, 500
+# What stands at the end of a text that is longer.
+CUT = "\n[…]"
+NOBODY = "unknown"
+IDS = re.compile(r"<[^<>\s]+>")
+# Programs that write by these rules, as RFC 3834 and the makers of mail servers call them.
+BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
+SUPPRESSED = frozenset({"all", "oof", "autoreply"})
+DAEMONS = frozenset({"mailer-daemon", "postmaster"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What an inbound message has of a mail; by the same names, and within the same bounds."""
+
+    source_id: str
+    from_address: str
+    from_name: str | None
+    to_addresses: tuple[str, ...]
+    subject: str | None
+    text: str | None
+    thread_references: tuple[str, ...]
+    sent_time: datetime | None
+    automatic: bool
+
+
+def parse_mail(raw: bytes) -> Mail:
+    """Read a mail. Its `Message-ID` is its id, or, where it has none, what its bytes add up to (SHA-256)."""
+    mail = _parsed(raw)
+    name, address = _sender(mail)
+    return Mail(
+        source_id=_own_id(mail) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        from_address=address,
+        from_name=_bounded(name, MAX_NAME),
+        to_addresses=tuple(_recipients(mail)),
+        subject=_bounded(" ".join(_text(mail, "Subject").split()), MAX_SUBJECT),
+        text=_said(mail),
+        thread_references=_references(mail),
+        sent_time=_sent_time(mail),
+        automatic=is_automatic(mail, address),
+    )
+
+
+def is_automatic(mail: Message, from_address: str) -> bool:
+    """Whether a program wrote it: an answer of somebody who is away, a report, a mailing (RFC 3834, RFC 3464)."""
+    submitted = _raw(mail, "Auto-Submitted").partition(";")[0].strip().lower()
+    suppressed = {each.strip() for each in _raw(mail, "X-Auto-Response-Suppress").lower().split(",")}
+    answered = (_raw(mail, name).strip().lower() for name in ("X-Autoreply", "X-Autorespond"))
+    return (
+        submitted not in {"", "no"}
+        or _raw(mail, "Precedence").strip().lower() in BULK
+        or not SUPPRESSED.isdisjoint(suppressed)
+        or any(each not in {"", "no"} for each in answered)
+        or _raw(mail, "Return-Path").strip() == "<>"
+        or _raw(mail, "Content-Type").strip().lower().startswith("multipart/report")
+        or from_address.partition("@")[0].lower() in DAEMONS
+    )
+
+
+def _parsed(raw: bytes) -> Message:
+    """The mail; its header alone where its parts are nested deeper than can be read."""
+    try:
+        return BytesParser(policy=policy.compat32).parsebytes(raw)
+    except RecursionError:
+        return BytesHeaderParser(policy=policy.compat32).parsebytes(raw)
+
+
+# --- its header
+
+
+def _raw(mail: Message, name: str) -> str:
+    """The first field of that name as it is written, in one line; bytes that are no ASCII are read as likely ones."""
+    value = next((each for key, each in mail.raw_items() if key.lower() == name.lower()), "")
+    if not value.isascii():
+        value = as_text(value.encode("utf-8", "surrogateescape"))
+    return without_controls(value).replace("\n", "")
+
+
+def _text(mail: Message, name: str) -> str:
+    """The first field of that name, its encoded words (RFC 2047) read."""
+    return _decoded(_raw(mail, name))
+
+
+def _decoded(value: str) -> str:
+    try:
+        parts = decode_header(value)
+    except (HeaderParseError, ValueError):
+        return value
+    return "".join(each if isinstance(each, str) else as_text(each, charset) for each, charset in parts)
+
+
+def _sender(mail: Message) -> tuple[str, str]:
+    """The name and the address of who wrote it; of a report without any, whom answers would reach."""
+    for field in ("From", "Sender", "Reply-To", "Return-Path"):
+        name, address = parseaddr(_raw(mail, field))
+        if address.strip():
+            return _decoded(name), address.strip()[:MAX_ADDRESS].strip()
+    return _text(mail, "From"), NOBODY
+
+
+def _recipients(mail: Message) -> Iterator[str]:
+    """To whom it was sent, those of copies too; each once."""
+    found = getaddresses([_raw(mail, field) for field in ("To", "Cc")])
+    addresses = dict.fromkeys(address.strip()[:MAX_ADDRESS] for _, address in found)
+    yield from [address for address in addresses if address][:MAX_RECIPIENTS]
+
+
+def _own_id(mail: Message) -> str | None:
+    """Its `Message-ID` in angle brackets, whether it was written so or not."""
+    written = _raw(mail, "Message-ID").strip()
+    found = IDS.search(written) or IDS.fullmatch(f"<{written.strip('<>')}>")
+    return found.group() if found and len(found.group()) <= MAX_ID else None
+
+
+def _references(mail: Message) -> tuple[str, ...]:
+    """What it answers, the latest last."""
+    ids = [*IDS.findall(_raw(mail, "References")), *IDS.findall(_raw(mail, "In-Reply-To"))]
+    latest_first = dict.fromkeys(each for each in reversed(ids) if len(each) <= MAX_ID)
+    return tuple(reversed(list(latest_first)[:MAX_REFERENCES]))
+
+
+def _sent_time(mail: Message) -> datetime | None:
+    """When it was sent, if its date can be read."""
+    try:
+        sent = parsedate_to_datetime(_raw(mail, "Date"))
+        sent = sent.replace(tzinfo=UTC) if sent.tzinfo is None else sent.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return sent if sent >= EARLIEST else None
+
+
+# --- what it says
+
+
+def _said(mail: Message) -> str | None:
+    """Its text; that of its page where it has no other."""
+    pages = []
+    for part in _parts(mail):
+        kind = part.get_content_type()
+        if kind == "text/html":
+            pages.append(part)
+        elif kind == "text/plain" and (text := _payload(part)) and _shows(text):
+            return _bounded(text.strip(), MAX_TEXT, CUT)
+    texts = (text_of(_payload(page)[:MAX_PAGE]) for page in pages)
+    return next((_bounded(text, MAX_TEXT, CUT) for text in texts if _shows(text)), None)
+
+
+def _parts(mail: Message) -> Iterator[Message]:
+    """Its parts that are texts and no files, the first of very many."""
+    for count, part in enumerate(mail.walk()):
+        if count == MAX_PARTS:
+            return
+        if part.get_content_maintype() == "text" and not part.get_filename() and not _is_file(part):
+            yield part
+
+
+def _is_file(part: Message) -> bool:
+    return _raw(part, "Content-Disposition").strip().lower().startswith("attachment")
+
+
+def _payload(part: Message) -> str:
+    try:
+        data = part.get_payload(decode=True)
+    except (MessageError, ValueError):
+        return ""
+    charset = part.get_param("charset")
+    return as_text(data, charset if isinstance(charset, str) else None) if isinstance(data, bytes) else ""
+
+
+def _shows(text: str) -> bool:
+    return any(map(is_visible, text))
+
+
+def _bounded(text: str, most: int, cut: str = "") -> str | None:
+    """The text, cut where it is longer; None where it shows nothing."""
+    if not _shows(text):
+        return None
+    return text if len(text) <= most else text[: most - len(cut)].rstrip() + cut
