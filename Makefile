@@ -93,6 +93,9 @@ jobs-bench: build ## Records a second of a bulk change; writes build/jobs_bench.
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
+webhooks-bench: build ## What telling webhook endpoints costs, and whom it keeps waiting; writes build/webhooks_bench.json
+	@$(BIN)/python -m tests.load.webhooks_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
@@ -110,6 +113,9 @@ fuzz: build ## Odd and hostile requests over the whole REST and gRPC contract
 
 sdk-check: build ## Make TypeScript and Python clients of docs/openapi.json, and compile them; needs npm
 	@$(BIN)/python -m tests.sdk
+
+files-check: build ## Files in an S3 server and in a folder, sent by tus-js-client, with MiB/s; needs npm
+	@$(BIN)/python -m tests.files
 
 openapi: build ## Write docs/openapi.json, whose change is reviewed
 	@$(BIN)/python -m crm_gateway openapi > docs/openapi.json
@@ -135,4 +141,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

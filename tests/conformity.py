@@ -70,7 +70,10 @@ class Document:
         get, patch = self.operation("GET", path), self.operation("PATCH", path)
         if get is None or patch is None:
             return None
-        schema: Schema = patch["requestBody"]["content"]["application/json"]["schema"]
+        content = patch["requestBody"]["content"]
+        if "application/json" not in content:
+            return None
+        schema: Schema = content["application/json"]["schema"]
         answered = self._answer(get, 200)
         return schema if answered is not None and _message(answered) == _message(schema) else None
 

@@ -18,6 +18,7 @@ from crm_gateway.contract_check import contract_problems
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, App, Disconnected
 from crm_gateway.expansion import load_contract
+from crm_gateway.files.places import Places
 from crm_gateway.front import Front, problem_answer
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.document import error_reasons, openapi_document
@@ -27,6 +28,7 @@ from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_erro
 from crm_gateway.routes import (
     account_360,
     approvals,
+    attachments,
     dashboards,
     events,
     export,
@@ -36,6 +38,7 @@ from crm_gateway.routes import (
     reference,
     reports,
     sessions,
+    tus,
     uploads,
 )
 from crm_gateway.settings import Settings
@@ -53,6 +56,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     dashboards.router,
     events.router,
     uploads.router,
+    attachments.router,
+    tus.router,
     export.router,
     sessions.router,
     provider_sign_in.router,
@@ -108,6 +113,7 @@ def create_app(
     pages.state.event_types = types = event_types(contract.files)
     pages.state.streams = streams = Streams(settings, types, channels)
     pages.state.current_users = events.CurrentUsers(served, channels)
+    pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()
     dispatcher = Dispatcher(served, channels, admission, large, settings)
     pages.state.near_path = dispatcher.near

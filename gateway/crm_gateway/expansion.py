@@ -24,8 +24,9 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
-RULE, RUN, REPORT, COMMENT, JOB = "AutomationRule", "AutomationRun", "Report", "Comment", "Job"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, JOB)))
+RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
+COMMENT, ATTACHMENT, JOB = "Comment", "Attachment", "Job"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT, JOB)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Collection:
         return not self.message.GetOptions().Extensions[options_pb2.resource].undiscussed
 
     @property
+    def takes_files(self) -> bool:
+        """Whether people attach files to its records."""
+        return self.is_discussed and not self.message.GetOptions().Extensions[options_pb2.resource].without_files
+
+    @property
     def path(self) -> str:
         """As paths have it: `service-levels` for `service_levels`."""
         return self.name.replace("_", "-")
@@ -73,8 +79,8 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports where the contract says so, comments where records are discussed, jobs where
-        they may change something.
+        rules may do something, reports where the contract says so, comments and files where records are discussed, jobs
+        where they may change something.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -85,6 +91,8 @@ class Collection:
             return self.reported
         if noun.startswith(COMMENT):
             return self.is_discussed
+        if noun.startswith(ATTACHMENT):
+            return self.takes_files
         if noun.startswith(JOB):
             return self.bulk
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name

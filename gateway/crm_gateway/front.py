@@ -38,12 +38,13 @@ _SECURITY: Headers = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _ALLOWED_HEADERS = (
-    b"accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
-    b"traceparent, x-request-id, x-request-timeout"
+    b"accept-language, authorization, content-type, idempotency-key, if-match, if-none-match, if-range, last-event-id, "
+    b"range, traceparent, tus-resumable, upload-length, upload-metadata, upload-offset, x-request-id, x-request-timeout"
 )
 _EXPOSED_HEADERS = (
-    b"etag, idempotent-replayed, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, "
-    b"x-request-id"
+    b"accept-ranges, content-disposition, content-range, etag, idempotent-replayed, location, ratelimit-limit, "
+    b"ratelimit-remaining, ratelimit-reset, retry-after, tus-extension, tus-resumable, tus-version, upload-expires, "
+    b"upload-length, upload-offset, x-request-id"
 )
 
 

@@ -72,6 +72,7 @@ ALSO_PERMITTED: Mapping[str, str] = {
         "Get{}Approval",
         "List{}Approvals",
         "Count{}Approvals",
+        "Count{}ApprovalValues",
         "Summarize{}Approvals",
         "List{}ApprovalChanges",
         "Withdraw{}Approval",
@@ -114,6 +115,13 @@ DISCUSSED: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Create") and rpc.response.name == "Comment"
 }
+ATTACHMENTS, ATTACHMENT_UPLOADS = "attachments", "attachment-uploads"
+# What each record has of its own.
+OF_RECORDS = (COMMENTS, ATTACHMENTS, ATTACHMENT_UPLOADS)
+# The collections that files are attached to.
+WITH_FILES: Mapping[str, str] = {
+    collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
+}
 # What each collection has of its own.
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
@@ -146,8 +154,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         for collection, name in VARIABLE.findall(binding.template):
             if tuple(name.split(".")) == path:
                 above = binding.template.split("/")[2]
-                if collection == COMMENTS:
-                    return f"{above}/{COMMENTS}"
+                if collection in OF_RECORDS:
+                    return f"{above}/{collection}"
                 return f"{above}/{collection}" if above in OF_EACH else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]

@@ -1,6 +1,6 @@
 """One resource of every kind, made through the contract, and what the ids in requests mean."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
@@ -34,6 +34,8 @@ from google.protobuf.text_format import MessageToString
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
 from tests.factories.places import (
     APPROVALS,
+    ATTACHMENT_UPLOADS,
+    ATTACHMENTS,
     AUTOMATION_RULES,
     AUTOMATION_RUNS,
     COMMENTS,
@@ -47,6 +49,7 @@ from tests.factories.places import (
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
+    WITH_FILES,
     WITH_JOBS,
     WITH_REPORTS,
     kind_of,
@@ -90,13 +93,14 @@ class World:
         grants: Mapping[str, Scope] = ADMIN,
         active: bool = True,
         team_id: UUID | None = None,
+        hidden_fields: Sequence[str] = (),
     ) -> User:
-        """A new user, with a team of their own unless one is given."""
+        """A new user, with a team of their own unless one is given; their one role hides these fields."""
         id, role_id, team_id = new_id(), new_id(), team_id or new_id()
         for service in self.services.values():
             async with service.unit_of_work(tenant_id) as work:
                 project_team(work, id=team_id, display_name="a team", parent_id=None, version=1)
-                project_role(work, id=role_id, grants=dict(grants), version=1)
+                project_role(work, id=role_id, grants=dict(grants), version=1, hidden_fields=hidden_fields)
                 project_user(
                     work,
                     id=id,
@@ -204,6 +208,22 @@ async def uploaded(world: World, user: User) -> str:
     part = GetMessageClass(RPCS["AppendUpload"].request)(id=upload.id, content=content, last=True)
     await world.call(RPCS["AppendUpload"], part, user.metadata)
     return str(upload.id)
+
+
+def uploading(noun: str, *, complete: bool) -> Callable[[World, User], Awaitable[str]]:
+    """A file on its way to a record, or attached to it."""
+
+    async def make(world: World, user: User) -> str:
+        begin = RPCS[f"Create{noun}AttachmentUpload"]
+        request: Any = await world.request(begin, user)
+        request.name, request.size_bytes, request.sha256 = "minutes.txt", 100 - 95 * complete, ""
+        upload: Any = await world.call(begin, request, user.metadata)
+        append = RPCS[f"Append{noun}AttachmentUpload"]
+        values = {"record_id": request.record_id, "id": upload.id, "content": b"12345"}
+        await world.call(append, GetMessageClass(append.request)(**values), user.metadata)
+        return str(upload.id)
+
+    return make
 
 
 async def stage(world: World, user: User) -> str:
@@ -491,6 +511,14 @@ EXAMPLES: Mapping[str, Example] = {
     **{
         f"{collection}/{COMMENTS}": Example(created_by(f"Create{noun}Comment"), owned=_EXAMPLES[collection].owned)
         for collection, noun in DISCUSSED.items()
+    },
+    # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
+    **{
+        f"{collection}/{kind}": Example(
+            uploading(noun, complete=kind == ATTACHMENTS), owned=_EXAMPLES[collection].owned, lasting=False
+        )
+        for collection, noun in WITH_FILES.items()
+        for kind in (ATTACHMENTS, ATTACHMENT_UPLOADS)
     },
 }
 # Ids that the contract does not require; without them others in the same request would mean nothing.

@@ -73,6 +73,7 @@ class Installation:
             credentials=self._credentials,
             log_level=self.settings.log_level,
             log_format=self.settings.log_format,
+            files=self.folder.files,
             otlp_endpoint=self.settings.otlp_endpoint,
             given=self._given,
         )

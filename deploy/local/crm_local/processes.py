@@ -28,6 +28,8 @@ class Surroundings:
     credentials: Credentials
     log_level: str
     log_format: str
+    # Where files of records are kept, unless what is given says otherwise.
+    files: Path
     otlp_endpoint: str = ""
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,7 +40,8 @@ class Surroundings:
 
 def environment(process: str, around: Surroundings, postgres: PostgresServer) -> dict[str, str]:
     """The `CRM_...` variables of a service or of the gateway, each with nothing it does not need."""
-    return forwarded(process, around.given) | decided(process, around, postgres)
+    files = {"CRM_FILE_STORE_URL": around.files.as_uri()} if process in SERVICES else {}
+    return files | forwarded(process, around.given) | decided(process, around, postgres)
 
 
 def decided(process: str, around: Surroundings, postgres: PostgresServer) -> dict[str, str]:

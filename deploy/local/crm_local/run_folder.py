@@ -40,6 +40,10 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def files(self) -> Path:
+        return self.path / "files"
+
+    @property
     def secrets(self) -> Path:
         return self.path / "secrets.json"
 

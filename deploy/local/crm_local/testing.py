@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,24 +141,27 @@ async def servers_for_tests() -> AsyncIterator[Servers]:
 
 
 @asynccontextmanager
-async def platform_for_tests(prepared: Prepare = nullcontext) -> AsyncIterator[Platform]:
+async def platform_for_tests(
+    prepared: Prepare = nullcontext, given: Mapping[str, str] | None = None
+) -> AsyncIterator[Platform]:
     """Everything that `make run` starts, on free ports. Acknowledged writes survive the kill of any process.
 
-    `prepared` is entered with the folder before anything is in it, and left when all processes have ended.
+    `prepared` is entered with the folder before anything is in it, and left when all processes have ended. `given` are
+    settings of processes.
     """
-    async with _throwaway((*BACKENDS, *SERVICES, GATEWAY), prepared) as (installation, told):
+    async with _throwaway((*BACKENDS, *SERVICES, GATEWAY), prepared, given) as (installation, told):
         await installation.start_all()
         yield Platform(installation, told)
 
 
 @asynccontextmanager
 async def _throwaway(
-    processes: tuple[str, ...], prepared: Prepare = nullcontext
+    processes: tuple[str, ...], prepared: Prepare = nullcontext, given: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[Installation, io.StringIO]]:
     with throwaway_folder() as folder, prepared(folder):
         told = io.StringIO()
         settings = Settings.model_validate({"run_folder": folder, "ports": free_ports()})
-        installation = Installation(settings, Terminal(told), durable=False)
+        installation = Installation(settings, Terminal(told), given=given, durable=False)
         try:
             installation.begin(datetime.now(UTC), os.getpid(), processes)
             yield installation, told

@@ -9,7 +9,7 @@ from crm.event.v1 import event_pb2
 from crm_kit.events.subjects import subject_of
 from crm_kit.thin_events.model import EventType
 from crm_kit.thin_events.told import data_of
-from crm_kit.thin_events.types import EventTypes
+from crm_kit.thin_events.types import Beside, EventTypes
 from google.protobuf.message import DecodeError
 
 from crm_gateway.streams.places import Place
@@ -25,12 +25,12 @@ class Told:
     place: Place
     type: EventType
     event: Event
-    # The record that is commented, where the event is a comment's; empty where it is the record's own.
-    commented_id: str = ""
+    # What it is beside a record, where the event is not the record's own.
+    beside: Beside | None = None
 
     @property
     def record_id(self) -> str:
-        return self.commented_id or self.event.aggregate_id
+        return self.beside.record_id if self.beside else self.event.aggregate_id
 
     def frame(self, hidden: Set[str]) -> bytes:
         """As the stream has it, for who may not see some fields of the record."""
@@ -44,7 +44,7 @@ class Told:
         return self._written(NOTHING_HIDDEN)
 
     def _written(self, hidden: Set[str]) -> bytes:
-        return frame(self.type.name, data_of(self.event, self.type, self.commented_id, hidden), self.place)
+        return frame(self.type.name, data_of(self.event, self.type, self.beside, hidden), self.place)
 
 
 def frame(name: str, data: Mapping[str, object], place: Place | None = None) -> bytes:
@@ -73,7 +73,7 @@ def told_of(event: Event, place: Place, types: EventTypes) -> Told | None:
     # What is cleared of a message keeps its room until the message goes, and many events may wait to be told.
     without_payload = Event()
     without_payload.CopyFrom(event)
-    return Told(place, found.type, without_payload, found.commented_id)
+    return Told(place, found.type, without_payload, found.beside)
 
 
 def full_name_of(event: Event) -> str:

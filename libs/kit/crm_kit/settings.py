@@ -54,6 +54,17 @@ class ServiceSettings(Settings, kw_only=True):
     connection_max_age_seconds: Annotated[int, Meta(ge=10)] = 300
     # Whether callers may send many calls over one stream; without it each call is one of gRPC's own.
     links: bool = True
+    # Where the bytes of attachments are: file:///var/lib/guanxi/files, or s3://bucket/path; empty: none are taken.
+    file_store_url: Annotated[str, Meta(pattern=r"^(|file:///.+|s3://[^/]+.*)$")] = ""
+    # Of a bucket that is not Amazon's: https://host:port. Keys are looked for as Amazon's programs do when not given.
+    file_store_endpoint: Annotated[str, Meta(pattern=r"^(|https?://.+)$")] = ""
+    file_store_region: str = "us-east-1"
+    file_store_access_key: str = ""
+    file_store_secret_key: str = ""
+    # Of one attachment; what is larger takes longer to look at than a request may.
+    max_attachment_bytes: Annotated[int, Meta(ge=1, le=256 * 1024 * 1024)] = 100 * 1024 * 1024
+    # Of all attachments that a tenant has at one service.
+    max_tenant_attachment_bytes: Annotated[int, Meta(ge=1)] = 50 * 1024 * 1024 * 1024
     # The mail server: smtp://host:25, starttls://user:password@host:587, smtps://user:password@host:465; or no mail.
     smtp_url: str = ""
     # Who mail is from, such as Guanxi <crm@example.org>; needed with `smtp_url`.

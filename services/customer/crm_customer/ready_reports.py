@@ -39,6 +39,18 @@ READY_REPORTS = (
         Chart.BAR,
     ),
     ReadyReport(
+        ACCOUNTS,
+        "not_spoken_with",
+        Names("Customers not spoken with for 90 days, by owner", "各负责人90天未联系客户"),
+        Question(
+            filter="status = ACTIVE AND (last_contact_time = null OR last_contact_time < now-90d)",
+            group_by=("owner_id",),
+            measures=("count", "min:last_contact_time"),
+            limit=50,
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
         INTERACTIONS,
         "by_month",
         Names("Interactions by month and channel", "每月各渠道联系记录"),

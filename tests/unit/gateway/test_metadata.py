@@ -31,6 +31,7 @@ OWN, TEAM, ALL = roles_pb2.Grant.SCOPE_OWN, roles_pb2.Grant.SCOPE_TEAM, roles_pb
 _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
+WITH_FILES = ["attachment.added", "attachment.deleted"]
 MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
 DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
 RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
@@ -95,9 +96,9 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals, automation, reports and comments are of each collection that has them.
+    # Custom fields, approvals, automation, reports, comments and files are of each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
-    views |= {"automation_rules", "automation_runs", "comments", "reports"}
+    views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "reports"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -115,7 +116,7 @@ def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
-    assert without == {"timeline", "case_events", "automation_runs", "comments", "user_settings"}
+    assert without == {"timeline", "case_events", "automation_runs", "comments", "attachments", "jobs", "user_settings"}
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
     assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
@@ -294,7 +295,7 @@ def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
 
 def test_events_are_those_that_carry_the_record() -> None:
     own = [f"payment.{what}" for what in ("received", "allocated", "reversed")]
-    assert COLLECTIONS["payments"]["events"] == [*own, *COMMENTED]
+    assert COLLECTIONS["payments"]["events"] == [*own, *COMMENTED, *WITH_FILES]
     assert "order.placed" in COLLECTIONS["orders"]["events"]
     # What is called after something else that it carries.
     assert {"case.created", "case.milestone_warned"} <= {*COLLECTIONS["cases"]["events"]}
@@ -309,8 +310,16 @@ def test_what_is_discussed_has_the_events_of_comments() -> None:
     assert discussed.isdisjoint({"users", "roles", "saved_views"})
 
 
-def test_no_two_events_have_the_same_type_but_those_of_comments() -> None:
-    names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in COMMENTED]
+def test_what_takes_files_has_the_events_of_attachments() -> None:
+    with_files = {each.name for each in collections(CONTRACT) if each.takes_files}
+    assert {name for name, each in COLLECTIONS.items() if set(WITH_FILES) <= set(each["events"])} == with_files
+    assert "accounts" in with_files
+    # Nobody changes scores.
+    assert with_files.isdisjoint({"scores", "users", "saved_views"})
+
+
+def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
+    names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in (*COMMENTED, *WITH_FILES)]
     assert len(names) == len({*names})
 
 

@@ -139,6 +139,12 @@ def is_discussed(message: type[Message]) -> bool:
     return not message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].undiscussed
 
 
+def takes_files(message: type[Message]) -> bool:
+    """Whether people attach files to the records of a resource."""
+    resource = message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource]
+    return not resource.undiscussed and not resource.without_files
+
+
 def snake(name: str) -> str:
     """`StatusChanged` is `status_changed`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -41,6 +41,7 @@ from crm_kit.resource.contract import (
     is_discussed,
     listed_within,
     snake,
+    takes_files,
 )
 from crm_kit.resource.masking import Masked
 from crm_kit.resource.reach import owned
@@ -119,6 +120,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.not_found = f"{self.noun.upper()}_NOT_FOUND"
         self.collection = collection_of(self.message_type)
         self.is_discussed = is_discussed(self.message_type)
+        self.takes_files = takes_files(self.message_type)
         self.permission = read_permission(self.message_type)
         self.verbs = {verb.rpc: verb for verb in verbs_of(self.message_type)}
         self.contract = field_contracts(self.message_type)

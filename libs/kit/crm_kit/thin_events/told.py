@@ -6,18 +6,19 @@ from typing import Any
 from crm.event.v1 import event_pb2
 
 from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.types import Beside
 
 
 def data_of(
-    event: event_pb2.Event, type: EventType, commented_id: str = "", hidden: Set[str] = frozenset()
+    event: event_pb2.Event, type: EventType, beside: Beside | None = None, hidden: Set[str] = frozenset()
 ) -> dict[str, Any]:
-    """The event as JSON has it, for who may not see some fields of the record; of a comment with what is commented."""
+    """The event as JSON has it, for who may not see some fields; of what is beside a record with both ids."""
     return {
         "id": event.id,
         "type": type.name,
         "collection": type.collection,
-        "record_id": commented_id or event.aggregate_id,
-        **({"comment_id": event.aggregate_id} if commented_id else {}),
+        "record_id": beside.record_id if beside else event.aggregate_id,
+        **({f"{beside.noun}_id": event.aggregate_id} if beside else {}),
         "version": event.aggregate_version,
         "changed_fields": [name for name in event.changed_fields if name not in hidden],
         "actor_id": event.actor_id,

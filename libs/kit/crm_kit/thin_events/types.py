@@ -10,7 +10,7 @@ from typing import Any
 
 from crm.event.v1 import event_pb2
 from crm.options.v1 import options_pb2
-from crm.resource.v1 import comments_pb2, events_pb2
+from crm.resource.v1 import events_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError
 
@@ -19,10 +19,14 @@ from crm_kit.resource.contract import snake
 from crm_kit.thin_events.model import EventType
 
 EVENTS_FILE = "/events.proto"
-COMMENT = comments_pb2.Comment.DESCRIPTOR.name
-COMMENTED: Mapping[str, Any] = {
-    each.DESCRIPTOR.full_name: each
-    for each in (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted)
+# Events of what is beside a record, each with the field that has it, which names the record.
+BESIDE: Mapping[str, tuple[Any, str]] = {
+    each.DESCRIPTOR.full_name: (each, place)
+    for place, events in {
+        "comment": (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted),
+        "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentDeleted),
+    }.items()
+    for each in events
 }
 # By it people say who reads what they keep.
 VISIBILITY = "visibility"
@@ -39,45 +43,55 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    is_discussed: bool
+    # What is told of beside its records: comments, attachments.
+    beside: frozenset[str]
     may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What is beside a record: a `comment` or an `attachment`, and the record's id."""
+
+    noun: str
+    record_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Concerned:
-    """What an event tells of: the type of what happened, and of a comment the record that is commented."""
+    """What an event tells of: the type of what happened, and of what is beside a record which record that is."""
 
     type: EventType
-    commented_id: str = ""
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
 class EventTypes:
     """All events that people and programs are told of.
 
-    `of_records` by the full name of the event's message; `of_comments` by that and by the collection that is commented.
+    `of_records` by the full name of the event's message; `beside_records` by that and by the collection of the record.
     """
 
     of_records: Mapping[str, EventType]
-    of_comments: Mapping[tuple[str, str], EventType]
+    beside_records: Mapping[tuple[str, str], EventType]
 
     @cached_property
     def all(self) -> tuple[EventType, ...]:
-        return (*self.of_records.values(), *self.of_comments.values())
+        return (*self.of_records.values(), *self.beside_records.values())
 
     def concerned(self, event: event_pb2.Event) -> Concerned | None:
         """What an event is about; None for what is told to nobody."""
         full_name = event.payload.type_url.rpartition("/")[2]
         if found := self.of_records.get(full_name):
             return Concerned(found)
-        if full_name not in COMMENTED:
+        if full_name not in BESIDE:
             return None
+        message, place = BESIDE[full_name]
         try:
-            comment = COMMENTED[full_name].FromString(event.payload.value).comment
+            told = getattr(message.FromString(event.payload.value), place)
         except DecodeError:
             return None
-        commented = self.of_comments.get((full_name, comment.collection))
-        return None if commented is None else Concerned(commented, comment.record_id)
+        type = self.beside_records.get((full_name, told.collection))
+        return None if type is None else Concerned(type, Beside(place, told.record_id))
 
 
 @cache
@@ -87,7 +101,7 @@ def known_event_types() -> EventTypes:
 
 
 def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
-    """Every event that carries a resource's record, or a comment on one, in the contract's order."""
+    """Every event that carries a resource's record, or what is beside one, in the contract's order."""
     files = list(files)
     messages = {f".{file.package}.{each.name}": each for file in files for each in file.message_type}
     resources = dict(found for file in files for found in _resources(file, messages))
@@ -98,19 +112,19 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
         for event in file.message_type
         if (record := _record_of(event, resources)) is not None
     }
-    of_comments = {
+    beside_records = {
         (full_name, each.collection): EventType(
-            type_name(event.DESCRIPTOR.name, COMMENT),
+            type_name(event.DESCRIPTOR.name, place.title()),
             each.collection,
             each.owner,
             each.permission,
             may_be_private=each.may_be_private,
         )
         for each in resources.values()
-        if each.is_discussed
-        for full_name, event in COMMENTED.items()
+        for full_name, (event, place) in BESIDE.items()
+        if place in each.beside
     }
-    return EventTypes(of_records, of_comments)
+    return EventTypes(of_records, beside_records)
 
 
 def type_name(event: str, record: str) -> str:
@@ -139,13 +153,15 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
         if resource.collection and permission is not None:
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
+            beside = {"comment": not resource.undiscussed}
+            beside["attachment"] = not resource.undiscussed and not resource.without_files
             found = Resource(
                 record.name,
                 resource.collection,
                 owner,
                 permission,
                 withheld,
-                is_discussed=not resource.undiscussed,
+                beside=frozenset(kind for kind, is_there in beside.items() if is_there),
                 may_be_private=any(field.name == VISIBILITY for field in record.field),
             )
             yield f".{file.package}.{record.name}", found

@@ -16,7 +16,7 @@ from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.ids import id_from_text, new_id
 from crm_kit.thin_events.told import data_of
-from crm_kit.thin_events.types import COMMENTED, known_event_types
+from crm_kit.thin_events.types import BESIDE, known_event_types
 from crm_kit.wire import time_from
 from google.protobuf.message import Message
 
@@ -41,7 +41,7 @@ class Hearing:
     def follow(self, consumers: Consumers) -> None:
         """Subscribe to every event that an endpoint may be told of, and to what automation rules have sent."""
         of_records = [name for name, each in self._types.of_records.items() if is_told(each)]
-        for full_name in (*of_records, *COMMENTED):
+        for full_name in (*of_records, *BESIDE):
             consumers.follow(message_of(full_name), self.hear)
         consumers.follow(WebhookCallRequested, self.call)
 
@@ -52,7 +52,7 @@ class Hearing:
             return
         type, happened, tenant_id = found.type, time_from(event.occur_time), id_from_text(event.tenant_id)
         told = [each for each in await self._book.of(tenant_id) if each.hears(type) and each.notes(happened)]
-        await self._note(tenant_id, told, event, happened, type.name, data_of(event, type, found.commented_id))
+        await self._note(tenant_id, told, event, happened, type.name, data_of(event, type, found.beside))
 
     async def call(self, event: Event, asked: WebhookCallRequested) -> None:
         """Note what an automation rule has sent to an endpoint."""
