@@ -87,6 +87,9 @@ automation-bench: build ## What automation rules cost, and whom they keep waitin
 reports-bench: build ## How long reports about a million orders take; writes build/reports_bench.json
 	@$(BIN)/python -m tests.load.reports_bench
 
+jobs-bench: build ## Records a second of a bulk change; writes build/jobs_bench.json
+	@$(BIN)/python -m tests.load.jobs_bench
+
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
@@ -132,4 +135,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

@@ -24,8 +24,8 @@ COLLECTION = "collection"
 RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
-RULE, RUN, REPORT, COMMENT = "AutomationRule", "AutomationRun", "Report", "Comment"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT)))
+RULE, RUN, REPORT, COMMENT, JOB = "AutomationRule", "AutomationRun", "Report", "Comment", "Job"
+_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, JOB)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Collection:
     """A resource: its message, the collection in paths, the rpc that reads one, and the verbs that can be approved.
 
     `automatable`: whether automation rules may call some of its rpcs. `reported`: whether it has reports.
+    `bulk`: whether jobs may call some of its rpcs.
     `submitted` is the verb that rpcs are written out for, where they are for one alone.
     """
 
@@ -42,6 +43,7 @@ class Collection:
     approvable: tuple[Rpc, ...] = ()
     automatable: bool = False
     reported: bool = False
+    bulk: bool = False
     submitted: Rpc | None = None
 
     @property
@@ -71,7 +73,8 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports where the contract says so, comments where records are discussed.
+        rules may do something, reports where the contract says so, comments where records are discussed, jobs where
+        they may change something.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -82,6 +85,8 @@ class Collection:
             return self.reported
         if noun.startswith(COMMENT):
             return self.is_discussed
+        if noun.startswith(JOB):
+            return self.bulk
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
     def written_out(self, rpc: Rpc) -> "Iterator[Collection]":
@@ -150,7 +155,8 @@ def collections(contract: Contract) -> Iterator[Collection]:
             beside = [each for each in contract.rpcs if each.service == rpc.service]
             approvable = tuple(each for each in beside if each.options.Extensions[options_pb2.approvable])
             automatable = any(each.options.Extensions[options_pb2.automatable] for each in beside)
-            yield Collection(rpc.response, name, rpc, approvable, automatable, resource.reports)
+            bulk = automatable or any(each.options.Extensions[options_pb2.bulk] for each in beside)
+            yield Collection(rpc.response, name, rpc, approvable, automatable, resource.reports, bulk)
 
 
 def verb_of(rpc: Rpc) -> str:
@@ -180,8 +186,12 @@ def _message(generic: Descriptor, collection: Collection) -> DescriptorProto:
     message.name = collection.renamed(generic.name)
     kept = [field for field in message.field if field.name not in collection.preset]
     replaced = {f".{PACKAGE}.{name}": own for name, own in collection.replaced.items()}
+    # What is declared within it, such as the entries of a map, was copied with it.
+    within, own_within = f".{PACKAGE}.{generic.name}.", f".{PACKAGE}.{message.name}."
     del message.field[:]
     for field in kept:
+        if field.type_name.startswith(within):
+            field.type_name = own_within + field.type_name.removeprefix(within)
         if field.type_name in replaced:
             field.type_name = f".{replaced[field.type_name].full_name}"
             field.name = collection.name if field.name == "records" else field.name

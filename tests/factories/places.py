@@ -98,6 +98,13 @@ WITH_REPORTS: Mapping[str, str] = {
     "payments": "Payment",
     "scores": "AccountScores",
 }
+JOBS = "jobs"
+# The collections whose records jobs change, and what one of them is called: whatever rules may call, jobs may.
+WITH_JOBS: Mapping[str, str] = {
+    rpc.bindings[0].template.split("/")[3]: name.removeprefix("Get").removesuffix("Job")
+    for name, rpc in RPCS.items()
+    if name.startswith("Get") and rpc.response.name == "Job"
+}
 COMMENTS = "comments"
 # The collections whose records are discussed, and what one of them is called.
 DISCUSSED: Mapping[str, str] = {
@@ -106,7 +113,7 @@ DISCUSSED: Mapping[str, str] = {
     if name.startswith("Create") and rpc.response.name == "Comment"
 }
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -239,6 +246,17 @@ def is_of_accounts(view: Any) -> None:
     view.collection = "accounts"
 
 
+def many_of(collection: str) -> tuple[str, str]:
+    """The routes that change all records that a filter takes, or try to."""
+    return f"/v1/{collection}:bulkChange", f"/v1/{collection}:tryBulkChange"
+
+
+def changes_many(noun: str, request: Any) -> None:
+    """What all records of a kind may be asked; nobody has a record so far."""
+    request.verb, name = ACTIONS[noun]
+    request.request[name].string_value = "changed"
+
+
 def expects_industry(rule: Any) -> None:
     """What is expected is a field that people fill in."""
     rule.collection = "accounts"
@@ -262,6 +280,12 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{
         f"Create{name}CustomField": lambda request: is_text(request.custom_field)
         for name in WITH_CUSTOM_FIELDS.values()
+    },
+    **{
+        RPCS[name].name: partial(changes_many, noun)
+        for collection, noun in WITH_JOBS.items()
+        for name in RPCS
+        if RPCS[name].bindings and RPCS[name].bindings[0].template in many_of(collection)
     },
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
     **{

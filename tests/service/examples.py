@@ -19,6 +19,8 @@ from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.jobs.model import Job
+from crm_kit.jobs.resource import JOBS as JOB_RESOURCE
 from crm_kit.notices import Kind
 from crm_kit.plumbing import automation_runs
 from crm_kit.rpc.status import reason_of
@@ -38,12 +40,14 @@ from tests.factories.places import (
     COMPLETED,
     CUSTOM_FIELDS,
     DISCUSSED,
+    JOBS,
     POLICIES,
     REPORTS,
     RPCS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
+    WITH_JOBS,
     WITH_REPORTS,
     kind_of,
     make_unique,
@@ -334,6 +338,29 @@ def rule_run(collection: str, noun: str) -> Callable[[World, User], Awaitable[st
     return make
 
 
+def job_of(collection: str, noun: str) -> Callable[[World, User], Awaitable[str]]:
+    """A job of the user, as the service keeps it; it is nobody's turn."""
+
+    async def make(world: World, user: User) -> str:
+        service = world.services[RPCS[f"Get{noun}"].owner]
+        now = system_now()
+        job = Job(
+            id=new_id(),
+            collection=collection,
+            verb="update",
+            filter="",
+            total_count=1,
+            owner_id=user.id,
+            create_time=now,
+            update_time=now,
+        )
+        async with service.unit_of_work(user.tenant_id) as work:
+            JOB_RESOURCE.create(work, job)
+        return str(job.id)
+
+    return make
+
+
 async def webhook_delivery(world: World, user: User) -> str:
     """One that was skipped, as the service keeps it."""
     endpoint_id, now = await world.example("webhook-endpoints", user), system_now()
@@ -416,6 +443,10 @@ _EXAMPLES: Mapping[str, Example] = {
     **{
         f"{AUTOMATION_RUNS}/{collection}": Example(rule_run(collection, noun), owned=False)
         for collection, noun in WITH_AUTOMATION.items()
+    },
+    **{
+        f"{JOBS}/{collection}": Example(job_of(collection, noun), lasting=False)
+        for collection, noun in WITH_JOBS.items()
     },
     **{
         f"{REPORTS}/{collection}": Example(created_by(f"Create{noun}Report"))

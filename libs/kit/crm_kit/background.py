@@ -147,10 +147,14 @@ class Tenants:
         now = self.now()
         return [Tenant(row["tenant_id"], row["active"], now + row["clock_offset"]) for row in rows]
 
+    async def now_of(self, tenant_id: UUID) -> datetime:
+        """The time on a tenant's clock."""
+        return await self._clock.now(tenant_id)
+
     @contextlib.asynccontextmanager
     async def unit(self, tenant_id: UUID, now: datetime | None = None) -> AsyncIterator[UnitOfWork]:
         """A unit of work of the service itself in a tenant, at the tenant's time unless another one is given."""
-        now = now or await self._clock.now(tenant_id)
+        now = now or await self.now_of(tenant_id)
         async with unit_of_work(self.database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
             yield work
 

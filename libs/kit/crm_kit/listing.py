@@ -151,16 +151,21 @@ class Listing:
         conditions go together, and nothing of how often a text contains another.
         """
         tree, _ = await self.read(reader, filter)
-        scope, filtered = reader.scope, Shaped.of(tree)
-        values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
-        counting = planned(count_rows(self, scope, filtered), tree)
-        async with within_share(reader, tree):
-            (counted,) = await reader.all(counting, **values, count_limit=MAX_EXACT_COUNT + 1)
-        total: int = counted[0]
+        total = await self.count_to(reader, tree, MAX_EXACT_COUNT + 1, **binds)
         if total <= MAX_EXACT_COUNT:
             return Count(total, exact=True)
-        (plan,) = await reader.all(explained(select_rows(self, scope, filtered)), **values)
+        values: dict[str, Any] = binds | filter_values(tree, context_of(reader))
+        (plan,) = await reader.all(explained(select_rows(self, reader.scope, Shaped.of(tree))), **values)
         return Count(max(MAX_EXACT_COUNT, orjson.loads(plan[0])[0]["Plan"]["Plan Rows"]), exact=False)
+
+    async def count_to(self, reader: Reader, tree: Filter, most: int, **binds: Any) -> int:
+        """How many rows the filter takes of those the reader may see, counted up to `most`."""
+        counting = planned(count_rows(self, reader.scope, Shaped.of(tree)), tree)
+        values = binds | filter_values(tree, context_of(reader)) | {"count_limit": most}
+        async with within_share(reader, tree):
+            (counted,) = await reader.all(counting, **values)
+        total: int = counted[0]
+        return total
 
     async def among(self, reader: Reader, tree: Filter, ids: Collection[UUID]) -> dict[UUID, Record]:
         """The rows with these ids that the reader may see and the filter takes, by id."""

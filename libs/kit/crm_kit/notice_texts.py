@@ -25,6 +25,7 @@ class NoticeKind(enum.StrEnum):
     WEBHOOK_DISABLED = "WEBHOOK_DISABLED"
     IMPORT_ENDED = "IMPORT_ENDED"
     REPORT_READY = "REPORT_READY"
+    JOB_ENDED = "JOB_ENDED"
 
 
 # By kind, or by kind and outcome.
@@ -51,6 +52,10 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "Import succeeded",
         "IMPORT_ENDED.FAILED": "Import failed",
         "REPORT_READY": "Report ready",
+        "JOB_ENDED": "Job ended",
+        "JOB_ENDED.SUCCEEDED": "Bulk change done",
+        "JOB_ENDED.FAILED": "Bulk change failed",
+        "JOB_ENDED.CANCELLED": "Bulk change cancelled",
     },
     "zh": {
         "APPROVAL_WAITING": "待您审批",
@@ -74,6 +79,10 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "导入成功",
         "IMPORT_ENDED.FAILED": "导入失败",
         "REPORT_READY": "报表已生成",
+        "JOB_ENDED": "任务结束",
+        "JOB_ENDED.SUCCEEDED": "批量修改完成",
+        "JOB_ENDED.FAILED": "批量修改失败",
+        "JOB_ENDED.CANCELLED": "批量修改已取消",
     },
 }
 COLONS: Mapping[Language, str] = {"en": ": ", "zh": "："}

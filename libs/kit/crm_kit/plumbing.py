@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, working hours, automation, reports, mail, comments, and the
-directory as a service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, and
+the directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from crm_kit.automation_tables import rules_table, runs_table, timers_table
 from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
+from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.report_tables import reports_table
@@ -349,6 +350,9 @@ automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
 reports = reports_table(metadata)
+jobs = jobs_table(metadata)
+job_records = job_records_table(metadata)
+job_turns = job_turns_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

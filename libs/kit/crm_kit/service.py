@@ -50,6 +50,9 @@ from crm_kit.events.streams import bring_up_to_date, ensure_stream
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
+from crm_kit.jobs.calling import changeable_among
+from crm_kit.jobs.servicer import JobServicer
+from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
@@ -63,9 +66,9 @@ from crm_kit.resource.writing import Resource
 from crm_kit.retention import Cleaning
 from crm_kit.rpc.calendars import asked_of_desk
 from crm_kit.rpc.clients import ServiceClient
-from crm_kit.rpc.methods import methods_of
+from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
-from crm_kit.rpc.server import Server, Servicer, check_contract
+from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
@@ -170,30 +173,23 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
     gate = Gate(service.approvables, service.directory, service.calendars)
-    runner = follow_with_rules(service, gate)
+    runner, worker = follow_with_rules(service, gate), worker_of(service, gate)
+    keys = service.service_keys
     pipeline = Pipeline(
-        service.name,
-        service.database,
-        verifier,
-        service.directory,
-        names,
-        withholding,
-        gate,
-        now,
-        service_keys=service.service_keys,
+        service.name, service.database, verifier, service.directory, names, withholding, gate, now, service_keys=keys
     )
     server = Server(
         settings.listen_address,
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    generic = generic_servicers(service, names, withholding, gate, runner)
+    generic = generic_servicers(service, names, withholding, gate, runner, worker)
     await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, partial(background, service, gate, runner), ready)
+        await watch(service, server, broker, partial(background, service, gate, runner, worker), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -206,7 +202,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
 
 
 def generic_servicers(
-    service: Service, names: Names, withholding: Withholding, gate: Gate, runner: Runner
+    service: Service, names: Names, withholding: Withholding, gate: Gate, runner: Runner, worker: JobWorker
 ) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
@@ -222,6 +218,7 @@ def generic_servicers(
         ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
+        JobServicer(worker.changeable, tokens, worker.job.wake),
     ]
 
 
@@ -234,12 +231,14 @@ def follow_with_rules(service: Service, gate: Gate) -> Runner:
 
 def runner_of(service: Service, gate: Gate) -> Runner:
     """Runs automation rules by the calls that people make."""
-    runs = {
-        method.path: gate.around(method.path, getattr(servicer, method.name))
-        for servicer in service.servicers
-        for method in methods_of(servicer.contract)
-    }
-    return Runner(service.database, service.directory, service.clock, Doing(service.watched, runs, gate))
+    doing = Doing(service.watched, runs_of(service.servicers, gate.around), gate)
+    return Runner(service.database, service.directory, service.clock, doing)
+
+
+def worker_of(service: Service, gate: Gate) -> JobWorker:
+    """Carries out jobs by the calls that people make."""
+    changeable = changeable_among(service.resources, runs_of(service.servicers, gate.around))
+    return JobWorker(Tenants(service.database, service.clock), service.directory, changeable)
 
 
 class Broker:
@@ -367,13 +366,13 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, gate: Gate, runner: Runner, client: Client) -> list[Job]:
-    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, and the service's own jobs."""
+def background(service: Service, gate: Gate, runner: Runner, worker: JobWorker, client: Client) -> list[Job]:
+    """Relay, consumers, cleaning, approvals and rules whose time has come, jobs, mail, and the service's own jobs."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
-    consuming = (Consuming(each, client) for each in all_consumers)
-    jobs: list[Job] = [relay.run, *(each.run for each in consuming), Cleaning(tenants, service.metadata).job.run]
+    jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers), worker.job.run]
+    jobs.append(Cleaning(tenants, service.metadata).job.run)
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
     if service.watched:

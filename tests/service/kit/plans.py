@@ -22,10 +22,15 @@ async def plan_of(database: Database, tenant: UUID | str, statement: Statement, 
 
 def scans_of(plan: Mapping[str, Any]) -> list[str]:
     """The kinds of nodes in a plan."""
-    return list(_nodes(plan))
+    return [each["Node Type"] for each in _nodes(plan)]
 
 
-def _nodes(plan: Mapping[str, Any]) -> Iterator[str]:
-    yield plan["Node Type"]
+def indexes_in(plan: Mapping[str, Any]) -> list[str]:
+    """The indexes that a plan reads."""
+    return [each["Index Name"] for each in _nodes(plan) if "Index Name" in each]
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
     for each in plan.get("Plans", ()):
         yield from _nodes(each)

@@ -18,7 +18,18 @@ from crm_kit.identity.access import Scope
 from crm_kit.zones import DEFAULT_ZONE
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.automating import FAILED, SUCCEEDED, Rule, Rules, action, looked, notify, reaches, timed_rules
+from tests.service.automating import (
+    FAILED,
+    STOPPED_LOOP,
+    SUCCEEDED,
+    Rule,
+    Rules,
+    action,
+    looked,
+    notify,
+    reaches,
+    timed_rules,
+)
 from tests.service.clocks import until_noon
 from tests.service.history import changes_of
 from tests.service.kit.custom_fields import DATE, TEXT, message_values, new_field, stub_of
@@ -214,6 +225,44 @@ async def test_a_rule_that_changes_nothing_does_not_set_itself_off_again(user: U
         await days.come(day, minutes=5)
     (run,) = await rules.runs_of(user, rule)
     assert list(run.effects[0].changed_fields) == []
+
+
+async def test_a_rule_that_sets_itself_off_by_its_own_change_is_stopped_in_that_circle(
+    user: User, rules: Rules, days: Days
+) -> None:
+    trigger = Rule.Trigger(date_reached=Rule.DateReached(field="update_time", offset_minutes=10))
+    rule = await rules.active(user, RENAME, trigger=trigger)
+    opportunity = await days.opportunity("")
+    for minutes in (15, 30, 45):
+        await days.come(0, minutes=minutes)
+    stopped, run = await rules.runs_of(user, rule)
+    assert (run.state, stopped.state, stopped.reason) == (SUCCEEDED, STOPPED_LOOP, "AUTOMATION_LOOP")
+    assert [each.rule_id for each in stopped.causes] == [rule.id, rule.id]
+    assert await days.names() == {opportunity.id: "锅炉!"}
+    # What somebody else has changed meanwhile is another beginning.
+    await days.change(opportunity.id, next_step="call them")
+    await days.come(0, minutes=60)
+    assert await days.names() == {opportunity.id: "锅炉!!"}
+    # And so is another day.
+    await days.come(3)
+    assert await days.names() == {opportunity.id: "锅炉!!!"}
+
+
+async def test_two_rules_that_set_each_other_off_by_their_changes_are_stopped_in_that_circle(
+    user: User, rules: Rules, days: Days
+) -> None:
+    trigger = Rule.Trigger(date_reached=Rule.DateReached(field="update_time", offset_minutes=10))
+    adds = action("update", next_step="{{record.next_step}}?")
+    both = [await rules.active(user, does, trigger=trigger) for does in (RENAME, adds)]
+    await days.opportunity("", next_step="call them")
+    for minutes in (15, 30, 45, 60, 75, 90):
+        await days.come(0, minutes=minutes)
+    runs = [run for rule in both for run in await rules.runs_of(user, rule)]
+    assert len([run for run in runs if run.state == SUCCEEDED]) == 2
+    assert {tuple(each.rule_id for each in run.causes) for run in runs if run.state == STOPPED_LOOP} <= {
+        (one.id, *more, one.id) for one, other in (both, reversed(both)) for more in ((), (other.id,))
+    }
+    assert set((await days.names()).values()) == {"锅炉!"}
 
 
 async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_its_turn(

@@ -27,7 +27,8 @@ from tests.service.reporting import Reports
 from tests.service.running import Running, User
 from tests.service.sales.selling import clients, known_account
 
-ZONE = "Europe/Berlin"
+# One where clocks are changed, one half an hour off, and one where they are changed at midnight.
+ZONES = ("Europe/Berlin", "Asia/Kolkata", "America/Havana")
 TEXTS = [
     'He said "no"',
     "back\\slash",
@@ -71,11 +72,11 @@ NUMBERS: Mapping[str, Get] = {
 UNITS = ("day", "week", "month", "quarter", "year")
 
 
-def bucket(unit: str, value: Any) -> str | None:
+def bucket(unit: str, value: Any, zone: str) -> str | None:
     """The first day of what a date or instant is in, by the calendar of the zone."""
     if value is None:
         return None
-    day = value.astimezone(ZoneInfo(ZONE)).date() if isinstance(value, datetime) else value
+    day = value.astimezone(ZoneInfo(zone)).date() if isinstance(value, datetime) else value
     match unit:
         case "week":
             # ISO weeks: the same year and week, whatever the month.
@@ -89,11 +90,11 @@ def bucket(unit: str, value: Any) -> str | None:
     return str(day)
 
 
-def key_of(each: Opportunity, group_by: Iterable[str]) -> tuple[Any, ...]:
+def key_of(each: Opportunity, group_by: Iterable[str], zone: str) -> tuple[Any, ...]:
     keys: list[Any] = []
     for text in group_by:
         field, _, unit = text.partition(":")
-        keys.append(bucket(unit, MOMENTS[field](each)) if unit else FIELDS[field](each))
+        keys.append(bucket(unit, MOMENTS[field](each), zone) if unit else FIELDS[field](each))
     return tuple(keys)
 
 
@@ -132,8 +133,9 @@ def shown(figure: Any) -> str:
 class World:
     """Somebody who sees all of these records."""
 
-    def __init__(self, user: User, records: list[Opportunity], sales: Running) -> None:
+    def __init__(self, user: User, records: list[Opportunity], sales: Running, zone: str) -> None:
         self.user = user
+        self.zone = zone
         self.records = records
         self.reports = Reports(sales.channel, "opportunities")
         self._api = clients(sales)
@@ -181,10 +183,11 @@ def some(chance: random.Random, account: UUID, pipeline: Any, user: User) -> Opp
     )
 
 
-@pytest.fixture(scope="module")
-async def world(sales: Running) -> World:
+@pytest.fixture(scope="module", params=ZONES)
+async def world(sales: Running, request: pytest.FixtureRequest) -> World:
+    zone = str(request.param)
     user, api = await sales.user(), clients(sales)
-    await sales.know_tenant(user.tenant_id, time_zone=ZONE, version=2)
+    await sales.know_tenant(user.tenant_id, time_zone=zone, version=2)
     opportunities = "opportunities"
     await new_field(sales, user, "note", collection=opportunities)
     await new_field(sales, user, "size", NUMBER, collection=opportunities)
@@ -199,7 +202,7 @@ async def world(sales: Running) -> World:
         await values_to_create(work, opportunities, {}, path="custom")
         for each in records:
             OPPORTUNITIES.create(work, each)
-    return World(user, records, sales)
+    return World(user, records, sales, zone)
 
 
 BY_TIME = st.builds("{}:{}".format, st.sampled_from(sorted(MOMENTS)), st.sampled_from(UNITS))
@@ -224,7 +227,7 @@ async def test_each_way_to_group_opens_groups_that_have_all_records_once(world: 
     answer = await world.reports.ask(world.user, group_by=[text])
     groups: dict[Any, set[UUID]] = {}
     for each in world.records:
-        groups.setdefault(key_of(each, [text]), set()).add(each.id)
+        groups.setdefault(key_of(each, [text], world.zone), set()).add(each.id)
     opened = {row.filter: await world.listed(row.filter) for row in answer.rows}
     assert sorted(map(sorted, opened.values())) == sorted(map(sorted, groups.values())), opened.keys()
 
@@ -240,8 +243,8 @@ async def test_each_row_and_figure_is_right_and_opens_exactly_its_records(
     answer = await world.reports.ask(world.user, filter=filter, group_by=group_by, measures=measures)
     groups: dict[tuple[Any, ...], list[Opportunity]] = {}
     for each in among:
-        groups.setdefault(key_of(each, group_by), []).append(each)
-    assert answer.time_zone == ZONE
+        groups.setdefault(key_of(each, group_by, world.zone), []).append(each)
+    assert answer.time_zone == world.zone
     opened = [await world.listed(row.filter) for row in answer.rows]
     expected = list(groups.values()) if group_by else [among]
     found = sorted(map(sorted, opened))

@@ -23,8 +23,10 @@ from crm_kit.resource.shape import CUSTOM
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import MONEY, VALUE, enum_prefix
 from crm_kit.resource.violations import joined
+from crm_kit.resource.writing import Resource
 
 Fields = Mapping[str, Any]
+AnyResource = Resource[Any, Any]
 NO_RECORD = UUID(int=0)
 # A process remembers all active rules of the tenants that are at work.
 MAX_REQUEST_BYTES = 8 * 1024
@@ -68,19 +70,38 @@ def request_of(watched: Watched, called: Watched, action: Action, record: Messag
     Its values are those of the record of the rule, as whoever activated that sees it. InvalidArgument as the rpc says.
     """
     content = templates.filled(action.request, reader_of(watched, record))
-    return _checked(called, called.calls[action.verb], content, record_id=record_id)
+    return literal_request(called.resource, called.calls[action.verb], content, record_id=record_id)
 
 
 def submission_of(watched: Watched, submission: Submission, record: Message, *, record_id: str) -> Message:
     """What approval is asked for, as `request_of`."""
     content = templates.filled(submission.request, reader_of(watched, record))
-    return _checked(watched, _call_of(watched.submissions[submission.verb]), content, record_id=record_id)
+    call = _call_of(watched.submissions[submission.verb])
+    return literal_request(watched.resource, call, content, record_id=record_id)
 
 
-def _checked(called: Watched, call: Call, content: Fields, *, record_id: str) -> Message:
-    request: Message = _read(called, call, content, record_id=record_id)
+def literal_request(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Message:
+    """What the rpc is asked of a record, with the values as they stand. InvalidArgument as the rpc says."""
+    request: Message = _read(resource, call, content, record_id=record_id)
     check_message(request)
     return request
+
+
+def check_literal(
+    resource: AnyResource, call: Call, content: Fields, custom: Mapping[str, CustomField], *, place: str
+) -> None:
+    """InvalidArgument for what no record can be asked; `place` is where the content stands.
+
+    `custom` are the tenant's own fields of the collection.
+    """
+    _check_size(content, place=place)
+    if call.is_update:
+        _check_update(content, custom, place=place)
+    try:
+        literal_request(resource, call, content, record_id=str(NO_RECORD))
+    except InvalidArgument as error:
+        found = list(_below(error, resource if call.is_update else None, set(), place))
+        raise _all_of(found, error) from None
 
 
 def _call_of(approvable: Approvable) -> Call:
@@ -105,10 +126,14 @@ def check_action(
     else:
         call, request = called.calls[action.verb], action.request
         if call.is_update:
-            if not request:
-                raise invalid_field(f"{place}.request", "required", "an update changes a field at least")
-            _check_custom(request.get(CUSTOM), custom, place=f"{place}.request.{CUSTOM}")
-        _check_request(watched, called, call, request, place=f"{place}.request")
+            _check_update(request, custom, place=f"{place}.request")
+        _check_request(watched, called.resource, call, request, place=f"{place}.request")
+
+
+def _check_update(content: Fields, custom: Mapping[str, CustomField], *, place: str) -> None:
+    if not content:
+        raise invalid_field(place, "required", "an update changes a field at least")
+    _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}")
 
 
 def _check_submission(watched: Watched, submission: Submission, *, place: str) -> None:
@@ -116,7 +141,7 @@ def _check_submission(watched: Watched, submission: Submission, *, place: str) -
     if approvable is None:
         raise _one_of(f"{place}.verb", watched.submissions)
     _check_tokens(watched, submission.comment, place=f"{place}.comment")
-    _check_request(watched, watched, _call_of(approvable), submission.request, place=f"{place}.request")
+    _check_request(watched, watched.resource, _call_of(approvable), submission.request, place=f"{place}.request")
 
 
 def _check_notification(watched: Watched, notification: Notification, *, place: str) -> None:
@@ -127,9 +152,13 @@ def _check_notification(watched: Watched, notification: Notification, *, place: 
     _check_tokens(watched, notification.text, place=f"{place}.text")
 
 
-def _check_request(watched: Watched, called: Watched, call: Call, sent: Fields, *, place: str) -> None:
+def _check_size(sent: Fields, *, place: str) -> None:
     if len(orjson.dumps(sent)) > MAX_REQUEST_BYTES:
         raise invalid_field(place, "max_bytes", f"is larger than {MAX_REQUEST_BYTES} bytes")
+
+
+def _check_request(watched: Watched, called: AnyResource, call: Call, sent: Fields, *, place: str) -> None:
+    _check_size(sent, place=place)
     _check_tokens(watched, sent, place=place)
     content = templates.filled(sent, lambda path: sample_of(watched.resource.contract, path))
     templated = {path for path, _ in templates.tokens_in(sent, "")}
@@ -138,8 +167,13 @@ def _check_request(watched: Watched, called: Watched, call: Call, sent: Fields, 
     except InvalidArgument as error:
         found = list(_below(error, called if call.is_update else None, templated, place))
         if found:
-            detail = "; ".join(f"{each.field}: {each.detail}" for each in found)
-            raise InvalidArgument(detail, reason=error.reason, violations=found, metadata=error.metadata) from None
+            raise _all_of(found, error) from None
+
+
+def _all_of(found: Sequence[FieldViolation], error: InvalidArgument) -> InvalidArgument:
+    """The same error at other places."""
+    detail = "; ".join(f"{each.field}: {each.detail}" for each in found)
+    return InvalidArgument(detail, reason=error.reason, violations=found, metadata=error.metadata)
 
 
 def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
@@ -162,7 +196,7 @@ def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: s
 
 
 def _of_another_service(place: str) -> InvalidArgument:
-    return invalid_field(place, "other_service", f"{REFUSED}: rules cannot look up what it refers to")
+    return invalid_field(place, "other_service", f"{REFUSED}: what it refers to is not looked up in the background")
 
 
 def is_value(contract: Mapping[str, Any], path: str) -> bool:
@@ -174,11 +208,11 @@ def is_value(contract: Mapping[str, Any], path: str) -> bool:
 
 
 def _below(
-    error: InvalidArgument, updated: Watched | None, templated: set[str], place: str
+    error: InvalidArgument, updated: AnyResource | None, templated: set[str], place: str
 ) -> Iterator[FieldViolation]:
     """What is wrong at its place in the rule; rules that a value of the record may keep are asked when it is there."""
     for each in error.violations:
-        path = each.field.removeprefix(f"{updated.resource.place}.") if updated else each.field
+        path = each.field.removeprefix(f"{updated.place}.") if updated else each.field
         is_templated = any(_is_within(path, name) or _is_within(name, path) for name in templated)
         if each.rule in WHATEVER_THE_VALUE or not is_templated:
             yield FieldViolation(joined(place, path), each.rule, each.detail)
@@ -189,18 +223,18 @@ def _is_within(path: str, other: str) -> bool:
     return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
-def _read(watched: Watched, call: Call, content: Fields, *, record_id: str) -> Any:
+def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Any:
     request = call.request()
     if not call.is_update:
         _check_names(request, content, left_out=ADDRESSING)
         _fill(request, content)
         request.id = record_id
         return request
-    place = watched.resource.place
+    place = resource.place
     try:
         target = getattr(request, place)
         _check_names(target, content, left_out=ADDRESSING)
-        _check_changeable(watched, content)
+        _check_changeable(resource, content)
         _fill(target, content)
     except InvalidArgument as error:
         violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
@@ -218,9 +252,9 @@ def _check_names(message: Message, content: Fields, *, left_out: frozenset[str])
             raise invalid_field(name, "unknown_field", f"there is no such field; expected one of {choices}")
 
 
-def _check_changeable(watched: Watched, content: Fields) -> None:
+def _check_changeable(resource: AnyResource, content: Fields) -> None:
     for name in content:
-        field = watched.resource.contract.get(name)
+        field = resource.contract.get(name)
         if field is None or not field.changeable:
             by = " and ".join(field.changed_by) if field else ""
             detail = f"{REFUSED}; it is changed by {by}" if by else f"{REFUSED}: updates do not change it"

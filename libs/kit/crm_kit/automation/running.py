@@ -21,7 +21,7 @@ from crm_kit.automation.occasions import Occasion
 from crm_kit.automation.rules.model import AutomationRule, StopReason
 from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
-from crm_kit.automation.runs.queries import count_following, count_stopped, standing_of_rule
+from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.timing.commands import set_timer
 from crm_kit.automation.watched import Watched
@@ -42,6 +42,9 @@ from crm_kit.plumbing import automation_runs
 WEBHOOKS = "webhooks.write"
 # How many runs of a rule may end so within an hour; then it stops.
 WITHIN = timedelta(hours=1)
+UPDATE_TIME = "update_time"
+# A rule that changes a record again because it has changed it itself is no circle where that takes longer.
+CIRCLE_WITHIN = timedelta(days=1)
 LIMITS: Mapping[State, tuple[int, StopReason]] = {
     State.STOPPED_LOOP: (20, StopReason.LOOP),
     State.FAILED: (100, StopReason.FAILURES),
@@ -119,14 +122,15 @@ class Runner:
 
     async def _act(self, work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:
         """Do all actions and commit; why not, when one is refused or the rule is stopped in what it follows from."""
-        stopped = loop_in(occasion.chain, rule) or await excess_in(work, rule, occasion)
+        chain = await chain_of(work, rule, occasion)
+        stopped = loop_in(chain, rule) or await excess_in(work, rule, occasion)
         done = await self._do_all(work, Subject(rule, occasion.watched, occasion.record_id, occasion.record_version))
         if isinstance(done, Refused):
             return done
         if stopped is not None:
             # Where nothing would be told of it, nothing follows from it: the circle has come to its end by itself.
             return stopped if work.wakes_relay else None
-        run = replace(new_run(rule, occasion, now=work.now), effects=done)
+        run = replace(new_run(rule, occasion, now=work.now), effects=done, causes=tuple(chain))
         work.insert(automation_runs, RUNS.row_of(run))
         await work.commit()
         return None
@@ -177,7 +181,9 @@ def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, ca
         scope = actor.access.scope(permission)
         if permission == WEBHOOKS and scope is not Scope.ALL:
             # As endpoints themselves are written.
-            raise denied("scope_all", f"{WEBHOOKS} is needed with the scope ALL to have a webhook endpoint told something")
+            raise denied(
+                "scope_all", f"{WEBHOOKS} is needed with the scope ALL to have a webhook endpoint told something"
+            )
 
 
 def permissions_of(watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> Iterator[str]:
@@ -215,6 +221,23 @@ def loop_in(causes: Sequence[Cause], rule: AutomationRule) -> Refused | None:
         detail = f"{len(causes)} rules have set one another off before it"
         return Refused(State.STOPPED_LOOP, "AUTOMATION_TOO_DEEP", detail, causes=(*causes, own))
     return None
+
+
+async def chain_of(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Sequence[Cause]:
+    """The rules from which an occasion followed.
+
+    Where the time of the last change has set the rule off, that is the one that made this change, within a day, and
+    what had led to that.
+    """
+    timing = rule.trigger.date_reached
+    if timing is None or timing.field != UPDATE_TIME:
+        return occasion.chain
+    since, etag = work.now - CIRCLE_WITHIN, etag_of(occasion.record_version)
+    row = await work.one(run_that_led_to(), record_id=occasion.record_id, etag=etag, since=since)
+    if row is None:
+        return ()
+    before = (Cause(UUID(each["rule_id"]), each["display_name"], each["collection"]) for each in row["causes"])
+    return (*before, Cause(row["rule_id"], row["display_name"], row["collection"]))
 
 
 async def excess_in(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -> Refused | None:

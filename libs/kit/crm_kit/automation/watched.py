@@ -59,7 +59,7 @@ def watched_among(
     resources: Iterable[Resource[Any, Any]], approvables: Iterable[Approvable] = ()
 ) -> dict[str, Watched]:
     """The collections with an rpc that rules may call, by name."""
-    called = {each.collection: (each, {call.verb: call for call in _calls(each)}) for each in resources}
+    called = {each.collection: (each, calls_of(each, options_pb2.automatable)) for each in resources}
     called = {name: (each, calls) for name, (each, calls) in called.items() if calls}
     submissions: dict[str, dict[str, Approvable]] = {name: {} for name in called}
     for approvable in approvables:
@@ -78,18 +78,22 @@ def _targets(resource: Resource[Any, Any], called: Collection[str]) -> dict[str,
     return {name: each.refers_to for name, each in named.items() if not each.descriptor.is_repeated}
 
 
-def _calls(resource: Resource[Any, Any]) -> Iterator[Call]:
+def calls_of(resource: Resource[Any, Any], *marks: Any) -> dict[str, Call]:
+    """The update and the verbs of a resource that the contract marks so, by verb."""
     message = resource.message_type.DESCRIPTOR
     verbs = {rpc: verb.name for rpc, verb in resource.verbs.items()} | {f"Update{message.name}": UPDATE}
+    found = {}
     for service in message.file.services_by_name.values():
         for method in service.methods:
             options = method.GetOptions()
-            if not options.Extensions[options_pb2.automatable]:
+            if not any(options.Extensions[mark] for mark in marks):
                 continue
             if method.name not in verbs:
                 raise DeclarationError(f"{method.name}: is neither an update of a {message.name} nor a verb on one")
             path, permission = f"/{service.full_name}/{method.name}", options.Extensions[options_pb2.permission]
-            yield Call(verbs[method.name], path, permission, GetMessageClass(method.input_type))
+            verb = verbs[method.name]
+            found[verb] = Call(verb, path, permission, GetMessageClass(method.input_type))
+    return found
 
 
 def _events(resource: Resource[Any, Any]) -> Iterator[tuple[str, type[Message]]]:

@@ -18,7 +18,7 @@ _UNDER_WAY: dict[tuple[str, int], Future[Sequence[Address]]] = {}
 async def resolve(host: str, port: int) -> Sequence[Address]:
     """All addresses of a host, in the order in which they are to be tried. OSError when there are none.
 
-    Who asks for a host that is being asked for waits for that answer: however many calls go there, they keep one thread.
+    Who asks for a host that is being asked for waits for that answer: however many calls go there, one thread is kept.
     """
     asked = _UNDER_WAY.get((host, port))
     if asked is None:

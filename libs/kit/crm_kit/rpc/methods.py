@@ -1,9 +1,9 @@
 """What the contract says about each rpc: its messages, who may call it, and what a repetition does."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from crm.options.v1 import options_pb2
 from google.protobuf import descriptor_pool
@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+Run = Callable[[Any, Any], Awaitable[Message]]
 READ = options_pb2.IDEMPOTENCY_READ
 KEYED = options_pb2.IDEMPOTENCY_KEYED
 PUBLIC = "public"
@@ -33,6 +34,24 @@ class Method:
     callers: frozenset[str] = frozenset()
     # Which permission a request needs, where that depends on what it asks for; of several, the first that is granted.
     permission_of: Callable[[Any], str | Sequence[str]] | None = None
+
+
+class Servicer(Protocol):
+    """One service of the contract: a method per rpc, named as there, taking the request and a reader or unit.
+
+    A servicer whose permission depends on the request has a method `permission_of(request)` too.
+    """
+
+    contract: ServiceDescriptor
+
+
+def runs_of(servicers: Iterable[Servicer], around: Callable[[str, Run], Run]) -> dict[str, Run]:
+    """The methods of servicers by the path of their rpc, each with what is `around` it: for who calls as people do."""
+    return {
+        method.path: around(method.path, getattr(servicer, method.name))
+        for servicer in servicers
+        for method in methods_of(servicer.contract)
+    }
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[Method]:

@@ -5,7 +5,6 @@ Each rpc is a unary gRPC method and can be called over a link as well.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -17,7 +16,7 @@ from crm_kit.image import read_image
 from crm_kit.rpc.calls import Call, Handler
 from crm_kit.rpc.link.frames import CONTRACT
 from crm_kit.rpc.link.serving import MAX_RESPONSE_BYTES, TERMS, LinkServer, Terms
-from crm_kit.rpc.methods import methods_of
+from crm_kit.rpc.methods import Servicer, methods_of
 from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, Pipeline
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -27,15 +26,6 @@ PARTING_SECONDS = 1.0
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
-
-
-class Servicer(Protocol):
-    """One service of the contract: a method per rpc, named as there, taking the request and a reader or unit.
-
-    A servicer whose permission depends on the request has a method `permission_of(request)` too.
-    """
-
-    contract: ServiceDescriptor
 
 
 class Server:

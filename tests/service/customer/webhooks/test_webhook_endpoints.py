@@ -168,8 +168,10 @@ async def test_what_waits_of_what_an_endpoint_was_told_once_does_not_disable_it(
 async def test_a_rule_that_sends_what_the_person_may_not_read_does_not_disable_the_endpoint(hooks: Hooks) -> None:
     user = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
     endpoint = await hooks.create(by=user)
-    ids = {"rule_id": str(new_id()), "record_id": str(new_id())}
-    asked = events_pb2.WebhookCallRequested(endpoint_id=endpoint.id, collection="leads", version=3, **ids)
+    rule_id, record_id = str(new_id()), str(new_id())
+    asked = events_pb2.WebhookCallRequested(
+        endpoint_id=endpoint.id, rule_id=rule_id, collection="leads", record_id=record_id, version=3
+    )
     async with hooks.customer.unit_of_work(hooks.admin.tenant_id) as work:
         emit(work, asked, aggregate_type="webhook_call", id=new_id(), version=1)
     (skipped,) = await hooks.in_state(Delivery.STATE_SKIPPED)

@@ -12,6 +12,7 @@ from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
 from crm_customer.integrations.webhook_endpoints.tables import webhook_queues
 from crm_customer.settings import CustomerSettings
 from crm_kit.background import Tenants
+from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import compile_statement
 from crm_kit.ids import new_id
@@ -20,6 +21,7 @@ from sqlalchemy import select, update
 from tests.service.customer.webhooks.hooks import Delivery, Hooks
 from tests.service.customer.webhooks.receiving import Answer, Received, receiving
 from tests.service.eventually import eventually
+from tests.service.kit.plans import indexes_in, plan_of
 
 ONE, OTHER = new_id(), new_id()
 
@@ -162,3 +164,9 @@ async def test_a_claim_is_one_processs_until_it_lapses(hooks: Hooks) -> None:
     await claims.release(service.database, second)
     rows = await service.database.all(ALL_TENANTS, compile_statement(select(queues.c.holder).where(mine)), {})
     assert [row["holder"] for row in rows] == [None]
+
+
+async def test_what_is_due_is_found_along_indexes_among_all_that_waits_for_nothing(hooks: Hooks) -> None:
+    values = {"holder": new_id(), "duration": claims.CLAIM, "without": [], "now": system_now()}
+    plan = await plan_of(hooks.customer.service.database, ALL_TENANTS, claims.claim_next(), values)
+    assert {"webhook_queues_due_index", "webhook_queues_expire_index"} <= set(indexes_in(plan))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, literal, select
+from sqlalchemy import Select, Text, bindparam, exists, func, literal, select
 
 from crm_kit.automation.rules.model import State as RuleState
 from crm_kit.automation.runs.model import State
@@ -19,6 +19,27 @@ def standing_of_rule() -> Select[Any]:
     )
     return select(rules.version, (rules.state == RuleState.ACTIVE).label("active"), has_run.label("has_run")).where(
         rules.tenant_id == bindparam("tenant_id"), rules.id == bindparam("id")
+    )
+
+
+@statement
+def run_that_led_to() -> Select[Any]:
+    """The run since an instant by which a record came to an etag: its rule, and what had set that off."""
+    runs, rules = automation_runs.c, automation_rules.c
+    effect = func.jsonb_build_object("record_etag", bindparam("etag", type_=Text), "target", "")
+    return (
+        select(runs.rule_id, runs.collection, runs.causes, rules.display_name)
+        .join(automation_rules, (rules.tenant_id == runs.tenant_id) & (rules.id == runs.rule_id))
+        .where(
+            runs.tenant_id == bindparam("tenant_id"),
+            runs.record_id == bindparam("record_id"),
+            runs.create_time > bindparam("since", type_=runs.create_time.type),
+            # One that told of the record and did not change it came to no other etag.
+            runs.record_etag != bindparam("etag"),
+            runs.effects.contains(func.jsonb_build_array(effect)),
+        )
+        .order_by(runs.create_time.desc())
+        .limit(1)
     )
 
 

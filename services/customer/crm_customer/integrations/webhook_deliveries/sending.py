@@ -224,7 +224,7 @@ class Sender:
         await retried(lambda: self._mark(turn, delivery, outcome, began))
 
     def _is_heard(self, endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> bool:
-        """Whether the endpoint is told of such events, and not of this one because a rule sent it, or as it was once."""
+        """Whether the endpoint is told of such events: not of what a rule sends, nor of what it was told once."""
         type = self._types.get((delivery.collection, delivery.event_type))
         return type is not None and endpoint.hears(type)
 

@@ -58,9 +58,7 @@ async def update_endpoint(
     return save(work, before, after, events.WebhookEndpointUpdated)
 
 
-def enable_endpoint(
-    work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool
-) -> WebhookEndpoint:
+def enable_endpoint(work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool) -> WebhookEndpoint:
     """Have it told again, by the caller's rights; what waited is due."""
     after = before.enable(by=work.actor.user_id)
     check(work, after, types, loopback=loopback)

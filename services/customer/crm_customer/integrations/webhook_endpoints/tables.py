@@ -1,7 +1,7 @@
 """Tables of webhook endpoints."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import ARRAY, Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, text
 
 from crm_customer.metadata import metadata
 
@@ -65,4 +65,17 @@ webhook_queues = tenant_table(
     key=("endpoint_id",),
     plumbing=True,
     retention=Kept("a row for each webhook endpoint that is not archived"),
+)
+# Most wait for nothing, and nobody has them: what is due, and whose, is found among the few others.
+Index(
+    "webhook_queues_due_index",
+    *(webhook_queues.c[name] for name in ("due_time", "tenant_id")),
+    postgresql_where=text("due_time IS NOT NULL"),
+    info={"across_tenants": True},
+)
+Index(
+    "webhook_queues_expire_index",
+    *(webhook_queues.c[name] for name in ("expire_time", "tenant_id")),
+    postgresql_where=text("expire_time IS NOT NULL"),
+    info={"across_tenants": True},
 )
