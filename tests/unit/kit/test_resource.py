@@ -186,6 +186,7 @@ def declared(**parts: Any) -> Resource[Any, Any]:
         "created": events.AccountCreated,
         "updated": events.AccountUpdated,
         "beside": {"last_contact_time", "value_tier", "value_tier_version"},
+        "unversioned": ACCOUNTS.without_history - ACCOUNTS.beside,
         "verbs": ACCOUNTS.tries,
     }
     return Resource("account", **given | parts)
@@ -264,7 +265,7 @@ def test_a_forgotten_step_is_an_error_at_import_that_names_field_and_remedy(part
 
 
 def test_what_is_unversioned_is_written_with_the_row_and_is_no_change() -> None:
-    resource = declared(unversioned={"industry"})
+    resource = declared(unversioned={*ACCOUNTS.without_history, "industry"} - ACCOUNTS.beside)
     after = replace(PLAIN, industry="power")
     assert resource.row_of(after)["industry"] == "power"
     assert resource.changed_fields(PLAIN, after) == []
