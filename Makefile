@@ -93,6 +93,9 @@ jobs-bench: build ## Records a second of a bulk change; writes build/jobs_bench.
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
+webhooks-bench: build ## What telling webhook endpoints costs, and whom it keeps waiting; writes build/webhooks_bench.json
+	@$(BIN)/python -m tests.load.webhooks_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
@@ -135,4 +138,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

@@ -34,6 +34,7 @@ async def test_the_main_job_holds_from_the_spreadsheet_to_the_closed_complaint(p
             teller=teller,
             kill=kill,
             rights_seconds=PATIENCE_SECONDS,
+            hears=True,
         )
     finally:
         print(told.getvalue())

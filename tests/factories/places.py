@@ -70,6 +70,7 @@ ALSO_PERMITTED: Mapping[str, str] = {
         "Get{}Approval",
         "List{}Approvals",
         "Count{}Approvals",
+        "Count{}ApprovalValues",
         "Summarize{}Approvals",
         "List{}ApprovalChanges",
         "Withdraw{}Approval",

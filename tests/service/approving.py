@@ -17,6 +17,7 @@ from crm_kit.ids import new_id
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from tests.service.eventually import eventually
 from tests.service.running import ADMIN, Running, User
 
 Policy: TypeAlias = approval_policies_pb2.ApprovalPolicy
@@ -113,6 +114,19 @@ class Desk:
     async def get(self, by: User, approval: Approval) -> Approval:
         request = approvals_pb2.GetApprovalRequest(collection=self.collection, id=approval.id)
         return cast("Approval", await self._approvals.GetApproval(request, metadata=by.metadata))
+
+    async def outdated(self, by: User, approval: Approval) -> Approval:
+        """The approval once its record is known to have changed."""
+
+        async def is_outdated() -> bool:
+            return (await self.get(by, approval)).state == Approval.STATE_OUTDATED
+
+        await eventually(is_outdated)
+        return await self.get(by, approval)
+
+    async def facets(self, by: User, field: str, filter: str = "") -> Any:
+        request = approvals_pb2.CountApprovalValuesRequest(collection=self.collection, field=field, filter=filter)
+        return await self._approvals.CountApprovalValues(request, metadata=by.metadata)
 
     async def listed(self, by: User, **fields: Any) -> list[Approval]:
         request = approvals_pb2.ListApprovalsRequest(collection=self.collection, **fields)

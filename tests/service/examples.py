@@ -1,6 +1,6 @@
 """One resource of every kind, made through the contract, and what the ids in requests mean."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
@@ -90,13 +90,14 @@ class World:
         grants: Mapping[str, Scope] = ADMIN,
         active: bool = True,
         team_id: UUID | None = None,
+        hidden_fields: Sequence[str] = (),
     ) -> User:
-        """A new user, with a team of their own unless one is given."""
+        """A new user, with a team of their own unless one is given; their one role hides these fields."""
         id, role_id, team_id = new_id(), new_id(), team_id or new_id()
         for service in self.services.values():
             async with service.unit_of_work(tenant_id) as work:
                 project_team(work, id=team_id, display_name="a team", parent_id=None, version=1)
-                project_role(work, id=role_id, grants=dict(grants), version=1)
+                project_role(work, id=role_id, grants=dict(grants), version=1, hidden_fields=hidden_fields)
                 project_user(
                     work,
                     id=id,

@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 from crm_kit.labels import Label, field_label, value_label
 from crm_kit.resource.contract import named_ids
+from crm_kit.spreadsheets.kinds import Kind
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from crm_gateway.exports.kinds import CUSTOM_KINDS, Kind, kind_of
+from crm_gateway.exports.kinds import CUSTOM_KINDS, kind_of
 from crm_gateway.protojson.fields import enum_names, is_custom, is_map, is_plain_message, is_well_known, message_of
 from crm_gateway.texts.catalogue import Language
 

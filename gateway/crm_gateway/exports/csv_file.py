@@ -8,8 +8,7 @@ import io
 from collections.abc import Sequence
 
 from crm_kit.formulas import neutralized
-
-from crm_gateway.exports.kinds import Kind
+from crm_kit.spreadsheets.kinds import Kind
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_kit.formulas import neutralized
+from crm_kit.spreadsheets import xlsx_file
 
-from crm_gateway.exports import csv_file, xlsx_file
+from crm_gateway.exports import csv_file
 from crm_gateway.problems import LabelsOf
 from crm_gateway.texts.catalogue import SEPARATORS, Language
 from crm_gateway.translation.imports import translate_row_errors

@@ -1,26 +1,14 @@
-"""What a column holds: a workbook keeps numbers, dates and truths as such, so that programs can add and sort them."""
-
-import enum
+"""What the columns of an export hold, by the contract and by a tenant's own fields."""
 
 from crm.metadata.v1 import metadata_pb2
 from crm.resource.v1 import custom_fields_pb2
+from crm_kit.spreadsheets.kinds import Kind
 from google.protobuf.descriptor import FieldDescriptor
 
 from crm_gateway.metadata.fields import type_of
 
 _Type = metadata_pb2.FieldMetadata
 _Custom = custom_fields_pb2.CustomField
-
-
-class Kind(enum.Enum):
-    """What the texts of a column are: decimal numbers, ISO 8601 dates, instants with their offset, truths, or text."""
-
-    TEXT = enum.auto()
-    NUMBER = enum.auto()
-    DATE = enum.auto()
-    INSTANT = enum.auto()
-    TRUTH = enum.auto()
-
 
 _KINDS = {
     _Type.TYPE_NUMBER: Kind.NUMBER,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import grpc
 from crm_kit.errors import InvalidArgument
+from crm_kit.spreadsheets import xlsx_file
 from crm_kit.zones import check_zone
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -22,7 +23,7 @@ from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
-from crm_gateway.exports import csv_file, xlsx_file
+from crm_gateway.exports import csv_file
 from crm_gateway.exports.columns import Column, called, chosen, columns_of, custom_columns, in_zone
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.long_work import on_thread, turn_of

@@ -1,6 +1,6 @@
 """`GET /v1/metadata`: what the records are, their fields, verbs and labels, and what the caller may do with them.
 
-All of it but the caller's grants is made once, from the contract. The etag is of the whole answer, so that a client
+All of it but the caller's rights is made once, from the contract. The etag is of the whole answer, so that a client
 reads it again only when a version of the platform, or an administrator, has changed something.
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm.metadata.v1 import metadata_pb2 as pb
+from crm_kit.field_rights import is_hidden
+from crm_kit.labels import name_beside
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
@@ -56,19 +58,22 @@ class MetadataDocuments:
         self._call = channels.call_of(current_user)
         self._settings = settings
 
-    async def grants(self, exchange: Exchange) -> Grants:
-        """What the caller may do, as the directory says; ProblemError when it refuses the caller or is not there."""
+    async def caller(self, exchange: Exchange) -> users_pb2.CurrentUser:
+        """What the caller may do, and what is hidden from them, as the directory says.
+
+        ProblemError when it refuses the caller or is not there.
+        """
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._settings.request_timeout)
         try:
             reply = await self._call(users_pb2.GetCurrentUserRequest(), metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer="customer")) from error
-        found: Grants = reply.message.grants
+        found: users_pb2.CurrentUser = reply.message
         return found
 
-    def all(self, grants: Grants) -> dict[str, Any]:
+    def all(self, caller: users_pb2.CurrentUser) -> dict[str, Any]:
         """Every collection."""
-        return {"collections": [self.one(name, grants) for name in self._values]}
+        return {"collections": [shown_to(caller, self.one(name, caller.grants)) for name in self._values]}
 
     def one(self, name: str, grants: Grants) -> dict[str, Any]:
         """A collection, by its name or as paths have it. ProblemError when there is none."""
@@ -94,6 +99,21 @@ class MetadataDocuments:
         set_by = {name: as_one[name] for name in ("settable", "changeable")}
         own = [self._encode_field(custom_field_metadata(each, **set_by)) for each in custom]
         return found | {"fields": [*found["fields"], *own], "automation": with_dates(found["automation"], own)}
+
+
+def shown_to(caller: users_pb2.CurrentUser, found: dict[str, Any]) -> dict[str, Any]:
+    """A collection without the fields that are hidden from the caller, and the names beside them."""
+    begins = f"{found['name']}."
+    hidden = {path.removeprefix(begins) for path in caller.hidden_fields if path.startswith(begins)}
+    if not hidden:
+        return found
+    hidden |= {name_beside(each) for each in hidden}
+    automation = found["automation"]
+    if automation is not None:
+        dates = [each for each in automation["dates"] if not is_hidden(each, hidden)]
+        automation = automation | {"dates": dates}
+    fields = [each for each in found["fields"] if not is_hidden(each["name"], hidden)]
+    return found | {"fields": fields, "automation": automation}
 
 
 def with_dates(automation: dict[str, Any] | None, own: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -125,8 +145,8 @@ _HEADERS = [
 ]
 _DESCRIPTION = (
     "Labels are in English and Chinese at once, so that a document serves both. What the contract says changes with a "
-    "version of the platform; `grants` are those of the caller. The fields that a tenant has added are told with their "
-    "collection, for example as `custom.contract_no`."
+    "version of the platform; `grants` are those of the caller, and fields that are hidden from them are left out. The "
+    "fields that a tenant has added are told with their collection, for example as `custom.contract_no`."
 )
 
 
@@ -203,13 +223,14 @@ async def _answer(request: Request, name: str) -> Response:
     documents: MetadataDocuments = request.app.state.metadata
     await admission.admit(exchange)
     selection = _selection(exchange.query)
-    grants = await documents.grants(exchange)
-    found = documents.one(name, grants) if name else documents.all(grants)
+    caller = await documents.caller(exchange)
+    found = documents.one(name, caller.grants) if name else documents.all(caller)
     custom = await documents.custom_fields(found, exchange) if name else []
     picked: Selection | None = selection if name or selection is None else {"collections": selection}
 
     def written() -> bytes:
         told = documents.with_custom(found, custom)
+        told = shown_to(caller, told) if name else told
         return json_bytes(told if picked is None else _picked(told, picked))
 
     large: LargeAnswers = request.app.state.large_answers

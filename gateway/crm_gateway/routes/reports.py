@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 import grpc
+from crm_kit.reports.table import ReportTable
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
-from crm_gateway.exports.report_table import ReportTable
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError, malformed

@@ -11,12 +11,12 @@ import grpc
 from crm.customer.v1 import imports_pb2 as pb
 from crm_kit.rpc.channels import ServiceChannel
 from crm_kit.rpc.methods import methods_of
+from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE as XLSX
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.channels import Reply
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange, body_chunks, body_too_large
 from crm_gateway.exports import csv_file, import_report
-from crm_gateway.exports.xlsx_file import MEDIA_TYPE as XLSX
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.message_parts import read_message
 from crm_gateway.openapi.other_routes import answer_of, reference

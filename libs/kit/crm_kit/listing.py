@@ -4,7 +4,8 @@ A resource declares its `Listing` once; statements are compiled once per scope, 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import Statement, statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
+from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
@@ -113,6 +115,8 @@ class Listing:
     custom: CustomFields | None = None
     whole: Callable[[Scope, frozenset[str]], Select[Any]] | None = None
     pages: Callable[[Scope, frozenset[str]], Sequence[Select[Any]]] | None = None
+    # Whose records they are; of some fields of theirs the reader may know nothing.
+    collection: str = ""
 
     async def page(
         self, reader: Reader, asked: Asked, tokens: PageTokens, *, rights: Mapping[str, Any] = NONE, **binds: Any
@@ -180,19 +184,37 @@ class Listing:
         return {row["id"] for row in rows}
 
     async def read(self, reader: Reader, filter: str, order_by: str = "") -> tuple[Filter, Order]:
-        """A filter and an order. InvalidArgument for what is none; of custom fields only as they are now."""
+        """A filter and an order. InvalidArgument for what is none; of custom fields only as they are now.
+
+        Fields that are hidden from the reader are none.
+        """
+        hidden = reader.actor.access.hidden_of(self.collection)
         if self.custom is None or (CUSTOM not in filter and CUSTOM not in order_by):
-            return self._parsed(filter, order_by, self.fields, self.orders)
+            return self._parsed(filter, order_by, self.fields, self.orders, hidden)
         try:
-            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=False))
+            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=False), hidden)
         except InvalidArgument:
-            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=True))
+            return self._parsed(filter, order_by, *await self.custom.fields(reader, fresh=True), hidden)
 
     def _parsed(
-        self, filter: str, order_by: str, fields: FilterSchema, orders: Mapping[str, OrderColumn]
+        self,
+        filter: str,
+        order_by: str,
+        fields: FilterSchema,
+        orders: Mapping[str, OrderColumn],
+        hidden: frozenset[str],
     ) -> tuple[Filter, Order]:
+        if hidden:
+            fields = shown_fields(fields, hidden)
+            orders = {path: column for path, column in orders.items() if not is_hidden(path, hidden)}
         tree = parse_filter(filter, fields) if filter else EVERYTHING
         return tree, parse_order_by(order_by, orders, self.default_order)
+
+
+@lru_cache(maxsize=512)
+def shown_fields(fields: FilterSchema, hidden: frozenset[str]) -> FilterSchema:
+    """What a filter may compare without these."""
+    return replace(fields, fields={path: each for path, each in fields.fields.items() if not is_hidden(path, hidden)})
 
 
 def planned(query: Statement, tree: Filter) -> Statement:

@@ -31,6 +31,13 @@ class MaskFields:
     allowed: tuple[str, ...]
     output_only: frozenset[str]
 
+    def without(self, hidden: Collection[str]) -> "MaskFields":
+        """For who does not know of some fields."""
+        if not hidden:
+            return self
+        allowed = tuple(name for name in self.allowed if name not in hidden)
+        return MaskFields(allowed, self.output_only - frozenset(hidden))
+
 
 @lru_cache(maxsize=1024)
 def mask_fields(resource: Descriptor) -> MaskFields:

@@ -56,6 +56,8 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "REPORT_READY.FAILED": "Report could not be made",
+        "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
     "zh": {
         "APPROVAL_WAITING": "待您审批",
@@ -83,8 +85,11 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "REPORT_READY.FAILED": "报表生成失败",
+        "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },
 }
+CHINESE_REGIONS = ("CN", "HK", "MO", "TW")
 COLONS: Mapping[Language, str] = {"en": ": ", "zh": "："}
 
 
@@ -94,3 +99,8 @@ def title_of(kind: str, record_title: str, values: Mapping[str, str], language: 
     said = sentences.get(f"{kind}.{values.get(OUTCOME, '')}") or sentences[kind]
     about = " ".join(filter(None, (values.get(WHAT[language], ""), record_title)))
     return f"{said}{COLONS[language]}{about}" if about else said
+
+
+def language_of_region(region_code: str) -> Language:
+    """The language of a tenant's country, for who has chosen none."""
+    return "zh" if region_code in CHINESE_REGIONS else "en"

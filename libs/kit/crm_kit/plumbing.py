@@ -30,7 +30,7 @@ from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, t
 from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
-from crm_kit.report_tables import reports_table
+from crm_kit.report_tables import report_timers_table, reports_table
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -316,13 +316,19 @@ approval_timers = tenant_table(
     Column("approval_id", Uuid, nullable=False),
     Column("collection", Text, nullable=False),
     Column("due_time", DateTime(timezone=True), nullable=False),
+    # When those who are asked are to be reminded; null where nobody is, and once they have been.
+    Column("reminder_time", DateTime(timezone=True)),
     # The version of the working hours that the time was counted by; null where it goes by the clock alone.
     Column("calendar_version", Integer),
     key=("approval_id",),
     plumbing=True,
     retention=Kept("a row for each approval that waits and falls due"),
 )
-Index("approval_timers_due_index", approval_timers.c.tenant_id, approval_timers.c.due_time)
+Index(
+    "approval_timers_next_index",
+    approval_timers.c.tenant_id,
+    func.least(approval_timers.c.due_time, approval_timers.c.reminder_time),
+)
 Index(
     "approval_timers_calendar_index",
     approval_timers.c.tenant_id,
@@ -353,6 +359,7 @@ reports = reports_table(metadata)
 jobs = jobs_table(metadata)
 job_records = job_records_table(metadata)
 job_turns = job_turns_table(metadata)
+report_timers = report_timers_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 
@@ -397,13 +404,14 @@ access_teams = tenant_table(
 )
 Index("access_teams_parent_index", access_teams.c.tenant_id, access_teams.c.parent_id)
 
-# `grants` maps a permission to the name of its scope.
+# `grants` maps a permission to the name of its scope; `hidden_fields` are written as `accounts.phone_numbers`.
 access_roles = tenant_table(
     "access_roles",
     metadata,
     Column("id", Uuid, nullable=False),
     Column("display_name", Text, nullable=False, server_default=""),
     Column("grants", JSONB, nullable=False),
+    Column("hidden_fields", ARRAY(Text), nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False),
     retention=Kept("the directory, as customer has it"),
 )

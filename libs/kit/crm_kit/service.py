@@ -22,6 +22,7 @@ from crm_kit import logging, plumbing, telemetry
 from crm_kit.approval_policies.servicer import ApprovalPolicyServicer
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
+from crm_kit.approvals.outdating import Outdating
 from crm_kit.approvals.overdue import OverdueApprovals
 from crm_kit.approvals.rescheduling import RescheduledApprovals
 from crm_kit.approvals.servicer import ApprovalServicer
@@ -58,8 +59,10 @@ from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.paging import PageTokens
 from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
+from crm_kit.reports.sending import ReportSending
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
+from crm_kit.resource.questions import AnyResource
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
 from crm_kit.resource.writing import Resource
@@ -137,6 +140,16 @@ class Service:
         """Its collections that tenants can have automation rules for."""
         return watched_among(self.resources, self.approvables)
 
+    @cached_property
+    def gate(self) -> Gate:
+        """What can be approved of it, once `approvables` are all there."""
+        return Gate(self.approvables, self.directory, self.calendars)
+
+    @cached_property
+    def outdating(self) -> Outdating:
+        """What ends approvals that their record has left behind."""
+        return Outdating(Tenants(self.database, self.clock), self.gate)
+
     @property
     def tables(self) -> list[str]:
         """All that its migrations make."""
@@ -172,7 +185,8 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
     withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
-    gate = Gate(service.approvables, service.directory, service.calendars)
+    gate = service.gate
+    service.outdating.follow(service.consumers)
     runner, worker = follow_with_rules(service, gate), worker_of(service, gate)
     keys = service.service_keys
     pipeline = Pipeline(
@@ -183,13 +197,16 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    generic = generic_servicers(service, names, withholding, gate, runner, worker)
+    asked, tokens = reported(service.resources), PageTokens(settings.page_token_key.encode())
+    reports = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens)
+    generic = [*generic_servicers(service, names, withholding, gate, runner, worker), reports]
+    jobs = [worker.job.run, *([sending_reports(service, asked, reports)] if asked else [])]
     await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, partial(background, service, gate, runner, worker), ready)
+        await watch(service, server, broker, partial(background, service, gate, runner, jobs), ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -207,7 +224,6 @@ def generic_servicers(
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = PageTokens(service.settings.page_token_key.encode())
-    asked = reported(service.resources)
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -215,11 +231,16 @@ def generic_servicers(
         ApprovalServicer(gate, names, tokens),
         AutomationRuleServicer(service.watched, runner, tokens),
         AutomationRunServicer(service.watched, tokens),
-        ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens),
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
         JobServicer(worker.changeable, tokens, worker.job.wake),
     ]
+
+
+def sending_reports(service: Service, asked: Mapping[str, AnyResource], reports: ReportServicer) -> Job:
+    """Sends the reports of the service's collections to those who are subscribed."""
+    tenants = Tenants(service.database, service.clock)
+    return ReportSending(tenants, service.directory, asked, reports).job.run
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:
@@ -366,12 +387,12 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
-def background(service: Service, gate: Gate, runner: Runner, worker: JobWorker, client: Client) -> list[Job]:
-    """Relay, consumers, cleaning, approvals and rules whose time has come, jobs, mail, and the service's own jobs."""
+def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job], client: Client) -> list[Job]:
+    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, what is given, the service's own."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
-    jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers), worker.job.run]
+    jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers)]
     jobs.append(Cleaning(tenants, service.metadata).job.run)
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
@@ -379,7 +400,7 @@ def background(service: Service, gate: Gate, runner: Runner, worker: JobWorker, 
         jobs.append(TimedRules(tenants, service.watched, runner).job.run)
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
-    return [*jobs, *service.jobs]
+    return [*jobs, *more, *service.jobs]
 
 
 async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:

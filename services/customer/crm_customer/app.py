@@ -11,7 +11,7 @@ from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
 
-from crm_customer.consumers import follow_events
+from crm_customer.consumers import TIMELINE, follow_events
 from crm_customer.directory.approval_delegations.resource import DELEGATIONS
 from crm_customer.directory.approval_delegations.servicer import ApprovalDelegationServicer
 from crm_customer.directory.identity_providers.client_secrets import ClientSecrets
@@ -87,7 +87,7 @@ def build(settings: CustomerSettings) -> Service:
         AccountServicer(tokens, service.directory),
         ContactServicer(tokens),
         InteractionServicer(tokens),
-        TimelineServicer(tokens),
+        TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]

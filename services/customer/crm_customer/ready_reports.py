@@ -40,6 +40,18 @@ READY_REPORTS = (
     ),
     ReadyReport(
         ACCOUNTS,
+        "not_spoken_with",
+        Names("Customers not spoken with for 90 days, by owner", "各负责人90天未联系客户"),
+        Question(
+            filter="status = ACTIVE AND (last_contact_time = null OR last_contact_time < now-90d)",
+            group_by=("owner_id",),
+            measures=("count", "min:last_contact_time"),
+            limit=50,
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        ACCOUNTS,
         "completeness_by_owner",
         Names("How complete customers are, by owner", "各负责人客户资料完整度"),
         Question(

@@ -114,6 +114,19 @@ READY_REPORTS = (
         Chart.BAR,
     ),
     ReadyReport(
+        ORDERS,
+        "settlement_by_account",
+        Names("Ordered, paid and outstanding by customer, this year", "今年各客户订单、回款与应收"),
+        Question(
+            filter="state IN (RELEASED, PARTLY_PAID, PAID)",
+            group_by=("account_id",),
+            measures=("sum:gross_amount", "sum:paid_amount", "sum:open_amount", "count"),
+            order_by="sum:gross_amount desc",
+            limit=50,
+            period=Period("place_time", Span.THIS_YEAR, LAST_YEAR),
+        ),
+    ),
+    ReadyReport(
         PAYMENTS,
         "received_by_month",
         Names("Payments received by month", "每月回款"),

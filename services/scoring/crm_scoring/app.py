@@ -13,7 +13,7 @@ from crm_kit.rpc.keys import keys_from_customer
 from crm_kit.service import Service
 
 from crm_scoring.accounts.tables import accounts
-from crm_scoring.consumers import follow_facts
+from crm_scoring.consumers import credit_shown_anew, follow_facts
 from crm_scoring.credit.reservations import Reservations
 from crm_scoring.credit.resource import CREDIT_LIMITS, SETTING_CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
@@ -51,7 +51,7 @@ def build(settings: ScoringSettings) -> Service:
     # Of an account there is one limit, which has its id.
     service.names = {"accounts": accounts, "credit_limits": accounts}
     follow_directory(service.consumers, service.directory)
-    follow_accounts(service.consumers, accounts)
+    follow_accounts(service.consumers, accounts, on_owner_changed=credit_shown_anew(service.outdating))
     follow_facts(service.consumers, credit=credit, rescoring_delay_seconds=settings.rescoring_delay_seconds)
     rescoring = Rescoring(Tenants(service.database, service.clock), scoring_rules(settings))
     reservations = Reservations(Tenants(service.database, service.clock))

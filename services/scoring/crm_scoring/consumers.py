@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+from crm.customer.v1 import events_pb2 as customer
 from crm.sales.v1 import events_pb2 as sales
 from crm.sales.v1 import orders_pb2, payments_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
+from crm_kit.accounts import OnOwnerChanged
+from crm_kit.approvals.outdating import Outdating
 from crm_kit.clock import time_zone_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
@@ -13,6 +16,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_scoring.credit.commands import add_payments, put_order, put_payment
 from crm_scoring.credit.freed import Cause, put_held_order, take_turn, tell_freed
 from crm_scoring.credit.model import OrderState
+from crm_scoring.credit.resource import CREDIT_LIMITS
 from crm_scoring.credit.rules import CreditRules
 from crm_scoring.credit.wire import amounts_by_order, order_credit, payment_credit
 from crm_scoring.facts.commands import put_facts
@@ -34,6 +38,15 @@ def follow_facts(consumers: Consumers, *, credit: CreditRules, rescoring_delay_s
     follow_orders(consumers, take_in, credit)
     follow_payments(consumers, take_in)
     follow_cases(consumers, take_in)
+
+
+def credit_shown_anew(outdating: Outdating) -> OnOwnerChanged:
+    """A limit that waits for approval was shown with the account's owner: with another one it is asked for again."""
+
+    async def owner_changed(work: UnitOfWork, _: Event, told: customer.AccountOwnerChanged) -> None:
+        await outdating.owner_changed(work, CREDIT_LIMITS.collection, UUID(told.account.id))
+
+    return owner_changed
 
 
 def follow_orders(consumers: Consumers, take_in: TakeIn, credit: CreditRules) -> None:

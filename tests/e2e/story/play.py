@@ -1,6 +1,7 @@
 """The whole story from beginning to end."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +10,7 @@ import httpx
 from tests.e2e.story.complaint import complaint
 from tests.e2e.story.customers import import_customers
 from tests.e2e.story.deals import deal_to_money
+from tests.e2e.story.hearing import hearing
 from tests.e2e.story.leads import lead_to_customer
 from tests.e2e.story.people import sign_in
 from tests.e2e.story.scene import RIGHTS_SECONDS, Kill, People, Scene, new_run
@@ -39,10 +41,12 @@ async def play(
     kill: Kill | None = None,
     look: Look | None = None,
     rights_seconds: float = RIGHTS_SECONDS,
+    hears: bool = False,
 ) -> Scene:
     """Play the story on a running platform with the demo tenant; NotAsTold when a step does not hold.
 
     `kill` ends a process of the platform by its name; without it nothing is killed. `look` is shown every answer.
+    `hears`: a program on this machine is told by a webhook; only a platform that runs here, for development, calls it.
     """
     teller = teller or Teller()
     hooks = {"response": [look] if look else []}
@@ -50,11 +54,15 @@ async def play(
         signed_in = await asyncio.gather(*(sign_in(http, name, login, password) for name, login in CAST.values()))
         people = People(**dict(zip(CAST, signed_in, strict=True)))
         scene = Scene(people, new_run(random.Random()), rows, bad_rows, teller, kill, rights_seconds)
-        async with watching(people.admin, url) as watcher:
+        async with contextlib.AsyncExitStack() as stack:
+            watcher = await stack.enter_async_context(watching(people.admin, url))
+            hearer = await stack.enter_async_context(hearing(people.admin, scene.run.mark)) if hears else None
             await import_customers(scene)
             await lead_to_customer(scene)
             await deal_to_money(scene)
             await complaint(scene)
             await whole_picture(scene)
             await watcher.has_seen(scene)
+            if hearer is not None:
+                await hearer.has_heard(scene, watcher)
     return scene

@@ -11,6 +11,8 @@ from tests.service.running import Running, User
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales
 
+READS_LEADS = {"leads.read": Scope.ALL}
+
 
 async def test_who_is_given_a_record_by_others_is_told(
     api: Sales, sales: Running, user: User, create: CreateLead
@@ -50,3 +52,17 @@ async def test_who_activated_a_rule_that_stops_by_itself_is_told(
     (notice,) = await raised(sales, user.tenant_id)
     assert (notice.record_id, notice.record_name) == (rule.id, rule.display_name)
     assert notice.values["reason"] == "LOST_RIGHTS"
+    # Somebody has to see to it, and who has lost the rights cannot: who may change rules is told as well.
+    assert await told(sales, user) == ["AUTOMATION_STOPPED"]
+
+
+async def test_of_a_rule_whose_activator_has_left_those_are_told_who_may_change_rules(
+    sales: Running, user: User, create: CreateLead
+) -> None:
+    activator, bystander = await sales.user(user.tenant_id), await sales.user(user.tenant_id, grants=READS_LEADS)
+    await Rules(sales.channel, "leads").active(activator, action("assign", owner_id=str(user.id)))
+    await set_roles(sales, activator, active=False)
+    await create()
+    await settled(sales, user.tenant_id)
+    assert await told(sales, user) == ["AUTOMATION_STOPPED"]
+    assert await told(sales, bystander) == []

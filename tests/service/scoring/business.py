@@ -173,7 +173,7 @@ def account_event(
     )
     payload: Message = customer.AccountCreated(account=account)
     if version > 1:
-        payload = customer.AccountUpdated(account=account)
+        payload = (customer.AccountOwnerChanged if owner else customer.AccountUpdated)(account=account)
     return event(tenant_id, payload, "account", id, version=version)
 
 

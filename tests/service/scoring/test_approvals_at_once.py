@@ -17,7 +17,7 @@ from tests.service.approving import Approval, Desk, asks, new_role, set_roles, s
 from tests.service.eventually import eventually
 from tests.service.running import Running, Tokens, User, refused, running
 from tests.service.scoring.approved_limits import People, asked, told
-from tests.service.scoring.business import new_account
+from tests.service.scoring.business import account_event, new_account, tell
 from tests.service.scoring.credit import SetLimit, read
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ async def test_a_limit_that_is_set_while_it_is_decided_is_either_before_or_after
 ) -> None:
     for _ in range(5):
         approval = await desk.submit(people.rep, asked(account_id, 5000))
-        approved, _ = await asyncio.gather(desk.approve(people.boss, approval), set_limit(900))
+        await asyncio.gather(desk.approve(people.boss, approval), set_limit(900), return_exceptions=True)
         limit = await read(stub, user, account_id)
         assert limit.amount.amount == "900.00"
-        assert approved.state in (Approval.STATE_APPROVED, Approval.STATE_OUTDATED)
+        ended = await desk.get(user, approval)
+        assert ended.state in (Approval.STATE_APPROVED, Approval.STATE_OUTDATED)
         await set_limit(100)
 
 
@@ -200,3 +201,25 @@ async def test_a_process_that_dies_while_it_decides_leaves_all_of_it_or_nothing(
     assert (await read(stub, user, account_id)).etag == "v1"
     names = ("CreditLimitSet", "ApprovalSubmitted", "ApprovalApproved")
     assert [len(await told(scoring, user, name)) for name in names] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("policy")
+async def test_what_is_submitted_while_the_record_changes_or_goes_to_another_waits_for_nobody_in_vain(
+    scoring: Running, desk: Desk, user: User, people: People, set_limit: SetLimit
+) -> None:
+    """Whichever is first: what is pending in the end is about the record as it is."""
+    for turn in range(6):
+        account = await new_account(scoring, user.tenant_id, user)
+        owned = account_event(user.tenant_id, account, owner=people.boss, version=2)
+        change = tell(scoring, owned) if turn % 2 else set_limit(900, of=account)
+        await asyncio.gather(desk.submit(people.rep, asked(account, 5000)), change, return_exceptions=True)
+
+        async def is_settled(account: UUID = account) -> bool:
+            pending = await desk.listed(user, filter=f'state = PENDING AND record_id = "{account}"')
+            now = await read(CreditServiceStub(scoring.channel), user, account)
+            return all(each.record_etag == now.etag for each in pending)
+
+        await eventually(is_settled)
+        pending = await desk.listed(user, filter=f'state = PENDING AND record_id = "{account}"')
+        if turn % 2:
+            assert {each.owner_id for each in pending} <= {str(people.boss.id)}

@@ -34,6 +34,7 @@ async def test_who_is_asked_has_somebody_else_decide_and_the_reason_is_kept(
     assert list(handed.steps[0].user_ids) == [str(people.other.id)]
     (entry,) = handed.reassignments
     assert (entry.step, list(entry.from_ids), entry.to_user_id) == (1, [str(people.boss.id)], str(people.other.id))
+    assert (list(entry.from_user_ids), list(entry.from_user_names)) == ([str(people.boss.id)], ["somebody"])
     assert (entry.user_id, entry.comment, entry.to_user_name) == (str(people.boss.id), "knows them better", "somebody")
     assert [await desk.waiting(each) for each in (people.boss, people.other)] == [[], [approval.id]]
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):

@@ -8,6 +8,7 @@ from crm.resource.v1 import approvals_pb2 as pb
 from crm.resource.v1 import events_pb2
 from crm.resource.v1.approvals_pb2_grpc import ApprovalServiceStub
 from crm_kit.directory.projection import project_role
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 
 from tests.service.approving import ALL, Approval, Desk, asks, new_role, set_roles, stand_in, step
@@ -151,3 +152,22 @@ async def test_records_and_roles_are_called_by_their_names(
 @pytest.mark.usefixtures("policy")
 async def test_summarizing_takes_groups_of_what_there_is(scoring: Running, user: User) -> None:
     assert list((await summary(scoring, user, "state", "verb", "overdue")).groups) == []
+
+
+async def test_what_waits_for_somebody_is_counted_by_the_values_of_a_field_with_their_names(
+    scoring: Running, desk: Desk, user: User, people: People
+) -> None:
+    await desk.policy(user, asks(step(people.boss)))
+    other = await scoring.user(user.tenant_id, grants=READER | {"credit.write": Scope.ALL})
+    for each in (people.rep, people.rep, other):
+        await desk.submit(each, asked(await new_account(scoring, user.tenant_id, user), 5000))
+    waiting = await desk.facets(people.boss, "submitter_id", "your_decisions:APPROVE")
+    found = [(each.value, each.name, each.count) for each in waiting.values]
+    assert found == [(str(people.rep.id), "somebody", 2), (str(other.id), "somebody", 1)]
+    assert (waiting.total_count, waiting.exact, waiting.truncated) == (3, True, False)
+    # Who is asked of nothing has nothing to count, and who submits without reading counts their own.
+    outsider = await scoring.user(user.tenant_id, grants=READER)
+    assert (await desk.facets(outsider, "state", "your_decisions:APPROVE")).total_count == 0
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await desk.facets(people.boss, "comment")
+    assert refusal.fields == ["field"]

@@ -15,12 +15,12 @@ from crm.customer.v1 import accounts_pb2, contacts_pb2
 from crm.sales.v1 import orders_pb2
 from crm_gateway.exports.columns import called, columns_of, in_zone, text_of, unmistakable
 from crm_gateway.exports.csv_file import CsvFile
-from crm_gateway.exports.kinds import Kind
-from crm_gateway.exports.xlsx_file import UNWRITABLE, XlsxFile
 from crm_gateway.protojson.encoder import Encoders
 from crm_gateway.texts.catalogue import LANGUAGES
 from crm_kit.formulas import neutralized, restored
 from crm_kit.labels import Label
+from crm_kit.spreadsheets.kinds import Kind
+from crm_kit.spreadsheets.xlsx_file import UNWRITABLE, XlsxFile
 from hypothesis import given
 from hypothesis import strategies as st
 

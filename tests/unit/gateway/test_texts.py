@@ -253,9 +253,11 @@ async def test_a_reason_without_values_is_told_in_the_language_of_the_caller(
 
 async def test_pages_and_routes_that_are_not_there_are_told_so_too(client: httpx.AsyncClient) -> None:
     assert (await client.get("/no/such/page", headers=ZH)).json()["detail"] == "没有该路径。"
-    assert (await client.delete("/v1/accounts", headers=ZH)).json()[
-        "detail"
-    ] == "此处只能使用 GET, HEAD, OPTIONS, POST。"
+    refused = (await client.delete("/v1/interactions", headers=ZH)).json()
+    assert refused["detail"] == "此处只能使用 GET, HEAD, OPTIONS, POST。"
+    refused = (await client.delete("/v1/accounts", headers=ZH)).json()
+    with_verbs = "，或在路径后加上以下之一并使用 POST：:bulkChange, :tryBulkChange。"
+    assert refused["detail"] == f"此处只能使用 GET, HEAD, OPTIONS, POST{with_verbs}"
 
 
 def set_by_verbs(message: Descriptor, path: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:

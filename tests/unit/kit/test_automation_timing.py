@@ -217,3 +217,18 @@ def test_a_birthday_is_next_on_the_first_day_whose_turn_takes_it(
     days = [(now + timedelta(days=n)).date() for n in range(-2, 370)]
     taking = [day for day in days if birthday in same_days(day - timedelta(days=offset_days))]
     assert time == min(found for day in taking if (found := instant_of(timing, day, zone)) > now)
+
+
+@given(INSTANTS, st.sampled_from(ZONES), TIMES)
+def test_early_on_a_monday_is_that_monday_wherever_it_is_and_whatever_clocks_do(
+    now: datetime, zone: ZoneInfo, at: time
+) -> None:
+    timing = Schedule(Every.WEEKLY, f"{at:%H:%M}", (Weekday.MONDAY,))
+    timer = first_timer(new_id(), timing, now=now, zone=zone)
+    shown = timer.due_time.astimezone(zone)
+    assert timer.day is not None
+    assert timer.day.isoweekday() == 1
+    assert timer.due_time == on_the_wall(timer.day, at, zone)
+    # Where clocks are put forward over midnight it is early on the day that begins then.
+    assert shown.date() in {timer.day, timer.day + timedelta(days=1)}
+    assert timedelta(0) < timer.due_time - now <= timedelta(days=7, hours=2)

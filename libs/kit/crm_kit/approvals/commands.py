@@ -9,7 +9,7 @@ from crm.resource.v1 import approvals_pb2
 from crm.resource.v1 import events_pb2 as events
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
-from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy import Boolean, Uuid, any_, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from crm_kit.approvals.declaration import Approvable
@@ -17,7 +17,16 @@ from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
 from crm_kit.approvals.notices import tell_decided, tell_overdue, tell_waiting
 from crm_kit.approvals.policies.model import Outcome, Party
-from crm_kit.approvals.queries import deputy_of, etag_now, find_pending, leaders_above, people_asked, roles_of
+from crm_kit.approvals.queries import (
+    deputy_of,
+    etag_now,
+    find_pending,
+    leaders_above,
+    pending_of_record,
+    people_asked,
+    roles_of,
+)
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import require_users
@@ -60,6 +69,10 @@ async def submit(
         raise asking.error
     # The later steps have the hours that there are when they begin.
     calendar = await calendar_for(work, gate, goes_by=asking.row.steps[0].goes_by_calendar)
+    # From here on nobody finds the record changed but after this: what is shown is what it is then.
+    await lock_record(work, collection, record_id)
+    if request.etag != await etag_now(work, approvable, record_id):
+        raise Conflict("the record has changed at the same time; try again")
     owner_id = await approvable.owner(work, record_id)
     await make_room(work, gate, approvals, collection, record_id, verb, etag=request.etag, owner_id=owner_id)
     approval = Approval(
@@ -185,6 +198,25 @@ async def take_effect(work: UnitOfWork, gate: Gate, approvable: Approvable, appr
         ) from error
 
 
+async def lock_record(work: UnitOfWork, collection: str, record_id: UUID) -> None:
+    """Let nobody else submit an approval of this record, nor look for those that it has left behind, meanwhile."""
+    await advisory_lock(work, f"approvals of {collection} {record_id}")
+
+
+async def end_outdated(work: UnitOfWork, gate: Gate, approvals: Approvals, collection: str, record_id: UUID) -> None:
+    """End those that are pending of a record that is not, or whose owner is not, what was shown.
+
+    Call it once the change is true, or is gathered: whoever submits at the same time goes by it, or is found.
+    """
+    await lock_record(work, collection, record_id)
+    for row in await work.all(pending_of_record(), collection=collection, record_id=record_id):
+        before = await approvals.get(work, row["id"], scope=Scope.ALL)
+        approvable = gate.find(collection, before.verb)
+        etag, owner_id = await etag_now(work, approvable, record_id), await approvable.owner(work, record_id)
+        if not before.is_about(etag, owner_id):
+            await save(work, gate, approvals, before, before.outdate(now=work.now), events.ApprovalOutdated)
+
+
 async def make_room(
     work: UnitOfWork,
     gate: Gate,
@@ -250,18 +282,23 @@ def set_timer(
     work: UnitOfWork, before: Approval | None, after: Approval, calendar: WorkingCalendar | None = None
 ) -> None:
     """Gather when it is to be looked at, where that has changed or a step begins, and the calendar that it goes by."""
-    if before and (before.timer_time, before.current_step) == (after.timer_time, after.current_step):
+    begins = before is None or before.current_step != after.current_step
+    if before and not begins and before.timer_time == after.timer_time:
         return
     if after.timer_time is not None:
-        time_by(work, after, calendar)
+        time_by(work, after, calendar, begins=begins)
     elif before and before.timer_time is not None:
         work.delete(approval_timers, approval_id=after.id)
 
 
-def time_by(work: UnitOfWork, approval: Approval, calendar: WorkingCalendar | None) -> None:
-    """Gather when an approval is to be looked at, and by which version of the calendar that is."""
+def time_by(work: UnitOfWork, approval: Approval, calendar: WorkingCalendar | None, *, begins: bool) -> None:
+    """Gather when an approval is to be looked at, and by which version of the calendar that is.
+
+    Those who were reminded in this step are not again; `begins` when it is another one than before.
+    """
     version = calendar.version if calendar and approval.goes_by_calendar else None
     due: dict[str, Any] = {"due_time": approval.timer_time, "calendar_version": version}
+    due |= {"reminder_time": approval.reminder_time(calendar), "begins": begins}
     work.execute(put_timer(), approval_id=approval.id, collection=approval.collection, **due)
 
 
@@ -301,8 +338,10 @@ def put_askings() -> Any:
 @statement
 def put_timer() -> Any:
     table = approval_timers
-    names = ("tenant_id", "approval_id", "collection", "due_time", "calendar_version")
+    names = ("tenant_id", "approval_id", "collection", "due_time", "reminder_time", "calendar_version")
     fresh = insert(table).values({name: bindparam(name) for name in names})
     key = [table.c.tenant_id, table.c.approval_id]
-    changed = {name: fresh.excluded[name] for name in ("due_time", "calendar_version")}
+    changed: dict[str, Any] = {name: fresh.excluded[name] for name in ("due_time", "calendar_version")}
+    is_to_come = or_(bindparam("begins", type_=Boolean), table.c.reminder_time.is_not(None))
+    changed["reminder_time"] = case((is_to_come, fresh.excluded.reminder_time))
     return fresh.on_conflict_do_update(index_elements=key, set_=changed)

@@ -65,6 +65,9 @@ class Reassignment:
     user_id: UUID
     comment: str
     reassign_time: datetime
+    # Those of them that are users, and those that are roles.
+    from_user_ids: tuple[UUID, ...] = ()
+    from_role_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,13 @@ class Approval:
             return self
         return replace(self, due_time=self._step.due_time(self._step_begin_time, calendar))
 
+    def reminder_time(self, calendar: WorkingCalendar | None = None) -> datetime | None:
+        """When those who are asked in the current step are reminded; None where nobody is, or it is over.
+
+        The calendar says which hours count; it takes one where it `goes_by_calendar`.
+        """
+        return None if self.timer_time is None else self._step.reminder_time(self._step_begin_time, calendar)
+
     def found_overdue(self, *, now: datetime) -> "Approval":
         """Overdue where its time has passed and it is pending; as it was where not."""
         is_late = self.timer_time is not None and self.timer_time <= now
@@ -237,7 +247,8 @@ class Approval:
         given = from_ids if from_id is None else (from_id,)
         step = self._step.asking_instead(given, to_user_id)
         steps = (*self.steps[: self.current_step - 1], step, *self.steps[self.current_step :])
-        handed = Reassignment(self.current_step, tuple(given), to_user_id, by.id, comment, now)
+        users, roles = (tuple(id for id in given if id in ids) for ids in (self._step.user_ids, self._step.role_ids))
+        handed = Reassignment(self.current_step, tuple(given), to_user_id, by.id, comment, now, users, roles)
         return replace(self, steps=steps, reassignments=(*self.reassignments, handed))
 
     def with_leaders(self, leaders: Mapping[Party, Sequence[UUID]]) -> "Approval":

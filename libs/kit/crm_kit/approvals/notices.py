@@ -11,7 +11,7 @@ from crm_kit.notices import Kind, raise_notice, what
 
 COLLECTION = "approvals"
 WAITING, DECIDED = Kind.NOTICE_KIND_APPROVAL_WAITING, Kind.NOTICE_KIND_APPROVAL_DECIDED
-OVERDUE = Kind.NOTICE_KIND_APPROVAL_OVERDUE
+OVERDUE, REMINDER = Kind.NOTICE_KIND_APPROVAL_OVERDUE, Kind.NOTICE_KIND_APPROVAL_REMINDER
 
 
 def tell_waiting(
@@ -27,15 +27,23 @@ def tell_waiting(
 
 def tell_overdue(work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person]) -> None:
     """Gather a notice for everybody for whom it waits, and for who submitted it."""
-    waiting = set(approval.waiting_ids)
-    told = [person.id for person in asked if waiting & person.ids and may_decide(approval, person)]
-    _tell(work, approvable, approval, OVERDUE, [*told, approval.submitter_id])
+    _tell(work, approvable, approval, OVERDUE, [*_waited_for(approval, asked), approval.submitter_id])
+
+
+def tell_reminder(work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person]) -> None:
+    """Gather a notice for everybody for whom it waits."""
+    _tell(work, approvable, approval, REMINDER, _waited_for(approval, asked))
 
 
 def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, after: Approval) -> None:
     """Gather a notice for who submitted it, once it has ended."""
     if before.state is State.PENDING and after.state is not State.PENDING:
         _tell(work, approvable, after, DECIDED, [after.submitter_id], text=last_word(before, after))
+
+
+def _waited_for(approval: Approval, asked: Iterable[Person]) -> list[UUID]:
+    waiting = set(approval.waiting_ids)
+    return [person.id for person in asked if waiting & person.ids and may_decide(approval, person)]
 
 
 def may_decide(approval: Approval, person: Person) -> bool:

@@ -175,3 +175,14 @@ def pending_id() -> Select[Any]:
         # Spelled as the index has it.
         approvals.c.state == "PENDING",
     )
+
+
+@statement
+def pending_of_record() -> Select[Any]:
+    return select(approvals.c.id).where(
+        approvals.c.tenant_id == bindparam("tenant_id"),
+        approvals.c.collection == bindparam("collection"),
+        approvals.c.record_id == bindparam("record_id"),
+        # Spelled as the index has it.
+        approvals.c.state == "PENDING",
+    )

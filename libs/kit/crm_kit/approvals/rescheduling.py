@@ -53,7 +53,7 @@ class RescheduledApprovals:
                 if after.due_time != before.due_time:
                     await save(work, self._gate, approvals, before, after, told, calendar=calendar)
                 elif after.timer_time is not None:
-                    time_by(work, after, calendar)
+                    time_by(work, after, calendar, begins=False)
 
         await retried(attempt)
 

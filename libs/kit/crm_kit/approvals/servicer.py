@@ -18,8 +18,9 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import InvalidArgument, NotFound, invalid_field
 from crm_kit.listing import Listing, PageOf
 from crm_kit.paging import PageTokens
+from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
-from crm_kit.resource.summary_wire import summarized
+from crm_kit.resource.summary_wire import named_values, summarized
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.violations import below
 from crm_kit.wire import id_from
@@ -29,6 +30,7 @@ OF_ONES_OWN = (
     pb.GetApprovalRequest,
     pb.ListApprovalsRequest,
     pb.CountApprovalsRequest,
+    pb.CountApprovalValuesRequest,
     pb.SummarizeApprovalsRequest,
     pb.ListApprovalChangesRequest,
     pb.WithdrawApprovalRequest,
@@ -80,6 +82,20 @@ class ApprovalServicer:
         found = await summarized(approvals, self._names, reader, request, listing=listing, binds=binds)
         return pb.SummarizeApprovalsResponse(
             groups=found.groups, total_count=found.total_count, truncated=found.truncated
+        )
+
+    async def CountApprovalValues(
+        self, request: pb.CountApprovalValuesRequest, reader: Reader
+    ) -> pb.CountApprovalValuesResponse:
+        approvals, listing, field = self._of(request), self._list(request, reader), request.field
+        asked: dict[str, Any] = {"filter": request.filter, "limit": request.limit, "collection": request.collection}
+        counted = await count_values(approvals, reader, field, listing=listing, **asked)
+        return pb.CountApprovalValuesResponse(
+            values=await named_values(approvals, self._names, reader, field, counted),
+            unset_count=counted.unset,
+            total_count=counted.total,
+            truncated=counted.truncated,
+            exact=counted.exact,
         )
 
     async def ListWaitingApprovals(

@@ -28,10 +28,13 @@ from crm_kit.directory.access import access_from, access_of_user
 from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
+from crm_kit.field_rights import is_hidden
 from crm_kit.identity.access import Actor
 from crm_kit.ids import new_id
 from crm_kit.notices import raise_notice
 from crm_kit.resource import history
+from crm_kit.resource.concealing import conceal
+from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.output_only import check_output_only
 
 Run = Callable[[Any, Any], Awaitable[Message]]
@@ -65,6 +68,7 @@ class Doing:
         with work.acting_as(work.actor, work.actor.access.scope(resource.permission)):
             record = await resource.get(work, subject.id)
             shown = resource.message(work, record)
+        conceal(work.actor.access, [shown])
         if action.submission is not None:
             effect = await self._submit(work, action.submission, subject, record, shown)
         elif action.notification is not None:
@@ -98,6 +102,7 @@ class Doing:
         return Effect(action.verb, etag_of(later[0]["version"] if later else target.version), changed, action.target)
 
     async def _call(self, work: UnitOfWork, call: Call, request: Message) -> None:
+        check_hidden_fields(request, work.actor.access)
         with work.acting_as(work.actor, work.actor.access.scope(call.permission)):
             check_output_only(request, await self._runs[call.path](request, work))
 
@@ -119,7 +124,7 @@ class Doing:
         """Tell those who may read the record now."""
         watched, rule = subject.watched, subject.rule
         ids = dict.fromkeys([*notification.user_ids, *await self._told_by(work, notification, watched, record)])
-        said = {path.partition(".")[0] for _, path in templates.tokens_in(notification.text, "") if path}
+        said = {path for _, path in templates.tokens_in(notification.text, "") if path}
         told = [id async for id in readers_among(work, watched, record.id, ids, said)]
         raise_notice(
             work,
@@ -176,13 +181,15 @@ async def readers_among(
 ) -> AsyncIterator[UUID]:
     """Those of the users who are active and may read the record with these fields, by the directory as it is now."""
     resource = watched.resource
-    tells_masked = resource.masked is not None and not resource.masked.fields.isdisjoint(fields)
+    heads = {path.partition(".")[0] for path in fields}
+    tells_masked = resource.masked is not None and not resource.masked.fields.isdisjoint(heads)
     for id in user_ids:
         row = await work.one(access_of_user(), user_id=id)
         if row is None or not row["active"]:
             continue
         reader = Actor(work.tenant_id, id, access_from(row))
-        if not reader.access.may(resource.permission):
+        hidden = reader.access.hidden_of(resource.collection)
+        if not reader.access.may(resource.permission) or any(is_hidden(path, hidden) for path in fields):
             continue
         with work.acting_as(reader, reader.access.scope(resource.permission)):
             record = await resource.find(work, record_id)

@@ -17,17 +17,21 @@ ContextOf = Callable[[UUID], FilterContext]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A filter: whether it takes a record's values, the fields that it speaks of, and what it takes none without."""
+    """A filter: whether it takes a record's values, the paths that it speaks of, and what it takes none without."""
 
     takes: Predicate
-    fields: frozenset[str]
+    paths: frozenset[str]
     required: Required | None = None
 
     @classmethod
     def of(cls, tree: Filter) -> "Condition":
         """A filter made ready."""
-        fields = frozenset(path.partition(".")[0] for path in fields_of(tree))
-        return cls(predicate(tree), fields, required(tree))
+        return cls(predicate(tree), fields_of(tree), required(tree))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Those of the record itself, in which the paths begin."""
+        return frozenset(path.partition(".")[0] for path in self.paths)
 
 
 ALL = Condition.of(EVERYTHING)
@@ -54,6 +58,11 @@ class CompiledRule:
     def fields(self) -> frozenset[str]:
         """The fields that its filters speak of."""
         return self.filter.fields | self.filter_before.fields
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that its filters speak of."""
+        return self.filter.paths | self.filter_before.paths
 
     def tells_of(self, masked: Collection[str], event: str, changed_fields: Collection[str]) -> bool:
         """Whether a run on the event would tell of masked fields: of their values, or that nothing else has changed."""

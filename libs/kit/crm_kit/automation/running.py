@@ -23,6 +23,7 @@ from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
 from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
+from crm_kit.automation.spoken import spoken_of
 from crm_kit.automation.timing.commands import set_timer
 from crm_kit.automation.watched import Watched
 from crm_kit.clock import TenantClock
@@ -30,9 +31,11 @@ from crm_kit.database.connections import Database
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
+from crm_kit.directory.keepers import get_keepers
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable, denied
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
+from crm_kit.field_rights import require_shown
 from crm_kit.identity.access import Actor, Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.notices import Kind, raise_notice
@@ -40,6 +43,7 @@ from crm_kit.plumbing import automation_runs
 
 # What sends something out of the platform takes the permission to say where to.
 WEBHOOKS = "webhooks.write"
+CHANGING = "automation_rules.write"
 # How many runs of a rule may end so within an hour; then it stops.
 WITHIN = timedelta(hours=1)
 UPDATE_TIME = "update_time"
@@ -99,6 +103,7 @@ class Runner:
         rule, watched = compiled.rule, occasion.watched
         try:
             actor = await self.activator(occasion.tenant_id, rule, watched)
+            require_shown(watched.collection, actor.access.hidden, compiled.paths)
         except (Unauthenticated, PermissionDenied) as error:
             return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
         scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
@@ -175,8 +180,10 @@ class Runner:
 def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, called: Mapping[str, Watched]) -> None:
     """PermissionDenied where the rule cannot run with somebody's rights.
 
-    It reads the record and those that it calls, of the collections that are `called`, and makes its calls.
+    It reads the record, with the fields that it speaks of, and those that it calls, of the collections that are
+    `called`, and makes its calls.
     """
+    require_shown(watched.collection, actor.access.hidden, spoken_of(rule))
     for permission in permissions_of(watched, rule, called):
         scope = actor.access.scope(permission)
         if permission == WEBHOOKS and scope is not Scope.ALL:
@@ -312,16 +319,21 @@ async def stop_rule(work: UnitOfWork, rule: AutomationRule, reason: StopReason) 
     if now is not None and now.version == rule.version:
         stopped = RULES.save(work, now, now.stop(reason), events.AutomationRuleDeactivated)
         set_timer(work, now, stopped)
-        tell_stopped(work, stopped, reason)
+        await tell_stopped(work, stopped, reason)
         work.after_commit.append(lambda: book_of(work.database).forget(work.tenant_id))
 
 
-def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
-    """Gather a notice for who activated a rule that has stopped by itself."""
-    activators = [] if rule.activator_id is None else [rule.activator_id]
+async def tell_stopped(work: UnitOfWork, rule: AutomationRule, reason: StopReason) -> None:
+    """Gather a notice for who activated a rule that has stopped by itself.
+
+    Where they have lost their rights, for who may change rules as well: somebody who has left is told nothing.
+    """
+    told = [] if rule.activator_id is None else [rule.activator_id]
+    if reason is StopReason.LOST_RIGHTS:
+        told += await get_keepers(work, CHANGING)
     values = {"collection": rule.collection, "reason": reason}
     kind, record = Kind.NOTICE_KIND_AUTOMATION_STOPPED, (RULES.collection, rule.id)
-    raise_notice(work, kind, activators, record=record, name=rule.display_name, values=values, also_actor=True)
+    raise_notice(work, kind, told, record=record, name=rule.display_name, values=values, also_actor=True)
 
 
 def cause_of(rule: AutomationRule, occasion: Occasion) -> event_pb2.Cause:

@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from crm_kit.approvals.declaration import ID, Approvable
 from crm_kit.errors import NotFound
+from crm_kit.events.payloads import events_of
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
 
@@ -97,13 +98,8 @@ def calls_of(resource: Resource[Any, Any], *marks: Any) -> dict[str, Call]:
 
 
 def _events(resource: Resource[Any, Any]) -> Iterator[tuple[str, type[Message]]]:
-    message = resource.message_type.DESCRIPTOR
-    descriptor: Any
-    for descriptor in resource.created.DESCRIPTOR.file.message_types_by_name.values():
-        carried = any(field.message_type is message for field in descriptor.fields)
-        if carried and descriptor.name.startswith(message.name):
-            event = GetMessageClass(descriptor)
-            yield resource.action_of(event), event
+    for event in events_of(resource.created, resource.message_type):
+        yield resource.action_of(event), event
 
 
 def require_watched(watched: Mapping[str, Watched], collection: str) -> Watched:

@@ -16,6 +16,7 @@ from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument, Unauthenticated, invalid_field
+from crm_kit.field_rights import RoleFields, hidden_by
 from crm_kit.identity.access import EVERYTHING, SERVICE_ACCESS, SERVICE_USER, Access, Actor, Scope, reaches
 from crm_kit.identity.tokens import Claims
 from crm_kit.plumbing import access_roles, access_teams, access_tenants, access_users
@@ -26,7 +27,7 @@ REMEMBERED = 10_000
 
 @statement
 def access_of_user() -> Any:
-    """One user's state, team subtree, grants of their roles, and their tenant's state, in one row."""
+    """One user's state, team subtree, what their roles grant and hide, and their tenant's state, in one row."""
     user, team, tenant = access_users, access_teams, access_tenants
     below = (
         select(user.c.team_id.label("id"))
@@ -36,7 +37,8 @@ def access_of_user() -> Any:
     below = below.union(
         select(team.c.id).where(team.c.tenant_id == bindparam("tenant_id"), team.c.parent_id == below.c.id)
     )
-    roles = select(func.jsonb_agg(access_roles.c.grants)).where(
+    role = func.jsonb_build_object("grants", access_roles.c.grants, "hidden", access_roles.c.hidden_fields)
+    roles = select(func.jsonb_agg(role)).where(
         access_roles.c.tenant_id == user.c.tenant_id, access_roles.c.id == any_(user.c.role_ids)
     )
     return (
@@ -44,7 +46,7 @@ def access_of_user() -> Any:
             (user.c.active & tenant.c.active).label("active"),
             user.c.team_id,
             select(func.array_agg(below.c.id, type_=ARRAY(Uuid))).scalar_subquery().label("team_ids"),
-            roles.scalar_subquery().label("grants"),
+            roles.scalar_subquery().label("roles"),
             tenant.c.sandbox,
             tenant.c.clock_offset,
             tenant.c.time_zone,
@@ -77,15 +79,17 @@ def user_by_login() -> Any:
 
 def access_from(row: Record) -> Access:
     """The access that a row of `access_of_user` means."""
+    roles = row["roles"] or ()
     return Access(
         active=row["active"],
-        grants=widest(row["grants"] or ()),
+        grants=widest(role["grants"] for role in roles),
         team_id=row["team_id"],
         team_ids=tuple(team for team in row["team_ids"] or () if team),
         sandbox=row["sandbox"],
         clock_offset=row["clock_offset"],
         time_zone=row["time_zone"],
         default_region=row["default_region"],
+        hidden=hidden_by(RoleFields(role["grants"], role["hidden"]) for role in roles),
     )
 
 

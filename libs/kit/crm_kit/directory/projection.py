@@ -86,10 +86,19 @@ def project_delegation(
     put_newest(work, access_deputies, row | {"first_date": first_date, "last_date": last_date, "version": version})
 
 
-def project_role(work: UnitOfWork, *, id: UUID, grants: dict[str, Scope], version: int, display_name: str = "") -> None:
-    """A role's name and grants."""
+def project_role(
+    work: UnitOfWork,
+    *,
+    id: UUID,
+    grants: dict[str, Scope],
+    version: int,
+    display_name: str = "",
+    hidden_fields: Sequence[str] = (),
+) -> None:
+    """A role's name, what it grants, and the fields that it hides."""
     named = {permission: scope.name for permission, scope in grants.items()}
-    put_newest(work, access_roles, {"id": id, "display_name": display_name, "grants": named, "version": version})
+    row = {"id": id, "display_name": display_name, "grants": named, "hidden_fields": list(hidden_fields)}
+    put_newest(work, access_roles, row | {"version": version})
 
 
 def follow_directory(
@@ -173,7 +182,14 @@ def _take_team(work: UnitOfWork, team: teams_pb2.Team, version: int) -> None:
 
 def _take_role(work: UnitOfWork, role: roles_pb2.Role, version: int) -> None:
     grants = {grant.permission: scope_from(grant.scope) for grant in role.grants}
-    project_role(work, id=UUID(role.id), display_name=role.display_name, grants=grants, version=version)
+    project_role(
+        work,
+        id=UUID(role.id),
+        display_name=role.display_name,
+        grants=grants,
+        hidden_fields=role.hidden_fields,
+        version=version,
+    )
 
 
 def _take_delegation(work: UnitOfWork, delegation: delegations_pb2.ApprovalDelegation, version: int) -> None:

@@ -3,7 +3,7 @@
 import enum
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import denied
+from crm_kit.field_rights import NO_FIELDS, Hidden
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
@@ -44,6 +45,12 @@ class Access:
     time_zone: str = DEFAULT_ZONE
     # The tenant's: where telephone numbers without a country code are, as ISO 3166-1 alpha-2.
     default_region: str = DEFAULT_REGION
+    # What their roles hide of records that they may read.
+    hidden: Hidden = field(default_factory=dict)
+
+    def hidden_of(self, collection: str) -> frozenset[str]:
+        """The fields of a collection's records that are hidden, custom fields as `custom.<key>`."""
+        return self.hidden.get(collection, NO_FIELDS) if self.hidden else NO_FIELDS
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""

@@ -7,7 +7,7 @@ from typing import Any
 from crm.options.v1 import options_pb2
 from google.protobuf.message import Message
 
-from crm_kit.automation.requests import check_literal, literal_request
+from crm_kit.automation.requests import NO_RECORD, check_literal, literal_request
 from crm_kit.automation.watched import Call, calls_of
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.model import CustomField
@@ -15,6 +15,8 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import invalid_field
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.resource.writing import Resource
+from crm_kit.rpc.hidden_fields import check_hidden_fields
+from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.output_only import check_output_only
 
 Run = Callable[[Any, Any], Awaitable[Message]]
@@ -53,11 +55,12 @@ class Changeable:
         return actor.access.scope(call.permission) is Scope.ALL
 
     async def check(self, reader: Reader, call: Call, content: Fields) -> None:
-        """InvalidArgument for what no record can be asked."""
+        """InvalidArgument for what no record can be asked, and for fields that are hidden from the reader."""
         custom: Mapping[str, CustomField] = {}
         if self.resource.has_custom:
             custom = (await definitions_of(reader, self.collection, fresh=True)).fields
         check_literal(self.resource, call, content, custom, place="request")
+        check_hidden_fields(self.request_of(call, content, record_id=str(NO_RECORD)), reader.actor.access)
 
     def request_of(self, call: Call, content: Fields, *, record_id: str) -> Message:
         """What the rpc is asked of a record. InvalidArgument for what it never can be."""
@@ -65,6 +68,8 @@ class Changeable:
 
     async def run(self, work: UnitOfWork, call: Call, request: Message) -> Message:
         """Gather what the call does; its errors are the rpc's."""
+        check_hidden_fields(request, work.actor.access)
+        check_hidden_fields(request, work.actor.access)
         answer = await self.runs[call.path](request, work)
         check_output_only(request, answer)
         return answer

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, func, insert, literal, select, update
+from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.database.statements import statement
@@ -75,7 +75,9 @@ def mark_record() -> Any:
         update(job_records)
         .where(
             job_records.c.tenant_id == bindparam("tenant_id"),
-            job_records.c.job_id == going_on.c.id,
+            # The key as a whole: joined to the job alone, all records of the tenant's jobs would be looked through.
+            job_records.c.job_id == job_id,
+            exists(select(going_on.c.id)),
             job_records.c.position == bindparam("position", type_=Integer),
             job_records.c.outcome.is_(None),
         )

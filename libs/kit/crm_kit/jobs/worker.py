@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from crm_kit.automation.watched import Call
 from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.database.connections import ALL_TENANTS
+from crm_kit.database.statistics import analyze_grown
 from crm_kit.database.work import ReadSession, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable
@@ -125,6 +126,8 @@ class JobWorker:
         if job.state is State.QUEUED:
             async with self._unit(tenant_id, job) as work:
                 job = start_job(work, job)
+            # Its records may be the first that there are: plans for an empty table would find each by reading all.
+            await analyze_grown(self._tenants.database)
         try:
             call = on.calls[job.verb]
             request = on.request_of(call, job.request, record_id=str(job.id))

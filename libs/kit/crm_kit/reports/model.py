@@ -1,12 +1,13 @@
 """A report: a question that is kept, whose it is and who may run it."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from crm_kit.automation.rules.model import Schedule
 from crm_kit.errors import wrong_state
 from crm_kit.sharing.model import Visibility
 
@@ -81,6 +82,24 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """That a report is sent to people on a schedule; the id is None until it is kept."""
+
+    schedule: Schedule
+    user_ids: tuple[UUID, ...]
+    id: UUID | None = None
+    language: str = ""
+
+    def without(self, user_id: UUID) -> "Subscription":
+        """To all others."""
+        return replace(self, user_ids=tuple(each for each in self.user_ids if each != user_id))
+
+    def next_recipient(self, after_id: UUID | None) -> UUID | None:
+        """The next to whom it is sent, by their ids; None when it was sent to all."""
+        return min((each for each in self.user_ids if after_id is None or each > after_id), default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Fields as in the contract. Methods return the changed one."""
 
@@ -95,6 +114,7 @@ class Report:
     chart: Chart = Chart.TABLE
     visibility: Visibility = Visibility.PRIVATE
     role_ids: tuple[UUID, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
     state: State = State.ACTIVE
 
     @property
@@ -111,6 +131,27 @@ class Report:
         if self.state is State.ARCHIVED:
             raise wrong_state("report", self.state, "changed", legal=[State.ACTIVE])
         return replace(self, **values)
+
+    @property
+    def sent(self) -> Mapping[UUID, Subscription]:
+        """What is sent of it, by id: nothing while it is put away."""
+        return {each.id: each for each in self.subscriptions if each.id} if self.state is State.ACTIVE else {}
+
+    def with_ids(self, before: "Report | None", new_id: Callable[[], UUID]) -> "Report":
+        """Its subscriptions with ids: those that it had, and new ones for all others."""
+        known = {each.id for each in before.subscriptions} if before else set()
+        told: set[UUID | None] = set()
+        kept = []
+        for each in self.subscriptions:
+            id = each.id if each.id in known - told else new_id()
+            told.add(id)
+            kept.append(replace(each, id=id))
+        return replace(self, subscriptions=tuple(kept))
+
+    def without_recipient(self, subscription_id: UUID, user_id: UUID) -> "Report":
+        """With somebody less to whom it is sent; a subscription of nobody ends."""
+        rest = [each.without(user_id) if each.id == subscription_id else each for each in self.subscriptions]
+        return replace(self, subscriptions=tuple(each for each in rest if each.user_ids))
 
     def archive(self) -> "Report":
         """ARCHIVED."""

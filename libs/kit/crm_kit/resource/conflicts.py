@@ -18,12 +18,19 @@ MAX_CHANGES = 20
 
 
 async def check_unchanged(
-    reader: Reader, noun: str, id: UUID, *, sent: str, version: int, shown: Collection[str]
+    reader: Reader,
+    noun: str,
+    id: UUID,
+    *,
+    sent: str,
+    version: int,
+    shown: Collection[str],
+    hidden: Collection[str] = (),
 ) -> None:
     """EtagMismatch when an etag was sent and it is not the version's, with what was done to the record since.
 
-    That is the newest changes, at most 20, without fields that are not `shown`; for who may read the record. There are
-    no changes for what was never an etag of it.
+    That is the newest changes, at most 20, without fields that are not `shown` or are `hidden`; for who may read the
+    record. There are no changes for what was never an etag of it.
     """
     if not sent or sent == etag_of(version):
         return
@@ -34,12 +41,12 @@ async def check_unchanged(
     raise EtagMismatch(
         CHANGED,
         current_etag=etag_of(version),
-        changes=[unseen_change(row, shown) for row in rows[:MAX_CHANGES]],
+        changes=[unseen_change(row, shown, hidden) for row in rows[:MAX_CHANGES]],
         truncated=len(rows) > MAX_CHANGES,
     )
 
 
-def unseen_change(row: Record, shown: Collection[str]) -> UnseenChange:
+def unseen_change(row: Record, shown: Collection[str], hidden: Collection[str]) -> UnseenChange:
     return UnseenChange(
         etag=etag_of(row["version"]),
         action=row["action"],
@@ -47,7 +54,7 @@ def unseen_change(row: Record, shown: Collection[str]) -> UnseenChange:
         actor_name=row["actor_name"] or "",
         change_time=row["change_time"],
         # Custom fields stand under their path: `custom.contract_no`.
-        fields=tuple(name for name in row["names"] if name.partition(".")[0] in shown),
+        fields=tuple(name for name in row["names"] if name.partition(".")[0] in shown and name not in hidden),
     )
 
 

@@ -9,10 +9,11 @@ from sqlalchemy import CTE, FromClause, Integer, Select, bindparam, func, select
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.errors import invalid_field
+from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.listing import context_of, whole_rows
+from crm_kit.listing import Listing, context_of, whole_rows
 from crm_kit.resource.listed import column_of, key_of
 from crm_kit.resource.reading import ReadableResource
 from crm_kit.scans import within_share
@@ -41,20 +42,34 @@ class ValueCounts:
     exact: bool
 
 
-async def count_values(resource: AnyResource, reader: Reader, field: str, *, filter: str, limit: int) -> ValueCounts:
-    """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer."""
-    known = list(offered(resource))
+async def count_values(
+    resource: AnyResource,
+    reader: Reader,
+    field: str,
+    *,
+    filter: str,
+    limit: int,
+    listing: Listing | None = None,
+    **binds: Any,
+) -> ValueCounts:
+    """The `limit` most frequent values of a field, 20 when 0. InvalidArgument for a field that has none to offer.
+
+    `listing` when they are those of another list than the resource's own, with what that binds.
+    """
+    listing = listing or resource.listing
+    hidden = resource.hidden_from(reader)
+    known = [name for name in offered(resource) if not is_hidden(name, hidden)]
     if field not in known:
         possible = ", ".join(known)
         detail = f"{field} is not possible for {resource.collection}; possible: {possible}"
         raise invalid_field("field", "facet", detail, metadata={"field": field, "possible": possible})
-    tree, _ = await resource.listing.read(reader, filter)
+    tree, _ = await listing.read(reader, filter)
     limit = limit or DEFAULT_LIMIT
     # One value more than is told shows that there are more, and one row is for the records without a value.
     limits = {"record_limit": MAX_RECORDS, "value_limit": limit + 2}
-    query = counted_values(resource, reader.scope, Shaped.of(tree), field)
+    query = counted_values(resource, listing, reader.scope, Shaped.of(tree), field)
     async with within_share(reader, tree):
-        rows = await reader.all(query, **filter_values(tree, context_of(reader)), **limits)
+        rows = await reader.all(query, **filter_values(tree, context_of(reader)), **limits, **binds)
     found = [(_text(row["value"]), row["count"]) for row in rows if row["value"] is not None]
     total = rows[0]["total"] if rows else 0
     return ValueCounts(
@@ -78,11 +93,11 @@ def _text(value: object) -> str:
 
 
 @statement
-def counted_values(resource: AnyResource, scope: Scope, filtered: Shaped, field: str) -> Select[Any]:
+def counted_values(resource: AnyResource, listing: Listing, scope: Scope, filtered: Shaped, field: str) -> Select[Any]:
     """A row for each value, the one without a value last; each says how many records there are in all."""
     declared = resource.filter_schema.fields[field]
     columns = {"value": column_of(resource, field), **({"key": key_of(resource, field)} if declared.collated else {})}
-    rows = whole_rows(resource.listing, scope, filtered.tree)
+    rows = whole_rows(listing, scope, filtered.tree)
     chosen = rows.with_only_columns(*(column.label(name) for name, column in columns.items()))
     records = chosen.limit(bindparam("record_limit", type_=Integer)).cte("records")
     values, source = _elements(records) if declared.type in LIST_TYPES else (records, records)

@@ -14,9 +14,11 @@ from crm_kit.custom_fields.listing import TYPES as CUSTOM_TYPES
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.tree import LISTS, FieldType, Unit
 from crm_kit.money import Money
+from crm_kit.resource.contract import FieldContract
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
@@ -98,6 +100,8 @@ class Askable:
 
     resource: AnyResource
     custom: Mapping[str, CustomField]
+    # What whoever asks may know nothing of.
+    hidden: frozenset[str] = frozenset()
 
     def question(
         self,
@@ -181,11 +185,11 @@ class Askable:
 
     def _groups(self) -> Iterator[str]:
         """The fields whose values are groups: of them a record has one only."""
-        yield from (path for path, each in self.resource.paths.items() if each.group)
+        yield from (path for path, each in self._own_fields() if each.group)
         yield from (path for path in self._custom_fields() if self._type(path) not in LISTS)
 
     def _sums(self) -> Iterator[str]:
-        yield from (path for path, each in self.resource.paths.items() if each.sum)
+        yield from (path for path, each in self._own_fields() if each.sum)
         yield from (path for path in self._custom_fields() if self._type(path) in NUMBERS)
 
     def _calendar(self) -> Iterator[str]:
@@ -193,13 +197,17 @@ class Askable:
 
     def _fields(self) -> Iterator[str]:
         """All that filters compare and that are one value, but for what is personal."""
-        for path, each in self.resource.paths.items():
+        for path, each in self._own_fields():
             if each.filter and not each.sensitive and self._type(path) not in LISTS:
                 yield path
         yield from (path for path in self._custom_fields() if self._type(path) not in LISTS)
 
+    def _own_fields(self) -> Iterator[tuple[str, FieldContract]]:
+        return (found for found in self.resource.paths.items() if not is_hidden(found[0], self.hidden))
+
     def _custom_fields(self) -> Iterator[str]:
-        return (CUSTOM + key for key, field in self.custom.items() if field.is_active)
+        active = (CUSTOM + key for key, field in self.custom.items() if field.is_active)
+        return (path for path in active if path not in self.hidden)
 
     def _type(self, path: str) -> FieldType:
         if path.startswith(CUSTOM):
@@ -218,5 +226,6 @@ class Askable:
 async def askable(resource: AnyResource, reader: Reader, texts: Sequence[str]) -> Askable:
     """What a resource can be asked; the tenant's own fields, as they are now, where one of the texts speaks of them."""
     if not resource.has_custom or not any(CUSTOM in text for text in texts):
-        return Askable(resource, {})
-    return Askable(resource, (await definitions_of(reader, resource.collection, fresh=True)).fields)
+        return Askable(resource, {}, resource.hidden_from(reader))
+    known = await definitions_of(reader, resource.collection, fresh=True)
+    return Askable(resource, known.fields, resource.hidden_from(reader))

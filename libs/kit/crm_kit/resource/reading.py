@@ -79,7 +79,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         own = orders(self)
         check_default_order(self, own)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
-        return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages)
+        return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection)
 
     # --- entities
 
@@ -94,8 +94,9 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         if not sent or sent == etag_of(version):
             return
         if await self._is_readable(reader, id):
-            shown = self.contract.keys()
-            await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown)
+            hidden = self.hidden_from(reader)
+            shown = [name for name in self.contract if name not in hidden]
+            await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown, hidden=hidden)
         check_etag(sent, version)
 
     async def check_readable(self, reader: Reader, id: UUID) -> None:
@@ -193,10 +194,15 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-        """Those of the records that exist and the reader may see, by id, each with the fields that are masked."""
+        """Those of the records that exist and the reader may see, by id, each with the fields that are not shown."""
         rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
-        masked = frozenset() if self.masked is None or self.reads_all(reader) else self.masked.fields
-        return {row["id"]: masked if row["is_masked"] else frozenset() for row in rows}
+        hidden = self.hidden_from(reader)
+        masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields
+        return {row["id"]: masked if row["is_masked"] else hidden for row in rows}
+
+    def hidden_from(self, reader: Reader) -> frozenset[str]:
+        """The fields that the reader does not see of any record."""
+        return reader.actor.access.hidden_of(self.collection)
 
     async def list(
         self,

@@ -12,12 +12,13 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import NotFound
 from crm_kit.paging import PageTokens
 from crm_kit.resource.actions import Action, Approving
+from crm_kit.resource.concealing import conceal
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.hiding import hide_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.permitted import actions_on
 from crm_kit.resource.referred import referred_in
-from crm_kit.resource.summary_wire import names_of_values, summarized
+from crm_kit.resource.summary_wire import named_values, summarized
 from crm_kit.resource.withholding import Withholding
 from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
@@ -51,6 +52,7 @@ class ResourceServicer:
         await self._names.fill_in(reader, resource.message_type, list(found.values()))
         await hide_archived(reader, list(found.values()))
         await self._withholding.withhold(reader, list(found.values()))
+        conceal(reader.actor.access, list(found.values()))
         return pb.BatchGetRecordsResponse(
             records=[as_record(found[id]) for id in ids if id in found],
             missing_ids=[asked for id, asked in ids.items() if id not in found],
@@ -77,6 +79,7 @@ class ResourceServicer:
         await self._names.fill_in(reader, resource.message_type, [shown])
         await hide_archived(reader, [shown])
         await self._withholding.withhold(reader, [shown])
+        conceal(reader.actor.access, [shown])
         return shown
 
     async def ListRecordChanges(
@@ -114,14 +117,8 @@ class ResourceServicer:
     ) -> pb.CountRecordValuesResponse:
         resource = self._asked(request)
         counted = await count_values(resource, reader, request.field, filter=request.filter, limit=request.limit)
-        names = await names_of_values(
-            resource, self._names, reader, request.field, {value for value, _ in counted.values}
-        )
         return pb.CountRecordValuesResponse(
-            values=[
-                pb.CountRecordValuesResponse.Value(value=value, count=count, name=names.get(value, ""))
-                for value, count in counted.values
-            ],
+            values=await named_values(resource, self._names, reader, request.field, counted),
             unset_count=counted.unset,
             total_count=counted.total,
             truncated=counted.truncated,

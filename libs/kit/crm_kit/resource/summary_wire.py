@@ -1,12 +1,13 @@
 """Summaries as answers have them, with the names of the records that groups go by."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from crm.resource.v1 import resources_pb2 as pb
 
 from crm_kit.database.work import Reader
 from crm_kit.listing import Listing, context_of
+from crm_kit.resource.facets import ValueCounts
 from crm_kit.resource.names import Names
 from crm_kit.resource.questions import askable
 from crm_kit.resource.reading import NO_BINDS, ReadableResource, in_turns
@@ -63,9 +64,13 @@ async def summarized(
     )
 
 
-async def names_of_values(
-    resource: ReadableResource[Any, Any], names: Names, reader: Reader, field: str, ids: Collection[str]
-) -> Mapping[str, str]:
-    """What the records are called that values of a field are the ids of; nothing for other values."""
+async def named_values(
+    resource: ReadableResource[Any, Any], names: Names, reader: Reader, field: str, counted: ValueCounts
+) -> list[pb.CountRecordValuesResponse.Value]:
+    """The values of a field with their counts, those that are ids with what the records are called."""
     contract = resource.paths.get(field)
-    return await names.by_id(reader, contract.refers_to if contract else "", ids)
+    found = await names.by_id(reader, contract.refers_to if contract else "", {value for value, _ in counted.values})
+    return [
+        pb.CountRecordValuesResponse.Value(value=value, count=count, name=found.get(value, ""))
+        for value, count in counted.values
+    ]

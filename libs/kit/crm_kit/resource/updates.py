@@ -6,13 +6,13 @@ of a create the pipeline refuses it (`rpc/output_only.py`).
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
 
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
-from crm_kit.masks import changes_of
+from crm_kit.masks import changes_of, mask_fields
 from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
 from crm_kit.resource.shape import CUSTOM, ResourceShape
@@ -30,15 +30,17 @@ def values_of(shape: ResourceShape[Any, Any], message: Message) -> dict[str, Any
     return values
 
 
-def changes(shape: ResourceShape[Any, Any], before: Any, update: Any) -> dict[str, Any]:
+def changes(shape: ResourceShape[Any, Any], before: Any, update: Any, hidden: Collection[str] = ()) -> dict[str, Any]:
     """The values that an update request changes. InvalidArgument names what an update does not change.
 
     A value that the record has already is no change and is not checked anew: what it refers to may be gone by now, or
-    be hidden from the caller, and an answer can be sent back all the same.
+    be hidden from the caller, and an answer can be sent back all the same. Fields that are `hidden` from the caller are
+    none, also where all are meant.
     """
     message = getattr(update, shape.place)
     current = shape.message_of(before) if any("." in path for path in update.update_mask.paths) else None
-    asked = changes_of(message, update.update_mask, current=current)
+    fields = mask_fields(message.DESCRIPTOR).without(hidden)
+    asked = changes_of(message, update.update_mask, fields=fields, current=current)
     changeable = [name for name in asked if shape.contract[name].changeable]
     _check_unchanged(shape, before, message, [name for name in asked if name not in changeable])
     source = message

@@ -22,6 +22,7 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource import history, updates
 from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
+from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
 from crm_kit.resource.owners import tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
@@ -84,9 +85,12 @@ class Resource(ReadableResource[Entity, Shown]):
         self.check_reaches(work.scope)
         sent = getattr(update, self.place)
         before = await self.get(work, UUID(sent.id), etag=sent.etag)
-        values = updates.changes(self, before, update)
+        hidden = self.hidden_from(work)
+        values = updates.changes(self, before, update, hidden)
         if self.has_custom and CUSTOM in values:
             old, path = custom_of(before), f"{self.place}.{CUSTOM}"
+            # A whole map is all that the caller knows of: what is hidden from them stays.
+            values[CUSTOM] = values[CUSTOM] | {key: old[key] for key in old if f"{CUSTOM}.{key}" in hidden}
             asked = {key: values[CUSTOM].get(key) for key in {**old, **values[CUSTOM]}}
             id = cast("Any", before).id
             # Archived values that a whole map leaves out stay: they are nobody's to change.
@@ -221,10 +225,11 @@ class Resource(ReadableResource[Entity, Shown]):
     async def list_changes(
         self, reader: Reader, request: Any, response: type[Response], tokens: PageTokens
     ) -> Response:
-        """A page of the changes of the record that the request names, newest first, without what is masked."""
+        """A page of the changes of the record that the request names, newest first, without what is not shown."""
         row = await self._row(reader, UUID(request.id))
         page = await history.page(reader, self.noun, row["id"], request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
+        conceal_changes(self.hidden_from(reader), changes)
         if self.masked is not None and self.is_masked(reader, self.message_from(row)):
             for change in changes:
                 self.masked.clear_change(change)

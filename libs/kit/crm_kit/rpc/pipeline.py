@@ -10,6 +10,7 @@ what it gathered is committed after it, together with the answer under the calle
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.services import tenant_of_call
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
+from crm_kit.resource.concealing import conceal, concealing
 from crm_kit.resource.hiding import without_archived
 from crm_kit.resource.names import Names
 from crm_kit.resource.validation import check_message
@@ -39,6 +41,7 @@ from crm_kit.rpc.calls import Call, Handler, Reply
 from crm_kit.rpc.counted_creations import count_creation
 from crm_kit.rpc.counting import TooMuchError, count_fields
 from crm_kit.rpc.creations import Creation, creation_of
+from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.output_only import check_output_only
@@ -91,7 +94,7 @@ class Pipeline:
         run = self._gate.around(method.path, run)
         if method.permission not in (INTERNAL, PUBLIC):
             run = without_archived(self._names.beside(run, method.response), method.response)
-            run = self._withholding.around(run, method.response)
+            run = concealing(self._withholding.around(run, method.response), method.response)
 
         async def handle(call: Call) -> Reply:
             started = time.perf_counter()
@@ -137,6 +140,7 @@ class Pipeline:
             request = parsed(method, data)
             scope = scope_of(method.permission_of(request), actor)
         check_message(request)
+        check_hidden_fields(request, actor.access)
         now = self._now() + actor.access.clock_offset
         if method.reads_only:
             response = await run(request, ReadSession(self._database, actor, scope=scope, now=now))
@@ -150,7 +154,8 @@ class Pipeline:
         if not key:
             return await retried(lambda: self._write(run, request, unit(), creation))
         stored = StoredResponse(self._database, actor, key, method, request)
-        return await stored.answer(lambda: self._write(run, request, unit(), creation, stored))
+        answer = await stored.answer(lambda: self._write(run, request, unit(), creation, stored))
+        return as_seen_now(answer, method, actor) if answer.replayed else answer
 
     async def _actor(self, method: Method, metadata: Mapping[str, str]) -> Actor:
         if method.permission == PUBLIC:
@@ -185,6 +190,15 @@ class Pipeline:
             return Answer(response)
         finally:
             await work.close()
+
+
+def as_seen_now(answer: Answer, method: Method, actor: Actor) -> Answer:
+    """An earlier answer without what has been hidden from the caller since."""
+    if not actor.access.hidden:
+        return answer
+    message = method.response.FromString(answer.data)
+    conceal(actor.access, [message])
+    return replace(answer, data=message.SerializeToString())
 
 
 def scope_of(permission: str | Sequence[str], actor: Actor) -> Scope:

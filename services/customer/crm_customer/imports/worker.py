@@ -28,6 +28,7 @@ from crm_customer.imports import jobs
 from crm_customer.imports.batch import Batch, fault_of
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
 from crm_customer.imports.files import Fault, FileRow, Source, check_columns, fetch_upload, names_of, room_on_disk
+from crm_customer.imports.hidden_columns import require_columns_shown
 from crm_customer.imports.jobs import Job
 from crm_customer.imports.lookups import Lookups
 from crm_customer.imports.model import UNDER_WAY, Import, State
@@ -269,6 +270,7 @@ class ImportWorker:
         scope = actor.access.scope("accounts.write")
         if CONTACT_NAMES & set(run.source.mapping.values()):
             scope = min(scope, actor.access.scope("contacts.write"))
+        require_columns_shown(actor.access, run.source.mapping.values())
         return actor, scope
 
     @contextlib.asynccontextmanager

@@ -55,6 +55,7 @@ class Step:
     team_leaders_of: tuple[Party, ...] = ()
     due_hours: int = 0
     hours_counted: HoursCounted = HoursCounted.ELAPSED
+    reminder_hours: int = 0
 
     @property
     def goes_by_calendar(self) -> bool:
@@ -71,12 +72,21 @@ class Step:
 
         The calendar says which hours count; it takes one where it `goes_by_calendar`.
         """
+        return self._after(begin_time, self.due_hours, calendar) if self.due_hours else None
+
+    def reminder_time(self, begin_time: datetime, calendar: WorkingCalendar | None = None) -> datetime | None:
+        """When those who are asked are reminded of it, by the same hours as `due_time`; None where nobody is."""
+        hours = self.due_hours - self.reminder_hours
+        return self._after(begin_time, hours, calendar) if self.reminder_hours else None
+
+    def _after(self, begin_time: datetime, hours: int, calendar: WorkingCalendar | None) -> datetime:
+        """So many of the hours that are counted later."""
         if not self.goes_by_calendar:
-            return begin_time + self.due_hours * _HOUR if self.due_hours else None
+            return begin_time + hours * _HOUR
         if calendar is None:
             raise ValueError("it is due in working hours, and no calendar says which these are")
         working = timeline_of(calendar.business_hours)
-        return to_instant(working.advance(to_micros(begin_time), self.due_hours * _HOUR // MICROSECOND))
+        return to_instant(working.advance(to_micros(begin_time), hours * _HOUR // MICROSECOND))
 
     def asking_also(self, user_ids: Iterable[UUID]) -> "Step":
         """With more users, each once."""
@@ -193,6 +203,9 @@ def _violations_of_steps(row: Row, path: str) -> Iterator[FieldViolation]:
             detail = "a step asks users, roles or the leaders of teams"
             yield FieldViolation(f"{path}[{number}].user_ids", "somebody_asked", detail)
         yield from _violations_of_hours(step, f"{path}[{number}].due_hours")
+        if step.reminder_hours and step.reminder_hours >= step.due_hours:
+            detail = f"is {step.reminder_hours}: has to be less than due_hours, which is {step.due_hours}"
+            yield FieldViolation(f"{path}[{number}].reminder_hours", "before_due", detail)
 
 
 def _violations_of_hours(step: Step, path: str) -> Iterator[FieldViolation]:

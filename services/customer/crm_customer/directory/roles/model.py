@@ -1,7 +1,7 @@
 """A role: a named set of permissions, each with whose records it reaches."""
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
@@ -12,6 +12,7 @@ from crm_kit.errors import FailedPrecondition, FieldViolation, InvalidArgument, 
 from crm_kit.keys import tidied_name
 
 EVERYTHING = "*"
+HIDDEN_FIELD = "role.hidden_fields[{}]"
 
 
 class Scope(enum.StrEnum):
@@ -34,7 +35,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Fields as in the contract; the grants are in the order of their permissions, each there once."""
+    """Fields as in the contract; grants are in the order of their permissions, hidden fields in theirs, each once."""
 
     id: UUID
     display_name: str
@@ -42,6 +43,7 @@ class Role:
     update_time: datetime
     version: int = 1
     grants: tuple[Grant, ...] = ()
+    hidden_fields: tuple[str, ...] = ()
     built_in: bool = False
 
     @property
@@ -65,18 +67,18 @@ class Role:
         return replace(self, grants=grants).checked()
 
     def checked(self) -> "Role":
-        """The role with its name tidied and its grants in order. InvalidArgument when a permission is there twice."""
+        """The role with its name tidied, its grants and hidden fields in order.
+
+        InvalidArgument when a permission or a field is there twice.
+        """
         names = [each.permission for each in self.grants]
-        violations = [
-            FieldViolation(f"role.grants[{index}].permission", "unique", f"{name} is there twice")
-            for index, name in enumerate(names)
-            if name in names[:index]
-        ]
+        violations = [*_doubled("role.grants[{}].permission", names), *_doubled(HIDDEN_FIELD, self.hidden_fields)]
         if violations:
             detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
             raise InvalidArgument(detail, violations=violations)
         grants = tuple(sorted(self.grants, key=attrgetter("permission")))
-        return replace(self, display_name=tidied_name(self.display_name), grants=grants)
+        hidden = tuple(sorted(self.hidden_fields))
+        return replace(self, display_name=tidied_name(self.display_name), grants=grants, hidden_fields=hidden)
 
     def check_permissions(self, known: Collection[str]) -> None:
         """InvalidArgument for a permission that no rpc asks for: it would grant nothing, and be taken for something."""
@@ -86,6 +88,23 @@ class Role:
                 detail = f"there is no permission {name}; possible: {EVERYTHING}, {possible}"
                 told = {"permission": name, "possible": f"{EVERYTHING}, {possible}"}
                 raise invalid_field(f"role.grants[{index}].permission", "permission", detail, metadata=told)
+
+
+def check_hideable(paths: Sequence[str], *, may: Callable[[str], bool], known: Sequence[str]) -> None:
+    """InvalidArgument for a field that cannot be hidden: it would be taken for hidden. Those `known` are told."""
+    for index, path in enumerate(paths):
+        if not may(path):
+            told = {"field": path, "possible": ", ".join(known)}
+            detail = f"{path} cannot be hidden; possible: {told['possible']}"
+            raise invalid_field(HIDDEN_FIELD.format(index), "hideable", detail, metadata=told)
+
+
+def _doubled(place: str, names: Sequence[str]) -> list[FieldViolation]:
+    return [
+        FieldViolation(place.format(index), "unique", f"{name} is there twice")
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
 
 
 def granted(scopes: Mapping[str, str]) -> tuple[Grant, ...]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from crm_kit.errors import PermissionDenied, denied
+from crm_kit.field_rights import RoleFields
 from crm_kit.identity.access import Access, Actor, Scope
 
-from crm_customer.directory.roles.model import EVERYTHING, Grant
+from crm_customer.directory.roles.model import EVERYTHING, Grant, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,18 @@ def check_reaches(actor: Actor, grants: Iterable[Grant], holders: Holders) -> No
     for each in grants:
         if not covers(actor, each, holders):
             raise beyond(each)
+
+
+def check_shows(access: Access, role: Role) -> None:
+    """Raise PermissionDenied when the role shows its holders a field that is hidden from the caller."""
+    shown = RoleFields({each.permission for each in role.grants}, role.hidden_fields)
+    for collection, fields in access.hidden.items():
+        for field in sorted(fields):
+            if shown.shows(collection, field):
+                path = f"{collection}.{field}"
+                raise denied(
+                    "shows_hidden", f"the role {role.display_name} shows {path}, which is hidden from you", field=path
+                )
 
 
 def covers(actor: Actor, grant: Grant, holders: Holders) -> bool:

@@ -2,7 +2,7 @@
 
 from crm_kit.database.tables import Kept, tenant_table, unique, versioned_columns
 from sqlalchemy import Boolean, Column, Index, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
 
@@ -13,6 +13,7 @@ roles = tenant_table(
     Column("display_name", Text, nullable=False),
     Column("display_name_key", Text, nullable=False),
     Column("grants", JSONB, nullable=False),
+    Column("hidden_fields", ARRAY(Text), nullable=False, server_default="{}"),
     Column("built_in", Boolean, nullable=False),
     *versioned_columns(),
     unique(

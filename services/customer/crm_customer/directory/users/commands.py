@@ -24,7 +24,7 @@ from crm_customer.directory.policy_references.rights import (
 )
 from crm_customer.directory.roles.model import Role
 from crm_customer.directory.roles.queries import NO_TEAM, check_administrator_stays, get_owning_teams, get_roles
-from crm_customer.directory.roles.rights import Holders, check_reaches, may_do_everything
+from crm_customer.directory.roles.rights import Holders, check_reaches, check_shows, may_do_everything
 from crm_customer.directory.roles.tables import former_teams
 from crm_customer.directory.teams.tables import teams
 from crm_customer.directory.tenants.commands import take_turn
@@ -127,6 +127,8 @@ async def check_manages(reader: Reader, *states: User, lends: bool = False, is_n
     own, or that somebody new does not have yet, are nothing to borrow.
     """
     roles = await get_roles(reader, {id for user in states for id in user.role_ids}, field="user.role_ids")
+    for role in roles.values():
+        check_shows(reader.actor.access, role)
     if may_do_everything(reader.actor.access):
         return roles
     for user in states:

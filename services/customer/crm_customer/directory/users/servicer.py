@@ -86,4 +86,5 @@ def current_user(user: pb.User, actor: Actor, settings: UserSettings, now: datet
         settings=settings_to_pb(settings),
         server_time=timestamp(now),
         clock_offset=duration(actor.access.clock_offset),
+        hidden_fields=sorted(f"{name}.{field}" for name, fields in actor.access.hidden.items() for field in fields),
     )

@@ -19,6 +19,7 @@ import structlog
 from crm_kit.background import Tenants
 from crm_kit.database.work import UnitOfWork, retried
 from crm_kit.directory.access import Directory
+from crm_kit.directory.keepers import get_keepers
 from crm_kit.errors import Conflict, Unauthenticated, Unavailable
 from crm_kit.identity.access import Access, Scope
 from crm_kit.ids import new_id
@@ -37,11 +38,13 @@ from crm_customer.integrations.webhook_endpoints.commands import disable_endpoin
 from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
 from crm_customer.integrations.webhook_endpoints.messages import Outcome
 from crm_customer.integrations.webhook_endpoints.model import FAILING_FOR, DisableReason, WebhookEndpoint
-from crm_customer.integrations.webhook_endpoints.queries import find_version, get_keepers
+from crm_customer.integrations.webhook_endpoints.queries import find_version
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.rights import hidden_from, reads_all
 
 log = structlog.get_logger()
+# Who has it for all of a tenant looks after its endpoints.
+WEBHOOKS = "webhooks.write"
 # Endpoints that a process sends to at a time, and of them those of one tenant. A place is a task: it costs little.
 MAX_ENDPOINTS, MAX_ENDPOINTS_OF_TENANT = 200, 8
 # Messages that are under way to an endpoint.
@@ -278,7 +281,7 @@ async def disable(work: UnitOfWork, endpoint: WebhookEndpoint, reason: DisableRe
     raise_notice(
         work,
         Kind.NOTICE_KIND_WEBHOOK_DISABLED,
-        [now.activator_id, *await get_keepers(work)],
+        [now.activator_id, *await get_keepers(work, WEBHOOKS)],
         record=(ENDPOINTS.collection, now.id),
         name=now.display_name,
         values={OUTCOME: reason},

@@ -7,18 +7,14 @@ from uuid import UUID
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.identity.access import EVERYTHING, Scope
-from crm_kit.plumbing import access_roles, access_users
-from sqlalchemy import Select, any_, bindparam, func, or_, select
+from crm_kit.identity.access import Scope
+from sqlalchemy import Select, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_customer.integrations.webhook_endpoints.model import State, WebhookEndpoint
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.tables import webhook_endpoints, webhook_queues, webhook_secrets
-
-WRITE = "webhooks.write"
-MAX_KEEPERS = 100
 
 
 @statement
@@ -57,24 +53,6 @@ def version_of_enabled() -> Select[Any]:
 @statement
 def present_endpoints() -> Select[Any]:
     return ENDPOINTS.rows(Scope.ALL).where(webhook_endpoints.c.state != State.ARCHIVED)
-
-
-@statement
-def users_who_keep() -> Select[Any]:
-    """Active users with a role by which they may write endpoints."""
-    users, roles = access_users.c, access_roles
-    writing = roles.c.grants[WRITE].astext == Scope.ALL.name
-    everything = roles.c.grants[EVERYTHING].astext == Scope.ALL.name
-    role = select(roles.c.id).where(
-        roles.c.tenant_id == users.tenant_id, roles.c.id == any_(users.role_ids), or_(writing, everything)
-    )
-    found = select(users.id).where(users.tenant_id == bindparam("tenant_id"), users.active, role.exists())
-    return found.order_by(users.id).limit(MAX_KEEPERS)
-
-
-async def get_keepers(reader: Reader) -> list[UUID]:
-    """Who looks after the tenant's endpoints, as far as so many are told."""
-    return [row["id"] for row in await reader.all(users_who_keep())]
 
 
 async def find_secrets(reader: Reader, endpoint_id: UUID) -> list[bytes]:

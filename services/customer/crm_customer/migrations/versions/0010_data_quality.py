@@ -6,7 +6,7 @@ from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -1,6 +1,6 @@
 """What accounts are found by, and by whom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -36,12 +36,26 @@ SEARCHED = frozenset(
         "owner_team_id",
     }
 )
+# Of what is kept for a search, the fields that it has.
+KEPT_TOGETHER: Mapping[str, frozenset[str]] = {
+    "names": frozenset({"legal_name", "short_name"}),
+    "phone_numbers": frozenset({"phone_numbers"}),
+    "emails": frozenset({"emails"}),
+    "external_ids": frozenset({"external_ids", "credit_code"}),
+}
 HIDDEN = frozenset({Status.ARCHIVED, Status.MERGED})
 
 
 def found_by(reader: Reader, row: Record) -> RecordTexts:
-    """What an account is found by. Its contacts count for those who see everybody at the accounts they see."""
+    """What an account is found by. Its contacts count for those who see everybody at the accounts they see.
+
+    Texts that are kept together, as names are, count only for those who see all of them, but for the first name.
+    """
     texts = {name: tuple(row[name]) for name in ACCOUNT_SEARCH.texts}
+    hidden = ACCOUNTS.hidden_from(reader)
+    for name, fields in KEPT_TOGETHER.items():
+        if not hidden.isdisjoint(fields):
+            texts[name] = texts[name][:1] if name == "names" else ()
     access = reader.actor.access
     if not access.may(CONTACTS_READ) or access.scope(CONTACTS_READ) < reader.scope:
         texts["contact_names"] = ()

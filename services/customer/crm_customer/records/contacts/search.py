@@ -14,9 +14,10 @@ from crm_customer.records.search.terms import RecordTexts, index_tokens
 SEARCHED = frozenset({"display_name", "phone_numbers", "emails", "status"})
 
 
-def found_by(_reader: Reader, row: Record) -> RecordTexts:
-    """What a contact is found by, the same for everybody who sees it."""
-    return RecordTexts(**{name: tuple(row[name]) for name in CONTACT_SEARCH.texts})
+def found_by(reader: Reader, row: Record) -> RecordTexts:
+    """What a contact is found by: the same for everybody who sees it, but for what is hidden from them."""
+    hidden = CONTACTS.hidden_from(reader)
+    return RecordTexts(**{name: () if name in hidden else tuple(row[name]) for name in CONTACT_SEARCH.texts})
 
 
 # Whose accounts a contact is at changes without it: who sees it is asked of the record itself.

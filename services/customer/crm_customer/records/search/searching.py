@@ -136,6 +136,8 @@ class _Run:
         self.steps: Steps = steps_of(
             reader.tenant_id, query, visible=visible, put_away=not hidden.isdisjoint(fields_of(tree))
         )
+        # Of candidates that only hidden texts match, nothing is to be learned: not by which batch they fill, either.
+        self.is_exhaustive = bool(search.resource.hidden_from(reader))
         self.is_narrowed = tree is not EVERYTHING or (search.visible is None and reader.scope is not Scope.ALL)
 
     async def fill(self, at: Bookmark) -> tuple[Bookmark | None, bool]:
@@ -144,7 +146,7 @@ class _Run:
         if self.is_narrowed:
             batch = max(batch, MIN_NARROWED)
         while True:
-            most = min(batch, MAX_BATCH, MAX_CANDIDATES - at.looked_at)
+            most = MAX_CANDIDATES if self.is_exhaustive else min(batch, MAX_BATCH, MAX_CANDIDATES - at.looked_at)
             candidates = await self.candidates(at, most)
             is_last = at.end is None and len(candidates) < most
             end = at.end or (self.place_of(at, candidates[-1]) if candidates else at.start)

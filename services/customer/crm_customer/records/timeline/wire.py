@@ -1,5 +1,6 @@
 """Timeline entries from the events of all services."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.event.v1 import event_pb2
+from crm.options.v1 import options_pb2
 from crm.type.v1 import money_pb2
 from crm_kit.resource.contract import snake
 from crm_kit.resource.values import enum_prefix
@@ -17,6 +19,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from crm_customer.records.timeline.model import Detail, Entry, Kind
 
 Event = event_pb2.Event
+# In place of a detail's name.
+TITLE = ""
+# A collection and a field of its records.
+RecordField = tuple[str, str]
 SHOWN_MESSAGES = (Timestamp.DESCRIPTOR.full_name, money_pb2.Money.DESCRIPTOR.full_name)
 
 
@@ -56,6 +62,11 @@ class EventKind:
         """What its entries are."""
         return Kind(kind_name(self.payload))
 
+    def fields_shown(self) -> Iterator[tuple[str, RecordField | None]]:
+        """The title and each detail by name, with the field of a record that it is a value of, if roles can hide it."""
+        for name, path in ((TITLE, self.title), *map(detail_name_and_path, self.details)):
+            yield name, hideable_at(self.payload.DESCRIPTOR, path) if path else None
+
     def entry(self, event: Event, payload: Message) -> Entry | None:
         """What the timeline shows of the event; None when it is about no account."""
         account_id = text_at(payload, self.account)
@@ -78,6 +89,17 @@ class EventKind:
             owner_ids=tuple(UUID(id) for id in (text_at(payload, path) for path in self.owners) if id),
             owner_team_id=id_from(text_at(payload, self.owner_team)) if self.owner_team else None,
         )
+
+
+def hideable_at(message: Any, path: str) -> RecordField | None:
+    """The field of a record at a path of an event, or that of which there is a copy; None where roles hide no such."""
+    head, _, rest = path.partition(".")
+    field = message.fields_by_name[head]
+    if not rest:
+        collection, _, copied = field.GetOptions().Extensions[options_pb2.copy_of].partition(".")
+        return (collection, copied) if copied else None
+    resource = field.message_type.GetOptions().Extensions[options_pb2.resource]
+    return (resource.collection, rest.partition(".")[0]) if resource.hides_fields else None
 
 
 def kind_name(payload: type[Message]) -> str:

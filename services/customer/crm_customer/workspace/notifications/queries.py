@@ -8,7 +8,7 @@ from uuid import UUID
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
-from crm_kit.notice_texts import Language
+from crm_kit.notice_texts import Language, language_of_region
 from crm_kit.plumbing import access_tenants, access_users
 from sqlalchemy import DateTime, Select, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -22,7 +22,6 @@ from crm_customer.workspace.notifications.resource import NOTIFICATIONS
 from crm_customer.workspace.notifications.tables import notifications
 
 # Where Chinese is read.
-CHINESE_REGIONS = ("CN", "HK", "MO", "TW")
 MAX_USERS_OF_LOOK = 100
 MAX_LINES = 100
 
@@ -47,8 +46,8 @@ async def recipients_among(reader: Reader, ids: Collection[UUID]) -> list[Recipi
 
 def _recipient(row: Record, preference: NotificationPreference | None) -> Recipient:
     chosen = row["language"]
-    is_chinese = chosen == "ZH" if chosen else row["default_region"] in CHINESE_REGIONS
-    return Recipient(row["id"], row["login"], "zh" if is_chinese else "en", preference)
+    language: Language = ("zh" if chosen == "ZH" else "en") if chosen else language_of_region(row["default_region"])
+    return Recipient(row["id"], row["login"], language, preference)
 
 
 @statement

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crm_gateway.exports.kinds import Kind
-from crm_gateway.texts.catalogue import Language
+from crm_kit.notice_texts import Language
+from crm_kit.spreadsheets.kinds import Kind
 
 Words = Mapping[Language, str]
 COUNT: Words = {"en": "Records", "zh": "记录数"}
