@@ -16,7 +16,6 @@ from crm_kit.errors import invalid_field
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.hidden_fields import check_hidden_fields
-from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.output_only import check_output_only
 
 Run = Callable[[Any, Any], Awaitable[Message]]

@@ -75,7 +75,8 @@ def fillable(resource: AnyResource) -> frozenset[str]:
 
 
 async def fillable_with_custom(reader: Reader, resource: AnyResource) -> frozenset[str]:
-    """The same with the tenant's own as they are now, but those that were put away."""
+    """The same with the tenant's own that are in use now, without those that are hidden from the reader."""
     definitions = await definitions_of(reader, resource.collection, fresh=True)
     own = (key for key, each in definitions.fields.items() if each.is_active)
-    return fillable(resource) | {f"{quality.CUSTOM}{key}" for key in own}
+    known = fillable(resource) | {f"{quality.CUSTOM}{key}" for key in own}
+    return known - reader.actor.access.hidden_of(resource.collection)

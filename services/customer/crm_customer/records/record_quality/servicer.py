@@ -24,12 +24,13 @@ class RecordQualityServicer:
 
 
 async def quality(reader: Reader, resource: AnyResource, id: UUID) -> pb.RecordQuality:
-    """How a record stands at the reader's time, by the rules as they are now."""
+    """How a record stands at the reader's time, by the rules as they are now, without fields hidden from the reader."""
     record = await resource.get(reader, id)
     rule = (await rules_of(reader, resource.collection)).fitting(record)
+    hidden = reader.actor.access.hidden_of(resource.collection)
     return build(
         pb.RecordQuality,
         completeness=quality_of(record, rule).completeness,
         quality_rule_id=None if rule is None else rule.id,
-        fields=field_qualities(record, rule, now=reader.now),
+        fields=[each for each in field_qualities(record, rule, now=reader.now) if each.field not in hidden],
     )
