@@ -10,6 +10,7 @@ import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
+from crm_customer.records.account_kinds import Kind, ValueTier
 from crm_customer.records.accounts.model import (
     Account,
     Address,
