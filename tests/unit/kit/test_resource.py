@@ -19,10 +19,8 @@ from crm_customer.records.accounts.model import (
     Consent,
     ConsentState,
     ExternalId,
-    Kind,
     Role,
     Status,
-    ValueTier,
 )
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
