@@ -117,6 +117,9 @@ def candidates(field: FieldDescriptor) -> Sequence[Any]:
         case FieldDescriptor.CPPTYPE_STRING:
             if field.type == FieldDescriptor.TYPE_BYTES:
                 return [b"x"]
+            # The rule is called by a word of Python's.
+            if allowed := getattr(field.GetOptions().Extensions[_RULES].string, "in"):
+                return [str(each) for each in allowed]
             return [ABSENT_ID, *TEXTS] if is_id(field) else TEXTS
         case FieldDescriptor.CPPTYPE_BOOL:
             return [True]

@@ -267,6 +267,13 @@ def changes_many(noun: str, request: Any) -> None:
     request.request[name].string_value = "changed"
 
 
+def expects_industry(rule: Any) -> None:
+    """What is expected is a field that people fill in."""
+    rule.collection = "accounts"
+    del rule.expected_fields[:]
+    rule.expected_fields.add(field="industry", weight=1)
+
+
 def is_text(custom_field: Any) -> None:
     """No options and no collection to refer to are needed then."""
     custom_field.type = 1
@@ -308,6 +315,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     },
     **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
     **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
+    **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),

@@ -13,8 +13,8 @@ from crm.customer.v1 import accounts_pb2, contacts_pb2, interactions_pb2
 from crm.sales.v1 import leads_pb2, opportunities_pb2, orders_pb2, payments_pb2
 from crm.scoring.v1.events_pb2 import AccountScoresUpdated
 from crm.service_desk.v1 import cases_pb2
+from crm_customer.records.account_kinds import ValueTier as Tier
 from crm_customer.records.accounts.credit_code import check_character
-from crm_customer.records.accounts.model import ValueTier as Tier
 from crm_customer.records.accounts.projections import project_last_contact, project_value_tier
 from crm_gateway.contract import Rpc
 from crm_kit.field_rights import hideable

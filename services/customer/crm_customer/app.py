@@ -55,6 +55,11 @@ from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.servicer import ContactServicer
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
+from crm_customer.records.quality_rules.assessing import Assessing
+from crm_customer.records.quality_rules.keeping import AnyResource
+from crm_customer.records.quality_rules.resource import QUALITY_RULES
+from crm_customer.records.quality_rules.servicer import QualityRuleServicer
+from crm_customer.records.record_quality.servicer import RecordQualityServicer
 from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
@@ -83,8 +88,10 @@ def build(settings: CustomerSettings) -> Service:
         ContactServicer(tokens),
         InteractionServicer(tokens),
         TimelineServicer(tokens, TIMELINE),
+        RecordQualityServicer(),
     ]
     service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
+    keep_quality(service, tokens)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
@@ -117,6 +124,15 @@ def build(settings: CustomerSettings) -> Service:
     follow_events(service.consumers, mails)
     tell_endpoints(service, settings, tokens)
     return service
+
+
+def keep_quality(service: Service, tokens: PageTokens) -> None:
+    """What is expected to be known of records, and who assesses them when that changes."""
+    kept: list[AnyResource] = [ACCOUNTS, CONTACTS]
+    assessing = Assessing(Tenants(service.database, service.clock), kept)
+    service.resources.append(QUALITY_RULES)
+    service.servicers.append(QualityRuleServicer(tokens, kept, assessing.job.wake))
+    service.jobs.append(assessing.job.run)
 
 
 def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:

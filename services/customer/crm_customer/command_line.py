@@ -16,6 +16,7 @@ from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG
 from crm_customer.demo.seeding import seed_demo
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.users.passwords import Passwords
+from crm_customer.records.quality_rules.commands import create_default_rules
 from crm_customer.settings import CustomerSettings
 
 MIN_PASSWORD_LENGTH = 12
@@ -76,7 +77,7 @@ async def create(
     password = settings.admin_password
     check_given(password, "CRM_ADMIN_PASSWORD")
     opening = Opening(slug, name, login, ADMIN_NAME, password, sandbox)
-    id, is_new = await open_tenant(service.database, Passwords(), opening)
+    id, is_new = await open_tenant(service.database, Passwords(), opening, begin=create_default_rules)
     if not is_new:
         raise AlreadyExists(f"tenant {slug} exists already")
     return f"tenant {slug} ({name}): made with id {id}; sign in as {login}"

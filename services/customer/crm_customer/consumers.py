@@ -17,7 +17,7 @@ from crm_kit.events.payloads import events_carrying
 from google.protobuf.message import Message
 
 from crm_customer.directory.policy_references.projections import project_policy
-from crm_customer.records.accounts.model import ValueTier
+from crm_customer.records.account_kinds import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at

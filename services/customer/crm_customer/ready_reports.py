@@ -51,6 +51,30 @@ READY_REPORTS = (
         Chart.BAR,
     ),
     ReadyReport(
+        ACCOUNTS,
+        "completeness_by_owner",
+        Names("How complete customers are, by owner", "各负责人客户资料完整度"),
+        Question(
+            group_by=("owner_id",),
+            measures=("avg:completeness", "count"),
+            order_by="avg:completeness",
+            limit=50,
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        ACCOUNTS,
+        "completeness_by_source",
+        Names("How complete customers are, by source", "各来源客户资料完整度"),
+        Question(
+            group_by=("source",),
+            measures=("avg:completeness", "count"),
+            order_by="avg:completeness",
+            limit=50,
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
         INTERACTIONS,
         "by_month",
         Names("Interactions by month and channel", "每月各渠道联系记录"),

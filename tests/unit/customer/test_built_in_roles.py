@@ -30,6 +30,7 @@ ADMINISTRATION = {
         "custom_fields",
         "approval_policies",
         "automation_rules",
+        "quality_rules",
         "webhooks",
     ),
 }

@@ -84,6 +84,10 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
         raise AssertionError
 
+    async def ConfirmAccountFields(self, request: Any, context: Any) -> pb.Account:
+        await self._note(request, context)
+        return pb.Account(id=request.id)
+
     async def ChangeAccountStatus(self, request: Any, context: Any) -> pb.Account:
         await self._note(request, context)
         return pb.Account(id=request.id, status=request.status)

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
+from crm_customer.records.account_kinds import Kind, ValueTier
 from crm_customer.records.accounts.model import (
     Account,
     Address,
@@ -18,10 +19,8 @@ from crm_customer.records.accounts.model import (
     Consent,
     ConsentState,
     ExternalId,
-    Kind,
     Role,
     Status,
-    ValueTier,
 )
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
@@ -186,6 +185,7 @@ def declared(**parts: Any) -> Resource[Any, Any]:
         "created": events.AccountCreated,
         "updated": events.AccountUpdated,
         "beside": {"last_contact_time", "value_tier", "value_tier_version"},
+        "unversioned": ACCOUNTS.without_history - ACCOUNTS.beside,
         "verbs": ACCOUNTS.tries,
     }
     return Resource("account", **given | parts)
@@ -264,7 +264,7 @@ def test_a_forgotten_step_is_an_error_at_import_that_names_field_and_remedy(part
 
 
 def test_what_is_unversioned_is_written_with_the_row_and_is_no_change() -> None:
-    resource = declared(unversioned={"industry"})
+    resource = declared(unversioned={*ACCOUNTS.without_history, "industry"} - ACCOUNTS.beside)
     after = replace(PLAIN, industry="power")
     assert resource.row_of(after)["industry"] == "power"
     assert resource.changed_fields(PLAIN, after) == []

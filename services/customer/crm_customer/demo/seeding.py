@@ -32,6 +32,7 @@ from crm_customer.directory.users.commands import add_user, new_user
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.quality_rules.commands import create_default_rules
 from crm_customer.workspace.dashboards.model import Dashboard
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
 from crm_customer.workspace.dashboards.tables import dashboards
@@ -62,7 +63,7 @@ async def seed_demo(service: Service, passwords: Passwords, password: str) -> Se
     """Make what is missing of the demo tenant; new people get this password, the others keep theirs."""
     opening = Opening(SLUG, DISPLAY_NAME, ADMIN_LOGIN, ADMIN_NAME, password, sandbox=True)
     database, clock = service.database, service.clock
-    tenant_id, is_new = await open_tenant(database, passwords, opening)
+    tenant_id, is_new = await open_tenant(database, passwords, opening, begin=create_default_rules)
     hashes = {user.login: await passwords.hash(password, tenant_id) for user in USERS}
 
     async def attempt() -> tuple[int, int, int, int, int]:

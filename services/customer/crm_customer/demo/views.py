@@ -25,4 +25,13 @@ VIEWS: tuple[dict[str, Any], ...] = (
         "visibility": Visibility.TENANT,
         "position": 1,
     },
+    {
+        "display_name": "待补录客户",
+        "collection": "accounts",
+        "filter": "completeness < 100 OR next_stale_time <= now",
+        "order_by": "completeness",
+        "columns": ("display_name", "completeness", "missing_fields", "next_stale_time", "owner_name"),
+        "visibility": Visibility.TENANT,
+        "position": 2,
+    },
 )

@@ -212,11 +212,11 @@ class Batch:
         owner = await self._owned_by(owner_id, ACCOUNTS.permission)
         contact = new_contact(row) | await self._owned_by(owner_id, CONTACTS.permission) if row.contact_name else None
         id = account_id(self.job, row.account_row)
-        account = accounts.drafted(self.work, values | owner, id=id)
+        account = await accounts.drafted(self.work, values | owner, id=id)
         self._check(ACCOUNTS, account, values)
         self.contacts_at[id] = ContactsAt()
         if contact:
-            created = contacts.create_with_account(self.work, account, contact)
+            created = await contacts.create_with_account(self.work, account, contact)
             self._check(CONTACTS, created, contact)
             self.contacts_at[id].add(created.id, created.display_name)
         else:
@@ -312,7 +312,7 @@ class Batch:
         before = contact_told(row, namesakes)
         if before is None:
             others, values = self._contact_names(account.id), new_contact(row) | await self._owner_at(account)
-            created = contacts.create_at_account(self.work, account, values, others=others)
+            created = await contacts.create_at_account(self.work, account, values, others=others)
             self._check(CONTACTS, created, values)
             self.contacts_at[account.id].add(created.id, created.display_name)
             return True

@@ -13,7 +13,8 @@ from crm_customer.imports.spreadsheets.cells import typed_text
 from crm_customer.imports.spreadsheets.mapping import CUSTOM_PREFIX, Field
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.imports.spreadsheets.wording import plain
-from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Kind, Role, Status
+from crm_customer.records.account_kinds import Kind
+from crm_customer.records.accounts.model import Account, Address, AddressKind, ExternalId, Role, Status
 from crm_customer.records.contacts.model import Contact
 
 Value = TypeVar("Value")

@@ -16,7 +16,7 @@ CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
 SERVICE_DESK_RECORDS = ("cases", "inbound_messages")
 SCORING_RECORDS = ("credit",)
-SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines")
+SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
 
 
 def reads(scope: str, *resources: str) -> dict[str, str]:

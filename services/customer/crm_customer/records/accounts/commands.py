@@ -1,6 +1,6 @@
 """Every write on accounts. Each function is one transaction's work: row, history, event and search together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,9 @@ from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
+from crm_customer.records.quality_rules.book import rules_of
+from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
+from crm_customer.records.quality_rules.quality import FieldCheck
 
 # What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
 # its timeline shows: who they were, and what was said to them.
@@ -33,7 +36,7 @@ async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
     """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
     await check_parent(work, values.get("parent_id"))
-    return put_new(work, drafted(work, values | owner))
+    return put_new(work, await drafted(work, values | owner))
 
 
 async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
@@ -91,10 +94,11 @@ def replace_lead() -> Any:
     )
 
 
-def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None = None) -> Account:
+async def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None = None) -> Account:
     """A new account by the rules, not yet written."""
     account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
-    return account.checked(now=work.now, region=work.actor.access.default_region)
+    checked = account.checked(now=work.now, region=work.actor.access.default_region)
+    return await assessed(work, ACCOUNTS, None, checked)
 
 
 def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:
@@ -121,6 +125,7 @@ async def update_account(
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
+    after = await assessed(work, ACCOUNTS, before, after)
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
@@ -152,6 +157,14 @@ def change_account_status(work: UnitOfWork, before: Account, status: Status) -> 
     """Move an account to another status of business."""
     after = before.change_status(status)
     return ACCOUNTS.save(work, before, after, events.AccountStatusChanged, old_status=before.status)
+
+
+async def confirm_account_fields(work: UnitOfWork, before: Account, checks: Sequence[FieldCheck]) -> Account:
+    """Note that values of an account are still right."""
+    after = before.confirm(checks, await fillable_with_custom(work, ACCOUNTS))
+    after = judged(after, await rules_of(work, ACCOUNTS.collection))
+    fields = [each.field for each in checks]
+    return ACCOUNTS.save(work, before, after, events.AccountFieldsConfirmed, fields=fields)
 
 
 async def archive_account(work: UnitOfWork, before: Account) -> Account:

@@ -13,12 +13,9 @@ from crm_kit.keys import tidied_code
 from crm_kit.phone_numbers import normalized
 from crm_kit.regions import region_violations
 
+from crm_customer.records.account_kinds import Kind, ValueTier
 from crm_customer.records.accounts.credit_code import parse_credit_code
-
-
-class Kind(enum.StrEnum):
-    ORGANIZATION = "ORGANIZATION"
-    PERSON = "PERSON"
+from crm_customer.records.quality_rules.quality import FieldCheck, FieldTime, confirmed
 
 
 class Role(enum.StrEnum):
@@ -49,14 +46,6 @@ class AddressKind(enum.StrEnum):
 class ConsentState(enum.StrEnum):
     GRANTED = "GRANTED"
     DENIED = "DENIED"
-
-
-class ValueTier(enum.StrEnum):
-    KEY = "KEY"
-    MAJOR = "MAJOR"
-    STANDARD = "STANDARD"
-    SMALL = "SMALL"
-    NEGATIVE = "NEGATIVE"
 
 
 # Business may pause and resume at any point; what is put away or merged is left alone.
@@ -138,6 +127,15 @@ class Account:
     merged_into_id: UUID | None = None
     # The tenant's own fields by key.
     custom: CustomValues = field(default_factory=dict)
+    # When people filled in what last, which they may confirm since.
+    field_checks: tuple[FieldCheck, ...] = ()
+    field_times: tuple[FieldTime, ...] = field(default=(), compare=False)
+    # How it stands, and by which rules and in which tier it was assessed so.
+    completeness: int | None = field(default=None, compare=False)
+    missing_fields: tuple[str, ...] = field(default=(), compare=False)
+    next_stale_time: datetime | None = field(default=None, compare=False)
+    quality_basis: str = field(default="", compare=False)
+    quality_tier: ValueTier | None = field(default=None, compare=False)
     # Filled from events, never by a caller.
     last_contact_time: datetime | None = field(default=None, compare=False)
     value_tier: ValueTier | None = field(default=None, compare=False)
@@ -151,6 +149,11 @@ class Account:
         """Move to another status of business. FailedPrecondition when it is archived or merged."""
         self._check_status("moved to another status", *IN_BUSINESS)
         return replace(self, status=status)
+
+    def confirm(self, checks: Sequence[FieldCheck], known: Collection[str]) -> "Account":
+        """With values found to be right. FailedPrecondition when it is archived or merged."""
+        self._check_status("confirmed", *IN_BUSINESS)
+        return replace(self, field_checks=confirmed(self, checks, known))
 
     def archive(self) -> "Account":
         """Put it away; it keeps its history."""

@@ -11,8 +11,10 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam, or_, update
 
-from crm_customer.records.accounts.model import ValueTier
+from crm_customer.records.account_kinds import ValueTier
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
+from crm_customer.records.quality_rules.visits import look_soon
 
 
 def project_last_contact(work: UnitOfWork, account_id: UUID, time: datetime) -> None:
@@ -23,6 +25,8 @@ def project_last_contact(work: UnitOfWork, account_id: UUID, time: datetime) -> 
 def project_value_tier(work: UnitOfWork, account_id: UUID, tier: ValueTier | None, *, version: int) -> None:
     """Set an account's tier to that of a version of its scores, unless a newer one is known."""
     work.execute(set_value_tier(), id=account_id, value_tier=tier, value_tier_version=version)
+    # More may be expected of it now.
+    look_soon(work, ACCOUNTS.collection)
 
 
 @statement

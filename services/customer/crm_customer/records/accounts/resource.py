@@ -6,6 +6,7 @@ from crm_kit.resource.writing import Resource
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.tables import accounts
+from crm_customer.records.quality_rules.keeping import QUALITY
 
 ACCOUNTS = Resource(
     "account",
@@ -15,9 +16,11 @@ ACCOUNTS = Resource(
     created=events.AccountCreated,
     updated=events.AccountUpdated,
     beside={"last_contact_time", "value_tier", "value_tier_version"},
+    unversioned=QUALITY,
     hidden={"status": {Status.ARCHIVED, Status.MERGED}},
     verbs={
         "ChangeAccountStatus": lambda account, _: account.change_status(account.status),
+        "ConfirmAccountFields": lambda account, _: account.confirm((), ()),
         "ArchiveAccount": lambda account, _: account.archive(),
         "RestoreAccount": lambda account, _: account.restore(),
     },

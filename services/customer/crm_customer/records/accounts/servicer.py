@@ -12,6 +12,7 @@ from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import SEARCH
+from crm_customer.records.quality_rules.keeping import checks_of
 
 
 class AccountServicer:
@@ -48,6 +49,11 @@ class AccountServicer:
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
         before, status = await ACCOUNTS.target(work, request), value_in(request, "status", Status)
         return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
+
+    async def ConfirmAccountFields(self, request: pb.ConfirmAccountFieldsRequest, work: UnitOfWork) -> pb.Account:
+        before = await ACCOUNTS.target(work, request)
+        confirmed = await commands.confirm_account_fields(work, before, checks_of(work, request))
+        return ACCOUNTS.message(work, confirmed)
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.archive_account(work, await ACCOUNTS.target(work, request)))

@@ -44,6 +44,14 @@ accounts = tenant_table(
     Column("competitor_profile", JSONB),
     Column("merged_into_id", Uuid),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("completeness", Integer),
+    Column("missing_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("next_stale_time", DateTime(timezone=True)),
+    # Of records that were never assessed it is empty.
+    Column("quality_basis", Text, nullable=False, server_default=text("''")),
+    Column("quality_tier", Text),
     # Projections: written by consumers, never with the rest of the row.
     Column("last_contact_time", DateTime(timezone=True)),
     Column("value_tier", Text),
@@ -54,6 +62,15 @@ accounts = tenant_table(
 )
 Index("accounts_create_time_index", accounts.c.tenant_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_update_time_index", accounts.c.tenant_id, accounts.c.update_time, accounts.c.id)
+Index("accounts_completeness_index", accounts.c.tenant_id, accounts.c.completeness, accounts.c.id)
+Index("accounts_next_stale_time_index", accounts.c.tenant_id, accounts.c.next_stale_time, accounts.c.id)
+# Which are to be assessed anew.
+Index("accounts_quality_basis_index", accounts.c.tenant_id, accounts.c.quality_basis)
+Index(
+    "accounts_quality_tier_index",
+    accounts.c.tenant_id,
+    postgresql_where=accounts.c.quality_tier.is_distinct_from(accounts.c.value_tier),
+)
 Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_name_key, accounts.c.id)
 Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_contact_time, accounts.c.id)
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)

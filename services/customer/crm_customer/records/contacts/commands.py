@@ -1,6 +1,6 @@
 """Every write on contacts. Each function is one transaction's work: row, links, history, search and event together."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,9 @@ from crm_customer.records.contacts.queries import names_at_accounts, superiors
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import SEARCHED, put_contact_search_row
 from crm_customer.records.contacts.tables import contact_accounts
+from crm_customer.records.quality_rules.book import rules_of
+from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
+from crm_customer.records.quality_rules.quality import FieldCheck
 
 # What accounts are found by of a contact.
 SEARCHED_AT_ACCOUNTS = frozenset({"display_name", "accounts", "status"})
@@ -34,7 +37,7 @@ SEARCHED_AT_ACCOUNTS = frozenset({"display_name", "accounts", "status"})
 async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """Create a contact from the values of its fields; the caller becomes its owner unless one is named."""
     owner = await owned_by(work, values.get("owner_id"), permission=CONTACTS.permission, field="contact.owner_id")
-    contact = drafted(work, values | owner)
+    contact = await drafted(work, values | owner)
     await check_accounts(work, contact, old_ids=())
     if contact.reports_to_id:
         await check_superior_exists(work, contact.reports_to_id)
@@ -42,32 +45,33 @@ async def create_contact(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     return put_new(work, contact)
 
 
-def create_with_account(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
+async def create_with_account(work: UnitOfWork, account: Account, values: dict[str, Any]) -> Contact:
     """Create an account that is drafted and its first contact; `values` name an owner who may have it.
 
     Nobody else can know the account yet, so nothing has to be looked up or held: many go in one round trip.
     """
-    contact = drafted(work, values | {"accounts": (AccountLink(account.id),)})
+    contact = await drafted(work, values | {"accounts": (AccountLink(account.id),)})
     put_new_account(work, account, contact_names=(contact.display_name,))
     return put_new(work, contact)
 
 
-def create_at_account(
+async def create_at_account(
     work: UnitOfWork, account: Account, values: dict[str, Any], *, others: tuple[str, ...]
 ) -> Contact:
     """Create a contact at an account in business, whose search row the caller holds.
 
     `values` name an owner who may have it, `others` are the names of the contacts that are there, read since.
     """
-    contact = drafted(work, values | {"accounts": (AccountLink(account.id),)})
+    contact = await drafted(work, values | {"accounts": (AccountLink(account.id),)})
     put_search_row(work, account, contact_names=(*others, contact.display_name))
     return put_new(work, contact)
 
 
-def drafted(work: UnitOfWork, values: dict[str, Any]) -> Contact:
+async def drafted(work: UnitOfWork, values: dict[str, Any]) -> Contact:
     """A new contact by the rules, not yet written."""
     contact = Contact(id=new_id(), create_time=work.now, update_time=work.now, **values)
-    return contact.checked(now=work.now, region=work.actor.access.default_region)
+    checked = contact.checked(now=work.now, region=work.actor.access.default_region)
+    return await assessed(work, CONTACTS, None, checked)
 
 
 def put_new(work: UnitOfWork, contact: Contact) -> Contact:
@@ -86,7 +90,16 @@ async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, An
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
         await check_superior_exists(work, after.reports_to_id)
         await check_no_cycle(work, after.id, after.reports_to_id)
+    after = await assessed(work, CONTACTS, before, after)
     return await save(work, before, after, events.ContactUpdated)
+
+
+async def confirm_contact_fields(work: UnitOfWork, before: Contact, checks: Sequence[FieldCheck]) -> Contact:
+    """Note that values of a contact are still right."""
+    after = before.confirm(checks, await fillable_with_custom(work, CONTACTS))
+    after = judged(after, await rules_of(work, CONTACTS.collection))
+    fields = [each.field for each in checks]
+    return await save(work, before, after, events.ContactFieldsConfirmed, fields=fields)
 
 
 async def archive_contact(work: UnitOfWork, before: Contact) -> Contact:
@@ -99,14 +112,14 @@ async def restore_contact(work: UnitOfWork, before: Contact) -> Contact:
     return await save(work, before, before.restore(), events.ContactRestored)
 
 
-async def save(work: UnitOfWork, before: Contact, after: Contact, event: type[Message]) -> Contact:
+async def save(work: UnitOfWork, before: Contact, after: Contact, event: type[Message], **told: Any) -> Contact:
     """Gather everything of a changed contact; it must still be what was read."""
     changed = CONTACTS.changed_fields(before, after)
     if not SEARCHED_AT_ACCOUNTS.isdisjoint(changed):
         await put_names(work, after, account_ids={*before.account_ids, *after.account_ids})
     if not SEARCHED.isdisjoint(changed):
         put_contact_search_row(work, after)
-    saved = CONTACTS.save(work, before, after, event)
+    saved = CONTACTS.save(work, before, after, event, **told)
     put_links(work, before, after)
     return saved
 

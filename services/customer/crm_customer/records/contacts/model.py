@@ -1,7 +1,7 @@
 """A contact: a person we know at one or more accounts."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from crm_kit.errors import FieldViolation, InvalidArgument, wrong_state
 from crm_kit.phone_numbers import normalized
 
 from crm_customer.records.accounts.model import Consent, dated, repeated
+from crm_customer.records.quality_rules.quality import FieldCheck, FieldTime, confirmed
 
 
 class Role(enum.StrEnum):
@@ -59,6 +60,14 @@ class Contact:
     owner_team_id: UUID | None = None
     # The tenant's own fields by key.
     custom: CustomValues = field(default_factory=dict)
+    # When people filled in what last, which they may confirm since.
+    field_checks: tuple[FieldCheck, ...] = ()
+    field_times: tuple[FieldTime, ...] = field(default=(), compare=False)
+    # How it stands, and by which rules it was assessed so.
+    completeness: int | None = field(default=None, compare=False)
+    missing_fields: tuple[str, ...] = field(default=(), compare=False)
+    next_stale_time: datetime | None = field(default=None, compare=False)
+    quality_basis: str = field(default="", compare=False)
 
     @property
     def account_ids(self) -> tuple[UUID, ...]:
@@ -68,6 +77,11 @@ class Contact:
         """With new values of some fields. FailedPrecondition when it is archived."""
         self._check_status("changed", Status.ACTIVE)
         return replace(self, **values).checked(now=now, region=region)
+
+    def confirm(self, checks: Sequence[FieldCheck], known: Collection[str]) -> "Contact":
+        """With values found to be right. FailedPrecondition when it is archived."""
+        self._check_status("confirmed", Status.ACTIVE)
+        return replace(self, field_checks=confirmed(self, checks, known))
 
     def archive(self) -> "Contact":
         """Put it away; it keeps its history."""

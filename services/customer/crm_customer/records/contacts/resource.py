@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from crm_customer.records.accounts.tables import accounts
 from crm_customer.records.contacts.model import Contact, Status
 from crm_customer.records.contacts.tables import contact_accounts, contacts
+from crm_customer.records.quality_rules.keeping import QUALITY
 
 LINKS = (
     select(
@@ -81,8 +82,10 @@ CONTACTS = Resource(
         "accounts.account_id": FilterField(FieldType.UUID_LIST, contact_accounts.c.account_id, within=with_link),
     },
     visible=Reach(contacts, seen, ways, of_many),
+    unversioned=QUALITY - {"quality_tier"},
     hidden={"status": {Status.ARCHIVED}},
     verbs={
+        "ConfirmContactFields": lambda contact, _: contact.confirm((), ()),
         "ArchiveContact": lambda contact, _: contact.archive(),
         "RestoreContact": lambda contact, _: contact.restore(),
     },

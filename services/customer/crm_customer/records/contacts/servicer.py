@@ -9,6 +9,7 @@ from crm_kit.paging import PageTokens
 from crm_customer.records.contacts import commands
 from crm_customer.records.contacts.resource import AT_ACCOUNT, CONTACTS
 from crm_customer.records.contacts.search import SEARCH
+from crm_customer.records.quality_rules.keeping import checks_of
 
 
 class ContactServicer:
@@ -34,6 +35,11 @@ class ContactServicer:
     async def UpdateContact(self, request: pb.UpdateContactRequest, work: UnitOfWork) -> pb.Contact:
         before, values = await CONTACTS.to_update(work, request)
         return CONTACTS.message(work, await commands.update_contact(work, before, values))
+
+    async def ConfirmContactFields(self, request: pb.ConfirmContactFieldsRequest, work: UnitOfWork) -> pb.Contact:
+        before = await CONTACTS.target(work, request)
+        confirmed = await commands.confirm_contact_fields(work, before, checks_of(work, request))
+        return CONTACTS.message(work, confirmed)
 
     async def ArchiveContact(self, request: pb.ArchiveContactRequest, work: UnitOfWork) -> pb.Contact:
         before = await CONTACTS.target(work, request)

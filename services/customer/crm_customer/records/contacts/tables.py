@@ -1,7 +1,7 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, Index, SmallInteger, Text, Uuid, text
+from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Integer, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -30,6 +30,13 @@ contacts = tenant_table(
     Column("owner_id", Uuid),
     Column("owner_team_id", Uuid),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("completeness", Integer),
+    Column("missing_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("next_stale_time", DateTime(timezone=True)),
+    # Of records that were never assessed it is empty.
+    Column("quality_basis", Text, nullable=False, server_default=text("''")),
     *versioned_columns(),
     reference("reports_to_id", "contacts", name="contacts_reports_to_fkey", field="contact.reports_to_id"),
 )
@@ -40,6 +47,10 @@ Index("contacts_owner_team_index", contacts.c.tenant_id, contacts.c.owner_team_i
 Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_id)
 # The birthdays of a day, whatever their years.
 Index("contacts_birth_date_index", contacts.c.tenant_id, contacts.c.birth_date, contacts.c.id)
+Index("contacts_completeness_index", contacts.c.tenant_id, contacts.c.completeness, contacts.c.id)
+Index("contacts_next_stale_time_index", contacts.c.tenant_id, contacts.c.next_stale_time, contacts.c.id)
+# Which are to be assessed anew.
+Index("contacts_quality_basis_index", contacts.c.tenant_id, contacts.c.quality_basis)
 Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name_key, contacts.c.id)
 
 # At which accounts a contact is, and as what; the first position is the main account.

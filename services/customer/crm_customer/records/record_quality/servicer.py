@@ -1,0 +1,36 @@
+"""RecordQualityService: how a record stands, field by field."""
+
+from uuid import UUID
+
+from crm.customer.v1 import record_quality_pb2 as pb
+from crm_kit.database.work import Reader
+from crm_kit.resource.codecs import build
+
+from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.contacts.resource import CONTACTS
+from crm_customer.records.quality_rules.book import rules_of
+from crm_customer.records.quality_rules.keeping import AnyResource
+from crm_customer.records.quality_rules.quality import field_qualities, quality_of
+
+
+class RecordQualityServicer:
+    contract = pb.DESCRIPTOR.services_by_name["RecordQualityService"]
+
+    async def GetAccountQuality(self, request: pb.GetAccountQualityRequest, reader: Reader) -> pb.RecordQuality:
+        return await quality(reader, ACCOUNTS, UUID(request.id))
+
+    async def GetContactQuality(self, request: pb.GetContactQualityRequest, reader: Reader) -> pb.RecordQuality:
+        return await quality(reader, CONTACTS, UUID(request.id))
+
+
+async def quality(reader: Reader, resource: AnyResource, id: UUID) -> pb.RecordQuality:
+    """How a record stands at the reader's time, by the rules as they are now, without fields hidden from the reader."""
+    record = await resource.get(reader, id)
+    rule = (await rules_of(reader, resource.collection)).fitting(record)
+    hidden = reader.actor.access.hidden_of(resource.collection)
+    return build(
+        pb.RecordQuality,
+        completeness=quality_of(record, rule).completeness,
+        quality_rule_id=None if rule is None else rule.id,
+        fields=[each for each in field_qualities(record, rule, now=reader.now) if each.field not in hidden],
+    )
