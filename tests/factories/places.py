@@ -124,6 +124,8 @@ WITH_FILES: Mapping[str, str] = {
 }
 # What each collection has of its own.
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS)
+# Parts of a record that have ids of their own.
+OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -159,8 +161,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
                 return f"{above}/{collection}" if above in OF_EACH else str(collection)
     if path == ("ids",):
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
-    if path[-2:] == ("stages", "id"):
-        return "stages"
+    if path[-2:] in OF_PARTS:
+        return OF_PARTS[path[-2:]]
     if path == ("comment", "parent_id"):
         return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
     if path[-1] == "parent_id":

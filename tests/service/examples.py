@@ -152,6 +152,7 @@ class World:
         """A request that keeps the rules, in which every id is of something that the user has made."""
         message = minimal(rpc.request)
         COMPLETED.get(rpc.name, nothing)(message)
+        SENT.get(rpc.name, nothing)(message)
         make_unique(message, new_id().hex)
         for path in paths_of(rpc):
             if has_id(message, path) or path in ALSO_NAMED.get(rpc.name, ()):
@@ -230,6 +231,12 @@ async def stage(world: World, user: User) -> str:
     request = GetMessageClass(RPCS["GetPipeline"].request)(id=await world.example("pipelines", user))
     pipeline: Any = await world.call(RPCS["GetPipeline"], request, user.metadata)
     return str(pipeline.stages[0].id)
+
+
+async def subscription(world: World, user: User) -> str:
+    rpc = RPCS["CreateLeadReport"]
+    report: Any = await world.call(rpc, await world.request(rpc, user), user.metadata)
+    return str(report.subscriptions[0].id)
 
 
 async def qualified(world: World, user: User) -> str:
@@ -495,6 +502,7 @@ _EXAMPLES: Mapping[str, Example] = {
     "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
     "qualified leads": Example(qualified, lasting=False),
+    "report subscriptions": Example(subscription),
     "roles": Example(role, owned=False),
     "scores": Example(scored),
     "stages": Example(stage, owned=False),
@@ -521,10 +529,23 @@ EXAMPLES: Mapping[str, Example] = {
         for kind in (ATTACHMENTS, ATTACHMENT_UPLOADS)
     },
 }
+
+
+def is_sent_each_day(request: Any) -> None:
+    """To whom, `ALSO_NAMED` says."""
+    schedule = request.report.subscriptions.add().schedule
+    schedule.every, schedule.at = 1, "08:30"
+
+
+# Reports have more to hide when they are sent to somebody.
+SENT: Mapping[str, Callable[[Any], None]] = {
+    f"{verb}{noun}Report": is_sent_each_day for noun in WITH_REPORTS.values() for verb in ("Create", "Update")
+}
 # Ids that the contract does not require; without them others in the same request would mean nothing.
 ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOpportunity": (("opportunity", "pipeline_id"),),
     "CreateOrder": (("order", "account_id"),),
+    **dict.fromkeys(SENT, (("report", "subscriptions", "user_ids"),)),
 }
 # Rpcs that are good only for records in a certain state.
 KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads", "SubmitReleaseOrder": "held orders"}

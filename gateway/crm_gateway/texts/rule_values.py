@@ -62,8 +62,9 @@ class RuleValues:
             names = enum_names(field.enum_type)
             choices = [names[number] for number in enum_numbers_allowed(field)]
             values["choices"] = ", ".join(name for name in choices if name != UNSPECIFIED)
-        elif key == "string.in":
-            values["choices"] = ", ".join(getattr(rules_of(field).string, "in"))
+        elif rule.endswith(".in"):
+            kind = rule.removesuffix(".in")
+            values["choices"] = ", ".join(map(str, getattr(getattr(rules_of(field), kind), "in")))
         elif key == PATTERN:
             if variant := _FORMS.get(keywords(field).get("pattern", "")):
                 return f"{key}.{variant}", {}

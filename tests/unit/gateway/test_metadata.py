@@ -98,7 +98,7 @@ def test_every_resource_is_described() -> None:
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
     # Custom fields, approvals, automation, reports, comments and files are of each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
-    views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "reports"}
+    views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -116,7 +116,16 @@ def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
 
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
-    assert without == {"timeline", "case_events", "automation_runs", "comments", "attachments", "jobs", "user_settings"}
+    assert without == {
+        "timeline",
+        "case_events",
+        "automation_runs",
+        "comments",
+        "attachments",
+        "jobs",
+        "record_quality",
+        "user_settings",
+    }
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
     assert routes <= {binding.template for rpc in CONTRACT.rpcs for binding in rpc.bindings}
 
