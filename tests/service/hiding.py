@@ -121,7 +121,7 @@ class Side:
     names: dict[str, str] = field(default_factory=dict)
 
     def plain(self, answer: str) -> str:
-        """An answer without what differs anyway: ids, times, tokens of pages, and names that are made unique."""
+        """An answer without what differs anyway: ids, times, links, tokens of pages, and names that are made unique."""
         for id, name in self.names.items():
             answer = answer.replace(id, name)
         seen: dict[str, str] = {}
@@ -129,6 +129,7 @@ class Side:
         answer = re.sub(r"[0-9a-f]{12,32}", "hex", answer)
         answer = re.sub(r"(seconds|nanos): -?\d+", r"\1", answer)
         answer = re.sub(r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)", "time", answer)
+        answer = re.sub(r"(\?link=)[\w-]+", r"\1link", answer)
         return re.sub(r'(page_token: )"[^"]+"', r"\1token", answer)
 
 
