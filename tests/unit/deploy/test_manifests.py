@@ -177,7 +177,7 @@ def test_every_secret_that_is_referred_to_is_explained(manifests: ModuleType, pr
         for name, key in secrets(manifests, workload).values():
             in_general = name if name in OWN_SECRETS else name.replace(service, "<service>")
             referred.add(f"| `{in_general}` | `{key}` |")
-    assert len(referred) == 7
+    assert len(referred) == 9
     assert [row for row in referred if row not in explained] == []
 
 

@@ -28,7 +28,18 @@ from crm_customer.records.quality_rules.quality import FieldCheck
 # What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
 # its timeline shows: who they were, and what was said to them.
 FOLLOWING = frozenset(
-    {"cases", "contacts", "credit", "interactions", "leads", "opportunities", "orders", "payments", "scores"}
+    {
+        "cases",
+        "contacts",
+        "credit",
+        "inbound_messages",
+        "interactions",
+        "leads",
+        "opportunities",
+        "orders",
+        "payments",
+        "scores",
+    }
 )
 
 
