@@ -24,18 +24,28 @@ from crm_kit.ids import new_id
 from crm_kit.plumbing import dead_letters, outbox
 from crm_local.testing import Servers
 from nats.aio.client import Client
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.service.eventually import eventually
 from tests.service.kit.listening import Listener, effects, published, tell
 from tests.service.running import Running, refused
 
+SENT_LONG_AGO = compile_statement(
+    update(outbox)
+    .where(outbox.c.publish_time.is_not(None))
+    .values(publish_time=outbox.c.publish_time - timedelta(days=1))
+)
+
 
 @pytest.fixture
-async def client(servers: Servers) -> AsyncIterator[Client]:
+async def client(servers: Servers, customer: Running) -> AsyncIterator[Client]:
+    """A client of a broker at which nothing of other tests is in the way.
+
+    A new consumer is sent all that the stream has; and what was sent lately may be sent again, before what is new.
+    """
     connected = await nats.connect(servers.nats_url)
-    # A new consumer is sent all that the stream has: nothing of other tests is in the way.
     await connected.jetstream().purge_stream(STREAM)
+    await customer.service.database.all(ALL_TENANTS, SENT_LONG_AGO, {})
     yield connected
     await connected.close()
 
