@@ -16,7 +16,6 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     MetaData,
-    Numeric,
     Text,
     Uuid,
     func,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from crm_kit import approval_tables
 from crm_kit.attachments_tables import attachment_tables
 from crm_kit.automation_tables import rules_table, runs_table, timers_table
 from crm_kit.comments_table import comments_table
@@ -220,122 +220,8 @@ Index(
     info={"violation": Violation("conflict", "CONFLICT", "custom", "others wrote the same value at the same time")},
 )
 
-# --- approvals: docs/adr/0022-approvals-are-kept-where-the-subject-is.md ---
-
-approval_policies = tenant_table(
-    "approval_policies",
-    metadata,
-    Column("id", Uuid, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("verb", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("rows", JSONB, nullable=False),
-    Column("state", Text, nullable=False),
-    *versioned_columns(),
-    retention=Kept("one in use for each verb, and those before it, by which approvals were asked for"),
-)
-Index(
-    "approval_policies_verb_index",
-    *(approval_policies.c[name] for name in ("tenant_id", "collection", "verb")),
-    unique=True,
-    postgresql_where=text("state = 'ACTIVE'"),
-    info={
-        "violation": Violation(
-            "exists", "APPROVAL_POLICY_EXISTS", "approval_policy.verb", "has a policy that is in use already"
-        )
-    },
-)
-Index(
-    "approval_policies_time_index",
-    *(approval_policies.c[name] for name in ("tenant_id", "create_time", "id")),
-)
-
-# What is asked for of records, and what was said to it.
-approvals = tenant_table(
-    "approvals",
-    metadata,
-    Column("id", Uuid, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("record_id", Uuid, nullable=False),
-    Column("record_etag", Text, nullable=False),
-    Column("verb", Text, nullable=False),
-    Column("request", JSONB, nullable=False),
-    Column("amount", Numeric),
-    Column("currency_code", Text),
-    Column("comment", Text),
-    Column("submitter_id", Uuid, nullable=False),
-    Column("owner_id", Uuid),
-    Column("policy_id", Uuid, nullable=False),
-    Column("policy_etag", Text, nullable=False),
-    Column("steps", JSONB, nullable=False),
-    Column("current_step", Integer, nullable=False),
-    Column("opinions", JSONB, nullable=False),
-    Column("reassignments", JSONB, nullable=False),
-    Column("withdrawal", JSONB),
-    Column("state", Text, nullable=False),
-    Column("end_time", DateTime(timezone=True)),
-    Column("due_time", DateTime(timezone=True)),
-    Column("overdue", Boolean, nullable=False),
-    *versioned_columns(),
-    retention=Kept("who decided what, and why, which audits go by"),
-)
-Index("approvals_time_index", *(approvals.c[name] for name in ("tenant_id", "create_time", "id")))
-Index("approvals_state_index", *(approvals.c[name] for name in ("tenant_id", "state", "create_time", "id")))
-Index("approvals_due_index", *(approvals.c[name] for name in ("tenant_id", "due_time", "id")))
-Index("approvals_submitter_index", *(approvals.c[name] for name in ("tenant_id", "submitter_id", "create_time")))
-Index("approvals_record_index", approvals.c.tenant_id, approvals.c.record_id)
-# One at a time of a record and verb.
-Index(
-    "approvals_pending_index",
-    *(approvals.c[name] for name in ("tenant_id", "collection", "record_id", "verb")),
-    unique=True,
-    postgresql_where=text("state = 'PENDING'"),
-    # Found before by whoever submits, who says it better; this is somebody who was quicker.
-    info={"violation": Violation("conflict", "CONFLICT", "record_id", "others submitted the same at the same time")},
-)
-# The users and roles that an approval asks in any of its steps, and whether it waits for them now.
-approval_askings = tenant_table(
-    "approval_askings",
-    metadata,
-    Column("approval_id", Uuid, nullable=False),
-    Column("asked_id", Uuid, nullable=False),
-    Column("waiting", Boolean, nullable=False),
-    key=("approval_id", "asked_id"),
-    retention=Kept("a few rows for each approval"),
-)
-Index("approval_askings_asked_index", *(approval_askings.c[name] for name in ("tenant_id", "asked_id", "approval_id")))
-Index(
-    "approval_askings_waiting_index",
-    *(approval_askings.c[name] for name in ("tenant_id", "asked_id", "approval_id")),
-    postgresql_where=approval_askings.c.waiting,
-)
-
-# When approvals that wait are to be found overdue.
-approval_timers = tenant_table(
-    "approval_timers",
-    metadata,
-    Column("approval_id", Uuid, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("due_time", DateTime(timezone=True), nullable=False),
-    # When those who are asked are to be reminded; null where nobody is, and once they have been.
-    Column("reminder_time", DateTime(timezone=True)),
-    # The version of the working hours that the time was counted by; null where it goes by the clock alone.
-    Column("calendar_version", Integer),
-    key=("approval_id",),
-    plumbing=True,
-    retention=Kept("a row for each approval that waits and falls due"),
-)
-Index(
-    "approval_timers_next_index",
-    approval_timers.c.tenant_id,
-    func.least(approval_timers.c.due_time, approval_timers.c.reminder_time),
-)
-Index(
-    "approval_timers_calendar_index",
-    approval_timers.c.tenant_id,
-    approval_timers.c.calendar_version,
-    postgresql_where=approval_timers.c.calendar_version.is_not(None),
-)
+approval_policies, approvals = approval_tables.policies_table(metadata), approval_tables.approvals_table(metadata)
+approval_askings, approval_timers = approval_tables.askings_table(metadata), approval_tables.timers_table(metadata)
 
 # Each tenant's default calendar, by which working hours are counted everywhere.
 working_calendars = tenant_table(

@@ -18,9 +18,10 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm_customer.app import build
 from crm_customer.settings import CustomerSettings
 from crm_kit import plumbing
+from crm_kit.events.broker import Broker
 from crm_kit.ids import new_id
 from crm_kit.migrating import PLUMBING, migrate
-from crm_kit.service import Broker, end
+from crm_kit.service import end
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.nats import nats_program
