@@ -47,10 +47,10 @@ class Links:
         signature, packed = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(packed, path)):
             raise invalid_link()
-        link = Link(*unpack(packed))  # type: ignore[arg-type]
-        if now >= link.expire_time:
-            raise invalid_link()
-        return link
+        match unpack(packed):
+            case (UUID() as tenant_id, UUID() as user_id, datetime() as expire_time) if now < expire_time:
+                return Link(tenant_id, user_id, expire_time)
+        raise invalid_link()
 
     def _signature(self, packed: bytes, path: Sequence[str]) -> bytes:
         return hmac.digest(self._key, packed + "/".join(path).encode(), sha256)
