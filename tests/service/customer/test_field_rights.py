@@ -38,6 +38,13 @@ async def hiding(
     )
 
 
+async def hide(company: Company, role: roles_pb2.Role, *fields: str) -> None:
+    """Have the role hide these fields, and no others."""
+    changed = roles_pb2.Role(id=role.id, hidden_fields=fields)
+    request = roles_pb2.UpdateRoleRequest(role=changed, update_mask=FieldMask(paths=["hidden_fields"]))
+    await RoleServiceStub(company.customer.channel).UpdateRole(request, metadata=company.admin.metadata)
+
+
 async def holder(company: Company, *roles: roles_pb2.Role) -> User:
     return company.acting(await company.user(*roles))
 
@@ -160,25 +167,33 @@ async def test_a_stale_etag_does_not_say_that_a_hidden_field_was_changed(custome
 
 
 async def test_an_answer_that_is_repeated_lacks_what_has_been_hidden_since(customer: Running, company: Company) -> None:
+    account = await new_account(customer, company.admin, phone_numbers=[PHONE])
     role = await hiding(company)
     user = await holder(company, role)
-    values: dict[str, Any] = {
-        "kind": accounts_pb2.Account.KIND_ORGANIZATION,
-        "display_name": "One",
-        "phone_numbers": [PHONE],
-    }
-    request = accounts_pb2.CreateAccountRequest(account=accounts_pb2.Account(**values))
+    stub = AccountServiceStub(customer.channel)
+    # Neither asks for the field nor sets it, so nothing of it is refused.
+    request = accounts_pb2.ArchiveAccountRequest(id=account.id)
+    made = await stub.ArchiveAccount(request, metadata=user.with_key("k"))
+    assert list(made.phone_numbers) == [PHONE]
+    await hide(company, role, "accounts.emails")
+    assert list((await stub.ArchiveAccount(request, metadata=user.with_key("k"))).phone_numbers) == [PHONE]
+    await hide(company, role, "accounts.emails", "accounts.phone_numbers")
+    again = await stub.ArchiveAccount(request, metadata=user.with_key("k"))
+    assert (again.etag, list(again.phone_numbers)) == (made.etag, [])
+
+
+async def test_a_request_that_sets_what_has_been_hidden_since_is_refused_also_when_it_is_repeated(
+    customer: Running, company: Company
+) -> None:
+    role = await hiding(company)
+    user = await holder(company, role)
+    kind = accounts_pb2.Account.KIND_ORGANIZATION
+    account = accounts_pb2.Account(kind=kind, display_name="One", phone_numbers=[PHONE])
+    request = accounts_pb2.CreateAccountRequest(account=account)
     stub = AccountServiceStub(customer.channel)
     made = await stub.CreateAccount(request, metadata=user.with_key("k"))
     assert list(made.phone_numbers) == [PHONE]
-    changed = roles_pb2.Role(id=role.id, hidden_fields=["accounts.emails"])
-    mask = FieldMask(paths=["hidden_fields"])
-    roles = RoleServiceStub(customer.channel)
-    await roles.UpdateRole(roles_pb2.UpdateRoleRequest(role=changed, update_mask=mask), metadata=company.admin.metadata)
-    assert list((await stub.CreateAccount(request, metadata=user.with_key("k"))).phone_numbers) == [PHONE]
-    changed.hidden_fields.append("accounts.phone_numbers")
-    await roles.UpdateRole(roles_pb2.UpdateRoleRequest(role=changed, update_mask=mask), metadata=company.admin.metadata)
-    # The same request sets what is hidden now: it is refused before anything is looked up.
+    await hide(company, role, "accounts.phone_numbers")
     with refused(*INVALID):
         await stub.CreateAccount(request, metadata=user.with_key("k"))
 
