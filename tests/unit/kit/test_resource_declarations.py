@@ -189,6 +189,7 @@ def roles_of(*keys: SchemaItem) -> Resource[Any, Any]:
         Column("display_name_key", Text, nullable=False),
         Column("built_in", Boolean, nullable=False),
         Column("grants", JSONB, nullable=False),
+        Column("hidden_fields", ARRAY(Text), nullable=False, server_default="{}"),
         *versioned_columns(),
         *keys,
     )
