@@ -378,12 +378,14 @@ async def test_the_actions_of_a_record_are_those_that_would_succeed(
         "changeStatus": "",
         "archive": "",
         "restore": "ILLEGAL_STATE",
+        "confirmFields": "",
     }
     await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
     assert await actions(resources, user, account.id) == {
         "changeStatus": "ILLEGAL_STATE",
         "archive": "ILLEGAL_STATE",
         "restore": "",
+        "confirmFields": "ILLEGAL_STATE",
     }
 
 
