@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -131,12 +131,14 @@ class Running:
         grants: Mapping[str, Scope] = ADMIN,
         team_id: UUID | None = None,
         name: str = "somebody",
+        hidden_fields: Sequence[str] = (),
     ) -> User:
         """A new user, in a new tenant unless one is given; may do everything unless told otherwise."""
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
         async with self.unit_of_work(tenant_id) as work:
-            project_role(work, id=role_id, grants=dict(grants), version=1, display_name="a role")
+            role = {"grants": dict(grants), "hidden_fields": hidden_fields, "display_name": "a role"}
+            project_role(work, id=role_id, version=1, **role)
             project_user(
                 work,
                 id=id,

@@ -344,3 +344,26 @@ async def test_a_job_ends_where_its_asker_loses_the_right_to_it(
     assert (ended.changed_count, ended.skipped_count) == (1, 2)
     assert await industries(customer, user) == ["power", "steel", "steel"]
     assert await told(customer, asker) == ["JOB_ENDED"]
+
+
+async def test_a_job_of_another_does_not_tell_hidden_fields_to_who_reads_all_records(
+    customer: Running, jobs: Jobs, user: User
+) -> None:
+    account = await new_account(customer, user, industry="steel", source="a fair")
+    named = await jobs.ended(
+        user, await jobs.begin(user, 'industry = "steel"', 1, industry="power", website="https://x.example")
+    )
+    plain = await jobs.ended(user, await jobs.begin(user, 'source = "a fair"', 1, short_name="short"))
+    await accounts_stub(customer).ArchiveAccount(
+        accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=user.metadata
+    )
+    bad = await jobs.ended(user, await jobs.begin(user, "status = ARCHIVED", 1, industry="coal"))
+    hidden = ["accounts.industry", "accounts.website"]
+    reader = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL}, hidden_fields=hidden)
+    for found in (await jobs.get(reader, named), (await jobs.listed(reader))[-1]):
+        assert (found.id, found.filter, dict(found.request)) == (named.id, "…", {})
+    assert await jobs.get(reader, plain) == plain
+    assert (await jobs.get(user, named)).filter == 'industry = "steel"'
+    (told,), (whole,) = await jobs.results(reader, bad), await jobs.results(user, bad)
+    assert (told.detail, list(told.violations), told.reason) == ("", [], whole.reason)
+    assert whole.detail
