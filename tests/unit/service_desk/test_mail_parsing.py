@@ -133,6 +133,7 @@ def test_what_a_person_wrote_is_not_taken_for_a_programs(head: str) -> None:
 def test_what_it_answers_is_told_with_the_latest_last() -> None:
     read = mail("References: <1@x>\n <2@x>\nIn-Reply-To: your mail <1@x> of today\n")
     assert read.thread_references == ("<2@x>", "<1@x>")
+    assert mail("In-Reply-To: <>\nReferences: < >\n").thread_references == ()
 
 
 @pytest.mark.parametrize("written", ["<7@x>", "7@x", " <7@x> (comment)", "\n <7@x>"])
@@ -203,6 +204,8 @@ def test_what_is_written_to_take_for_ever_is_read_at_once(head: str, body: bytes
         "Content-Type: multipart/mixed; boundary*=undefined''x%ff",
         "Content-Disposition: inline; filename*=idna''a..b%ff",
         "Content-Disposition: inline; filename*x=a; filename*0=b; filename=c",
+        "Content-Type: =?utf-8?q?text/plain=3B?= charset=\xff",
+        "Content-Transfer-Encoding: =?utf-8?q?quoted?= \xff",
     ],
 )
 def test_a_header_that_the_library_gives_up_on_keeps_no_mail_out(head: str) -> None:
