@@ -137,8 +137,10 @@ class Running:
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
         async with self.unit_of_work(tenant_id) as work:
-            role = {"grants": dict(grants), "hidden_fields": hidden_fields, "display_name": "a role"}
-            project_role(work, id=role_id, version=1, **role)
+            granted = dict(grants)
+            project_role(
+                work, id=role_id, grants=granted, version=1, display_name="a role", hidden_fields=hidden_fields
+            )
             project_user(
                 work,
                 id=id,

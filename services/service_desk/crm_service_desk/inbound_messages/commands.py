@@ -254,9 +254,14 @@ def put_references(
     Those that mean another case stay with it, unless that is `over` or they are the message's own: else whoever knows
     what a mail was called could draw the answers to it into a case of theirs.
     """
-    references, own = message.references(channel), message.own_references(channel)
-    values = {"channel_id": channel.id, "case_id": case_id, "over_id": over}
-    work.execute(put_threads(), references=list(references), own=list(own), **values)
+    work.execute(
+        put_threads(),
+        channel_id=channel.id,
+        references=list(message.references(channel)),
+        own=list(message.own_references(channel)),
+        case_id=case_id,
+        over_id=over,
+    )
 
 
 @statement

@@ -218,15 +218,15 @@ async def test_what_stayed_out_of_a_file_is_not_told_to_who_does_not_see_its_fie
     plain = await run([["客户名称", "行业"], ["", "power"]])
     grants = {"imports.read": Scope.ALL, "accounts.read": Scope.ALL}
     reader = await customer.user(user.tenant_id, grants=grants, hidden_fields=["accounts.phone_numbers"])
-    for call, request in (
-        (imports.ListImportErrors, pb.ListImportErrorsRequest),
-        (imports.GetImportReport, pb.GetImportReportRequest),
-    ):
-        with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
-            await call(request(id=job.id), metadata=reader.metadata)
-        assert "accounts.phone_numbers" in refusal.detail
-        await call(request(id=plain.id), metadata=reader.metadata)
-        await call(request(id=job.id), metadata=user.metadata)
+    errors, report = pb.ListImportErrorsRequest, pb.GetImportReportRequest
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await imports.ListImportErrors(errors(id=job.id), metadata=reader.metadata)
+    assert "accounts.phone_numbers" in refusal.detail
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await imports.GetImportReport(report(id=job.id), metadata=reader.metadata)
+    for by, id in ((reader, plain.id), (user, job.id)):
+        assert (await imports.ListImportErrors(errors(id=id), metadata=by.metadata)).errors
+        assert (await imports.GetImportReport(report(id=id), metadata=by.metadata)).content
 
 
 async def test_who_does_not_see_a_field_of_contacts_imports_columns_that_fill_none(
