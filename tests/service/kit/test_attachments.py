@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -106,7 +107,7 @@ async def test_events_tell_of_files_at_the_record_and_not_what_they_are_called(
     made = await files.attach(user, description="secret")
     await files.delete(user, made.id)
     async with customer.unit_of_work(user.tenant_id) as work:
-        found = [event_of(row["event"]) for row in await work.all(rows_in(outbox))]
+        found = [event_of(row["event"]) for row in sorted(await work.all(rows_in(outbox)), key=itemgetter("id"))]
     told = [each for each in found if each.payload.TypeName().startswith("crm.resource.v1.Attachment")]
     assert [each.payload.TypeName().rpartition(".")[2] for each in told] == ["AttachmentAdded", "AttachmentDeleted"]
     added = events.AttachmentAdded.FromString(told[0].payload.value).attachment
