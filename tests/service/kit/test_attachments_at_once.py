@@ -1,19 +1,21 @@
-"""Files at records when two do something with one upload at the same time."""
+"""Files at records when several do something with one at the same time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 from crm.resource.v1 import attachments_pb2 as pb
-from crm_kit.attachments import servicer
+from crm_kit.attachments import previews, reading, servicer
 from crm_kit.attachments.contents import Contents
+from crm_kit.attachments.queries import parts
 
-from tests.service.attaching import TEXT, Files, sha256
+from tests.service.attaching import TEXT, Files, picture, sha256
 from tests.service.customer.customers import new_account
-from tests.service.kit.test_attachments import sweep, used_bytes
+from tests.service.kit.test_attachments import rows, sweep, used_bytes
 from tests.service.running import Running, User, refused
 
 Step = Callable[[], Awaitable[object]]
@@ -91,3 +93,52 @@ async def test_bytes_that_are_refused_twice_at_once_give_their_room_back_once(
     )
     assert all(isinstance(each, grpc.aio.AioRpcError) for each in sent)
     assert await used_bytes(customer, user) == len(TEXT)
+
+
+async def test_images_are_in_memory_one_after_the_other_and_a_preview_is_made_once(
+    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [await files.attach(user, picture(300 + number, 200), "photo.png") for number in range(3)]
+    all_of, pictures, held, most = Contents.all_of, reading.preview_of, 0, 0
+
+    async def counted(*args: Any) -> AsyncIterator[bytes]:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        async for some in all_of(*args):
+            yield some
+
+    async def preview_of(content: bytes, pixels: int) -> bytes:
+        nonlocal held
+        # Others come this far, where nothing holds them up.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        held -= 1
+        return await pictures(content, pixels)
+
+    monkeypatch.setattr(Contents, "all_of", counted)
+    monkeypatch.setattr(reading, "preview_of", preview_of)
+    answers = await asyncio.gather(*(files.read(user, each.id, pixels=256) for each in made * 2))
+    assert [each.content for each in answers[:3]] == [each.content for each in answers[3:]]
+    assert most == 1
+    assert len([row for row in await rows(customer, user, parts) if row["preview_pixels"]]) == 3
+
+
+async def test_who_asks_no_more_keeps_their_turn_until_the_picture_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_content: bytes, _pixels: int) -> bytes:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(20)
+        ended.set()
+        return b""
+
+    monkeypatch.setattr(previews, "made_smaller", slow)
+    asking = asyncio.create_task(previews.preview_of(b"", 256))
+    await begun.wait()
+    asking.cancel()
+    loop.call_later(0.01, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert ended.is_set()
