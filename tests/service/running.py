@@ -138,8 +138,14 @@ class Running:
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
         async with self.unit_of_work(tenant_id) as work:
-            told = {"display_name": "a role", "hidden_fields": hidden_fields}
-            project_role(work, id=role_id, grants=dict(grants), version=1, **told)
+            project_role(
+                work,
+                id=role_id,
+                grants=dict(grants),
+                version=1,
+                display_name="a role",
+                hidden_fields=hidden_fields,
+            )
             project_user(
                 work,
                 id=id,
