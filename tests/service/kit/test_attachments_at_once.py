@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from crm.resource.v1 import attachments_pb2 as pb
-from crm_kit.attachments import previews, reading, servicer
+from crm_kit.attachments import previews, servicer
 from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.queries import parts
 
@@ -99,7 +99,7 @@ async def test_images_are_in_memory_one_after_the_other_and_a_preview_is_made_on
     customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [await files.attach(user, picture(300 + number, 200), "photo.png") for number in range(3)]
-    all_of, pictures, held, most = Contents.all_of, reading.preview_of, 0, 0
+    all_of, pictures, held, most = Contents.all_of, previews.preview_of, 0, 0
 
     async def counted(*args: Any) -> AsyncIterator[bytes]:
         nonlocal held, most
@@ -117,7 +117,7 @@ async def test_images_are_in_memory_one_after_the_other_and_a_preview_is_made_on
         return await pictures(content, pixels)
 
     monkeypatch.setattr(Contents, "all_of", counted)
-    monkeypatch.setattr(reading, "preview_of", preview_of)
+    monkeypatch.setattr("crm_kit.attachments.reading.preview_of", preview_of)
     answers = await asyncio.gather(*(files.read(user, each.id, pixels=256) for each in made * 2))
     assert [each.content for each in answers[:3]] == [each.content for each in answers[3:]]
     assert most == 1
