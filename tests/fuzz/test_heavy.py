@@ -30,10 +30,17 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from tests.fuzz.heavy import JSON, MIB, bodies
-from tests.steps import MAX_SECONDS
+from tests.steps import MAX_SECONDS, garbage_as_in_a_service
 
 HEAD_BYTES = 32 * 1024
 OPERATIONS = [each for each in operations(load_contract()) if each.reader.takes_body]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seldom() -> Iterator[None]:
+    """Garbage is looked for as in a service, and not through what all other tests have made."""
+    with garbage_as_in_a_service():
+        yield
 
 
 def seconds(work: Callable[[], Any]) -> float:
