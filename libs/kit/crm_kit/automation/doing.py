@@ -188,7 +188,7 @@ async def readers_among(
         if row is None or not row["active"]:
             continue
         reader = Actor(work.tenant_id, id, access_from(row))
-        hidden = reader.access.hidden_of(resource.collection)
+        hidden = reader.access.unlisted_of(resource.collection)
         if not reader.access.may(resource.permission) or any(is_hidden(path, hidden) for path in fields):
             continue
         with work.acting_as(reader, reader.access.scope(resource.permission)):

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import denied
-from crm_kit.field_rights import NO_FIELDS, Hidden
+from crm_kit.field_rights import NO_FIELDS, Hidden, with_following, with_speaking
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
@@ -49,8 +49,12 @@ class Access:
     hidden: Hidden = field(default_factory=dict)
 
     def hidden_of(self, collection: str) -> frozenset[str]:
-        """The fields of a collection's records that are hidden, custom fields as `custom.<key>`."""
-        return self.hidden.get(collection, NO_FIELDS) if self.hidden else NO_FIELDS
+        """The fields of a collection's records that are hidden, custom fields as `custom.<key>`, and what follows."""
+        return with_following(collection, self.hidden.get(collection, NO_FIELDS)) if self.hidden else NO_FIELDS
+
+    def unlisted_of(self, collection: str) -> frozenset[str]:
+        """Those, and the fields that are shown in part: lists do not go by them, and events do not name them."""
+        return with_speaking(collection, self.hidden_of(collection)) if self.hidden else NO_FIELDS
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""

@@ -94,7 +94,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         if not sent or sent == etag_of(version):
             return
         if await self._is_readable(reader, id):
-            hidden = self.hidden_from(reader)
+            hidden = self.unlisted_from(reader)
             shown = [name for name in self.contract if name not in hidden]
             await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown, hidden=hidden)
         check_etag(sent, version)
@@ -194,15 +194,19 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-        """Those of the records that exist and the reader may see, by id, each with the fields that are not shown."""
+        """Those of the records that exist and the reader may see, by id, each with the fields not wholly shown."""
         rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
-        hidden = self.hidden_from(reader)
+        hidden = self.unlisted_from(reader)
         masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields
         return {row["id"]: masked if row["is_masked"] else hidden for row in rows}
 
     def hidden_from(self, reader: Reader) -> frozenset[str]:
         """The fields that the reader does not see of any record."""
         return reader.actor.access.hidden_of(self.collection)
+
+    def unlisted_from(self, reader: Reader) -> frozenset[str]:
+        """Those, and the fields that the reader sees in part."""
+        return reader.actor.access.unlisted_of(self.collection)
 
     async def list(
         self,

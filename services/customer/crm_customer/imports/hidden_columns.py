@@ -36,9 +36,9 @@ def require_columns_shown(access: Access, targets: Iterable[str]) -> None:
     if not access.hidden:
         return
     targets = set(targets)
-    require_shown(ACCOUNTS.collection, access.hidden, fields_filled(targets))
+    require_shown(ACCOUNTS.collection, access.hidden_of(ACCOUNTS.collection), fields_filled(targets))
     contact_fields = (field for target in targets for field in OF_CONTACTS.get(Field(target), ()) if is_field(target))
-    require_shown(CONTACTS.collection, access.hidden, contact_fields)
+    require_shown(CONTACTS.collection, access.hidden_of(CONTACTS.collection), contact_fields)
 
 
 def fields_filled(targets: Iterable[str]) -> Iterator[str]:
