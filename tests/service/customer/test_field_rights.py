@@ -257,9 +257,8 @@ async def test_metadata_and_explained_access_say_what_is_hidden(customer: Runnin
         record_access_pb2.ExplainRecordAccessRequest(collection="accounts", id=account.id, user_id=str(user.id)),
         metadata=company.admin.metadata,
     )
-    follow = ["completeness", "next_stale_time"]
-    in_part = ["field_checks", "missing_fields"]
-    assert list(told.hidden_fields) == sorted([*follow, *in_part, "parent_id", "phone_numbers"])
+    telling = ["completeness", "next_stale_time", "field_checks", "missing_fields"]
+    assert list(told.hidden_fields) == sorted([*telling, "parent_id", "phone_numbers"])
 
 
 def test_a_webhook_is_not_told_that_what_its_activator_does_not_see_was_changed() -> None:
@@ -307,8 +306,8 @@ async def test_what_is_expected_and_confirmed_of_hidden_fields_is_not_told(custo
             await accounts.ListAccounts(asked, metadata=user.metadata)
         await accounts.ListAccounts(asked, metadata=company.admin.metadata)
     quality = RecordQualityServiceStub(customer.channel)
-    request = GetAccountQualityRequest(id=missing.id)
-    told = [await quality.GetAccountQuality(request, metadata=by.metadata) for by in (company.admin, user)]
+    of_missing = GetAccountQualityRequest(id=missing.id)
+    told = [await quality.GetAccountQuality(of_missing, metadata=by.metadata) for by in (company.admin, user)]
     assert [each.completeness for each in told] == [10, 14]
     assert [[field.field for field in each.fields] for each in told] == [
         ["phone_numbers", "industry", "website"],
