@@ -14,7 +14,8 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
 from crm.customer.v1.timeline_pb2 import ListTimelineRequest
 from crm.customer.v1.timeline_pb2_grpc import TimelineServiceStub
-from crm.resource.v1 import record_access_pb2, resources_pb2
+from crm.resource.v1 import comments_pb2, record_access_pb2, resources_pb2
+from crm.resource.v1.comments_pb2_grpc import CommentServiceStub
 from crm.resource.v1.record_access_pb2_grpc import RecordAccessServiceStub
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.records.account_members.model import MAX_MEMBERS
@@ -132,6 +133,16 @@ async def test_who_may_only_read_changes_nothing_and_is_told_so_beforehand(team:
         resources_pb2.GetRecordActionsRequest(collection="accounts", id=team.account.id), metadata=team.wang.metadata
     )
     assert {each.reason for each in actions.actions} == {"PERMISSION_DENIED"}
+
+
+async def test_who_may_only_read_is_mentioned_and_answers(team: Team) -> None:
+    await team.add(team.wang, READ)
+    comments: Any = CommentServiceStub(team.customer.channel)
+    for by, to in ((team.li, team.wang), (team.wang, team.li)):
+        comment = comments_pb2.Comment(text="@", mentioned_user_ids=[str(to.id)])
+        request = comments_pb2.CreateCommentRequest(collection="accounts", record_id=team.account.id, comment=comment)
+        created = await comments.CreateComment(request, metadata=by.metadata)
+        assert list(created.mentioned_user_ids) == [str(to.id)]
 
 
 async def test_a_membership_holds_on_its_days_without_anybody_doing_anything(team: Team) -> None:

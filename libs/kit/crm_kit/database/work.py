@@ -25,7 +25,7 @@ from crm_kit.database.failures import UNAVAILABLE, UNMET, Translated, UnmetError
 from crm_kit.database.statements import Statement, renumbered, statement, texts_of
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import Actor, Scope
-from crm_kit.identity.membership import NONE, READING, WRITING
+from crm_kit.identity.membership import READING, WRITING
 
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
@@ -318,9 +318,9 @@ def binds_of(reader: Reader) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def without_memberships(reader: Reader) -> Iterator[None]:
-    """What is reached in the block is not reached as a member: nobody hands on what is theirs as a member alone."""
-    before, reader.memberships = reader.memberships, NONE
+def counting(reader: Reader, memberships: Sequence[str]) -> Iterator[None]:
+    """In the block these memberships count, and not those for reading or, in a unit of work, for changing."""
+    before, reader.memberships = reader.memberships, memberships
     try:
         yield
     finally:

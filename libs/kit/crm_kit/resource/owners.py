@@ -14,10 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
-from crm_kit.database.work import Reader, UnitOfWork, without_memberships
+from crm_kit.database.work import Reader, UnitOfWork, counting
 from crm_kit.directory.access import owned_by, widest
 from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
+from crm_kit.identity.membership import NONE
 from crm_kit.labels import noun_label
 from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
@@ -88,7 +89,7 @@ async def check_gives(
     for permission in sorted(each for each in gained if resource_of(each) in concerned):
         if reading and not permission.endswith((".read", EVERYTHING)):
             continue
-        with without_memberships(reader):
+        with counting(reader, NONE):
             is_theirs = await may(reader, resource, before.id, permission)
         if not is_theirs:
             noun = resource.noun.replace("_", " ")

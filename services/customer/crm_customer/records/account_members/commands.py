@@ -5,10 +5,11 @@ from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
-from crm_kit.database.work import UnitOfWork, without_memberships
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, denied, invalid_field
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import NONE
 from crm_kit.ids import new_id
 from crm_kit.notices import Kind, raise_notice
 from crm_kit.resource.owners import check_gives
@@ -69,7 +70,7 @@ async def remove_member(work: UnitOfWork, before: AccountMember) -> AccountMembe
 
 async def require_sets_up(work: UnitOfWork, account: Account) -> None:
     """Raise PermissionDenied for who may write the account as a member alone: members do not set up their team."""
-    with without_memberships(work):
+    with counting(work, NONE):
         reached = await ACCOUNTS.find(work, account.id)
     if reached is None:
         raise denied("member_only", "a team is set up by who may write the account without being a member")
