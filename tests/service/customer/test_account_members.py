@@ -84,6 +84,10 @@ class Team:
         assert self.account.id in listed
         return True
 
+    async def searched(self, by: User, query: str) -> list[str]:
+        request = accounts_pb2.SearchAccountsRequest(query=query)
+        return [each.id for each in (await self.accounts.SearchAccounts(request, metadata=by.metadata)).accounts]
+
     async def found(self, by: User, filter: str = "") -> list[str]:
         request = accounts_pb2.ListAccountsRequest(filter=filter)
         return [each.id for each in (await self.accounts.ListAccounts(request, metadata=by.metadata)).accounts]
@@ -118,8 +122,23 @@ async def test_a_member_reads_and_changes_the_account_and_what_is_seen_with_it(t
     whole, theirs = [await timeline.ListTimeline(request, metadata=each.metadata) for each in (team.li, team.wang)]
     assert [each.id for each in theirs.entries] == [each.id for each in whole.entries]
     assert (await renamed(team.accounts, team.wang, team.account.id, "华信")).display_name == "华信"
+    assert await team.searched(team.wang, "华信") == [team.account.id]
     await team.remove(member)
+    # Nor does a change of the account, or of a contact, bring it back.
+    await renamed(team.accounts, team.li, team.account.id, "华信电力")
     assert not await team.reads(team.wang)
+    assert await team.searched(team.wang, "华信") == []
+    seen = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=team.wang.metadata)
+    assert not seen.contacts
+
+
+async def test_a_team_is_seen_by_who_sees_the_account_and_by_nobody_else(team: Team) -> None:
+    member, outsider = await team.add(team.wang), await team.user()
+    for user, ids in ((team.li, [member.id]), (team.wang, [member.id]), (outsider, [])):
+        listed = await team.members.ListAccountMembers(pb.ListAccountMembersRequest(), metadata=user.metadata)
+        assert [each.id for each in listed.account_members] == ids
+    with refused("NOT_FOUND", "ACCOUNT_MEMBER_NOT_FOUND"):
+        await team.members.GetAccountMember(pb.GetAccountMemberRequest(id=member.id), metadata=outsider.metadata)
 
 
 async def test_who_may_only_read_changes_nothing_and_is_told_so_beforehand(team: Team) -> None:

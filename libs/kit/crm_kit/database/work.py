@@ -26,6 +26,7 @@ from crm_kit.database.statements import Statement, renumbered, statement, texts_
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.identity.membership import READING, WRITING
+from crm_kit.zones import day_in
 
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
@@ -314,7 +315,12 @@ class ReadSession:
 def binds_of(reader: Reader) -> dict[str, Any]:
     """What statements may use without being given it."""
     actor, now = reader.actor, reader.now
-    return actor.binds | {"now": now, "today": actor.access.day_of(now), "memberships": reader.memberships}
+    today = day_of_work(actor.access.time_zone, now)
+    return actor.binds | {"now": now, "today": today, "memberships": reader.memberships}
+
+
+# The statements of a request have one instant.
+day_of_work = functools.lru_cache(maxsize=64)(day_in)
 
 
 @contextlib.contextmanager
