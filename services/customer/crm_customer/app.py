@@ -49,7 +49,7 @@ from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.servicer import WebhookEndpointServicer
 from crm_customer.integrations.webhook_endpoints.testing import Tests
 from crm_customer.ready_reports import READY_REPORTS
-from crm_customer.records.account_members.resource import ACCOUNT_MEMBERS
+from crm_customer.records.account_members.attempts import TRIED_MEMBERS
 from crm_customer.records.account_members.servicer import AccountMemberServicer
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
@@ -93,7 +93,7 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
     ]
-    service.resources = [ACCOUNTS, ACCOUNT_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
+    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]

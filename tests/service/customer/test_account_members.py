@@ -222,7 +222,12 @@ async def test_members_hand_on_nothing_of_what_is_theirs_as_members(team: Team) 
     third = await team.add(friend)
     with refused(*DENIED):
         await team.remove(third, by=team.wang)
-    # To leave is everybody's own.
+    stub: Any = ResourceServiceStub(team.customer.channel)
+    for each, reason in ((third, "PERMISSION_DENIED"), (member, "")):
+        request = resources_pb2.GetRecordActionsRequest(collection="account_members", id=each.id)
+        (action,) = (await stub.GetRecordActions(request, metadata=team.wang.metadata)).actions
+        assert (action.verb, action.reason) == ("remove", reason)
+    # To leave is their own.
     assert (await team.remove(member, by=team.wang)).state == Member.STATE_REMOVED
 
 

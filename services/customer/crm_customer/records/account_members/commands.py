@@ -5,7 +5,7 @@ from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.locks import advisory_lock
-from crm_kit.database.work import UnitOfWork, counting
+from crm_kit.database.work import Reader, UnitOfWork, counting
 from crm_kit.directory.access import owner_team
 from crm_kit.errors import FailedPrecondition, denied, invalid_field
 from crm_kit.identity.access import Scope
@@ -32,7 +32,7 @@ async def add_member(work: UnitOfWork, values: dict[str, Any]) -> AccountMember:
     if account.status not in IN_BUSINESS:
         raise FailedPrecondition("the account is archived or merged into another", reason="ACCOUNT_ARCHIVED")
     member = AccountMember(id=new_id(), create_time=work.now, update_time=work.now, **values)
-    await require_sets_up(work, account)
+    await require_sets_up(work, account.id, work.scope)
     # Whom an account may be given to is another matter: nobody becomes its owner.
     await owner_team(work, member.user_id, permission=ACCOUNTS.permission, field=USER, scope=Scope.ALL)
     await check_hands_on(work, account, member)
@@ -52,7 +52,7 @@ async def add_member(work: UnitOfWork, values: dict[str, Any]) -> AccountMember:
 async def update_member(work: UnitOfWork, before: AccountMember, values: dict[str, Any]) -> AccountMember:
     """Change part, access or period of a member; nothing is written when nothing changes."""
     account = await ACCOUNTS.get(work, before.account_id, scope=Scope.ALL)
-    await require_sets_up(work, account)
+    await require_sets_up(work, account.id, work.scope)
     after = before.update(values)
     if after == before:
         return before
@@ -63,15 +63,20 @@ async def update_member(work: UnitOfWork, before: AccountMember, values: dict[st
 
 async def remove_member(work: UnitOfWork, before: AccountMember) -> AccountMember:
     """Take a member out of the team."""
-    if before.user_id != work.actor.user_id:
-        await require_sets_up(work, await ACCOUNTS.get(work, before.account_id, scope=Scope.ALL))
+    await require_removes(work, before, work.scope)
     return ACCOUNT_MEMBERS.save(work, before, before.remove(), events.AccountMemberRemoved)
 
 
-async def require_sets_up(work: UnitOfWork, account: Account) -> None:
+async def require_removes(reader: Reader, member: AccountMember, scope: Scope) -> None:
+    """Raise PermissionDenied for who takes out others as a member alone; themselves they may."""
+    if member.user_id != reader.actor.user_id:
+        await require_sets_up(reader, member.account_id, scope)
+
+
+async def require_sets_up(reader: Reader, account_id: UUID, scope: Scope) -> None:
     """Raise PermissionDenied for who may write the account as a member alone: members do not set up their team."""
-    with counting(work, NONE):
-        reached = await ACCOUNTS.find(work, account.id)
+    with counting(reader, NONE):
+        reached = await ACCOUNTS.find(reader, account_id, scope=scope)
     if reached is None:
         raise denied("member_only", "a team is set up by who may write the account without being a member")
 
