@@ -197,6 +197,10 @@ def is_away_for_long(delegation: Any) -> None:
     delegation.first_date, delegation.last_date, delegation.collection = "2000-01-01", "2900-01-01", ""
 
 
+def is_member_for_long(member: Any) -> None:
+    member.start_date, member.end_date = "2000-01-01", "2900-01-01"
+
+
 def asks_for_euros(rpc: str, request: Any) -> None:
     """Somebody is asked for amounts in euros, which nothing else here is in, so that all else goes as without it."""
     policy = request.approval_policy
@@ -285,6 +289,8 @@ def is_text(custom_field: Any) -> None:
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
+    "CreateAccountMember": lambda request: is_member_for_long(request.account_member),
+    "UpdateAccountMember": lambda request: is_member_for_long(request.account_member),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),

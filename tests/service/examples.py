@@ -442,6 +442,13 @@ async def preference(world: World, user: User) -> str:
     return str(cast("Any", await world.call(rpc, await world.request(rpc, user), user.metadata)).id)
 
 
+async def account_member(world: World, user: User) -> str:
+    """The user in the team of an account of their own, where nobody else has made them a member."""
+    request: Any = await world.request(RPCS["CreateAccountMember"], user)
+    request.account_member.account_id = await EXAMPLES["accounts"].make(world, user)
+    return str(cast("Any", await world.call(RPCS["CreateAccountMember"], request, user.metadata)).id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -462,6 +469,7 @@ def created() -> dict[str, Example]:
 _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
+    "account-members": Example(account_member),
     "cases": Example(created_by("CreateCase")),
     "inbound-messages": Example(inbound_message),
     **{

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import grpc
 from crm.customer.v1 import accounts_pb2, contacts_pb2, interactions_pb2
+from crm.customer.v1.quality_rules_pb2 import CreateQualityRuleRequest
 from crm.sales.v1 import leads_pb2, opportunities_pb2, orders_pb2, payments_pb2
 from crm.scoring.v1.events_pb2 import AccountScoresUpdated
 from crm.service_desk.v1 import cases_pb2
@@ -51,6 +52,12 @@ RESOURCES: Mapping[str, Any] = {
     "payments": payments_pb2.Payment,
     "cases": cases_pb2.Case,
 }
+# What follows from hidden fields, or speaks of them, in the collections whose quality is kept.
+TELLING = ("completeness", "next_stale_time", "missing_fields", "field_checks")
+ASSESSED = frozenset({"accounts", "contacts"})
+# Of either side a hidden field without a value, and one that was confirmed.
+EMPTIED = {"accounts": ("preferences", "taboos"), "contacts": ("department", "job_title")}
+CONFIRMED = {"accounts": ("industry", "website"), "contacts": ("emails", "phone_numbers")}
 CREATES = {"payments": "RecordPayment"}
 # Without it some hidden fields could not be there.
 BESIDES: Mapping[str, Mapping[str, Any]] = {"accounts": {"kind": "KIND_ORGANIZATION", "roles": ["ROLE_COMPETITOR"]}}
@@ -130,6 +137,8 @@ class Side:
         answer = re.sub(r"(seconds|nanos): -?\d+", r"\1", answer)
         answer = re.sub(r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)", "time", answer)
         answer = re.sub(r"(\?link=)[\w-]+", r"\1link", answer)
+        # How far a job is that assesses records.
+        answer = re.sub(r"assess(ment|ed_count): \w+", r"assess\1", answer)
         return re.sub(r'(page_token: )"[^"]+"', r"\1token", answer)
 
 
@@ -159,6 +168,8 @@ async def make(world: World, side: Side, collection: str) -> None:
     noun = message.DESCRIPTOR.name
     if collection in WITH_CUSTOM_FIELDS:
         await define_secret(world, side, noun)
+    if collection in ASSESSED:
+        await expect_hidden(world, side, collection)
     create = RPCS[CREATES.get(collection, f"Create{noun}")]
     request: Any = await world.request(create, side.admin)
     place = next(each.name for each in create.request.fields if each.message_type is create.response)
@@ -175,6 +186,8 @@ async def make(world: World, side: Side, collection: str) -> None:
         ParseDict(later | {"id": made.id}, getattr(changed, place))
         changed.update_mask.paths.extend(later)
         await world.call(update, changed, side.admin.metadata)
+        if collection in ASSESSED:
+            await make_incomplete(world, side, collection)
     if collection == "accounts":
         async with world.services["customer"].unit_of_work(side.admin.tenant_id) as work:
             project_value_tier(work, UUID(made.id), (Tier.KEY, Tier.STANDARD)[side.index], version=1)
@@ -189,6 +202,33 @@ async def define_secret(world: World, side: Side, noun: str) -> None:
     request: Any = await world.request(RPCS[f"Create{noun}CustomField"], side.admin)
     request.custom_field.key = KEY
     await world.call(RPCS[f"Create{noun}CustomField"], request, side.admin.metadata)
+
+
+async def expect_hidden(world: World, side: Side, collection: str) -> None:
+    """A quality rule that expects all that can be hidden, and has each grow stale."""
+    expected = [each for each in hidden_in(collection) if each not in BY_PLATFORM.get(collection, ())]
+    rule = {
+        "display_name": "all that can be hidden",
+        "collection": collection,
+        "expected_fields": [
+            {"field": each, "weight": index + 1, "max_age_days": 10 + index} for index, each in enumerate(expected)
+        ],
+    }
+    request = ParseDict({"quality_rule": rule}, CreateQualityRuleRequest())
+    await world.call(RPCS["CreateQualityRule"], request, side.admin.metadata)
+
+
+async def make_incomplete(world: World, side: Side, collection: str) -> None:
+    """One hidden value is taken away and another confirmed, on either side another."""
+    noun = RESOURCES[collection].DESCRIPTOR.name
+    confirm = RPCS[f"Confirm{noun}Fields"]
+    confirmed = {"id": side.record_id, "fields": [CONFIRMED[collection][side.index]], "proof": f"proof {side.index}"}
+    await world.call(confirm, ParseDict(confirmed, GetMessageClass(confirm.request)()), side.admin.metadata)
+    update = RPCS[f"Update{noun}"]
+    changed: Any = GetMessageClass(update.request)()
+    getattr(changed, noun.lower()).id = side.record_id
+    changed.update_mask.paths.append(EMPTIED[collection][side.index])
+    await world.call(update, changed, side.admin.metadata)
 
 
 async def make_scores(world: World, side: Side) -> None:
@@ -308,7 +348,7 @@ SPEAKING = ("filter", "filter_before", "order_by", "group_by", "sum", "measures"
 
 def speaking(name: str, collection: str, side: Side) -> Iterator[Any]:
     """What stands in such a parameter."""
-    hidden = hidden_in(collection)
+    hidden = [*hidden_in(collection), *(TELLING if collection in ASSESSED else ())]
     if name == "read_time":
         yield from (side.create_time, datetime(2099, 1, 1, tzinfo=UTC))
         return
@@ -318,6 +358,8 @@ def speaking(name: str, collection: str, side: Side) -> Iterator[Any]:
     for each in hidden:
         if name.startswith("filter"):
             yield f"{each} != null"
+            if each == "missing_fields":
+                yield from (f'{each}:"{emptied}"' for emptied in EMPTIED[collection])
             for value in dict.fromkeys(text for n in LATER if each in VALUES for text in texts(VALUES[each](n))):
                 yield f'{each} = "{value}" OR {each}:"{value}"' if name == "filter" else f'{each} = "{value}"'
         elif name == "order_by":

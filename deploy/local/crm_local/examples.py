@@ -1,8 +1,9 @@
 """What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-The order is on hold. The mailbox has a message that opened a case and one that waits for a person. They are made
-through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, or
-no channel made yet. Keys make a repetition harmless.
+The order is on hold; a colleague is in the team of its customer. The mailbox has a message that opened a case and one
+that waits for a person. A role hides telephone numbers. They are made through the API by the people of the demo tenant,
+in `make run` and only where no release was submitted for approval, nobody is in a team, no channel or no such role made
+yet. Keys make a repetition harmless.
 """
 
 import json
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from crm_local.failure import LocalFailure
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 
 MANAGER_LOGIN = "sales.manager@demo.example"
+DEPUTY_LOGIN = "sales.north@demo.example"
 SECONDS = 30.0
 CUSTOMER = {
     "kind": "ORGANIZATION",
@@ -49,6 +51,9 @@ MESSAGES = (
         "text": "请问你们周末上门吗？",
     },
 )
+HIDING = "市场分析（不含电话）"
+ANALYSED = ("accounts", "contacts", "leads")
+HIDDEN = ("accounts.phone_numbers", "contacts.phone_numbers", "leads.phone_number")
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -95,8 +100,8 @@ class Person:
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
     admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
-    orders, messages = add_order(admin, manager), add_messages(admin)
-    return orders or messages
+    made = add_order(admin, manager), add_member(admin, manager), add_messages(admin), add_role(admin)
+    return any(made)
 
 
 def add_order(admin: Person, manager: Person) -> bool:
@@ -107,6 +112,30 @@ def add_order(admin: Person, manager: Person) -> bool:
     put_policy_in_use(admin)
     request = {"id": order["id"], "reason": REASON}
     manager.post("/v1/approvals/orders:release", {"request": request, "comment": REASON}, "approval")
+    return True
+
+
+def add_member(admin: Person, manager: Person) -> bool:
+    """A deputy in the team of the order's customer, where nobody is in a team yet."""
+    if admin.get("/v1/account-members?page_size=1")["account_members"]:
+        return False
+    named = quote(f'display_name = "{CUSTOMER["display_name"]}" AND owner_id = me')
+    by_login = quote(f'login = "{DEPUTY_LOGIN}"')
+    accounts = manager.get(f"/v1/accounts?filter={named}")["accounts"]
+    deputies = admin.get(f"/v1/users?filter={by_login}")["users"]
+    if not (accounts and deputies):
+        return False
+    member = {"account_id": accounts[0]["id"], "user_id": deputies[0]["id"], "role": "DEPUTY", "access": "WRITE"}
+    manager.post("/v1/account-members", member, "member")
+    return True
+
+
+def add_role(admin: Person) -> bool:
+    """A role that reads customers and hides their telephone numbers, where there is none yet."""
+    if any(each["display_name"] == HIDING for each in admin.get("/v1/roles?page_size=200")["roles"]):
+        return False
+    grants = [{"permission": f"{collection}.read", "scope": "ALL"} for collection in ANALYSED]
+    admin.post("/v1/roles", {"display_name": HIDING, "grants": grants, "hidden_fields": HIDDEN}, "role")
     return True
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm.metadata.v1 import metadata_pb2 as pb
-from crm_kit.field_rights import is_hidden
+from crm_kit.field_rights import is_hidden, telling_of
 from crm_kit.labels import name_beside
 from fastapi import APIRouter, Request, Response
 
@@ -41,6 +41,8 @@ EVERY_PERMISSION = "*"
 
 router = APIRouter()
 Grants = Sequence[roles_pb2.Grant]
+# Of a field that lists do not go by.
+UNLISTED = {"filterable": False, "facetable": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,10 @@ class MetadataDocuments:
 
 
 def shown_to(caller: users_pb2.CurrentUser, found: dict[str, Any]) -> dict[str, Any]:
-    """A collection without the fields that are hidden from the caller, and the names beside them."""
+    """A collection without the fields that are hidden from the caller, and the names beside them.
+
+    Nobody from whom some are hidden filters by what speaks of all.
+    """
     begins = f"{found['name']}."
     hidden = {path.removeprefix(begins) for path in caller.hidden_fields if path.startswith(begins)}
     if not hidden:
@@ -130,6 +135,8 @@ def shown_to(caller: users_pb2.CurrentUser, found: dict[str, Any]) -> dict[str, 
         dates = [each for each in automation["dates"] if not is_hidden(each, hidden)]
         automation = automation | {"dates": dates}
     fields = [each for each in found["fields"] if not is_hidden(each["name"], hidden)]
+    speaking = telling_of(found["name"]).speaking
+    fields = [each | UNLISTED if each["name"] in speaking else each for each in fields]
     return found | {"fields": fields, "automation": automation}
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
 )
 
+from crm_kit.account_members import account_members_table, follow_account_members
 from crm_kit.custom_fields.definitions import Require
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
@@ -36,6 +37,7 @@ from crm_kit.etags import version_of
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.payloads import events_carrying
 from crm_kit.identity.access import Scope, visible
+from crm_kit.identity.membership import with_members
 from crm_kit.ids import id_from_text
 from crm_kit.projections import Projection, put_newest
 from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned, ids_of_owned
@@ -72,7 +74,7 @@ OnOwnerChanged = Callable[[UnitOfWork, Event, events.AccountOwnerChanged], Await
 
 
 def accounts_table(metadata: MetaData) -> Table:
-    """The table of a service's accounts."""
+    """The table of a service's accounts, which come with their members."""
     table = tenant_table(
         "accounts",
         metadata,
@@ -85,6 +87,7 @@ def accounts_table(metadata: MetaData) -> Table:
         Column("version", Integer, nullable=False),
         retention=Kept("accounts, as customer has them"),
     )
+    with_members(table, account_members_table(metadata))
     Index("accounts_owner_index", table.c.tenant_id, table.c.owner_id)
     Index("accounts_owner_team_index", table.c.tenant_id, table.c.owner_team_id)
     return table
@@ -108,7 +111,9 @@ def follow_accounts(
     on_owner_changed: OnOwnerChanged | None = None,
     on_restored: Callable[[UnitOfWork, UUID], None] | None = None,
 ) -> None:
-    """Subscribe to every event that tells of an account; `on_owner_changed` is called for new owners as well.
+    """Subscribe to every event that tells of an account, or of a member of its team.
+
+    `on_owner_changed` is called for new owners as well.
 
     In the transaction in which the account is written, and for an older event after a newer one, too. So are
     `on_changed`, with the account and its version, and `on_restored` for accounts that are in use again, which both
@@ -122,6 +127,7 @@ def follow_accounts(
         if on_restored is not None and isinstance(changed, events.AccountRestored):
             on_restored(work, UUID(changed.account.id))
 
+    follow_account_members(consumers, table)
     for payload in events_carrying(events, pb.Account):
         if payload is not events.AccountOwnerChanged or on_owner_changed is None:
             consumers.project(payload, account_changed)
@@ -137,7 +143,7 @@ def follow_accounts(
 
 
 def reached_with_account(table: Table, accounts: Table) -> Reach:
-    """Who may see what is done at an account: its owner, the account's owner, and the teams above either.
+    """Who may see what is done at an account: its owner, who sees the account, and the teams above its owner.
 
     Each as far as the scope of the permission goes that is asked for.
     """

@@ -46,6 +46,20 @@ class Hideable:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """Fields of a collection that tell of others: `following` with those that each follows from, EVERYTHING for all.
+
+    `speaking` are lists with the part of an entry that names another field, EVERYTHING where the entry is the name.
+    """
+
+    following: Mapping[str, frozenset[str]]
+    speaking: Mapping[str, str]
+
+
+NOTHING_TELLS = Telling(MappingProxyType({}), MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class RoleFields:
     """What a role says of fields: the permissions that it grants, and which fields it hides."""
 
@@ -103,15 +117,47 @@ def hidden_by(roles: Iterable[RoleFields]) -> Hidden:
     return {collection: frozenset(fields) for collection, fields in found.items()}
 
 
+@cache
+def telling() -> Mapping[str, Telling]:
+    """Of each collection that has such the fields that tell of others."""
+    found = {}
+    for message in (message for file in read_image().file for message in file.message_type):
+        options = {each.name: each.options.Extensions for each in message.field}
+        following = {name: frozenset(each[options_pb2.follows_from]) for name, each in options.items()}
+        speaking = {name: each[options_pb2.speaks_of] for name, each in options.items() if each[options_pb2.speaks_of]}
+        following = {name: of for name, of in following.items() if of}
+        if following or speaking:
+            collection = message.options.Extensions[options_pb2.resource].collection
+            found[collection] = Telling(MappingProxyType(following), MappingProxyType(speaking))
+    return MappingProxyType(found)
+
+
+def telling_of(collection: str) -> Telling:
+    """The fields of a collection that tell of others."""
+    return telling().get(collection, NOTHING_TELLS)
+
+
+def with_following(collection: str, hidden: frozenset[str]) -> frozenset[str]:
+    """The fields that somebody does not see: those that roles hide, and what follows from one of them."""
+    if not hidden:
+        return NO_FIELDS
+    following = telling_of(collection).following
+    return hidden | {name for name, of in following.items() if EVERYTHING in of or not hidden.isdisjoint(of)}
+
+
+def with_speaking(collection: str, hidden: frozenset[str]) -> frozenset[str]:
+    """The same with what speaks of all fields, and so of hidden ones: lists do not go by it, events do not name it."""
+    return hidden.union(telling_of(collection).speaking) if hidden else NO_FIELDS
+
+
 def is_hidden(path: str, hidden: Collection[str]) -> bool:
     """Whether a path of a record is a hidden field, or leads into one: `amount.currency_code` into `amount`."""
     return path in hidden or path.partition(".")[0] in hidden
 
 
-def require_shown(collection: str, hidden: Hidden, paths: Iterable[str]) -> None:
-    """PermissionDenied for the first path of a record of the collection that is hidden."""
-    fields = hidden.get(collection, NO_FIELDS)
-    found = next((path for path in sorted(paths) if is_hidden(path, fields)), None) if fields else None
+def require_shown(collection: str, hidden: Collection[str], paths: Iterable[str]) -> None:
+    """PermissionDenied for the first path of a record of the collection that is among the hidden ones."""
+    found = next((path for path in sorted(paths) if is_hidden(path, hidden)), None) if hidden else None
     if found is not None:
         field = f"{collection}.{found}"
         raise denied("hidden_field", f"the field {field} is hidden from you", field=field)

@@ -188,7 +188,7 @@ class Listing:
 
         Fields that are hidden from the reader are none.
         """
-        hidden = reader.actor.access.hidden_of(self.collection)
+        hidden = reader.actor.access.unlisted_of(self.collection)
         if self.custom is None or (CUSTOM not in filter and CUSTOM not in order_by):
             return self._parsed(filter, order_by, self.fields, self.orders, hidden)
         try:

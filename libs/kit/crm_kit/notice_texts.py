@@ -26,6 +26,7 @@ class NoticeKind(enum.StrEnum):
     IMPORT_ENDED = "IMPORT_ENDED"
     REPORT_READY = "REPORT_READY"
     JOB_ENDED = "JOB_ENDED"
+    TEAM_JOINED = "TEAM_JOINED"
 
 
 # By kind, or by kind and outcome.
@@ -52,6 +53,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "Import succeeded",
         "IMPORT_ENDED.FAILED": "Import failed",
         "REPORT_READY": "Report ready",
+        "TEAM_JOINED": "You are in the team of an account",
         "JOB_ENDED": "Job ended",
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
@@ -81,6 +83,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "IMPORT_ENDED.SUCCEEDED": "导入成功",
         "IMPORT_ENDED.FAILED": "导入失败",
         "REPORT_READY": "报表已生成",
+        "TEAM_JOINED": "您已加入客户小组",
         "JOB_ENDED": "任务结束",
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",

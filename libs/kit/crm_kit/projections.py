@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, Table, bindparam, select
+from sqlalchemy import Select, Table, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_kit.database.connections import row_of
@@ -13,6 +13,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound, PermissionDenied, invalid_field
 from crm_kit.identity.access import Scope, reaches
+from crm_kit.identity.membership import as_member, has_members
 
 
 def put_newest(work: UnitOfWork, table: Table, row: Mapping[str, Any]) -> None:
@@ -64,9 +65,10 @@ class Projection(Generic[Record]):
         """
         row = await reader.one(record_by_id(self.table), id=id)
         record = self.entity(**row) if row else await self._asked(reader, id)
-        if record is None or not reaches(scope, reader.actor, record.owner_id, record.owner_team_id):
+        if record is None:
             return None
-        return record
+        is_reached = reaches(scope, reader.actor, record.owner_id, record.owner_team_id)
+        return record if is_reached or await self._is_member(reader, id) else None
 
     async def require(self, reader: Reader, id: UUID, *, field: str, scope: Scope) -> Record:
         """The record that a field of a request names; InvalidArgument REFERENCE_NOT_FOUND when `find` finds none."""
@@ -74,6 +76,9 @@ class Projection(Generic[Record]):
         if record is None:
             raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
         return record
+
+    async def _is_member(self, reader: Reader, id: UUID) -> bool:
+        return has_members(self.table) and await reader.one(membership(self.table), id=id) is not None
 
     async def _asked(self, reader: Reader, id: UUID) -> Record | None:
         if isinstance(reader, UnitOfWork):
@@ -89,6 +94,14 @@ class Projection(Generic[Record]):
     def keep(self, work: UnitOfWork, record: Record) -> None:
         """Gather a record that its owner has just answered with, whose event may come later."""
         put_newest(work, self.table, row_of(record))
+
+
+@statement
+def membership(table: Table) -> Select[Any]:
+    """A row if the actor is in the team of the account, today and for what they do."""
+    return select(table.c.id).where(
+        table.c.tenant_id == bindparam("tenant_id"), table.c.id == bindparam("id"), or_(*as_member(table))
+    )
 
 
 @statement

@@ -49,6 +49,8 @@ from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.servicer import WebhookEndpointServicer
 from crm_customer.integrations.webhook_endpoints.testing import Tests
 from crm_customer.ready_reports import READY_REPORTS
+from crm_customer.records.account_members.attempts import TRIED_MEMBERS
+from crm_customer.records.account_members.servicer import AccountMemberServicer
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -85,12 +87,13 @@ def build(settings: CustomerSettings) -> Service:
     service.service_keys = {"sales": settings.sales_key.encode()}
     service.servicers = [
         AccountServicer(tokens, service.directory),
+        AccountMemberServicer(tokens),
         ContactServicer(tokens),
         InteractionServicer(tokens),
         TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
     ]
-    service.resources = [ACCOUNTS, CONTACTS, INTERACTIONS, IMPORTS]
+    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]

@@ -1,11 +1,15 @@
 """Fields that roles hide, for people of a real directory: which can be, from whom, and what becomes of writes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from crm.customer.v1 import accounts_pb2, roles_pb2, users_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.quality_rules_pb2 import CreateQualityRuleRequest
+from crm.customer.v1.quality_rules_pb2_grpc import QualityRuleServiceStub
+from crm.customer.v1.record_quality_pb2 import GetAccountQualityRequest
+from crm.customer.v1.record_quality_pb2_grpc import RecordQualityServiceStub
 from crm.customer.v1.roles_pb2_grpc import RoleServiceStub
 from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm.resource.v1 import record_access_pb2
@@ -15,11 +19,16 @@ from crm_kit.identity.access import Access, Scope
 from crm_kit.ids import new_id
 from crm_kit.thin_events.types import known_event_types
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import ParseDict
 
 from tests.service.customer.companies import SCOPES, Company
 from tests.service.customer.customers import new_account
+from tests.service.history import changes_of
 from tests.service.running import Running, User, refused
 from tests.service.web import bearer, gateway
+
+if TYPE_CHECKING:
+    from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
 
 PHONE = "+8613800138000"
 ALL_OF_ACCOUNTS = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
@@ -60,6 +69,22 @@ async def update(customer: Running, by: User, id: str, *paths: str, etag: str = 
     return await AccountServiceStub(customer.channel).UpdateAccount(request, metadata=by.metadata)
 
 
+async def expect_phones(company: Company) -> None:
+    """A quality rule that expects telephone numbers, among others."""
+    rule = {
+        "display_name": "companies",
+        "collection": "accounts",
+        "expected_fields": [
+            {"field": "phone_numbers", "weight": 30, "max_age_days": 30},
+            {"field": "industry", "weight": 60},
+            {"field": "website", "weight": 10},
+        ],
+    }
+    await QualityRuleServiceStub(company.customer.channel).CreateQualityRule(
+        ParseDict({"quality_rule": rule}, CreateQualityRuleRequest()), metadata=company.admin.metadata
+    )
+
+
 async def test_a_field_is_seen_by_who_has_a_role_that_shows_it(customer: Running, company: Company) -> None:
     account = await new_account(customer, company.admin, phone_numbers=[PHONE])
     hides = await hiding(company, "accounts.phone_numbers")
@@ -84,7 +109,8 @@ async def test_a_change_of_a_role_takes_effect_at_once(customer: Running, compan
     me = await UserServiceStub(customer.channel).GetCurrentUser(
         users_pb2.GetCurrentUserRequest(), metadata=user.metadata
     )
-    assert list(me.hidden_fields) == ["accounts.custom.not_yet_there", "accounts.phone_numbers"]
+    following = ["accounts.completeness", "accounts.next_stale_time"]
+    assert list(me.hidden_fields) == sorted(["accounts.custom.not_yet_there", "accounts.phone_numbers", *following])
 
 
 @pytest.mark.parametrize(
@@ -222,14 +248,17 @@ async def test_metadata_and_explained_access_say_what_is_hidden(customer: Runnin
         whole = (await web.get("/v1/metadata/accounts", headers=bearer(company.admin))).json()["fields"]
         shown = (await web.get("/v1/metadata/accounts", headers=bearer(user))).json()["fields"]
         everything = (await web.get("/v1/metadata", headers=bearer(user))).json()["collections"]
-    gone = {"phone_numbers", "parent_id", "parent_name"}
-    assert [each for each in whole if each["name"] not in gone] == shown
+    gone = {"phone_numbers", "parent_id", "parent_name", "completeness", "next_stale_time"}
+    in_part = {"missing_fields": {"filterable": False, "facetable": False}}
+    expected = [each | in_part.get(each["name"], {}) for each in whole if each["name"] not in gone]
+    assert [each | {"facetable": False} if each["name"] == "field_checks" else each for each in expected] == shown
     assert next(each for each in everything if each["name"] == "accounts")["fields"] == shown
     told = await RecordAccessServiceStub(customer.channel).ExplainRecordAccess(
         record_access_pb2.ExplainRecordAccessRequest(collection="accounts", id=account.id, user_id=str(user.id)),
         metadata=company.admin.metadata,
     )
-    assert list(told.hidden_fields) == ["parent_id", "phone_numbers"]
+    telling = ["completeness", "next_stale_time", "field_checks", "missing_fields"]
+    assert list(told.hidden_fields) == sorted([*telling, "parent_id", "phone_numbers"])
 
 
 def test_a_webhook_is_not_told_that_what_its_activator_does_not_see_was_changed() -> None:
@@ -237,4 +266,66 @@ def test_a_webhook_is_not_told_that_what_its_activator_does_not_see_was_changed(
     grants = {"*": Scope.ALL}
     assert hidden_from(Access(active=True, grants=grants), type) == frozenset()
     access = Access(active=True, grants=grants, hidden={"accounts": frozenset({"phone_numbers"})})
-    assert hidden_from(access, type) == {"phone_numbers"}
+    follow = {"completeness", "next_stale_time", "missing_fields", "field_checks"}
+    assert hidden_from(access, type) == {"phone_numbers"} | follow
+
+
+async def test_what_is_expected_and_confirmed_of_hidden_fields_is_not_told(customer: Running, company: Company) -> None:
+    await expect_phones(company)
+    accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
+    missing = await new_account(customer, company.admin, website="https://okapi.example")
+    checked = await new_account(customer, company.admin, phone_numbers=[PHONE], industry="power")
+    for fields in (["phone_numbers"], ["industry"]):
+        request = accounts_pb2.ConfirmAccountFieldsRequest(id=checked.id, fields=fields, proof=f"of {fields[0]}")
+        await accounts.ConfirmAccountFields(request, metadata=company.admin.metadata)
+    user = await holder(company, await hiding(company, "accounts.phone_numbers"))
+
+    async def read(by: User, id: str) -> accounts_pb2.Account:
+        return await accounts.GetAccount(accounts_pb2.GetAccountRequest(id=id), metadata=by.metadata)
+
+    whole, seen = await read(company.admin, missing.id), await read(user, missing.id)
+    assert (whole.completeness, list(whole.missing_fields)) == (10, ["industry", "phone_numbers"])
+    assert (seen.HasField("completeness"), list(seen.missing_fields)) == (False, ["industry"])
+    whole, seen = await read(company.admin, checked.id), await read(user, checked.id)
+    assert whole.HasField("next_stale_time") and not seen.HasField("next_stale_time")
+    assert [each.field for each in whole.field_checks] == ["phone_numbers", "industry"]
+    assert [each.proof for each in seen.field_checks] == ["of industry"]
+    changes = [
+        (await changes_of(customer, "accounts", checked.id, by.metadata)).changes for by in (company.admin, user)
+    ]
+    assert [[len(each.fields) for each in told] for told in changes] == [[1, 1, 0], [1, 0, 0]]
+    assert "phone_numbers" in str(changes[0]) and "phone_numbers" not in str(changes[1])
+    for filter in (
+        "missing_fields:phone_numbers",
+        "missing_fields:industry",
+        "completeness < 50",
+        "next_stale_time != null",
+    ):
+        asked = accounts_pb2.ListAccountsRequest(filter=filter)
+        with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+            await accounts.ListAccounts(asked, metadata=user.metadata)
+        await accounts.ListAccounts(asked, metadata=company.admin.metadata)
+    quality = RecordQualityServiceStub(customer.channel)
+    of_missing = GetAccountQualityRequest(id=missing.id)
+    told = [await quality.GetAccountQuality(of_missing, metadata=by.metadata) for by in (company.admin, user)]
+    assert [each.completeness for each in told] == [10, 14]
+    assert [[field.field for field in each.fields] for each in told] == [
+        ["phone_numbers", "industry", "website"],
+        ["industry", "website"],
+    ]
+
+
+async def test_who_does_not_see_the_tier_is_not_told_what_is_expected_by_it(
+    customer: Running, company: Company
+) -> None:
+    await expect_phones(company)
+    user = await holder(company, await hiding(company, "accounts.value_tier"))
+    account = await new_account(customer, company.admin)
+    seen = await AccountServiceStub(customer.channel).GetAccount(
+        accounts_pb2.GetAccountRequest(id=account.id), metadata=user.metadata
+    )
+    assert list(account.missing_fields) and not seen.missing_fields
+    quality = await RecordQualityServiceStub(customer.channel).GetAccountQuality(
+        GetAccountQualityRequest(id=account.id), metadata=user.metadata
+    )
+    assert (quality.quality_rule_id, list(quality.fields), quality.HasField("completeness")) == ("", [], False)

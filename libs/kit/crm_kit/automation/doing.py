@@ -23,13 +23,14 @@ from crm_kit.automation.requests import reader_of, request_of, submission_of
 from crm_kit.automation.rules.model import Action, AutomationRule, Notification, Recipient, Submission, WebhookCall
 from crm_kit.automation.runs.model import Effect
 from crm_kit.automation.watched import Call, Watched
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.directory.access import access_from, access_of_user
 from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import etag_of
 from crm_kit.events.outbox import emit
 from crm_kit.field_rights import is_hidden
 from crm_kit.identity.access import Actor
+from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
 from crm_kit.notices import raise_notice
 from crm_kit.resource import history
@@ -188,10 +189,10 @@ async def readers_among(
         if row is None or not row["active"]:
             continue
         reader = Actor(work.tenant_id, id, access_from(row))
-        hidden = reader.access.hidden_of(resource.collection)
+        hidden = reader.access.unlisted_of(resource.collection)
         if not reader.access.may(resource.permission) or any(is_hidden(path, hidden) for path in fields):
             continue
-        with work.acting_as(reader, reader.access.scope(resource.permission)):
+        with work.acting_as(reader, reader.access.scope(resource.permission)), counting(work, READING):
             record = await resource.find(work, record_id)
             shown = None if record is None else resource.whole_message(work, record)
             may_read = shown is not None and not (tells_masked and resource.is_masked(work, shown))

@@ -103,7 +103,7 @@ class Runner:
         rule, watched = compiled.rule, occasion.watched
         try:
             actor = await self.activator(occasion.tenant_id, rule, watched)
-            require_shown(watched.collection, actor.access.hidden, compiled.paths)
+            require_shown(watched.collection, actor.access.unlisted_of(watched.collection), compiled.paths)
         except (Unauthenticated, PermissionDenied) as error:
             return replace(refused_by(error), stop=StopReason.LOST_RIGHTS)
         scope, now = actor.access.scope(watched.resource.permission), await self._clock.now(actor.tenant_id)
@@ -183,7 +183,7 @@ def require_permissions(actor: Actor, watched: Watched, rule: AutomationRule, ca
     It reads the record, with the fields that it speaks of, and those that it calls, of the collections that are
     `called`, and makes its calls.
     """
-    require_shown(watched.collection, actor.access.hidden, spoken_of(rule))
+    require_shown(watched.collection, actor.access.unlisted_of(watched.collection), spoken_of(rule))
     for permission in permissions_of(watched, rule, called):
         scope = actor.access.scope(permission)
         if permission == WEBHOOKS and scope is not Scope.ALL:

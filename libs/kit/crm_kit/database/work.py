@@ -25,6 +25,8 @@ from crm_kit.database.failures import UNAVAILABLE, UNMET, Translated, UnmetError
 from crm_kit.database.statements import Statement, renumbered, statement, texts_of
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import Actor, Scope
+from crm_kit.identity.membership import READING, WRITING
+from crm_kit.zones import day_in
 
 Result = TypeVar("Result")
 CONFLICT_TRIES = 10
@@ -38,12 +40,15 @@ OUTBOX_CHANNEL = "outbox"
 class Reader(Protocol):
     """What a query needs: whose rights it reads by, and the two ways to fetch.
 
-    Statements may use `now` and what the actor binds, such as `tenant_id`, without being given them.
+    Statements may use `now`, the tenant's `today`, `memberships`, and what the actor binds, such as `tenant_id`,
+    without being given them.
     """
 
     actor: Actor
     now: datetime
     database: Database
+    # What a membership in the team of an account has to be for, so that it counts.
+    memberships: Sequence[str]
 
     @property
     def names(self) -> Mapping[tuple[str, UUID], str]: ...
@@ -72,6 +77,7 @@ class UnitOfWork:
         self.actor = actor
         self.scope = scope
         self.now = now
+        self.memberships: Sequence[str] = WRITING
         self.pending: list[PendingStatement] = []
         self.wakes_relay = False
         # The record that was written last, and the message that shows it: the answer is mostly the same.
@@ -105,7 +111,7 @@ class UnitOfWork:
         """All rows. What was gathered and not yet flushed is not seen."""
         connection = await self._connected()
         with Translated(self.database.violations):
-            return await connection.fetch(query.sql, *query.arguments(self.actor.binds | {"now": self.now} | values))
+            return await connection.fetch(query.sql, *query.arguments(binds_of(self) | values))
 
     # --- gathering ---
 
@@ -282,11 +288,14 @@ class ReadSession:
 
     names: Mapping[tuple[str, UUID], str] = MappingProxyType({})
 
-    def __init__(self, database: Database, actor: Actor, *, scope: Scope, now: datetime) -> None:
+    def __init__(
+        self, database: Database, actor: Actor, *, scope: Scope, now: datetime, memberships: Sequence[str] = READING
+    ) -> None:
         self.database = database
         self.actor = actor
         self.scope = scope
         self.now = now
+        self.memberships = memberships
 
     @property
     def tenant_id(self) -> UUID:
@@ -300,7 +309,28 @@ class ReadSession:
     async def all(self, query: Statement, **values: Any) -> list[Record]:
         """All rows."""
         with Translated(self.database.violations):
-            return await self.database.all(self.actor.tenant_id, query, self.actor.binds | {"now": self.now} | values)
+            return await self.database.all(self.actor.tenant_id, query, binds_of(self) | values)
+
+
+def binds_of(reader: Reader) -> dict[str, Any]:
+    """What statements may use without being given it."""
+    actor, now = reader.actor, reader.now
+    today = day_of_work(actor.access.time_zone, now)
+    return actor.binds | {"now": now, "today": today, "memberships": reader.memberships}
+
+
+# The statements of a request have one instant.
+day_of_work = functools.lru_cache(maxsize=64)(day_in)
+
+
+@contextlib.contextmanager
+def counting(reader: Reader, memberships: Sequence[str]) -> Iterator[None]:
+    """In the block these memberships count, and not those for reading or, in a unit of work, for changing."""
+    before, reader.memberships = reader.memberships, memberships
+    try:
+        yield
+    finally:
+        reader.memberships = before
 
 
 @contextlib.asynccontextmanager

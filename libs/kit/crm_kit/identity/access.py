@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
 from crm_kit.errors import denied
-from crm_kit.field_rights import NO_FIELDS, Hidden
+from crm_kit.field_rights import NO_FIELDS, Hidden, with_following, with_speaking
+from crm_kit.identity.membership import as_member
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, day_in
 
@@ -49,8 +50,12 @@ class Access:
     hidden: Hidden = field(default_factory=dict)
 
     def hidden_of(self, collection: str) -> frozenset[str]:
-        """The fields of a collection's records that are hidden, custom fields as `custom.<key>`."""
-        return self.hidden.get(collection, NO_FIELDS) if self.hidden else NO_FIELDS
+        """The fields of a collection's records that are hidden, custom fields as `custom.<key>`, and what follows."""
+        return with_following(collection, self.hidden.get(collection, NO_FIELDS)) if self.hidden else NO_FIELDS
+
+    def unlisted_of(self, collection: str) -> frozenset[str]:
+        """Those, and the fields that are shown in part: lists do not go by them, and events do not name them."""
+        return with_speaking(collection, self.hidden_of(collection)) if self.hidden else NO_FIELDS
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""
@@ -110,10 +115,10 @@ def visible(table: Table, scope: Scope) -> ColumnElement[bool]:
 
 
 def ways_to_own(table: Table, scope: Scope) -> list[ColumnElement[bool]]:
-    """OWN: one's own rows of an owned table; TEAM: those, and those of the team and all below it."""
+    """OWN: one's own rows of an owned table, and accounts that one is a member of; TEAM: the team's and below, too."""
     owner, team = _owner_columns(table)
-    own: ColumnElement[bool] = owner == bindparam("me")
-    return [own] if scope is Scope.OWN else [own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid)))]
+    own: list[ColumnElement[bool]] = [owner == bindparam("me"), *as_member(table)]
+    return own if scope is Scope.OWN else [*own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid)))]
 
 
 def granted_scope(permission: str) -> ColumnElement[int]:
@@ -127,7 +132,7 @@ def granted_scope(permission: str) -> ColumnElement[int]:
 
 
 def reaches(scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None) -> bool:
-    """Whether the actor may see a record of this owner: the rule of `visible`, for what is no row here."""
+    """If the actor may see a record of this owner: the rule of `visible` for what is no row here, members apart."""
     if scope is Scope.ALL or owner_id == actor.user_id:
         return True
     return scope is Scope.TEAM and owner_team_id in actor.access.team_ids

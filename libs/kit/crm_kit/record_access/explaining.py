@@ -8,6 +8,7 @@ from uuid import UUID
 from crm_kit.database.work import Reader, ReadSession
 from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Actor, Scope
+from crm_kit.identity.membership import NONE, READING, WRITING
 from crm_kit.record_access.grants import RoleGrant, grants_of
 from crm_kit.resource.actions import Action, Approving, Verb, verbs_beside
 from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_reached, reached_by
@@ -32,23 +33,40 @@ class RecordAccess:
     operations: Sequence[Operation]
     needed: Scope | None
     hidden: frozenset[str]
+    # Whether no scope as narrow would reach it if they were in the team of no account.
+    by_membership: bool = False
 
 
 async def explain(
     resource: AnyResource, record: Any, actor: Actor, roles: Roles, reader: Reader, approving: Approving
 ) -> RecordAccess:
     """As it is for `actor`, who has these roles, whoever asks."""
-    theirs = ReadSession(reader.database, actor, scope=Scope.ALL, now=reader.now)
+    theirs, changing, alone = (
+        ReadSession(reader.database, actor, scope=Scope.ALL, now=reader.now, memberships=memberships)
+        for memberships in (READING, WRITING, NONE)
+    )
     # Also by ALL: what is private to who asks nothing reaches for others.
-    reached = await reached_by(resource, [record.id], theirs, SCOPES)
+    reached, changed, reached_alone = [
+        await reached_by(resource, [record.id], each, SCOPES) for each in (theirs, changing, alone)
+    ]
     need_of = await approving.needs(resource.collection, theirs)
-    actions = [_beside(resource, record.id, each, actor, reached) for each in verbs_beside(resource.message_type)]
-    actions += [await action_on(resource, record, each, theirs, reached, need_of) for each in resource.verbs.values()]
+    actions = [
+        _beside(resource, record.id, each, actor, reached if each.permission == resource.permission else changed)
+        for each in verbs_beside(resource.message_type)
+    ]
+    actions += [await action_on(resource, record, each, theirs, changed, need_of) for each in resource.verbs.values()]
+    needed = narrowest(record.id, reached)
     return RecordAccess(
         [Operation(each, grants_of(each.verb.permission, roles)) for each in actions],
-        min((scope for scope in SCOPES if record.id in reached[scope]), default=None),
+        needed,
         await _hidden(resource, record.id, theirs) if not actions[0].reason else frozenset(),
+        by_membership=needed != narrowest(record.id, reached_alone),
     )
+
+
+def narrowest(id: UUID, reached: Reached) -> Scope | None:
+    """The narrowest scope that reaches a record, if any does."""
+    return min((scope for scope in SCOPES if id in reached[scope]), default=None)
 
 
 def _beside(resource: AnyResource, id: UUID, verb: Verb, actor: Actor, reached: Reached) -> Action:

@@ -75,6 +75,7 @@ def access_to_pb(access: RecordAccess) -> pb.RecordAccess:
         needed_scope=scope_to_pb(access.needed),
         operations=map(operation_to_pb, access.operations),
         hidden_fields=sorted(access.hidden),
+        by_membership=access.by_membership,
     )
 
 

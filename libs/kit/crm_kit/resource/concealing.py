@@ -3,16 +3,17 @@
 As names beside ids, that is done when an answer is whole. Events have all: services need what people must not see.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from crm.options.v1 import options_pb2
-from crm.type.v1.change_pb2 import Change
+from crm.type.v1.change_pb2 import Change, FieldChange
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Value
 
-from crm_kit.field_rights import CUSTOM, is_hidden
+from crm_kit.field_rights import CUSTOM, EVERYTHING, is_hidden, telling_of
 from crm_kit.identity.access import Access
 from crm_kit.labels import name_beside
 from crm_kit.resource.places import Places, places_of
@@ -54,7 +55,10 @@ def conceal(access: Access, messages: Sequence[Message]) -> None:
         return
     for own, found in places.found(messages):
         if hidden := access.hidden_of(own.collection):
+            speaking = telling_of(own.collection).speaking
             for message in found:
+                for name, part in speaking.items():
+                    _leave_out(getattr(message, name), part, hidden)
                 for field in hidden:
                     _clear(message, field)
         for name, collection, field in own.copies:
@@ -63,12 +67,35 @@ def conceal(access: Access, messages: Sequence[Message]) -> None:
                     _clear(message, name)
 
 
-def conceal_changes(hidden: frozenset[str], changes: Iterable[Change]) -> None:
+def conceal_changes(collection: str, hidden: frozenset[str], changes: Iterable[Change]) -> None:
     """Take hidden fields out of changes: that there was a change stays, as the record's version says."""
+    speaking = telling_of(collection).speaking
     for change in changes if hidden else ():
         shown = [each for each in change.fields if not is_hidden(each.field, hidden)]
+        shown = [each for each in shown if each.field not in speaking or _speaks_still(each, speaking, hidden)]
         del change.fields[:]
         change.fields.extend(shown)
+
+
+def _speaks_still(changed: FieldChange, speaking: Mapping[str, str], hidden: frozenset[str]) -> bool:
+    """Whether a list that speaks of other fields was changed where it does not speak of hidden ones, which go."""
+    for value in (changed.old_value, changed.new_value):
+        _leave_out(value.list_value.values, speaking[changed.field], hidden)
+    return changed.old_value != changed.new_value
+
+
+def _leave_out(entries: Any, part: str, hidden: frozenset[str]) -> None:
+    """Take what speaks of hidden fields out of a list of texts, of messages, or of values as JSON has them."""
+    for index in reversed(range(len(entries))):
+        if _spoken_of(entries[index], part) in hidden:
+            del entries[index]
+
+
+def _spoken_of(entry: Any, part: str) -> str:
+    if isinstance(entry, Value):
+        entry = entry.string_value if part == EVERYTHING else entry.struct_value.fields[part].string_value
+        return str(entry)
+    return str(entry if part == EVERYTHING else getattr(entry, part))
 
 
 def _clear(message: Any, field: str) -> None:

@@ -57,7 +57,7 @@ async def count_values(
     `listing` when they are those of another list than the resource's own, with what that binds.
     """
     listing = listing or resource.listing
-    hidden = resource.hidden_from(reader)
+    hidden = resource.unlisted_from(reader)
     known = [name for name in offered(resource) if not is_hidden(name, hidden)]
     if field not in known:
         possible = ", ".join(known)

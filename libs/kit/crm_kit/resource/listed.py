@@ -41,7 +41,10 @@ def filter_schema(shape: ResourceShape[Any, Any]) -> FilterSchema:
 
 
 def _nested_fields(shape: ResourceShape[Any, Any]) -> dict[str, FilterField]:
-    """The fields within lists of objects that a filter may compare, such as `accounts.account_id`."""
+    """The fields within lists of objects that a filter may compare, such as `accounts.account_id`.
+
+    And lists that are computed of such rows, where the rows are found along an index and the lists are not.
+    """
     marked = {
         f"{name}.{inner.name}"
         for name, each in shape.contract.items()
@@ -49,6 +52,7 @@ def _nested_fields(shape: ResourceShape[Any, Any]) -> dict[str, FilterField]:
         for inner in each.descriptor.message_type.fields
         if inner.GetOptions().Extensions[options_pb2.listed].filter
     }
+    marked |= {name for name in shape.nested if name in shape.computed and shape.contract[name].filter}
     for path in sorted(marked ^ shape.nested.keys()):
         remedy = "add it to `nested`" if path in marked else "mark it `filter` in the contract"
         raise DeclarationError(f"{shape.noun}.{path}: lists filter by it; {remedy}")

@@ -14,10 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
-from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork, counting
 from crm_kit.directory.access import owned_by, widest
 from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
+from crm_kit.identity.membership import NONE
 from crm_kit.labels import noun_label
 from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
@@ -44,7 +45,8 @@ async def given_to(
     owner = await owned_by(
         reader, values["owner_id"], permission=resource.permission, field=f"{resource.place}.owner_id"
     )
-    await check_gives(reader, resource, before, **owner, following=following)
+    team_id = owner["owner_team_id"]
+    await check_gives(reader, resource, before, owner_id=owner["owner_id"], owner_team_id=team_id, following=following)
     return owner
 
 
@@ -72,10 +74,12 @@ async def check_gives(
     owner_id: UUID | None,
     owner_team_id: UUID | None,
     following: Collection[str] = (),
+    reading: bool = False,
 ) -> None:
     """PermissionDenied when others come to have more for a record by a new owner than the caller has for it.
 
-    `following` are the resources, as permissions call them, that are seen with the record.
+    What the caller has only as a member of an account's team is not theirs to hand on. `following` are the resources,
+    as permissions call them, that are seen with the record; with `reading` others come to read and to change nothing.
     """
     access = reader.actor.access
     if before.owner_id in (reader.actor.user_id, owner_id) or access.grants.get(EVERYTHING) is Scope.ALL:
@@ -83,7 +87,11 @@ async def check_gives(
     concerned = {resource_of(resource.permission), EVERYTHING, *following}
     gained = await gained_permissions(reader, owner_id, owner_team_id, former_team_id=before.owner_team_id)
     for permission in sorted(each for each in gained if resource_of(each) in concerned):
-        if not await may(reader, resource, before.id, permission):
+        if reading and not permission.endswith((".read", EVERYTHING)):
+            continue
+        with counting(reader, NONE):
+            is_theirs = await may(reader, resource, before.id, permission)
+        if not is_theirs:
             noun = resource.noun.replace("_", " ")
             detail = f"who gets this {noun} would have {permission} for it, which you have not"
             raise denied("gives_more", detail, permission=permission)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, ReadSession
 from crm_kit.errors import PermissionDenied, denied
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import WRITING
 from crm_kit.resource.actions import Action, Attempt, NeedOf, Verb, tried
 from crm_kit.resource.writing import Resource
 
@@ -26,7 +27,9 @@ async def actions_on(
     permissions = {verb.permission for verb in resource.verbs.values()}
     # What the caller reads ALL reaches.
     scopes = {access.scope(permission) for permission in permissions if access.may(permission)} - {Scope.ALL}
-    reached = await reached_by(resource, ids, reader, scopes)
+    # A verb changes the record, which not every member of an account's team may.
+    changing = ReadSession(reader.database, reader.actor, scope=reader.scope, now=reader.now, memberships=WRITING)
+    reached = await reached_by(resource, ids, changing, scopes)
     return [
         [await action_on(resource, record, verb, reader, reached, need_of) for verb in resource.verbs.values()]
         for record in records

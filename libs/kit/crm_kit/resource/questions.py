@@ -226,6 +226,6 @@ class Askable:
 async def askable(resource: AnyResource, reader: Reader, texts: Sequence[str]) -> Askable:
     """What a resource can be asked; the tenant's own fields, as they are now, where one of the texts speaks of them."""
     if not resource.has_custom or not any(CUSTOM in text for text in texts):
-        return Askable(resource, {}, resource.hidden_from(reader))
+        return Askable(resource, {}, resource.unlisted_from(reader))
     known = await definitions_of(reader, resource.collection, fresh=True)
-    return Askable(resource, known.fields, resource.hidden_from(reader))
+    return Askable(resource, known.fields, resource.unlisted_from(reader))

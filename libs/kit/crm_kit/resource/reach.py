@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array_agg
 from sqlalchemy.types import Uuid
 
 from crm_kit.identity.access import Scope, ways_to_own
+from crm_kit.identity.membership import has_members
 
 FEW = 2000
 """Records that are quicker found by their ids than among a million in the order of the list."""
@@ -78,12 +79,12 @@ class Reach:
 
 
 def owned(table: Table) -> Reach:
-    """Records that their owner sees, and the teams above."""
+    """Records that their owner sees, and the teams above; accounts also the members of their teams."""
 
     def each(scope: Scope) -> ColumnElement[bool]:
         return or_(*ways_to_own(table, scope))
 
-    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), each, own_along=True)
+    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), each, own_along=not has_members(table))
 
 
 def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Table) -> Reach:

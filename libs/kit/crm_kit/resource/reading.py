@@ -16,11 +16,12 @@ from sqlalchemy.types import Uuid
 from crm_kit.custom_fields.listing import CustomLists, fields_beyond
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, counting
 from crm_kit.errors import NotFound
 from crm_kit.etags import check_etag, etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import READING
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
@@ -94,7 +95,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         if not sent or sent == etag_of(version):
             return
         if await self._is_readable(reader, id):
-            hidden = self.hidden_from(reader)
+            hidden = self.unlisted_from(reader)
             shown = [name for name in self.contract if name not in hidden]
             await check_unchanged(reader, self.noun, id, sent=sent, version=version, shown=shown, hidden=hidden)
         check_etag(sent, version)
@@ -109,7 +110,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         access = reader.actor.access
         if not access.may(self.permission):
             return False
-        return await reader.one(row_by_id(self, access.scope(self.permission)), id=id) is not None
+        with counting(reader, READING):
+            return await reader.one(row_by_id(self, access.scope(self.permission)), id=id) is not None
 
     async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
         """The record, if there is one that the reader may see."""
@@ -194,15 +196,20 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-        """Those of the records that exist and the reader may see, by id, each with the fields that are not shown."""
-        rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
-        hidden = self.hidden_from(reader)
+        """Those of the records that exist and the reader may see, by id, each with the fields not wholly shown."""
+        with counting(reader, READING):
+            rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
+        hidden = self.unlisted_from(reader)
         masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields
         return {row["id"]: masked if row["is_masked"] else hidden for row in rows}
 
     def hidden_from(self, reader: Reader) -> frozenset[str]:
         """The fields that the reader does not see of any record."""
         return reader.actor.access.hidden_of(self.collection)
+
+    def unlisted_from(self, reader: Reader) -> frozenset[str]:
+        """Those, and the fields that the reader sees in part."""
+        return reader.actor.access.unlisted_of(self.collection)
 
     async def list(
         self,

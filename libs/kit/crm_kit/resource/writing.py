@@ -229,7 +229,7 @@ class Resource(ReadableResource[Entity, Shown]):
         row = await self._row(reader, UUID(request.id))
         page = await history.page(reader, self.noun, row["id"], request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
-        conceal_changes(self.hidden_from(reader), changes)
+        conceal_changes(self.collection, self.hidden_from(reader), changes)
         if self.masked is not None and self.is_masked(reader, self.message_from(row)):
             for change in changes:
                 self.masked.clear_change(change)

@@ -39,9 +39,9 @@ def require_columns_shown(access: Access, targets: Iterable[str]) -> None:
     if not access.hidden:
         return
     targets = set(targets)
-    require_shown(ACCOUNTS.collection, access.hidden, fields_filled(targets))
+    require_shown(ACCOUNTS.collection, access.hidden_of(ACCOUNTS.collection), fields_filled(targets))
     contact_fields = (OF_CONTACTS.get(Field(target), ()) for target in targets if is_field(target))
-    require_shown(CONTACTS.collection, access.hidden, chain.from_iterable(contact_fields))
+    require_shown(CONTACTS.collection, access.hidden_of(CONTACTS.collection), chain.from_iterable(contact_fields))
 
 
 def require_cells_shown(access: Access, job: Import) -> None:

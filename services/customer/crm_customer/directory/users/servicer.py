@@ -86,5 +86,7 @@ def current_user(user: pb.User, actor: Actor, settings: UserSettings, now: datet
         settings=settings_to_pb(settings),
         server_time=timestamp(now),
         clock_offset=duration(actor.access.clock_offset),
-        hidden_fields=sorted(f"{name}.{field}" for name, fields in actor.access.hidden.items() for field in fields),
+        hidden_fields=sorted(
+            f"{name}.{field}" for name in actor.access.hidden for field in actor.access.hidden_of(name)
+        ),
     )

@@ -24,7 +24,7 @@ def reads_all(access: Access, permission: str) -> bool:
 def hidden_from(access: Access, type: EventType) -> frozenset[str]:
     """The fields of a record that somebody may not see of every one, though they may read all."""
     withheld = frozenset(name for name, permission in type.withheld if not reads_all(access, permission))
-    return withheld | access.hidden_of(type.collection)
+    return withheld | access.unlisted_of(type.collection)
 
 
 def unheard(type: EventType) -> PermissionDenied:

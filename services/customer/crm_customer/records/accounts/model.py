@@ -139,6 +139,8 @@ class Account:
     # Filled from events, never by a caller.
     last_contact_time: datetime | None = field(default=None, compare=False)
     value_tier: ValueTier | None = field(default=None, compare=False)
+    # Who is in its team today.
+    team_member_ids: tuple[UUID, ...] = field(default=(), compare=False)
 
     def update(self, values: dict[str, Any], *, now: datetime, region: str) -> "Account":
         """With new values of some fields. FailedPrecondition when it is archived or merged."""

@@ -9,17 +9,20 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import as_member
 from sqlalchemy import Select, bindparam, select
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.accounts.tables import account_search
+from crm_customer.records.accounts.tables import account_search, accounts
 from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, team_token
-from crm_customer.records.search.searching import Search
+from crm_customer.records.search.searching import Search, Visible
 from crm_customer.records.search.tables import put_found_by
 from crm_customer.records.search.terms import RecordTexts, index_tokens
 
 CONTACTS_READ = "contacts.read"
+# Of the accounts that somebody is a member of; whoever works with more is searched for among all.
+MAX_OWNERS = 100
 MAX_CONTACT_NAMES = 100
 """Of so many contacts, the newest, an account is found by the names; contacts are found by their own search."""
 # What an account is found by, and by whom.
@@ -62,13 +65,34 @@ def found_by(reader: Reader, row: Record) -> RecordTexts:
     return RecordTexts(**texts)
 
 
-def seen_by(reader: Reader) -> frozenset[str]:
-    """The tokens of owners and teams whose accounts the reader may see; empty when all of them."""
+async def seen_by(reader: Reader) -> Visible:
+    """The tokens of owners and teams whose accounts the reader may see; none when they see all of them.
+
+    Of an account that they are a member of it is its owner's token, which others have that they do not see.
+    """
     if reader.scope is Scope.ALL:
-        return frozenset()
+        return Visible()
     own = {owner_token(reader.actor.user_id)}
     teams = reader.actor.access.team_ids if reader.scope is Scope.TEAM else ()
-    return frozenset(own | {team_token(team) for team in teams})
+    tokens = frozenset(own | {team_token(team) for team in teams})
+    joined = await reader.all(owners_of_joined())
+    if len(joined) > MAX_OWNERS:
+        return Visible(is_exact=False)
+    owners = {row["owner_id"] for row in joined if row["owner_id"]}
+    owning = {row["owner_team_id"] for row in joined if not row["owner_id"] and row["owner_team_id"]}
+    theirs = frozenset([*map(owner_token, owners), *map(team_token, owning)])
+    return Visible(tokens | theirs, is_exact=not joined)
+
+
+@statement
+def owners_of_joined() -> Select[Any]:
+    """Whose the accounts are that the reader is a member of."""
+    return (
+        select(accounts.c.owner_id, accounts.c.owner_team_id)
+        .distinct()
+        .where(accounts.c.tenant_id == bindparam("tenant_id"), *as_member(accounts))
+        .limit(MAX_OWNERS + 1)
+    )
 
 
 SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by)

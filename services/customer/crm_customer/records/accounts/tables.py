@@ -1,7 +1,8 @@
 """Tables of accounts."""
 
 from crm_kit.database.tables import Kept, Violation, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Integer, Text, Uuid, text
+from crm_kit.identity.membership import with_members
+from sqlalchemy import Column, Date, DateTime, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
@@ -117,6 +118,26 @@ account_leads = tenant_table(
     key=("lead_id",),
     retention=Kept("part of the account"),
 )
+
+# Who works on an account beside its owner.
+account_members = tenant_table(
+    "account_members",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("access", Text, nullable=False),
+    Column("start_date", Date),
+    Column("end_date", Date),
+    Column("state", Text, nullable=False),
+    *versioned_columns(),
+    reference("account_id", "accounts", name="account_members_account_fkey", field="account_member.account_id"),
+)
+Index("account_members_create_time_index", *(account_members.c[name] for name in ("tenant_id", "create_time", "id")))
+Index("account_members_account_index", account_members.c.tenant_id, account_members.c.account_id)
+Index("account_members_user_index", account_members.c.tenant_id, account_members.c.user_id)
+with_members(accounts, account_members)
 
 # What an account is found by.
 account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)

@@ -59,6 +59,11 @@ class QualityRule:
         """Whether it speaks of a record of this kind and tier; of contacts, which have neither, a rule names none."""
         return (not self.kinds or kind in self.kinds) and (not self.value_tiers or value_tier in self.value_tiers)
 
+    def without(self, hidden: Collection[str]) -> "QualityRule | None":
+        """As it is for who does not see some fields; None where it expects nothing else."""
+        expected = tuple(each for each in self.expected_fields if each.field not in hidden)
+        return replace(self, expected_fields=expected) if expected else None
+
     def update(self, values: Mapping[str, Any]) -> "QualityRule":
         """With new values of some fields. FailedPrecondition when it is archived."""
         if self.state is not State.ACTIVE:

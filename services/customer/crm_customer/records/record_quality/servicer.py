@@ -12,6 +12,8 @@ from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import AnyResource
 from crm_customer.records.quality_rules.quality import field_qualities, quality_of
 
+MISSING = "missing_fields"
+
 
 class RecordQualityServicer:
     contract = pb.DESCRIPTOR.services_by_name["RecordQualityService"]
@@ -26,8 +28,10 @@ class RecordQualityServicer:
 async def quality(reader: Reader, resource: AnyResource, id: UUID) -> pb.RecordQuality:
     """How a record stands at the reader's time, by the rules as they are now, without fields hidden from the reader."""
     record = await resource.get(reader, id)
+    hidden = resource.hidden_from(reader)
     rule = (await rules_of(reader, resource.collection)).fitting(record)
-    hidden = reader.actor.access.hidden_of(resource.collection)
+    # By which rule it is would tell who does not see the tier; what a rule expects of hidden fields is not there.
+    rule = None if rule is None or MISSING in hidden else rule.without(hidden)
     return build(
         pb.RecordQuality,
         completeness=quality_of(record, rule).completeness,

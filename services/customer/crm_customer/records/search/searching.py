@@ -4,7 +4,7 @@ Candidates are ranked batch by batch, the first ones together, then those behind
 is in and behind which rank, so that a page shows nothing that one before it has shown, whatever is written meanwhile.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -89,17 +89,25 @@ class Bookmark:
 
 
 @dataclass(frozen=True, slots=True)
+class Visible:
+    """The tokens of which all that the reader may see has one, none where that is not known; exactly that, or more."""
+
+    tokens: frozenset[str] = frozenset()
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """How one resource is searched.
 
     `texts_of` says of a candidate's row what counts, for this reader; `visible` are the tokens of which a candidate has
-    one, or None where what the reader may see is asked of the record itself.
+    one, or None where what the reader may see is asked of the record itself alone.
     """
 
     resource: ReadableResource[Any, Any]
     table: SearchTable
     texts_of: Callable[[Reader, Record], RecordTexts]
-    visible: Callable[[Reader], frozenset[str]] | None = None
+    visible: Callable[[Reader], Awaitable[Visible]] | None = None
 
     async def page(self, reader: Reader, asked: AskedSearch, tokens: PageTokens) -> Found:
         """One page of the records that the reader may see and the filter takes, best matches first."""
@@ -109,7 +117,8 @@ class Search:
         query = query_terms(asked.query)
         if not query.chunks:
             return Found([], "", truncated=False)
-        run = _Run(self, reader, query, tree, asked.page_size or DEFAULT_PAGE_SIZE)
+        visible = Visible(is_exact=reader.scope is Scope.ALL) if self.visible is None else await self.visible(reader)
+        run = _Run(self, reader, query, tree, asked.page_size or DEFAULT_PAGE_SIZE, visible)
         following, truncated = await run.fill(bookmark)
         token = "" if following is None else tokens.issue(request, Cursor(following.packed()))
         return Found(run.rows, token, truncated)
@@ -128,17 +137,18 @@ class Search:
 class _Run:
     """One page being filled."""
 
-    def __init__(self, search: Search, reader: Reader, query: SearchQuery, tree: Filter, size: int) -> None:
+    def __init__(
+        self, search: Search, reader: Reader, query: SearchQuery, tree: Filter, size: int, visible: Visible
+    ) -> None:
         self.search, self.reader, self.query, self.tree, self.size = search, reader, query, tree, size
         self.rows: list[Record] = []
         hidden = search.resource.hidden.keys()
-        visible = search.visible(reader) if search.visible else frozenset()
         self.steps: Steps = steps_of(
-            reader.tenant_id, query, visible=visible, put_away=not hidden.isdisjoint(fields_of(tree))
+            reader.tenant_id, query, visible=visible.tokens, put_away=not hidden.isdisjoint(fields_of(tree))
         )
         # Of candidates that only hidden texts match, nothing is to be learned: not by which batch they fill, either.
         self.is_exhaustive = bool(search.resource.hidden_from(reader))
-        self.is_narrowed = tree is not EVERYTHING or (search.visible is None and reader.scope is not Scope.ALL)
+        self.is_narrowed = tree is not EVERYTHING or not visible.is_exact
 
     async def fill(self, at: Bookmark) -> tuple[Bookmark | None, bool]:
         """Take matches until the page is full; where the next one goes on, and whether the search ended early."""

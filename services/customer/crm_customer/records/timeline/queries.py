@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from crm_kit.account_members import is_member
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field, user_field
@@ -13,6 +14,7 @@ from crm_kit.paging import OrderColumn, PageTokens
 from sqlalchemy import ARRAY, Select, Text, Uuid, and_, any_, bindparam, or_, select
 
 from crm_customer.records.accounts.model import Account
+from crm_customer.records.accounts.tables import accounts
 from crm_customer.records.timeline.model import Detail, Entry, Kind
 from crm_customer.records.timeline.reach import reach_at
 from crm_customer.records.timeline.tables import timeline_entries
@@ -70,7 +72,8 @@ LISTING_IN_REACH = replace(LISTING, rows=_in_reach)
 
 async def page_of(reader: Reader, asked: Asked, tokens: PageTokens, account: Account) -> Page[Record]:
     """A page of an account's timeline, as far as the reader may read what is behind its entries."""
-    reach = reach_at(reader.actor, account.owner_id, account.owner_team_id)
+    belongs = await is_member(reader, accounts, account.id)
+    reach = reach_at(reader.actor, account.owner_id, account.owner_team_id, is_member=belongs)
     if reach.all == frozenset(Kind):
         return await LISTING.page(reader, asked, tokens, account_id=account.id)
     rights = {"kinds_of_all": list(reach.all), "kinds_of_team": list(reach.team), "kinds_of_own": list(reach.own)}
