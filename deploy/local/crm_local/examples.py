@@ -1,8 +1,9 @@
 """What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-The order is on hold. The mailbox has a message that opened a case and one that waits for a person. They are made
-through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, or
-no channel made yet. Keys make a repetition harmless.
+The order is on hold. The mailbox has a message that opened a case and one that waits for a person. The customer of the
+order has a comment and a file, and is tagged by a job. They are made through the API by the people of the demo tenant,
+in `make run` and only where no release was submitted for approval, no channel made or no job begun yet. Keys make a
+repetition harmless.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from crm_local.failure import LocalFailure
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
@@ -49,6 +50,10 @@ MESSAGES = (
         "text": "请问你们周末上门吗？",
     },
 )
+COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度。"
+FILE_NAME = "会议纪要.txt"
+MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
+TAGS = ["重点客户"]
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -73,14 +78,22 @@ class Person:
         """What is made, once for a key."""
         return self._call("POST", path, body, key)
 
+    def send(self, path: str, content: str, key: str) -> Json:
+        """A file that is sent as it is."""
+        return self._ask("POST", path, content.encode(), key, "application/octet-stream")
+
     def _call(self, method: str, path: str, body: Json | None, key: str) -> Json:
+        content = None if body is None else json.dumps(body).encode()
+        return self._ask(method, path, content, key, "application/json")
+
+    def _ask(self, method: str, path: str, content: bytes | None, key: str, content_type: str) -> Json:
         address = urlsplit(self.url)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": content_type}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {"Idempotency-Key": f"examples-{key}"} if key else {}
         connection = HTTPConnection(address.hostname or "", address.port, timeout=SECONDS)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, content, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         except (OSError, HTTPException) as error:
@@ -95,8 +108,8 @@ class Person:
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
     admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
-    orders, messages = add_order(admin, manager), add_messages(admin)
-    return orders or messages
+    made = [add_order(admin, manager), add_messages(admin), add_work(admin, manager)]
+    return any(made)
 
 
 def add_order(admin: Person, manager: Person) -> bool:
@@ -117,6 +130,22 @@ def add_messages(admin: Person) -> bool:
     channel = admin.post("/v1/channels", MAILBOX, "mailbox")
     first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
     admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
+    return True
+
+
+def add_work(admin: Person, manager: Person) -> bool:
+    """A comment, a file and a job at the customer of the order, where there was no job yet."""
+    asked = quote(f"display_name = {CUSTOMER['display_name']}")
+    found = admin.get(f"/v1/accounts?page_size=1&filter={asked}")["accounts"]
+    if not found or manager.get("/v1/jobs/accounts?page_size=1")["jobs"]:
+        return False
+    id = found[0]["id"]
+    path = f"/v1/accounts/{id}"
+    mentioned = admin.get("/v1/users:me")["user"]["id"]
+    manager.post(f"{path}/comments", {"text": COMMENT, "mentioned_user_ids": [mentioned]}, "comment")
+    manager.send(f"{path}/attachments:upload?name={quote(FILE_NAME)}", MINUTES, "file")
+    change = {"filter": f'id = "{id}"', "expected_count": 1, "verb": "update", "request": {"tags": TAGS}}
+    manager.post("/v1/accounts:bulkChange", change, "job")
     return True
 
 

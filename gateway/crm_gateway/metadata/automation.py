@@ -4,7 +4,6 @@ from collections.abc import Collection as Several
 
 from crm.metadata.v1 import metadata_pb2 as pb
 from crm.options.v1 import options_pb2
-from crm_kit.automation.watched import CREATE
 from crm_kit.thin_events.types import EVENTS_FILE, type_name
 from google.protobuf.descriptor import Descriptor
 
@@ -12,6 +11,7 @@ from crm_gateway.contract import Contract
 from crm_gateway.expansion import collections
 from crm_gateway.records import messages_of
 
+CREATE = "create"
 DATES = (pb.FieldMetadata.TYPE_DATE, pb.FieldMetadata.TYPE_TIME)
 
 

@@ -10,6 +10,8 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.jobs import commands
 from crm_kit.jobs.calling import Changeable
+from crm_kit.jobs.elsewhere import JobsElsewhere
+from crm_kit.jobs.model import Kind
 from crm_kit.jobs.queries import RESULTS, get_job
 from crm_kit.jobs.resource import JOBS, OF_COLLECTION
 from crm_kit.jobs.trying import try_bulk_change
@@ -22,8 +24,15 @@ class JobServicer:
     # The pipeline gives each reader the scope in which the caller reads the collection.
     contract = pb.DESCRIPTOR.services_by_name["JobService"]
 
-    def __init__(self, changeable: Mapping[str, Changeable], tokens: PageTokens, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        changeable: Mapping[str, Changeable],
+        elsewhere: Mapping[Kind, JobsElsewhere],
+        tokens: PageTokens,
+        wake: Callable[[], None],
+    ) -> None:
         self._changeable = changeable
+        self._elsewhere = elsewhere
         self._tokens = tokens
         self._wake = wake
 
@@ -52,14 +61,23 @@ class JobServicer:
         return await JOBS.list(reader, request, response, self._tokens, listing=OF_COLLECTION, binds=of)
 
     async def CancelJob(self, request: pb.CancelJobRequest, work: UnitOfWork) -> pb.Job:
-        job = await commands.cancel_job(work, self._of(request), UUID(request.id), etag=request.etag)
-        return JOBS.message(work, job)
+        on, id = self._of(request), UUID(request.id)
+        job = await get_job(work, on.collection, id, etag=request.etag)
+        if job.kind in self._elsewhere:
+            await self._elsewhere[job.kind].cancel(work, id)
+            await work.flush()
+            return JOBS.message(work, await get_job(work, on.collection, id))
+        return JOBS.message(work, await commands.cancel_job(work, on, job))
 
     async def ListJobResults(self, request: pb.ListJobResultsRequest, reader: Reader) -> pb.ListJobResultsResponse:
         job = await get_job(reader, request.collection, UUID(request.id))
-        page = await RESULTS.page(reader, request, self._tokens, job_id=job.id)
+        if job.kind in self._elsewhere:
+            elsewhere = self._elsewhere[job.kind]
+            page, shown = await elsewhere.results(reader, job.id, request, self._tokens), elsewhere.result
+        else:
+            page, shown = await RESULTS.page(reader, request, self._tokens, job_id=job.id), result_to_pb
         return pb.ListJobResultsResponse(
-            results=map(result_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
+            results=map(shown, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
         )
 
     def permission_of(self, request: Any) -> str:

@@ -89,6 +89,7 @@ class Subscription:
     user_ids: tuple[UUID, ...]
     id: UUID | None = None
     language: str = ""
+    format: str = ""
 
     def without(self, user_id: UUID) -> "Subscription":
         """To all others."""
