@@ -145,12 +145,12 @@ async def test_deputies_are_reminded_who_may_decide_it_that_day_in_the_place_of_
     tenant_id = office.user.tenant_id
     deputy, twice, past, elsewhere = [await scoring.user(tenant_id, grants=WRITER) for _ in range(4)]
     none = await scoring.user(tenant_id, grants={"scores.read": Scope.ALL})
-    for each in (deputy, twice, people.rep, none):
-        await stand_in(scoring, each, people.boss)
-    # Of both who are asked, and once.
-    await stand_in(scoring, twice, people.other)
-    await stand_in(scoring, past, people.boss, days=(date(2000, 1, 1), date(2000, 1, 2)))
-    await stand_in(scoring, elsewhere, people.boss, collection="orders")
+    # Whichever of the two the first deputy decides for, it waits for the other.
+    for absent in (people.boss, people.other):
+        for each in (deputy, twice, people.rep, none):
+            await stand_in(scoring, each, absent)
+        await stand_in(scoring, past, absent, days=(date(2000, 1, 1), date(2000, 1, 2)))
+        await stand_in(scoring, elsewhere, absent, collection="orders")
     both = step(people.boss, people.other, mode=ALL, due_hours=24, reminder_hours=4)
     await desk.policy(office.user, asks(both))
     approval = await office.submit()
