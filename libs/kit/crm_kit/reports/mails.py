@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from crm_kit.labels import Label
-from crm_kit.mail.model import MAX_SUBJECT, Attachment, Mail
+from crm_kit.mail.model import MAX_FILE_NAME, MAX_SUBJECT, Attachment, Mail
 from crm_kit.notice_texts import Language, language_of_region
 from crm_kit.reports.model import Report
 from crm_kit.reports.pdf import MEDIA_TYPE as PDF_MEDIA_TYPE
@@ -14,7 +14,6 @@ from crm_kit.reports.table import ReportTable
 from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE, XlsxFile
 
 PDF = "pdf"
-MAX_NAME = 150
 SAID = Label(
     "{name} of {day} is attached, with the figures that you may read.",
     "附件为{day}的{name}，其中的数字以您的查看权限为准。",
@@ -23,8 +22,9 @@ WHY = Label(
     "You get this mail since you are subscribed to the report; its owner can change that.",
     "您收到此邮件，是因为您订阅了该报表；如需更改，请联系报表所有者。",
 )
-# What file systems do not take in a name.
+# What file systems do not take in a name, and how long one may be.
 FORBIDDEN = frozenset('/\\:*?"<>|')
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,15 @@ def mail_of(report: Report, to: Recipient, file: File, *, day: date, console_url
     With the address of the console it has a link to the report.
     """
     name = " ".join("".join(each if each.isprintable() else " " for each in report.display_name).split()) or "-"
-    file_name = "".join("-" if each in FORBIDDEN else each for each in name)[:MAX_NAME]
     said, why = getattr(SAID, to.language), getattr(WHY, to.language)
     link = f"\n\n{console_url}/reports/{report.collection}/{report.id}" if console_url else ""
     text = said.format(name=name, day=day.isoformat()) + link + "\n\n-- \n" + why + "\n"
-    attachment = Attachment(f"{file_name}-{day.isoformat()}.{file.format}", file.media_type, file.content)
+    file_name = _file_name(name, f"-{day.isoformat()}.{file.format}")
+    attachment = Attachment(file_name, file.media_type, file.content)
     return Mail((to.login,), f"{name} {day.isoformat()}"[:MAX_SUBJECT], text, (attachment,))
+
+
+def _file_name(name: str, ending: str) -> str:
+    """A name that file systems and mails take."""
+    plain = "".join("-" if each in FORBIDDEN else each for each in name)[: MAX_FILE_NAME - len(ending)]
+    return plain.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
