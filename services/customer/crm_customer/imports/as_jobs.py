@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from crm.resource.v1 import jobs_pb2
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.filtering.schema import FilterField, FilterSchema, enum_field
@@ -87,16 +86,3 @@ async def results_of(reader: Reader, id: UUID, request: Any, tokens: PageTokens)
     """A page of what is wrong with its rows. PermissionDenied, NotFound as the import itself."""
     job = await IMPORTS.get(reader, id, scope=reader.actor.access.scope(READ))
     return await RESULTS.page(reader, request, tokens, import_id=job.id)
-
-
-def result_of(row: Any) -> jobs_pb2.JobResult:
-    """What is wrong with a row; of a record there is none to be named."""
-    outcome = Outcome.CHANGED if row["row_imported"] else Outcome.FAILED
-    violation = jobs_pb2.JobResult.Violation(field=row["column"], rule=row["reason"], detail=row["detail"])
-    return jobs_pb2.JobResult(
-        position=row["position"],
-        outcome=jobs_pb2.JobResult.Outcome.Value(f"OUTCOME_{outcome}"),
-        reason=row["reason"],
-        detail=row["detail"],
-        violations=[violation] if row["column"] else [],
-    )
