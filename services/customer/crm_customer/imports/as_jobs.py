@@ -14,6 +14,7 @@ from crm_kit.listing import Listing, Page
 from crm_kit.paging import OrderColumn, PageTokens
 from sqlalchemy import Select, bindparam, case, select
 
+from crm_customer.imports.hidden_columns import require_cells_shown
 from crm_customer.imports.model import Import
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import import_errors
@@ -83,6 +84,7 @@ RESULTS = Listing(
 
 
 async def results_of(reader: Reader, id: UUID, request: Any, tokens: PageTokens) -> Page[Record]:
-    """A page of what is wrong with its rows. PermissionDenied, NotFound as the import itself."""
+    """A page of what is wrong with its rows. PermissionDenied, NotFound as of the errors of the import itself."""
     job = await IMPORTS.get(reader, id, scope=reader.actor.access.scope(READ))
+    require_cells_shown(reader.actor.access, job)
     return await RESULTS.page(reader, request, tokens, import_id=job.id)
