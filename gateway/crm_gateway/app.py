@@ -25,6 +25,7 @@ from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.page import errors_page, reference_page
+from crm_gateway.presence.sharing import Presence
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable, without_labels
 from crm_gateway.routes import (
     account_360,
@@ -35,6 +36,7 @@ from crm_gateway.routes import (
     export,
     health,
     metadata,
+    presence,
     provider_sign_in,
     reference,
     reports,
@@ -58,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     uploads.router,
     attachments.router,
+    presence.router,
     tus.router,
     export.router,
     sessions.router,
@@ -92,10 +95,12 @@ class Gateway:
     health: App
     channels: Channels
     streams: Streams
+    presence: Presence
 
     async def close(self, grace: float = 0.0) -> None:
         """End the streams, and close the channels; calls under way get `grace` seconds."""
         await self.streams.close()
+        await self.presence.close()
         await self.channels.close(grace)
 
 
@@ -126,12 +131,14 @@ def create_app(
     pages.state.event_types = offer.event_types
     pages.state.streams = streams = Streams(settings, offer.event_types, channels)
     pages.state.current_users = events.CurrentUsers(served, channels)
+    pages.state.presence = present = Presence(settings.nats_url)
+    pages.state.presence_places = presence.Places(served, channels, pages.state.current_users)
     pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()
     dispatcher = Dispatcher(served, channels, admission, large, settings)
     pages.state.near_path = dispatcher.near
     front = Front(dispatcher, pages, large, settings)
-    return Gateway(front, _health_app(pages.state.service_states), channels, streams)
+    return Gateway(front, _health_app(pages.state.service_states), channels, streams, present)
 
 
 def checked_contract() -> Contract:
@@ -193,6 +200,7 @@ def _health_app(states: health.ServiceStates) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     await app.state.streams.close()
+    await app.state.presence.close()
     await app.state.channels.close(0.0)
 
 

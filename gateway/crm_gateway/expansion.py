@@ -34,7 +34,7 @@ class Collection:
     """A resource: its message, the collection in paths, the rpc that reads one, and the verbs that can be approved.
 
     `automatable`: whether automation rules may call some of its rpcs. `reported`: whether it has reports.
-    `bulk`: whether jobs may call some of its rpcs.
+    `bulk`: whether jobs may call some of its rpcs. `creatable`: whether automation rules may create records of it.
     `submitted` is the verb that rpcs are written out for, where they are for one alone.
     """
 
@@ -46,6 +46,7 @@ class Collection:
     reported: bool = False
     bulk: bool = False
     submitted: Rpc | None = None
+    creatable: bool = False
 
     @property
     def plural(self) -> str:
@@ -162,9 +163,14 @@ def collections(contract: Contract) -> Iterator[Collection]:
         if name and not is_generic(rpc) and rpc.name == f"Get{rpc.response.name}":
             beside = [each for each in contract.rpcs if each.service == rpc.service]
             approvable = tuple(each for each in beside if each.options.Extensions[options_pb2.approvable])
-            automatable = any(each.options.Extensions[options_pb2.automatable] for each in beside)
+            creates = f"Create{rpc.response.name}"
+            marked = [each for each in beside if each.options.Extensions[options_pb2.automatable]]
+            creatable = any(each.name == creates for each in marked)
+            automatable = any(each.name != creates for each in marked)
             bulk = automatable or any(each.options.Extensions[options_pb2.bulk] for each in beside)
-            yield Collection(rpc.response, name, rpc, approvable, automatable, resource.reports, bulk)
+            yield Collection(
+                rpc.response, name, rpc, approvable, automatable, resource.reports, bulk, creatable=creatable
+            )
 
 
 def verb_of(rpc: Rpc) -> str:

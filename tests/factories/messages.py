@@ -47,6 +47,7 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 }
 # What a rule across fields asks for; the path is relative to the message that has the rule.
 SETTLED_BY: Mapping[str, tuple[Path, Any]] = {
+    "day_of_month.monthly_only": (("day_of_month",), 1),
     "business_minutes.one_of": (("business_minutes",), 60),
     "calendar.one_of": (("calendar_id",), ABSENT_ID),
     "zh.any_of": (("zh",), "示例"),
@@ -163,7 +164,7 @@ def settle(root: Message, violation: Violation) -> None:
 
 def settle_action(action: Any) -> None:
     """What an automation rule does: what was put there, and nothing else; an update where nothing was."""
-    if any(map(action.HasField, ("submission", "notification", "webhook_call"))):
+    if any(map(action.HasField, ("submission", "notification", "webhook_call", "creation"))):
         for name in ("verb", "request", "target"):
             action.ClearField(name)
     else:

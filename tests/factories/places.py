@@ -240,6 +240,12 @@ def asks_how_many(question: Any) -> None:
     question.measures.append("count")
 
 
+def is_daily(schedule: Any) -> None:
+    """At a time of day, and nothing else."""
+    schedule.Clear()
+    schedule.every, schedule.at = 1, "08:30"
+
+
 def is_own_report(report: Any) -> None:
     """As everybody may keep one."""
     asks_how_many(report.question)
@@ -321,6 +327,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for noun in WITH_REPORTS.values()
         for verb in ("Create", "Update")
     },
+    **{f"SubscribeTo{noun}Report": lambda request: is_daily(request.schedule) for noun in WITH_REPORTS.values()},
     **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
     **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
     **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},

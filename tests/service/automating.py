@@ -40,6 +40,12 @@ def submit(verb: str, *, comment: str = "", **request: Any) -> rules_pb.Automati
     return Rule.Action(submission=Rule.Submission(verb=verb, request=values, comment=comment))
 
 
+def create(collection: str, **values: Any) -> rules_pb.AutomationRule.Action:
+    """A record that a rule creates."""
+    written = {name: to_value(value) for name, value in values.items()}
+    return Rule.Action(creation=Rule.Creation(collection=collection, values=written))
+
+
 def notify(text: str, *users: User, recipients: Sequence[Any] = ()) -> rules_pb.AutomationRule.Action:
     """Whom a rule tells what."""
     ids = [str(each.id) for each in users]

@@ -1,9 +1,16 @@
 """What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
+<<<<<<< HEAD
 The order is on hold; a colleague is in the team of its customer. The mailbox has a message that opened a case and one
 that waits for a person. A role hides telephone numbers. They are made through the API by the people of the demo tenant,
 in `make run` and only where no release was submitted for approval, nobody is in a team, no channel or no such role made
 yet. Keys make a repetition harmless.
+=======
+The order is on hold. The mailbox has a message that opened a case and one that waits for a person. The customer of the
+order has a comment and a file, and is tagged by a job. They are made through the API by the people of the demo tenant,
+in `make run` and only where no release was submitted for approval, no channel made or no job begun yet. Keys make a
+repetition harmless.
+>>>>>>> rest2
 """
 
 import json
@@ -51,9 +58,16 @@ MESSAGES = (
         "text": "请问你们周末上门吗？",
     },
 )
+<<<<<<< HEAD
 HIDING = "市场分析（不含电话）"
 ANALYSED = ("accounts", "contacts", "leads")
 HIDDEN = ("accounts.phone_numbers", "contacts.phone_numbers", "leads.phone_number")
+=======
+COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度。"
+FILE_NAME = "会议纪要.txt"
+MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
+TAGS = ["重点客户"]
+>>>>>>> rest2
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -78,14 +92,22 @@ class Person:
         """What is made, once for a key."""
         return self._call("POST", path, body, key)
 
+    def send(self, path: str, content: str, key: str) -> Json:
+        """A file that is sent as it is."""
+        return self._ask("POST", path, content.encode(), key, "application/octet-stream")
+
     def _call(self, method: str, path: str, body: Json | None, key: str) -> Json:
+        content = None if body is None else json.dumps(body).encode()
+        return self._ask(method, path, content, key, "application/json")
+
+    def _ask(self, method: str, path: str, content: bytes | None, key: str, content_type: str) -> Json:
         address = urlsplit(self.url)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": content_type}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {"Idempotency-Key": f"examples-{key}"} if key else {}
         connection = HTTPConnection(address.hostname or "", address.port, timeout=SECONDS)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, content, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         except (OSError, HTTPException) as error:
@@ -100,7 +122,11 @@ class Person:
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
     admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
+<<<<<<< HEAD
     made = add_order(admin, manager), add_member(admin, manager), add_messages(admin), add_role(admin)
+=======
+    made = [add_order(admin, manager), add_messages(admin), add_work(admin, manager)]
+>>>>>>> rest2
     return any(made)
 
 
@@ -146,6 +172,22 @@ def add_messages(admin: Person) -> bool:
     channel = admin.post("/v1/channels", MAILBOX, "mailbox")
     first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
     admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
+    return True
+
+
+def add_work(admin: Person, manager: Person) -> bool:
+    """A comment, a file and a job at the customer of the order, where there was no job yet."""
+    asked = quote(f"display_name = {CUSTOMER['display_name']}")
+    found = admin.get(f"/v1/accounts?page_size=1&filter={asked}")["accounts"]
+    if not found or manager.get("/v1/jobs/accounts?page_size=1")["jobs"]:
+        return False
+    id = found[0]["id"]
+    path = f"/v1/accounts/{id}"
+    mentioned = admin.get("/v1/users:me")["user"]["id"]
+    manager.post(f"{path}/comments", {"text": COMMENT, "mentioned_user_ids": [mentioned]}, "comment")
+    manager.send(f"{path}/attachments:upload?name={quote(FILE_NAME)}", MINUTES, "file")
+    change = {"filter": f'id = "{id}"', "expected_count": 1, "verb": "update", "request": {"tags": TAGS}}
+    manager.post("/v1/accounts:bulkChange", change, "job")
     return True
 
 

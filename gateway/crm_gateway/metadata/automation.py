@@ -11,18 +11,22 @@ from crm_gateway.contract import Contract
 from crm_gateway.expansion import collections
 from crm_gateway.records import messages_of
 
+CREATE = "create"
 DATES = (pb.FieldMetadata.TYPE_DATE, pb.FieldMetadata.TYPE_TIME)
 
 
 def say_what_rules_do(contract: Contract, found: list[pb.CollectionMetadata]) -> None:
     """Say of each collection that rules can be for what sets them off and what they do."""
-    automatable = {each.name: each for each in collections(contract) if each.automatable}
+    resources = list(collections(contract))
+    automatable = {each.name: each for each in resources if each.automatable}
     called = {rpc.name for rpc in contract.rpcs if rpc.options.Extensions[options_pb2.automatable]}
     for each in found:
         if each.name in automatable:
             own = automatable[each.name]
             beside = {name for name, other in automatable.items() if other.get.owner == own.get.owner}
             each.automation.CopyFrom(_offered(each, events_of(contract, own.message), called, beside))
+            creations = [other.name for other in resources if other.creatable and other.get.owner == own.get.owner]
+            each.automation.creations.extend(creations)
 
 
 def _offered(
@@ -30,7 +34,7 @@ def _offered(
 ) -> pb.AutomationMetadata:
     return pb.AutomationMetadata(
         events=events,
-        calls=[verb.name for verb in collection.verbs if verb.rpc in called],
+        calls=[verb.name for verb in collection.verbs if verb.rpc in called and verb.name != CREATE],
         submissions=[verb.name for verb in collection.verbs if verb.submit_path],
         dates=[field.name for field in collection.fields if field.sortable and field.type in DATES],
         targets=[field.name for field in collection.fields if field.refers_to in beside and not field.list],

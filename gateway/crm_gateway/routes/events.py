@@ -8,6 +8,7 @@ from functools import partial
 from urllib.parse import parse_qs
 
 import grpc
+from crm.customer.v1 import users_pb2
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
@@ -108,12 +109,17 @@ class CurrentUsers:
 
     async def read(self, exchange: Exchange, seconds: float) -> Identity:
         """The caller; ProblemError when nobody knows them, or can say."""
+        told = await self.told(exchange, seconds)
+        return Identity(told.tenant_id, told.user.id, exchange.session_id)
+
+    async def told(self, exchange: Exchange, seconds: float) -> users_pb2.CurrentUser:
+        """The caller, with all that is told of them; ProblemError as of `read`."""
         try:
             reply = await self._call(self._operation.reader.new(), metadata_of(exchange), seconds)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(self._operation.problem_of(error)) from error
-        told = reply.message
-        return Identity(told.tenant_id, told.user.id, exchange.session_id)
+        told: users_pb2.CurrentUser = reply.message
+        return told
 
 
 class EventStream(Response):

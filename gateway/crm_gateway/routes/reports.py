@@ -1,11 +1,14 @@
-"""`GET /v1/reports/{collection}/{id}:export`: the answer of a report as CSV or XLSX, with the rights of who asks."""
+"""`GET /v1/reports/{collection}/{id}:export`: the answer of a report as a file, with the rights of who asks."""
 
 from collections.abc import Iterable
+from datetime import date
 from functools import partial
 from typing import Any
 
 import grpc
+from crm_kit.reports import pdf
 from crm_kit.reports.table import ReportTable
+from crm_kit.wire import time_from
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
@@ -15,6 +18,7 @@ from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError, malformed
 from crm_gateway.routes.export import FILES
+from crm_gateway.tenant_zone import TenantZones
 from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.dispatch import metadata_of, timeout_of
 from crm_gateway.transcode.operations import Operation
@@ -23,6 +27,8 @@ DEADLINE_SECONDS = 10.0
 RPC = "/crm.resource.v1.ReportService/RunReport"
 PREFIX = "/v1/reports/"
 FORMAT = "format"
+PDF = "pdf"
+MEDIA_TYPES = {**{name: media for name, (_, media) in FILES.items()}, PDF: pdf.MEDIA_TYPE}
 
 router = APIRouter()
 
@@ -52,8 +58,10 @@ def running_reports(operations: Iterable[Operation], channels: Channels) -> dict
     return {each.collection: each for each in found}
 
 
-def content_of(format: str, answer: Any, language: Language) -> bytes:
+def content_of(format: str, answer: Any, language: Language, *, name: str, day: date) -> bytes:
     """The whole file; it may take a while."""
+    if format == PDF:
+        return pdf.pdf_of(answer, language, name=name, day=day)
     make, _ = FILES[format]
     file, table = make(), ReportTable(answer, language)
     kinds = table.kinds()
@@ -68,7 +76,7 @@ def content_of(format: str, answer: Any, language: Language) -> bytes:
     openapi_extra={
         "operationId": "ExportReport",
         "tags": ["Resource"],
-        "summary": "Answers a report as CSV or XLSX.",
+        "summary": "Answers a report as CSV, XLSX or PDF.",
         "description": "It has a row for each group, one for the others and one for all, and columns under their "
         "labels in the language of `Accept-Language`. In CSV a cell that a spreadsheet would compute begins with an "
         "apostrophe; in XLSX figures are numbers.\n"
@@ -94,13 +102,13 @@ def content_of(format: str, answer: Any, language: Language) -> bytes:
                 "name": FORMAT,
                 "in": "query",
                 "description": "What kind of file; CSV when not given.",
-                "schema": {"type": "string", "enum": list(FILES), "default": "csv"},
+                "schema": {"type": "string", "enum": list(MEDIA_TYPES), "default": "csv"},
             },
             {"$ref": "#/components/parameters/XRequestId"},
             {"$ref": "#/components/parameters/XRequestTimeout"},
         ],
         "responses": answer_of(
-            {media: {"schema": {"type": "string", "format": "binary"}} for _, media in FILES.values()}
+            {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA_TYPES.values()}
         ),
     },
 )
@@ -113,8 +121,8 @@ async def export_report(collection: str, id: str, request: Request) -> Response:
         if name != FORMAT:
             raise ProblemError(malformed(name, "unknown_field", "parameter"))
     format = request.query_params.get(FORMAT, "csv")
-    if format not in FILES:
-        raise ProblemError(malformed(FORMAT, "enum", choices=", ".join(FILES)))
+    if format not in MEDIA_TYPES:
+        raise ProblemError(malformed(FORMAT, "enum", choices=", ".join(MEDIA_TYPES)))
     running: Running | None = request.app.state.running_reports.get(collection)
     if running is None:
         raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
@@ -124,11 +132,19 @@ async def export_report(collection: str, id: str, request: Request) -> Response:
     except grpc.aio.AioRpcError as error:
         raise ProblemError(running.operation.problem_of(error)) from error
     large: LargeAnswers = request.app.state.large_answers
-    make = partial(content_of, format, reply.message.answer, exchange.language)
+    report, answer = reply.message.report, reply.message.answer
+    zone = await _zones(request).read(metadata_of(exchange), seconds)
+    day = time_from(answer.as_of_time).astimezone(zone).date()
+    make = partial(content_of, format, answer, exchange.language, name=report.display_name, day=day)
     content = await large.written(exchange, reply.size, make)
     headers = {
         "vary": "Accept-Language",
         "content-disposition": f'attachment; filename="{collection}-report.{format}"',
         "cache-control": "no-store",
     }
-    return Response(memoryview(content), media_type=FILES[format][1], headers=headers)
+    return Response(memoryview(content), media_type=MEDIA_TYPES[format], headers=headers)
+
+
+def _zones(request: Request) -> TenantZones:
+    zones: TenantZones = request.app.state.tenant_zones
+    return zones

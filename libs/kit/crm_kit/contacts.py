@@ -60,11 +60,14 @@ class Contacts:
 
         Call it before anything is gathered: while the customer service is asked, no connection is held.
         """
+        missing = invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+        if not work.asks_others:
+            raise missing
         await work.release()
         try:
             found = await self.customer.call(GET_CONTACT, pb.GetContactRequest(id=str(id)), pb.Contact)
         except (NotFound, PermissionDenied):
-            raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND") from None
+            raise missing from None
         put_contact(work, self.table, found, version=version_of(found.etag) or 0)
 
 

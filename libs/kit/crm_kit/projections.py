@@ -82,6 +82,8 @@ class Projection(Generic[Record]):
 
     async def _asked(self, reader: Reader, id: UUID) -> Record | None:
         if isinstance(reader, UnitOfWork):
+            if not reader.asks_others:
+                return None
             await reader.release()
         try:
             record = await self.fetch(id)

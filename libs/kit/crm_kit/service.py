@@ -54,6 +54,8 @@ from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.jobs.calling import changeable_among
+from crm_kit.jobs.elsewhere import JobsElsewhere
+from crm_kit.jobs.model import Kind
 from crm_kit.jobs.servicer import JobServicer
 from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
@@ -114,6 +116,8 @@ class Service:
     withheld: dict[type[Message], Rule] = field(default_factory=dict)
     # What custom fields may refer to besides users and its own records, by collection.
     references: dict[str, Require] = field(default_factory=dict)
+    # Jobs among others that are records of its own, by their kind.
+    jobs_elsewhere: dict[Kind, JobsElsewhere] = field(default_factory=dict)
     # Services that may call it in their own name, each with the key by which it proves that.
     service_keys: dict[str, bytes] = field(default_factory=dict)
     # Whether it keeps the stream of all events as the platform relies on it, which the broker lets one service do.
@@ -239,14 +243,14 @@ def generic_servicers(
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
-        JobServicer(worker.changeable, tokens, worker.job.wake),
+        JobServicer(worker.changeable, service.jobs_elsewhere, tokens, worker.job.wake),
     ]
 
 
 def sending_reports(service: Service, asked: Mapping[str, AnyResource], reports: ReportServicer) -> Job:
     """Sends the reports of the service's collections to those who are subscribed."""
     tenants = Tenants(service.database, service.clock)
-    return ReportSending(tenants, service.directory, asked, reports).job.run
+    return ReportSending(tenants, service.directory, asked, reports, service.settings.console_url).job.run
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:

@@ -35,6 +35,8 @@ class ServiceSettings(Settings, kw_only=True):
 
     database_url: DatabaseUrl
     database_pool_size: Annotated[int, Meta(ge=1, le=200)] = 10
+    # Where people see records, for links in mails, such as https://crm.example.org; without it mails have none.
+    console_url: Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")] = ""
     # Where things are has no default: one that is forgotten would be looked for on this machine, for ever.
     nats_url: Annotated[str, Meta(pattern=r"^(nats|tls)://")]
     listen_address: Annotated[str, Meta(pattern=r"^.+:[0-9]{1,5}$")] = "127.0.0.1:7000"

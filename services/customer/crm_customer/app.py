@@ -7,6 +7,8 @@ from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
+from crm_kit.jobs.elsewhere import JobsElsewhere
+from crm_kit.jobs.model import Kind
 from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
 from crm_kit.service import Service
@@ -35,8 +37,11 @@ from crm_customer.directory.user_settings.servicer import UserSettingsServicer
 from crm_customer.directory.users.attempts import TRIED_USERS
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
+from crm_customer.imports.as_jobs import results_of
+from crm_customer.imports.commands import cancel_import_job
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.servicer import ImportServicer
+from crm_customer.imports.wire import result_to_pb
 from crm_customer.imports.worker import SIDE_BY_SIDE, ImportWorker
 from crm_customer.integrations.webhook_deliveries.commands import replay
 from crm_customer.integrations.webhook_deliveries.consumers import Hearing
@@ -123,6 +128,7 @@ def build(settings: CustomerSettings) -> Service:
     service.jobs.append(Digests(Tenants(service.database, service.clock), mails).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
     service.servicers.append(ImportServicer(tokens, importing.wake))
+    service.jobs_elsewhere[Kind.IMPORT] = JobsElsewhere(cancel_import_job, results_of, result_to_pb)
     service.jobs += [importing.run] * SIDE_BY_SIDE
     follow_events(service.consumers, mails)
     tell_endpoints(service, settings, tokens)

@@ -17,8 +17,6 @@ class CustomerSettings(ServiceSettings, kw_only=True):
     # Networks of one's own, such as 10.1.0.0/16, that identity providers and webhook endpoints may be in; else they are
     # at public addresses.
     outbound_networks: tuple[str, ...] = ()
-    # Where people see records, for links in mails, such as https://crm.example.org; without it mails have none.
-    console_url: Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")] = ""
     # Read by the commands seed-demo and create-tenant only.
     demo_password: str = ""
     admin_password: str = ""

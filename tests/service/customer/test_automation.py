@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm.customer.v1 import accounts_pb2, contacts_pb2, interactions_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
+from crm.customer.v1.interactions_pb2_grpc import InteractionServiceStub
 from crm_kit.clock import system_now
 from crm_kit.zones import DEFAULT_ZONE
 
-from tests.service.automating import SUCCEEDED, Rule, Rules, action, looked, notify, on, reaches, settled
+from tests.service.automating import SUCCEEDED, Rule, Rules, action, create, looked, notify, on, reaches, settled
 from tests.service.clocks import until_noon
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.running import Running
@@ -75,3 +76,35 @@ async def test_a_birthday_comes_each_year(customer: Running) -> None:
         assert [each.record_id for each in runs].count(made[0].id) == version - 1
         assert {each.state for each in runs} == {SUCCEEDED}
         assert len(runs) == 2 * (version - 1)
+
+
+async def test_a_dormant_account_has_its_owner_call_within_three_days_of_that_day(customer: Running) -> None:
+    """The day is that of the tenant's zone on which it became so, and it is on the account's timeline once."""
+    user = await customer.user()
+    account = await new_account(customer, user)
+    rules = Rules(customer.channel, "accounts")
+    call = create(
+        "interactions",
+        account_id="{{record.id}}",
+        channel="OTHER",
+        direction="OUTBOUND",
+        subject="客户转为休眠",
+        user_ids=["{{record.owner_id}}"],
+        next_step="致电 {{record.display_name}}",
+        next_step_due_date="{{cause.date+3d}}",
+    )
+    rule = await rules.active(user, call, trigger=on("STATUS_CHANGED"), filter="status = DORMANT")
+    accounts: Any = AccountServiceStub(customer.channel)
+    dormant = accounts_pb2.ChangeAccountStatusRequest(id=account.id, status=accounts_pb2.Account.STATUS_DORMANT)
+    changed = await accounts.ChangeAccountStatus(dormant, metadata=user.metadata)
+    for _ in range(2):
+        await settled(customer, user.tenant_id)
+    (run,) = await rules.runs_of(user, rule)
+    interactions: Any = InteractionServiceStub(customer.channel)
+    asked = interactions_pb2.ListInteractionsRequest(account_id=account.id)
+    (interaction,) = (await interactions.ListInteractions(asked, metadata=user.metadata)).interactions
+    day = changed.update_time.ToDatetime(ZoneInfo(DEFAULT_ZONE)).date()
+    assert (run.state, run.effects[0].created_id) == (SUCCEEDED, interaction.id)
+    assert interaction.next_step_due_date == (day + timedelta(days=3)).isoformat()
+    assert list(interaction.user_ids) == [str(user.id)] == [account.owner_id]
+    assert interaction.next_step == f"致电 {account.display_name}"

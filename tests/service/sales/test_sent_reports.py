@@ -74,14 +74,14 @@ def to(*users: User, **fields: Any) -> Report.Subscription:
     return Report.Subscription(**{"schedule": daily(), "user_ids": [str(each.id) for each in users], **fields})
 
 
-def sending(sales: Running, ahead: timedelta = AHEAD + timedelta(minutes=1)) -> ReportSending:
+def sending(sales: Running, ahead: timedelta = AHEAD + timedelta(minutes=1), *, console_url: str = "") -> ReportSending:
     """The job of another process, whose time is ahead."""
     service = sales.service
     asked = reported(service.resources)
     names = Names(named_tables(service.resources) | service.names)
     servicer = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, PageTokens(b"x" * 32))
     tenants = Tenants(service.database, service.clock, lambda: system_now() + ahead)
-    return ReportSending(tenants, service.directory, asked, servicer)
+    return ReportSending(tenants, service.directory, asked, servicer, console_url)
 
 
 async def deliver(sales: Running, inbox: Inbox) -> None:
@@ -322,3 +322,59 @@ async def test_without_a_mail_server_people_are_told_in_the_app(sales: Running, 
     report = await reports.create(user, subscriptions=[to(user)])
     await sending(sales).look()
     assert await told(sales, user) == [("", report.id)]
+
+
+async def test_a_report_is_sent_as_a_pdf_to_who_wants_it_so_with_a_link_to_it(
+    posting: Running, inbox: Inbox, user: User, reports: Reports, create: CreateLead
+) -> None:
+    await create(source="web")
+    report = await reports.create(
+        user, question=Question(group_by=["source"]), subscriptions=[to(user, format="pdf")], display_name="线索来源"
+    )
+    assert report.subscriptions[0].format == "pdf"
+    await sending(posting, console_url="https://crm.example.org/").look()
+    await deliver(posting, inbox)
+    (mail,) = inbox.to(login(user))
+    (file,) = mail.iter_attachments()
+    name = file.get_filename()
+    assert (name is not None and name.endswith(".pdf"), file.get_content_type()) == (True, "application/pdf")
+    content = file.get_content()
+    assert content.startswith(b"%PDF-")
+    body = mail.get_body()
+    assert body is not None
+    assert f"https://crm.example.org/reports/leads/{report.id}" in body.get_content()
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await reports.create(user, subscriptions=[to(user, format="docx")])
+    assert refusal.fields == ["report.subscriptions[0].format"]
+
+
+async def test_whoever_may_read_a_report_subscribes_themselves_and_nobody_else(
+    posting: Running, inbox: Inbox, user: User, reports: Reports
+) -> None:
+    reader, other, many = [await posting.user(user.tenant_id, grants=READER) for _ in range(3)]
+    report = await reports.create(user, visibility=Report.VISIBILITY_TENANT)
+    daily_pdf = {"schedule": daily(), "format": "pdf", "language": "en"}
+    for _ in range(2):
+        subscribed = await reports.does("SubscribeTo", reader, report, **daily_pdf)
+    (one,) = subscribed.subscriptions
+    assert (list(one.user_ids), one.format, one.language) == ([str(reader.id)], "pdf", "en")
+    (joined,) = (await reports.does("SubscribeTo", other, report, **daily_pdf)).subscriptions
+    assert (joined.id, list(joined.user_ids)) == (one.id, [str(reader.id), str(other.id)])
+    await sending(posting).look()
+    await deliver(posting, inbox)
+    for each in (reader, other):
+        (mail,) = inbox.to(login(each))
+        assert [file.get_content_type() for file in mail.iter_attachments()] == ["application/pdf"]
+    (left,) = (await reports.does("UnsubscribeFrom", reader, report)).subscriptions
+    assert list(left.user_ids) == [str(other.id)]
+    assert (await reports.does("UnsubscribeFrom", reader, report)).etag == (await reports.get(user, report)).etag
+    await sending(posting, AHEAD + timedelta(days=1, minutes=1)).look()
+    assert [len(await told(posting, each)) for each in (reader, other)] == [1, 2]
+    for hour in range(4):
+        await reports.does("SubscribeTo", many, report, schedule=Schedule(every=Schedule.EVERY_DAILY, at=f"0{hour}:30"))
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await reports.does("SubscribeTo", many, report, schedule=Schedule(every=Schedule.EVERY_DAILY, at="05:30"))
+    private = await reports.create(user)
+    with refused("NOT_FOUND", "REPORT_NOT_FOUND"):
+        await reports.does("SubscribeTo", reader, private, **daily_pdf)
+    assert [len(each.subscriptions) for each in (await reports.does("SubscribeTo", user, private, **daily_pdf),)] == [1]

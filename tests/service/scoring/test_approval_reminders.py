@@ -1,7 +1,7 @@
 """Who has not decided is reminded before a step is due: once, on the tenant's clock and by its working hours."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import approval_timers
 
-from tests.service.approving import ALL, Approval, asks, step
+from tests.service.approving import ALL, Approval, asks, stand_in, step
 from tests.service.eventually import eventually
 from tests.service.notices import told
 from tests.service.running import Running, User, refused
@@ -171,3 +171,25 @@ async def test_a_reminder_comes_before_a_step_is_due(office: Office, due: int, b
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await office.desk.policy(office.user, asks(step(office.people.boss, due_hours=due, reminder_hours=before)))
     assert refusal.fields == ["approval_policy.rows[0].steps[0].reminder_hours"]
+
+
+async def test_deputies_are_reminded_who_may_decide_it_that_day_in_the_place_of_who_is_away(office: Office) -> None:
+    scoring, desk, people = office.scoring, office.desk, office.people
+    tenant_id = office.user.tenant_id
+    deputy, twice, past, elsewhere = [await scoring.user(tenant_id, grants=WRITER) for _ in range(4)]
+    none = await scoring.user(tenant_id, grants={"scores.read": Scope.ALL})
+    # Whichever of the two the first deputy decides for, it waits for the other.
+    for absent in (people.boss, people.other):
+        for each in (deputy, twice, people.rep, none):
+            await stand_in(scoring, each, absent)
+        await stand_in(scoring, past, absent, days=(date(2000, 1, 1), date(2000, 1, 2)))
+        await stand_in(scoring, elsewhere, absent, collection="orders")
+    both = step(people.boss, people.other, mode=ALL, due_hours=24, reminder_hours=4)
+    await desk.policy(office.user, asks(both))
+    approval = await office.submit()
+    await desk.approve(twice, approval)
+    await office.advance(timedelta(hours=21))
+    await come_to(office, deputy, ["APPROVAL_REMINDER"])
+    # Who has decided for one, who submitted it, and who may not decide it, is not.
+    for each in (twice, people.rep, past, elsewhere, none):
+        assert await told(scoring, each) == []

@@ -1,11 +1,14 @@
 """Rules on cases, through the contract."""
 
 import time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from crm.service_desk.v1 import cases_pb2 as pb
 from crm_kit.automation.requests import MAX_FILLED, request_of
 from crm_kit.automation.rules.model import Action
+from crm_kit.automation.templates import Cause
 from crm_kit.errors import InvalidArgument
 
 from tests.service.automating import FAILED, SUCCEEDED, Rules, action, on, settled
@@ -51,12 +54,13 @@ async def test_a_rule_that_names_a_long_text_hundreds_of_times_fails_before_it_i
     service_desk: Running, desk: Desk
 ) -> None:
     watched = service_desk.service.watched["cases"]
+    cause = Cause(datetime(2026, 1, 31, tzinfo=UTC), ZoneInfo("UTC"))
     case = pb.Case(id=str(desk.user.tenant_id), title="x", description=LONGEST)
     waits = []
     for request in ({"description": "{{record.description}}" * 300}, {"tags": ["{{record.description}}"] * 300}):
         began = time.process_time()
         with pytest.raises(InvalidArgument, match=str(MAX_FILLED)):
-            request_of(watched, watched, Action("update", request), case, record_id=case.id)
+            request_of(watched, watched, Action("update", request), case, cause, record_id=case.id)
         waits.append(time.process_time() - began)
     assert max(waits) < MAX_SECONDS
 

@@ -47,6 +47,7 @@ def test_a_collection_says_what_it_offers_to_automation_rules() -> None:
             assert sorted(said["calls"]) == sorted(watched.calls)
             assert sorted(said["dates"]) == sorted(own_dates(watched))
             assert sorted(said["targets"]) == sorted(watched.targets)
+            assert sorted(said["creations"]) == sorted(watched.creatable)
     assert COLLECTIONS["orders"]["automation"]["submissions"] == ["release"]
     assert COLLECTIONS["pipelines"]["automation"] is None
 

@@ -1,9 +1,11 @@
 """Values of the record in the texts of a request."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from crm_kit.automation.templates import filled, tokens_in, value_at
+from crm_kit.automation.templates import Cause, Reckoned, filled, tokens_in, value_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ JSON = st.recursive(
 
 
 def fill(value: Any) -> Any:
-    return filled(value, lambda path: value_at(RECORD, path))
+    return filled(value, lambda named: value_at(RECORD, named) if isinstance(named, str) else named)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,41 @@ def test_each_value_is_found_where_it_stands(before: str, between: str) -> None:
     assert list(tokens_in({"a": [{"b": text}]}, "")) == [("a[0].b", "name"), ("a[0].b", "custom.fleet")]
     assert list(tokens_in({"a": text + "{{x}}"}, "at"))[-1] == ("at.a", None)
     assert fill(text) == f"{before}华信{between}3"
+
+
+@given(
+    seconds=st.integers(631_152_000, 3_786_912_000),
+    zone=st.sampled_from(["Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati"]),
+    amount=st.integers(-9999, 9999),
+)
+def test_days_after_a_cause_are_those_of_the_calendar_and_hours_pass_as_they_do(
+    seconds: int, zone: str, amount: int
+) -> None:
+    """Of any instant from 1990 to 2090."""
+    cause = Cause(datetime.fromtimestamp(seconds, UTC), ZoneInfo(zone))
+    day = cause.time.astimezone(cause.zone).date()
+    assert cause.reckon(Reckoned(True, f"{amount:+}d")) == (day + timedelta(days=amount)).isoformat()
+    later = datetime.fromisoformat(cause.reckon(Reckoned(False, f"{amount:+}h")))
+    assert later == cause.time + timedelta(hours=amount)
+    assert cause.reckon(Reckoned(True)) == day.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("{{cause.date}}", Reckoned(True)),
+        ("{{ cause.date+3d }}", Reckoned(True, "+3d")),
+        ("{{cause.date-2w}}", Reckoned(True, "-2w")),
+        ("{{cause.time}}", Reckoned(False)),
+        ("{{cause.time+90m}}", Reckoned(False, "+90m")),
+        ("{{record.cause}}", "cause"),
+        ("{{cause.date+3h}}", None),
+        ("{{cause.date+12345d}}", None),
+        ("{{cause.day}}", None),
+        ("{{cause}}", None),
+    ],
+)
+def test_a_time_reckoned_from_the_cause_is_told_from_what_only_begins_like_one(
+    text: str, named: Reckoned | str | None
+) -> None:
+    assert [each for _, each in tokens_in(text, "")] == [named]

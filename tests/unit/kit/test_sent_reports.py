@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm_kit.automation.rules.model import Every, Schedule
 from crm_kit.ids import new_id
-from crm_kit.reports.mails import Recipient, language_for, mail_of
+from crm_kit.reports.mails import File, Recipient, language_for, mail_of
 from crm_kit.reports.model import Question, Report, State, Subscription
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -52,7 +52,11 @@ def test_subscriptions_keep_their_ids_and_no_two_have_the_same(lists: list[list[
 @example("各区域销售业绩" * 28, "zh", b"")
 def test_whatever_a_report_is_called_its_mail_can_be_sent(name: str, language: str, content: bytes) -> None:
     to = Recipient("wang@huaxin.example", language_for(language, "DE"))
-    mail = mail_of(report(name=name), to, content, day=date(2027, 3, 1)).checked()
+    made = File("xlsx", "application/octet-stream", content)
+    mail = mail_of(report(name=name), to, made, day=date(2027, 3, 1)).checked()
+    assert "https" not in mail.text
+    linked = mail_of(report(), to, made, day=date(2027, 3, 1), console_url="https://crm.example.org")
+    assert f"\n\nhttps://crm.example.org/reports/orders/{UUID(int=1)}\n" in linked.text
     (file,) = mail.attachments
     assert file.file_name.endswith("-2027-03-01.xlsx")
     assert not set(file.file_name) & set('/\\:*?"<>|')

@@ -30,9 +30,12 @@ def tell_overdue(work: UnitOfWork, approvable: Approvable, approval: Approval, a
     _tell(work, approvable, approval, OVERDUE, [*_waited_for(approval, asked), approval.submitter_id])
 
 
-def tell_reminder(work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person]) -> None:
-    """Gather a notice for everybody for whom it waits."""
-    _tell(work, approvable, approval, REMINDER, _waited_for(approval, asked))
+def tell_reminder(
+    work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person], deputies: Iterable[Person]
+) -> None:
+    """Gather a notice for everybody for whom it waits, and for those who may decide it today in their place."""
+    in_place = [each.id for each in deputies if stands_in(approval, each)]
+    _tell(work, approvable, approval, REMINDER, [*_waited_for(approval, asked), *in_place])
 
 
 def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, after: Approval) -> None:
@@ -44,6 +47,16 @@ def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, aft
 def _waited_for(approval: Approval, asked: Iterable[Person]) -> list[UUID]:
     waiting = set(approval.waiting_ids)
     return [person.id for person in asked if waiting & person.ids and may_decide(approval, person)]
+
+
+def stands_in(approval: Approval, deputy: Person) -> bool:
+    """Whether somebody may decide it in the place of another for whom it waits: once in a step."""
+    waiting, step = set(approval.waiting_ids), approval.current_step
+    if not may_decide(approval, deputy) or any(
+        each.user_id == deputy.id and each.step == step for each in approval.opinions
+    ):
+        return False
+    return any(waiting & absent.ids and may_decide(approval, absent) for absent in deputy.deputy_of)
 
 
 def may_decide(approval: Approval, person: Person) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import DateTime, FromClause, Select, bindparam, func, null, sele
 from crm_kit.approvals.commands import Approvals, asked_of, save
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.notices import tell_reminder
+from crm_kit.approvals.queries import deputies_of
 from crm_kit.approvals.resource import approvals_by_collection
 from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
@@ -70,7 +71,9 @@ class OverdueApprovals:
         approval = await approvals.get(work, id)
         approvable = self._gate.find(approval.collection, approval.verb)
         asked = await asked_of(work, approvable, approval, approval.waiting_ids)
-        tell_reminder(work, approvable, approval, asked)
+        of = approvable.resource
+        deputies = await deputies_of(work, asked, collection=of.collection, permission=of.permission)
+        tell_reminder(work, approvable, approval, asked, deputies)
         work.execute(put_reminded(), approval_id=id)
 
 

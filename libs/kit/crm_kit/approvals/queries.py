@@ -1,6 +1,7 @@
 """Who is asked, and what is asked for already."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,16 @@ async def deputy_of(reader: Reader, user_id: UUID, *, collection: str, permissio
     """Those whose deputy a user is today in a collection, in whose place they may decide."""
     values = {"user_id": user_id, "collection": collection, "reading": [permission, EVERYTHING]}
     return tuple(Person(row["id"], tuple(row["role_ids"])) for row in await reader.all(absent_people(), **values))
+
+
+async def deputies_of(reader: Reader, people: Collection[Person], *, collection: str, permission: str) -> list[Person]:
+    """The active users who are deputies of some of the people today, and may read the collection; each with those."""
+    absent, found = {each.id: each for each in people}, dict[UUID, Person]()
+    values = {"ids": list(absent), "collection": collection, "reading": [permission, EVERYTHING]}
+    for row in await reader.all(deputies_today(), **values):
+        known = found.setdefault(row["id"], Person(row["id"], tuple(row["role_ids"])))
+        found[row["id"]] = replace(known, deputy_of=(*known.deputy_of, absent[row["absent_id"]]))
+    return list(found.values())
 
 
 async def people_asked(
@@ -114,6 +125,23 @@ def absent_people() -> Select[Any]:
             is_able(bindparam("reading", type_=ARRAY(Text))),
         )
         .order_by(users.id)
+    )
+
+
+@statement
+def deputies_today() -> Select[Any]:
+    users, deputies = access_users.c, access_deputies.c
+    return (
+        select(users.id, users.role_ids, deputies.user_id.label("absent_id"))
+        .where(
+            users.tenant_id == bindparam("tenant_id"),
+            is_deputy_today(users.id),
+            deputies.user_id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+            or_(deputies.collection.is_(None), deputies.collection == bindparam("collection")),
+            is_able(bindparam("reading", type_=ARRAY(Text))),
+        )
+        .distinct()
+        .order_by(users.id, deputies.user_id)
     )
 
 

@@ -149,14 +149,19 @@ async def compiled_rule(reader: Reader, watched: Watched, rule: AutomationRule) 
 
 def broken_action(watched: Watched, rule: AutomationRule) -> FailedPrecondition | None:
     """Why an action can never be done, as one whose verb is gone."""
-    gone = [action.verb for action in rule.actions if not is_possible(watched, action)]
-    return FailedPrecondition(f"rules cannot call {gone[0]} here") if gone else None
+    for action in rule.actions:
+        if not is_possible(watched, action):
+            gone = f"create {action.creation.collection}" if action.creation else f"call {action.verb}"
+            return FailedPrecondition(f"rules cannot {gone} here")
+    return None
 
 
 def is_possible(watched: Watched, action: Action) -> bool:
     """Whether the collection has what an action calls; what a target has is found when it is called."""
     if action.submission is not None:
         return action.submission.verb in watched.submissions
+    if action.creation is not None:
+        return action.creation.collection in watched.creatable
     if action.target:
         return action.target in watched.targets
     return not action.verb or action.verb in watched.calls

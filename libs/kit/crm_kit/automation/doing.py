@@ -1,11 +1,12 @@
 """Does the actions of a rule, one at a time, in the unit of work of its run, as who activated it.
 
-A call is one of the API. A submission asks for the approval of one. People are told by a notice, and programs by a
-webhook, of what the activator may see; people who may not read the record are told nothing.
+A call is one of the API, and so is what creates a record. A submission asks for the approval of one. People are told by
+a notice, and programs by a webhook, of what the activator may see; who may not read the record is told nothing.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,11 +20,24 @@ from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.queries import leaders_above
 from crm_kit.approvals.resource import approvals_by_collection
 from crm_kit.automation import templates
-from crm_kit.automation.requests import reader_of, request_of, submission_of
-from crm_kit.automation.rules.model import Action, AutomationRule, Notification, Recipient, Submission, WebhookCall
+from crm_kit.automation.requests import creation_of, reader_of, request_of, submission_of
+from crm_kit.automation.rules.model import (
+    Action,
+    AutomationRule,
+    Creation,
+    Notification,
+    Recipient,
+    Submission,
+    WebhookCall,
+)
 from crm_kit.automation.runs.model import Effect
+<<<<<<< HEAD
 from crm_kit.automation.watched import Call, Watched
 from crm_kit.database.work import UnitOfWork, counting
+=======
+from crm_kit.automation.watched import CREATE, Call, Watched
+from crm_kit.database.work import UnitOfWork
+>>>>>>> rest2
 from crm_kit.directory.access import access_from, access_of_user
 from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import etag_of
@@ -46,12 +60,17 @@ OWNERS = ("owner_id", "assignee_id")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The record that a rule runs on, and its version in which that began."""
+    """The record that a rule runs on, its version in which that began, and the time of what set the rule off."""
 
     rule: AutomationRule
     watched: Watched
     id: UUID
     version: int
+    time: datetime
+
+    def cause(self, work: UnitOfWork) -> templates.Cause:
+        """What times are reckoned from."""
+        return templates.Cause(self.time, ZoneInfo(work.actor.access.time_zone))
 
 
 class Doing:
@@ -76,6 +95,8 @@ class Doing:
             effect = await self._notify(work, action.notification, subject, record, shown)
         elif action.webhook_call is not None:
             effect = tell_webhook(work, action.webhook_call, subject, record, shown)
+        elif action.creation is not None:
+            effect = await self._create(work, action.creation, subject, shown)
         else:
             return await self._change(work, action, subject, record, shown)
         await work.flush()
@@ -95,17 +116,29 @@ class Doing:
         call = watched.calls.get(action.verb)
         if call is None:
             raise FailedPrecondition(f"rules cannot call {action.verb} of {watched.collection}")
-        await self._call(work, call, request_of(subject.watched, watched, action, shown, record_id=str(target.id)))
+        cause, record_id = subject.cause(work), str(target.id)
+        await self._call(work, call, request_of(subject.watched, watched, action, shown, cause, record_id=record_id))
         await work.flush()
         later = await history.changes_since(work, watched.resource.noun, target.id, target.version)
         names = dict.fromkeys(field["field"] for change in later for field in change["fields"])
         changed = tuple(name for name in names if name.partition(".")[0] in watched.resource.contract)
         return Effect(action.verb, etag_of(later[0]["version"] if later else target.version), changed, action.target)
 
-    async def _call(self, work: UnitOfWork, call: Call, request: Message) -> None:
+    async def _create(self, work: UnitOfWork, creation: Creation, subject: Subject, shown: Any) -> Effect:
+        """Create a record with what the rule says of the one that it runs on."""
+        created = subject.watched.creatable.get(creation.collection)
+        if created is None:
+            raise FailedPrecondition(f"rules cannot create {creation.collection}")
+        request = creation_of(subject.watched, creation, shown, subject.cause(work))
+        answer = await self._call(work, created.call, request)
+        return Effect(CREATE, answer.etag, created_collection=creation.collection, created_id=answer.id)
+
+    async def _call(self, work: UnitOfWork, call: Call, request: Message) -> Any:
         check_hidden_fields(request, work.actor.access)
         with work.acting_as(work.actor, work.actor.access.scope(call.permission)):
-            check_output_only(request, await self._runs[call.path](request, work))
+            answer = await self._runs[call.path](request, work)
+        check_output_only(request, answer)
+        return answer
 
     async def _submit(
         self, work: UnitOfWork, submission: Submission, subject: Subject, record: Any, shown: Any
@@ -113,8 +146,8 @@ class Doing:
         """Ask for the approval of a call on the record."""
         watched = subject.watched
         approvable = watched.submissions[submission.verb]
-        request = submission_of(watched, submission, shown, record_id=str(record.id))
-        comment = templates.text_of(submission.comment, for_people(work, watched, shown)).strip() or None
+        request = submission_of(watched, submission, shown, subject.cause(work), record_id=str(record.id))
+        comment = templates.text_of(submission.comment, for_people(work, subject, shown)).strip() or None
         with work.acting_as(work.actor, work.actor.access.scope(approvable.verb.permission)):
             await submit(work, self._gate, self._approvals[watched.collection], approvable, request, comment)
         return Effect(SUBMIT, etag_of(record.version))
@@ -125,7 +158,7 @@ class Doing:
         """Tell those who may read the record now."""
         watched, rule = subject.watched, subject.rule
         ids = dict.fromkeys([*notification.user_ids, *await self._told_by(work, notification, watched, record)])
-        said = {path for _, path in templates.tokens_in(notification.text, "") if path}
+        said = set(templates.paths_in(notification.text))
         told = [id async for id in readers_among(work, watched, record.id, ids, said)]
         raise_notice(
             work,
@@ -133,7 +166,7 @@ class Doing:
             told,
             record=(watched.collection, record.id),
             name=str(getattr(shown, "display_name", "")),
-            text=templates.text_of(notification.text, for_people(work, watched, shown)),
+            text=templates.text_of(notification.text, for_people(work, subject, shown)),
             values={"rule": rule.display_name, "rule_id": str(rule.id)},
             also_actor=True,
         )
@@ -155,14 +188,14 @@ class Doing:
         return found
 
 
-def for_people(work: UnitOfWork, watched: Watched, shown: Message) -> Callable[[str], Any]:
-    """Reads the values of a record for a text that people of the tenant read."""
-    return reader_of(watched, shown, zone=ZoneInfo(work.actor.access.time_zone))
+def for_people(work: UnitOfWork, subject: Subject, shown: Message) -> Callable[[templates.Named], Any]:
+    """Reads what texts name, for one that people of the tenant read."""
+    return reader_of(subject.watched, shown, subject.cause(work), for_people=True)
 
 
 def tell_webhook(work: UnitOfWork, call: WebhookCall, subject: Subject, record: Any, shown: Any) -> Effect:
     """Gather that an endpoint is told of the record what the rule says of it."""
-    rule, read = subject.rule, reader_of(subject.watched, shown)
+    rule, read = subject.rule, reader_of(subject.watched, shown, subject.cause(work))
     told = events.WebhookCallRequested(
         endpoint_id=str(call.endpoint_id),
         rule_id=str(rule.id),

@@ -20,6 +20,7 @@ from crm_kit.filtering.tree import Filter
 from crm_kit.ids import id_from_text
 from crm_kit.listing import context_of
 from crm_kit.resource import history
+from crm_kit.wire import time_from
 
 # What is called as events are, where the time has come.
 DATE_REACHED, SCHEDULED = "DATE_REACHED", "SCHEDULED"
@@ -29,7 +30,8 @@ DATE_REACHED, SCHEDULED = "DATE_REACHED", "SCHEDULED"
 class Occasion(ABC):
     """Of which record, in which version; `event` is what it is called, `event_id` by what it is known again.
 
-    `causes` are the rules from which it followed, as events have them; `due_time` is when it was due, of what is.
+    `time` is when it happened or was due; `due_time` the same of what was due. `causes` are the rules from which it
+    followed, as events have them.
     """
 
     watched: Watched
@@ -38,6 +40,7 @@ class Occasion(ABC):
     record_version: int
     event: str
     event_id: UUID
+    time: datetime
     causes: Sequence[event_pb2.Cause] = ()
     due_time: datetime | None = None
 
@@ -76,6 +79,7 @@ class Happened(Occasion):
             envelope.aggregate_version,
             event,
             id_from_text(envelope.id),
+            time_from(envelope.occur_time),
             envelope.causes,
             shown=shown,
             values=RecordValues(watched.resource, shown),

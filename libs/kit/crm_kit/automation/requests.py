@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from crm.options.v1 import options_pb2
@@ -13,8 +12,8 @@ from google.protobuf.message import Message
 
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.automation import templates
-from crm_kit.automation.rules.model import Action, Notification, Submission
-from crm_kit.automation.watched import Call, Watched
+from crm_kit.automation.rules.model import Action, Creation, Notification, Submission
+from crm_kit.automation.watched import Call, Creatable, Watched
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.resource.codecs import is_map
@@ -41,41 +40,58 @@ REFUSED = "cannot be set here"
 INSTANT = "google.protobuf.Timestamp"
 
 
-def reader_of(watched: Watched, record: Message, *, zone: ZoneInfo | None = None) -> Callable[[str], Any]:
-    """Reads the values of a record by their paths, for one request. InvalidArgument where they become too long.
+def reader_of(
+    watched: Watched, record: Message, cause: templates.Cause, *, for_people: bool = False
+) -> Callable[[templates.Named], Any]:
+    """Reads what texts name of a record and of its cause, for one request. InvalidArgument where they become too long.
 
-    Instants are as clocks in the `zone` show them, for texts that people read; without one as JSON has them.
+    For texts that people read, instants are as clocks in the tenant's zone show them; otherwise as JSON has them.
     """
     shown = MessageToDict(record, preserving_proto_field_name=True)
     contract, left = watched.resource.contract, MAX_FILLED
 
-    def read(path: str) -> Any:
+    def read(named: templates.Named) -> Any:
         nonlocal left
-        field = field_at(contract, path)
-        value = _short(field, templates.value_at(shown, path))
-        if zone is not None and value and field is not None and _is_instant(field):
-            value = f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M}"
+        if isinstance(named, templates.Reckoned):
+            value, is_instant, place = cause.reckon(named), not named.is_date, "cause"
+        else:
+            field = field_at(contract, named)
+            value, place = _short(field, templates.value_at(shown, named)), f"record.{named}"
+            is_instant = field is not None and _is_instant(field)
+        if for_people and value and is_instant:
+            value = f"{datetime.fromisoformat(value).astimezone(cause.zone):%Y-%m-%d %H:%M}"
         left -= len(templates.written(value))
         if left < 0:
             detail = f"with it the values of the record in one request have more than {MAX_FILLED} characters together"
-            raise invalid_field(f"record.{path}", "max_filled", detail)
+            raise invalid_field(place, "max_filled", detail)
         return value
 
     return read
 
 
-def request_of(watched: Watched, called: Watched, action: Action, record: Message, *, record_id: str) -> Message:
+def request_of(
+    watched: Watched, called: Watched, action: Action, record: Message, cause: templates.Cause, *, record_id: str
+) -> Message:
     """What the rpc is asked of a record that is `called`.
 
     Its values are those of the record of the rule, as whoever activated that sees it. InvalidArgument as the rpc says.
     """
-    content = templates.filled(action.request, reader_of(watched, record))
+    content = templates.filled(action.request, reader_of(watched, record, cause))
     return literal_request(called.resource, called.calls[action.verb], content, record_id=record_id)
 
 
-def submission_of(watched: Watched, submission: Submission, record: Message, *, record_id: str) -> Message:
+def creation_of(watched: Watched, creation: Creation, record: Message, cause: templates.Cause) -> Message:
+    """What the rpc is asked that creates a record, as `request_of`."""
+    content = templates.filled(creation.values, reader_of(watched, record, cause))
+    created = watched.creatable[creation.collection]
+    return literal_request(created.resource, created.call, content, record_id="")
+
+
+def submission_of(
+    watched: Watched, submission: Submission, record: Message, cause: templates.Cause, *, record_id: str
+) -> Message:
     """What approval is asked for, as `request_of`."""
-    content = templates.filled(submission.request, reader_of(watched, record))
+    content = templates.filled(submission.request, reader_of(watched, record, cause))
     call = _call_of(watched.submissions[submission.verb])
     return literal_request(watched.resource, call, content, record_id=record_id)
 
@@ -100,7 +116,7 @@ def check_literal(
     try:
         literal_request(resource, call, content, record_id=str(NO_RECORD))
     except InvalidArgument as error:
-        found = list(_below(error, resource if call.is_update else None, set(), place))
+        found = list(_below(error, resource if call.has_record else None, set(), place))
         raise _all_of(found, error) from None
 
 
@@ -113,7 +129,8 @@ def check_action(
 ) -> None:
     """InvalidArgument for an action that could never be done, whatever the record; `place` is where it stands.
 
-    `called` is the collection of the record that is called, and `custom` are the tenant's own fields of that.
+    `called` is the collection of the record that is called, and `custom` are the tenant's own fields of that, or of the
+    one that is created.
     """
     if action.submission is not None:
         _check_submission(watched, action.submission, place=f"{place}.submission")
@@ -121,6 +138,8 @@ def check_action(
         _check_notification(watched, action.notification, place=f"{place}.notification")
     elif action.webhook_call is not None:
         _check_tokens(watched, action.webhook_call.values, place=f"{place}.webhook_call.values")
+    elif action.creation is not None:
+        _check_creation(watched, action.creation, custom, place=f"{place}.creation")
     elif action.verb not in called.calls:
         raise _one_of(f"{place}.verb", called.calls)
     else:
@@ -134,6 +153,24 @@ def _check_update(content: Fields, custom: Mapping[str, CustomField], *, place: 
     if not content:
         raise invalid_field(place, "required", "an update changes a field at least")
     _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}")
+
+
+def _check_creation(watched: Watched, creation: Creation, custom: Mapping[str, CustomField], *, place: str) -> None:
+    created = creatable_of(watched, creation, place=place)
+    place = f"{place}.values"
+    _check_custom(creation.values.get(CUSTOM), custom, place=f"{place}.{CUSTOM}")
+    contract = created.resource.contract
+    for name in creation.values:
+        if name in contract and contract[name].refers_to not in created.known:
+            raise _of_another_service(f"{place}.{name}")
+    _check_request(watched, created.resource, created.call, creation.values, place=place)
+
+
+def creatable_of(watched: Watched, creation: Creation, *, place: str) -> Creatable:
+    """The collection of what is created. InvalidArgument for one whose records rules do not create."""
+    if creation.collection not in watched.creatable:
+        raise _one_of(f"{place}.collection", watched.creatable)
+    return watched.creatable[creation.collection]
 
 
 def _check_submission(watched: Watched, submission: Submission, *, place: str) -> None:
@@ -160,12 +197,12 @@ def _check_size(sent: Fields, *, place: str) -> None:
 def _check_request(watched: Watched, called: AnyResource, call: Call, sent: Fields, *, place: str) -> None:
     _check_size(sent, place=place)
     _check_tokens(watched, sent, place=place)
-    content = templates.filled(sent, lambda path: sample_of(watched.resource.contract, path))
+    content = templates.filled(sent, lambda named: _sample(watched.resource.contract, named))
     templated = {path for path, _ in templates.tokens_in(sent, "")}
     try:
         check_message(_read(called, call, content, record_id=str(NO_RECORD)))
     except InvalidArgument as error:
-        found = list(_below(error, called if call.is_update else None, templated, place))
+        found = list(_below(error, called if call.has_record else None, templated, place))
         if found:
             raise _all_of(found, error) from None
 
@@ -178,10 +215,10 @@ def _all_of(found: Sequence[FieldViolation], error: InvalidArgument) -> InvalidA
 
 def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
     contract = watched.resource.contract
-    for path, field in templates.tokens_in(content, place):
-        if field is None or not is_value(contract, field):
-            known = [name for name in contract if is_value(contract, name)]
-            raise _one_of(path, [f"{{{{record.{name}}}}}" for name in known])
+    for path, named in templates.tokens_in(content, place):
+        if named is None or (isinstance(named, str) and not is_value(contract, named)):
+            known = [f"{{{{record.{name}}}}}" for name in contract if is_value(contract, name)]
+            raise _one_of(path, [*known, "{{cause.date+3d}}", "{{cause.time+2h}}"])
 
 
 def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: str) -> None:
@@ -225,7 +262,7 @@ def _is_within(path: str, other: str) -> bool:
 
 def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Any:
     request = call.request()
-    if not call.is_update:
+    if not call.has_record:
         _check_names(request, content, left_out=ADDRESSING)
         _fill(request, content)
         request.id = record_id
@@ -234,13 +271,15 @@ def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str)
     try:
         target = getattr(request, place)
         _check_names(target, content, left_out=ADDRESSING)
-        _check_changeable(resource, content)
+        if call.is_update:
+            _check_changeable(resource, content)
         _fill(target, content)
     except InvalidArgument as error:
         violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
         raise InvalidArgument(error.detail, violations=violations, metadata=error.metadata) from None
-    target.id = record_id
-    request.update_mask.paths.extend(mask_of(target.DESCRIPTOR, content))
+    if call.is_update:
+        target.id = record_id
+        request.update_mask.paths.extend(mask_of(target.DESCRIPTOR, content))
     return request
 
 
@@ -323,6 +362,13 @@ def _short(field: Any, value: Any) -> Any:
     return value.removeprefix(enum_prefix(field.enum_type.name)) if is_enum else value
 
 
+def _sample(contract: Mapping[str, Any], named: templates.Named) -> Any:
+    """A value, as JSON has it, of what a text names."""
+    if isinstance(named, templates.Reckoned):
+        return SAMPLE_DATE if named.is_date else SAMPLES[INSTANT]
+    return sample_of(contract, named)
+
+
 def sample_of(contract: Mapping[str, Any], path: str) -> Any:
     """A value, as JSON has it, of the type of a record's field; None where any type is possible."""
     field = field_at(contract, path)
@@ -335,6 +381,7 @@ def sample_of(contract: Mapping[str, Any], path: str) -> Any:
     return {str: "x", bool: True}.get(type(field.default_value), 1)
 
 
+SAMPLE_DATE = "2026-01-31"
 SAMPLES: Mapping[str, Any] = {
     MONEY: {"amount": "1", "currency_code": "CNY"},
     INSTANT: "2026-01-31T08:00:00Z",

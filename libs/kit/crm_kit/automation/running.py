@@ -129,7 +129,8 @@ class Runner:
         """Do all actions and commit; why not, when one is refused or the rule is stopped in what it follows from."""
         chain = await chain_of(work, rule, occasion)
         stopped = loop_in(chain, rule) or await excess_in(work, rule, occasion)
-        done = await self._do_all(work, Subject(rule, occasion.watched, occasion.record_id, occasion.record_version))
+        subject = Subject(rule, occasion.watched, occasion.record_id, occasion.record_version, occasion.time)
+        done = await self._do_all(work, subject)
         if isinstance(done, Refused):
             return done
         if stopped is not None:
@@ -152,6 +153,7 @@ class Runner:
 
     async def _do_all(self, work: UnitOfWork, subject: Subject) -> tuple[Effect, ...] | Refused:
         """Do the actions one after the other, up to the first that is refused."""
+        work.asks_others = False
         effects: list[Effect] = []
         for number, action in enumerate(subject.rule.actions, 1):
             try:
@@ -201,6 +203,8 @@ def permissions_of(watched: Watched, rule: AutomationRule, called: Mapping[str, 
             yield watched.submissions[action.submission.verb].verb.permission
         if action.webhook_call is not None:
             yield WEBHOOKS
+        if action.creation is not None and action.creation.collection in watched.creatable:
+            yield watched.creatable[action.creation.collection].call.permission
         of = called[watched.targets[action.target]] if action.target in watched.targets else watched
         if action.verb in of.calls:
             yield of.resource.permission

@@ -10,8 +10,8 @@ def spoken_of(rule: AutomationRule) -> frozenset[str]:
     """Their paths: of the trigger, and within the texts of the actions."""
     trigger = rule.trigger
     dates = () if trigger.date_reached is None else (trigger.date_reached.field,)
-    texts = (path for action in rule.actions for text in _texts_of(action) for _, path in templates.tokens_in(text, ""))
-    return frozenset((*trigger.changed_fields, *dates, *(path for path in texts if path is not None)))
+    texts = (path for action in rule.actions for text in _texts_of(action) for path in templates.paths_in(text))
+    return frozenset((*trigger.changed_fields, *dates, *texts))
 
 
 def _texts_of(action: Action) -> Iterator[object]:
@@ -23,3 +23,5 @@ def _texts_of(action: Action) -> Iterator[object]:
         yield action.notification.text
     if action.webhook_call is not None:
         yield action.webhook_call.values
+    if action.creation is not None:
+        yield action.creation.values

@@ -1,22 +1,56 @@
-"""Values of the record within the texts of an action's request: `{{record.owner_id}}`.
+"""Values within the texts of a request: of the record, `{{record.owner_id}}`, and of the time, `{{cause.date+3d}}`.
 
-A text that is nothing else becomes the value itself, a number or an object as it is; within a longer text it is
-written out. There is no more to it: no functions, no conditions.
+Times are reckoned from what set the rule off. A text that is nothing else becomes the value itself, a number or an
+object as it is; within a longer text it is written out. There is no more to it: no functions, no conditions.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-TOKEN = re.compile(r"\{\{\s*record\.([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)\s*\}\}")
+from crm_kit.filtering.words import instant_after
+
+RECORD = r"record\.([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)"
+CAUSE = r"cause\.(?:(date)([+-][0-9]{1,4}[dw])?|time([+-][0-9]{1,4}[mhdw])?)"
+TOKEN = re.compile(rf"\{{\{{\s*(?:{RECORD}|{CAUSE})\s*\}}\}}")
 BEGINS = "{{"
 
 
-def tokens_in(value: object, place: str) -> Iterator[tuple[str, str | None]]:
-    """Each text that has values of the record: its path, and the field; None for what begins like one and is none."""
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """So much after or before what set the rule off: `+3d`; the day of that, or the very instant."""
+
+    is_date: bool
+    later: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """When what set a rule off was, in the tenant's zone."""
+
+    time: datetime
+    zone: ZoneInfo
+
+    def reckon(self, reckoned: Reckoned) -> str:
+        """As JSON has it. Days are those of the calendar, as in filters."""
+        instant = instant_after(self.time, reckoned.later, self.zone)
+        if reckoned.is_date:
+            return instant.astimezone(self.zone).date().isoformat()
+        return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Named = str | Reckoned
+"""What a text names: the path of a field of the record, or a time."""
+
+
+def tokens_in(value: object, place: str) -> Iterator[tuple[str, Named | None]]:
+    """Each text that names a value: its path, and what it names; None for what begins like one and is none."""
     match value:
         case str():
-            yield from ((place, match[1]) for match in TOKEN.finditer(value))
+            yield from ((place, _named(match)) for match in TOKEN.finditer(value))
             if BEGINS in TOKEN.sub("", value):
                 yield place, None
         case Mapping():
@@ -27,12 +61,17 @@ def tokens_in(value: object, place: str) -> Iterator[tuple[str, str | None]]:
                 yield from tokens_in(each, f"{place}[{at}]")
 
 
-def filled(value: Any, read: Callable[[str], Any]) -> Any:
-    """The value with those of the record, as JSON has them, where its texts name them."""
+def paths_in(value: object) -> Iterator[str]:
+    """The fields of the record that texts name."""
+    return (named for _, named in tokens_in(value, "") if isinstance(named, str))
+
+
+def filled(value: Any, read: Callable[[Named], Any]) -> Any:
+    """The value with those that its texts name, as JSON has them."""
     match value:
         case str():
             whole = TOKEN.fullmatch(value)
-            return read(whole[1]) if whole else TOKEN.sub(lambda match: written(read(match[1])), value)
+            return read(_named(whole)) if whole else text_of(value, read)
         case Mapping():
             return {name: filled(each, read) for name, each in value.items()}
         case list() | tuple():
@@ -40,9 +79,14 @@ def filled(value: Any, read: Callable[[str], Any]) -> Any:
     return value
 
 
-def text_of(text: str, read: Callable[[str], Any]) -> str:
-    """A text with values of the record written out in it."""
-    return TOKEN.sub(lambda match: written(read(match[1])), text)
+def text_of(text: str, read: Callable[[Named], Any]) -> str:
+    """A text with the values that it names written out in it."""
+    return TOKEN.sub(lambda match: written(read(_named(match))), text)
+
+
+def _named(match: re.Match[str]) -> Named:
+    path, date, days, later = match.groups()
+    return path or Reckoned(date is not None, days or later or "")
 
 
 def written(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm.options.v1 import options_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -17,14 +18,14 @@ from crm_kit.events.payloads import events_of
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
 
-UPDATE = "update"
+UPDATE, CREATE = "update", "create"
 UPDATED = "UPDATED"
 CHANGED_FIELDS = "changed_fields"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An rpc that rules may call on a record: by the verb as paths have it, or `update`."""
+    """An rpc that rules may call: by the verb as paths have it, or `update`; or `create`, which makes a record."""
 
     verb: str
     path: str
@@ -35,6 +36,20 @@ class Call:
     def is_update(self) -> bool:
         return self.verb == UPDATE
 
+    @property
+    def has_record(self) -> bool:
+        """Whether its request has a record with its fields, and not the fields of a verb."""
+        return self.verb in (UPDATE, CREATE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Creatable:
+    """A collection of which rules can create records. `known`: the collections that these may refer to by a field."""
+
+    resource: Resource[Any, Any]
+    call: Call
+    known: frozenset[str]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
@@ -42,7 +57,8 @@ class Watched:
 
     `events`: by what the history calls them, the events that carry one of its records. `calls`: by verb.
     `submissions`: the verbs that approval can be asked for. `targets`: the fields that name a record of a collection of
-    the same service that rules can call, with that collection.
+    the same service that rules can call, with that collection. `creatable`: the collections of
+    the service of which rules can create records.
     """
 
     resource: Resource[Any, Any]
@@ -50,6 +66,7 @@ class Watched:
     calls: Mapping[str, Call]
     submissions: Mapping[str, Approvable]
     targets: Mapping[str, str]
+    creatable: Mapping[str, Creatable]
 
     @property
     def collection(self) -> str:
@@ -60,6 +77,7 @@ def watched_among(
     resources: Iterable[Resource[Any, Any]], approvables: Iterable[Approvable] = ()
 ) -> dict[str, Watched]:
     """The collections with an rpc that rules may call, by name."""
+    resources = tuple(resources)
     called = {each.collection: (each, calls_of(each, options_pb2.automatable)) for each in resources}
     called = {name: (each, calls) for name, (each, calls) in called.items() if calls}
     submissions: dict[str, dict[str, Approvable]] = {name: {} for name in called}
@@ -67,10 +85,26 @@ def watched_among(
         # Of others, such as a credit limit, the record is not the one that the request names.
         if approvable.resource.collection in called and approvable.record_id == ID:
             submissions[approvable.resource.collection][approvable.verb.name] = approvable
+    creatable = creatable_among(resources)
     return {
-        name: Watched(each, dict(_events(each)), calls, submissions[name], _targets(each, called))
+        name: Watched(each, dict(_events(each)), calls, submissions[name], _targets(each, called), creatable)
         for name, (each, calls) in called.items()
     }
+
+
+def creatable_among(resources: Collection[Resource[Any, Any]]) -> dict[str, Creatable]:
+    """The collections whose create rules may call, by name.
+
+    Their records refer to what every service knows, users, teams and accounts, and to records of the same service.
+    """
+    known = frozenset({"", "users", "teams", "accounts"} | {each.collection for each in resources})
+    found = {}
+    for resource in resources:
+        message = resource.message_type.DESCRIPTOR
+        for service, method in _marked(resource, options_pb2.automatable):
+            if method.name == f"Create{message.name}":
+                found[resource.collection] = Creatable(resource, _call(CREATE, service, method), known)
+    return found
 
 
 def _targets(resource: Resource[Any, Any], called: Collection[str]) -> dict[str, str]:
@@ -84,17 +118,26 @@ def calls_of(resource: Resource[Any, Any], *marks: Any) -> dict[str, Call]:
     message = resource.message_type.DESCRIPTOR
     verbs = {rpc: verb.name for rpc, verb in resource.verbs.items()} | {f"Update{message.name}": UPDATE}
     found = {}
-    for service in message.file.services_by_name.values():
-        for method in service.methods:
-            options = method.GetOptions()
-            if not any(options.Extensions[mark] for mark in marks):
-                continue
-            if method.name not in verbs:
-                raise DeclarationError(f"{method.name}: is neither an update of a {message.name} nor a verb on one")
-            path, permission = f"/{service.full_name}/{method.name}", options.Extensions[options_pb2.permission]
+    for service, method in _marked(resource, *marks):
+        if method.name in verbs:
             verb = verbs[method.name]
-            found[verb] = Call(verb, path, permission, GetMessageClass(method.input_type))
+            found[verb] = _call(verb, service, method)
+        elif method.name != f"Create{message.name}":
+            raise DeclarationError(f"{method.name}: is no create, update of a {message.name}, or verb on one")
     return found
+
+
+def _marked(resource: Resource[Any, Any], *marks: Any) -> Iterator[tuple[ServiceDescriptor, MethodDescriptor]]:
+    """The rpcs of the file of a resource that are marked so."""
+    for service in resource.message_type.DESCRIPTOR.file.services_by_name.values():
+        for method in service.methods:
+            if any(method.GetOptions().Extensions[mark] for mark in marks):
+                yield service, method
+
+
+def _call(verb: str, service: ServiceDescriptor, method: MethodDescriptor) -> Call:
+    permission = method.GetOptions().Extensions[options_pb2.permission]
+    return Call(verb, f"/{service.full_name}/{method.name}", permission, GetMessageClass(method.input_type))
 
 
 def _events(resource: Resource[Any, Any]) -> Iterator[tuple[str, type[Message]]]:

@@ -8,8 +8,8 @@ from crm.resource.v1 import events_pb2 as events
 from google.protobuf.message import Message
 
 from crm_kit.automation.book import book_of, measure_active
-from crm_kit.automation.requests import check_action
-from crm_kit.automation.rules.model import Action, AutomationRule, DateReached
+from crm_kit.automation.requests import check_action, creatable_of
+from crm_kit.automation.rules.model import Action, AutomationRule, Creation, DateReached
 from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.running import require_permissions
 from crm_kit.automation.timing.commands import set_timer
@@ -25,6 +25,7 @@ from crm_kit.filtering.tree import Field, FieldType, Filter, fields_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.writing import Resource
 
 # Of a tenant and collection: each event of it is held against all of them, and processes remember their filters and
 # actions, which may have so many bytes together.
@@ -105,7 +106,7 @@ async def check_rule(
     People who are told already may have left.
     """
     watched = called[rule.collection]
-    fields = await custom_fields_of(reader, watched)
+    fields = await custom_fields_of(reader, watched.resource)
     check_trigger(watched, rule, fields)
     if rule.trigger.timed is not None:
         # Lists find the records: all that they compare can be.
@@ -116,18 +117,29 @@ async def check_rule(
     for index, action in enumerate(rule.actions):
         place = f"{PLACE}.actions[{index}]"
         target = target_of(called, watched, action, place=place)
-        custom = fields if target is watched else await custom_fields_of(reader, target)
+        resource = target.resource
+        if action.creation is not None:
+            resource = creatable_of(watched, action.creation, place=f"{place}.creation").resource
+            check_multiplies(rule, action.creation, place=f"{place}.creation.collection")
+        custom = fields if resource is watched.resource else await custom_fields_of(reader, resource)
         check_action(watched, target, action, custom, place=place)
         if action.notification is not None:
             field = f"{place}.notification.user_ids[{{}}]"
             await require_users(reader, action.notification.user_ids, old_ids=told_by(before), field=field)
 
 
-async def custom_fields_of(reader: Reader, watched: Watched) -> Mapping[str, CustomField]:
+def check_multiplies(rule: AutomationRule, creation: Creation, *, place: str) -> None:
+    """InvalidArgument for records by the calendar of the rule's own collection: each would have its own turn."""
+    if rule.trigger.timed is not None and creation.collection == rule.collection:
+        detail = f"a rule by the calendar creates no {rule.collection} for {rule.collection}: they would multiply"
+        raise invalid_field(place, "multiplies", detail, metadata={"collection": rule.collection})
+
+
+async def custom_fields_of(reader: Reader, resource: Resource[Any, Any]) -> Mapping[str, CustomField]:
     """The tenant's own fields of a collection as they are now, by key."""
-    if not watched.resource.has_custom:
+    if not resource.has_custom:
         return {}
-    return (await definitions_of(reader, watched.collection, fresh=True)).fields
+    return (await definitions_of(reader, resource.collection, fresh=True)).fields
 
 
 def target_of(called: Called, watched: Watched, action: Action, *, place: str) -> Watched:

@@ -67,7 +67,7 @@ async def try_rule(
     matches: list[Match] = []
     if rule.trigger.timed is not None:
         for record, event, time in await taken_by_time(own, watched, rule, records):
-            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version))
+            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version, time))
             matches.append(Match(record.id, record.version, event, time, refused))
         return Trial(matches, len(records), len(matches))
     event_count = 0
@@ -76,7 +76,8 @@ async def try_rule(
         event_count += len(changes)
         taken = list(taken_of(own, watched, compiled, record, changes))
         if taken:
-            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version))
+            newest = taken[0]["change_time"]
+            refused = await runner.try_out(own, Subject(rule, watched, record.id, record.version, newest))
             matches += [match_of(record.id, change, refused) for change in taken]
     return Trial(matches, len(records), event_count)
 

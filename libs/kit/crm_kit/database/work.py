@@ -88,6 +88,8 @@ class UnitOfWork:
         self.before_commit: list[Callable[[UnitOfWork], Awaitable[None]]] = []
         # The automation rules that this follows from, as events that it tells have them.
         self.causes: Sequence[Any] = ()
+        # Whether another service may be asked for what is not known here: a rule has nobody's token.
+        self.asks_others = True
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.

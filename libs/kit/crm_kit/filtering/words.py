@@ -65,6 +65,14 @@ class FilterContext:
     region: str = DEFAULT_REGION
 
 
+def instant_after(instant: datetime, later: str, zone: ZoneInfo) -> datetime:
+    """An instant moved by what words have, `+3d` or `-2h`, in UTC; the same where it says nothing. ValueError else."""
+    match read_word(f"now{later}"):
+        case Now() as word:
+            return _moment(word, instant.astimezone(zone))
+    raise ValueError(f"{later!r} is no distance: it is a sign, up to four digits, and m, h, d or w")
+
+
 def read_word(text: str) -> Now | Period | None:
     """The instant or period that a word of a date or instant field means; None for any other text."""
     if text in _PERIODS:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from crm.resource.v1 import events_pb2 as events
 from sqlalchemy import Interval, bindparam, func, update
@@ -14,7 +13,7 @@ from crm_kit.errors import CrmError, illegal_state
 from crm_kit.ids import new_id
 from crm_kit.jobs.calling import Changeable
 from crm_kit.jobs.model import MAX_RECORDS, Job, Outcome, State, check_expected, check_room
-from crm_kit.jobs.queries import count_under_way, get_job, lock_job, outcomes_beyond
+from crm_kit.jobs.queries import count_under_way, lock_job, outcomes_beyond
 from crm_kit.jobs.records import settle
 from crm_kit.jobs.resource import JOBS
 from crm_kit.labels import noun_label
@@ -79,9 +78,8 @@ async def fail_job(work: UnitOfWork, on: Changeable, before: Job, error: CrmErro
     return await _stopped(work, on, before, lambda job: job.fail(error, work.now))
 
 
-async def cancel_job(work: UnitOfWork, on: Changeable, id: UUID, *, etag: str) -> Job:
+async def cancel_job(work: UnitOfWork, on: Changeable, before: Job) -> Job:
     """Somebody stops it: with the answer nothing is changed any more. PermissionDenied for another's."""
-    before = await get_job(work, on.collection, id, etag=etag)
     before.check_may_cancel(work.actor.user_id, answers_for_all=on.answers_for_all(work.actor, before.verb))
     return await _stopped(work, on, before, lambda job: job.cancel(work.now))
 

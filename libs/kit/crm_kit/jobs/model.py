@@ -17,6 +17,7 @@ MAX_UNDER_WAY = 20
 
 class Kind(enum.StrEnum):
     BULK_CHANGE = "BULK_CHANGE"
+    IMPORT = "IMPORT"
 
 
 class State(enum.StrEnum):

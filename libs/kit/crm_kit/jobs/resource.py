@@ -1,17 +1,21 @@
-"""Jobs, declared. One's own, and those of collections all of whose records one may read."""
+"""Jobs, declared. One's own, and the bulk changes of collections all of whose records one may read.
+
+Whose imports somebody else sees is decided where imports are.
+"""
 
 from crm.resource.v1 import events_pb2 as events
 from crm.resource.v1 import jobs_pb2 as pb
-from sqlalchemy import ColumnElement, bindparam, true
+from sqlalchemy import ColumnElement, bindparam, or_
 
 from crm_kit.identity.access import Scope
-from crm_kit.jobs.model import Job
+from crm_kit.jobs.model import Job, Kind
 from crm_kit.plumbing import jobs
 from crm_kit.resource.writing import Resource
 
 
 def _visible(scope: Scope) -> ColumnElement[bool]:
-    return true() if scope is Scope.ALL else jobs.c.owner_id == bindparam("me")
+    own = jobs.c.owner_id == bindparam("me")
+    return or_(own, jobs.c.kind == Kind.BULK_CHANGE) if scope is Scope.ALL else own
 
 
 JOBS = Resource(

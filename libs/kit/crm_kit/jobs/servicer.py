@@ -11,6 +11,8 @@ from crm_kit.errors import NotFound
 from crm_kit.jobs import commands
 from crm_kit.jobs.calling import Changeable
 from crm_kit.jobs.concealing import conceal_jobs, conceal_results, conceals
+from crm_kit.jobs.elsewhere import JobsElsewhere
+from crm_kit.jobs.model import Kind
 from crm_kit.jobs.queries import RESULTS, get_job
 from crm_kit.jobs.resource import JOBS, OF_COLLECTION
 from crm_kit.jobs.trying import try_bulk_change
@@ -23,8 +25,15 @@ class JobServicer:
     # The pipeline gives each reader the scope in which the caller reads the collection.
     contract = pb.DESCRIPTOR.services_by_name["JobService"]
 
-    def __init__(self, changeable: Mapping[str, Changeable], tokens: PageTokens, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        changeable: Mapping[str, Changeable],
+        elsewhere: Mapping[Kind, JobsElsewhere],
+        tokens: PageTokens,
+        wake: Callable[[], None],
+    ) -> None:
         self._changeable = changeable
+        self._elsewhere = elsewhere
         self._tokens = tokens
         self._wake = wake
 
@@ -57,15 +66,24 @@ class JobServicer:
         return page
 
     async def CancelJob(self, request: pb.CancelJobRequest, work: UnitOfWork) -> pb.Job:
-        on = self._of(request)
-        job = JOBS.message(work, await commands.cancel_job(work, on, UUID(request.id), etag=request.etag))
+        on, id = self._of(request), UUID(request.id)
+        before = await get_job(work, on.collection, id, etag=request.etag)
+        if before.kind in self._elsewhere:
+            await self._elsewhere[before.kind].cancel(work, id)
+            await work.flush()
+            return JOBS.message(work, await get_job(work, on.collection, id))
+        job = JOBS.message(work, await commands.cancel_job(work, on, before))
         await conceal_jobs(work, on, [job])
         return job
 
     async def ListJobResults(self, request: pb.ListJobResultsRequest, reader: Reader) -> pb.ListJobResultsResponse:
         job = await get_job(reader, request.collection, UUID(request.id))
-        page = await RESULTS.page(reader, request, self._tokens, job_id=job.id)
-        results = [result_to_pb(row) for row in page.rows]
+        if job.kind in self._elsewhere:
+            elsewhere = self._elsewhere[job.kind]
+            page, shown = await elsewhere.results(reader, job.id, request, self._tokens), elsewhere.result
+        else:
+            page, shown = await RESULTS.page(reader, request, self._tokens, job_id=job.id), result_to_pb
+        results = [shown(row) for row in page.rows]
         if await conceals(reader, self._of(request), JOBS.message(reader, job)):
             conceal_results(results)
         return pb.ListJobResultsResponse(

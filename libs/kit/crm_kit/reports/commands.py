@@ -15,7 +15,7 @@ from crm_kit.directory.access import require_users
 from crm_kit.errors import FailedPrecondition, NotFound, invalid_field
 from crm_kit.ids import new_id
 from crm_kit.plumbing import reports
-from crm_kit.reports.model import Report
+from crm_kit.reports.model import Report, Subscription
 from crm_kit.reports.ready import ReadyReport
 from crm_kit.reports.resource import REPORTS
 from crm_kit.reports.running import check_question
@@ -51,6 +51,23 @@ async def update_report(work: UnitOfWork, resource: AnyResource, before: Report,
     require_may_change(work.actor, before.owner_id, before.visibility)
     after = before.update(values).with_ids(before, new_id)
     await check_report(work, resource, before, after)
+    set_timers(work, before, after)
+    return REPORTS.save(work, before, after, events.ReportUpdated)
+
+
+def subscribe(work: UnitOfWork, before: Report, wanted: Subscription) -> Report:
+    """Have a report sent to who is at work, who may read it."""
+    return save_subscriptions(work, before, before.with_recipient(wanted, work.actor.user_id))
+
+
+def unsubscribe(work: UnitOfWork, before: Report) -> Report:
+    """Have a report sent no longer to who is at work."""
+    return save_subscriptions(work, before, before.without_recipient_anywhere(work.actor.user_id))
+
+
+def save_subscriptions(work: UnitOfWork, before: Report, after: Report) -> Report:
+    """Gather a report with other recipients, and when it is sent to them."""
+    after = after.with_ids(before, new_id)
     set_timers(work, before, after)
     return REPORTS.save(work, before, after, events.ReportUpdated)
 

@@ -1,4 +1,4 @@
-"""The answer of a report as a workbook, and the mail that it goes with. Pure."""
+"""The answer of a report as a file, and the mail that it goes with. Pure."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,9 +8,12 @@ from crm_kit.labels import Label
 from crm_kit.mail.model import MAX_FILE_NAME, MAX_SUBJECT, Attachment, Mail
 from crm_kit.notice_texts import Language, language_of_region
 from crm_kit.reports.model import Report
+from crm_kit.reports.pdf import MEDIA_TYPE as PDF_MEDIA_TYPE
+from crm_kit.reports.pdf import pdf_of
 from crm_kit.reports.table import ReportTable
 from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE, XlsxFile
 
+PDF = "pdf"
 SAID = Label(
     "{name} of {day} is attached, with the figures that you may read.",
     "附件为{day}的{name}，其中的数字以您的查看权限为准。",
@@ -22,6 +25,15 @@ WHY = Label(
 # What file systems do not take in a name, and how long one may be.
 FORBIDDEN = frozenset('/\\:*?"<>|')
 MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is attached to a mail; the format is how its name ends."""
+
+    format: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +51,15 @@ def language_for(chosen: str, region_code: str) -> Language:
     return language_of_region(region_code)
 
 
-def file_of(answer: Any, language: Language) -> bytes:
-    """The workbook, as `:export` of the report writes it; it may take a while."""
+def file_of(report: Report, format: str, answer: Any, language: Language, *, day: date) -> File:
+    """The file, as `:export` of the report writes it; it may take a while."""
+    if format == PDF:
+        return File(PDF, PDF_MEDIA_TYPE, pdf_of(answer, language, name=report.display_name, day=day))
+    return File("xlsx", MEDIA_TYPE, workbook_of(answer, language))
+
+
+def workbook_of(answer: Any, language: Language) -> bytes:
+    """The rows of the answer in a spreadsheet."""
     file, table = XlsxFile(), ReportTable(answer, language)
     kinds = table.kinds()
     file.write(table.header())
@@ -49,12 +68,17 @@ def file_of(answer: Any, language: Language) -> bytes:
     return file.take() + file.end()
 
 
-def mail_of(report: Report, to: Recipient, content: bytes, *, day: date) -> Mail:
-    """The mail; what people have called the report may have more in it than a line, or a file's name, can have."""
+def mail_of(report: Report, to: Recipient, file: File, *, day: date, console_url: str = "") -> Mail:
+    """The mail; what people have called the report may have more in it than a line, or a file's name, can have.
+
+    With the address of the console it has a link to the report.
+    """
     name = " ".join("".join(each if each.isprintable() else " " for each in report.display_name).split()) or "-"
     said, why = getattr(SAID, to.language), getattr(WHY, to.language)
-    text = said.format(name=name, day=day.isoformat()) + "\n\n-- \n" + why + "\n"
-    attachment = Attachment(_file_name(name, f"-{day.isoformat()}.xlsx"), MEDIA_TYPE, content)
+    link = f"\n\n{console_url}/reports/{report.collection}/{report.id}" if console_url else ""
+    text = said.format(name=name, day=day.isoformat()) + link + "\n\n-- \n" + why + "\n"
+    file_name = _file_name(name, f"-{day.isoformat()}.{file.format}")
+    attachment = Attachment(file_name, file.media_type, file.content)
     return Mail((to.login,), f"{name} {day.isoformat()}"[:MAX_SUBJECT], text, (attachment,))
 
 

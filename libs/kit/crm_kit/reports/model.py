@@ -8,8 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.automation.rules.model import Schedule
-from crm_kit.errors import wrong_state
+from crm_kit.errors import illegal_state, wrong_state
 from crm_kit.sharing.model import Visibility
+
+# Of a report, and to how many people each; as the contract has it.
+MAX_SUBSCRIPTIONS, MAX_RECIPIENTS = 5, 50
 
 
 class Chart(enum.StrEnum):
@@ -89,6 +92,11 @@ class Subscription:
     user_ids: tuple[UUID, ...]
     id: UUID | None = None
     language: str = ""
+    format: str = ""
+
+    def is_like(self, other: "Subscription") -> bool:
+        """Whether the same is sent at the same times."""
+        return replace(self, id=None, user_ids=()) == replace(other, id=None, user_ids=())
 
     def without(self, user_id: UUID) -> "Subscription":
         """To all others."""
@@ -147,6 +155,28 @@ class Report:
             told.add(id)
             kept.append(replace(each, id=id))
         return replace(self, subscriptions=tuple(kept))
+
+    def with_recipient(self, wanted: Subscription, user_id: UUID) -> "Report":
+        """With somebody more to whom it is sent: in a subscription that is like the one wanted, or in one more.
+
+        FailedPrecondition where there is room in neither.
+        """
+        alike = [each for each in self.subscriptions if each.is_like(wanted)]
+        if any(user_id in each.user_ids for each in alike):
+            return self
+        if joined := next((each for each in alike if len(each.user_ids) < MAX_RECIPIENTS), None):
+            more = replace(joined, user_ids=(*joined.user_ids, user_id))
+            rest = [more if each is joined else each for each in self.subscriptions]
+            return self.update({"subscriptions": tuple(rest)})
+        if len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
+            detail = f"the report has {MAX_SUBSCRIPTIONS} subscriptions already: choose the schedule of one, or copy it"
+            raise illegal_state("subscriptions_full", detail, most=MAX_SUBSCRIPTIONS)
+        return self.update({"subscriptions": (*self.subscriptions, replace(wanted, user_ids=(user_id,)))})
+
+    def without_recipient_anywhere(self, user_id: UUID) -> "Report":
+        """Sent to somebody no longer, on no schedule."""
+        rest = tuple(kept for each in self.subscriptions if (kept := each.without(user_id)).user_ids)
+        return self if rest == self.subscriptions else self.update({"subscriptions": rest})
 
     def without_recipient(self, subscription_id: UUID, user_id: UUID) -> "Report":
         """With somebody less to whom it is sent; a subscription of nobody ends."""

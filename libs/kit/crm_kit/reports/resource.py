@@ -20,6 +20,8 @@ REPORTS = Resource(
     hidden={"state": {State.ARCHIVED}},
     verbs={
         "CopyReport": lambda *_: None,
+        "SubscribeToReport": lambda *_: None,
+        "UnsubscribeFromReport": lambda *_: None,
         "ArchiveReport": lambda report, _: report.archive(),
         "RestoreReport": lambda report, _: report.restore(),
     },

@@ -53,11 +53,13 @@ class ReportSending:
         directory: Directory,
         resources: Mapping[str, AnyResource],
         servicer: ReportServicer,
+        console_url: str = "",
     ) -> None:
         self._tenants = tenants
         self._directory = directory
         self._resources = resources
         self._servicer = servicer
+        self._console_url = console_url.rstrip("/")
         self._places = asyncio.Semaphore(PLACES)
         lease = Lease(tenants.database, "sent reports")
         self.job = PeriodicJob("sent reports", self.look, every_seconds=EVERY_SECONDS, lease=lease)
@@ -166,8 +168,9 @@ class ReportSending:
         except CrmError as error:
             return Refused(error.detail)
         to = await recipient(service, user_id, subscription.language)
-        content = await asyncio.to_thread(file_of, found.answer, to.language)
-        return Sent(mail_of(report, to, content, day=actor.access.day_of(service.now)))
+        day = actor.access.day_of(service.now)
+        file = await asyncio.to_thread(file_of, report, subscription.format, found.answer, to.language, day=day)
+        return Sent(mail_of(report, to, file, day=day, console_url=self._console_url))
 
     async def _reader(self, report: Report, user_id: UUID, tenant_id: UUID) -> Actor:
         try:

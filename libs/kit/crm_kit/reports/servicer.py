@@ -13,7 +13,7 @@ from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
 from crm_kit.reports import commands
 from crm_kit.reports.answers import answer_to_pb
-from crm_kit.reports.model import Question, Report
+from crm_kit.reports.model import Question, Report, Subscription
 from crm_kit.reports.ready import ReadyReport, ReadyReports
 from crm_kit.reports.resource import OF_COLLECTION, REPORTS
 from crm_kit.reports.running import answer
@@ -64,6 +64,17 @@ class ReportServicer:
         name = request.display_name or copied.display_name
         values = {"display_name": name, "question": copied.question, "chart": copied.chart}
         return REPORTS.message(work, await commands.create_report(work, resource, values))
+
+    async def SubscribeToReport(self, request: pb.SubscribeToReportRequest, work: UnitOfWork) -> pb.Report:
+        ready = self._ready_of(request)
+        before = await commands.get_own_kind(work, request.collection, request.id, ready)
+        wanted = subscription_from(request)
+        return REPORTS.message(work, commands.subscribe(work, before, wanted))
+
+    async def UnsubscribeFromReport(self, request: pb.UnsubscribeFromReportRequest, work: UnitOfWork) -> pb.Report:
+        ready = self._ready_of(request)
+        before = await commands.get_own_kind(work, request.collection, request.id, ready)
+        return REPORTS.message(work, commands.unsubscribe(work, before))
 
     async def ArchiveReport(self, request: pb.ArchiveReportRequest, work: UnitOfWork) -> pb.Report:
         return REPORTS.message(work, commands.archive_report(work, await self._to_change(request, work)))
@@ -126,6 +137,15 @@ def question_from(sent: pb.Report.Question) -> Question:
     report = pb.Report(display_name="-", question=sent)
     question: Question = REPORTS.values_of(report)["question"]
     return question
+
+
+def subscription_from(sent: pb.SubscribeToReportRequest) -> Subscription:
+    """A subscription of nobody yet, as a report keeps one."""
+    wanted = pb.Report.Subscription(schedule=sent.schedule, language=sent.language, format=sent.format)
+    found: tuple[Subscription, ...] = REPORTS.values_of(pb.Report(display_name="-", subscriptions=[wanted]))[
+        "subscriptions"
+    ]
+    return found[0]
 
 
 def reported(resources: Iterable[AnyResource]) -> dict[str, AnyResource]:

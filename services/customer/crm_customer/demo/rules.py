@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crm_kit.automation.rules.model import Action, DateReached, Notification, Recipient, Trigger
+from crm_kit.automation.rules.model import Action, Creation, DateReached, Notification, Recipient, Trigger
 from crm_kit.automation.watched import Watched
 from crm_kit.automation_rules.commands import activate_rule, create_rule
 from crm_kit.database.statements import statement
@@ -13,6 +13,29 @@ from crm_kit.plumbing import automation_rules
 from sqlalchemy import Select, bindparam, select
 
 RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "accounts": (
+        {
+            "display_name": "休眠客户三天内联系",
+            "trigger": Trigger(events=("STATUS_CHANGED",)),
+            "filter": "status = DORMANT",
+            "actions": (
+                Action(
+                    creation=Creation(
+                        "interactions",
+                        {
+                            "account_id": "{{record.id}}",
+                            "channel": "OTHER",
+                            "direction": "OUTBOUND",
+                            "subject": "客户转为休眠",
+                            "user_ids": ["{{record.owner_id}}"],
+                            "next_step": "致电{{record.display_name}}, 了解原因",
+                            "next_step_due_date": "{{cause.date+3d}}",
+                        },
+                    )
+                ),
+            ),
+        },
+    ),
     "contacts": (
         {
             "display_name": "生日提醒",

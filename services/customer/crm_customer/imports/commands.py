@@ -18,6 +18,7 @@ from crm_kit.notices import Kind, raise_notice
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, update
 
+from crm_customer.imports.as_jobs import WRITE, show_import
 from crm_customer.imports.jobs import forget_tries
 from crm_customer.imports.model import DEFAULT_SOURCE, STANDS_STILL, Import, Upload, check_room
 from crm_customer.imports.queries import get_part, get_stored_upload, get_upload, imports_under_way, room_taken
@@ -146,19 +147,24 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
         save_upload(work, upload, sealed)
     IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
-    return job
+    return show_import(work, job)
 
 
 def start_import(work: UnitOfWork, before: Import) -> Import:
     """A worker has begun with it."""
-    return IMPORTS.save(work, before, before.start(work.now), events.ImportStarted)
+    return save(work, before, before.start(work.now), events.ImportStarted)
 
 
 def advance_import(work: UnitOfWork, before: Import, after: Import) -> Import:
     """Its file was opened, or more of its rows are done."""
     if after.rows_read > before.rows_read:
         work.execute(forget_tries(), import_id=after.id)
-    return IMPORTS.save(work, before, after, events.ImportAdvanced)
+    return save(work, before, after, events.ImportAdvanced)
+
+
+def save(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
+    """Gather an import as it is now, in the list of jobs as well."""
+    return show_import(work, IMPORTS.save(work, before, after, event))
 
 
 def succeed_import(work: UnitOfWork, before: Import) -> Import:
@@ -181,7 +187,7 @@ def finish(work: UnitOfWork, before: Import, after: Import, event: type[Message]
     work.delete(import_jobs, import_id=after.id)
     if event is events.ImportFinished:
         tell_ended(work, after)
-    return IMPORTS.save(work, before, after, event)
+    return save(work, before, after, event)
 
 
 def tell_ended(work: UnitOfWork, job: Import) -> None:
@@ -189,3 +195,9 @@ def tell_ended(work: UnitOfWork, job: Import) -> None:
     kind, record = Kind.NOTICE_KIND_IMPORT_ENDED, (IMPORTS.collection, job.id)
     values = {OUTCOME: job.state}
     raise_notice(work, kind, [job.owner_id], record=record, name=job.file_name, values=values, also_actor=True)
+
+
+async def cancel_import_job(work: UnitOfWork, id: UUID) -> None:
+    """As `cancel_import`, for who may cancel imports, from the list of jobs."""
+    with work.acting_as(work.actor, work.actor.access.scope(WRITE)):
+        cancel_import(work, await IMPORTS.get(work, id))

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from crm.customer.v1 import imports_pb2 as pb
+from crm.resource.v1 import jobs_pb2
 from crm_kit.database.connections import Record
 from crm_kit.etags import etag_of
+from crm_kit.jobs.model import Outcome
 from crm_kit.wire import timestamp
 
 from crm_customer.imports.model import Import, Upload
@@ -59,4 +61,17 @@ def row_error_to_pb(error: RowError) -> pb.ImportError:
         reason=error.reason,
         detail=error.detail,
         metadata=error.metadata,
+    )
+
+
+def result_to_pb(row: Record) -> jobs_pb2.JobResult:
+    """What is wrong with a row, as a list of results has it; there is no record to be named."""
+    outcome = Outcome.CHANGED if row["row_imported"] else Outcome.FAILED
+    violation = jobs_pb2.JobResult.Violation(field=row["column"], rule=row["reason"], detail=row["detail"])
+    return jobs_pb2.JobResult(
+        position=row["position"],
+        outcome=jobs_pb2.JobResult.Outcome.Value(f"OUTCOME_{outcome}"),
+        reason=row["reason"],
+        detail=row["detail"],
+        violations=[violation] if row["column"] else [],
     )

@@ -73,6 +73,7 @@ class Plan:
             record.version,
             SCHEDULED if timing is None else DATE_REACHED,
             key_of(self.rule.id, record.id, due.isoformat()),
+            due_time,
             due_time=due_time,
             tree=self.tree,
         )

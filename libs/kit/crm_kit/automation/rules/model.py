@@ -122,11 +122,19 @@ class WebhookCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Creation:
+    """A record of a collection that is created, with what REST would be sent."""
+
+    collection: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
-    """One of four.
+    """One of five.
 
     A call on the record, or on the one that its field `target` names: the verb as paths have it, and what REST would be
-    sent. Or a submission, a notification, a call of a webhook.
+    sent. Or a submission, a notification, a call of a webhook, a new record.
     """
 
     verb: str = ""
@@ -135,6 +143,7 @@ class Action:
     submission: Submission | None = None
     notification: Notification | None = None
     webhook_call: WebhookCall | None = None
+    creation: Creation | None = None
 
 
 @dataclass(frozen=True, slots=True)

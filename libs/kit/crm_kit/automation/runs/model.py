@@ -23,6 +23,7 @@ class Effect:
     """What one action did: the record's etag after it, and which fields it changed.
 
     `target` is the field that names the record, where that is not the run's own; `told_count` is how many were told.
+    Of a record that it created these are its collection and id, and the etag is that one's.
     """
 
     verb: str
@@ -30,6 +31,8 @@ class Effect:
     changed_fields: tuple[str, ...] = ()
     target: str = ""
     told_count: int = 0
+    created_collection: str = ""
+    created_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

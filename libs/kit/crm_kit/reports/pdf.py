@@ -1,0 +1,145 @@
+"""The answer of a report as a PDF: pages of a table, with its name, the day and the number of the page. Pure.
+
+Chinese is written in the font that readers of PDF bring for it (`STSong-Light` of Adobe-GB1), so files are small and no
+font comes with the platform.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from crm_kit.notice_texts import Language
+from crm_kit.reports.table import ReportTable
+from crm_kit.spreadsheets.kinds import Kind
+
+if TYPE_CHECKING:
+    from reportlab.pdfgen.canvas import Canvas
+
+MEDIA_TYPE = "application/pdf"
+FONT = "STSong-Light"
+TITLE_SIZE, SIZE, LEADING = 14.0, 9.0, 12.0
+# In points: A4 lying, and what is left free around it and between columns.
+WIDTH, HEIGHT, MARGIN, GAP = 841.89, 595.28, 36.0, 8.0
+# What a column is given before there is room to spare, and of a very long cell so many lines.
+MIN_COLUMN, MAX_LINES = 40.0, 4
+MORE = "…"
+Measure = Callable[[str], float]
+
+
+def pdf_of(answer: Any, language: Language, *, name: str, day: date) -> bytes:
+    """The whole file; it may take a while."""
+    # 8 MB that only those need who make one.
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+    from reportlab.pdfgen.canvas import Canvas
+
+    registerFont(UnicodeCIDFont(FONT))
+    table, file = ReportTable(answer, language), io.BytesIO()
+    canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), invariant=True)
+    canvas.setTitle(name)
+    rows = [table.header(), *table.rows()]
+    measure = partial(stringWidth, fontName=FONT, fontSize=SIZE)
+    pages = _Pages(canvas, f"{name}  {day.isoformat()}", table.kinds(), widths_of(rows, measure), measure)
+    pages.draw(rows)
+    canvas.save()
+    return file.getvalue()
+
+
+def widths_of(rows: Sequence[Sequence[str]], measure: Measure) -> list[float]:
+    """How wide columns are, all together as wide as the page: as their cells want it, the widest ones cut first."""
+    free = WIDTH - 2 * MARGIN
+    wanted = [max(MIN_COLUMN, *(measure(cell) + GAP for cell in column)) for column in zip(*rows, strict=True)]
+    most = free
+    # The smallest bound by which all fit, so that narrow columns keep what they want.
+    for done, width in enumerate(sorted(wanted)):
+        most = free / (len(wanted) - done)
+        if width > most:
+            break
+        free -= width
+    return [min(each, most) for each in wanted]
+
+
+def lines_of(text: str, width: float, measure: Measure) -> list[str]:
+    """The text in lines that are no wider, broken at blanks where there are any; at most so many, the rest cut off."""
+    lines: list[str] = []
+    left = " ".join(text.split())
+    while left:
+        end = fitting(left, width, measure)
+        if end < len(left):
+            blank = left.rfind(" ", 0, end + 1)
+            end = blank if blank > 0 else end
+        if len(lines) == MAX_LINES - 1 and end < len(left):
+            cut = left[: fitting(left, width - measure(MORE), measure)]
+            return [*lines, f"{cut.rstrip()}{MORE}"]
+        lines.append(left[:end].rstrip())
+        left = left[end:].lstrip()
+    return lines or [""]
+
+
+def fitting(text: str, width: float, measure: Measure) -> int:
+    """How many characters from the first one on are no wider; one at least."""
+    low, high = 1, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if measure(text[:middle]) <= width else (low, middle - 1)
+    return low
+
+
+@dataclass(slots=True)
+class _Pages:
+    """Draws rows from the top of a page downwards, and goes on on the next one, under the same header."""
+
+    canvas: "Canvas"
+    title: str
+    kinds: Sequence[Kind]
+    widths: Sequence[float]
+    measure: Measure
+    top: float = 0.0
+    page: int = 0
+
+    def draw(self, rows: Sequence[Sequence[str]]) -> None:
+        header, *rest = (self._in_lines(row) for row in rows)
+        self._begin(header)
+        for row in rest:
+            if self.top - _height(row) < MARGIN:
+                self.canvas.showPage()
+                self._begin(header)
+            self._row(row)
+
+    def _in_lines(self, row: Sequence[str]) -> list[list[str]]:
+        return [lines_of(cell, width - GAP, self.measure) for cell, width in zip(row, self.widths, strict=True)]
+
+    def _begin(self, header: Sequence[Sequence[str]]) -> None:
+        self.page += 1
+        self.canvas.setFont(FONT, TITLE_SIZE)
+        (title, *_) = lines_of(self.title, (WIDTH - 2 * MARGIN) * SIZE / TITLE_SIZE, self.measure)
+        self.canvas.drawString(MARGIN, HEIGHT - MARGIN - TITLE_SIZE, title)
+        self.canvas.setFont(FONT, SIZE)
+        self.canvas.drawRightString(WIDTH - MARGIN, MARGIN / 2, str(self.page))
+        self.top = HEIGHT - MARGIN - 2 * TITLE_SIZE
+        self._row(header)
+
+    def _row(self, row: Sequence[Sequence[str]]) -> None:
+        for left, width, kind, lines in self._places(row):
+            for number, line in enumerate(lines, 1):
+                bottom = self.top - number * LEADING
+                if kind is Kind.NUMBER:
+                    self.canvas.drawRightString(left + width - GAP, bottom, line)
+                else:
+                    self.canvas.drawString(left, bottom, line)
+        self.top -= _height(row)
+        self.canvas.setLineWidth(0.25)
+        self.canvas.line(MARGIN, self.top, MARGIN + sum(self.widths), self.top)
+
+    def _places(self, row: Sequence[Sequence[str]]) -> Iterator[tuple[float, float, Kind, Sequence[str]]]:
+        left = MARGIN
+        for width, kind, lines in zip(self.widths, self.kinds, row, strict=True):
+            yield left, width, kind, lines
+            left += width
+
+
+def _height(row: Sequence[Sequence[str]]) -> float:
+    return max(map(len, row)) * LEADING + LEADING / 3
