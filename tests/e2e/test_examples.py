@@ -3,11 +3,7 @@
 import asyncio
 
 import httpx
-<<<<<<< HEAD
-from crm_local.examples import CUSTOMER, HIDDEN, HIDING, add_examples
-=======
-from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, add_examples
->>>>>>> rest2
+from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, add_examples
 from crm_local.testing import Platform
 
 
@@ -37,12 +33,10 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
         found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
         assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
-<<<<<<< HEAD
         (member,) = (await web.get("/v1/account-members")).json()["account_members"]
         assert (member["account_name"], member["user_name"]) == (CUSTOMER["display_name"], "Salesperson north")
         roles = (await web.get("/v1/roles", params={"page_size": 200})).json()["roles"]
         assert [each["hidden_fields"] for each in roles if each["display_name"] == HIDING] == [list(HIDDEN)]
-=======
         path = f"/v1/accounts/{order['account_id']}"
         (comment,) = (await web.get(f"{path}/comments")).json()["comments"]
         assert (comment["author_name"], comment["text"]) == ("Sales manager", COMMENT)
@@ -50,7 +44,6 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         assert attached["name"] == FILE_NAME
         (job,) = (await web.get("/v1/jobs/accounts")).json()["jobs"]
         assert (job["owner_name"], job["total_count"]) == ("Sales manager", 1)
->>>>>>> rest2
         # Others work in this tenant, too.
         (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
         archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})

@@ -1,16 +1,9 @@
 """What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-<<<<<<< HEAD
-The order is on hold; a colleague is in the team of its customer. The mailbox has a message that opened a case and one
-that waits for a person. A role hides telephone numbers. They are made through the API by the people of the demo tenant,
-in `make run` and only where no release was submitted for approval, nobody is in a team, no channel or no such role made
-yet. Keys make a repetition harmless.
-=======
-The order is on hold. The mailbox has a message that opened a case and one that waits for a person. The customer of the
-order has a comment and a file, and is tagged by a job. They are made through the API by the people of the demo tenant,
-in `make run` and only where no release was submitted for approval, no channel made or no job begun yet. Keys make a
-repetition harmless.
->>>>>>> rest2
+The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job. The mailbox
+has a message that opened a case and one that waits for a person. A role hides telephone numbers. They are made through
+the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, nobody is in
+a team, no channel or no such role made or no job begun yet. Keys make a repetition harmless.
 """
 
 import json
@@ -58,16 +51,13 @@ MESSAGES = (
         "text": "请问你们周末上门吗？",
     },
 )
-<<<<<<< HEAD
 HIDING = "市场分析（不含电话）"
 ANALYSED = ("accounts", "contacts", "leads")
 HIDDEN = ("accounts.phone_numbers", "contacts.phone_numbers", "leads.phone_number")
-=======
 COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度。"
 FILE_NAME = "会议纪要.txt"
 MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
 TAGS = ["重点客户"]
->>>>>>> rest2
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -122,11 +112,13 @@ class Person:
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
     admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
-<<<<<<< HEAD
-    made = add_order(admin, manager), add_member(admin, manager), add_messages(admin), add_role(admin)
-=======
-    made = [add_order(admin, manager), add_messages(admin), add_work(admin, manager)]
->>>>>>> rest2
+    made = [
+        add_order(admin, manager),
+        add_member(admin, manager),
+        add_messages(admin),
+        add_role(admin),
+        add_work(admin, manager),
+    ]
     return any(made)
 
 

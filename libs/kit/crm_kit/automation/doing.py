@@ -31,13 +31,8 @@ from crm_kit.automation.rules.model import (
     WebhookCall,
 )
 from crm_kit.automation.runs.model import Effect
-<<<<<<< HEAD
-from crm_kit.automation.watched import Call, Watched
-from crm_kit.database.work import UnitOfWork, counting
-=======
 from crm_kit.automation.watched import CREATE, Call, Watched
-from crm_kit.database.work import UnitOfWork
->>>>>>> rest2
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.directory.access import access_from, access_of_user
 from crm_kit.errors import FailedPrecondition
 from crm_kit.etags import etag_of
