@@ -1,9 +1,9 @@
 """What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
 
-The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job. The mailbox
-has a message that opened a case and one that waits for a person. A role hides telephone numbers. They are made through
-the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, nobody is in
-a team, no channel or no such role made or no job begun yet. Keys make a repetition harmless.
+The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job. The
+mailbox has a message that opened a case and one that waits for a person. A role hides telephone numbers. They are made
+through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval,
+nobody is in a team, no channel or no such role made or no job begun yet. Keys make a repetition harmless.
 """
 
 import json
