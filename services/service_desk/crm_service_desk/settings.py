@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from crm_kit.outbound_http.settings import OutboundSettings
+from crm_kit.outbound_settings import OutboundSettings
 from msgspec import Meta
 
 

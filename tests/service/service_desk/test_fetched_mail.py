@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,11 @@ from crm_kit.background import Tenants
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
-from crm_service_desk.mailboxes import fetching as fetching_module
+from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.imap import Session
 from crm_service_desk.mailboxes.passwords import Passwords
-from crm_service_desk.mailboxes.queries import Due
+from crm_service_desk.mailboxes.queries import Due, get_position
 
 from tests.service.eventually import eventually
 from tests.service.notices import raised
@@ -52,7 +53,7 @@ def api_of(intake: Intake) -> Any:
 
 
 async def create(intake: Intake, port: int, **fields: Any) -> Mailbox:
-    values = {"channel_id": intake.mailbox.id, "host": HOST, "port": port, "login": LOGIN} | fields
+    values: dict[str, Any] = {"channel_id": intake.mailbox.id, "host": HOST, "port": port, "login": LOGIN} | fields
     request = pb.CreateMailboxRequest(mailbox=Mailbox(**values))
     answer: Mailbox = await api_of(intake).CreateMailbox(request, metadata=intake.desk.user.metadata)
     return answer
@@ -178,14 +179,12 @@ async def test_a_folder_that_is_made_anew_is_read_from_its_beginning_and_nothing
 async def test_a_mail_that_cannot_be_taken_is_put_aside_and_the_others_are_taken(
     intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parse = fetching_module.parse_mail
-
     def parse_some(raw: bytes) -> Any:
         if b"meter 2" in raw:
             raise RuntimeError("what nobody has foreseen")
-        return parse(raw)
+        return parse_mail(raw)
 
-    monkeypatch.setattr(fetching_module, "parse_mail", parse_some)
+    monkeypatch.setattr("crm_service_desk.mailboxes.fetching.parse_mail", parse_some)
     await server.deliver(mail(1), mail(2), mail(3))
     mailbox = await create(intake, server.port)
     await set_password(intake, mailbox)
@@ -220,7 +219,7 @@ async def test_a_refused_password_is_said_and_told_once_and_mail_comes_with_the_
 
         async def refused_again() -> bool:
             async with intake.running.unit_of_work(keeper.tenant_id) as work:
-                position = await fetching_module.get_position(work, UUID(mailbox.id))
+                position = await get_position(work, UUID(mailbox.id))
             return position.failure_count > 0
 
         await eventually(refused_again)
@@ -265,6 +264,40 @@ async def test_a_folder_that_is_missing_and_a_server_that_is_away_are_told_apart
             return (await state_of(intake, Mailbox(id=id))).failure == failure
 
         await eventually(failing)
+
+
+async def test_what_comes_after_a_mailbox_was_emptied_is_taken(intake: Intake, server: MailServer) -> None:
+    await server.deliver(mail(1), mail(2))
+    mailbox = await create(intake, server.port)
+    await set_password(intake, mailbox)
+    await fetched(intake, 2)
+    await server.empty()
+    await server.deliver(mail(3))
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 3) == ["meter 1", "meter 2", "meter 3"]
+
+
+async def test_a_server_that_was_away_is_fetched_from_again_by_itself(
+    intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At its time, which is at once here.
+    monkeypatch.setattr("crm_service_desk.mailboxes.fetching.wait_after", lambda *_: timedelta(0))
+    mailbox = await create(intake, server.port)
+    await server.deliver(mail(1))
+    async with kept_from_others(intake, mailbox) as due:
+        await set_password(intake, mailbox)
+        with monkeypatch.context() as away:
+            away.setattr(socket, "create_connection", refuse)
+            for _ in range(3):
+                await fetching_of(intake).fetch(due)
+        assert (await state_of(intake, mailbox)).failure == Mailbox.FAILURE_NOT_CONNECTED
+        await fetching_of(intake).fetch(due)
+    assert await subjects(intake) == ["meter 1"]
+    assert not (await state_of(intake, mailbox)).failure
+
+
+def refuse(*_: object) -> Any:
+    raise ConnectionRefusedError
 
 
 async def test_nothing_is_fetched_for_a_channel_that_is_archived(intake: Intake, server: MailServer) -> None:

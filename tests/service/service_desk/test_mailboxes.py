@@ -136,11 +136,12 @@ async def test_mailboxes_are_written_with_the_rights_of_channels_for_all_of_a_te
             request = pb.SetMailboxPasswordRequest(id=created.id, password="x")
             await api.SetMailboxPassword(request, metadata=writer.metadata)
     stranger = await intake.running.user()
-    for call, request in (
+    calls: list[tuple[Any, Any]] = [
         (api.GetMailbox, pb.GetMailboxRequest(id=created.id)),
         (api.ListSetAsideMails, pb.ListSetAsideMailsRequest(id=created.id)),
         (api.SetMailboxPassword, pb.SetMailboxPasswordRequest(id=created.id, password="x")),
-    ):
+    ]
+    for call, request in calls:
         with refused("NOT_FOUND", "MAILBOX_NOT_FOUND"):
             await call(request, metadata=stranger.metadata)
 

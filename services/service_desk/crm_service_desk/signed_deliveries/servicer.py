@@ -21,7 +21,7 @@ from crm_service_desk.inbound_messages.model import InboundMessage
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.signed_deliveries.authentication import Adapters, Signature
-from crm_service_desk.signed_deliveries.payloads import Request, read_delivery
+from crm_service_desk.signed_deliveries.wire import Request, read_delivery
 
 
 class SignedDeliveryServicer:
