@@ -60,7 +60,7 @@ class Turn:
 
 
 class StoppedError(Exception):
-    """The channel takes nothing any more."""
+    """The channel takes nothing any more, or the mailbox is another by now."""
 
 
 class Fetching:
@@ -209,6 +209,9 @@ class Fetching:
         if position.uid_validity == folder.uid_validity:
             return position.last_uid + 1, position.first_uid_next
         async with self._unit(turn) as work:
+            # Of another folder, which somebody has named meanwhile, the numbers may look the same.
+            if (await MAILBOXES.get(work, turn.mailbox.id)).version != turn.mailbox.version:
+                raise StoppedError
             values: dict[str, Any] = {"uid_validity": folder.uid_validity, "first_uid_next": folder.uid_next}
             work.execute(commands.begin_position(), mailbox_id=turn.mailbox.id, **values)
         return 1, folder.uid_next
