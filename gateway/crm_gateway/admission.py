@@ -61,12 +61,15 @@ class Admission:
         self._tenant = part_of(settings.rate_limit_tenant, settings.rate_limit_tenant_burst, parts)
         self._anonymous = part_of(settings.rate_limit_anonymous, settings.rate_limit_anonymous_burst, parts)
 
-    async def admit(self, exchange: Exchange, *, public: bool = False) -> None:
+    async def admit(self, exchange: Exchange, *, public: bool = False, signed: bool = False) -> None:
         """Let a request in, with the `RateLimit-*` headers of its answer; ProblemError 401 or 429 for others.
 
-        A public one is counted for its address, any other for its token and tenant.
+        A public one is counted for its address, as one token where a program signs it; any other for its token and
+        tenant.
         """
-        if public:
+        if signed:
+            limits = [(f"signed {network_of(exchange.client)}", self._token)]
+        elif public:
             limits = [(f"address {network_of(exchange.client)}", self._anonymous)]
         else:
             limits = await self._limits_of_caller(exchange)

@@ -24,6 +24,7 @@ from google.protobuf.descriptor_pb2 import (
 OWN_PACKAGES = "crm."
 INTERNAL = "internal"  # service to service: needs no route and gets none
 PUBLIC = "public"  # needs no token
+SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature")  # by their names, with `_`, fields of the request
 
 _HTTP: Any = annotations_pb2.http
 
@@ -61,6 +62,11 @@ class Rpc:
     @property
     def is_read(self) -> bool:
         return self.idempotency == options_pb2.IDEMPOTENCY_READ
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its callers prove themselves by a signature, of the body as it came and of the headers `SIGNED`."""
+        return bool(self.options.Extensions[options_pb2.signed])
 
     @property
     def is_keyed(self) -> bool:

@@ -291,12 +291,18 @@ def is_text(custom_field: Any) -> None:
     custom_field.type = 1
 
 
+def takes_mail(channel: Any) -> None:
+    """So that it can have a mailbox."""
+    channel.kind = 1
+
+
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "UpdateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
     "CreateAccountMember": lambda request: is_member_for_long(request.account_member),
     "UpdateAccountMember": lambda request: is_member_for_long(request.account_member),
+    "CreateChannel": lambda request: takes_mail(request.channel),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),

@@ -80,6 +80,7 @@ TAKEN_AS_GIVEN = {
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
     ("UpdateAccountMember", "account_member.account_id"),
+    ("UpdateMailbox", "mailbox.channel_id"),
     # What is shared with nobody names no roles, whichever; and what a tile shows is another service's.
     *(
         (f"{verb}Dashboard", f"dashboard.{field}")

@@ -43,6 +43,7 @@ class Credentials:
     page_token_key: str = field(default_factory=_key)
     signing_key_secret: str = field(default_factory=_key)
     sales_key: str = field(default_factory=_key)
+    channel_key_secret: str = field(default_factory=_key)
     demo_password: str = field(default_factory=_password)
     roles: dict[str, str] = field(default_factory=_role_passwords)
     nats: dict[str, str] = field(default_factory=_nats_passwords)

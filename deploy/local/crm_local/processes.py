@@ -64,6 +64,8 @@ def decided(process: str, around: Surroundings, postgres: PostgresServer) -> dic
         values["CRM_SIGNING_KEY_SECRET"] = around.credentials.signing_key_secret
     if process in ("customer", "sales", "scoring"):
         values["CRM_SALES_KEY"] = around.credentials.sales_key
+    if process == "service_desk":
+        values["CRM_CHANNEL_KEY_SECRET"] = around.credentials.channel_key_secret
     return values
 
 

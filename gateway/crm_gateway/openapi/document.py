@@ -10,7 +10,15 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.contract import Contract
 from crm_gateway.json_schema.rules import Schema
-from crm_gateway.openapi.fixed import HEADERS, INTRODUCTION, LICENSE, PARAMETERS, PROBLEM, SECURITY_SCHEMES
+from crm_gateway.openapi.fixed import (
+    HEADERS,
+    INTRODUCTION,
+    LICENSE,
+    PARAMETERS,
+    PROBLEM,
+    SECURITY_SCHEMES,
+    SIGNED_BODY,
+)
 from crm_gateway.openapi.inclusion import include_parameter, included_schema
 from crm_gateway.openapi.other_routes import OtherRoute
 from crm_gateway.openapi.responses import Responses
@@ -141,6 +149,8 @@ def _parameters(operation: Operation, variables: tuple[str, ...], schemas: Schem
         shared.append("IfNoneMatch")
     if rpc.is_keyed:
         shared.append("IdempotencyKey")
+    if rpc.is_signed:
+        shared += ["WebhookId", "WebhookTimestamp", "WebhookSignature"]
     return found + [{"$ref": f"#/components/parameters/{name}"} for name in shared]
 
 
@@ -163,6 +173,8 @@ def _field_at(message: Descriptor, path: str) -> FieldDescriptor:
 
 def _request_body(operation: Operation, schemas: Schemas) -> Schema:
     request, binding = operation.rpc.request, operation.binding
+    if operation.rpc.is_signed:
+        return {"required": True, "content": {_JSON: {"schema": SIGNED_BODY}}}
     if binding.body == "*":
         bound = frozenset(operation.template.variables)
         # A request with nothing in the path has one form only and can be shared.

@@ -79,6 +79,32 @@ PARAMETERS: dict[str, Schema] = {
     },
 }
 
+PARAMETERS |= {
+    name.title().replace("-", ""): {
+        "name": name,
+        "in": "header",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string"},
+    }
+    for name, description in (
+        ("webhook-id", "The id of the delivery, the same however often it is sent."),
+        ("webhook-timestamp", "When it was signed, in seconds since 1970; refused when more than five minutes off."),
+        ("webhook-signature", "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks has it."),
+    )
+}
+
+# What a program signs: which data there are is told by the operation.
+SIGNED_BODY: Schema = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "description": "What is brought.", "examples": ["message.received"]},
+        "timestamp": {"type": "string", "format": "date-time", "description": "When it happened; not looked at."},
+        "data": {"type": "object", "description": "What there is, as its type has it."},
+    },
+    "required": ["type", "data"],
+}
+
 HEADERS: dict[str, Schema] = {
     "XRequestId": {"description": "Finds the request in the logs.", "schema": _TEXT},
     "ETag": {

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import grpc
 from crm_gateway.admission import Admission
 from crm_gateway.call_telemetry import CallTelemetry
 from crm_gateway.channels import Call, Channels, Metadata, Reply
+from crm_gateway.contract import SIGNED
 from crm_gateway.exchange import Answer, Disconnected, Exchange, read_body
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.preconditions import etag_required
@@ -75,7 +76,7 @@ class Dispatcher:
         if operation is None:
             return self._without_operation(verb, match)
         exchange.route = operation.binding.template
-        await self._admission.admit(exchange, public=operation.public)
+        await self._admission.admit(exchange, public=operation.public, signed=operation.rpc.is_signed)
         view = operation.view(exchange.query)
         request = await self._request(operation, match.values, exchange)
         began = time.monotonic()
@@ -117,7 +118,10 @@ class Dispatcher:
                 check_content_type(exchange.headers.get(b"content-type"))
             elif reader.body_optional:
                 body = b"{}"
-        request = reader.read(values, exchange.query, body)
+        signed = operation.rpc.is_signed
+        request = reader.read(values, exchange.query, None if signed else body)
+        if signed:
+            put_signed(request, body or b"", exchange.headers)
         if_match = exchange.headers.get(b"if-match")
         if if_match is not None and not operation.rpc.is_read:
             _apply_if_match(operation, request, if_match)
@@ -208,6 +212,13 @@ def metadata_of(exchange: Exchange, trace_parent: str | None = None) -> Metadata
     if trace:
         metadata["traceparent"] = trace
     return metadata
+
+
+def put_signed(request: Any, body: bytes, headers: Mapping[bytes, bytes]) -> None:
+    """Put the body as it came into a request, and how it is signed; what is no text holds for nobody."""
+    request.payload = body
+    for name in SIGNED:
+        setattr(request, name.replace("-", "_"), headers.get(name.encode(), b"").decode("ascii", "replace"))
 
 
 def _custom_verbs(served: Iterable[Operation]) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ class NoticeKind(enum.StrEnum):
     REPORT_READY = "REPORT_READY"
     JOB_ENDED = "JOB_ENDED"
     TEAM_JOINED = "TEAM_JOINED"
+    MAILBOX_FAILING = "MAILBOX_FAILING"
 
 
 # By kind, or by kind and outcome.
@@ -58,6 +59,10 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "MAILBOX_FAILING": "Mailbox cannot be fetched",
+        "MAILBOX_FAILING.LOGIN_REFUSED": "Mailbox cannot be fetched, since its password is refused",
+        "MAILBOX_FAILING.FOLDER_MISSING": "Mailbox cannot be fetched, since its folder does not exist",
+        "MAILBOX_FAILING.NOT_TRUSTED": "Mailbox cannot be fetched, since the certificate of its server does not hold",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -88,6 +93,10 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "MAILBOX_FAILING": "邮箱收取失败",
+        "MAILBOX_FAILING.LOGIN_REFUSED": "邮箱收取失败：密码被拒绝",
+        "MAILBOX_FAILING.FOLDER_MISSING": "邮箱收取失败：文件夹不存在",
+        "MAILBOX_FAILING.NOT_TRUSTED": "邮箱收取失败：服务器证书不可信",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

@@ -11,6 +11,7 @@ from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
 from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
+from crm_kit.sealing import Sealer, derived_key
 from crm_kit.service import Service
 
 from crm_customer.consumers import TIMELINE, follow_events
@@ -22,7 +23,6 @@ from crm_customer.directory.identity_providers.servicer import IdentityProviderS
 from crm_customer.directory.roles.renewal import RoleRenewal
 from crm_customer.directory.roles.resource import ROLES
 from crm_customer.directory.roles.servicer import RoleServicer
-from crm_customer.directory.sealing import Sealer, derived_key
 from crm_customer.directory.sign_ins.commands import SignIns
 from crm_customer.directory.sign_ins.providers import Providers
 from crm_customer.directory.sign_ins.servicer import SignInServicer

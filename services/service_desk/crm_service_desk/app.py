@@ -19,15 +19,22 @@ from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
 from crm_service_desk.channels.resource import CHANNELS
+from crm_service_desk.channels.secrets import ChannelSecrets
 from crm_service_desk.channels.servicer import ChannelServicer
 from crm_service_desk.consumers import follow_events
 from crm_service_desk.contacts.tables import contacts
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.servicer import InboundMessageServicer
+from crm_service_desk.mailboxes.fetching import Fetching
+from crm_service_desk.mailboxes.passwords import Passwords
+from crm_service_desk.mailboxes.resource import MAILBOXES
+from crm_service_desk.mailboxes.servicer import MailboxServicer
 from crm_service_desk.ready_reports import READY_REPORTS
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
 from crm_service_desk.settings import ServiceDeskSettings
+from crm_service_desk.signed_deliveries.authentication import Adapters
+from crm_service_desk.signed_deliveries.servicer import SignedDeliveryServicer
 from crm_service_desk.tables import metadata
 
 SETTINGS = ServiceDeskSettings
@@ -41,12 +48,26 @@ def build(settings: ServiceDeskSettings) -> Service:
     known, known_contacts = accounts_from(customer, accounts), Contacts(customer, contacts)
     timers = Timers(Tenants(service.database, service.clock))
     window = timedelta(days=settings.reopen_days)
+    secrets = ChannelSecrets(settings.channel_key_secret)
+    adapters = Adapters(service.database, service.clock, service.directory, secrets)
+    passwords = Passwords(settings.channel_key_secret)
+    loopback = settings.is_development
+    fetching = Fetching(
+        Tenants(service.database, service.clock),
+        service.directory,
+        passwords,
+        settings.outbound_reach,
+        loopback=loopback,
+        window=window,
+    )
     service.servicers = [
         CalendarServicer(tokens),
         ServiceLevelServicer(tokens),
         CaseServicer(tokens, known, known_contacts, reopen_window=window),
-        ChannelServicer(tokens),
+        ChannelServicer(tokens, secrets),
         InboundMessageServicer(tokens, known, known_contacts, reopen_window=window),
+        MailboxServicer(tokens, passwords, fetching.job.wake, loopback=loopback),
+        SignedDeliveryServicer(service.database, adapters, reopen_window=window),
     ]
     service.resources = [
         CALENDARS,
@@ -54,12 +75,13 @@ def build(settings: ServiceDeskSettings) -> Service:
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
         CHANNELS,
         INBOUND_MESSAGES,
+        MAILBOXES,
     ]
     service.ready_reports = READY_REPORTS
     service.names = {"accounts": accounts, "contacts": contacts}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
-    service.jobs.append(timers.job.run)
+    service.jobs += [timers.job.run, fetching.run]
     service.closers.append(customer.close)
     return service
 

@@ -7,6 +7,7 @@ from crm_service_desk.cases import tables as cases
 from crm_service_desk.channels import tables as channels
 from crm_service_desk.contacts import tables as contacts
 from crm_service_desk.inbound_messages import tables as inbound_messages
+from crm_service_desk.mailboxes import tables as mailboxes
 from crm_service_desk.metadata import metadata
 from crm_service_desk.service_levels import tables as service_levels
 
@@ -18,6 +19,7 @@ __all__ = [
     "channels",
     "contacts",
     "inbound_messages",
+    "mailboxes",
     "metadata",
     "service_levels",
 ]

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 from crm_customer.directory.identity_providers.model import IdentityProvider
-from crm_customer.directory.sealing import Sealer
 from crm_customer.directory.sign_ins import model
 from crm_customer.directory.sign_ins.discovery import discovered, document_address
 from crm_customer.directory.sign_ins.providers import basic
 from crm_kit.errors import Unauthenticated
+from crm_kit.sealing import Sealer
 from hypothesis import given
 from hypothesis import strategies as st
 

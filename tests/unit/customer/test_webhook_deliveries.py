@@ -19,8 +19,8 @@ from crm_customer.integrations.webhook_deliveries.model import (
 )
 from crm_customer.integrations.webhook_endpoints.calling import excerpt
 from crm_customer.integrations.webhook_endpoints.messages import MAX_WAIT, Message, Outcome, time_text, waited_for
-from crm_customer.integrations.webhook_endpoints.signing import headers_of, new_secret
 from crm_kit.ids import new_id
+from crm_kit.webhook_signatures import headers_of, new_secret
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook

@@ -12,8 +12,8 @@ from crm_local.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 # Read by one process each, beside what all of them read.
-OWN_SETTINGS = {"CRM_SIGNING_KEY_SECRET", "CRM_SALES_KEY", "CRM_CONSOLE_URL"}
-OWN_SECRETS = {"customer-signing", "sales-identity", "mail"}
+OWN_SETTINGS = {"CRM_SIGNING_KEY_SECRET", "CRM_SALES_KEY", "CRM_CHANNEL_KEY_SECRET", "CRM_CONSOLE_URL"}
+OWN_SECRETS = {"customer-signing", "sales-identity", "service-desk-channels", "mail"}
 POD, SERVING = "base/pod.yaml", "base/serving.yaml"
 SERVICE, GATEWAY = "base/service/deployment.yaml", "base/gateway/deployment.yaml"
 MIGRATION, CONFIG = "base/service/migration.yaml", "base/config.env"
@@ -177,7 +177,7 @@ def test_every_secret_that_is_referred_to_is_explained(manifests: ModuleType, pr
         for name, key in secrets(manifests, workload).values():
             in_general = name if name in OWN_SECRETS else name.replace(service, "<service>")
             referred.add(f"| `{in_general}` | `{key}` |")
-    assert len(referred) == 9
+    assert len(referred) == 10
     assert [row for row in referred if row not in explained] == []
 
 

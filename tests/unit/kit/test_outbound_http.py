@@ -4,10 +4,9 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
 from crm_kit.outbound_http.client import OutboundHttp
 from crm_kit.outbound_http.replies import Failure, OutboundError, Reply
 from crm_kit.outbound_http.resolving import resolve
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+from tests.unit.certificates import certified
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HERE = Reach(LOOPBACK)
@@ -210,32 +207,6 @@ async def test_a_certificate_has_to_be_one_of_the_name_and_of_an_authority(
         assert (await calling(names=names).send("GET", server.url("erp.example", "https"), {})).status == 200
         # The same server under another name, which it has no certificate for.
         assert await failure(calling(names=names), server.url("other.example", "https")) is Failure.NOT_TRUSTED
-
-
-def certified(names: Iterable[str], folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's context with a certificate of its own for these names, and the file of the certificate."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(map(x509.DNSName, names)), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file, key_file = folder / "certificate.pem", folder / "key.pem"
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key_file)
-    return context, file
 
 
 async def test_a_host_whose_name_server_does_not_answer_keeps_one_thread_however_many_ask(

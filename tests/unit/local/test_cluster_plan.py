@@ -17,6 +17,7 @@ SECRETS = {
     "guanxi": {"page-token-key": "k" * 16},
     "customer-signing": {"key-secret": "s" * 16},
     "sales-identity": {"key": "i" * 32},
+    "service-desk-channels": {"key-secret": "c" * 16},
     "gateway-nats": {"url": "nats://gateway:hush@nats.guanxi-data:4222"},
     **{
         f"{service.replace('_', '-')}-{what}": {"url": url}

@@ -156,6 +156,8 @@ def test_each_process_gets_the_secrets_it_needs_and_no_more(servers: Servers) ->
     assert "CRM_SIGNING_KEY_SECRET" not in sales.keys() | gateway.keys()
     assert sales["CRM_SALES_KEY"] == servers.environment("scoring")["CRM_SALES_KEY"] == customer["CRM_SALES_KEY"]
     assert "CRM_SALES_KEY" not in servers.environment("service_desk").keys() | gateway.keys()
+    assert "CRM_CHANNEL_KEY_SECRET" in servers.environment("service_desk")
+    assert "CRM_CHANNEL_KEY_SECRET" not in customer.keys() | sales.keys() | gateway.keys()
     assert not any("DATABASE" in name for name in gateway)
     assert gateway["CRM_CUSTOMER_ADDRESS"] == customer["CRM_LISTEN_ADDRESS"] == sales["CRM_CUSTOMER_ADDRESS"]
     assert customer["CRM_ISSUER"] == f"http://{gateway['CRM_LISTEN_ADDRESS']}"

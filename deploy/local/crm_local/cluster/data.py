@@ -61,6 +61,7 @@ class Data:
             "guanxi": {"page-token-key": self._credentials.page_token_key},
             "customer-signing": {"key-secret": self._credentials.signing_key_secret},
             "sales-identity": {"key": self._credentials.sales_key},
+            "service-desk-channels": {"key-secret": self._credentials.channel_key_secret},
         }
         for service in SERVICES:
             name = service.replace("_", "-")

@@ -1,14 +1,22 @@
 """Every write on channels. Each function is one transaction's work."""
 
+from datetime import timedelta
 from typing import Any
 
 from crm.service_desk.v1 import events_pb2 as events
+from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.ids import new_id
+from sqlalchemy import bindparam, case
+from sqlalchemy.dialects.postgresql import insert
 
 from crm_service_desk.addresses.model import all_compared
 from crm_service_desk.channels.model import Channel
 from crm_service_desk.channels.resource import CHANNELS
+from crm_service_desk.channels.tables import channel_secrets
+
+# So long the secret before a rotation holds, too.
+OVERLAP = timedelta(hours=24)
 
 
 def create_channel(work: UnitOfWork, values: dict[str, Any]) -> Channel:
@@ -30,6 +38,27 @@ def archive_channel(work: UnitOfWork, before: Channel) -> Channel:
 def restore_channel(work: UnitOfWork, before: Channel) -> Channel:
     """Bring an archived channel back."""
     return CHANNELS.save(work, before, before.restore(), events.ChannelRestored)
+
+
+def rotate_secret(work: UnitOfWork, before: Channel, sealed: bytes, *, end_old: bool) -> Channel:
+    """Give it a new secret, as it is stored; the one that it had holds for a while, unless that is to end at once."""
+    after = before.rotate(now=work.now)
+    until = None if end_old else work.now + OVERLAP
+    work.execute(put_secret(), channel_id=before.id, secret=sealed, until=until)
+    return CHANNELS.save(work, before, after, events.ChannelSecretRotated)
+
+
+@statement
+def put_secret() -> Any:
+    secrets = channel_secrets.c
+    fresh = insert(channel_secrets).values(
+        tenant_id=bindparam("tenant_id"), channel_id=bindparam("channel_id"), secret=bindparam("secret")
+    )
+    until = bindparam("until", type_=secrets.old_until_time.type)
+    old = {"old_secret": case((until.is_not(None), secrets.secret)), "old_until_time": until}
+    return fresh.on_conflict_do_update(
+        index_elements=[secrets.tenant_id, secrets.channel_id], set_={"secret": fresh.excluded.secret, **old}
+    )
 
 
 def compared(work: UnitOfWork, values: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,12 @@ class Channel:
     case_opening: CaseOpening = CaseOpening.NOBODY
     case_kind: CaseKind = CaseKind.SERVICE_REQUEST
     hourly_limit: int = 20
+    secret_time: datetime | None = None
+
+    @property
+    def secret(self) -> str | None:
+        """Kept elsewhere, and shown by the answer alone that made it."""
+        return None
 
     @property
     def case_channel(self) -> CaseChannel:
@@ -87,6 +93,11 @@ class Channel:
         """Bring it back."""
         self._require(ChannelState.ARCHIVED, "restored")
         return replace(self, state=ChannelState.ACTIVE)
+
+    def rotate(self, *, now: datetime) -> "Channel":
+        """With a secret that was made now."""
+        self._require(ChannelState.ACTIVE, "given a new secret")
+        return replace(self, secret_time=now)
 
     def require_taking(self) -> None:
         """FailedPrecondition unless it takes messages."""

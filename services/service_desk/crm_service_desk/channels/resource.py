@@ -18,5 +18,6 @@ CHANNELS = Resource(
     verbs={
         "ArchiveChannel": lambda channel, _: channel.archive(),
         "RestoreChannel": lambda channel, _: channel.restore(),
+        "RotateChannelSecret": lambda channel, attempt: channel.rotate(now=attempt.now),
     },
 )

@@ -6,13 +6,15 @@ from crm_kit.paging import PageTokens
 
 from crm_service_desk.channels import commands
 from crm_service_desk.channels.resource import CHANNELS
+from crm_service_desk.channels.secrets import ChannelSecrets
 
 
 class ChannelServicer:
     contract = pb.DESCRIPTOR.services_by_name["ChannelService"]
 
-    def __init__(self, tokens: PageTokens) -> None:
+    def __init__(self, tokens: PageTokens, secrets: ChannelSecrets) -> None:
         self._tokens = tokens
+        self._secrets = secrets
 
     async def CreateChannel(self, request: pb.CreateChannelRequest, work: UnitOfWork) -> pb.Channel:
         values = CHANNELS.values_of(request.channel)
@@ -33,3 +35,10 @@ class ChannelServicer:
 
     async def RestoreChannel(self, request: pb.RestoreChannelRequest, work: UnitOfWork) -> pb.Channel:
         return CHANNELS.message(work, commands.restore_channel(work, await CHANNELS.target(work, request)))
+
+    async def RotateChannelSecret(self, request: pb.RotateChannelSecretRequest, work: UnitOfWork) -> pb.Channel:
+        before = await CHANNELS.target(work, request)
+        secret, sealed = self._secrets.make(work, before.id)
+        message = CHANNELS.message(work, commands.rotate_secret(work, before, sealed, end_old=request.end_old))
+        message.secret = secret
+        return message

@@ -5,9 +5,9 @@ from uuid import UUID
 import structlog
 from crm_kit.database.work import Reader
 from crm_kit.errors import Unavailable
+from crm_kit.sealing import Sealer
 
 from crm_customer.directory.identity_providers.queries import find_sealed_secret
-from crm_customer.directory.sealing import Sealer
 
 log = structlog.get_logger()
 

@@ -16,13 +16,13 @@ from crm_kit.database.work import ReadSession, retried
 from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
+from crm_kit.sealing import Sealer
 from sqlalchemy import bindparam, delete
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.directory.identity_providers.client_secrets import ClientSecrets
 from crm_customer.directory.identity_providers.model import IdentityProvider, no_provider, provider_for
 from crm_customer.directory.identity_providers.queries import get_all_providers, get_serving_providers
-from crm_customer.directory.sealing import Sealer
 from crm_customer.directory.sign_ins import model
 from crm_customer.directory.sign_ins.model import SignIn, expired, refused, unknown_user
 from crm_customer.directory.sign_ins.providers import Client, Provider, Providers, Tokens

@@ -15,11 +15,11 @@ from crm_kit.database.tables import SYSTEM_TENANT
 from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.identity.access import Scope, service_actor
+from crm_kit.sealing import Sealer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_customer.directory.sealing import Sealer
 from crm_customer.directory.tokens.queries import get_living_keys
 from crm_customer.directory.tokens.tables import signing_keys
 

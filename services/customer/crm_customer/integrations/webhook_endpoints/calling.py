@@ -8,9 +8,9 @@ from crm_kit.clock import Now, system_now
 from crm_kit.outbound_http.addresses import Reach
 from crm_kit.outbound_http.client import OutboundHttp
 from crm_kit.outbound_http.replies import OutboundError, Send
+from crm_kit.webhook_signatures import headers_of
 
 from crm_customer.integrations.webhook_endpoints.messages import Message, Outcome, waited_for
-from crm_customer.integrations.webhook_endpoints.signing import headers_of
 
 SECONDS = 15.0
 MAX_ANSWER_BYTES = 4 * 1024

@@ -5,10 +5,10 @@ from uuid import UUID
 import structlog
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import Unavailable
+from crm_kit.sealing import Sealer
+from crm_kit.webhook_signatures import new_secret
 
-from crm_customer.directory.sealing import Sealer
 from crm_customer.integrations.webhook_endpoints.queries import find_secrets
-from crm_customer.integrations.webhook_endpoints.signing import new_secret
 
 log = structlog.get_logger()
 

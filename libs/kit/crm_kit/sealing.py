@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed by a key made of CRM_SIGNING_KEY_SECRET, a different one for each purpose."""
+"""Secrets at rest: sealed by a key made of a secret of the installation, a different one for each purpose."""
 
 import secrets
 

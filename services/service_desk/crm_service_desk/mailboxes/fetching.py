@@ -1,0 +1,307 @@
+"""Fetches what is due, from each mailbox in one process at a time.
+
+A mail is kept and the position moved on in one transaction, and then the mail is marked as seen: whoever dies between
+any two lines has it neither lost nor kept twice. Mailboxes share places in a process, of which a tenant has a part: a
+server that hangs delays its own tenant at most.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from crm_kit.background import PeriodicJob, Tenants
+from crm_kit.database.connections import row_of
+from crm_kit.database.work import UnitOfWork, retried, unit_of_work
+from crm_kit.directory.access import Directory
+from crm_kit.directory.keepers import get_keepers
+from crm_kit.errors import Conflict, CrmError, Unauthenticated, Unavailable
+from crm_kit.events.leases import Lease
+from crm_kit.identity.access import Actor, Scope
+from crm_kit.notice_texts import OUTCOME
+from crm_kit.notices import Kind, raise_notice
+from crm_kit.outbound_http.addresses import Reach
+from crm_kit.outbound_http.urls import is_loopback
+
+from crm_service_desk.channels.model import ChannelState
+from crm_service_desk.channels.resource import CHANNELS
+from crm_service_desk.inbound_messages.commands import receive_message
+from crm_service_desk.mail.parsing import parse_mail
+from crm_service_desk.mailboxes import commands
+from crm_service_desk.mailboxes.imap import FetchError, Folder, Server, Session, opened
+from crm_service_desk.mailboxes.model import Failure, Mailbox, is_to_be_told, wait_after
+from crm_service_desk.mailboxes.passwords import Passwords
+from crm_service_desk.mailboxes.queries import Due, Position, get_due, get_position
+from crm_service_desk.mailboxes.resource import MAILBOXES
+
+log = structlog.get_logger()
+# Who has it for all of a tenant looks after its mailboxes.
+CHANNELS_WRITE = "channels.write"
+# Mailboxes that a process fetches from at a time, and of them those of one tenant.
+MAX_MAILBOXES, MAX_MAILBOXES_OF_TENANT = 32, 4
+LOOK_SECONDS, LEASE_SECONDS = 5.0, 30.0
+# After so long the place is another's, if one waits.
+TURN_SECONDS = 20.0
+# Numbers of mails that a server is asked for at once: those of mails that are gone are among them.
+WINDOW = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A mailbox while this process fetches from it, in whose name, and where it had come to."""
+
+    actor: Actor
+    mailbox: Mailbox
+    password: str
+    position: Position
+
+
+class StoppedError(Exception):
+    """The channel takes nothing any more, or the mailbox is another by now."""
+
+
+class Fetching:
+    """Fetches for all tenants, in one process. `run` it once. `window`: how long a case can be reopened."""
+
+    name = "mailboxes"
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        directory: Directory,
+        passwords: Passwords,
+        reach: Reach,
+        *,
+        loopback: bool,
+        window: timedelta,
+    ) -> None:
+        self._tenants = tenants
+        self._database = tenants.database
+        self._directory = directory
+        self._passwords = passwords
+        self._reach = reach
+        self._loopback = loopback
+        self._window = window
+        self._tasks: dict[Due, asyncio.Task[None]] = {}
+        self.job = PeriodicJob(self.name, self.look, every_seconds=LOOK_SECONDS)
+
+    async def run(self) -> None:
+        """Fetch what is due, for ever."""
+        try:
+            await self.job.run()
+        finally:
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def look(self) -> bool:
+        """Begin with what is due, as far as there are places."""
+        busy = Counter(each.tenant_id for each in self._tasks)
+        full = [tenant_id for tenant_id, count in busy.items() if count >= MAX_MAILBOXES_OF_TENANT]
+        for due in await get_due(self._database, self._tenants.now(), without=full):
+            if len(self._tasks) >= MAX_MAILBOXES:
+                break
+            if due not in self._tasks and busy[due.tenant_id] < MAX_MAILBOXES_OF_TENANT:
+                busy[due.tenant_id] += 1
+                self._begin(due)
+        return False
+
+    def _begin(self, due: Due) -> None:
+        task = self._tasks[due] = asyncio.create_task(self._hold(due))
+
+        def end(_: object) -> None:
+            del self._tasks[due]
+            self.job.wake()
+
+        task.add_done_callback(end)
+
+    async def _hold(self, due: Due) -> None:
+        """Fetch from a mailbox unless another process does."""
+        lease = Lease(self._database, f"mailbox {due.mailbox_id}", LEASE_SECONDS)
+        try:
+            if not await lease.hold():
+                # Its holder says when it is due again; until then it is not looked at in every instant.
+                await asyncio.sleep(LOOK_SECONDS)
+                return
+            try:
+                async with lease.kept():
+                    await self.fetch(due)
+            finally:
+                await lease.end()
+        except (Unavailable, Conflict) as error:
+            log.warning("mailboxes.waiting", error=error.detail)
+            await asyncio.sleep(LOOK_SECONDS)
+        except Exception:
+            log.exception("mailboxes.failed", mailbox_id=str(due.mailbox_id))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    # --- a turn
+
+    async def fetch(self, due: Due) -> None:
+        """Fetch until there is nothing more, or it is another's turn."""
+        turn = await self._turn(due)
+        if turn is None:
+            return
+        failure, more = None, False
+        try:
+            server = await self._server(turn.mailbox)
+            async with opened(server, turn.password, self._reach) as session:
+                more = await self._take_all(turn, session)
+        except FetchError as error:
+            failure = error.failure
+        except StoppedError:
+            pass
+        except (Unavailable, Conflict):
+            raise
+        except Exception:
+            # Not foreseen, and perhaps of one mailbox alone: it is tried again after the same growing waits.
+            log.exception("mailboxes.failed", mailbox_id=str(due.mailbox_id))
+            failure = Failure.BROKEN_OFF
+        await retried(lambda: self._end(turn, failure, more=more))
+
+    async def _turn(self, due: Due) -> Turn | None:
+        """The mailbox as it is now; None when nothing is to be fetched from it."""
+        async with self._tenants.unit(due.tenant_id) as work:
+            position = await get_position(work, due.mailbox_id)
+            if position.due_time is None or position.due_time > self._tenants.now():
+                return None
+            mailbox = await MAILBOXES.get(work, due.mailbox_id)
+            password = await self._passwords.find(work, mailbox.id) if mailbox.is_fetched else None
+            channel = await CHANNELS.get(work, mailbox.channel_id)
+            if password is None or channel.state is not ChannelState.ACTIVE:
+                self._schedule(work, mailbox, wait_after(None, 0), position.failure_count, told=position.told)
+                return None
+        try:
+            actor = await self._directory.service(due.tenant_id)
+        except Unauthenticated:
+            return None
+        return Turn(actor, mailbox, password, position)
+
+    async def _server(self, mailbox: Mailbox) -> Server:
+        """Where it is; without TLS only on this very machine, in development."""
+        is_local = self._loopback and is_loopback(mailbox.host)
+        trust = None if is_local else await asyncio.to_thread(_trust)
+        return Server(mailbox.host, mailbox.port, mailbox.login, mailbox.folder, trust)
+
+    async def _take_all(self, turn: Turn, session: Session) -> bool:
+        """Take what is new; whether there is more, for which there was no time."""
+        end = asyncio.get_running_loop().time() + TURN_SECONDS
+        validity, uid_next = session.folder.uid_validity, session.folder.uid_next
+        first, first_uid_next = await self._begins(turn, session.folder)
+        while first < uid_next:
+            was_there = first < first_uid_next
+            last = min(first + WINDOW, first_uid_next if was_there else uid_next) - 1
+            for uid in await session.find(first, last, unseen=was_there):
+                await self._take(turn, session, validity, uid)
+                if asyncio.get_running_loop().time() > end:
+                    return True
+            await self._advance(turn, validity, last)
+            first = last + 1
+        return False
+
+    async def _begins(self, turn: Turn, folder: Folder) -> tuple[int, int]:
+        """The first number that may be new, and the first of a mail that was not there when it was first fetched."""
+        position = turn.position
+        if position.uid_validity == folder.uid_validity:
+            return position.last_uid + 1, position.first_uid_next
+        async with self._unit(turn) as work:
+            # Of another folder, which somebody has named meanwhile, the numbers may look the same.
+            if (await MAILBOXES.get(work, turn.mailbox.id)).version != turn.mailbox.version:
+                raise StoppedError
+            values: dict[str, Any] = {"uid_validity": folder.uid_validity, "first_uid_next": folder.uid_next}
+            work.execute(commands.begin_position(), mailbox_id=turn.mailbox.id, **values)
+        return 1, folder.uid_next
+
+    # --- a mail
+
+    async def _take(self, turn: Turn, session: Session, validity: int, uid: int) -> None:
+        raw = await session.read(uid)
+        if raw is None:
+            return
+        try:
+            mail = await asyncio.to_thread(parse_mail, raw)
+            values = {"channel_id": turn.mailbox.channel_id} | row_of(mail)
+            await retried(lambda: self._keep(turn, validity, uid, values))
+        except (Unavailable, Conflict):
+            raise
+        except CrmError as error:
+            await self._put_aside(turn, validity, uid, reason=error.reason, detail=error.detail)
+            return
+        except Exception:
+            # Not foreseen: the log knows what, and the mailbox goes on.
+            log.exception("mailboxes.mail_failed", mailbox_id=str(turn.mailbox.id), uid=uid)
+            await self._put_aside(turn, validity, uid, reason="INTERNAL", detail="an internal error")
+            return
+        await session.mark_seen(uid)
+
+    async def _keep(self, turn: Turn, validity: int, uid: int, values: dict[str, Any]) -> None:
+        async with self._unit(turn) as work:
+            await receive_message(work, values, window=self._window)
+            work.execute(commands.advance_position(), mailbox_id=turn.mailbox.id, uid_validity=validity, uid=uid)
+
+    async def _put_aside(self, turn: Turn, validity: int, uid: int, *, reason: str, detail: str) -> None:
+        """Go on without a mail; StoppedError where it is its channel that takes none."""
+        async with self._unit(turn) as work:
+            channel = await CHANNELS.get(work, turn.mailbox.channel_id)
+            if channel.state is not ChannelState.ACTIVE:
+                raise StoppedError
+            commands.put_aside(work, turn.mailbox.id, validity, uid, reason=reason, detail=detail)
+            work.execute(commands.advance_position(), mailbox_id=turn.mailbox.id, uid_validity=validity, uid=uid)
+
+    async def _advance(self, turn: Turn, validity: int, uid: int) -> None:
+        async with self._unit(turn) as work:
+            work.execute(commands.advance_position(), mailbox_id=turn.mailbox.id, uid_validity=validity, uid=uid)
+
+    # --- what came of it
+
+    async def _end(self, turn: Turn, failure: Failure | None, *, more: bool) -> None:
+        """Note how it went, say when it is fetched again, and tell those who look after it where that is needed."""
+        async with self._unit(turn) as work:
+            mailbox = await MAILBOXES.get(work, turn.mailbox.id)
+            if mailbox.version != turn.mailbox.version:
+                # It was tried as it is no more; whoever changed it said when it is due.
+                return
+            position = turn.position
+            count = 0 if failure is None else position.failure_count + 1
+            since = None if failure is None else (mailbox.failing_since_time or work.now)
+            told = position.told and failure is not None
+            if since is not None and not told and is_to_be_told(failure, since, work.now):
+                await tell(work, mailbox, failure)
+                told = True
+            if (failure, since) != (mailbox.failure, mailbox.failing_since_time):
+                commands.set_failure(work, mailbox, failure, since)
+            wait = timedelta(0) if more else wait_after(failure, count)
+            self._schedule(work, mailbox, wait, count, told=told)
+        if failure is not None:
+            log.warning("mailboxes.unreachable", mailbox_id=str(turn.mailbox.id), failure=failure)
+
+    def _schedule(self, work: UnitOfWork, mailbox: Mailbox, wait: timedelta, failure_count: int, *, told: bool) -> None:
+        due_time = self._tenants.now() + wait
+        values: dict[str, Any] = {"due_time": due_time, "failure_count": failure_count, "told": told}
+        work.execute(commands.schedule(), mailbox_id=mailbox.id, **values)
+
+    def _unit(self, turn: Turn) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
+        now = self._tenants.now() + turn.actor.access.clock_offset
+        return unit_of_work(self._database, turn.actor, scope=Scope.ALL, now=now)
+
+
+async def tell(work: UnitOfWork, mailbox: Mailbox, failure: Failure | None) -> None:
+    """Tell those who look after mailboxes that nothing can be fetched from one."""
+    raise_notice(
+        work,
+        Kind.NOTICE_KIND_MAILBOX_FAILING,
+        await get_keepers(work, CHANNELS_WRITE),
+        record=(MAILBOXES.collection, mailbox.id),
+        name=mailbox.login,
+        values={OUTCOME: failure or ""},
+    )
+
+
+def _trust() -> Any:
+    from crm_kit.outbound_http.exchanges import trust
+
+    return trust()

@@ -1,0 +1,116 @@
+"""A mail server with one mailbox (pymap), on this machine, and what a person or a mail server does with it."""
+
+import asyncio
+import contextlib
+import imaplib
+import ssl
+from argparse import ArgumentParser
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from proxyprotocol.reader import ProxyProtocolReader
+from pymap.backend.dict import DictBackend
+from pymap.imap import IMAPServer, IMAPService
+from pysasl.hashing import BuiltinHash
+
+Result = TypeVar("Result")
+HOST = "127.0.0.1"
+LOGIN, PASSWORD = "service@huaxin.example", 'a pass\\word "quoted" 密码'
+
+
+@dataclass
+class MailServer:
+    """Where it is."""
+
+    port: int
+
+    async def deliver(self, *mails: bytes, folder: str = "INBOX", seen: bool = False) -> None:
+        """Put mails into a folder."""
+
+        def append(client: imaplib.IMAP4) -> None:
+            for each in mails:
+                status, told = client.append(folder, r"(\Seen)" if seen else "", "", each)
+                assert status == "OK", told
+
+        await self.do(append)
+
+    async def unseen(self, folder: str = "INBOX") -> int:
+        """How many mails nobody has seen."""
+
+        def count(client: imaplib.IMAP4) -> int:
+            client.select(folder, readonly=True)
+            _, found = client.uid("SEARCH", "UNSEEN")
+            return len(found[0].split())
+
+        return await self.do(count)
+
+    async def empty(self) -> None:
+        """Delete all mails of the inbox."""
+
+        def delete(client: imaplib.IMAP4) -> None:
+            client.select("INBOX")
+            client.store("1:*", "+FLAGS", r"(\Deleted)")
+            client.expunge()
+
+        await self.do(delete)
+
+    async def make_anew(self, folder: str) -> None:
+        """Delete a folder, if it is there, and create it: what was numbered in it means something else from now on."""
+
+        def replace(client: imaplib.IMAP4) -> None:
+            client.delete(folder)
+            client.create(folder)
+
+        await self.do(replace)
+
+    async def do(self, act: Callable[[imaplib.IMAP4], Result]) -> Result:
+        """Something over a connection of its own."""
+
+        def work() -> Result:
+            with imaplib.IMAP4(HOST, self.port) as client:
+                client.authenticate("PLAIN", lambda _: f"\0{LOGIN}\0{PASSWORD}".encode())
+                return act(client)
+
+        return await asyncio.to_thread(work)
+
+
+@contextlib.asynccontextmanager
+async def mail_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[MailServer]:
+    """A server with an empty mailbox."""
+    parser = ArgumentParser()
+    IMAPService.add_arguments(parser)
+    DictBackend.add_subparser("dict", parser.add_subparsers(dest="backend"))
+    parser.set_defaults(debug=False, passlib_cfg=None)
+    options = ["--no-tls", "dict", "--demo-user", LOGIN, "--demo-password", PASSWORD]
+    backend, config = await DictBackend.init(
+        # What is a secret of nobody takes no time to compare.
+        parser.parse_args(options),
+        hash_context=BuiltinHash(rounds=1),
+        invalid_user_sleep=0.0,
+    )
+    config.apply_context()
+    serve = ProxyProtocolReader(config.proxy_protocol).get_callback(IMAPServer(backend.login, config))
+    server = await asyncio.start_server(serve, HOST, 0, ssl=tls)
+    try:
+        yield MailServer(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """The port of a server that takes connections and says nothing, ever."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.read()
+
+    server = await asyncio.start_server(listen, HOST, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for each in writers:
+            each.transport.abort()

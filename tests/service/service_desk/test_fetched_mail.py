@@ -1,0 +1,320 @@
+"""Mail that is fetched from a mailbox, from a real server on this machine."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crm.service_desk.v1 import channels_pb2
+from crm.service_desk.v1 import mailboxes_pb2 as pb
+from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
+from crm_kit.background import Tenants
+from crm_kit.events.leases import Lease
+from crm_kit.identity.access import Scope
+from crm_kit.outbound_http.addresses import reach_of
+from crm_service_desk.mail.parsing import parse_mail
+from crm_service_desk.mailboxes.fetching import Fetching
+from crm_service_desk.mailboxes.imap import Session
+from crm_service_desk.mailboxes.passwords import Passwords
+from crm_service_desk.mailboxes.queries import Due, get_position
+
+from tests.service.eventually import eventually
+from tests.service.notices import raised
+from tests.service.running import User
+from tests.service.service_desk.desk import Desk
+from tests.service.service_desk.intake import Intake, intake_of
+from tests.service.service_desk.mail_server import HOST, LOGIN, PASSWORD, MailServer, mail_server, silent_server
+
+Mailbox = pb.Mailbox
+
+
+@pytest.fixture
+async def intake(desk: Desk) -> Intake:
+    return await intake_of(desk)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    async with mail_server() as started:
+        yield started
+
+
+def mail(number: int, text: str = "It stands still.") -> bytes:
+    head = f"From: chen@huaxin.example\r\nMessage-ID: <{number}@huaxin.example>\r\nSubject: meter {number}\r\n\r\n"
+    return (head + text).encode()
+
+
+def api_of(intake: Intake) -> Any:
+    return MailboxServiceStub(intake.running.channel)
+
+
+async def create(intake: Intake, port: int, **fields: Any) -> Mailbox:
+    values: dict[str, Any] = {"channel_id": intake.mailbox.id, "host": HOST, "port": port, "login": LOGIN} | fields
+    request = pb.CreateMailboxRequest(mailbox=Mailbox(**values))
+    answer: Mailbox = await api_of(intake).CreateMailbox(request, metadata=intake.desk.user.metadata)
+    return answer
+
+
+async def set_password(intake: Intake, mailbox: Mailbox, password: str = PASSWORD) -> None:
+    """It is fetched at once by that."""
+    request = pb.SetMailboxPasswordRequest(id=mailbox.id, password=password)
+    await api_of(intake).SetMailboxPassword(request, metadata=intake.desk.user.metadata)
+
+
+async def state_of(intake: Intake, mailbox: Mailbox) -> Mailbox:
+    request = pb.GetMailboxRequest(id=mailbox.id)
+    answer: Mailbox = await api_of(intake).GetMailbox(request, metadata=intake.desk.user.metadata)
+    return answer
+
+
+async def subjects(intake: Intake) -> list[str]:
+    return sorted(each.subject for each in await intake.waiting())
+
+
+async def fetched(intake: Intake, count: int) -> list[str]:
+    """The subjects of so many messages, once they are there."""
+
+    async def there() -> list[str]:
+        found = await subjects(intake)
+        return found if len(found) >= count else []
+
+    return await eventually(there)
+
+
+def fetching_of(intake: Intake) -> Fetching:
+    """One that looks at nothing by itself."""
+    service = intake.running.service
+    settings: Any = service.settings
+    return Fetching(
+        Tenants(service.database, service.clock),
+        service.directory,
+        Passwords(settings.channel_key_secret),
+        reach_of((), loopback=True),
+        loopback=True,
+        window=timedelta(days=14),
+    )
+
+
+@contextlib.asynccontextmanager
+async def kept_from_others(intake: Intake, mailbox: Mailbox) -> AsyncIterator[Due]:
+    """What is due of a mailbox from which the running service does not fetch."""
+    lease = Lease(intake.running.service.database, f"mailbox {mailbox.id}", 60)
+    assert await lease.hold()
+    try:
+        yield Due(intake.desk.user.tenant_id, UUID(mailbox.id))
+    finally:
+        await lease.end()
+
+
+async def test_what_nobody_has_seen_is_taken_at_first_and_from_then_on_all_that_comes(
+    intake: Intake, server: MailServer
+) -> None:
+    await server.deliver(mail(1), seen=True)
+    await server.deliver(mail(2))
+    mailbox = await create(intake, server.port)
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 1) == ["meter 2"]
+    # Somebody reads the next before it is fetched: it came all the same.
+    await server.deliver(mail(3), seen=True)
+    await server.deliver(mail(4))
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 3) == ["meter 2", "meter 3", "meter 4"]
+
+    async def all_seen() -> bool:
+        return await server.unseen() == 0
+
+    await eventually(all_seen)
+    assert not (await state_of(intake, mailbox)).failure
+
+
+async def test_a_mail_is_kept_once_wherever_a_process_dies(
+    intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = await create(intake, server.port)
+    async with kept_from_others(intake, mailbox) as due:
+        await server.deliver(*(mail(number) for number in range(4)))
+        await set_password(intake, mailbox)
+        places = ((Session, "find"), (Session, "read"), (Session, "mark_seen"), (Fetching, "_keep"), (Fetching, "_end"))
+        for at, (owner, name) in enumerate(places):
+            for before in (True, False):
+                with monkeypatch.context() as patched:
+                    patched.setattr(owner, name, dying(getattr(owner, name), before=before))
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await fetching_of(intake).fetch(due)
+                assert len(set(await subjects(intake))) == len(await subjects(intake)), (at, before)
+        await set_password(intake, mailbox)
+        await fetching_of(intake).fetch(due)
+    assert await subjects(intake) == [f"meter {number}" for number in range(4)]
+
+
+def dying(method: Any, *, before: bool) -> Any:
+    """The method of a process that dies before it, or after it."""
+
+    async def die(*arguments: Any, **named: Any) -> Any:
+        if not before:
+            await method(*arguments, **named)
+        raise asyncio.CancelledError
+
+    return die
+
+
+async def test_a_folder_that_is_made_anew_is_read_from_its_beginning_and_nothing_kept_twice(
+    intake: Intake, server: MailServer
+) -> None:
+    await server.make_anew("Support")
+    await server.deliver(mail(1), mail(2), folder="Support")
+    mailbox = await create(intake, server.port, folder="Support")
+    await set_password(intake, mailbox)
+    await fetched(intake, 2)
+    await server.make_anew("Support")
+    await server.deliver(mail(2), mail(3), folder="Support")
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 3) == ["meter 1", "meter 2", "meter 3"]
+
+
+async def test_a_mail_that_cannot_be_taken_is_put_aside_and_the_others_are_taken(
+    intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_some(raw: bytes) -> Any:
+        if b"meter 2" in raw:
+            raise RuntimeError("what nobody has foreseen")
+        return parse_mail(raw)
+
+    monkeypatch.setattr("crm_service_desk.mailboxes.fetching.parse_mail", parse_some)
+    await server.deliver(mail(1), mail(2), mail(3))
+    mailbox = await create(intake, server.port)
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 2) == ["meter 1", "meter 3"]
+    request = pb.ListSetAsideMailsRequest(id=mailbox.id)
+    page = await api_of(intake).ListSetAsideMails(request, metadata=intake.desk.user.metadata)
+    assert [(each.reason, each.detail) for each in page.set_aside_mails] == [("INTERNAL", "an internal error")]
+    # People find it where it is.
+    assert await server.unseen() == 1
+
+
+async def test_of_a_mail_that_is_too_large_what_it_says_is_kept(intake: Intake, server: MailServer) -> None:
+    boundary = "\r\n--x\r\n"
+    head = "Content-Type: multipart/mixed; boundary=x\r\nSubject: large\r\nFrom: a@b.example\r\n\r\n"
+    large = head + boundary + "\r\nread me" + boundary + "Content-Type: image/png\r\n\r\n" + "A" * 1_500_000
+    await server.deliver(large.encode())
+    await set_password(intake, await create(intake, server.port))
+    await fetched(intake, 1)
+    (kept,) = await intake.waiting()
+    assert (kept.subject, kept.text) == ("large", "read me")
+
+
+async def test_a_refused_password_is_said_and_told_once_and_mail_comes_with_the_right_one(
+    intake: Intake, server: MailServer
+) -> None:
+    await server.deliver(mail(1))
+    keeper: User = intake.desk.user
+    other = await intake.running.user(keeper.tenant_id, grants={"channels.read": Scope.ALL})
+    mailbox = await create(intake, server.port)
+    for _ in range(2):
+        await set_password(intake, mailbox, "wrong")
+
+        async def refused_again() -> bool:
+            async with intake.running.unit_of_work(keeper.tenant_id) as work:
+                position = await get_position(work, UUID(mailbox.id))
+            return position.failure_count > 0
+
+        await eventually(refused_again)
+    failing = await state_of(intake, mailbox)
+    assert failing.failure == Mailbox.FAILURE_LOGIN_REFUSED
+    assert failing.HasField("failing_since_time")
+    notices = await raised(intake.running, keeper.tenant_id)
+    assert [each.values["outcome"] for each in notices][:1] == ["LOGIN_REFUSED"]
+    assert str(keeper.id) in notices[0].user_ids
+    assert str(other.id) not in notices[0].user_ids
+    await set_password(intake, mailbox)
+    await fetched(intake, 1)
+
+    async def well() -> bool:
+        return not (await state_of(intake, mailbox)).failure
+
+    await eventually(well)
+    assert not (await state_of(intake, mailbox)).HasField("failing_since_time")
+
+
+async def test_a_server_that_says_nothing_delays_no_mail_of_others(intake: Intake, server: MailServer) -> None:
+    other = await intake_of(Desk(intake.running, await intake.running.user(await intake.running.tenant(sandbox=True))))
+    async with silent_server() as port:
+        for _ in range(6):
+            await set_password(intake, await create(intake, port))
+        await server.deliver(mail(1))
+        await set_password(other, await create(other, server.port))
+        assert await fetched(other, 1) == ["meter 1"]
+
+
+async def test_a_folder_that_is_missing_and_a_server_that_is_away_are_told_apart(
+    intake: Intake, server: MailServer
+) -> None:
+    wanted = {
+        (await create(intake, server.port, folder="Nowhere")).id: Mailbox.FAILURE_FOLDER_MISSING,
+        (await create(intake, 65535)).id: Mailbox.FAILURE_NOT_CONNECTED,
+    }
+    for id, failure in wanted.items():
+        await set_password(intake, Mailbox(id=id))
+
+        async def failing(id: str = id, failure: int = failure) -> bool:
+            return (await state_of(intake, Mailbox(id=id))).failure == failure
+
+        await eventually(failing)
+
+
+async def test_what_comes_after_a_mailbox_was_emptied_is_taken(intake: Intake, server: MailServer) -> None:
+    await server.deliver(mail(1), mail(2))
+    mailbox = await create(intake, server.port)
+    await set_password(intake, mailbox)
+    await fetched(intake, 2)
+    await server.empty()
+    await server.deliver(mail(3))
+    await set_password(intake, mailbox)
+    assert await fetched(intake, 3) == ["meter 1", "meter 2", "meter 3"]
+
+
+async def test_a_server_that_was_away_is_fetched_from_again_by_itself(
+    intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At its time, which is at once here.
+    monkeypatch.setattr("crm_service_desk.mailboxes.fetching.wait_after", lambda *_: timedelta(0))
+    mailbox = await create(intake, server.port)
+    await server.deliver(mail(1))
+    async with kept_from_others(intake, mailbox) as due:
+        await set_password(intake, mailbox)
+        with monkeypatch.context() as away:
+            away.setattr(socket, "create_connection", refuse)
+            for _ in range(3):
+                await fetching_of(intake).fetch(due)
+        assert (await state_of(intake, mailbox)).failure == Mailbox.FAILURE_NOT_CONNECTED
+        await fetching_of(intake).fetch(due)
+    assert await subjects(intake) == ["meter 1"]
+    assert not (await state_of(intake, mailbox)).failure
+
+
+def refuse(*_: object) -> Any:
+    raise ConnectionRefusedError
+
+
+async def test_nothing_is_fetched_for_a_channel_that_is_archived(intake: Intake, server: MailServer) -> None:
+    mailbox = await create(intake, server.port)
+    request = channels_pb2.ArchiveChannelRequest(id=intake.mailbox.id)
+    await intake.channels.ArchiveChannel(request, metadata=intake.desk.user.metadata)
+    async with kept_from_others(intake, mailbox) as due:
+        await server.deliver(mail(1))
+        await set_password(intake, mailbox)
+        await fetching_of(intake).fetch(due)
+        assert not await intake.waiting()
+        restore = channels_pb2.RestoreChannelRequest(id=intake.mailbox.id)
+        await intake.channels.RestoreChannel(restore, metadata=intake.desk.user.metadata)
+        await set_password(intake, mailbox)
+        await fetching_of(intake).fetch(due)
+    assert await subjects(intake) == ["meter 1"]
+    page = await api_of(intake).ListSetAsideMails(
+        pb.ListSetAsideMailsRequest(id=mailbox.id), metadata=intake.desk.user.metadata
+    )
+    assert not page.set_aside_mails
