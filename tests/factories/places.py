@@ -108,6 +108,13 @@ WITH_JOBS: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Get") and rpc.response.name == "Job"
 }
+PROPOSALS = "change-proposals"
+# The collections whose records people propose changes of, and what one of them is called.
+WITH_PROPOSALS: Mapping[str, str] = {
+    rpc.bindings[0].template.split("/")[3]: name.removeprefix("Create").removesuffix("ChangeProposal")
+    for name, rpc in RPCS.items()
+    if name.startswith("Create") and rpc.response.name == "ChangeProposal"
+}
 COMMENTS = "comments"
 # The collections whose records are discussed, and what one of them is called.
 DISCUSSED: Mapping[str, str] = {
@@ -123,7 +130,7 @@ WITH_FILES: Mapping[str, str] = {
     collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
 }
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS)
 # Parts of a record that have ids of their own.
 OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
@@ -163,6 +170,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] in OF_PARTS:
         return OF_PARTS[path[-2:]]
+    if path == ("change_proposal", "record_id"):
+        return rpc.bindings[0].template.split("/")[3]
     if path == ("comment", "parent_id"):
         return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
     if path[-1] == "parent_id":
@@ -269,6 +278,13 @@ def changes_many(noun: str, request: Any) -> None:
     request.request[name].string_value = "changed"
 
 
+def proposes_name(request: Any) -> None:
+    """Another one than any record here has."""
+    request.change_proposal.values.clear()
+    request.change_proposal.values["display_name"].string_value = "proposed"
+    request.change_proposal.attachment_ids[:] = []
+
+
 def expects_industry(rule: Any) -> None:
     """What is expected is a field that people fill in."""
     rule.collection = "accounts"
@@ -299,6 +315,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for name in RPCS
         if RPCS[name].bindings and RPCS[name].bindings[0].template in many_of(collection)
     },
+    **{f"Create{name}ChangeProposal": proposes_name for name in WITH_PROPOSALS.values()},
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
     **{
         f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)

@@ -26,6 +26,8 @@ class NoticeKind(enum.StrEnum):
     IMPORT_ENDED = "IMPORT_ENDED"
     REPORT_READY = "REPORT_READY"
     JOB_ENDED = "JOB_ENDED"
+    CHANGE_PROPOSED = "CHANGE_PROPOSED"
+    CHANGE_PROPOSAL_DECIDED = "CHANGE_PROPOSAL_DECIDED"
 
 
 # By kind, or by kind and outcome.
@@ -56,6 +58,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "CHANGE_PROPOSED": "A change is proposed",
+        "CHANGE_PROPOSED.ESCALATED": "A change was proposed, and nobody has answered",
+        "CHANGE_PROPOSAL_DECIDED": "Your proposal is decided",
+        "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "Your proposal is accepted",
+        "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "Your proposal is accepted in part",
+        "CHANGE_PROPOSAL_DECIDED.DECLINED": "Your proposal is declined",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -85,6 +93,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "CHANGE_PROPOSED": "有人反馈了资料",
+        "CHANGE_PROPOSED.ESCALATED": "资料反馈无人处理，已上报给您",
+        "CHANGE_PROPOSAL_DECIDED": "您反馈的资料有结果",
+        "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "您反馈的资料已采纳",
+        "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "您反馈的资料已部分采纳",
+        "CHANGE_PROPOSAL_DECIDED.DECLINED": "您反馈的资料未被采纳",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

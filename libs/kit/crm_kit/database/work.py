@@ -64,6 +64,14 @@ class PendingStatement:
     unmet: Callable[[], CrmError] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The change proposal that what is written was proposed in, and by whom."""
+
+    id: UUID
+    proposer_id: UUID
+
+
 class UnitOfWork:
     """One transaction's work for one actor. Use `Database`-wide `units()` or the RPC pipeline to get one."""
 
@@ -82,6 +90,8 @@ class UnitOfWork:
         self.before_commit: list[Callable[[UnitOfWork], Awaitable[None]]] = []
         # The automation rules that this follows from, as events that it tells have them.
         self.causes: Sequence[Any] = ()
+        # Of what follows from a change proposal, as the history has it.
+        self.proposed: Proposed | None = None
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.
@@ -194,6 +204,15 @@ class UnitOfWork:
             yield
         finally:
             self.actor, self.scope = before
+
+    @contextlib.contextmanager
+    def accepting(self, proposed: Proposed) -> Iterator[None]:
+        """What is gathered in the block was proposed by somebody else."""
+        before, self.proposed = self.proposed, proposed
+        try:
+            yield
+        finally:
+            self.proposed = before
 
     @property
     def is_open(self) -> bool:
