@@ -108,7 +108,7 @@ WITH_JOBS: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Get") and rpc.response.name == "Job"
 }
-PROPOSALS = "change-proposals"
+PROPOSALS, PROPOSAL = "change-proposals", "change_proposal"
 # The collections whose records people propose changes of, and what one of them is called.
 WITH_PROPOSALS: Mapping[str, str] = {
     rpc.bindings[0].template.split("/")[3]: name.removeprefix("Create").removesuffix("ChangeProposal")
@@ -170,8 +170,9 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] in OF_PARTS:
         return OF_PARTS[path[-2:]]
-    if path == ("change_proposal", "record_id"):
-        return rpc.bindings[0].template.split("/")[3]
+    if path in ((PROPOSAL, "record_id"), (PROPOSAL, "attachment_ids")):
+        collection = rpc.bindings[0].template.split("/")[3]
+        return collection if path[-1] == "record_id" else f"{collection}/{ATTACHMENTS}"
     if path == ("comment", "parent_id"):
         return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
     if path[-1] == "parent_id":

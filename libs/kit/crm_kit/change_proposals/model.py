@@ -123,10 +123,8 @@ class ChangeProposal:
         asked = {owner_id, self.proposer_id, *self.escalated_to_ids}
         return next((id for id in leaders if id not in asked), None)
 
-    def escalate(self, to: UUID | None, *, now: datetime) -> "ChangeProposal":
-        """Gone up to a leader, and up again when it is time; it stays where it is when there is nobody."""
-        if to is None:
-            return replace(self, escalate_time=None)
+    def escalate(self, to: UUID, *, now: datetime) -> "ChangeProposal":
+        """Gone up to a leader, and up again when it is time."""
         return replace(self, escalated_to_ids=(*self.escalated_to_ids, to), escalate_time=now + ANSWERED_WITHIN)
 
     def is_due(self, now: datetime) -> bool:
