@@ -1,8 +1,9 @@
-"""What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
+"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, and proposed changes.
 
-The order is on hold. The mailbox has a message that opened a case and one that waits for a person. They are made
-through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval, or
-no channel made yet. Keys make a repetition harmless.
+The order is on hold. The mailbox has a message that opened a case and one that waits for a person. Of the changes that
+the analyst proposed of the order's customer one is accepted and one waits for its owner. They are made through the API
+by the people of the demo tenant, in `make run` and only where no release was submitted for approval, no channel made,
+or nothing proposed yet. Keys make a repetition harmless.
 """
 
 import json
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from crm_local.failure import LocalFailure
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 
 MANAGER_LOGIN = "sales.manager@demo.example"
+ANALYST_LOGIN = "analyst@demo.example"
 SECONDS = 30.0
 CUSTOMER = {
     "kind": "ORGANIZATION",
@@ -47,6 +49,16 @@ MESSAGES = (
         "from_name": "李强",
         "subject": "咨询",
         "text": "请问你们周末上门吗？",
+    },
+)
+# The first is accepted, the second waits.
+PROPOSALS = (
+    {"values": {"short_name": "远洋船务"}, "reason": "客户在来函中都用这个简称。"},
+    {
+        "values": {"phone_numbers": ["+862158661234"], "website": "https://ocean.example"},
+        "reason": "年报上的联系方式与档案不同。",
+        "evidence": "客户2026年年报第三页",
+        "link": "https://ocean.example/annual-report",
     },
 )
 REASON = "They open a second yard; half is paid before delivery."
@@ -94,9 +106,9 @@ class Person:
 
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
-    admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
-    orders, messages = add_order(admin, manager), add_messages(admin)
-    return orders or messages
+    logins = DEMO_LOGIN, MANAGER_LOGIN, ANALYST_LOGIN
+    admin, manager, analyst = [signed_in(url, login, password) for login in logins]
+    return any([add_order(admin, manager), add_messages(admin), add_proposals(manager, analyst)])
 
 
 def add_order(admin: Person, manager: Person) -> bool:
@@ -117,6 +129,20 @@ def add_messages(admin: Person) -> bool:
     channel = admin.post("/v1/channels", MAILBOX, "mailbox")
     first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
     admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
+    return True
+
+
+def add_proposals(manager: Person, analyst: Person) -> bool:
+    """Changes of the order's customer that the analyst proposes, where nothing was proposed yet."""
+    proposals = "/v1/change-proposals/accounts"
+    if analyst.get(f"{proposals}?page_size=1")["change_proposals"]:
+        return False
+    name = CUSTOMER["display_name"]
+    named = quote(f'display_name = "{name}"')
+    found = manager.get(f"/v1/accounts?filter={named}")["accounts"]
+    account = found[0] if found else manager.post("/v1/accounts", CUSTOMER, "account")
+    first, _ = [analyst.post(proposals, each | {"record_id": account["id"]}) for each in PROPOSALS]
+    manager.post(f"{proposals}/{first['id']}:accept", {"comment": "谢谢，已核实。"}, "accept")
     return True
 
 
