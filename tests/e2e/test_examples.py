@@ -33,6 +33,13 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
         found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
         assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
+        proposals = (await web.get("/v1/change-proposals/accounts")).json()["change_proposals"]
+        assert [(each["state"], each["record_name"]) for each in proposals] == [
+            ("PENDING", CUSTOMER["display_name"]),
+            ("ACCEPTED", CUSTOMER["display_name"]),
+        ]
+        account = (await web.get(f"/v1/accounts/{proposals[0]['record_id']}")).json()
+        assert (account["short_name"], account["phone_numbers"]) == ("远洋船务", [])
         # Others work in this tenant, too.
         (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
         archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})

@@ -108,7 +108,7 @@ WITH_JOBS: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Get") and rpc.response.name == "Job"
 }
-PROPOSALS, PROPOSAL = "change-proposals", "change_proposal"
+PROPOSALS = "change-proposals"
 # The collections whose records people propose changes of, and what one of them is called.
 WITH_PROPOSALS: Mapping[str, str] = {
     rpc.bindings[0].template.split("/")[3]: name.removeprefix("Create").removesuffix("ChangeProposal")
@@ -133,6 +133,12 @@ WITH_FILES: Mapping[str, str] = {
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS)
 # Parts of a record that have ids of their own.
 OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
+# What is of the collection in the route, by the parts of that.
+OF_COLLECTIONS: Mapping[Path, str] = {
+    ("comment", "parent_id"): f"{{2}}/{COMMENTS}",
+    ("change_proposal", "record_id"): "{3}",
+    ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
+}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -170,11 +176,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] in OF_PARTS:
         return OF_PARTS[path[-2:]]
-    if path in ((PROPOSAL, "record_id"), (PROPOSAL, "attachment_ids")):
-        collection = rpc.bindings[0].template.split("/")[3]
-        return collection if path[-1] == "record_id" else f"{collection}/{ATTACHMENTS}"
-    if path == ("comment", "parent_id"):
-        return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
+    if path in OF_COLLECTIONS:
+        return OF_COLLECTIONS[path].format(*rpc.bindings[0].template.split("/"))
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
     return NAMED.get(path[-1], ".".join(path))

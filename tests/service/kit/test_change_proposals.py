@@ -1,4 +1,4 @@
-"""Changes that people propose of records that they may not change: who decides, what the record gets, and what shows."""
+"""Changes that people propose of records that they may not change: who decides, and what the record gets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
