@@ -24,7 +24,10 @@ AT :=
 ZONE :=
 TESTS :=
 test: build ## Run all tests, or some: make test TESTS=tests/service/sales; they start what they need
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest $(if $(TESTS),$(TESTS),@tests/parallel.args)
+
+test-slow: build ## The short runs of chaos, cluster and fuzz (about ten minutes)
+	@$(BIN)/pytest tests/chaos tests/cluster tests/fuzz
 
 test-any-day: build ## Tests as on another day: make test-any-day AT="2028-02-29 23:30" ZONE=Asia/Kathmandu TESTS=tests
 	@$(BIN)/python -m tests.any_day $(if $(AT),--at "$(AT)") $(if $(ZONE),--zone "$(ZONE)") $(TESTS)
@@ -64,7 +67,7 @@ resource: build ## Write a new resource's scaffold: make resource SERVICE=sales 
 
 scaffold-check: build ## Write a resource into a copy of each service and run every check on it (about three minutes)
 	@echo "a resource in a copy of each service, with every check: about three minutes"
-	@SCAFFOLD="$(SERVICES)" $(BIN)/pytest tests/contract/test_scaffold.py
+	@SCAFFOLD="$(SERVICES)" $(BIN)/pytest tests/scaffold
 
 story: build ## Play the platform's main job on a running platform (make run)
 	@$(BIN)/python -m tests.e2e.story
@@ -141,4 +144,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster

@@ -19,8 +19,7 @@ from zoneinfo import ZoneInfo
 
 # In London it is the evening of the last day of 2027, in Beijing the year is new and it is before office hours.
 AT, ZONE = "2028-01-01 10:00", "Pacific/Kiritimati"
-# Who may do what is the same on any day, and its five thousand cases take minutes: they are run once, in `make test`.
-TESTS = ("tests/unit", "tests/service", "tests/e2e", "--ignore=tests/service/test_denied_access.py")
+PARALLEL = "@tests/parallel.args"
 LIBRARY = "libfaketime.so.1"
 # Where the package from PyPI has it, which is built for one kind of machine, and Debian's.
 PACKAGED = "vendor/libfaketime/src"
@@ -63,7 +62,13 @@ def main() -> None:
     parser.add_argument("--at", default=AT, help=f"what clocks in the zone show; {AT} when not given")
     parser.add_argument("--zone", default=ZONE, help=f"the machine's time zone; {ZONE} when not given")
     options, arguments = parser.parse_known_args()
-    become_pytest(options.at, options.zone, arguments or TESTS)
+    become_pytest(options.at, options.zone, arguments or [*dated_tests(), PARALLEL])
+
+
+def dated_tests() -> list[str]:
+    """What speaks of time in so many words, all rules, and the story; `TESTS=tests` takes the rest as well."""
+    speaking = (path for path in Path("tests/service").rglob("test_*.py") if "datetime" in path.read_text())
+    return ["tests/unit", "tests/e2e", *sorted(map(str, speaking))]
 
 
 def become_pytest(at: str, zone: str, arguments: Sequence[str]) -> None:

@@ -1,12 +1,13 @@
 """The composition root: puts the gateway together from contracts and settings."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import orjson
 from crm_kit.errors import CrmError
-from crm_kit.thin_events.types import event_types
+from crm_kit.thin_events.types import EventTypes, event_types
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -72,6 +73,18 @@ class ContractError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What contracts alone decide of a gateway, whatever its settings."""
+
+    served: Sequence[Operation]
+    event_types: EventTypes
+    descriptions: Mapping[str, metadata.Description]
+    openapi_json: bytes
+    reference_page: str
+    errors_page: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """The ASGI application, that for probes, and what must be closed with them."""
 
@@ -90,11 +103,11 @@ def create_app(
     settings: Settings, *, verifier: TokenVerifier | None = None, contract: Contract | None = None
 ) -> Gateway:
     """The gateway; ContractError when the contracts are not whole. Call it inside the running event loop."""
-    contract = contract or checked_contract()
-    served = list(operations(contract))
+    offer = offer_of_build() if contract is None else offer_of(contract)
+    served = offer.served
     channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
-    pages = _pages_app(contract, served)
+    pages = _pages_app(offer)
     pages.state.channels = channels
     pages.state.service_states = health.ServiceStates(channels)
     pages.state.admission = admission
@@ -107,11 +120,11 @@ def create_app(
     pages.state.waiting_approvals = approvals.WaitingApprovals(served, channels)
     pages.state.running_reports = running = reports.running_reports(served, channels)
     pages.state.dashboards = dashboards.Dashboards(served, channels, running)
-    pages.state.metadata = metadata.MetadataDocuments(contract, served, channels, settings)
+    pages.state.metadata = metadata.MetadataDocuments(offer.descriptions, served, channels, settings)
     pages.state.sessions = sessions.Sessions(served, channels, settings)
     pages.state.sign_in_cookies = provider_sign_in.SignInCookies(settings)
-    pages.state.event_types = types = event_types(contract.files)
-    pages.state.streams = streams = Streams(settings, types, channels)
+    pages.state.event_types = offer.event_types
+    pages.state.streams = streams = Streams(settings, offer.event_types, channels)
     pages.state.current_users = events.CurrentUsers(served, channels)
     pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()
@@ -129,15 +142,34 @@ def checked_contract() -> Contract:
     return contract
 
 
-def _pages_app(contract: Contract, served: Iterable[Operation]) -> FastAPI:
+@cache
+def offer_of_build() -> Offer:
+    """That of the contracts of this build."""
+    return offer_of(checked_contract())
+
+
+def offer_of(contract: Contract) -> Offer:
+    """What a gateway makes of contracts without problems."""
+    served = list(operations(contract))
+    document = openapi_document(contract, served, other_routes(ROUTERS))
+    return Offer(
+        served,
+        event_types(contract.files),
+        metadata.descriptions_of(contract),
+        orjson.dumps(document),
+        reference_page(document),
+        errors_page(error_reasons(contract)),
+    )
+
+
+def _pages_app(offer: Offer) -> FastAPI:
     """What is not one RPC: health, reference, and the routers of `routes/`."""
     app = FastAPI(
         title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan
     )
-    document = openapi_document(contract, served, other_routes(ROUTERS))
-    app.state.openapi_json = orjson.dumps(document)
-    app.state.reference_page = reference_page(document)
-    app.state.errors_page = errors_page(error_reasons(contract))
+    app.state.openapi_json = offer.openapi_json
+    app.state.reference_page = offer.reference_page
+    app.state.errors_page = offer.errors_page
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -1,10 +1,12 @@
 """Files at records for tests, by gRPC."""
 
 import hashlib
+import io
 from typing import Any
 
 from crm.resource.v1 import attachments_pb2 as pb
 from crm.resource.v1.attachments_pb2_grpc import AttachmentServiceStub
+from PIL import Image
 
 from tests.service.running import Running, User
 
@@ -76,3 +78,9 @@ class Files:
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def picture(width: int, height: int, kind: str = "PNG") -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(written, kind)
+    return written.getvalue()

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -92,6 +92,7 @@ class Running:
         self,
         id: UUID,
         *,
+        active: bool = True,
         sandbox: bool = False,
         clock_offset: timedelta = timedelta(0),
         time_zone: str = DEFAULT_ZONE,
@@ -102,11 +103,11 @@ class Running:
         slug = f"t{id.hex[-12:]}"
         if self.service.name == "customer":
             async with self.unit_of_work(id) as work:
-                values: dict[str, Any] = {"active": True, "sandbox": sandbox, "clock_offset": clock_offset}
+                values: dict[str, Any] = {"active": active, "sandbox": sandbox, "clock_offset": clock_offset}
                 values |= {"time_zone": time_zone, "default_region": default_region}
                 project_tenant(work, id=id, slug=slug, version=version, **values)
             return
-        tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=True, sandbox=sandbox, time_zone=time_zone)
+        tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=active, sandbox=sandbox, time_zone=time_zone)
         tenant.default_region = default_region
         tenant.clock_offset.FromTimedelta(clock_offset)
         told = (events_pb2.TenantCreated if version == 1 else events_pb2.TenantClockAdvanced)(tenant=tenant)
@@ -131,12 +132,20 @@ class Running:
         grants: Mapping[str, Scope] = ADMIN,
         team_id: UUID | None = None,
         name: str = "somebody",
+        hidden_fields: Sequence[str] = (),
     ) -> User:
-        """A new user, in a new tenant unless one is given; may do everything unless told otherwise."""
+        """A new user, in a new tenant unless one is given; may do and see everything unless told otherwise."""
         tenant_id = tenant_id or await self.tenant()
         id, role_id = new_id(), new_id()
         async with self.unit_of_work(tenant_id) as work:
-            project_role(work, id=role_id, grants=dict(grants), version=1, display_name="a role")
+            project_role(
+                work,
+                id=role_id,
+                grants=dict(grants),
+                version=1,
+                display_name="a role",
+                hidden_fields=hidden_fields,
+            )
             project_user(
                 work,
                 id=id,

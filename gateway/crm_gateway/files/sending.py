@@ -1,5 +1,6 @@
 """The bytes of a request's body on their way to the service: part by part, never the whole of them."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 from crm.resource.v1 import attachments_pb2 as pb
@@ -20,6 +21,22 @@ async def send_body(at: Place, upload: pb.AttachmentUpload, offset: int, seconds
         upload = await at.call("AppendAttachmentUpload", append)
         offset += len(part)
     return upload
+
+
+@contextlib.asynccontextmanager
+async def given_up_where_it_fails(at: Place, upload: pb.AttachmentUpload) -> AsyncIterator[None]:
+    """Give an upload up that nobody has been told of, when what is done in the block fails.
+
+    It would hold its room until the next day, and another one with each repetition.
+    """
+    try:
+        yield
+    except Exception:
+        # Whoever repeats it with the key is told of this upload again, and goes on with it.
+        if b"idempotency-key" not in at.exchange.headers:
+            with contextlib.suppress(ProblemError):
+                await at.call("DeleteAttachmentUpload", pb.DeleteAttachmentUploadRequest(id=upload.id))
+        raise
 
 
 async def _parts(at: Place, seconds: float) -> AsyncIterator[bytes]:

@@ -1,6 +1,5 @@
 """Files at records, bare: sent as a body, and read as they are, with a token or by a link."""
 
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from crm_gateway.admission import Admission
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.files.places import Place, Places
 from crm_gateway.files.ranges import Unsatisfiable, range_of
-from crm_gateway.files.sending import send_body
+from crm_gateway.files.sending import given_up_where_it_fails, send_body
 from crm_gateway.files.showing import headers_of
 from crm_gateway.openapi.other_routes import answer_of, reference
 from crm_gateway.problems import Problem, ProblemError, malformed
@@ -103,7 +102,9 @@ async def attach(
         name=name, size_bytes=size_of(exchange), description=description, sha256=sha256
     )
     upload = await at.call("CreateAttachmentUpload", begin)
-    await _sent(request, at, upload)
+    settings: Settings = request.app.state.settings
+    async with given_up_where_it_fails(at, upload):
+        await _all_sent(at, upload, settings.request_timeout)
     made = await at.call("GetAttachment", pb.GetAttachmentRequest(id=upload.id))
     headers = {"location": f"/v1/{collection}/{record_id}/attachments/{made.id}", "cache-control": "no-store"}
     return Response(json_bytes(_encode(made)), 201, headers, media_type="application/json")
@@ -182,20 +183,8 @@ def size_of(exchange: Exchange) -> int:
     return min(int(declared), MAX_SIZE)
 
 
-async def _sent(request: Request, at: Place, upload: pb.AttachmentUpload) -> None:
-    """All of the body; the upload is given up when not all of it comes."""
-    settings: Settings = request.app.state.settings
-    try:
-        await _all_sent(at, upload, settings.request_timeout)
-    except Exception:
-        # Whoever repeats it with the key is told of this upload again, and goes on with it.
-        if b"idempotency-key" not in at.exchange.headers:
-            with contextlib.suppress(ProblemError):
-                await at.call("DeleteAttachmentUpload", pb.DeleteAttachmentUploadRequest(id=upload.id))
-        raise
-
-
 async def _all_sent(at: Place, upload: pb.AttachmentUpload, seconds: float) -> None:
+    """All of the body; ProblemError when it has fewer bytes than was said."""
     sent = await send_body(at, upload, 0, seconds)
     if not sent.complete:
         raise ProblemError(malformed("", "required", "body"))

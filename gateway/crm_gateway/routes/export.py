@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from crm_kit.spreadsheets import xlsx_file
 from crm_kit.zones import check_zone
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from google.protobuf.descriptor import Descriptor
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels
@@ -131,13 +132,19 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
                 channels.call_of(each.rpc),
                 each.reader,
                 encoders.of(resource),
-                {language: tuple(columns_of(resource, language)) for language in (None, *LANGUAGES)},
+                columns_in_all_languages(resource),
                 each.binding.template,
                 each.labels_of,
                 each.translate,
                 each.rpc.owner,
             )
     return found
+
+
+@cache
+def columns_in_all_languages(resource: Descriptor) -> dict[Language | None, tuple[Column, ...]]:
+    """The columns of a record's file, for programs and for people of each language."""
+    return {language: tuple(columns_of(resource, language)) for language in (None, *LANGUAGES)}
 
 
 async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:

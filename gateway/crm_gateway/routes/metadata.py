@@ -5,7 +5,8 @@ reads it again only when a version of the platform, or an administrator, has cha
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -42,18 +43,33 @@ router = APIRouter()
 Grants = Sequence[roles_pb2.Grant]
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A collection as it is for everybody: its metadata in JSON, and the permissions that it needs."""
+
+    values: dict[str, Any]
+    permissions: tuple[str, ...]
+
+
+def descriptions_of(contract: Contract) -> dict[str, Description]:
+    """Of every collection, by its name."""
+    encode = Encoders().of(pb.CollectionMetadata.DESCRIPTOR)
+    return {each.name: Description(encode(each), permissions_of(each)) for each in collections_of(contract)}
+
+
 class MetadataDocuments:
-    """The metadata of all collections, ready to be sent."""
+    """The metadata of all collections, for who asks."""
 
     def __init__(
-        self, contract: Contract, operations: Iterable[Operation], channels: Channels, settings: Settings
+        self,
+        descriptions: Mapping[str, Description],
+        operations: Iterable[Operation],
+        channels: Channels,
+        settings: Settings,
     ) -> None:
-        encode = Encoders().of(pb.CollectionMetadata.DESCRIPTOR)
-        collections = collections_of(contract)
-        self._values = {each.name: encode(each) for each in collections}
+        self._descriptions = descriptions
         self._encode_field = Encoders().of(pb.FieldMetadata.DESCRIPTOR)
         self._custom_fields = CustomFieldLists(operations, channels)
-        self._permissions = {each.name: permissions_of(each) for each in collections}
         (current_user,) = (each.rpc for each in operations if each.rpc.full_name == CURRENT_USER)
         self._call = channels.call_of(current_user)
         self._settings = settings
@@ -73,14 +89,15 @@ class MetadataDocuments:
 
     def all(self, caller: users_pb2.CurrentUser) -> dict[str, Any]:
         """Every collection."""
-        return {"collections": [shown_to(caller, self.one(name, caller.grants)) for name in self._values]}
+        return {"collections": [shown_to(caller, self.one(name, caller.grants)) for name in self._descriptions]}
 
     def one(self, name: str, grants: Grants) -> dict[str, Any]:
         """A collection, by its name or as paths have it. ProblemError when there is none."""
         name = name.replace("-", "_")
-        if name not in self._values:
+        if name not in self._descriptions:
             raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
-        return {**self._values[name], "grants": granted(self._permissions[name], grants)}
+        found = self._descriptions[name]
+        return {**found.values, "grants": granted(found.permissions, grants)}
 
     async def custom_fields(self, found: dict[str, Any], exchange: Exchange) -> Sequence[Any]:
         """The fields that the caller's tenant has added to a collection; none where the caller may not read it."""

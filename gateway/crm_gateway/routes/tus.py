@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.files import tus
 from crm_gateway.files.places import Place, Places
-from crm_gateway.files.sending import send_body
+from crm_gateway.files.sending import given_up_where_it_fails, send_body
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError
 from crm_gateway.routes.attachments import COLLECTION, MAX_SIZE, RECORD, admitted, in_path
@@ -72,6 +72,9 @@ async def begin(request: Request, collection: str, record_id: UUID) -> Response:
     tus.check_version(exchange.headers)
     at = _at(request, collection, record_id, exchange)
     told = tus.creation_of(exchange.headers)
+    has_body = exchange.headers.get(b"content-type") == tus.BODY.encode()
+    if has_body:
+        _take_place(request, exchange)
     upload = await at.call(
         "CreateAttachmentUpload",
         pb.CreateAttachmentUploadRequest(
@@ -81,8 +84,9 @@ async def begin(request: Request, collection: str, record_id: UUID) -> Response:
             description=told.description,
         ),
     )
-    if exchange.headers.get(b"content-type") == tus.BODY.encode():
-        upload = await _appended(request, at, upload, 0)
+    if has_body:
+        async with given_up_where_it_fails(at, upload):
+            upload = await _appended(request, at, upload, 0)
     location = f"/v1/files/{collection}/{record_id}/{upload.id}"
     return Response(status_code=201, headers={"location": location, **_headers_of(upload)})
 
@@ -130,6 +134,7 @@ async def send(request: Request, collection: str, record_id: UUID, id: UUID) -> 
     if begins != upload.received_bytes:
         values = {"offset": str(begins), "received_bytes": str(upload.received_bytes)}
         raise ProblemError(Problem(409, "UPLOAD_OFFSET_MISMATCH", values=values))
+    _take_place(request, exchange)
     upload = await _appended(request, at, upload, begins)
     return Response(status_code=204, headers=_headers_of(upload))
 
@@ -165,10 +170,13 @@ def _at(request: Request, collection: str, record_id: UUID, exchange: Exchange) 
     return places.at(collection, str(record_id), exchange)
 
 
+def _take_place(request: Request, exchange: Exchange) -> None:
+    places: Places = request.app.state.file_places
+    places.take(exchange)
+
+
 async def _appended(request: Request, at: Place, upload: pb.AttachmentUpload, begins: int) -> pb.AttachmentUpload:
     settings: Settings = request.app.state.settings
-    places: Places = request.app.state.file_places
-    places.take(at.exchange)
     return await send_body(at, upload, begins, settings.request_timeout)
 
 

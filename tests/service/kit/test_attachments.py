@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -106,7 +107,7 @@ async def test_events_tell_of_files_at_the_record_and_not_what_they_are_called(
     made = await files.attach(user, description="secret")
     await files.delete(user, made.id)
     async with customer.unit_of_work(user.tenant_id) as work:
-        found = [event_of(row["event"]) for row in await work.all(rows_in(outbox))]
+        found = [event_of(row["event"]) for row in sorted(await work.all(rows_in(outbox)), key=itemgetter("id"))]
     told = [each for each in found if each.payload.TypeName().startswith("crm.resource.v1.Attachment")]
     assert [each.payload.TypeName().rpartition(".")[2] for each in told] == ["AttachmentAdded", "AttachmentDeleted"]
     added = events.AttachmentAdded.FromString(told[0].payload.value).attachment
@@ -423,6 +424,34 @@ async def test_a_store_that_does_not_answer_is_said_and_costs_nothing(
         with refused("UNAVAILABLE", "UNAVAILABLE"):
             await files.append(user, upload.id, 0, TEXT)
     assert (await files.append(user, upload.id, 0, TEXT)).complete
+
+
+@pytest.mark.parametrize("left", [None, 6], ids=["gone", "cut"])
+async def test_a_file_that_the_store_has_lost_bytes_of_is_not_shown_with_a_gap(
+    customer: Running, user: User, files: Files, left: int | None
+) -> None:
+    upload = await files.begin(user)
+    await files.append(user, upload.id, 0, TEXT[:8])
+    await files.append(user, upload.id, 8, TEXT[8:])
+    (first,) = [each for each in objects(customer, user) if each.read_bytes() == TEXT[:8]]
+    if left is None:
+        first.unlink()
+    else:
+        first.write_bytes(TEXT[:left])
+    with refused("UNAVAILABLE", "UNAVAILABLE"):
+        await files.read(user, upload.id)
+    assert (await files.read(user, upload.id, 8)).content == TEXT[8:]
+
+
+async def test_a_file_in_many_small_parts_is_read_some_at_a_time(
+    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.attachments.reading.MAX_PARTS", 5)
+    upload = await files.begin(user)
+    for offset in range(len(TEXT)):
+        await files.append(user, upload.id, offset, TEXT[offset : offset + 1])
+    assert (await files.read(user, upload.id, 2)).content == TEXT[2:7]
+    assert await files.bytes_of(user, upload.id) == TEXT
 
 
 async def test_files_go_with_the_records_that_they_are_attached_to(customer: Running, user: User, files: Files) -> None:

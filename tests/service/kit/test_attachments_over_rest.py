@@ -10,13 +10,17 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from crm_gateway.exchange import Exchange
+from crm_gateway.problems import Problem, ProblemError
+from crm_gateway.shares import Share
 from crm_kit.attachments.links import Links
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from PIL import Image
 
-from tests.service.attaching import PART, TEXT, Files, sha256
+from tests.service.attaching import PART, TEXT, Files, picture, sha256
 from tests.service.customer.customers import new_account
+from tests.service.kit.test_attachments import used_bytes
 from tests.service.running import Running, User
 from tests.service.web import bearer, gateway
 
@@ -43,12 +47,6 @@ async def web(customer: Running) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def path(files: Files) -> str:
     return f"/v1/accounts/{files.at['record_id']}/attachments"
-
-
-def picture(width: int, height: int, kind: str = "PNG") -> bytes:
-    written = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(written, kind)
-    return written.getvalue()
 
 
 def metadata(**values: str) -> str:
@@ -323,6 +321,32 @@ async def test_what_came_before_a_line_broke_is_kept(web: httpx.AsyncClient, use
     rest = int(head.headers["upload-offset"])
     await web.patch(one, content=TEXT[rest:], headers={**me, **OFFSET, "upload-offset": str(rest)})
     assert await files.bytes_of(user, one.rpartition("/")[2]) == TEXT
+
+
+async def test_an_upload_that_is_begun_and_not_told_of_holds_no_room(
+    web: httpx.AsyncClient, customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, said = f"/v1/files/accounts/{files.at['record_id']}", metadata(filename="a.txt")
+    begins = {**bearer(user), **OFFSET, "upload-length": "5000", "upload-metadata": said}
+
+    class Broken(Exception):
+        pass
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield TEXT
+        raise Broken
+
+    with pytest.raises(Broken):
+        await web.post(at, content=breaking(), headers=begins)
+    monkeypatch.setattr("crm_gateway.shares.Share.take", refuses)
+    assert (await web.post(at, content=TEXT, headers=begins)).status_code == 429
+    assert await used_bytes(customer, user) == 0
+
+
+def refuses(_share: Share, _owner: str, exchange: Exchange) -> None:
+    """As when too many uploads are under way."""
+    if exchange.headers.get(b"content-type"):
+        raise ProblemError(Problem(429, "RATE_LIMITED"))
 
 
 async def test_a_name_full_of_signs_stays_a_name(web: httpx.AsyncClient, user: User, path: str) -> None:

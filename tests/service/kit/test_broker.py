@@ -80,7 +80,7 @@ async def test_no_service_gets_at_what_is_meant_for_another(subject: str, server
 @pytest.mark.parametrize(
     "subject",
     [
-        f"crm.events.customer.AccountCreated.{new_id()}",
+        f"crm.events.customer.AccountCreated.{UUID(int=7)}",
         f"$JS.API.CONSUMER.CREATE.{STREAM}.customer",
         f"$JS.API.CONSUMER.DELETE.{STREAM}.customer",
         f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.customer",

@@ -276,6 +276,34 @@ async def test_people_see_their_own_jobs_and_who_reads_all_records_sees_all(
         await Jobs(customer, "contacts").get(user, job)
 
 
+async def test_jobs_of_others_do_not_tell_what_is_hidden_from_who_reads_them(
+    customer: Running, jobs: Jobs, user: User
+) -> None:
+    hidden = ["accounts.industry", "accounts.website", "accounts.custom.rating"]
+    writes = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
+    reader = await customer.user(user.tenant_id, grants=writes, hidden_fields=hidden)
+    await new_account(customer, user, industry="steel")
+    both = await jobs.ended(user, await jobs.begin(user, "", 1, website="https://huaxin.example", tags=["vip"]))
+    chosen = await jobs.ended(user, await jobs.begin(user, STEEL, 1, tags=["large"]))
+    failed = await jobs.ended(user, await jobs.begin(user, STEEL, 1, "restore"))
+    plain = await jobs.ended(user, await jobs.begin(user, "tags:large", 1, tags=[]))
+    asked = [(sorted(each.request), each.filter) for each in (both, chosen, failed, plain)]
+    assert asked == [(["tags", "website"], ""), (["tags"], STEEL), ([], STEEL), (["tags"], "tags:large")]
+    shown = [await jobs.get(reader, each) for each in (both, chosen, failed, plain)]
+    assert [(sorted(each.request), each.filter) for each in shown] == [
+        (["tags"], ""),
+        (["tags"], ""),
+        ([], ""),
+        (["tags"], "tags:large"),
+    ]
+    assert await jobs.listed(reader) == list(reversed(shown))
+    (whole,), (told,) = await jobs.results(user, failed), await jobs.results(reader, failed)
+    assert (told.reason, told.detail, bool(whole.detail)) == ("ILLEGAL_STATE", "", True)
+    async with held_up(customer, user.tenant_id):
+        stopped = await jobs.cancel(reader, await jobs.begin(user, STEEL, 1, website=None))
+    assert (stopped.state, list(stopped.request), stopped.filter) == (CANCELLED, [], "")
+
+
 async def test_a_job_is_cancelled_by_who_began_it_or_answers_for_all_and_the_rest_is_skipped(
     customer: Running, jobs: Jobs, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

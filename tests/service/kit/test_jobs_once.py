@@ -20,6 +20,7 @@ from crm_kit.errors import Conflict, Unavailable
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.jobs.worker import JobWorker, OvertakenError
+from crm_kit.plumbing import job_records
 from crm_kit.rpc.status import reason_of
 from crm_local.port_check import free_ports
 from crm_local.testing import Servers
@@ -175,6 +176,22 @@ async def test_once_a_job_is_cancelled_nothing_is_changed_any_more_and_its_count
     # The worker had the job in hand: it has let go of it by the next one's end.
     await jobs.ended(user, await jobs.begin(user, "", 30, tags=["seen"]))
     assert await jobs.get(user, job) == stopped
+
+
+async def test_a_job_whose_records_are_kept_no_longer_has_failed(
+    customer: Running, jobs: Jobs, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await works(customer, user, 3)
+    monkeypatch.setattr("crm_kit.jobs.worker.BATCH", 1)
+    async with held_up(customer, user.tenant_id):
+        job = await jobs.begin(user, STEEL, 3, industry="power")
+        async with customer.unit_of_work(user.tenant_id) as work:
+            for position in (2, 3):
+                work.delete(job_records, job_id=UUID(job.id), position=position)
+        await turns(worker(customer), user, job)
+    ended = await jobs.get(user, job)
+    assert (ended.state, ended.failure_reason) == (pb.Job.STATE_FAILED, "ILLEGAL_STATE")
+    assert (ended.changed_count, ended.skipped_count) == (1, 2)
 
 
 CHANGES: Sequence[tuple[str, Mapping[str, Any]]] = [

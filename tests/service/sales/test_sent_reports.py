@@ -265,6 +265,27 @@ async def test_a_report_that_is_put_away_is_sent_again_once_it_is_back_and_a_cha
     assert not (await reports.does("Copy", user, report)).subscriptions
 
 
+async def test_a_schedule_that_is_changed_while_it_is_being_sent_holds(
+    posting: Running, user: User, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await reports.create(user, subscriptions=[to(user)])
+    at = datetime.now(ZoneInfo(DEFAULT_ZONE)) + AHEAD + timedelta(hours=2)
+    report.subscriptions[0].schedule.at = at.strftime("%H:%M")
+    run = ReportServicer.RunReport
+
+    async def meanwhile(*asked: Any) -> Any:
+        monkeypatch.setattr(ReportServicer, "RunReport", run)
+        await reports.update(user, report, "subscriptions")
+        return await run(*asked)
+
+    monkeypatch.setattr(ReportServicer, "RunReport", meanwhile)
+    await sending(posting).look()
+    assert (await reports.get(user, report)).subscriptions == report.subscriptions
+    assert await told(posting, user) == []
+    await sending(posting, AHEAD + timedelta(hours=2, minutes=1)).look()
+    assert [outcome for outcome, _ in await told(posting, user)] == [""]
+
+
 @pytest.mark.parametrize(
     ("error", "outcomes"),
     [

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from crm_kit.approvals.gate import Gate
-from crm_kit.approvals.overdue import OverdueApprovals
+from crm_kit.approvals.overdue import OverdueApprovals, due_approvals
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
+from crm_kit.plumbing import approval_timers
 
 from tests.service.approving import ALL, Approval, asks, step
 from tests.service.eventually import eventually
@@ -79,6 +82,36 @@ async def test_processes_that_look_at_once_and_again_remind_once(office: Office)
     assert sorted(await told(scoring, people.boss)) == ["APPROVAL_REMINDER"] * 3 + ["APPROVAL_WAITING"] * 3
     await jobs[0].look()
     assert len(await told(scoring, people.boss)) == 6
+
+
+async def test_nobody_is_reminded_while_the_tenant_is_closed(office: Office) -> None:
+    scoring, boss = office.scoring, office.people.boss
+    await office.desk.policy(office.user, asks(step(boss, due_hours=3, reminder_hours=2)))
+    await office.submit()
+    job = looking(scoring, timedelta(hours=2))
+    await scoring.know_tenant(office.user.tenant_id, active=False, sandbox=True, version=2)
+    await job.look()
+    assert await told(scoring, boss) == ["APPROVAL_WAITING"]
+    await scoring.know_tenant(office.user.tenant_id, sandbox=True, version=3)
+    await job.look()
+    assert sorted(await told(scoring, boss)) == sorted(REMINDED)
+
+
+async def test_a_tenant_whose_approvals_cannot_be_looked_at_keeps_no_other_waiting(office: Office) -> None:
+    scoring, troubled = office.scoring, await office.scoring.tenant()
+    await office.desk.policy(office.user, asks(step(office.people.boss, due_hours=3, reminder_hours=2)))
+    await office.submit()
+    async with scoring.unit_of_work(troubled) as work:
+        for days in range(2, 5):
+            # Of nothing that is there.
+            row = {"approval_id": new_id(), "collection": "credit_limits", "due_time": work.now - timedelta(days=days)}
+            work.insert(approval_timers, row)
+    now = {"now": system_now() + timedelta(hours=2)}
+    found = [row["tenant_id"] for row in await scoring.service.database.all(ALL_TENANTS, due_approvals(), now)]
+    async with scoring.unit_of_work(troubled) as work:
+        work.delete(approval_timers)
+    (turn,) = [at for at, tenant_id in enumerate(found) if tenant_id == office.user.tenant_id]
+    assert [each for each in found[:turn] if each == troubled] == [troubled]
 
 
 async def test_what_is_decided_while_others_are_reminded_is_the_one_or_the_other_first(office: Office) -> None:

@@ -133,6 +133,18 @@ async def test_reservations_that_ran_out_are_found_by_an_index(scoring: Running)
     assert "reservation_ends_due_index" in str(found)
 
 
+async def test_a_tenant_with_many_that_ran_out_keeps_no_other_waiting(scoring: Running) -> None:
+    tenants = [await scoring.tenant() for _ in range(2)]
+    for tenant, count in zip(tenants, (3, 1), strict=True):
+        async with scoring.unit_of_work(tenant) as work:
+            for number in range(count):
+                due = work.now + LONG - timedelta(minutes=number)
+                work.insert(reservation_ends, {"account_id": new_id(), "due_time": due})
+    now = {"now": system_now() + LONG}
+    found = [row["tenant_id"] for row in await scoring.service.database.all(ALL_TENANTS, due_ends(), now)]
+    assert [each for each in found[: found.index(tenants[1])] if each == tenants[0]] == [tenants[0]]
+
+
 async def test_an_order_that_was_placed_leaves_no_reservation_to_run_out(
     scoring: Running, user: User, account_id: UUID, reserved: Order
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_sign_in_is_read_as_it_was_written(now: int, tenant: UUID, provider: U
         (BEGUN.state, OTHER, timedelta(0)),
         (BEGUN.state, PROVIDER, model.LIFETIME),
     ],
+    ids=("another state", "no state", "a state of other letters", "another provider", "too late"),
 )
 def test_an_answer_is_to_this_question_by_this_provider_in_time(state: str, provider: UUID, after: timedelta) -> None:
     BEGUN.check_answer(state=BEGUN.state, provider_id=PROVIDER, now=NOW + model.LIFETIME - timedelta(seconds=1))

@@ -1,7 +1,13 @@
 """What may be attached, by name and content, and where an upload goes on."""
 
+import contextlib
+import io
+import random
+import struct
 import unicodedata
+import zlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from crm_kit.attachments import kinds
@@ -13,6 +19,7 @@ from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.ids import new_id
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 NOW = system_now()
 
@@ -149,3 +156,53 @@ def test_what_is_no_image_has_no_preview(content: bytes) -> None:
     for beginning in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\x10\x00\x00\x00WEBPVP8 "):
         with pytest.raises(FailedPrecondition):
             made_smaller(beginning + content, 256)
+
+
+def jpeg(**how: Any) -> bytes:
+    """A picture of 64 by 48 pixels."""
+    written = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(written, "JPEG", **how)
+    return written.getvalue()
+
+
+def as_large(picture: bytes, side: int) -> bytes:
+    """The JPEG, which says that it is as large."""
+    size, large = struct.pack(">HH", 48, 64), struct.pack(">HH", side, side)
+    assert picture.count(size) == 1
+    return picture.replace(size, large)
+
+
+def test_a_jpeg_may_have_more_pixels_than_others_where_it_is_read_small() -> None:
+    assert made_smaller(jpeg(), 256)
+    assert made_smaller(as_large(jpeg(), 14_000), 256)
+    with pytest.raises(FailedPrecondition, match="too many pixels"):
+        made_smaller(as_large(jpeg(), 15_000), 256)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_jpeg_that_is_unpacked_as_a_whole_may_have_no_more_pixels_than_others() -> None:
+    progressive, whole = jpeg(progressive=True), jpeg()
+    frame, scan = whole.index(b"\xff\xc0"), whole.index(b"\xff\xda")
+    # One component stands in the first scan, and three are in the frame.
+    apart = whole[: scan + 2] + b"\x00\x08\x01\x01\x00\x00\x3f\x00" + whole[scan + 14 :]
+    padded = whole[:frame] + b"\xff" + whole[frame:]
+    assert made_smaller(progressive, 256)
+    for each in (progressive, apart, padded):
+        with pytest.raises(FailedPrecondition, match="too many pixels"):
+            made_smaller(as_large(each, 5_000), 256)
+
+
+def test_a_picture_whose_tags_are_of_other_types_has_no_preview_and_costs_nothing() -> None:
+    tags = Image.Exif()
+    tags[0x0112], tags[0x011A] = 6, 72.0
+    written = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(written, "PNG", exif=tags)
+    sound, dice = written.getvalue(), random.Random(3)
+    begin = sound.index(b"eXIf") + 4
+    length = int.from_bytes(sound[begin - 8 : begin - 4], "big")
+    for _ in range(300):
+        spoilt = bytearray(sound[begin : begin + length])
+        spoilt[dice.randrange(length)] = dice.randrange(256)
+        checked = struct.pack(">I", zlib.crc32(b"eXIf" + spoilt))
+        with contextlib.suppress(FailedPrecondition):
+            assert made_smaller(sound[:begin] + spoilt + checked + sound[begin + length + 4 :], 256)

@@ -8,7 +8,7 @@ from crm_kit.automation.rules.model import Every, Schedule
 from crm_kit.ids import new_id
 from crm_kit.reports.mails import Recipient, language_for, mail_of
 from crm_kit.reports.model import Question, Report, State, Subscription
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
@@ -49,12 +49,14 @@ def test_subscriptions_keep_their_ids_and_no_two_have_the_same(lists: list[list[
 
 
 @given(st.text(min_size=1, max_size=200), st.sampled_from(["zh", "en"]), st.binary(max_size=20))
+@example("各区域销售业绩" * 28, "zh", b"")
 def test_whatever_a_report_is_called_its_mail_can_be_sent(name: str, language: str, content: bytes) -> None:
     to = Recipient("wang@huaxin.example", language_for(language, "DE"))
     mail = mail_of(report(name=name), to, content, day=date(2027, 3, 1)).checked()
     (file,) = mail.attachments
     assert file.file_name.endswith("-2027-03-01.xlsx")
     assert not set(file.file_name) & set('/\\:*?"<>|')
+    assert len(file.file_name.encode()) <= 255
     assert file.content == content
 
 

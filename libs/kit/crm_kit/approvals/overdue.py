@@ -83,7 +83,7 @@ def timed_by_older(timers: FromClause) -> Select[Any]:
 
 @statement
 def due_approvals() -> Select[Any]:
-    """Of each tenant the first that are due on its clock, each found by an index.
+    """Of each open tenant the first that are due on its clock, each found by an index; first the first of each.
 
     Those that were timed by working hours of before are not yet: they get their time by the new ones first.
     """
@@ -99,10 +99,12 @@ def due_approvals() -> Select[Any]:
         .limit(A_TENANTS_SHARE)
         .lateral("due")
     )
+    number = func.row_number().over(partition_by=tenant.c.tenant_id, order_by=due.c.next_time)
     return (
         select(tenant.c.tenant_id, tenant.c.clock_offset, due.c.approval_id, due.c.collection)
         .join_from(tenant, due, true())
-        .order_by(due.c.next_time)
+        .where(tenant.c.active)
+        .order_by(number, due.c.next_time)
         .limit(BATCH)
     )
 

@@ -1,10 +1,13 @@
 """Every write on attachments and their uploads, but that of bytes to the store."""
 
+import contextlib
 import hashlib
+from typing import Any
 from uuid import UUID
 
 from crm.resource.v1 import attachments_pb2 as pb
 from crm.resource.v1 import events_pb2 as events
+from sqlalchemy import bindparam, delete
 
 from crm_kit.attachments import kinds
 from crm_kit.attachments.contents import Contents, discard, keep
@@ -21,8 +24,9 @@ from crm_kit.attachments.queries import Part, get_upload, part_at, parts_of, upl
 from crm_kit.attachments.resource import ATTACHMENTS
 from crm_kit.attachments.room import give_back_room, take_room
 from crm_kit.database.connections import row_of
+from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import InvalidArgument
+from crm_kit.errors import Conflict, InvalidArgument
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 
@@ -120,16 +124,36 @@ async def _attachment_of(work: UnitOfWork, contents: Contents, upload: Upload, l
 
 async def _give_up(work: UnitOfWork, upload: Upload) -> None:
     """Forget an upload whose file is refused, in a unit of its own: the refusal undoes the one that it comes from."""
-    async with unit_of_work(work.database, work.actor, scope=Scope.ALL, now=work.now) as own:
-        delete_upload(own, upload)
+    # What others have made of it meanwhile is theirs: the file may be there by now, of the bytes that it should have.
+    with contextlib.suppress(Conflict):
+        async with unit_of_work(work.database, work.actor, scope=Scope.ALL, now=work.now) as own:
+            delete_upload(own, upload)
 
 
 def delete_upload(work: UnitOfWork, upload: Upload) -> None:
-    """Forget an upload; of one that is not complete, its bytes and its room too."""
-    work.delete(uploads, id=upload.id)
+    """Forget an upload; of one that is not complete, its bytes and its room too.
+
+    The unit fails as Conflict where it has come further since it was read, or is gone: bytes that have become a file
+    stay, and room is given back once.
+    """
+    conflict = Conflict("the upload has come further, or has ended, at the same time; try again")
+    work.execute(forget_upload(), unmet=lambda: conflict, id=upload.id, version=upload.version)
     if not upload.complete:
         discard(work, upload.id)
         give_back_room(work, upload.size_bytes)
+
+
+@statement
+def forget_upload() -> Any:
+    return (
+        delete(uploads)
+        .where(
+            uploads.c.tenant_id == bindparam("tenant_id"),
+            uploads.c.id == bindparam("id"),
+            uploads.c.version == bindparam("version"),
+        )
+        .returning(uploads.c.id)
+    )
 
 
 async def delete_attachment(work: UnitOfWork, at: Place, before: Attachment) -> Attachment:

@@ -19,7 +19,7 @@ from crm_kit.attachments.queries import WHOLE, Part, parts
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, unit_of_work
-from crm_kit.errors import Conflict
+from crm_kit.errors import Conflict, Unavailable
 from crm_kit.file_store.store import FileStore
 from crm_kit.identity.access import Actor, Scope
 
@@ -66,12 +66,16 @@ class Contents:
         return part
 
     async def read(self, tenant_id: UUID, within: Sequence[Part], first: int, end: int) -> bytes:
-        """The bytes from `first` to before `end`, of the parts that have them."""
+        """The bytes from `first` to before `end`, of the parts that have them. Unavailable where any are missing."""
 
         async def of(part: Part) -> bytes:
             offset = max(first - part.first_byte, 0)
             length = min(end, part.end) - part.first_byte - offset
-            return await self._store.get(self._key(tenant_id, part.key), offset, length)
+            found = await self._store.get(self._key(tenant_id, part.key), offset, length)
+            # What comes behind a gap would stand where it does not belong.
+            if len(found) != length:
+                raise Unavailable("the file store has lost bytes of the file")
+            return found
 
         return b"".join(await asyncio.gather(*map(of, within)))
 

@@ -70,10 +70,13 @@ async def get_upload(reader: Reader, collection: str, record_id: UUID, id: UUID)
 
 
 async def parts_of(
-    reader: Reader, file_id: UUID, first: int, end: int, *, preview_pixels: int = WHOLE
+    reader: Reader, file_id: UUID, first: int, end: int, *, preview_pixels: int = WHOLE, most: int | None = None
 ) -> Sequence[Part]:
-    """The parts of a file, or of a preview, that have the bytes from `first` to before `end`, in their order."""
-    binds = {"file_id": file_id, "preview_pixels": preview_pixels, "first": first, "end": end}
+    """The parts of a file, or of a preview, that have the bytes from `first` to before `end`, in their order.
+
+    The first `most` of them, all where that is None.
+    """
+    binds = {"file_id": file_id, "preview_pixels": preview_pixels, "first": first, "end": end, "most": most}
     return [part_from(row) for row in await reader.all(parts_within(), **binds)]
 
 
@@ -112,4 +115,5 @@ def parts_within() -> Select[Any]:
             parts.c.first_byte + parts.c.size_bytes > bindparam("first", type_=Integer),
         )
         .order_by(parts.c.first_byte)
+        .limit(bindparam("most", type_=Integer))
     )

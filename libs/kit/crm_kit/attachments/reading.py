@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, select
 
 from crm_kit.attachments.contents import Contents, keep
 from crm_kit.attachments.model import Attachment, State
-from crm_kit.attachments.previews import MAX_BYTES, MEDIA_TYPE, no_preview, preview_of
+from crm_kit.attachments.previews import MAX_BYTES, MEDIA_TYPE, no_preview, preview_of, turn
 from crm_kit.attachments.queries import Part, parts_of, size_of_preview
 from crm_kit.attachments.resource import ATTACHMENTS
 from crm_kit.database.statements import statement
@@ -16,17 +16,23 @@ from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.identity.access import Scope
 
 MAX_LENGTH = 1 << 20
+# Over a line that broke again and again a file may have come in parts of a few bytes: so many are read at once.
+MAX_PARTS = 32
 attachments = ATTACHMENTS.table
 
 
 async def content_of(reader: ReadSession, contents: Contents, found: Attachment, request: Any) -> pb.AttachmentContent:
-    """The bytes that a request asks for. FailedPrecondition where it asks for a preview and there is none."""
+    """The bytes that a request asks for, fewer where they are in many parts.
+
+    FailedPrecondition where it asks for a preview and there is none.
+    """
     pixels = request.preview_pixels
     size_bytes = await size_with_preview(reader, contents, found, pixels) if pixels else found.size_bytes
     end = min(request.offset + (request.length or MAX_LENGTH), size_bytes)
     content = b""
     if request.offset < end:
-        within = await parts_of(reader, found.id, request.offset, end, preview_pixels=pixels)
+        within = await parts_of(reader, found.id, request.offset, end, preview_pixels=pixels, most=MAX_PARTS)
+        end = min(end, within[-1].end) if within else request.offset
         content = await contents.read(reader.tenant_id, within, request.offset, end)
     return pb.AttachmentContent(
         name=found.name,
@@ -47,6 +53,14 @@ async def size_with_preview(reader: ReadSession, contents: Contents, found: Atta
         return size
     if found.size_bytes > MAX_BYTES:
         raise no_preview(f"it has more than {MAX_BYTES} bytes")
+    async with turn:
+        # Somebody else may have had it made while it was waited for.
+        size = await size_of_preview(reader, found.id, pixels)
+        return await _made(reader, contents, found, pixels) if size is None else size
+
+
+async def _made(reader: ReadSession, contents: Contents, found: Attachment, pixels: int) -> int:
+    """Make the preview, and say how many bytes it has."""
     of_file = await parts_of(reader, found.id, 0, found.size_bytes)
     whole = b"".join([some async for some in contents.all_of(reader.tenant_id, of_file)])
     picture = await preview_of(whole, pixels)

@@ -47,9 +47,12 @@ class Folder:
             raise Unavailable("the folder of files cannot be written to") from error
 
     def _get(self, path: Path, offset: int, length: int) -> bytes:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(length)
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise Unavailable(f"the folder of files cannot be read: {type(error).__name__}") from error
 
     def _delete(self, path: Path) -> None:
         try:

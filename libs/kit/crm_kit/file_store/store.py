@@ -18,7 +18,7 @@ class FileStore(Protocol):
         ...
 
     async def get(self, key: str, offset: int, length: int) -> bytes:
-        """Bytes of an object. FileNotFoundError where there is none."""
+        """Bytes of an object; Unavailable where there is none, too, since one that is asked for was there."""
         ...
 
     async def delete(self, key: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Interval, bindparam, func, update
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import CrmError
+from crm_kit.errors import CrmError, illegal_state
 from crm_kit.ids import new_id
 from crm_kit.jobs.calling import Changeable
 from crm_kit.jobs.model import MAX_RECORDS, Job, Outcome, State, check_expected, check_room
@@ -63,10 +63,14 @@ def start_job(work: UnitOfWork, before: Job) -> Job:
 
 
 def advance_job(work: UnitOfWork, on: Changeable, before: Job, outcomes: Sequence[Outcome]) -> Job:
-    """The next records have had their turn; after the last of them, or where none is left, it has succeeded."""
+    """The next records have had their turn; after the last of them it has succeeded."""
     after = before.advance(outcomes)
-    if not outcomes or after.done_count == after.total_count:
+    if after.done_count == after.total_count:
         return end_job(work, on, before, after.succeed(work.now))
+    if not outcomes:
+        # Under way for a month, or on a clock that has gone ahead by one.
+        error = illegal_state("job_records_gone", "the records that it has not come to are kept no longer")
+        return end_job(work, on, before, after.fail(error, work.now))
     return JOBS.save(work, before, after, events.JobAdvanced)
 
 

@@ -10,6 +10,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.jobs import commands
 from crm_kit.jobs.calling import Changeable
+from crm_kit.jobs.concealing import conceal_jobs, conceal_results, conceals
 from crm_kit.jobs.queries import RESULTS, get_job
 from crm_kit.jobs.resource import JOBS, OF_COLLECTION
 from crm_kit.jobs.trying import try_bulk_change
@@ -45,21 +46,30 @@ class JobServicer:
         )
 
     async def GetJob(self, request: pb.GetJobRequest, reader: Reader) -> pb.Job:
-        return JOBS.message(reader, await get_job(reader, request.collection, UUID(request.id)))
+        job = JOBS.message(reader, await get_job(reader, request.collection, UUID(request.id)))
+        await conceal_jobs(reader, self._of(request), [job])
+        return job
 
     async def ListJobs(self, request: pb.ListJobsRequest, reader: Reader) -> pb.ListJobsResponse:
         response, of = pb.ListJobsResponse, {"collection": request.collection}
-        return await JOBS.list(reader, request, response, self._tokens, listing=OF_COLLECTION, binds=of)
+        page = await JOBS.list(reader, request, response, self._tokens, listing=OF_COLLECTION, binds=of)
+        await conceal_jobs(reader, self._of(request), page.jobs)
+        return page
 
     async def CancelJob(self, request: pb.CancelJobRequest, work: UnitOfWork) -> pb.Job:
-        job = await commands.cancel_job(work, self._of(request), UUID(request.id), etag=request.etag)
-        return JOBS.message(work, job)
+        on = self._of(request)
+        job = JOBS.message(work, await commands.cancel_job(work, on, UUID(request.id), etag=request.etag))
+        await conceal_jobs(work, on, [job])
+        return job
 
     async def ListJobResults(self, request: pb.ListJobResultsRequest, reader: Reader) -> pb.ListJobResultsResponse:
         job = await get_job(reader, request.collection, UUID(request.id))
         page = await RESULTS.page(reader, request, self._tokens, job_id=job.id)
+        results = [result_to_pb(row) for row in page.rows]
+        if await conceals(reader, self._of(request), JOBS.message(reader, job)):
+            conceal_results(results)
         return pb.ListJobResultsResponse(
-            results=map(result_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
+            results=results, next_page_token=page.next_token, prev_page_token=page.prev_token
         )
 
     def permission_of(self, request: Any) -> str:

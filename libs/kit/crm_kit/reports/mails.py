@@ -5,13 +5,12 @@ from datetime import date
 from typing import Any
 
 from crm_kit.labels import Label
-from crm_kit.mail.model import MAX_SUBJECT, Attachment, Mail
+from crm_kit.mail.model import MAX_FILE_NAME, MAX_SUBJECT, Attachment, Mail
 from crm_kit.notice_texts import Language, language_of_region
 from crm_kit.reports.model import Report
 from crm_kit.reports.table import ReportTable
 from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE, XlsxFile
 
-MAX_NAME = 150
 SAID = Label(
     "{name} of {day} is attached, with the figures that you may read.",
     "附件为{day}的{name}，其中的数字以您的查看权限为准。",
@@ -20,8 +19,9 @@ WHY = Label(
     "You get this mail since you are subscribed to the report; its owner can change that.",
     "您收到此邮件，是因为您订阅了该报表；如需更改，请联系报表所有者。",
 )
-# What file systems do not take in a name.
+# What file systems do not take in a name, and how long one may be.
 FORBIDDEN = frozenset('/\\:*?"<>|')
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,13 @@ def file_of(answer: Any, language: Language) -> bytes:
 def mail_of(report: Report, to: Recipient, content: bytes, *, day: date) -> Mail:
     """The mail; what people have called the report may have more in it than a line, or a file's name, can have."""
     name = " ".join("".join(each if each.isprintable() else " " for each in report.display_name).split()) or "-"
-    file_name = "".join("-" if each in FORBIDDEN else each for each in name)[:MAX_NAME]
     said, why = getattr(SAID, to.language), getattr(WHY, to.language)
     text = said.format(name=name, day=day.isoformat()) + "\n\n-- \n" + why + "\n"
-    attachment = Attachment(f"{file_name}-{day.isoformat()}.xlsx", MEDIA_TYPE, content)
+    attachment = Attachment(_file_name(name, f"-{day.isoformat()}.xlsx"), MEDIA_TYPE, content)
     return Mail((to.login,), f"{name} {day.isoformat()}"[:MAX_SUBJECT], text, (attachment,))
+
+
+def _file_name(name: str, ending: str) -> str:
+    """A name that file systems and mails take."""
+    plain = "".join("-" if each in FORBIDDEN else each for each in name)[: MAX_FILE_NAME - len(ending)]
+    return plain.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore") + ending

@@ -1,10 +1,13 @@
 """When subscriptions of reports are due: by the schedules of automation rules, with a table of their own."""
 
+import random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import DateTime, Select, bindparam, func, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 
+from crm_kit.automation.timing.commands import MOST_TURNS
 from crm_kit.automation.timing.model import Timer, first_timer
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
@@ -26,9 +29,10 @@ def set_timers(work: UnitOfWork, before: Report | None, after: Report) -> None:
     for id, each in new.items():
         if id in old and old[id].schedule == each.schedule:
             continue
-        work.delete(report_timers, subscription_id=id)
         timer = first_timer(id, each.schedule, now=work.now, zone=zone)
-        work.execute(put_timer(), **_values(timer), report_id=after.id)
+        # Whoever has read the timer that it had until now does not move this one.
+        values = _values(timer) | {"turn": random.randrange(MOST_TURNS)}
+        work.execute(put_timer(), **values, report_id=after.id)
 
 
 def remove_timer(work: UnitOfWork, timer: Timer) -> None:
@@ -82,8 +86,11 @@ def due_timers() -> Select[Any]:
 
 @statement
 def put_timer() -> Any:
+    """In the place of the one that the subscription had: in one statement none could be deleted and inserted."""
     names = ("tenant_id", "subscription_id", "report_id", "due_time", "day", "after_id", "turn")
-    return report_timers.insert().values({name: bindparam(name) for name in names})
+    fresh = insert(report_timers).values({name: bindparam(name) for name in names})
+    changed = {name: fresh.excluded[name] for name in ("due_time", "day", "after_id", "turn")}
+    return fresh.on_conflict_do_update(index_elements=["tenant_id", "subscription_id"], set_=changed)
 
 
 @statement

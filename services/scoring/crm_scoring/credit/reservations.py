@@ -10,7 +10,7 @@ from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Select, Uuid, bindparam, select, true, update
+from sqlalchemy import DateTime, Select, Uuid, bindparam, func, select, true, update
 
 from crm_scoring.credit.freed import take_turn, tell_reservation_ended
 from crm_scoring.credit.queries import reservations_from
@@ -54,7 +54,7 @@ class Reservations:
 
 @statement
 def due_ends() -> Select[Any]:
-    """Of each tenant the first that are due on its clock, each found by an index."""
+    """Of each tenant the first that are due on its clock, each found by an index; first the first of each."""
     ends, tenant = reservation_ends, access_tenants
     due = (
         select(ends.c.account_id, ends.c.due_time)
@@ -66,10 +66,11 @@ def due_ends() -> Select[Any]:
         .limit(A_TENANTS_SHARE)
         .lateral("due")
     )
+    number = func.row_number().over(partition_by=tenant.c.tenant_id, order_by=due.c.due_time)
     return (
         select(tenant.c.tenant_id, tenant.c.clock_offset, due.c.account_id, due.c.due_time)
         .join_from(tenant, due, true())
-        .order_by(due.c.due_time)
+        .order_by(number, due.c.due_time)
         .limit(BATCH)
     )
 

@@ -223,7 +223,8 @@ async def test_one_that_is_disabled_while_a_message_is_under_way_gets_no_other(h
     await came.wait()
     for name in ("甲", "乙", "丙"):
         account = await hooks.rename(account, name)
-    await hooks.waiting(3)
+    # The one under way has not been tried either until it is answered.
+    await hooks.waiting(4)
     await hooks.does("Disable", endpoint)
     go_on.set()
     (sent,) = await hooks.in_state(Delivery.STATE_SUCCEEDED)
