@@ -51,8 +51,8 @@ class House:
 
     async def advance(self, ahead: timedelta) -> None:
         self._version += 1
-        known = {"sandbox": True, "clock_offset": ahead, "version": self._version}
-        await self.customer.know_tenant(self.tenant_id, **known)
+        tenant_id, version = self.tenant_id, self._version
+        await self.customer.know_tenant(tenant_id, sandbox=True, clock_offset=ahead, version=version)
 
     async def gone_up(self, proposal: Proposal, to: User) -> Proposal:
         async def has_gone_up() -> bool:

@@ -161,8 +161,8 @@ async def take_effect(
         if error.reason == "CHANGE_PROPOSAL_CONFLICT":
             raise
         detail = f"the record does not take what is proposed: {error.detail}"
-        reason, values = "CHANGE_PROPOSAL_CANNOT_TAKE_EFFECT", {"cause": error.reason}
-        raise FailedPrecondition(detail, reason=reason, metadata=values) from error
+        reason, told = "CHANGE_PROPOSAL_CANNOT_TAKE_EFFECT", {"cause": error.reason}
+        raise FailedPrecondition(detail, reason=reason, metadata=told) from error
 
 
 async def decline_proposal(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, bindparam, select, true
+from sqlalchemy import DateTime, Select, bindparam, func, select, true
 
 from crm_kit.approvals.queries import leaders_above
 from crm_kit.background import PeriodicJob, Tenants, each
@@ -74,7 +74,7 @@ async def leaders_of(work: UnitOfWork, on: Proposable, owner_id: UUID | None, re
 
 @statement
 def due_proposals() -> Select[Any]:
-    """Of each tenant the first that are due on its clock, found by an index."""
+    """Of each open tenant the first that are due on its clock, found by an index; first the first of each."""
     timers, tenant = change_proposal_timers, access_tenants
     due = (
         select(timers.c.proposal_id, timers.c.collection, timers.c.due_time)
@@ -86,9 +86,11 @@ def due_proposals() -> Select[Any]:
         .limit(A_TENANTS_SHARE)
         .lateral("due")
     )
+    number = func.row_number().over(partition_by=tenant.c.tenant_id, order_by=due.c.due_time)
     return (
         select(tenant.c.tenant_id, tenant.c.clock_offset, due.c.proposal_id, due.c.collection)
         .join_from(tenant, due, true())
-        .order_by(due.c.due_time)
+        .where(tenant.c.active)
+        .order_by(number, due.c.due_time)
         .limit(BATCH)
     )
