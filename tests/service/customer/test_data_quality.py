@@ -377,6 +377,35 @@ async def test_only_values_that_are_there_are_confirmed_and_only_of_accounts_in_
         await keeping.confirm(account.id, "industry")
 
 
+async def test_accounts_that_are_put_away_are_assessed_anew_too_and_come_back_with_the_figure_of_the_day(
+    customer: Running, user: User, keeping: Keeping
+) -> None:
+    rule = await keeping.rule(expected_fields=expects(industry=1, website=1))
+    account = await new_account(customer, user, industry="power")
+    archive = accounts_pb2.ArchiveAccountRequest(id=account.id)
+    await keeping.accounts.ArchiveAccount(archive, metadata=user.metadata)
+    rule = await keeping.change(rule, expected_fields=expects(industry=3, website=1))
+    await keeping.all_assessed(rule)
+    assert (await keeping.account(account.id)).completeness == 75
+    restore = accounts_pb2.RestoreAccountRequest(id=account.id)
+    assert (await keeping.accounts.RestoreAccount(restore, metadata=user.metadata)).completeness == 75
+
+
+async def test_what_was_seen_is_confirmed_or_nothing_whoever_changes_it_at_the_same_time(
+    customer: Running, user: User, keeping: Keeping
+) -> None:
+    account = await new_account(customer, user, phone_numbers=[PHONE], industry="power")
+    for number in range(3):
+        seen = await keeping.account(account.id)
+        results = await asyncio.gather(
+            keeping.update(account.id, phone_numbers=[f"+861390013900{number}"]),
+            keeping.confirm(account.id, "phone_numbers", etag=seen.etag),
+            return_exceptions=True,
+        )
+        assert isinstance(results[0], accounts_pb2.Account)
+        assert not (await keeping.account(account.id)).field_checks
+
+
 async def test_contacts_are_assessed_and_confirmed_as_accounts_are(
     customer: Running, user: User, keeping: Keeping, web: httpx.AsyncClient
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -107,6 +108,12 @@ async def test_a_telephone_number_is_known_however_it_is_written(intake: Intake)
     assert (message.account_id, message.from_address) == (account_id, "+8675586661234")
 
 
+async def test_nobody_passes_for_a_customer_by_a_number_in_their_name(intake: Intake) -> None:
+    await intake.account(phone_numbers=["+8613800138000"])
+    message = await intake.bring(from_address="访客13800138000")
+    assert (became(message), message.account_id) == (("UNMATCHED", "UNKNOWN_SENDER"), "")
+
+
 async def test_an_address_of_two_customers_waits_for_a_person(opening: Intake) -> None:
     for _ in range(2):
         await opening.contact(await opening.account(), emails=[CHEN])
@@ -173,6 +180,32 @@ async def test_an_answer_is_added_to_the_case_of_what_it_answers(opening: Intake
         ("CUSTOMER_MESSAGE", "还没来电"),
         ("CUSTOMER_MESSAGE", "来了"),
     ]
+
+
+async def test_nobody_draws_the_answers_to_a_message_into_a_case_of_theirs(opening: Intake) -> None:
+    theirs = await opening.bring(source_id="<1@x>", from_address=CHEN)
+    own = await opening.bring(source_id="<2@x>")
+    drawing = await opening.bring(thread_references=["<1@x>", "<2@x>"])
+    assert drawing.case_id == own.case_id
+    assert (await opening.bring(thread_references=["<1@x>"], from_address=CHEN)).case_id == theirs.case_id
+    quiet = await opening.channel(case_opening=channels_pb2.Channel.CASE_OPENING_NOBODY, hourly_limit=1)
+    first = await opening.bring(source_id="<1@x>", channel_id=quiet.id, from_address=CHEN)
+    await opening.do("OpenInboundMessageCase", first)
+    await opening.bring(channel_id=quiet.id)
+    waiting = await opening.bring(channel_id=quiet.id, thread_references=["<1@x>"])
+    assert became(waiting) == ("UNMATCHED", "TOO_MANY")
+    assigned = await opening.do("AssignInboundMessage", waiting, case_id=own.case_id)
+    await opening.desk.advance(timedelta(hours=2))
+    answer = partial(opening.bring, channel_id=quiet.id)
+    to_assigned = await answer(thread_references=[waiting.source_id], from_address="a@x.example")
+    to_theirs = await answer(thread_references=["<1@x>"], from_address="b@x.example")
+    assert to_assigned.case_id == assigned.case_id
+    assert to_theirs.case_id == (await opening.get(first)).case_id
+
+
+async def test_two_who_refer_to_what_we_never_had_meet_in_one_case(opening: Intake) -> None:
+    first = await opening.bring(thread_references=["<0@elsewhere>"])
+    assert (await opening.bring(thread_references=["<0@elsewhere>"])).case_id == first.case_id
 
 
 async def test_answers_that_come_at_once_are_all_on_the_case(opening: Intake) -> None:

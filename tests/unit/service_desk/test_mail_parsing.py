@@ -133,6 +133,7 @@ def test_what_a_person_wrote_is_not_taken_for_a_programs(head: str) -> None:
 def test_what_it_answers_is_told_with_the_latest_last() -> None:
     read = mail("References: <1@x>\n <2@x>\nIn-Reply-To: your mail <1@x> of today\n")
     assert read.thread_references == ("<2@x>", "<1@x>")
+    assert mail("In-Reply-To: <>\nReferences: < >\n").thread_references == ()
 
 
 @pytest.mark.parametrize("written", ["<7@x>", "7@x", " <7@x> (comment)", "\n <7@x>"])
@@ -165,6 +166,65 @@ def test_parts_without_end_and_nested_without_end_are_read_in_bounded_time() -> 
         began = time.thread_time()
         parse_mail(b"From: a@b.example\n" + raw)
         assert time.thread_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("Content-Type: text/html", b"<a "),
+        ("Content-Type: text/html", b"<a b='"),
+        ("Content-Type: text/html", b"<!--"),
+        ("Content-Type: text/html", b"</"),
+        ("Content-Type: text/html", b"<?"),
+        ("Content-Type: text/html", b"<script>"),
+        ('Content-Type: text/plain; a="' + ";" * 100_000, b""),
+        ("Subject: " + "=?a?q?x" * 20_000, b""),
+        ("To: " + "<" * 100_000, b""),
+        ("".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(200)), b"x\n"),
+    ],
+    ids=["tags", "values", "comments", "ends", "instructions", "scripts", "parameters", "words", "addresses", "depth"],
+)
+def test_what_is_written_to_take_for_ever_is_read_at_once(head: str, body: bytes) -> None:
+    began = time.thread_time()
+    assert_within_bounds(mail(f"{head}\n", body * (100_000 // max(1, len(body)))))
+    assert time.thread_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "From: " + "(" * 5_000,
+        "To: " + "a:" * 5_000,
+        "Subject: =?idna?Q?a..b=FF?=",
+        "Content-Type: text/plain; charset=undefined",
+        "Content-Type: text/plain; charset=idna",
+        "Content-Type: text/plain; charset*0=a; charset*=b; charset*1*=c",
+        f"Content-Type: text/plain; charset*{'9' * 900}=b",
+        "Content-Type: text/plain; name*=a\0b''x",
+        "Content-Type: multipart/mixed; boundary*=undefined''x%ff",
+        "Content-Disposition: inline; filename*=idna''a..b%ff",
+        "Content-Disposition: inline; filename*x=a; filename*0=b; filename=c",
+        "Content-Type: =?utf-8?q?text/plain=3B?= charset=\xff",
+        "Content-Transfer-Encoding: =?utf-8?q?quoted?= \xff",
+    ],
+)
+def test_a_header_that_the_library_gives_up_on_keeps_no_mail_out(head: str) -> None:
+    read = mail(f"Message-ID: <7@x>\n{head}\n", b"hel\xfflo")
+    assert_within_bounds(read)
+    assert read.source_id == "<7@x>"
+
+
+def test_a_page_is_read_as_a_browser_shows_it() -> None:
+    page = '<p title="a > b">1 < 2 &amp; 3<!-- no > --></p><scr<b>ipt</b>'
+    page += "<SCRIPT>if (a<b) </p></SCRIPT ><p>don't &#99999999999;"
+    assert text_of(page) == "1 < 2 & 3\nipt\ndon't \ufffd"
+    assert text_of("shown <p " + "a=b ") == "shown"
+    assert text_of("<head><title>t</title><body>shown") == "shown"
+
+
+def test_a_name_of_a_file_in_any_charset_makes_a_file_of_its_part() -> None:
+    head = "Content-Type: text/plain\nContent-Disposition: inline; filename*=gb18030''%CD%A3.txt\n"
+    assert mail(head).text is None
 
 
 @given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))

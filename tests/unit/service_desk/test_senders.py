@@ -3,6 +3,7 @@
 from itertools import product
 from uuid import UUID
 
+import pytest
 from crm_service_desk.addresses.model import Holder, Sender, as_compared, sender_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +74,18 @@ def test_a_contact_of_several_accounts_writes_for_the_main_one_unless_the_addres
 def test_an_address_is_compared_with_itself_alike(address: str) -> None:
     once = as_compared(address, region="CN")
     assert as_compared(once, region="CN") == once or "@" not in once
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["138 0013 8000", "１３８００１３８０００", "+86 (138) 0013-8000", "13800138000;ext=5", "13800138000 转 5"],
+)
+def test_a_telephone_number_is_the_same_however_it_is_written(address: str) -> None:
+    assert as_compared(address, region="CN") == "+8613800138000"
+
+
+@pytest.mark.parametrize(
+    "address", ["visitor-13800138000", "张三13800138000", "wx +8613800138000", "1-800-FLOWERS", "a;1"]
+)
+def test_a_name_with_a_number_in_it_is_a_name(address: str) -> None:
+    assert as_compared(address, region="CN") == address.lower()

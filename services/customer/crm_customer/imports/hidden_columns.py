@@ -1,13 +1,16 @@
 """Columns of a file that fill fields which are hidden from who imports it: such a file is refused as a whole.
 
-What a row does to a record depends on what is there, and its errors tell of that.
+What a row does to a record depends on what is there, and its errors tell of that. So who does not see a field does not
+see either which rows of another's file stayed out.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from crm_kit.field_rights import require_shown
 from crm_kit.identity.access import Access
 
+from crm_customer.imports.model import Import
 from crm_customer.imports.spreadsheets.mapping import EXTERNAL_ID_PREFIX, Field
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.contacts.resource import CONTACTS
@@ -37,8 +40,13 @@ def require_columns_shown(access: Access, targets: Iterable[str]) -> None:
         return
     targets = set(targets)
     require_shown(ACCOUNTS.collection, access.hidden, fields_filled(targets))
-    contact_fields = (field for target in targets for field in OF_CONTACTS.get(Field(target), ()) if is_field(target))
-    require_shown(CONTACTS.collection, access.hidden, contact_fields)
+    contact_fields = (OF_CONTACTS.get(Field(target), ()) for target in targets if is_field(target))
+    require_shown(CONTACTS.collection, access.hidden, chain.from_iterable(contact_fields))
+
+
+def require_cells_shown(access: Access, job: Import) -> None:
+    """PermissionDenied where a column of an import's file is a field that is hidden from whoever has this access."""
+    require_columns_shown(access, (each.field for each in job.mapping if each.field))
 
 
 def fields_filled(targets: Iterable[str]) -> Iterator[str]:

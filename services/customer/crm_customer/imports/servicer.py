@@ -8,6 +8,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 
 from crm_customer.imports import commands
+from crm_customer.imports.hidden_columns import require_cells_shown
 from crm_customer.imports.queries import ERRORS, get_upload
 from crm_customer.imports.report import import_report, rows_of_report
 from crm_customer.imports.resource import IMPORTS
@@ -62,6 +63,7 @@ class ImportServicer:
         self, request: pb.ListImportErrorsRequest, reader: Reader
     ) -> pb.ListImportErrorsResponse:
         job = await IMPORTS.get(reader, UUID(request.id))
+        require_cells_shown(reader.actor.access, job)
         page = await ERRORS.page(reader, request, self._tokens, import_id=job.id)
         return pb.ListImportErrorsResponse(
             errors=map(error_to_pb, page.rows), next_page_token=page.next_token, prev_page_token=page.prev_token
@@ -69,6 +71,7 @@ class ImportServicer:
 
     async def GetImportReport(self, request: pb.GetImportReportRequest, reader: Reader) -> pb.ImportReport:
         job = await IMPORTS.get(reader, UUID(request.id))
+        require_cells_shown(reader.actor.access, job)
         if request.format == pb.GetImportReportRequest.FORMAT_ROWS:
             return report_to_pb(job, await rows_of_report(reader, job))
         is_csv = request.format == pb.GetImportReportRequest.FORMAT_CSV

@@ -1,11 +1,16 @@
 """Whose an address is: of the contacts and accounts that have it, who is meant by it alone."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from crm_kit.phone_numbers import as_kept
 
+# What is a telephone number and nothing else. In `visitor-13800138000` there is one, too, but people choose what they
+# are called in a chat, and would pass for whose number it is.
+NUMBER = re.compile(r"\+?[\d\s().+/-]*\d[\s)]*(?:(?:;ext=|,|ext\.?|x|转)\s*\d{1,7})?", re.IGNORECASE)
 # More contacts and accounts than that with one address, such as a switchboard's, mean nobody.
 MAX_HOLDERS = 20
 
@@ -54,7 +59,7 @@ def as_compared(address: str, *, region: str) -> str:
     `region` (ISO 3166) says where a number without a country code is.
     """
     stripped = address.strip()
-    if "@" in stripped:
+    if not NUMBER.fullmatch(unicodedata.normalize("NFKC", stripped)):
         return stripped.lower()
     return as_kept(stripped, region=region).partition(";")[0].lower()
 

@@ -1,7 +1,6 @@
 """Every write on inbound messages. Each function is one transaction's work: what is kept was told to its case."""
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +17,7 @@ from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.projections import record_by_id
 from crm_kit.zones import check_plausible
-from sqlalchemy import Text, bindparam, func, select
+from sqlalchemy import Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Uuid
 
@@ -107,7 +106,7 @@ async def take_in(work: UnitOfWork, channel: Channel, message: InboundMessage, *
     decided = replace(message, state=verdict.state, reason=verdict.reason, case_id=case.id if case else None)
     INBOUND_MESSAGES.create(work, decided)
     if case is not None:
-        put_references(work, channel, decided, case.id)
+        put_references(work, channel, decided, case.id, over=over_of(answered, message, window=window))
     return decided
 
 
@@ -131,6 +130,12 @@ def meant(case: Case | None, message: InboundMessage, *, window: timedelta) -> M
     has_room = case.event_count + LINES <= MAX_LINES
     takes_messages = has_room and can_go_on(case, send_time(case, message), window=window)
     return Meant(case.id, case.contact_id, case.account_id, takes_messages=takes_messages, takes_notes=has_room)
+
+
+def over_of(answered: Case | None, message: InboundMessage, *, window: timedelta) -> UUID | None:
+    """The case that a message answers, if it does not go on: what means it can mean another."""
+    found = meant(answered, message, window=window)
+    return None if found is None or found.takes_messages else found.id
 
 
 def can_go_on(case: Case, sent: datetime, *, window: timedelta) -> bool:
@@ -203,7 +208,7 @@ async def assign_message(
     if case.state is CaseState.CANCELLED and not before.automatic:
         case.require_move(CaseState.OPEN)
     await tell(work, case, before, window=window)
-    return await decide(work, before, after, case.id, events.InboundMessageAssigned)
+    return await decide(work, before, after, case.id, events.InboundMessageAssigned, window=window)
 
 
 async def open_case(
@@ -214,6 +219,7 @@ async def open_case(
     *,
     kind: CaseKind | None,
     customer: dict[str, UUID | None],
+    window: timedelta,
 ) -> InboundMessage:
     """Open a case for a message; `customer` has `account_id` and `contact_id`, which the caller may see."""
     work.actor.access.scope(WRITE)
@@ -222,7 +228,7 @@ async def open_case(
     channel = await CHANNELS.get(work, before.channel_id)
     values = case_values(channel, before) | customer | ({"kind": kind} if kind else {})
     case = await add_case(work, values)
-    return await decide(work, before, before.assign(case.id), case.id, events.InboundMessageCaseOpened)
+    return await decide(work, before, before.assign(case.id), case.id, events.InboundMessageCaseOpened, window=window)
 
 
 def ignore_message(work: UnitOfWork, before: InboundMessage) -> InboundMessage:
@@ -231,17 +237,31 @@ def ignore_message(work: UnitOfWork, before: InboundMessage) -> InboundMessage:
 
 
 async def decide(
-    work: UnitOfWork, before: InboundMessage, after: InboundMessage, case_id: UUID, event: Any
+    work: UnitOfWork, before: InboundMessage, after: InboundMessage, case_id: UUID, event: Any, *, window: timedelta
 ) -> InboundMessage:
     """Gather that a message belongs to a case, and that what answers it does."""
-    put_references(work, await CHANNELS.get(work, before.channel_id), before, case_id)
+    channel = await CHANNELS.get(work, before.channel_id)
+    answered = await find_case(work, await find_answered(work, channel.id, before.answers(channel)))
+    put_references(work, channel, before, case_id, over=over_of(answered, before, window=window))
     return INBOUND_MESSAGES.save(work, before, after, event)
 
 
-def put_references(work: UnitOfWork, channel: Channel, message: InboundMessage, case_id: UUID) -> None:
-    """Gather that all references of a message mean a case from now on."""
-    references: Sequence[str] = message.references(channel)
-    work.execute(put_threads(), channel_id=channel.id, references=list(references), case_id=case_id)
+def put_references(
+    work: UnitOfWork, channel: Channel, message: InboundMessage, case_id: UUID, *, over: UUID | None
+) -> None:
+    """Gather that the references of a message mean a case from now on.
+
+    Those that mean another case stay with it, unless that is `over` or they are the message's own: else whoever knows
+    what a mail was called could draw the answers to it into a case of theirs.
+    """
+    work.execute(
+        put_threads(),
+        channel_id=channel.id,
+        references=list(message.references(channel)),
+        own=list(message.own_references(channel)),
+        case_id=case_id,
+        over_id=over,
+    )
 
 
 @statement
@@ -253,6 +273,10 @@ def put_threads() -> Any:
         bindparam("case_id", type_=Uuid),
     )
     fresh = insert(message_threads).from_select(["tenant_id", "channel_id", "reference", "case_id"], rows)
+    is_own = message_threads.c.reference == any_(bindparam("own", type_=ARRAY(Text)))
+    is_over = message_threads.c.case_id == bindparam("over_id", type_=Uuid)
     return fresh.on_conflict_do_update(
-        index_elements=["tenant_id", "channel_id", "reference"], set_={"case_id": fresh.excluded.case_id}
+        index_elements=["tenant_id", "channel_id", "reference"],
+        set_={"case_id": fresh.excluded.case_id},
+        where=is_own | is_over,
     )

@@ -104,8 +104,12 @@ class InboundMessage:
         return (self.from_address,)
 
     def references(self, channel: Channel) -> tuple[str, ...]:
-        """All references that mean its case from now on."""
+        """All references that mean its case from now on, unless they mean another that goes on."""
         return tuple(dict.fromkeys((*self.answers(channel), self.source_id)))
+
+    def own_references(self, channel: Channel) -> tuple[str, ...]:
+        """Those of them that mean its case whatever they meant: its own. What a mail answers anybody can write."""
+        return self.references(channel) if channel.kind in CONVERSATIONS else (self.source_id,)
 
     def assign(self, case_id: UUID) -> "InboundMessage":
         """It belongs to a case: somebody says so."""

@@ -69,6 +69,7 @@ class InboundMessageServicer:
             before,
             kind=value_in(request, "kind", CaseKind) if request.kind else None,
             customer={"account_id": id_from(request.account_id), "contact_id": id_from(request.contact_id)},
+            window=self._reopen_window,
         )
         return INBOUND_MESSAGES.message(work, message)
 

@@ -1,6 +1,5 @@
 """Bytes of mails as text, whatever they say of themselves."""
 
-import codecs
 import re
 
 # What programs call a code page, and the larger one that they mean.
@@ -28,7 +27,7 @@ def as_text(data: bytes, charset: str | None = None) -> str:
             continue
         try:
             return without_controls(data.decode(name))
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
     return without_controls(data.decode(_codec(charset) or "utf-8", errors="replace"))
 
@@ -39,11 +38,11 @@ def without_controls(text: str) -> str:
 
 
 def _codec(charset: str | None) -> str | None:
-    """The name of the codec that is meant; None where there is no such text."""
+    """The codec that is meant; None where there is none for texts, or none that passes over what is broken (`idna`)."""
     name = (charset or "").strip().strip("\"'").lower()
     name = MEANT.get(name, name)
     try:
-        info = codecs.lookup(name)
-        return name if info._is_text_encoding else None
+        b"\xff".decode(name, errors="replace")
     except (LookupError, ValueError):
         return None
+    return name

@@ -5,24 +5,25 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import policy
 from email.errors import HeaderParseError, MessageError
 from email.header import decode_header
 from email.message import Message
-from email.parser import BytesHeaderParser, BytesParser
-from email.utils import getaddresses, parseaddr, parsedate_to_datetime
+from email.utils import getaddresses, parsedate_to_datetime
 
 from crm_kit.blanks import is_visible
 from crm_kit.zones import EARLIEST
 
 from crm_service_desk.mail.charsets import as_text, without_controls
 from crm_service_desk.mail.html import text_of
+from crm_service_desk.mail.parts import read_parts
 
 MAX_TEXT = 20_000
 MAX_PAGE = 1_000_000
 MAX_PARTS = 200
 MAX_REFERENCES = 50
 MAX_RECIPIENTS = 100
+# Characters in which the longest subject is written; encoded words take several times what they say.
+MAX_ENCODED = 4_000
 MAX_ADDRESS, MAX_NAME, MAX_SUBJECT, MAX_ID = 320, 200, 500, 500
 # What stands at the end of a text that is longer.
 CUT = "\n[…]"
@@ -51,7 +52,7 @@ class Mail:
 
 def parse_mail(raw: bytes) -> Mail:
     """Read a mail. Its `Message-ID` is its id, or, where it has none, what its bytes add up to (SHA-256)."""
-    mail = _parsed(raw)
+    mail = read_parts(raw)
     name, address = _sender(mail)
     return Mail(
         source_id=_own_id(mail) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
@@ -82,14 +83,6 @@ def is_automatic(mail: Message, from_address: str) -> bool:
     )
 
 
-def _parsed(raw: bytes) -> Message:
-    """The mail; its header alone where its parts are nested deeper than can be read."""
-    try:
-        return BytesParser(policy=policy.compat32).parsebytes(raw)
-    except RecursionError:
-        return BytesHeaderParser(policy=policy.compat32).parsebytes(raw)
-
-
 # --- its header
 
 
@@ -107,8 +100,9 @@ def _text(mail: Message, name: str) -> str:
 
 
 def _decoded(value: str) -> str:
+    """The text with its encoded words read; of a long one the beginning: looking for them takes time by the square."""
     try:
-        parts = decode_header(value)
+        parts = decode_header(value[:MAX_ENCODED])
     except (HeaderParseError, ValueError):
         return value
     return "".join(each if isinstance(each, str) else as_text(each, charset) for each, charset in parts)
@@ -117,7 +111,7 @@ def _decoded(value: str) -> str:
 def _sender(mail: Message) -> tuple[str, str]:
     """The name and the address of who wrote it; of a report without any, whom answers would reach."""
     for field in ("From", "Sender", "Reply-To", "Return-Path"):
-        name, address = parseaddr(_raw(mail, field))
+        name, address = next(iter(_addresses(mail, field)), ("", ""))
         if address.strip():
             return _decoded(name), address.strip()[:MAX_ADDRESS].strip()
     return _text(mail, "From"), NOBODY
@@ -125,9 +119,17 @@ def _sender(mail: Message) -> tuple[str, str]:
 
 def _recipients(mail: Message) -> Iterator[str]:
     """To whom it was sent, those of copies too; each once."""
-    found = getaddresses([_raw(mail, field) for field in ("To", "Cc")])
+    found = [each for field in ("To", "Cc") for each in _addresses(mail, field)]
     addresses = dict.fromkeys(address.strip()[:MAX_ADDRESS] for _, address in found)
     yield from [address for address in addresses if address][:MAX_RECIPIENTS]
+
+
+def _addresses(mail: Message, field: str) -> list[tuple[str, str]]:
+    """Names and addresses that a field has; none where it is nested deeper than can be read."""
+    try:
+        return getaddresses([_raw(mail, field)])
+    except RecursionError:
+        return []
 
 
 def _own_id(mail: Message) -> str | None:

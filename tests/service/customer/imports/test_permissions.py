@@ -209,3 +209,33 @@ async def test_deals_stay_where_an_import_gives_accounts_away_if_that_is_asked_f
     (account,) = await all_accounts(accounts, user)
     told = await told_of(customer, user.tenant_id, account.id)
     assert cast("events_pb2.AccountOwnerChanged", told[-1]).keep_opportunities is keep
+
+
+async def test_what_stayed_out_of_a_file_is_not_told_to_who_does_not_see_its_fields(
+    imports: "ImportServiceAsyncStub", customer: Running, run: Run, user: User
+) -> None:
+    job = await run([["客户名称", "电话", "备注"], ["", "13800138000", "VIP"], ["华信", "12", ""]])
+    plain = await run([["客户名称", "行业"], ["", "power"]])
+    grants = {"imports.read": Scope.ALL, "accounts.read": Scope.ALL}
+    reader = await customer.user(user.tenant_id, grants=grants, hidden_fields=["accounts.phone_numbers"])
+    errors, report = pb.ListImportErrorsRequest, pb.GetImportReportRequest
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await imports.ListImportErrors(errors(id=job.id), metadata=reader.metadata)
+    assert "accounts.phone_numbers" in refusal.detail
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await imports.GetImportReport(report(id=job.id), metadata=reader.metadata)
+    for by, id in ((reader, plain.id), (user, job.id)):
+        assert (await imports.ListImportErrors(errors(id=id), metadata=by.metadata)).errors
+        assert (await imports.GetImportReport(report(id=id), metadata=by.metadata)).content
+
+
+async def test_who_does_not_see_a_field_of_contacts_imports_columns_that_fill_none(
+    customer: Running, run: Run, user: User
+) -> None:
+    importer = await customer.user(user.tenant_id, hidden_fields=["contacts.emails"])
+    columns = [
+        pb.ImportColumn(column="编号", field="external_ids.sap"),
+        pb.ImportColumn(column="名称", field="display_name"),
+    ]
+    job = await run([["编号", "名称"], ["4711", "华信"]], by=importer, columns=columns)
+    assert (job.state, counts(job)) == (pb.Import.STATE_SUCCEEDED, (1, 0, 0, 0))
