@@ -25,8 +25,10 @@ RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
 RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
-COMMENT, ATTACHMENT, JOB = "Comment", "Attachment", "Job"
-_NOUNS = re.compile("|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT, JOB)))
+COMMENT, ATTACHMENT, JOB, PROPOSAL = "Comment", "Attachment", "Job", "ChangeProposal"
+_NOUNS = re.compile(
+    "|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT, JOB, PROPOSAL))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Collection:
         return self.is_discussed and not self.message.GetOptions().Extensions[options_pb2.resource].without_files
 
     @property
+    def takes_proposals(self) -> bool:
+        """Whether people propose changes of its records."""
+        return bool(self.message.GetOptions().Extensions[options_pb2.resource].proposals)
+
+    @property
     def path(self) -> str:
         """As paths have it: `service-levels` for `service_levels`."""
         return self.name.replace("_", "-")
@@ -80,8 +87,8 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports where the contract says so, comments and files where records are discussed, jobs
-        where they may change something.
+        rules may do something, reports and change proposals where the contract says so, comments and files where
+        records are discussed, jobs where they may change something.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -96,6 +103,8 @@ class Collection:
             return self.takes_files
         if noun.startswith(JOB):
             return self.bulk
+        if noun.startswith(PROPOSAL):
+            return self.takes_proposals
         return not noun.startswith(CUSTOM_FIELD) or "custom" in self.message.fields_by_name
 
     def written_out(self, rpc: Rpc) -> "Iterator[Collection]":

@@ -44,6 +44,13 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         assert attached["name"] == FILE_NAME
         (job,) = (await web.get("/v1/jobs/accounts")).json()["jobs"]
         assert (job["owner_name"], job["total_count"]) == ("Sales manager", 1)
+        proposals = (await web.get("/v1/change-proposals/accounts")).json()["change_proposals"]
+        assert [(each["state"], each["record_name"]) for each in proposals] == [
+            ("PENDING", CUSTOMER["display_name"]),
+            ("ACCEPTED", CUSTOMER["display_name"]),
+        ]
+        account = (await web.get(f"/v1/accounts/{proposals[0]['record_id']}")).json()
+        assert (account["short_name"], account["phone_numbers"]) == ("远洋船务", [])
         # Others work in this tenant, too.
         (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
         archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})

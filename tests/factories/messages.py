@@ -92,6 +92,9 @@ def fill_required(message: Message, depth: int = 0) -> None:
 def put(message: Message, field: Any, value: Any = None, *, depth: int = 0) -> None:
     """Set a field to the value, or to the first one that there is for its kind."""
     current = getattr(message, field.name)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        current["key"].string_value = "value"
+        return
     if field.message_type is not None:
         inner = current.add() if field.is_repeated else current
         inner.SetInParent()

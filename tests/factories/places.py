@@ -108,6 +108,13 @@ WITH_JOBS: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Get") and rpc.response.name == "Job"
 }
+PROPOSALS = "change-proposals"
+# The collections whose records people propose changes of, and what one of them is called.
+WITH_PROPOSALS: Mapping[str, str] = {
+    rpc.bindings[0].template.split("/")[3]: name.removeprefix("Create").removesuffix("ChangeProposal")
+    for name, rpc in RPCS.items()
+    if name.startswith("Create") and rpc.response.name == "ChangeProposal"
+}
 COMMENTS = "comments"
 # The collections whose records are discussed, and what one of them is called.
 DISCUSSED: Mapping[str, str] = {
@@ -123,9 +130,15 @@ WITH_FILES: Mapping[str, str] = {
     collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
 }
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS)
 # Parts of a record that have ids of their own.
 OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
+# What is of the collection in the route, by the parts of that.
+OF_COLLECTIONS: Mapping[Path, str] = {
+    ("comment", "parent_id"): f"{{2}}/{COMMENTS}",
+    ("change_proposal", "record_id"): "{3}",
+    ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
+}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -163,8 +176,8 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return rpc.bindings[0].template.removeprefix("/v1/").partition(":")[0]
     if path[-2:] in OF_PARTS:
         return OF_PARTS[path[-2:]]
-    if path == ("comment", "parent_id"):
-        return f"{rpc.bindings[0].template.split('/')[2]}/{COMMENTS}"
+    if path in OF_COLLECTIONS:
+        return OF_COLLECTIONS[path].format(*rpc.bindings[0].template.split("/"))
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
     return NAMED.get(path[-1], ".".join(path))
@@ -279,6 +292,13 @@ def changes_many(noun: str, request: Any) -> None:
     request.request[name].string_value = "changed"
 
 
+def proposes_name(request: Any) -> None:
+    """Another one than any record here has."""
+    request.change_proposal.values.clear()
+    request.change_proposal.values["display_name"].string_value = "proposed"
+    request.change_proposal.attachment_ids[:] = []
+
+
 def expects_industry(rule: Any) -> None:
     """What is expected is a field that people fill in."""
     rule.collection = "accounts"
@@ -317,6 +337,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for name in RPCS
         if RPCS[name].bindings and RPCS[name].bindings[0].template in many_of(collection)
     },
+    **{f"Create{name}ChangeProposal": proposes_name for name in WITH_PROPOSALS.values()},
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
     **{
         f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)

@@ -44,6 +44,7 @@ from tests.factories.places import (
     DISCUSSED,
     JOBS,
     POLICIES,
+    PROPOSALS,
     REPORTS,
     RPCS,
     WITH_APPROVALS,
@@ -51,6 +52,7 @@ from tests.factories.places import (
     WITH_CUSTOM_FIELDS,
     WITH_FILES,
     WITH_JOBS,
+    WITH_PROPOSALS,
     WITH_REPORTS,
     kind_of,
     make_unique,
@@ -500,6 +502,11 @@ _EXAMPLES: Mapping[str, Example] = {
     **{
         f"{REPORTS}/{collection}": Example(created_by(f"Create{noun}Report"))
         for collection, noun in WITH_REPORTS.items()
+    },
+    # Who may not read a record reads nothing of what is proposed for it. Deciding uses it up.
+    **{
+        f"{PROPOSALS}/{collection}": Example(created_by(f"Create{noun}ChangeProposal"), lasting=False)
+        for collection, noun in WITH_PROPOSALS.items()
     },
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),

@@ -1,9 +1,9 @@
-"""What the demo tenant has to show at once: an order that waits for the administrator's approval, and a mailbox.
+"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, and proposed changes.
 
-The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job. The
-mailbox has a message that opened a case and one that waits for a person. A role hides telephone numbers. They are made
-through the API by the people of the demo tenant, in `make run` and only where no release was submitted for approval,
-nobody is in a team, no channel or no such role made or no job begun yet. Keys make a repetition harmless.
+The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
+changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that opened
+a case and one that waits for a person. A role hides telephone numbers. They are made through the API by the people of the
+demo tenant, in `make run` and only where there is none of the kind yet. Keys make a repetition harmless.
 """
 
 import json
@@ -18,6 +18,7 @@ from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 
 MANAGER_LOGIN = "sales.manager@demo.example"
 DEPUTY_LOGIN = "sales.north@demo.example"
+ANALYST_LOGIN = "analyst@demo.example"
 SECONDS = 30.0
 CUSTOMER = {
     "kind": "ORGANIZATION",
@@ -58,6 +59,16 @@ COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度�
 FILE_NAME = "会议纪要.txt"
 MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
 TAGS = ["重点客户"]
+# The first is accepted, the second waits.
+PROPOSALS = (
+    {"values": {"short_name": "远洋船务"}, "reason": "客户在来函中都用这个简称。"},
+    {
+        "values": {"phone_numbers": ["+862158661234"], "website": "https://ocean.example"},
+        "reason": "年报上的联系方式与档案不同。",
+        "evidence": "客户2026年年报第三页",
+        "link": "https://ocean.example/annual-report",
+    },
+)
 REASON = "They open a second yard; half is paid before delivery."
 
 Json = dict[str, Any]
@@ -111,13 +122,15 @@ class Person:
 
 def add_examples(url: str, password: str) -> bool:
     """Make what is missing; whether anything was. LocalFailure names the request that was refused."""
-    admin, manager = [signed_in(url, login, password) for login in (DEMO_LOGIN, MANAGER_LOGIN)]
+    logins = DEMO_LOGIN, MANAGER_LOGIN, ANALYST_LOGIN
+    admin, manager, analyst = [signed_in(url, login, password) for login in logins]
     made = [
         add_order(admin, manager),
         add_member(admin, manager),
         add_messages(admin),
         add_role(admin),
         add_work(admin, manager),
+        add_proposals(manager, analyst),
     ]
     return any(made)
 
@@ -180,6 +193,20 @@ def add_work(admin: Person, manager: Person) -> bool:
     manager.send(f"{path}/attachments:upload?name={quote(FILE_NAME)}", MINUTES, "file")
     change = {"filter": f'id = "{id}"', "expected_count": 1, "verb": "update", "request": {"tags": TAGS}}
     manager.post("/v1/accounts:bulkChange", change, "job")
+    return True
+
+
+def add_proposals(manager: Person, analyst: Person) -> bool:
+    """Changes of the order's customer that the analyst proposes, where nothing was proposed yet."""
+    proposals = "/v1/change-proposals/accounts"
+    if analyst.get(f"{proposals}?page_size=1")["change_proposals"]:
+        return False
+    name = CUSTOMER["display_name"]
+    named = quote(f'display_name = "{name}"')
+    found = manager.get(f"/v1/accounts?filter={named}")["accounts"]
+    account = found[0] if found else manager.post("/v1/accounts", CUSTOMER, "account")
+    first, _ = [analyst.post(proposals, each | {"record_id": account["id"]}) for each in PROPOSALS]
+    manager.post(f"{proposals}/{first['id']}:accept", {"comment": "谢谢，已核实。"}, "accept")
     return True
 
 

@@ -28,6 +28,8 @@ class NoticeKind(enum.StrEnum):
     JOB_ENDED = "JOB_ENDED"
     TEAM_JOINED = "TEAM_JOINED"
     MAILBOX_FAILING = "MAILBOX_FAILING"
+    CHANGE_PROPOSED = "CHANGE_PROPOSED"
+    CHANGE_PROPOSAL_DECIDED = "CHANGE_PROPOSAL_DECIDED"
 
 
 # By kind, or by kind and outcome.
@@ -63,6 +65,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "MAILBOX_FAILING.LOGIN_REFUSED": "Mailbox cannot be fetched, since its password is refused",
         "MAILBOX_FAILING.FOLDER_MISSING": "Mailbox cannot be fetched, since its folder does not exist",
         "MAILBOX_FAILING.NOT_TRUSTED": "Mailbox cannot be fetched, since the certificate of its server does not hold",
+        "CHANGE_PROPOSED": "A change is proposed",
+        "CHANGE_PROPOSED.ESCALATED": "A change was proposed, and nobody has answered",
+        "CHANGE_PROPOSAL_DECIDED": "Your proposal is decided",
+        "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "Your proposal is accepted",
+        "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "Your proposal is accepted in part",
+        "CHANGE_PROPOSAL_DECIDED.DECLINED": "Your proposal is declined",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -97,6 +105,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "MAILBOX_FAILING.LOGIN_REFUSED": "邮箱收取失败：密码被拒绝",
         "MAILBOX_FAILING.FOLDER_MISSING": "邮箱收取失败：文件夹不存在",
         "MAILBOX_FAILING.NOT_TRUSTED": "邮箱收取失败：服务器证书不可信",
+        "CHANGE_PROPOSED": "有人反馈了资料",
+        "CHANGE_PROPOSED.ESCALATED": "资料反馈无人处理，已上报给您",
+        "CHANGE_PROPOSAL_DECIDED": "您反馈的资料有结果",
+        "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "您反馈的资料已采纳",
+        "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "您反馈的资料已部分采纳",
+        "CHANGE_PROPOSAL_DECIDED.DECLINED": "您反馈的资料未被采纳",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

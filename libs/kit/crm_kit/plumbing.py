@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, and
-the directory as a service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, change
+proposals, and the directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from crm_kit import approval_tables
 from crm_kit.attachments_tables import attachment_tables
 from crm_kit.automation_tables import rules_table, runs_table, timers_table
+from crm_kit.change_proposal_tables import change_proposal_timers_table, change_proposals_table
 from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
 from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
@@ -150,6 +151,9 @@ changes = tenant_table(
     Column("actor_id", Uuid, nullable=False),
     Column("action", Text, nullable=False),
     Column("fields", JSONB, nullable=False),
+    # The change proposal that was accepted with it, and who proposed it.
+    Column("change_proposal_id", Uuid),
+    Column("proposer_id", Uuid),
     key=("resource_type", "resource_id", "version"),
     retention=Kept("the history of records, which as-of reads and audits go by"),
 )
@@ -243,6 +247,8 @@ automation_timers = timers_table(metadata)
 outgoing_mails = mails_table(metadata)
 comments = comments_table(metadata)
 attachments = attachment_tables(metadata)
+change_proposals = change_proposals_table(metadata)
+change_proposal_timers = change_proposal_timers_table(metadata)
 reports = reports_table(metadata)
 jobs = jobs_table(metadata)
 job_records = job_records_table(metadata)

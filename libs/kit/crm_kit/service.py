@@ -36,6 +36,9 @@ from crm_kit.automation.runs.servicer import AutomationRunServicer
 from crm_kit.automation.watched import Watched, watched_among
 from crm_kit.automation_rules.servicer import AutomationRuleServicer
 from crm_kit.background import Job, Tenants, kept_running, name_of
+from crm_kit.change_proposals.escalating import EscalatingProposals
+from crm_kit.change_proposals.proposable import Proposable, proposables_among
+from crm_kit.change_proposals.servicer import ChangeProposalServicer
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.comments.servicer import CommentServicer
 from crm_kit.custom_field_definitions.references import references_of
@@ -208,8 +211,11 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     )
     asked, tokens = reported(service.resources), PageTokens(settings.page_token_key.encode())
     reports = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens)
-    generic = [*generic_servicers(service, names, withholding, gate, runner, worker), reports]
+    proposables = proposables_among(worker.changeable.values())
+    proposals = ChangeProposalServicer(proposables, names, tokens)
+    generic = [*generic_servicers(service, names, withholding, gate, runner, worker), reports, proposals]
     jobs = [worker.job.run, *([sending_reports(service, asked, reports)] if asked else [])]
+    jobs += escalating_proposals(service, proposables)
     await server.start([*service.servicers, *generic], pipeline)
     broker = Broker(settings.nats_url, keeps_stream=service.keeps_stream)
     ready = asyncio.Event()
@@ -251,6 +257,12 @@ def sending_reports(service: Service, asked: Mapping[str, AnyResource], reports:
     """Sends the reports of the service's collections to those who are subscribed."""
     tenants = Tenants(service.database, service.clock)
     return ReportSending(tenants, service.directory, asked, reports, service.settings.console_url).job.run
+
+
+def escalating_proposals(service: Service, proposables: Mapping[str, Proposable]) -> list[Job]:
+    """Has proposals go up that nobody decides, where changes are proposed of something."""
+    tenants = Tenants(service.database, service.clock)
+    return [EscalatingProposals(tenants, proposables).job.run] if proposables else []
 
 
 def follow_with_rules(service: Service, gate: Gate) -> Runner:

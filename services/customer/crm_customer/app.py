@@ -28,6 +28,7 @@ from crm_customer.directory.sign_ins.providers import Providers
 from crm_customer.directory.sign_ins.servicer import SignInServicer
 from crm_customer.directory.teams.resource import TEAMS
 from crm_customer.directory.teams.servicer import TeamServicer
+from crm_customer.directory.tenants.queries import find_tenant
 from crm_customer.directory.tenants.resource import TENANTS
 from crm_customer.directory.tenants.servicer import TenantServicer
 from crm_customer.directory.tokens.commands import Issuer
@@ -64,6 +65,7 @@ from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
 from crm_customer.records.quality_rules.assessing import Assessing
 from crm_customer.records.quality_rules.keeping import AnyResource
+from crm_customer.records.quality_rules.providing import RuleProviding
 from crm_customer.records.quality_rules.resource import QUALITY_RULES
 from crm_customer.records.quality_rules.servicer import QualityRuleServicer
 from crm_customer.records.record_quality.servicer import RecordQualityServicer
@@ -141,7 +143,8 @@ def keep_quality(service: Service, tokens: PageTokens) -> None:
     assessing = Assessing(Tenants(service.database, service.clock), kept)
     service.resources.append(QUALITY_RULES)
     service.servicers.append(QualityRuleServicer(tokens, kept, assessing.job.wake))
-    service.jobs.append(assessing.job.run)
+    providing = RuleProviding(Tenants(service.database, service.clock), find_tenant)
+    service.jobs += [assessing.job.run, providing.job.run]
 
 
 def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:

@@ -32,6 +32,9 @@ _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 WITH_FILES = ["attachment.added", "attachment.deleted"]
+PROPOSED = [
+    f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
+]
 MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
 DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
 RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
@@ -97,9 +100,10 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals, automation, reports, comments and files are of each collection that has them.
+    # Custom fields, approvals, automation, reports, comments, files and proposals are of each collection that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
+    views |= {"change_proposals"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -123,6 +127,7 @@ def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
         "automation_runs",
         "comments",
         "attachments",
+        "change_proposals",
         "jobs",
         "record_quality",
         "user_settings",
@@ -328,8 +333,15 @@ def test_what_takes_files_has_the_events_of_attachments() -> None:
     assert with_files.isdisjoint({"scores", "users", "saved_views"})
 
 
+def test_what_takes_proposals_has_the_events_of_proposals() -> None:
+    proposed = {each.name for each in collections(CONTRACT) if each.takes_proposals}
+    assert {name for name, each in COLLECTIONS.items() if set(PROPOSED) <= set(each["events"])} == proposed
+    assert proposed == {"accounts", "contacts"}
+
+
 def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
-    names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in (*COMMENTED, *WITH_FILES)]
+    beside = {*COMMENTED, *WITH_FILES, *PROPOSED}
+    names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in beside]
     assert len(names) == len({*names})
 
 

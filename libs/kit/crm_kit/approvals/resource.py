@@ -29,9 +29,9 @@ from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.model import Approval, Decision, State
 from crm_kit.approvals.policies.model import Mode
 from crm_kit.approvals.queries import is_able, is_deputy_today
-from crm_kit.identity.access import EVERYTHING, Scope
+from crm_kit.identity.access import EVERYTHING
 from crm_kit.plumbing import access_deputies, access_users, approval_askings, approvals
-from crm_kit.resource.reach import Reach, asked_of_each
+from crm_kit.resource.reach import Reach, asked_of_each, beside_records
 from crm_kit.resource.writing import Resource
 
 # Needs the bind parameter `collection`.
@@ -105,19 +105,7 @@ def approvers_missing(permission: str) -> ColumnElement[bool]:
 
 def of_records(table: Table, visible: Reach) -> Reach:
     """The approvals of those records of a table that a scope reaches."""
-
-    def each(scope: Scope) -> ColumnElement[bool]:
-        record = (table.c.tenant_id == approvals.c.tenant_id) & (table.c.id == approvals.c.record_id)
-        return asked_of_each(select(table.c.id).where(record, visible.each(scope)), approvals)
-
-    def of_many(scope: Scope) -> ColumnElement[bool]:
-        ids = union_all(*visible.ways(scope)).subquery()
-        return approvals.c.record_id.in_(select(ids.c.id))
-
-    def ways(scope: Scope) -> list[Select[Any]]:
-        return [_ids().where(approvals.c.record_id.in_(way)) for way in visible.ways(scope)]
-
-    return Reach(approvals, each, ways, of_many)
+    return beside_records(approvals, table, visible)
 
 
 def waiting_for_me(permission: str) -> ColumnElement[bool]:

@@ -60,6 +60,11 @@ def json_bytes(value: object) -> bytes:
     return b"\x01" + orjson.dumps(value, default=_plain)
 
 
+def plain_json(value: object) -> object:
+    """What a jsonb column that gets this value has afterwards."""
+    return orjson.loads(orjson.dumps(value, default=_plain))
+
+
 def _plain(value: object) -> object:
     if isinstance(value, frozenset | set | tuple):
         return list(value)

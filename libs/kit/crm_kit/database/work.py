@@ -69,6 +69,14 @@ class PendingStatement:
     unmet: Callable[[], CrmError] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The change proposal that what is written was proposed in, and by whom."""
+
+    id: UUID
+    proposer_id: UUID
+
+
 class UnitOfWork:
     """One transaction's work for one actor. Use `Database`-wide `units()` or the RPC pipeline to get one."""
 
@@ -90,6 +98,8 @@ class UnitOfWork:
         self.causes: Sequence[Any] = ()
         # Whether another service may be asked for what is not known here: a rule has nobody's token.
         self.asks_others = True
+        # Of what follows from a change proposal, as the history has it.
+        self.proposed: Proposed | None = None
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.
@@ -202,6 +212,15 @@ class UnitOfWork:
             yield
         finally:
             self.actor, self.scope = before
+
+    @contextlib.contextmanager
+    def accepting(self, proposed: Proposed) -> Iterator[None]:
+        """What is gathered in the block was proposed by somebody else."""
+        before, self.proposed = self.proposed, proposed
+        try:
+            yield
+        finally:
+            self.proposed = before
 
     @property
     def is_open(self) -> bool:

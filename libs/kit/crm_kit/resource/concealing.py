@@ -3,7 +3,7 @@
 As names beside ids, that is done when an answer is whole. Events have all: services need what people must not see.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,14 +25,16 @@ Run = Callable[[Any, Any], Awaitable[Message]]
 class Concealable:
     """Of a message: the collection whose record it is, if roles hide fields of that, and its copies of such fields.
 
-    A copy is a field of the message, the collection, and the field of that.
+    A copy is a field of the message, the collection, and the field of that. `keyed` are its fields that speak of fields
+    of some record, each with the field that names the record's collection.
     """
 
     collection: str
     copies: tuple[tuple[str, str, str], ...]
+    keyed: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.collection or self.copies)
+        return bool(self.collection or self.copies or self.keyed)
 
 
 def concealing(run: Run, answer: type[Message]) -> Run:
@@ -65,6 +67,9 @@ def conceal(access: Access, messages: Sequence[Message]) -> None:
             if field in access.hidden_of(collection):
                 for message in found:
                     _clear(message, name)
+        for name, collection in own.keyed:
+            for message in found:
+                _drop(getattr(message, name), access.hidden_of(getattr(message, collection)))
 
 
 def conceal_changes(collection: str, hidden: frozenset[str], changes: Iterable[Change]) -> None:
@@ -109,6 +114,19 @@ def _clear(message: Any, field: str) -> None:
         message.ClearField(name)
 
 
+def _drop(said: Any, hidden: Collection[str]) -> None:
+    """Take what is said of hidden fields out of a map by fields, or of a list of what has a field each."""
+    if not hidden:
+        return
+    if isinstance(said, MutableMapping):
+        for path in [path for path in said if is_hidden(path, hidden)]:
+            del said[path]
+        return
+    shown = [each for each in said if not is_hidden(each.field, hidden)]
+    del said[:]
+    said.extend(shown)
+
+
 @cache
 def places_in(message: Any) -> Places[Concealable] | None:
     """Where messages of this descriptor have something that roles can hide; None where nowhere."""
@@ -119,5 +137,9 @@ def _concealable(message: Any) -> Concealable:
     resource = message.GetOptions().Extensions[options_pb2.resource]
     copies = ((each.name, each.GetOptions().Extensions[options_pb2.copy_of]) for each in message.fields)
     parts = ((name, *of.split(".", 1)) for name, of in copies if of)
-    collection = resource.collection if resource.hides_fields else ""
-    return Concealable(collection, tuple((name, collection, field) for name, collection, field in parts))
+    keyed = ((each.name, each.GetOptions().Extensions[options_pb2.fields_of]) for each in message.fields)
+    return Concealable(
+        resource.collection if resource.hides_fields else "",
+        tuple((name, collection, field) for name, collection, field in parts),
+        tuple((name, collection) for name, collection in keyed if collection),
+    )

@@ -139,6 +139,11 @@ def is_discussed(message: type[Message]) -> bool:
     return not message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].undiscussed
 
 
+def takes_proposals(message: type[Message]) -> bool:
+    """Whether people who may not change the records of a resource propose changes."""
+    return bool(message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].proposals)
+
+
 def takes_files(message: type[Message]) -> bool:
     """Whether people attach files to the records of a resource."""
     resource = message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource]

@@ -41,6 +41,8 @@ def record(
             "fields": [
                 {"field": name, "old": value_at(before, name), "new": value_at(after, name)} for name in changed
             ],
+            "change_proposal_id": work.proposed.id if work.proposed else None,
+            "proposer_id": work.proposed.proposer_id if work.proposed else None,
         },
     )
 
@@ -143,6 +145,8 @@ def change_to_pb(row: Record, contract: Mapping[str, FieldContract]) -> change_p
     """A change as the contract has it: of the fields that are shown, and of their parts."""
     change = change_pb2.Change(etag=etag_of(row["version"]), actor_id=str(row["actor_id"]), action=row["action"])
     change.change_time.FromDatetime(row["change_time"])
+    if row["change_proposal_id"] is not None:
+        change.change_proposal_id, change.proposer_id = str(row["change_proposal_id"]), str(row["proposer_id"])
     for field in row["fields"]:
         name = field["field"].partition(".")[0]
         if name in contract:

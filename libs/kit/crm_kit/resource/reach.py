@@ -99,6 +99,24 @@ def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Tab
     return Reach(table, each, lambda scope: list(ids_at_owned(table, account_id, accounts, scope)), of_many)
 
 
+def beside_records(beside: Table, records: Table, visible: Reach) -> Reach:
+    """What stands in a table beside records, which it names by `record_id`, and is seen with them."""
+
+    def each(scope: Scope) -> ColumnElement[bool]:
+        record = (records.c.tenant_id == beside.c.tenant_id) & (records.c.id == beside.c.record_id)
+        return asked_of_each(select(records.c.id).where(record, visible.each(scope)), beside)
+
+    def of_many(scope: Scope) -> ColumnElement[bool]:
+        ids = union_all(*visible.ways(scope)).subquery()
+        return beside.c.record_id.in_(select(ids.c.id))
+
+    def ways(scope: Scope) -> list[Select[Any]]:
+        mine = select(beside.c.id).where(beside.c.tenant_id == bindparam("tenant_id"))
+        return [mine.where(beside.c.record_id.in_(way)) for way in visible.ways(scope)]
+
+    return Reach(beside, each, ways, of_many)
+
+
 def at_owned(table: Table, account_id: ColumnElement[Any], accounts: Table, scope: Scope) -> ColumnElement[bool]:
     """Whether a record is at an account that is one's own, or the teams'."""
     account = (accounts.c.tenant_id == table.c.tenant_id) & (accounts.c.id == account_id)

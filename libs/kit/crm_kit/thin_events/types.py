@@ -25,6 +25,14 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
     for place, events in {
         "comment": (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted),
         "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentDeleted),
+        "change_proposal": (
+            events_pb2.ChangeProposalCreated,
+            events_pb2.ChangeProposalAccepted,
+            events_pb2.ChangeProposalDeclined,
+            events_pb2.ChangeProposalWithdrawn,
+            events_pb2.ChangeProposalSuperseded,
+            events_pb2.ChangeProposalEscalated,
+        ),
     }.items()
     for each in events
 }
@@ -43,14 +51,14 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    # What is told of beside its records: comments, attachments.
+    # What is told of beside its records: comments, attachments, change proposals.
     beside: frozenset[str]
     may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is beside a record: a `comment` or an `attachment`, and the record's id."""
+    """What is beside a record: a `comment`, an `attachment` or a `change_proposal`, and the record's id."""
 
     noun: str
     record_id: str
@@ -114,7 +122,7 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
     }
     beside_records = {
         (full_name, each.collection): EventType(
-            type_name(event.DESCRIPTOR.name, place.title()),
+            type_name(event.DESCRIPTOR.name, event.DESCRIPTOR.fields_by_name[place].message_type.name),
             each.collection,
             each.owner,
             each.permission,
@@ -155,6 +163,7 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
             beside = {"comment": not resource.undiscussed}
             beside["attachment"] = not resource.undiscussed and not resource.without_files
+            beside["change_proposal"] = resource.proposals
             found = Resource(
                 record.name,
                 resource.collection,

@@ -1,0 +1,53 @@
+"""What waits of a record, what its fields have now, and what stands above its owner."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, bindparam, select
+
+from crm_kit.change_proposals.model import ChangeProposal, State
+from crm_kit.change_proposals.resource import ChangeProposals
+from crm_kit.database.connections import plain_json
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.errors import NotFound
+from crm_kit.identity.access import Scope
+from crm_kit.plumbing import change_proposals
+from crm_kit.resource import history
+from crm_kit.resource.writing import Resource
+
+
+async def get_proposal(
+    reader: Reader, proposals: ChangeProposals, collection: str, id: UUID, *, etag: str = ""
+) -> ChangeProposal:
+    """The proposal; NotFound when the caller may not read its record, or it is another collection's."""
+    found = await proposals.get(reader, id, etag=etag)
+    if found.collection != collection:
+        raise NotFound("the change proposal does not exist", reason=proposals.not_found)
+    return found
+
+
+async def pending_of(
+    reader: Reader, proposals: ChangeProposals, collection: str, record_id: UUID
+) -> list[ChangeProposal]:
+    """What nobody has decided of a record."""
+    rows = await reader.all(pending_ids(), collection=collection, record_id=record_id, pending=State.PENDING)
+    found = await proposals.get_many(reader, [row["id"] for row in rows], scope=Scope.ALL)
+    return list(found.values())
+
+
+def value_now(records: Resource[Any, Any], record: Any, path: str) -> object:
+    """The value of a field as the history shows it."""
+    stored = plain_json(history.value_at(record, path))
+    return history.shown_of(stored, records.contract[path.partition(".")[0]].descriptor)
+
+
+@statement
+def pending_ids() -> Select[Any]:
+    table = change_proposals.c
+    return select(table.id).where(
+        table.tenant_id == bindparam("tenant_id"),
+        table.collection == bindparam("collection"),
+        table.record_id == bindparam("record_id"),
+        table.state == bindparam("pending"),
+    )
