@@ -1,9 +1,9 @@
 """What the demo tenant has to show at once: an order that waits for approval, a mailbox, and proposed changes.
 
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
-changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that opened
-a case and one that waits for a person. A role hides telephone numbers. They are made through the API by the people of the
-demo tenant, in `make run` and only where there is none of the kind yet. Keys make a repetition harmless.
+changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that
+opened a case and one that waits for a person. A role hides telephone numbers. They are made through the API by the
+people of the demo tenant, in `make run` and only where there is none of the kind yet. Keys make a repetition harmless.
 """
 
 import json

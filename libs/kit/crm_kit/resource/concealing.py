@@ -56,20 +56,22 @@ def conceal(access: Access, messages: Sequence[Message]) -> None:
     if places is None:
         return
     for own, found in places.found(messages):
-        if hidden := access.hidden_of(own.collection):
-            speaking = telling_of(own.collection).speaking
-            for message in found:
-                for name, part in speaking.items():
-                    _leave_out(getattr(message, name), part, hidden)
-                for field in hidden:
-                    _clear(message, field)
-        for name, collection, field in own.copies:
-            if field in access.hidden_of(collection):
-                for message in found:
-                    _clear(message, name)
-        for name, collection in own.keyed:
-            for message in found:
+        copies = [name for name, collection, field in own.copies if field in access.hidden_of(collection)]
+        for message in found:
+            _conceal_own(message, own.collection, access.hidden_of(own.collection))
+            for name in copies:
+                _clear(message, name)
+            for name, collection in own.keyed:
                 _drop(getattr(message, name), access.hidden_of(getattr(message, collection)))
+
+
+def _conceal_own(record: Any, collection: str, hidden: frozenset[str]) -> None:
+    """Take hidden fields out of a record, and what speaks of them."""
+    if hidden:
+        for name, part in telling_of(collection).speaking.items():
+            _leave_out(getattr(record, name), part, hidden)
+        for field in hidden:
+            _clear(record, field)
 
 
 def conceal_changes(collection: str, hidden: frozenset[str], changes: Iterable[Change]) -> None:
