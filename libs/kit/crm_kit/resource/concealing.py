@@ -56,9 +56,10 @@ def conceal(access: Access, messages: Sequence[Message]) -> None:
     if places is None:
         return
     for own, found in places.found(messages):
+        hidden = access.hidden_of(own.collection)
         copies = [name for name, collection, field in own.copies if field in access.hidden_of(collection)]
         for message in found:
-            _conceal_own(message, own.collection, access.hidden_of(own.collection))
+            _conceal_own(message, own.collection, hidden)
             for name in copies:
                 _clear(message, name)
             for name, collection in own.keyed:
