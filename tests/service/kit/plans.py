@@ -15,8 +15,13 @@ async def plan_of(database: Database, tenant: UUID | str, statement: Statement, 
     Tables of tests are so small that reading them is the cheapest: a plan that reads them all the same had no index.
     """
     async with database.connection(tenant) as connection, connection.transaction():
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
+        return await plan_within(connection, statement, values)
+
+
+async def plan_within(connection: Any, statement: Statement, values: Mapping[str, Any]) -> Any:
+    """As `plan_of`, within a transaction that has begun, which also sees what it has written."""
+    await connection.execute("SET LOCAL enable_seqscan = off")
+    rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
     return orjson.loads(rows[0][0])[0]["Plan"]
 
 
