@@ -10,7 +10,7 @@ in place of `VerbRequest`, and its permission.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from crm.options.v1 import options_pb2
 from google.protobuf.descriptor import Descriptor
@@ -252,7 +252,7 @@ def _options(rpc: Rpc, collection: Collection) -> MethodOptions:
     """As they were said, with what undoes it under the name that this has here."""
     undone_by = rpc.options.Extensions[options_pb2.undone_by]
     if not undone_by:
-        return rpc.options
+        return cast("MethodOptions", rpc.options)
     options = MethodOptions()
     options.CopyFrom(rpc.options)
     options.Extensions[options_pb2.undone_by] = collection.renamed(undone_by)
