@@ -26,7 +26,7 @@ from crm_kit.change_proposals.queries import pending_of, value_now
 from crm_kit.change_proposals.resource import OWNERS
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Proposed, UnitOfWork
+from crm_kit.database.work import Proposed, UnitOfWork, counting
 from crm_kit.errors import (
     Conflict,
     CrmError,
@@ -39,6 +39,8 @@ from crm_kit.errors import (
     invalid_field,
 )
 from crm_kit.field_rights import is_hidden
+from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
 from crm_kit.plumbing import change_proposal_timers, change_proposals
 
@@ -49,8 +51,10 @@ async def create_proposal(work: UnitOfWork, on: Proposable, given: dict[str, Any
     NotFound, InvalidArgument, FailedPrecondition CHANGE_PROPOSAL_LIMIT_REACHED; and what the update says.
     """
     record_id, values = given["record_id"], given["values"]
-    record = await on.records.get(work, record_id)
-    await check_takes(work, on, record_id, values)
+    # Who reads the record as a member of the account's team proposes, too.
+    with counting(work, READING):
+        record = await on.records.get(work, record_id)
+        await check_takes(work, on, record_id, values)
     await check_attachments(work, on, record_id, given["attachment_ids"])
     proposal = ChangeProposal(
         id=new_id(),
@@ -172,7 +176,7 @@ async def decline_proposal(
     await on.check_decides(work, before.record_id)
     chosen = before.chosen(fields, hidden=hidden_of(work, on, before), done="declined")
     after = before.decide(chosen, Outcome.DECLINED, work.actor.user_id, comment=comment, now=work.now)
-    record = await on.records.find(work, before.record_id)
+    record = await on.records.find(work, before.record_id, scope=Scope.ALL)
     return decided(work, on, record, before, after, events.ChangeProposalDeclined)
 
 

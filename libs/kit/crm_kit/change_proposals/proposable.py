@@ -83,6 +83,7 @@ class Proposable:
         # Who holds a connection does not wait for another.
         await work.release()
         trial = UnitOfWork(work.database, work.actor, scope=work.scope, now=work.now)
+        trial.memberships = work.memberships
         try:
             await self.changeable.run(trial, self.update, request)
         finally:

@@ -11,8 +11,9 @@ from crm_kit.change_proposals.model import ChangeProposal
 from crm_kit.change_proposals.proposable import Proposable
 from crm_kit.change_proposals.queries import get_proposal
 from crm_kit.change_proposals.resource import OF_COLLECTION
-from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork, counting
 from crm_kit.errors import NotFound
+from crm_kit.identity.membership import READING
 from crm_kit.paging import PageTokens
 from crm_kit.resource.facets import count_values
 from crm_kit.resource.names import Names
@@ -102,7 +103,10 @@ class ChangeProposalServicer:
         return self._of(request).records.permission
 
     async def _get(self, request: Any, reader: Reader, *, etag: str = "") -> ChangeProposal:
-        return await get_proposal(reader, self._of(request).proposals, request.collection, UUID(request.id), etag=etag)
+        proposals = self._of(request).proposals
+        # Whether somebody decides is another question than whether they read what is proposed.
+        with counting(reader, READING):
+            return await get_proposal(reader, proposals, request.collection, UUID(request.id), etag=etag)
 
     def _of(self, request: Any) -> Proposable:
         """What changes are proposed of in the collection that a request names; NotFound when nothing is."""
