@@ -23,6 +23,7 @@ from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.bulk_changing import Jobs
 from tests.service.clocks import until_noon
 from tests.service.customer.customers import new_account, new_contact, new_interaction, renamed
 from tests.service.customer.told import told_of
@@ -152,6 +153,16 @@ async def test_who_may_only_read_changes_nothing_and_is_told_so_beforehand(team:
         resources_pb2.GetRecordActionsRequest(collection="accounts", id=team.account.id), metadata=team.wang.metadata
     )
     assert {each.reason for each in actions.actions} == {"PERMISSION_DENIED"}
+
+
+async def test_a_bulk_change_takes_what_a_member_reads_and_is_refused_what_they_may_only_read(team: Team) -> None:
+    await team.add(team.wang, READ)
+    await new_account(team.customer, team.wang)
+    jobs = Jobs(team.customer)
+    tried = await jobs.tried(team.wang, "", industry="power")
+    assert (tried.count, len(tried.problems)) == (2, 1)
+    job = await jobs.ended(team.wang, await jobs.begin(team.wang, "", tried.count, industry="power"))
+    assert (job.changed_count, job.failed_count) == (1, 1)
 
 
 async def test_who_may_only_read_is_mentioned_and_answers(team: Team) -> None:

@@ -8,8 +8,9 @@ from sqlalchemy import Interval, bindparam, func, update
 
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.errors import CrmError, illegal_state
+from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
 from crm_kit.jobs.calling import Changeable
 from crm_kit.jobs.model import MAX_RECORDS, Job, Outcome, State, check_expected, check_room
@@ -37,7 +38,9 @@ async def begin_bulk_change(
     tree, _ = await listing.read(work, filter)
     # Counted before anything is written, and while no connection is held that others might need.
     await work.release()
-    check_expected(await listing.count_to(work, tree, MAX_RECORDS + 1), expected_count)
+    # By what the caller reads, as they have counted them; whether they may change each is asked when its turn comes.
+    with counting(work, READING):
+        check_expected(await listing.count_to(work, tree, MAX_RECORDS + 1), expected_count)
     await advisory_lock(work, "jobs")
     check_room(await count_under_way(work))
     job = Job(
@@ -51,7 +54,8 @@ async def begin_bulk_change(
         create_time=work.now,
         update_time=work.now,
     )
-    check_expected(await settle(work, listing, tree, job.id), expected_count)
+    with counting(work, READING):
+        check_expected(await settle(work, listing, tree, job.id), expected_count)
     work.insert(job_turns, {"job_id": job.id})
     return JOBS.create(work, job)
 
