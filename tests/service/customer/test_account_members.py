@@ -25,7 +25,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.bulk_changing import Jobs
 from tests.service.clocks import until_noon
-from tests.service.customer.customers import new_account, new_contact, new_interaction, renamed
+from tests.service.customer.customers import Link, new_account, new_contact, new_interaction, renamed
 from tests.service.customer.told import told_of
 from tests.service.history import changes_of
 from tests.service.notices import raised
@@ -240,6 +240,30 @@ async def test_members_hand_on_nothing_of_what_is_theirs_as_members(team: Team) 
         assert (action.verb, action.reason) == ("remove", reason)
     # To leave is their own.
     assert (await team.remove(member, by=team.wang)).state == Member.STATE_REMOVED
+
+
+async def test_a_contact_is_brought_to_no_other_account_by_who_reaches_it_as_a_member_alone(team: Team) -> None:
+    contact = await new_contact(team.customer, team.li, team.account.id)
+    member = await team.add(team.wang)
+    own = await new_account(team.customer, team.wang)
+    contacts: Any = ContactServiceStub(team.customer.channel)
+
+    async def change(by: User, path: str, **values: Any) -> contacts_pb2.Contact:
+        changed, mask = contacts_pb2.Contact(id=contact.id, **values), FieldMask(paths=[path])
+        request = contacts_pb2.UpdateContactRequest(contact=changed, update_mask=mask)
+        answer: contacts_pb2.Contact = await contacts.UpdateContact(request, metadata=by.metadata)
+        return answer
+
+    both = [Link(account_id=id) for id in (team.account.id, own.id)]
+    with refused(*DENIED):
+        await change(team.wang, "accounts", accounts=both)
+    # What else they say of a contact is theirs to say, and a contact of their own goes where they like.
+    assert (await change(team.wang, "job_title", job_title="buyer")).job_title == "buyer"
+    mine = await new_contact(team.customer, team.wang, team.account.id, own.id)
+    assert len(mine.accounts) == 2
+    await team.remove(member)
+    seen = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=team.wang.metadata)
+    assert [each.id for each in seen.contacts] == [mine.id]
 
 
 async def test_nobody_gives_a_member_more_than_they_have_for_the_account_themselves(team: Team) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from crm.customer.v1 import accounts_pb2, events_pb2
+from crm.customer.v1 import account_members_pb2, accounts_pb2, events_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.scoring.v1 import events_pb2 as scoring_events
 from crm.scoring.v1 import scores_pb2
@@ -107,6 +107,32 @@ async def test_a_case_is_changed_by_who_no_longer_sees_its_account(desk: Desk) -
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         changed.account_id = str(foreign_id)
         await desk.cases.UpdateCase(cases_pb2.UpdateCaseRequest(case=changed), metadata=agent.metadata)
+
+
+async def test_a_case_is_brought_to_no_other_account_by_who_reaches_it_as_a_member_alone(desk: Desk) -> None:
+    tenant_id = desk.user.tenant_id
+    grants = dict.fromkeys(("cases.read", "cases.write", "accounts.read"), Scope.OWN)
+    agent = await desk.running.user(tenant_id, grants=grants)
+    account_id, own_id = await desk.account(owner_id=desk.user.id), await desk.account(owner_id=agent.id)
+    member_id = new_id()
+    member = account_members_pb2.AccountMember(
+        id=str(member_id),
+        account_id=str(account_id),
+        user_id=str(agent.id),
+        access=account_members_pb2.AccountMember.ACCESS_WRITE,
+        state=account_members_pb2.AccountMember.STATE_ACTIVE,
+    )
+    told = events_pb2.AccountMemberCreated(account_member=member)
+    await desk.running.hear(told, tenant_id=tenant_id, aggregate_id=member_id)
+
+    async def bring(case: cases_pb2.Case) -> cases_pb2.Case:
+        case.account_id = str(own_id)
+        return await desk.cases.UpdateCase(cases_pb2.UpdateCaseRequest(case=case), metadata=agent.metadata)
+
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await bring(await desk.create(account_id=str(account_id)))
+    mine = await desk.create(by=agent, account_id=str(account_id))
+    assert (await bring(mine)).account_id == str(own_id)
 
 
 async def test_an_older_event_of_an_account_changes_nothing(desk: Desk) -> None:

@@ -97,6 +97,18 @@ async def check_gives(
             raise denied("gives_more", detail, permission=permission)
 
 
+async def check_brings(reader: Reader, resource: AnyResource, id: UUID) -> None:
+    """PermissionDenied for who brings to another account what they reach as a member of an account's team alone.
+
+    There it would stay theirs, or a friend's, when the membership has ended.
+    """
+    with counting(reader, NONE):
+        is_theirs = await resource.find(reader, id) is not None
+    if not is_theirs:
+        noun = resource.noun.replace("_", " ")
+        raise denied("member_brings", f"as a member of its account's team you bring this {noun} to no other account")
+
+
 async def may(reader: Reader, resource: AnyResource, id: UUID, permission: str) -> bool:
     """Whether the caller has a permission in a scope that reaches a record."""
     access = reader.actor.access

@@ -13,6 +13,7 @@ from crm_kit.contacts import Contacts
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owner_team
 from crm_kit.ids import new_id
+from crm_kit.resource.owners import check_brings
 from crm_kit.working_time.model import default_calendar_id
 from google.protobuf.message import Message
 
@@ -95,6 +96,8 @@ async def update_case(
     """Change some fields of a case; what decides its service level may change what is promised."""
     await require_customer(work, accounts, contacts, values)
     after = before.update(values)
+    if after.account_id != before.account_id:
+        await check_brings(work, CASES, before.id)
     if not after.may_change_level(before):
         return await save_move(work, before, CaseMove(after), events.CaseUpdated)
     facts = await get_facts(work, before.id)

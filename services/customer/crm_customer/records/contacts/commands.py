@@ -12,7 +12,7 @@ from crm_kit.directory.access import owned_by
 from crm_kit.errors import FailedPrecondition, invalid_field, wrong_state
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.resource.owners import given_to
+from crm_kit.resource.owners import check_brings, given_to
 from google.protobuf.message import Message
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
@@ -87,6 +87,8 @@ async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, An
     values |= await given_to(work, CONTACTS, before, values)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
     await check_accounts(work, after, old_ids=before.account_ids)
+    if not set(after.account_ids).issubset(before.account_ids):
+        await check_brings(work, CONTACTS, before.id)
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
         await check_superior_exists(work, after.reports_to_id)
         await check_no_cycle(work, after.id, after.reports_to_id)
