@@ -56,7 +56,7 @@ def change_proposal_timers_table(metadata: MetaData) -> Table:
         Column("due_time", DateTime(timezone=True), nullable=False),
         key=("proposal_id",),
         plumbing=True,
-        retention=Kept("a row for each proposal that waits, deleted when it is decided or nobody is left above"),
+        retention=Kept("a row for each proposal that waits, deleted when it is decided"),
     )
     Index("change_proposal_timers_due_index", table.c.tenant_id, table.c.due_time)
     return table

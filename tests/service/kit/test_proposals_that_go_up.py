@@ -1,14 +1,20 @@
 """Proposals that nobody decides: they go up to the leaders above the owner, once each time, on the tenant's clock."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.background import Tenants
+from crm_kit.change_proposals.commands import escalate_proposal
 from crm_kit.change_proposals.escalating import due_proposals
 from crm_kit.change_proposals.model import ANSWERED_WITHIN
+from crm_kit.change_proposals.proposable import proposables_among
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
+from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
+from crm_kit.jobs.calling import changeable_among
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.told import told_of
@@ -111,6 +117,20 @@ async def test_where_nobody_is_left_above_it_is_looked_at_again_later_and_stays_
     await eventually(was_looked_at)
     after = await house.desk.get(house.owner, proposal)
     assert (after.etag, list(after.escalated_to_ids)) == (proposal.etag, [])
+    assert not await house.is_due(proposal)
+
+
+async def test_what_is_decided_while_nobody_is_found_above_it_is_not_looked_at_again(
+    house: House, customer: Running
+) -> None:
+    proposal = await house.proposed()
+    on = proposables_among(changeable_among([ACCOUNTS], {}).values())["accounts"]
+    with pytest.raises(Conflict):
+        async with customer.unit_of_work(house.tenant_id) as work:
+            before = await on.proposals.get(work, UUID(proposal.id))
+            await house.desk.decline(house.owner, proposal)
+            await escalate_proposal(work, on, before, [])
+    await house.advance(2 * ANSWERED_WITHIN)
     assert not await house.is_due(proposal)
 
 

@@ -192,7 +192,9 @@ async def escalate_proposal(work: UnitOfWork, on: Proposable, before: ChangeProp
     if to is None:
         waiting = replace(before, escalate_time=work.now + ANSWERED_WITHIN)
         put_timer(work, waiting)
-        work.execute(put_escalate_time(), id=before.id, escalate_time=waiting.escalate_time)
+        # Who decides it meanwhile takes the timer away, and it must not come back.
+        changed = Conflict("it was decided at the same time")
+        work.execute(put_escalate_time(), unmet=lambda: changed, id=before.id, escalate_time=waiting.escalate_time)
         return
     record = await on.records.find(work, before.record_id)
     after = before.escalate(to, now=work.now)
@@ -272,4 +274,5 @@ def put_escalate_time() -> Any:
     """Of no version: that nobody stands above is no change of the proposal."""
     table = change_proposals
     key = table.c.tenant_id == bindparam("tenant_id"), table.c.id == bindparam("id")
-    return update(table).where(*key, table.c.state == "PENDING").values(escalate_time=bindparam("escalate_time"))
+    waits = update(table).where(*key, table.c.state == "PENDING")
+    return waits.values(escalate_time=bindparam("escalate_time")).returning(table.c.id)
