@@ -43,6 +43,9 @@ class House:
         self.deputy = await customer.user(tenant, grants={"accounts.read": Scope.TEAM}, team_id=top)
         division = await customer.team(tenant, top, leader=self.head)
         group = await customer.team(tenant, division, leader=self.deputy)
+        # Does not see what is proposed.
+        self.blind = await customer.user(tenant, grants=LEADER, team_id=top, hidden_fields=["accounts.industry"])
+        group = await customer.team(tenant, group, leader=self.blind)
         self.leader = await customer.user(tenant, grants=LEADER, team_id=group)
         team = await customer.team(tenant, group, leader=self.leader)
         self.owner = await customer.user(tenant, team_id=team)
@@ -91,7 +94,7 @@ async def test_what_nobody_decides_goes_up_to_each_leader_who_may_decide_it(hous
     )
     assert [each.id for each in await house.desk.list(house.leader, "awaits_me = true")] == [proposal.id]
     await house.advance(2 * ANSWERED_WITHIN + timedelta(minutes=2))
-    # The leader between the two could not decide it, and is passed over.
+    # The leaders between the two could not decide it, and are passed over.
     up = await house.gone_up(proposal, house.head)
     assert list(up.escalated_to_ids) == [str(house.leader.id), str(house.head.id)]
     names = [type(each).__name__ for each in await told_of(customer, house.tenant_id, proposal.id)]

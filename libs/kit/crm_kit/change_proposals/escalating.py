@@ -12,7 +12,8 @@ from sqlalchemy import DateTime, Select, bindparam, func, select, true
 
 from crm_kit.approvals.queries import leaders_above
 from crm_kit.background import PeriodicJob, Tenants, each
-from crm_kit.change_proposals.commands import escalate_proposal
+from crm_kit.change_proposals.commands import escalate_proposal, hidden_of
+from crm_kit.change_proposals.model import ChangeProposal
 from crm_kit.change_proposals.proposable import Proposable
 from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
@@ -53,22 +54,23 @@ class EscalatingProposals:
             async with self._tenants.unit(timer["tenant_id"], now) as work:
                 proposal = await on.proposals.get(work, timer["proposal_id"])
                 if proposal.is_due(now):
-                    leaders = [id async for id in leaders_of(work, on, proposal.owner_id, proposal.record_id)]
+                    leaders = [id async for id in leaders_of(work, on, proposal)]
                     await escalate_proposal(work, on, proposal, leaders)
 
         await retried(attempt)
 
 
-async def leaders_of(work: UnitOfWork, on: Proposable, owner_id: UUID | None, record_id: UUID) -> AsyncIterator[UUID]:
-    """The leaders above an owner who may read the record and change it, the nearest first."""
-    for id in await leaders_above(work, owner_id, permission=on.update.permission):
+async def leaders_of(work: UnitOfWork, on: Proposable, proposal: ChangeProposal) -> AsyncIterator[UUID]:
+    """The leaders above the owner who may read the record and change it, and see what waits, the nearest first."""
+    for id in await leaders_above(work, proposal.owner_id, permission=on.update.permission):
         row = await work.one(access_of_user(), user_id=id)
         if row is None or not row["active"]:
             continue
         leader = Actor(work.tenant_id, id, access_from(row))
         with work.acting_as(leader, work.scope):
-            reaches = await may(work, on.records, record_id, on.records.permission)
-            if reaches and await on.may_decide(work, record_id):
+            reaches = await may(work, on.records, proposal.record_id, on.records.permission)
+            decides = reaches and await on.may_decide(work, proposal.record_id)
+            if decides and not hidden_of(work, on, proposal).issuperset(proposal.waiting):
                 yield id
 
 
