@@ -370,6 +370,9 @@ async def test_a_hidden_field_is_neither_proposed_nor_seen_nor_decided_by_who_do
     assert "industry" not in refusal.detail.replace("fields", "")
     part = await desk.accept(blind, proposal)
     assert (part.state, [each.field for each in part.decisions]) == (Proposal.STATE_PENDING, ["short_name"])
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as refusal:
+        await desk.accept(blind, proposal)
+    assert refusal.metadata["rule"] == "shown_decided"
     await desk.accept(owner, proposal)
     assert [each.field for each in (await desk.get(blind, proposal)).decisions] == ["short_name"]
     # What was answered before is shown without what has been hidden since.

@@ -86,6 +86,8 @@ class ChangeProposal:
                 detail = f"must be one of {choices}"
                 raise invalid_field(f"fields[{at}]", "string.in", detail, metadata={"choices": choices})
         waiting = [name for name in self.waiting if name in known]
+        if not waiting and self.state is State.PENDING:
+            raise illegal_state("shown_decided", "all of it that you see is decided already")
         if not waiting:
             raise wrong_state("change_proposal", self.state, done, legal=[State.PENDING])
         for name in fields:
