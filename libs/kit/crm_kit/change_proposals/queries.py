@@ -20,10 +20,11 @@ from crm_kit.resource.writing import Resource
 async def get_proposal(
     reader: Reader, proposals: ChangeProposals, collection: str, id: UUID, *, etag: str = ""
 ) -> ChangeProposal:
-    """The proposal; NotFound when the caller may not read its record, or it is another collection's."""
-    found = await proposals.get(reader, id, etag=etag)
+    """The proposal; NotFound when the caller may not read its record, or it is another collection's; EtagMismatch."""
+    found = await proposals.get(reader, id)
     if found.collection != collection:
         raise NotFound("the change proposal does not exist", reason=proposals.not_found)
+    await proposals.check_etag(reader, id, etag, found.version)
     return found
 
 
