@@ -1,20 +1,30 @@
 """What members of the teams of accounts reach of deals, orders and payments, and what they cannot make of it."""
 
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from crm.customer.v1 import account_members_pb2 as pb
 from crm.customer.v1 import events_pb2
 from crm.customer.v1.account_members_pb2_grpc import AccountMemberServiceStub
 from crm.sales.v1 import opportunities_pb2, orders_pb2
+from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
+from crm_kit.resource.reach import Reach
+from crm_local.testing import Servers
+from crm_sales.opportunities.resource import OPPORTUNITIES
+from crm_sales.opportunities.tables import opportunities
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import bindparam, select
 
 from tests.service.customer.customers import new_account
 from tests.service.eventually import eventually
+from tests.service.kit.plans import indexes_in, plan_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, also_in, cny
 
@@ -127,3 +137,35 @@ async def test_a_period_ends_in_sales_too_when_nobody_tells_of_it(deal: Deal) ->
     assert await deal.seen(deal.wang) == []
     await deal.hear(Member.ACCESS_WRITE, id=str(new_id()), version=1, start_date="2000-01-01", end_date="2900-01-01")
     assert await deal.seen(deal.wang) == [deal.deal.id]
+
+
+@pytest.fixture
+async def many(sales: Running, servers: Servers) -> AsyncIterator[User]:
+    """Somebody whose tenant has so many accounts of others that the planner prefers the index that fits."""
+    user = await sales.user()
+    connection: Any = await asyncpg.connect(servers.superuser_url("crm_sales"))
+    await connection.execute(
+        """
+        INSERT INTO accounts (tenant_id, id, display_name, owner_id, owner_team_id, version)
+        SELECT $1, gen_random_uuid(), 'x', gen_random_uuid(), gen_random_uuid(), 1 FROM generate_series(1, 3000)
+        """,
+        user.tenant_id,
+    )
+    await connection.execute("ANALYZE accounts")
+    yield user
+    await connection.execute("DELETE FROM accounts WHERE tenant_id = $1", user.tenant_id)
+    await connection.close()
+
+
+async def test_ones_own_accounts_those_of_teams_and_those_of_a_member_are_each_found_by_an_index(
+    sales: Running, many: User
+) -> None:
+    reach = OPPORTUNITIES.visible
+    assert isinstance(reach, Reach)
+    values = {"tenant_id": many.tenant_id, "me": many.id, "team_ids": [], "memberships": READING}
+    own = {"accounts_owner_index", "account_members_user_index"}
+    for scope, indexes in ((Scope.OWN, own), (Scope.TEAM, own | {"accounts_owner_team_index"})):
+        of_tenant = opportunities.c.tenant_id == bindparam("tenant_id")
+        statement = compile_statement(select(opportunities.c.id).where(of_tenant, reach.of_many(scope)))
+        plan = await plan_of(sales.service.database, many.tenant_id, statement, values | {"today": date(2027, 3, 1)})
+        assert indexes <= set(indexes_in(plan))

@@ -125,8 +125,9 @@ def at_owned(table: Table, account_id: ColumnElement[Any], accounts: Table, scop
 
 def at_one_of_owned(account_id: ColumnElement[Any], accounts: Table, scope: Scope) -> ColumnElement[bool]:
     """The same asked of many records: the accounts are found first."""
-    is_own = or_(*ways_to_own(accounts, scope))
-    return account_id.in_(select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), is_own))
+    # Each way along its index: of one condition for all ways PostgreSQL would read every account of the tenant.
+    ids = union_all(*ids_of_owned(accounts, scope)).subquery()
+    return account_id.in_(select(ids.c.id))
 
 
 def asked_of_each(rows: Select[Any], table: Table) -> ColumnElement[bool]:
