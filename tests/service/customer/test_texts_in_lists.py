@@ -25,7 +25,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.kit.custom_fields import message_values, new_field
-from tests.service.kit.plans import plan_of, scans_of
+from tests.service.kit.plans import plan_of, scans_of_rows
 from tests.service.running import Running, User
 from tests.unit.kit.filtering_examples import CONTEXT
 
@@ -215,7 +215,7 @@ async def scans_by_name(customer: Running, many: User, statement: Statement, val
     asked = {"tenant_id": many.tenant_id, "today": date(2026, 11, 2), **values}
     plan = await plan_of(customer.service.database, many.tenant_id, statement, asked)
     assert "accounts_display_name_index" in str(plan)
-    return scans_of(plan)
+    return scans_of_rows(plan)
 
 
 @pytest.mark.parametrize("order_by", ["display_name", "display_name desc"])
