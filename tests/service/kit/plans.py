@@ -30,6 +30,12 @@ def scans_of(plan: Mapping[str, Any]) -> list[str]:
     return [each["Node Type"] for each in _nodes(plan)]
 
 
+def scans_of_rows(plan: Mapping[str, Any]) -> list[str]:
+    """The kinds of nodes by which rows are found and put in order, without what is looked up beside each."""
+    below = [each for each in plan.get("Plans", ()) if each["Parent Relationship"] != "SubPlan"]
+    return [plan["Node Type"], *(kind for each in below for kind in scans_of_rows(each))]
+
+
 def indexes_in(plan: Mapping[str, Any]) -> list[str]:
     """The indexes that a plan reads."""
     return [each["Index Name"] for each in _nodes(plan) if "Index Name" in each]
