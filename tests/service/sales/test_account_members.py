@@ -15,10 +15,10 @@ from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
 from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
-from crm_kit.resource.reach import Reach
+from crm_kit.resource.reach import Reach, owned
 from crm_local.testing import Servers
+from crm_sales.accounts.tables import accounts
 from crm_sales.opportunities.resource import OPPORTUNITIES
-from crm_sales.opportunities.tables import opportunities
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import bindparam, select
 
@@ -160,12 +160,16 @@ async def many(sales: Running, servers: Servers) -> AsyncIterator[User]:
 async def test_ones_own_accounts_those_of_teams_and_those_of_a_member_are_each_found_by_an_index(
     sales: Running, many: User
 ) -> None:
-    reach = OPPORTUNITIES.visible
-    assert isinstance(reach, Reach)
+    deals = OPPORTUNITIES.visible
+    assert isinstance(deals, Reach)
     values = {"tenant_id": many.tenant_id, "me": many.id, "team_ids": [], "memberships": READING}
     own = {"accounts_owner_index", "account_members_user_index"}
-    for scope, indexes in ((Scope.OWN, own), (Scope.TEAM, own | {"accounts_owner_team_index"})):
-        of_tenant = opportunities.c.tenant_id == bindparam("tenant_id")
-        statement = compile_statement(select(opportunities.c.id).where(of_tenant, reach.of_many(scope)))
+    for reach, scope, indexes in (
+        (deals, Scope.OWN, own),
+        (deals, Scope.TEAM, own | {"accounts_owner_team_index"}),
+        (owned(accounts), Scope.OWN, own),
+    ):
+        of_tenant = reach.table.c.tenant_id == bindparam("tenant_id")
+        statement = compile_statement(select(reach.table.c.id).where(of_tenant, reach.of_many(scope)))
         plan = await plan_of(sales.service.database, many.tenant_id, statement, values | {"today": date(2027, 3, 1)})
         assert indexes <= set(indexes_in(plan))

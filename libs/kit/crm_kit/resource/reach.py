@@ -84,7 +84,10 @@ def owned(table: Table) -> Reach:
     def each(scope: Scope) -> ColumnElement[bool]:
         return or_(*ways_to_own(table, scope))
 
-    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), each, own_along=not has_members(table))
+    def of_many(scope: Scope) -> ColumnElement[bool]:
+        return table.c.id.in_(ids_along(table, scope)) if has_members(table) and scope is Scope.OWN else each(scope)
+
+    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), of_many, own_along=not has_members(table))
 
 
 def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Table) -> Reach:
@@ -125,14 +128,21 @@ def at_owned(table: Table, account_id: ColumnElement[Any], accounts: Table, scop
 
 def at_one_of_owned(account_id: ColumnElement[Any], accounts: Table, scope: Scope) -> ColumnElement[bool]:
     """The same asked of many records: the accounts are found first."""
-    # Each way along its index: of one condition for all ways PostgreSQL would read every account of the tenant.
-    ids = union_all(*ids_of_owned(accounts, scope)).subquery()
-    return account_id.in_(select(ids.c.id))
+    return account_id.in_(ids_along(accounts, scope))
 
 
 def asked_of_each(rows: Select[Any], table: Table) -> ColumnElement[bool]:
     """Whether there are such rows, asked of each record of the table: with OFFSET they are not all found first."""
     return exists(rows.offset(literal_column("0")).correlate(table))
+
+
+def ids_along(table: Table, scope: Scope) -> Select[Any]:
+    """The ids of the records that are one's own, and of those of the teams, found each way along its index.
+
+    Of one condition for all ways PostgreSQL would read every record of the tenant as soon as there are members.
+    """
+    ids = union_all(*ids_of_owned(table, scope)).subquery()
+    return select(ids.c.id)
 
 
 def ids_of_owned(table: Table, scope: Scope) -> Iterator[Select[Any]]:
