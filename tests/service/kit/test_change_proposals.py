@@ -7,8 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from crm.customer.v1 import account_members_pb2, accounts_pb2
-from crm.customer.v1.account_members_pb2_grpc import AccountMemberServiceStub
+from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
@@ -327,31 +326,6 @@ async def test_who_may_not_change_the_record_decides_nothing_and_who_may_not_rea
         await Desk(customer, "teams").list(owner)
     taken_back = await desk.withdraw(clerk, proposal, comment="it was another customer")
     assert taken_back.state == Proposal.STATE_WITHDRAWN
-
-
-async def test_who_only_reads_the_account_as_a_member_of_its_team_proposes_and_takes_back_and_decides_nothing(
-    customer: Running, desk: Desk, owner: User
-) -> None:
-    account = await new_account(customer, owner)
-    grants = dict.fromkeys(("accounts.read", "accounts.write", "contacts.read"), Scope.OWN)
-    member = await customer.user(owner.tenant_id, grants=grants)
-    contact = await new_contact(customer, owner, account.id)
-    wanted = account_members_pb2.AccountMember(
-        account_id=account.id,
-        user_id=str(member.id),
-        role=account_members_pb2.AccountMember.ROLE_SERVICE,
-        access=account_members_pb2.AccountMember.ACCESS_READ,
-    )
-    request = account_members_pb2.CreateAccountMemberRequest(account_member=wanted)
-    await AccountMemberServiceStub(customer.channel).CreateAccountMember(request, metadata=owner.metadata)
-    proposal = await desk.propose(member, account.id, {"industry": "power"})
-    assert [each.id for each in await desk.list(member)] == [proposal.id]
-    for attempt in (desk.accept(member, proposal), desk.decline(member, proposal)):
-        with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
-            await attempt
-    assert (await desk.withdraw(member, proposal)).state == Proposal.STATE_WITHDRAWN
-    of_contact = await Desk(customer, "contacts").propose(member, contact.id, {"job_title": "buyer"})
-    assert of_contact.state == Proposal.STATE_PENDING
 
 
 async def test_a_hidden_field_is_neither_proposed_nor_seen_nor_decided_by_who_does_not_see_it(
