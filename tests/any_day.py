@@ -66,9 +66,9 @@ def main() -> None:
 
 
 def dated_tests() -> list[str]:
-    """What speaks of time in so many words, all rules, and the story; `TESTS=tests` takes the rest as well."""
-    speaking = (path for path in Path("tests/service").rglob("test_*.py") if "datetime" in path.read_text())
-    return ["tests/unit", "tests/e2e", *sorted(map(str, speaking))]
+    """What speaks of time in so many words, and the story; `TESTS=tests` takes the rest as well."""
+    files = (path for folder in ("tests/unit", "tests/service") for path in Path(folder).rglob("test_*.py"))
+    return ["tests/e2e", *sorted(str(path) for path in files if "datetime" in path.read_text())]
 
 
 def become_pytest(at: str, zone: str, arguments: Sequence[str]) -> None:

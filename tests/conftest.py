@@ -36,6 +36,7 @@ def nothing_is_left_running() -> Iterator[None]:
     assert not left, f"still running: {left}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those of a file run in one, and so do all that share a platform."""
     for item in items:

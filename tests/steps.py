@@ -11,6 +11,8 @@ from crm_kit.garbage import collect_seldom
 
 # What no step may take, in seconds of the loop's own thread on a processor: a busy machine makes none longer.
 MAX_SECONDS = 0.050
+# What holds a loop by itself does so each time; what others on a busy machine take from it comes and goes.
+ATTEMPTS = 12
 
 
 class Steps:

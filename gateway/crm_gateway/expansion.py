@@ -10,11 +10,11 @@ in place of `VerbRequest`, and its permission.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from crm.options.v1 import options_pb2
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, MethodOptions
 
 from crm_gateway.contract import Binding, Contract, Rpc, read_contract
 
@@ -239,12 +239,24 @@ def _rpc(rpc: Rpc, collection: Collection, file: FileDescriptorProto, pool: Any)
         owner=collection.get.owner,
         name=collection.renamed(rpc.name),
         permission=_permission(rpc, collection),
+        options=_options(rpc, collection),
         bindings=tuple(Binding(each.verb, _template(each.template, collection), each.body) for each in rpc.bindings),
         comment=collection.reworded(rpc.comment),
         request=request,
         response=response,
         preset=b"".join(_preset(rpc.request, *each) for each in collection.preset.items()),
     )
+
+
+def _options(rpc: Rpc, collection: Collection) -> MethodOptions:
+    """As they were said, with what undoes it under the name that this has here."""
+    undone_by = rpc.options.Extensions[options_pb2.undone_by]
+    if not undone_by:
+        return cast("MethodOptions", rpc.options)
+    options = MethodOptions()
+    options.CopyFrom(rpc.options)
+    options.Extensions[options_pb2.undone_by] = collection.renamed(undone_by)
+    return options
 
 
 def _permission(rpc: Rpc, collection: Collection) -> str:

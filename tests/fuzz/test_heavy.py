@@ -22,7 +22,7 @@ from crm_kit.filtering.schema import FilterField, FilterSchema
 from crm_kit.filtering.tree import FieldType
 from crm_kit.resource.validation import check_message
 from crm_kit.rpc.counting import TooMuchError
-from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES
+from crm_kit.rpc.link.frames import COUNTED_BYTES, MAX_CALLS, MAX_FIELDS, MAX_MESSAGE_BYTES
 from crm_kit.rpc.link.serving import TERMS, ServedLink
 from crm_kit.rpc.pipeline import COUNTED_BYTES as UNCOUNTED_BYTES
 from crm_kit.rpc.pipeline import MAX_REQUEST_BYTES, parsed
@@ -30,7 +30,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from tests.fuzz.heavy import JSON, MIB, bodies
-from tests.steps import MAX_SECONDS, garbage_as_in_a_service
+from tests.steps import ATTEMPTS, MAX_SECONDS, garbage_as_in_a_service
 
 HEAD_BYTES = 32 * 1024
 OPERATIONS = [each for each in operations(load_contract()) if each.reader.takes_body]
@@ -44,18 +44,20 @@ def seldom() -> Iterator[None]:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """The processor time of the work, the shortest of three; whether it refuses its input or not."""
-    taken = []
-    for _ in range(3):
-        began = time.thread_time()
-        with contextlib.suppress(ProblemError, CrmError):
-            work()
-        taken.append(time.thread_time() - began)
-    return min(taken)
+    """The processor time of the work; whether it refuses its input or not."""
+    began = time.thread_time()
+    with contextlib.suppress(ProblemError, CrmError):
+        work()
+    return time.thread_time() - began
 
 
 def assert_quick(work: Callable[[], Any], what: str = "") -> None:
-    assert seconds(work) < MAX_SECONDS, what
+    shortest = seconds(work)
+    for _ in range(ATTEMPTS):
+        if shortest < MAX_SECONDS:
+            return
+        shortest = min(shortest, seconds(work))
+    raise AssertionError(f"{what} took {shortest:.3f} s")
 
 
 def read_and_check(operation: Operation, values: list[str], body: bytes) -> None:
@@ -135,7 +137,8 @@ LINK_MESSAGES = {
     "empty calls": b"\x0a\x00" * 1_500_000,
     "as many empty calls as a write carries": b"\x0a\x00" * (MAX_MESSAGE_BYTES // 2),
     "as many empty calls as are not counted": b"\x0a\x00" * (COUNTED_BYTES // 2),
-    "as many empty calls as may be": b"\x0a\x00" * MAX_FIELDS,
+    "as many empty calls as may be": b"\x0a\x00" * MAX_CALLS,
+    "as many empty calls as fields": b"\x0a\x00" * MAX_FIELDS,
     "cancelled ids": joined((2, b"\x01" * (MAX_MESSAGE_BYTES - 4))),
     "cancelled ids one by one": b"\x10\x01" * (MAX_MESSAGE_BYTES // 2),
     "a call of empty metadata": joined((1, b"\x22\x00" * (MAX_MESSAGE_BYTES // 2 - 4))),

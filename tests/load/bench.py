@@ -33,7 +33,10 @@ CONNECTIONS = 12
 OPEN_LOOP_CONNECTIONS = 64
 DEEP_PAGE = 1000
 PAGE = "/v1/accounts?page_size=50"
-RECKONED = ("completeness", "missing_fields", "next_stale_time", "field_checks")
+RECKONED = (
+    *("completeness", "missing_fields", "next_stale_time", "field_checks"),
+    *("team_member_ids", "team_member_names"),
+)
 MAX_REQUESTS = 100_000
 REST_SECONDS = 3.0
 

@@ -21,6 +21,7 @@ from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.command_line import command_of
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, SLUG, TEAMS, USERS
+from crm_customer.demo.rules import RULES
 from crm_customer.demo.seeding import seed_demo
 from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
@@ -208,7 +209,7 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.custom_fields for made in all_at_once) == len(ACCOUNT_FIELDS)
     assert sum(made.dashboards for made in all_at_once) == 1
     assert sum(made.views for made in all_at_once) == len(VIEWS)
-    assert sum(made.automation_rules for made in all_at_once) == 1
+    assert sum(made.automation_rules for made in all_at_once) == sum(map(len, RULES.values()))
     again = await seed_demo(service, QUICK, "another password")
     assert (again.tenant, again.is_more) == (False, False)
     issuer = TokenServiceStub(customer.channel)

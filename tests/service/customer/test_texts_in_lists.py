@@ -1,6 +1,7 @@
 """Texts in lists as people compare and order them: whatever their case, accents and width, Chinese by pinyin."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -24,7 +25,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.kit.custom_fields import message_values, new_field
-from tests.service.kit.plans import plan_of, scans_of
+from tests.service.kit.plans import plan_of, scans_of_rows
 from tests.service.running import Running, User
 from tests.unit.kit.filtering_examples import CONTEXT
 
@@ -211,9 +212,10 @@ async def many(customer: Running, servers: Servers, user: User) -> AsyncIterator
 
 async def scans_by_name(customer: Running, many: User, statement: Statement, values: Mapping[str, Any]) -> list[str]:
     """The kinds of nodes in the plan of a statement that is served by the index of names."""
-    plan = await plan_of(customer.service.database, many.tenant_id, statement, {"tenant_id": many.tenant_id, **values})
+    asked = {"tenant_id": many.tenant_id, "today": date(2026, 11, 2), **values}
+    plan = await plan_of(customer.service.database, many.tenant_id, statement, asked)
     assert "accounts_display_name_index" in str(plan)
-    return scans_of(plan)
+    return scans_of_rows(plan)
 
 
 @pytest.mark.parametrize("order_by", ["display_name", "display_name desc"])

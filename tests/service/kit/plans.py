@@ -15,14 +15,25 @@ async def plan_of(database: Database, tenant: UUID | str, statement: Statement, 
     Tables of tests are so small that reading them is the cheapest: a plan that reads them all the same had no index.
     """
     async with database.connection(tenant) as connection, connection.transaction():
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
+        return await plan_within(connection, statement, values)
+
+
+async def plan_within(connection: Any, statement: Statement, values: Mapping[str, Any]) -> Any:
+    """As `plan_of`, within a transaction that has begun, which also sees what it has written."""
+    await connection.execute("SET LOCAL enable_seqscan = off")
+    rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
     return orjson.loads(rows[0][0])[0]["Plan"]
 
 
 def scans_of(plan: Mapping[str, Any]) -> list[str]:
     """The kinds of nodes in a plan."""
     return [each["Node Type"] for each in _nodes(plan)]
+
+
+def scans_of_rows(plan: Mapping[str, Any]) -> list[str]:
+    """The kinds of nodes by which rows are found and put in order, without what is looked up beside each."""
+    below = [each for each in plan.get("Plans", ()) if each["Parent Relationship"] != "SubPlan"]
+    return [plan["Node Type"], *(kind for each in below for kind in scans_of_rows(each))]
 
 
 def indexes_in(plan: Mapping[str, Any]) -> list[str]:

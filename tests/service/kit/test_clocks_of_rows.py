@@ -16,12 +16,16 @@ from crm.sales.v1 import leads_pb2
 from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
 from crm.scoring.v1 import credit_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm.service_desk.v1 import mailboxes_pb2
+from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
 from crm_kit import plumbing
+from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.tables import Clock
 from crm_kit.ids import new_id
 from crm_kit.retention import tables_with_retention
+from crm_service_desk.mailboxes.commands import put_aside
 from sqlalchemy import Table, bindparam, select
 
 from tests.service.automating import Rules, action, settled
@@ -36,6 +40,8 @@ from tests.service.running import Running, User
 from tests.service.sales.selling import known_account, owner_changed
 from tests.service.scoring.business import money, new_account, paid_in_advance, reversed_payment, tell
 from tests.service.scoring.credit import as_sales
+from tests.service.service_desk.desk import Desk
+from tests.service.service_desk.intake import intake_of
 
 AHEAD = timedelta(days=3650)
 # Longer than any row stays.
@@ -148,7 +154,15 @@ async def test_of_scoring(scoring: Running) -> None:
 
 
 async def test_of_the_service_desk(service_desk: Running) -> None:
-    assert tables_of(service_desk) == {}
+    user = await sandbox(service_desk)
+    intake = await intake_of(Desk(service_desk, user))
+    values = mailboxes_pb2.Mailbox(channel_id=intake.mailbox.id, host="127.0.0.1", port=1993, login="x@huaxin.example")
+    request = mailboxes_pb2.CreateMailboxRequest(mailbox=values)
+    mailbox = await MailboxServiceStub(service_desk.channel).CreateMailbox(request, metadata=user.metadata)
+    own = service_desk.service
+    async with Tenants(own.database, own.clock).unit(user.tenant_id) as work:
+        put_aside(work, UUID(mailbox.id), 1, 1, reason="INTERNAL", detail="an internal error")
+    await check(service_desk, user.tenant_id, tables_of(service_desk).values())
 
 
 SHARED = [table for table in tables_with_retention(plumbing.metadata) if table.info["plumbing"]]

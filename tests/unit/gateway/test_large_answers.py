@@ -18,7 +18,7 @@ from crm_gateway.protojson.large import json_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.steps import MAX_SECONDS, garbage_as_in_a_service
+from tests.steps import ATTEMPTS, MAX_SECONDS, garbage_as_in_a_service
 from tests.unit.gateway.served import served
 
 
@@ -55,7 +55,11 @@ async def waits_while_written(page: pb.ListOrdersResponse) -> list[float]:
 async def test_others_are_served_while_a_page_of_200_orders_with_200_lines_is_written() -> None:
     page = page_of(200, 200)
     # A busy machine may leave the loop's thread without a processor: what holds it by itself does so each time.
-    quietest = min([await waits_while_written(page) for _ in range(4)], key=lambda waits: waits[1])
+    quietest = await waits_while_written(page)
+    for _ in range(ATTEMPTS):
+        if quietest[1] < MAX_SECONDS:
+            break
+        quietest = min(quietest, await waits_while_written(page), key=lambda waits: waits[1])
     assert len(quietest) > 5
     assert quietest[1] < MAX_SECONDS
 

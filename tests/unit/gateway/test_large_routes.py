@@ -12,7 +12,7 @@ from crm_gateway.exchange import Exchange
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.routes import approvals
 
-from tests.steps import watched
+from tests.steps import ATTEMPTS, watched
 from tests.unit.gateway.served import served
 from tests.unit.gateway.services import Answer, serving
 
@@ -128,7 +128,7 @@ async def test_a_large_answer_asks_for_room_and_leaves_the_loop_to_others(
         # What is read once is compiled.
         await client.get(path)
         held_up = []
-        for _ in range(4):
+        for _ in range(ATTEMPTS):
             asked_for.clear()
             with watched(monkeypatch) as steps:
                 answer = await client.get(path)
@@ -137,7 +137,7 @@ async def test_a_large_answer_asks_for_room_and_leaves_the_loop_to_others(
             held_up.append(steps.too_long)
             if not steps.too_long:
                 break
-    # The quietest of four: the service that answers has the same loop, and the machine other things to do.
+    # The quietest of them: the service that answers has the same loop, and the machine other things to do.
     assert [] in held_up, held_up
 
 

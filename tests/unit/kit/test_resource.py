@@ -22,7 +22,7 @@ from crm_customer.records.accounts.model import (
     Role,
     Status,
 )
-from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.resource import ACCOUNTS, MEMBER_IDS
 from crm_customer.records.accounts.tables import accounts
 from crm_kit.database.connections import json_bytes
 from crm_kit.errors import FailedPrecondition, InvalidArgument
@@ -83,7 +83,8 @@ class Row(dict[str, Any]):
 def row_of(account: Account) -> Row:
     """The row that an account is read back from."""
 
-    kept = ACCOUNTS.row_of(account) | {name: getattr(account, name) for name in ("last_contact_time", "value_tier")}
+    read_beside = ("last_contact_time", "value_tier", "team_member_ids")
+    kept = ACCOUNTS.row_of(account) | {name: getattr(account, name) for name in read_beside}
     plain = {
         name: orjson.loads(json_bytes(value)[1:]) if ACCOUNTS.is_json(name) and value is not None else value
         for name, value in kept.items()
@@ -186,6 +187,7 @@ def declared(**parts: Any) -> Resource[Any, Any]:
         "updated": events.AccountUpdated,
         "beside": {"last_contact_time", "value_tier", "value_tier_version"},
         "unversioned": ACCOUNTS.without_history - ACCOUNTS.beside,
+        "computed": {"team_member_ids": MEMBER_IDS},
         "verbs": ACCOUNTS.tries,
     }
     return Resource("account", **given | parts)

@@ -24,6 +24,8 @@ BATCH_BYTES = 256 * 1024
 MAX_MESSAGE_BYTES = BATCH_BYTES + MAX_FRAME_BYTES + 1024
 # In one message: 256 calls with a dozen metadata each, of a key and a value, and twice as many cancelled ids.
 MAX_FIELDS = 12_000
+# Of those, calls: each is answered by itself, and callers have a tenth of it under way.
+MAX_CALLS = 2_500
 # A shorter message is read without counting: the 2,000 calls that it may hold are begun in a few milliseconds.
 COUNTED_BYTES = 4096
 BINARY = "-bin"
@@ -37,7 +39,10 @@ def request_of(data: bytes) -> pb.ConnectRequest:
         raise TooMuchError
     if len(data) > COUNTED_BYTES:
         count_fields(data, pb.ConnectRequest, MAX_FIELDS)
-    return pb.ConnectRequest.FromString(data)
+    request = pb.ConnectRequest.FromString(data)
+    if len(request.calls) > MAX_CALLS:
+        raise TooMuchError
+    return request
 
 
 def call_frame(id: int, call: Call) -> bytes:
