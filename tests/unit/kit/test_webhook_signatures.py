@@ -48,7 +48,12 @@ def test_signatures_beyond_the_tenth_are_not_looked_at() -> None:
 
 def test_a_body_is_signed_once_for_each_secret_however_many_signatures_come(monkeypatch: pytest.MonkeyPatch) -> None:
     signed: list[str] = []
-    monkeypatch.setattr(webhook_signatures, "signature", lambda *given: signed.append(given[0]) or signature(*given))
+
+    def watched(secret: str, content: bytes) -> str:
+        signed.append(secret)
+        return signature(secret, content)
+
+    monkeypatch.setattr(webhook_signatures, "signature", watched)
     ours, time = [new_secret(), new_secret()], str(int(NOW.timestamp()))
     assert not holds(" ".join(["v1,AAAA"] * MAX_SIGNATURES), "msg", time, b"{}", ours, now=NOW)
     assert signed == ours
