@@ -1,6 +1,7 @@
 """Dashboards: put together, shared, and read with the answers of all their reports, whichever services are there."""
 
 import io
+import threading
 from typing import Any
 
 import openpyxl
@@ -10,6 +11,8 @@ from crm_gateway.__main__ import openapi_text
 from crm_gateway.routes import dashboards
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.reports import pdf
+from crm_kit.reports.pdf import pdf_of
 
 from tests.conformity import Document
 from tests.factories.places import RPCS, SERVICES
@@ -169,11 +172,31 @@ async def test_a_report_is_a_file_in_the_readers_language(world: World) -> None:
         rows = list(sheet.iter_rows(values_only=True))
         assert rows[0] == ("行业", "记录数", "数量", "员工人数合计")
         assert rows[1:3] == [("steel", 2, 2, 9), ("=1+1", 1, 1, 3)]
-        assert (await web.get(path, params={"format": "pdf"}, headers=as_user(user))).status_code == 400
+        assert (await web.get(path, params={"format": "doc"}, headers=as_user(user))).status_code == 400
         nothing = await web.get(f"/v1/reports/teams/{new_id()}:export", headers=as_user(user))
         assert (nothing.status_code, nothing.json()["reason"]) == (404, "COLLECTION_NOT_FOUND")
         unseen = await web.get(f"/v1/reports/accounts/{new_id()}:export", headers=as_user(user))
         assert (unseen.status_code, unseen.json()["reason"]) == (404, "REPORT_NOT_FOUND")
+
+
+async def test_a_report_is_drawn_as_a_pdf_while_others_are_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await world.user(await world.tenant())
+    made = await tile(world, user, "accounts", question=Question(group_by=["industry"]))
+    drawn_on: list[threading.Thread] = []
+
+    def watched(*given: Any, **named: Any) -> bytes:
+        drawn_on.append(threading.current_thread())
+        return pdf_of(*given, **named)
+
+    monkeypatch.setattr(pdf, "pdf_of", watched)
+    async with gateway_to(world) as web:
+        path = f"/v1/reports/accounts/{made['report_id']}:export?format=pdf"
+        answer = await web.get(path, headers=as_user(user))
+    assert (answer.headers["content-type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
+    assert threading.main_thread() not in drawn_on
+    assert drawn_on
 
 
 async def test_every_built_in_report_is_answered(world: World) -> None:

@@ -17,6 +17,9 @@ MAX_OF_USER = 50
 MAX_OF_TENANT = 10_000
 """The same of all users of a tenant."""
 
+SWEEP_SECONDS = 1.0
+"""How often all tenants are looked through for who has been silent; the one that is spoken of, each time."""
+
 MAX_SHOWN = 100
 """People at one record, those first who edit it."""
 
@@ -110,6 +113,7 @@ class Board:
 
     def __init__(self) -> None:
         self._tenants: dict[str, _Tenant] = {}
+        self._next_sweep = float("-inf")
 
     def hear(self, beat: Beat, now: float) -> None:
         """Somebody says what they do; LEFT takes the window away at once."""
@@ -119,11 +123,11 @@ class Board:
             tenant.remove(window)
         else:
             tenant.put(window, _Heard(beat.user_name, beat.activity, now))
-        self._sweep(now)
+        self._sweep(beat.tenant_id, now)
 
     def others(self, tenant_id: str, record: Record, user_id: str, now: float) -> list[Present]:
         """Who is at a record besides the user: those who edit it first, then by name."""
-        self._sweep(now)
+        self._sweep(tenant_id, now)
         tenant = self._tenants.get(tenant_id)
         found: dict[str, Present] = {}
         for each in () if tenant is None else _at(tenant, record):
@@ -136,12 +140,21 @@ class Board:
     def __len__(self) -> int:
         return sum(len(each.windows) for each in self._tenants.values())
 
-    def _sweep(self, now: float) -> None:
-        """Forget who has been silent, of all tenants: what is over costs no memory."""
-        for id, tenant in list(self._tenants.items()):
+    def _sweep(self, tenant_id: str, now: float) -> None:
+        """Forget who has been silent, now and then of all tenants: what is over costs no memory."""
+        if now < self._next_sweep:
+            self._expire(tenant_id, now)
+            return
+        self._next_sweep = now + SWEEP_SECONDS
+        for id in list(self._tenants):
+            self._expire(id, now)
+
+    def _expire(self, tenant_id: str, now: float) -> None:
+        tenant = self._tenants.get(tenant_id)
+        if tenant is not None:
             tenant.expire(now)
             if not tenant.windows:
-                del self._tenants[id]
+                del self._tenants[tenant_id]
 
 
 def _at(tenant: _Tenant, record: Record) -> Iterator[Present]:

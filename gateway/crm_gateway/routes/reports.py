@@ -136,7 +136,8 @@ async def export_report(collection: str, id: str, request: Request) -> Response:
     zone = await _zones(request).read(metadata_of(exchange), seconds)
     day = time_from(answer.as_of_time).astimezone(zone).date()
     make = partial(content_of, format, answer, exchange.language, name=report.display_name, day=day)
-    content = await large.written(exchange, reply.size, make)
+    # Pages of a few hundred rows take longer to draw than others may wait.
+    content = await large.written_on_thread(exchange, reply.size, make)
     headers = {
         "vary": "Accept-Language",
         "content-disposition": f'attachment; filename="{collection}-report.{format}"',

@@ -250,6 +250,13 @@ async def test_a_rule_on_another_record_needs_the_right_to_it(sales: Running, us
         await rules.active(clerk, action("update", next_step="x", target="opportunity_id"))
 
 
+async def test_a_rule_calls_no_record_that_is_hidden_from_who_activates_it(sales: Running, user: User) -> None:
+    blind = await sales.user(user.tenant_id, hidden_fields=["orders.opportunity_id"])
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await Rules(sales.channel, "orders").active(blind, action("update", next_step="x", target="opportunity_id"))
+    assert refusal.metadata["field"] == "orders.opportunity_id"
+
+
 async def test_a_notification_to_nobody_known_is_refused(sales: Running, user: User, rules: Rules) -> None:
     stranger = Rule.Action(notification=Rule.Notification(text="x", user_ids=[str(new_id())]))
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:

@@ -1,12 +1,15 @@
-"""A mail server with one mailbox (pymap), on this machine, and what a person or a mail server does with it."""
+"""A mail server with one mailbox (pymap), on this machine, and what a person or a mail server does with it.
+
+Servers besides that do what a real one does not, or not when it is asked to.
+"""
 
 import asyncio
 import contextlib
 import imaplib
 import ssl
 from argparse import ArgumentParser
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from proxyprotocol.reader import ProxyProtocolReader
@@ -114,3 +117,67 @@ async def silent_server() -> AsyncIterator[int]:
         server.close()
         for each in writers:
             each.transport.abort()
+
+
+# What a server says without end, a little at a time.
+DRIPPING = b"..."
+PLAIN_ANSWERS: Mapping[str, bytes] = {
+    "": b"* OK ready\r\n",
+    "CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n",
+    "SELECT": b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 3] .\r\n",
+    "UID SEARCH": b"* SEARCH 1 2\r\n",
+}
+
+
+@dataclass
+class ScriptedServer:
+    """What it says to a command before its OK, or NO, by how the command begins; `""` is its greeting.
+
+    `asked` are the commands that came.
+    """
+
+    answers: Mapping[str, bytes]
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await self._say(writer, self._answer(""))
+            while line := (await reader.readline()).decode():
+                tag, command = line.strip().split(" ", 1)
+                self.asked.append(command)
+                told = self._answer(command)
+                is_refused = told.startswith(b"NO")
+                await self._say(writer, b"" if is_refused else told)
+                await self._say(writer, f"{tag} {'NO' if is_refused else 'OK'} .\r\n".encode())
+        writer.close()
+
+    def _answer(self, command: str) -> bytes:
+        names = sorted((each for each in self.answers if command.startswith(each)), key=len)
+        return self.answers[names[-1]] if names and (names[-1] or not command) else b""
+
+    async def _say(self, writer: asyncio.StreamWriter, told: bytes) -> None:
+        writer.write(told)
+        await writer.drain()
+        while told == DRIPPING:
+            await asyncio.sleep(0.02)
+            writer.write(b".")
+            await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def scripted_server(answers: Mapping[str, bytes]) -> AsyncIterator[ScriptedServer]:
+    """A server with two mails that says so, unless it has another answer."""
+    scripted = ScriptedServer({**PLAIN_ANSWERS, **answers})
+    server = await asyncio.start_server(scripted.serve, HOST, 0)
+    try:
+        scripted.port = server.sockets[0].getsockname()[1]
+        yield scripted
+    finally:
+        server.close()
+
+
+def fetched_as(uid: int, mail: bytes, *, size: int | None = None) -> bytes:
+    """How a server hands over a mail, which it may say to be of another size."""
+    told = len(mail) if size is None else size
+    return f"* 1 FETCH (UID {uid} BODY[]<0> {{{told}}}\r\n".encode() + mail + b")\r\n"

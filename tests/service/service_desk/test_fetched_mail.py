@@ -17,17 +17,27 @@ from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
 from crm_service_desk.mail.parsing import parse_mail
+from crm_service_desk.mailboxes import fetching
 from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.imap import Session
 from crm_service_desk.mailboxes.passwords import Passwords
-from crm_service_desk.mailboxes.queries import Due, get_position
+from crm_service_desk.mailboxes.queries import Due, Position, get_position
 
 from tests.service.eventually import eventually
 from tests.service.notices import raised
 from tests.service.running import User
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.intake import Intake, intake_of
-from tests.service.service_desk.mail_server import HOST, LOGIN, PASSWORD, MailServer, mail_server, silent_server
+from tests.service.service_desk.mail_server import (
+    HOST,
+    LOGIN,
+    PASSWORD,
+    MailServer,
+    fetched_as,
+    mail_server,
+    scripted_server,
+    silent_server,
+)
 
 Mailbox = pb.Mailbox
 
@@ -85,14 +95,14 @@ async def fetched(intake: Intake, count: int) -> list[str]:
     return await eventually(there)
 
 
-def fetching_of(intake: Intake) -> Fetching:
-    """One that looks at nothing by itself."""
+def fetching_of(intake: Intake, secret: str = "") -> Fetching:
+    """One that looks at nothing by itself; with a secret of an installation of its own, if wanted."""
     service = intake.running.service
     settings: Any = service.settings
     return Fetching(
         Tenants(service.database, service.clock),
         service.directory,
-        Passwords(settings.channel_key_secret),
+        Passwords(secret or settings.channel_key_secret),
         reach_of((), loopback=True),
         loopback=True,
         window=timedelta(days=14),
@@ -108,6 +118,17 @@ async def kept_from_others(intake: Intake, mailbox: Mailbox) -> AsyncIterator[Du
         yield Due(intake.desk.user.tenant_id, UUID(mailbox.id))
     finally:
         await lease.end()
+
+
+async def position_of(intake: Intake, mailbox: Mailbox) -> Position:
+    async with intake.running.unit_of_work(intake.desk.user.tenant_id) as work:
+        return await get_position(work, UUID(mailbox.id))
+
+
+async def set_aside(intake: Intake, mailbox: Mailbox) -> list[pb.SetAsideMail]:
+    request = pb.ListSetAsideMailsRequest(id=mailbox.id)
+    page = await api_of(intake).ListSetAsideMails(request, metadata=intake.desk.user.metadata)
+    return list(page.set_aside_mails)
 
 
 async def test_what_nobody_has_seen_is_taken_at_first_and_from_then_on_all_that_comes(
@@ -318,3 +339,108 @@ async def test_nothing_is_fetched_for_a_channel_that_is_archived(intake: Intake,
         pb.ListSetAsideMailsRequest(id=mailbox.id), metadata=intake.desk.user.metadata
     )
     assert not page.set_aside_mails
+
+
+async def test_few_mails_with_high_numbers_are_found_at_once(intake: Intake) -> None:
+    # As of servers that number mails by the time at which they came.
+    select = b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 1795860001] .\r\n"
+    answers = {
+        "SELECT": select,
+        "UID SEARCH": b"* SEARCH 1795860000\r\n",
+        "UID FETCH": fetched_as(1795860000, mail(1)),
+    }
+    async with scripted_server(answers) as server:
+        mailbox = await create(intake, server.port)
+        async with kept_from_others(intake, mailbox) as due:
+            await set_password(intake, mailbox, "x")
+            await fetching_of(intake).fetch(due)
+        assert await subjects(intake) == ["meter 1"]
+        assert len([each for each in server.asked if each.startswith("UID SEARCH")]) == 1
+
+
+async def test_a_server_without_end_of_numbers_has_its_turn_and_no_more(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select = b"* 99999 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 4000000000] .\r\n"
+    monkeypatch.setattr(fetching, "TURN_SECONDS", 0.0)
+    async with scripted_server({"SELECT": select, "UID SEARCH": b"* SEARCH\r\n"}) as server:
+        mailbox = await create(intake, server.port)
+        async with kept_from_others(intake, mailbox) as due:
+            await set_password(intake, mailbox, "x")
+            for turn in (1, 2):
+                await fetching_of(intake).fetch(due)
+                assert (await position_of(intake, mailbox)).last_uid == turn * 50_000
+
+
+async def test_a_mail_that_a_server_never_hands_over_is_put_aside_at_last(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "wait_after", lambda *_: timedelta(0))
+    monkeypatch.setattr(fetching, "MAX_TRIES", 2)
+    async with scripted_server({"UID FETCH 1": b"NO", "UID FETCH 2": fetched_as(2, mail(2))}) as server:
+        mailbox = await create(intake, server.port)
+        async with kept_from_others(intake, mailbox) as due:
+            await set_password(intake, mailbox, "x")
+            for _ in range(2):
+                await fetching_of(intake).fetch(due)
+                assert await set_aside(intake, mailbox) == []
+            for _ in range(2):
+                await fetching_of(intake).fetch(due)
+    assert [(each.uid, each.reason) for each in await set_aside(intake, mailbox)] == [("1", "UNAVAILABLE")]
+    assert await subjects(intake) == ["meter 2"]
+    assert not (await state_of(intake, mailbox)).failure
+
+
+async def test_a_password_of_another_key_is_said_to_be_so_and_delays_no_other_mailbox(
+    intake: Intake, server: MailServer
+) -> None:
+    await server.deliver(mail(1))
+    mailbox = await create(intake, server.port)
+    async with kept_from_others(intake, mailbox) as due:
+        await set_password(intake, mailbox)
+        before = await position_of(intake, mailbox)
+        await fetching_of(intake, "another secret of others").fetch(due)
+        after = await position_of(intake, mailbox)
+        assert before.due_time is not None
+        assert after.due_time is not None
+        assert after.due_time >= before.due_time + timedelta(minutes=2)
+        assert (await state_of(intake, mailbox)).failure == Mailbox.FAILURE_KEY_CHANGED
+        (notice,) = await raised(intake.running, intake.desk.user.tenant_id)
+        assert notice.values["outcome"] == "KEY_CHANGED"
+        # Set again, it is one of this installation.
+        await set_password(intake, mailbox)
+        await fetching_of(intake).fetch(due)
+    assert await subjects(intake) == ["meter 1"]
+    assert not (await state_of(intake, mailbox)).failure
+
+
+async def test_a_mailbox_with_which_all_goes_wrong_is_not_the_first_of_every_look(
+    intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "LOOK_SECONDS", 0.0)
+    mailbox = await create(intake, server.port)
+    async with kept_from_others(intake, mailbox) as due:
+        await set_password(intake, mailbox)
+        ours = fetching_of(intake)
+        monkeypatch.setattr(ours, "fetch", broken)
+        before = await position_of(intake, mailbox)
+        with monkeypatch.context() as patched:
+            patched.setattr(fetching, "Lease", Unshared)
+            holding = asyncio.create_task(ours._hold(due))
+            await asyncio.sleep(0)
+        await holding
+        after = await position_of(intake, mailbox)
+    assert before.due_time is not None
+    assert after.due_time is not None
+    assert after.due_time >= before.due_time + timedelta(minutes=1)
+
+
+async def broken(*_: object) -> None:
+    raise RuntimeError("what nobody has foreseen")
+
+
+class Unshared(Lease):
+    """A lease that is free, whoever else has it."""
+
+    def __init__(self, database: Any, name: str, seconds: float) -> None:
+        super().__init__(database, f"{name} of nobody else", seconds)

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from crm.service_desk.v1 import channels_pb2
 from crm.service_desk.v1 import signed_deliveries_pb2 as pb
 from crm.service_desk.v1.signed_deliveries_pb2_grpc import SignedDeliveryServiceStub
 from crm_kit.clock import system_now
+from crm_kit.database.connections import Database
 from crm_kit.ids import new_id
 from standardwebhooks.webhooks import Webhook
 
@@ -121,6 +123,29 @@ async def test_whatever_does_not_hold_is_refused_alike_and_keeps_nothing(
     bare = await web.post(f"/v1/channels/{own}:deliver", json=json.loads(body))
     assert (bare.status_code, bare.json()["detail"]) == (401, next(iter(told))[2])
     assert not await intake.waiting()
+
+
+async def test_as_much_is_looked_up_of_a_channel_that_there_is_not(
+    intake: Intake, web: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, other = body_of(STRANGER), "whsec_" + b64encode(b"x" * 32).decode()
+    await rotated(intake)
+    without = await intake.channel(kind=Channel.KIND_SMS)
+    asked: list[UUID] = []
+    look_up = Database.all
+
+    async def counted(database: Database, tenant: Any, query: Any, values: Any) -> Any:
+        if "channel_id" in values:
+            asked.append(values["channel_id"])
+        return await look_up(database, tenant, query, values)
+
+    monkeypatch.setattr(Database, "all", counted)
+    for channel_id in (intake.mailbox.id, without.id, str(new_id())):
+        url = f"/v1/channels/{channel_id}:deliver"
+        answer = await web.post(url, content=body.encode(), headers=headers_of(other, body))
+        assert answer.status_code == 401
+        assert asked == [UUID(channel_id)] * 2, channel_id
+        asked.clear()
 
 
 async def test_the_secret_of_another_channel_signs_nothing(intake: Intake, web: httpx.AsyncClient) -> None:

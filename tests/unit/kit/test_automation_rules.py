@@ -1,11 +1,13 @@
 """The states of a rule: what moves it, and what it is not moved by."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from crm_kit.automation.rules.model import Action, AutomationRule, State, StopReason, Trigger
+from crm_kit.automation.spoken import spoken_of
 from crm_kit.errors import FailedPrecondition
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,8 @@ def test_what_is_the_same_is_no_change_of_what_a_rule_does() -> None:
     active = rule().activate(BOSS, now=NOW)
     same = {"trigger": Trigger(("CREATED",)), "actions": (Action("update", {"source": "x"}),), "filter": ""}
     assert active.update(same) == active
+
+
+def test_a_rule_goes_by_what_names_the_record_that_it_calls() -> None:
+    calling = replace(rule(), actions=(Action("update", {"name": "{{record.source}}"}, target="account_id"),))
+    assert spoken_of(calling) == {"account_id", "source"}

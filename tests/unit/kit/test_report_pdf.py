@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
 from crm_kit.reports.pdf import GAP, MARGIN, MAX_LINES, MIN_COLUMN, MORE, WIDTH, lines_of, pdf_of, widths_of
+from crm_kit.reports.table import Place, ReportTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,16 @@ def test_every_row_is_on_some_page_under_the_header_with_the_name_and_the_day() 
 def test_whatever_a_group_or_the_report_is_called_there_is_a_file(name: str) -> None:
     assert pdf_of(answer(3, name), "en", name=name, day=DAY).rstrip().endswith(b"%%EOF")
     assert pdf_of(pb.ReportAnswer(), "en", name=name, day=DAY).startswith(b"%PDF-")
+
+
+def test_the_columns_are_looked_for_once_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[ReportTable] = []
+    places = ReportTable._places
+
+    def watched(table: ReportTable) -> list[Place]:
+        looked.append(table)
+        return places(table)
+
+    monkeypatch.setattr(ReportTable, "_places", watched)
+    assert len(list(ReportTable(answer(1000), "zh").rows())) == 1001
+    assert len(looked) == 1

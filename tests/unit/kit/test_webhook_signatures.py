@@ -3,7 +3,9 @@
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
-from crm_kit.webhook_signatures import headers_of, holds, new_secret
+import pytest
+from crm_kit import webhook_signatures
+from crm_kit.webhook_signatures import MAX_SIGNATURES, headers_of, holds, new_secret, signature
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
@@ -42,3 +44,16 @@ def test_signatures_beyond_the_tenth_are_not_looked_at() -> None:
     secret = new_secret()
     headers = headers_of("msg", b"{}", [*(new_secret() for _ in range(10)), secret], now=NOW)
     assert not holds(headers["webhook-signature"], "msg", headers["webhook-timestamp"], b"{}", [secret], now=NOW)
+
+
+def test_a_body_is_signed_once_for_each_secret_however_many_signatures_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[str] = []
+
+    def watched(secret: str, content: bytes) -> str:
+        signed.append(secret)
+        return signature(secret, content)
+
+    monkeypatch.setattr(webhook_signatures, "signature", watched)
+    ours, time = [new_secret(), new_secret()], str(int(NOW.timestamp()))
+    assert not holds(" ".join(["v1,AAAA"] * MAX_SIGNATURES), "msg", time, b"{}", ours, now=NOW)
+    assert signed == ours

@@ -1,7 +1,11 @@
 """Sessions with mail servers: where they may go, whom they trust, and how much they take."""
 
+import asyncio
+import contextlib
 import ssl
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,10 +14,19 @@ from typing import Any
 import pytest
 from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
 from crm_service_desk.mailboxes import imap
-from crm_service_desk.mailboxes.imap import FetchError, Server, opened
+from crm_service_desk.mailboxes.imap import FetchError, Server, Session, opened
 from crm_service_desk.mailboxes.model import Failure
 
-from tests.service.service_desk.mail_server import HOST, LOGIN, PASSWORD, mail_server
+from tests.service.service_desk.mail_server import (
+    DRIPPING,
+    HOST,
+    LOGIN,
+    PASSWORD,
+    ScriptedServer,
+    fetched_as,
+    mail_server,
+    scripted_server,
+)
 from tests.unit.certificates import certified
 
 SERVER = Server("imap.huaxin.example", 993, LOGIN, "INBOX", None)
@@ -25,6 +38,10 @@ def leading_to(*addresses: str) -> Any:
         return [ip_address(each) for each in addresses]
 
     return resolve
+
+
+def session_with(served: ScriptedServer) -> contextlib.AbstractAsyncContextManager[Session]:
+    return opened(replace(SERVER, port=served.port), "x", HERE, leading_to(HOST))
 
 
 async def refused(server: Server, reach: Reach, resolve: Any, password: str = PASSWORD) -> Failure:
@@ -70,9 +87,76 @@ async def test_logins_and_folders_are_quoted_and_told_apart_from_broken_lines() 
 async def test_a_server_that_sends_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async with mail_server() as served:
         await served.deliver(b"Subject: large\r\n\r\n" + b"x" * 100_000)
-        monkeypatch.setattr(imap, "MAX_SESSION_BYTES", 20_000)
+        monkeypatch.setattr(imap, "MAX_CALL_BYTES", 20_000)
         async with opened(replace(SERVER, port=served.port), PASSWORD, HERE, leading_to(HOST)) as session:
             (uid,) = await session.find(1, session.folder.uid_next, unseen=True)
             with pytest.raises(FetchError) as caught:
                 await session.read(uid)
     assert caught.value.failure is Failure.BROKEN_OFF
+
+
+@pytest.mark.parametrize("dripping", ["", "CAPABILITY", "UID SEARCH", "LOGOUT"])
+async def test_a_server_that_sends_a_little_for_ever_keeps_no_thread(
+    dripping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor(max_workers=1) as only_one:
+        monkeypatch.setattr(imap, "_THREADS", only_one)
+        async with scripted_server({dripping: DRIPPING}) as odd, scripted_server({}) as plain:
+            with monkeypatch.context() as hurried:
+                hurried.setattr(imap, "CALL_SECONDS", 0.2)
+                try:
+                    async with session_with(odd) as session:
+                        await session.find(1, 2, unseen=False)
+                except FetchError as error:
+                    assert error.failure is Failure.TIMED_OUT
+                else:
+                    assert dripping == "LOGOUT"
+            async with session_with(plain) as session:
+                assert await session.find(1, 2, unseen=False) == [1, 2]
+
+
+async def test_who_waits_in_vain_for_a_thread_connects_to_nobody_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadPoolExecutor(max_workers=1) as only_one:
+        monkeypatch.setattr(imap, "_THREADS", only_one)
+        monkeypatch.setattr(imap, "CALL_SECONDS", 0.05)
+        taken = threading.Event()
+        only_one.submit(taken.wait)
+        async with scripted_server({}) as served:
+            assert await refused(replace(SERVER, port=served.port), HERE, leading_to(HOST)) is Failure.TIMED_OUT
+            taken.set()
+            await asyncio.wrap_future(only_one.submit(lambda: None))
+            assert served.asked == []
+
+
+async def test_a_folder_that_may_only_be_read_is_read() -> None:
+    read_only = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 3] .\r\n* OK [READ-ONLY] .\r\n"
+    answers = {"SELECT": read_only, "UID FETCH 1": fetched_as(1, b"Subject: meter\r\n\r\n")}
+    async with scripted_server(answers) as served, session_with(served) as session:
+        assert await session.read(1) == b"Subject: meter\r\n\r\n"
+        await session.mark_seen(1)
+    assert not any("STORE" in each for each in served.asked)
+
+
+async def test_what_a_server_says_to_be_larger_than_was_asked_for_is_not_read_into_memory() -> None:
+    answers = {"UID FETCH 1": fetched_as(1, b"x" * 2_000_000, size=200_000_000)}
+    async with scripted_server(answers) as served, session_with(served) as session:
+        with pytest.raises(FetchError) as caught:
+            await session.read(1)
+    assert caught.value.failure is Failure.BROKEN_OFF
+
+
+async def test_what_nobody_asked_for_is_not_kept_from_call_to_call() -> None:
+    async with (
+        scripted_server({"UID SEARCH": b"* 2 EXISTS\r\n" * 40_000 + b"* SEARCH 1 2\r\n"}) as served,
+        session_with(served) as session,
+    ):
+        # More than one call may take, in all.
+        for _ in range(4):
+            assert await session.find(1, 2, unseen=False) == [1, 2]
+
+
+@pytest.mark.parametrize("number", [b"none", b"9" * 5000])
+async def test_a_folder_without_numbers_that_can_be_is_none_to_fetch_from(number: bytes) -> None:
+    answers = {"SELECT": b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT " + number + b"] .\r\n"}
+    async with scripted_server(answers) as served:
+        assert await refused(replace(SERVER, port=served.port), HERE, leading_to(HOST), "x") is Failure.BROKEN_OFF

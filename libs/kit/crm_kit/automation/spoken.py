@@ -1,4 +1,4 @@
-"""Which fields of the record a rule speaks of besides its filters: whoever activates it has to see them."""
+"""Which fields of the record a rule goes by besides its filters: whoever activates it has to see them."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,12 @@ from crm_kit.automation.rules.model import Action, AutomationRule
 
 
 def spoken_of(rule: AutomationRule) -> frozenset[str]:
-    """Their paths: of the trigger, and within the texts of the actions."""
+    """Their paths: of the trigger, of what names the records that are called, and within the texts of the actions."""
     trigger = rule.trigger
     dates = () if trigger.date_reached is None else (trigger.date_reached.field,)
     texts = (path for action in rule.actions for text in _texts_of(action) for path in templates.paths_in(text))
-    return frozenset((*trigger.changed_fields, *dates, *texts))
+    targets = (action.target for action in rule.actions if action.target)
+    return frozenset((*trigger.changed_fields, *dates, *targets, *texts))
 
 
 def _texts_of(action: Action) -> Iterator[object]:

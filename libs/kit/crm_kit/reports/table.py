@@ -44,12 +44,14 @@ class ReportTable:
 
     def rows(self) -> Iterator[list[str]]:
         """The cells of each row, in the order of the header."""
+        # Found once: they are looked for in all rows.
+        places = self._places()
         for row in self.answer.rows:
-            yield [*map(self._key, row.keys), *self._cells(row)]
+            yield [*map(self._key, row.keys), *self._cells(row, places)]
         if self.answer.HasField("others"):
-            yield [*self._in_place_of_keys(OTHERS), *self._cells(self.answer.others)]
+            yield [*self._in_place_of_keys(OTHERS), *self._cells(self.answer.others, places)]
         if self.answer.groups:
-            yield [*self._in_place_of_keys(TOTAL), *self._cells(self.answer.total)]
+            yield [*self._in_place_of_keys(TOTAL), *self._cells(self.answer.total, places)]
 
     @property
     def _is_compared(self) -> bool:
@@ -77,12 +79,12 @@ class ReportTable:
     def _in_place_of_keys(self, words: Words) -> list[str]:
         return [words[self.language], *[""] * (len(self.answer.groups) - 1)] if self.answer.groups else []
 
-    def _cells(self, row: Any) -> Iterator[str]:
+    def _cells(self, row: Any, places: Sequence[Place]) -> Iterator[str]:
         yield str(row.record_count)
         if self._is_compared:
             yield str(row.compared_record_count) if row.HasField("compared_record_count") else ""
         cells = {(cell.measure, cell.currency_code): cell for cell in row.cells}
-        for place in self._places():
+        for place in places:
             cell = cells.get(place)
             yield _value(cell.figure) if cell else ""
             if self._is_compared:

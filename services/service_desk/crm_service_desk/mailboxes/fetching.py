@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from crm_kit.background import PeriodicJob, Tenants
@@ -32,9 +33,9 @@ from crm_service_desk.inbound_messages.commands import receive_message
 from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.mailboxes import commands
 from crm_service_desk.mailboxes.imap import FetchError, Folder, Server, Session, opened
-from crm_service_desk.mailboxes.model import Failure, Mailbox, is_to_be_told, wait_after
-from crm_service_desk.mailboxes.passwords import Passwords
-from crm_service_desk.mailboxes.queries import Due, Position, get_due, get_position
+from crm_service_desk.mailboxes.model import EVERY, Failure, Mailbox, is_to_be_told, wait_after
+from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
+from crm_service_desk.mailboxes.queries import MAX_DUE, Due, Position, get_due, get_position
 from crm_service_desk.mailboxes.resource import MAILBOXES
 
 log = structlog.get_logger()
@@ -45,17 +46,20 @@ MAX_MAILBOXES, MAX_MAILBOXES_OF_TENANT = 32, 4
 LOOK_SECONDS, LEASE_SECONDS = 5.0, 30.0
 # After so long the place is another's, if one waits.
 TURN_SECONDS = 20.0
-# Numbers of mails that a server is asked for at once: those of mails that are gone are among them.
-WINDOW = 5000
+# So often in a row nothing could be fetched, and then a mail could not be read: it is put aside.
+MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A mailbox while this process fetches from it, in whose name, and where it had come to."""
+    """A mailbox while this process fetches from it, in whose name, and where it had come to.
+
+    Without a password where nobody can read the one that it has.
+    """
 
     actor: Actor
     mailbox: Mailbox
-    password: str
+    password: str | None
     position: Position
 
 
@@ -99,16 +103,18 @@ class Fetching:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def look(self) -> bool:
-        """Begin with what is due, as far as there are places."""
+        """Begin with what is due, as far as there are places; True when others may wait behind those of one tenant."""
         busy = Counter(each.tenant_id for each in self._tasks)
         full = [tenant_id for tenant_id, count in busy.items() if count >= MAX_MAILBOXES_OF_TENANT]
-        for due in await get_due(self._database, self._tenants.now(), without=full):
+        found, begun = await get_due(self._database, self._tenants.now(), without=full), False
+        for due in found:
             if len(self._tasks) >= MAX_MAILBOXES:
-                break
+                return False
             if due not in self._tasks and busy[due.tenant_id] < MAX_MAILBOXES_OF_TENANT:
                 busy[due.tenant_id] += 1
                 self._begin(due)
-        return False
+                begun = True
+        return begun and len(found) == MAX_DUE
 
     def _begin(self, due: Due) -> None:
         task = self._tasks[due] = asyncio.create_task(self._hold(due))
@@ -134,10 +140,18 @@ class Fetching:
                 await lease.end()
         except (Unavailable, Conflict) as error:
             log.warning("mailboxes.waiting", error=error.detail)
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._put_off(due)
         except Exception:
             log.exception("mailboxes.failed", mailbox_id=str(due.mailbox_id))
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._put_off(due)
+
+    async def _put_off(self, due: Due) -> None:
+        """Let others have their turn: what fails before its end would be the first again in every look."""
+        with contextlib.suppress(CrmError):
+            async with self._tenants.unit(due.tenant_id) as work:
+                position = await get_position(work, due.mailbox_id)
+                self._schedule(work, due.mailbox_id, EVERY, position.failure_count, told=position.told)
+        await asyncio.sleep(LOOK_SECONDS)
 
     # --- a turn
 
@@ -148,8 +162,8 @@ class Fetching:
             return
         failure, more = None, False
         try:
-            server = await self._server(turn.mailbox)
-            async with opened(server, turn.password, self._reach) as session:
+            password, server = password_of(turn), await self._server(turn.mailbox)
+            async with opened(server, password, self._reach) as session:
                 more = await self._take_all(turn, session)
         except FetchError as error:
             failure = error.failure
@@ -170,11 +184,13 @@ class Fetching:
             if position.due_time is None or position.due_time > self._tenants.now():
                 return None
             mailbox = await MAILBOXES.get(work, due.mailbox_id)
-            password = await self._passwords.find(work, mailbox.id) if mailbox.is_fetched else None
             channel = await CHANNELS.get(work, mailbox.channel_id)
-            if password is None or channel.state is not ChannelState.ACTIVE:
-                self._schedule(work, mailbox, wait_after(None, 0), position.failure_count, told=position.told)
+            if not mailbox.is_fetched or channel.state is not ChannelState.ACTIVE:
+                self._schedule(work, mailbox.id, EVERY, position.failure_count, told=position.told)
                 return None
+            password = None
+            with contextlib.suppress(UnreadableError):
+                password = await self._passwords.get(work, mailbox.id)
         try:
             actor = await self._directory.service(due.tenant_id)
         except Unauthenticated:
@@ -189,18 +205,22 @@ class Fetching:
 
     async def _take_all(self, turn: Turn, session: Session) -> bool:
         """Take what is new; whether there is more, for which there was no time."""
-        end = asyncio.get_running_loop().time() + TURN_SECONDS
+        loop = asyncio.get_running_loop()
+        end = loop.time() + TURN_SECONDS
         validity, uid_next = session.folder.uid_validity, session.folder.uid_next
         first, first_uid_next = await self._begins(turn, session.folder)
         while first < uid_next:
             was_there = first < first_uid_next
-            last = min(first + WINDOW, first_uid_next if was_there else uid_next) - 1
+            last = min(first + session.folder.window, first_uid_next if was_there else uid_next) - 1
             for uid in await session.find(first, last, unseen=was_there):
                 await self._take(turn, session, validity, uid)
-                if asyncio.get_running_loop().time() > end:
+                if loop.time() > end:
                     return True
             await self._advance(turn, validity, last)
             first = last + 1
+            # Also where no mail is found: a server may have far more numbers than mails.
+            if loop.time() > end:
+                return first < uid_next
         return False
 
     async def _begins(self, turn: Turn, folder: Folder) -> tuple[int, int]:
@@ -219,8 +239,9 @@ class Fetching:
     # --- a mail
 
     async def _take(self, turn: Turn, session: Session, validity: int, uid: int) -> None:
-        raw = await session.read(uid)
+        raw = await self._read(turn, session, validity, uid)
         if raw is None:
+            await self._advance(turn, validity, uid)
             return
         try:
             mail = await asyncio.to_thread(parse_mail, raw)
@@ -237,6 +258,16 @@ class Fetching:
             await self._put_aside(turn, validity, uid, reason="INTERNAL", detail="an internal error")
             return
         await session.mark_seen(uid)
+
+    async def _read(self, turn: Turn, session: Session, validity: int, uid: int) -> bytes | None:
+        """A mail; one with which a server fails again and again is put aside, or those behind it would never come."""
+        try:
+            return await session.read(uid)
+        except FetchError as error:
+            if turn.position.failure_count >= MAX_TRIES:
+                detail = f"the server does not hand it over: {error.failure}"
+                await self._put_aside(turn, validity, uid, reason="UNAVAILABLE", detail=detail)
+            raise
 
     async def _keep(self, turn: Turn, validity: int, uid: int, values: dict[str, Any]) -> None:
         async with self._unit(turn) as work:
@@ -275,18 +306,25 @@ class Fetching:
             if (failure, since) != (mailbox.failure, mailbox.failing_since_time):
                 commands.set_failure(work, mailbox, failure, since)
             wait = timedelta(0) if more else wait_after(failure, count)
-            self._schedule(work, mailbox, wait, count, told=told)
+            self._schedule(work, mailbox.id, wait, count, told=told)
         if failure is not None:
             log.warning("mailboxes.unreachable", mailbox_id=str(turn.mailbox.id), failure=failure)
 
-    def _schedule(self, work: UnitOfWork, mailbox: Mailbox, wait: timedelta, failure_count: int, *, told: bool) -> None:
+    def _schedule(self, work: UnitOfWork, mailbox_id: UUID, wait: timedelta, failures: int, *, told: bool) -> None:
         due_time = self._tenants.now() + wait
-        values: dict[str, Any] = {"due_time": due_time, "failure_count": failure_count, "told": told}
-        work.execute(commands.schedule(), mailbox_id=mailbox.id, **values)
+        values: dict[str, Any] = {"due_time": due_time, "failure_count": failures, "told": told}
+        work.execute(commands.schedule(), mailbox_id=mailbox_id, **values)
 
     def _unit(self, turn: Turn) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
         now = self._tenants.now() + turn.actor.access.clock_offset
         return unit_of_work(self._database, turn.actor, scope=Scope.ALL, now=now)
+
+
+def password_of(turn: Turn) -> str:
+    """Its password; FetchError where nobody can read it any more."""
+    if turn.password is None:
+        raise FetchError(Failure.KEY_CHANGED)
+    return turn.password
 
 
 async def tell(work: UnitOfWork, mailbox: Mailbox, failure: Failure | None) -> None:

@@ -1,7 +1,7 @@
 """One session with a mail server by IMAP (RFC 3501), in a thread: `imaplib` waits for its server.
 
-Whatever the server sends, and however slowly, is bounded: bytes of a session, seconds of a call. It connects to no
-address but one that was looked at.
+Whatever the server sends, and however slowly, is bounded: bytes and seconds of a call, after which its thread is free
+again. It connects to no address but one that was looked at.
 """
 
 import asyncio
@@ -23,14 +23,20 @@ from crm_service_desk.mailboxes.model import Failure
 Result = TypeVar("Result")
 # Of a mail: what is longer is cut, as are the files within it.
 MAX_MAIL_BYTES = 700_000
-# Of all that a server sends in a session.
-MAX_SESSION_BYTES = 256 * 1024 * 1024
+# Of all that a server sends in one call, whose answer is in memory: more than such a mail, or MAX_FOUND numbers, take.
+MAX_CALL_BYTES = 1024 * 1024
+# Numbers of mails that a server is asked for at once.
+MAX_FOUND = 50_000
 # A read that gets nothing for so long has failed, and so has a call that takes longer.
 READ_SECONDS, CALL_SECONDS = 20.0, 60.0
 # Of a name, that are tried one after the other.
 MAX_ADDRESSES = 2
 # Some providers let nobody read who does not say what they are (RFC 2971).
 CLIENT = '("name" "Guanxi" "version" "1")'
+# Nobody waits for what the server says to it.
+LEAVING = b"LEAVING LOGOUT\r\n"
+# Digits of a number of IMAP, which has 32 bits.
+MAX_DIGITS = 10
 # Of their own: whoever waits for a server that hangs keeps nothing else waiting.
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="imap")
 
@@ -58,35 +64,77 @@ class Server:
 class Folder:
     """A folder as the server opened it: numbers of mails mean the same while `uid_validity` stays.
 
-    The next mail that comes will have the number `uid_next`, or a higher one.
+    The next mail that comes will have the number `uid_next`, or a higher one. `count` mails are there.
     """
 
     uid_validity: int
     uid_next: int
+    count: int
+
+    @property
+    def window(self) -> int:
+        """How many numbers, from one on, the server can be asked for at once: most are those of mails that are gone."""
+        return MAX_FOUND if self.count > MAX_FOUND else self.uid_next
+
+
+class Line:
+    """The socket of a session, once there is one; whoever ends it wakes the thread that waits for the server."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+        self._socket: socket.socket | None = None
+
+    def take(self, taken: socket.socket) -> None:
+        """Have this socket from now on."""
+        self._socket = taken
+        if self.is_ended:
+            self.end()
+
+    def end(self) -> None:
+        """Nothing comes or goes any more: a call that waits fails, and so does each that is made later."""
+        self.is_ended = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # Not as TLS has it: whoever is about to send would from then on do so in the clear.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Connection(imaplib.IMAP4):
-    """A connection to one of these addresses, that takes so many bytes and no more."""
+    """A connection to one of these addresses, that takes so many bytes in a call and no more."""
 
-    def __init__(self, server: Server, addresses: Sequence[str]) -> None:
+    def __init__(self, server: Server, addresses: Sequence[str], line: Line) -> None:
         self._server = server
         self._addresses = addresses
-        self._left = MAX_SESSION_BYTES
+        self._line = line
+        self._left = MAX_CALL_BYTES
         super().__init__(server.host, server.port, timeout=READ_SECONDS)
+
+    def begin_call(self) -> None:
+        """What came before, asked for or not, is done with."""
+        self._left = MAX_CALL_BYTES
+        self.untagged_responses.clear()
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         plain = self._plain_socket(timeout)
+        self._line.take(plain)
         if self._server.trust is None:
             return plain
+        secured = self._server.trust.wrap_socket(
+            plain, server_hostname=self._server.host, do_handshake_on_connect=False
+        )
+        self._line.take(secured)
         try:
-            return self._server.trust.wrap_socket(plain, server_hostname=self._server.host)
+            secured.do_handshake()
         except BaseException:
-            plain.close()
+            secured.close()
             raise
+        return secured
 
     def _plain_socket(self, timeout: float | None) -> socket.socket:
         failure = OSError("no address")
         for address in self._addresses:
+            if self._line.is_ended:
+                break
             try:
                 return socket.create_connection((address, self._server.port), timeout)
             except OSError as error:
@@ -111,16 +159,16 @@ class Connection(imaplib.IMAP4):
 class Session:
     """A folder that is open. Calls raise FetchError when the server does not answer as it should."""
 
-    def __init__(self, connection: Connection, folder: Folder) -> None:
+    def __init__(self, connection: Connection, folder: Folder, line: Line) -> None:
         self.folder = folder
         self._connection = connection
+        self._line = line
 
     async def find(self, first: int, last: int, *, unseen: bool) -> list[int]:
         """The numbers of the mails from `first` to `last`, in their order; only those not marked as seen if asked."""
         criteria = [f"UID {first}:{last}", *(["UNSEEN"] if unseen else [])]
-        found = await self._call(lambda client: command(client, "SEARCH", *criteria))
-        numbers = {int(each) for line in found if isinstance(line, bytes) for each in line.split() if each.isdigit()}
-        return sorted(number for number in numbers if first <= number <= last)
+        found = await self._call(lambda client: numbers_in(command(client, "SEARCH", *criteria)))
+        return [number for number in found if first <= number <= last]
 
     async def read(self, uid: int) -> bytes | None:
         """A mail up to the bound; None when it is not there any more. It is not marked as seen by that."""
@@ -132,23 +180,28 @@ class Session:
 
     async def mark_seen(self, uid: int) -> None:
         """Mark a mail as seen, where the server lets us: whoever may only read the folder goes on all the same."""
-        await self._call(lambda client: client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Seen)"))
+        if not self._connection.is_readonly:
+            await self._call(lambda client: client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Seen)"))
 
     async def _call(self, act: Callable[[Connection], Result]) -> Result:
-        return await in_thread(lambda: act(self._connection), self._connection)
+        def call() -> Result:
+            self._connection.begin_call()
+            return act(self._connection)
+
+        return await in_thread(call, self._line)
 
 
 @contextlib.asynccontextmanager
 async def opened(server: Server, password: str, reach: Reach, resolve: Resolve = resolve) -> AsyncIterator[Session]:
     """A session in the folder; FetchError when there is none."""
-    addresses = await allowed_addresses(server, reach, resolve)
-    connection = await in_thread(lambda: Connection(server, addresses))
+    addresses, line = await allowed_addresses(server, reach, resolve), Line()
+    connection = await in_thread(lambda: Connection(server, addresses, line), line)
     try:
-        folder = await in_thread(lambda: enter(connection, server, password), connection)
-        yield Session(connection, folder)
+        folder = await in_thread(lambda: enter(connection, server, password), line)
+        yield Session(connection, folder, line)
     finally:
-        # Whatever the server says to that; in the background, since nobody waits for it.
-        _THREADS.submit(leave, connection)
+        # In the background, since nobody waits for it.
+        _THREADS.submit(leave, connection, line)
 
 
 async def allowed_addresses(server: Server, reach: Reach, resolve: Resolve) -> list[str]:
@@ -162,17 +215,16 @@ async def allowed_addresses(server: Server, reach: Reach, resolve: Resolve) -> l
     return [str(each) for each in addresses[:MAX_ADDRESSES]]
 
 
-async def in_thread(act: Callable[[], Result], connection: Connection | None = None) -> Result:
-    """What a call comes to, in its time; FetchError for whatever goes wrong with it."""
+async def in_thread(act: Callable[[], Result], line: Line) -> Result:
+    """What a call over a line comes to, in its time; FetchError for whatever goes wrong with it."""
     task = asyncio.get_running_loop().run_in_executor(_THREADS, act)
     try:
         async with asyncio.timeout(CALL_SECONDS):
             return await asyncio.shield(task)
     except BaseException as error:
-        if connection is not None and not task.done():
+        if not task.done():
             # The thread wakes, and fails: nobody waits for what it has to say.
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+            line.end()
         task.add_done_callback(lambda each: each.cancelled() or each.exception())
         if isinstance(error, Exception):
             raise FetchError(failure_of(error)) from error
@@ -202,10 +254,19 @@ def enter(connection: Connection, server: Server, password: str) -> Folder:
     _, told = connection.capability()
     if b"ID" in b" ".join(told).upper().split():
         connection.xatom("ID", CLIENT)
-    status, _ = connection.select(quoted(server.folder))
+    open_folder(connection, server.folder)
+    return Folder(*(number_of(connection, name) for name in ("UIDVALIDITY", "UIDNEXT", "EXISTS")))
+
+
+def open_folder(connection: Connection, folder: str) -> None:
+    """Open a folder to write into it, or where the server lets us only read it, to do that."""
+    try:
+        status, _ = connection.select(quoted(folder))
+    except imaplib.IMAP4.readonly:
+        connection.is_readonly = True
+        return
     if status != "OK":
         raise FetchError(Failure.FOLDER_MISSING)
-    return Folder(number_of(connection, "UIDVALIDITY"), number_of(connection, "UIDNEXT"))
 
 
 def log_in(connection: Connection, login: str, password: str) -> None:
@@ -231,12 +292,13 @@ def require_ascii(secret: bytes) -> None:
         raise FetchError(Failure.LOGIN_REFUSED)
 
 
-def leave(connection: Connection) -> None:
-    """Log out, or at least end the connection."""
-    with contextlib.suppress(OSError, imaplib.IMAP4.error):
-        connection.logout()
+def leave(connection: Connection, line: Line) -> None:
+    """Say that we go, and go: a server that is waited for here can take as long as it likes."""
     with contextlib.suppress(OSError):
-        connection.sock.close()
+        connection.send(LEAVING)
+    line.end()
+    with contextlib.suppress(OSError):
+        connection.shutdown()
 
 
 def command(connection: Connection, name: str, *arguments: str) -> list[Any]:
@@ -247,11 +309,17 @@ def command(connection: Connection, name: str, *arguments: str) -> list[Any]:
     return list(data)
 
 
+def numbers_in(told: Sequence[Any]) -> list[int]:
+    """The numbers of mails in what a server has found, in their order."""
+    words = (word for line in told if isinstance(line, bytes) for word in line.split())
+    return sorted({int(word) for word in words if word.isdigit() and len(word) <= MAX_DIGITS})
+
+
 def number_of(connection: Connection, name: str) -> int:
     """A number that the server told when the folder was opened."""
     _, found = connection.response(name)
     text = found[0] if found else None
-    if not isinstance(text, bytes) or not text.isdigit():
+    if not isinstance(text, bytes) or not text.isdigit() or len(text) > MAX_DIGITS:
         raise FetchError(Failure.BROKEN_OFF)
     return int(text)
 

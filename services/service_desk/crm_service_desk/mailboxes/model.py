@@ -40,10 +40,19 @@ class Failure(StrEnum):
     BROKEN_OFF = "BROKEN_OFF"
     LOGIN_REFUSED = "LOGIN_REFUSED"
     FOLDER_MISSING = "FOLDER_MISSING"
+    KEY_CHANGED = "KEY_CHANGED"
 
 
 # What stays so until a person mends it.
-LASTING = frozenset({Failure.ADDRESS_NOT_ALLOWED, Failure.NOT_TRUSTED, Failure.LOGIN_REFUSED, Failure.FOLDER_MISSING})
+LASTING = frozenset(
+    {
+        Failure.ADDRESS_NOT_ALLOWED,
+        Failure.NOT_TRUSTED,
+        Failure.LOGIN_REFUSED,
+        Failure.FOLDER_MISSING,
+        Failure.KEY_CHANGED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from uuid import UUID
 
 import structlog
 from crm_kit.database.work import Reader
-from crm_kit.errors import Unavailable
 from crm_kit.sealing import Sealer
 
 from crm_service_desk.mailboxes.queries import find_sealed_password
 
 log = structlog.get_logger()
+
+
+class UnreadableError(Exception):
+    """There is no password, or it was sealed by another key."""
 
 
 class Passwords:
@@ -22,14 +25,12 @@ class Passwords:
         """As it is stored."""
         return self._sealer.seal(password.encode(), tenant_id.bytes + mailbox_id.bytes)
 
-    async def find(self, reader: Reader, mailbox_id: UUID) -> str | None:
-        """The password; None when it has none. Unavailable when it was sealed by another key."""
+    async def get(self, reader: Reader, mailbox_id: UUID) -> str:
+        """The password; UnreadableError when there is none that this installation can read."""
         sealed = await find_sealed_password(reader, mailbox_id)
-        if sealed is None:
-            return None
-        data = self._sealer.open(sealed, reader.tenant_id.bytes + mailbox_id.bytes)
+        data = self._sealer.open(sealed or b"", reader.tenant_id.bytes + mailbox_id.bytes)
         if data is None:
             hint = "was CRM_CHANNEL_KEY_SECRET changed? set the password again"
             log.warning("mailbox.password_unreadable", mailbox_id=str(mailbox_id), hint=hint)
-            raise Unavailable("this mailbox cannot be fetched at this moment")
+            raise UnreadableError
         return data.decode()

@@ -1,6 +1,7 @@
 """Who brings something by a channel without a token: whoever signs by the channel's secret."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from crm_kit.clock import Now, TenantClock, system_now
@@ -14,8 +15,8 @@ from crm_kit.webhook_signatures import holds, new_secret
 from crm_service_desk.channels.queries import find_tenant_of
 from crm_service_desk.channels.secrets import ChannelSecrets
 
-# What is nobody's is checked as well: an answer that came sooner would tell which channels there are.
-NOBODYS = new_secret()
+# What is nobody's is looked for and checked as well: an answer that came sooner would tell which channels there are.
+NOBODY, NOBODYS = UUID(int=0), new_secret()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Adapters:
     async def actor(self, channel_id: UUID, signature: Signature, payload: bytes) -> Actor:
         """The service itself in the tenant of the channel; Unauthenticated for whatever is not signed by its secret."""
         tenant_id = await find_tenant_of(self._database, channel_id)
-        signed_by = await self._secrets_of(tenant_id, channel_id) if tenant_id else []
+        now = await self._clock.now(tenant_id) if tenant_id else self._now()
+        signed_by = await self._secrets_of(tenant_id or NOBODY, channel_id, now)
         is_signed = holds(
             signature.signatures, signature.id, signature.timestamp, payload, signed_by or [NOBODYS], now=self._now()
         )
@@ -58,8 +60,7 @@ class Adapters:
         except Unauthenticated:
             raise refused() from None
 
-    async def _secrets_of(self, tenant_id: UUID, channel_id: UUID) -> list[str]:
-        now = await self._clock.now(tenant_id)
+    async def _secrets_of(self, tenant_id: UUID, channel_id: UUID, now: datetime) -> list[str]:
         reader = ReadSession(self._database, service_actor(tenant_id), scope=Scope.ALL, now=now)
         return await self._secrets.find(reader, channel_id)
 

@@ -189,7 +189,7 @@ async def test_what_is_due_is_found_along_indexes_among_all_that_waits_for_nothi
         begun = connection.transaction()
         await begun.start()
         await connection.execute(MANY_THAT_WAIT_FOR_NOTHING, UUID(endpoint.id))
-        await connection.execute("ANALYZE webhook_queues")
+        await connection.execute("ANALYZE webhook_queues, access_tenants")
         plan = await plan_within(connection, claims.claim_next(), values)
         await begun.rollback()
     finally:
