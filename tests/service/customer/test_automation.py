@@ -108,3 +108,6 @@ async def test_a_dormant_account_has_its_owner_call_within_three_days_of_that_da
     assert interaction.next_step_due_date == (day + timedelta(days=3)).isoformat()
     assert list(interaction.user_ids) == [str(user.id)] == [account.owner_id]
     assert interaction.next_step == f"致电 {account.display_name}"
+    # Nobody has spoken with anybody by that.
+    read = await accounts.GetAccount(accounts_pb2.GetAccountRequest(id=account.id), metadata=user.metadata)
+    assert not read.HasField("last_contact_time")

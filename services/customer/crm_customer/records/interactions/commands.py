@@ -37,7 +37,9 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
         users = await work.all(users_by_ids(), ids=list(interaction.user_ids))
         check_there(interaction.user_ids, {row["id"] for row in users}, "user_ids")
     INTERACTIONS.create(work, interaction)
-    project_last_contact(work, interaction.account_id, interaction.interaction_time)
+    # What a rule has somebody do was no contact yet.
+    if not work.causes:
+        project_last_contact(work, interaction.account_id, interaction.interaction_time)
     put_entry(work, entry_of(interaction))
     return interaction
 
