@@ -3,6 +3,7 @@
 Two bytes make a message in a list: reading a megabyte of them takes long, and a hundred times the memory.
 """
 
+import re
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,8 @@ from google.protobuf.message import Message
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # Deeper than any message of the contract, and less than the parser takes.
 MAX_DEPTH = 50
+MAX_NUMBER_BYTES = 10
+NUMBER = re.compile(rb"[\x80-\xff]{0,9}[\x00-\x7f]")
 TEXTS = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
 
 
@@ -48,7 +51,7 @@ def count_fields(data: bytes, kind: type[Message], limit: int) -> None:
                     left -= size
                 at += size
             elif wire == VARINT:
-                _, at = varint(data, at)
+                at = end_of_number(data, at)
             elif wire in {FIXED32, FIXED64}:
                 at += 4 if wire == FIXED32 else 8
             else:
@@ -66,6 +69,16 @@ def _holding(kind: Descriptor) -> tuple[dict[int, Descriptor], frozenset[int]]:
     nested = {field.number << 3 | BYTES: field.message_type for field in kind.fields if field.message_type is not None}
     packed = (field for field in kind.fields if field.is_repeated and field.message_type is None)
     return nested, frozenset(field.number << 3 | BYTES for field in packed if field.type not in TEXTS)
+
+
+def end_of_number(data: bytes, at: int) -> int:
+    """Where the number ends that stands there. IndexError when the data ends before."""
+    found = NUMBER.match(data, at)
+    if found is not None:
+        return found.end()
+    if len(data) - at < MAX_NUMBER_BYTES:
+        raise IndexError
+    raise TooMuchError
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
