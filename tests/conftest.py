@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -25,20 +24,9 @@ structlog.configure(
 )
 
 
-PLATFORM = Path(__file__).parent / "e2e"
-
-
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_running() -> Iterator[None]:
     """Whatever tests start, they end; set up before all others, this looks when all others are gone."""
     yield
     left = wait_ended(psutil.Process().children(recursive=True), seconds=10)
     assert not left, f"still running: {left}"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those of a file run in one, and so do all that share a platform."""
-    for item in items:
-        shared = PLATFORM if PLATFORM in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared)))
