@@ -2,8 +2,9 @@
 
 import enum
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 LASTS_SECONDS = 30.0
 """After so long without a beat nobody is there any more."""
@@ -73,6 +74,10 @@ class _Heard:
     time: float
 
 
+Key = TypeVar("Key")
+Windows = TypeVar("Windows", bound=MutableMapping[_Window, None])
+
+
 class _Tenant:
     """Windows of one tenant, the one first that was heard of longest ago; the same by record and by user."""
 
@@ -95,10 +100,8 @@ class _Tenant:
     def remove(self, window: _Window) -> None:
         if self.windows.pop(window, None) is None:
             return
-        for index, key in ((self.at, window.record), (self.of, window.user_id)):
-            del index[key][window]  # type: ignore[index]
-            if not index[key]:  # type: ignore[index]
-                del index[key]  # type: ignore[arg-type]
+        _take_out(self.at, window.record, window)
+        _take_out(self.of, window.user_id, window)
 
     def expire(self, now: float) -> None:
         while self.windows:
@@ -155,6 +158,13 @@ class Board:
             tenant.expire(now)
             if not tenant.windows:
                 del self._tenants[tenant_id]
+
+
+def _take_out(index: MutableMapping[Key, Windows], key: Key, window: _Window) -> None:
+    windows = index[key]
+    del windows[window]
+    if not windows:
+        del index[key]
 
 
 def _at(tenant: _Tenant, record: Record) -> Iterator[Present]:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, MetaData, NullPool, create_engine, text
 from crm_kit import plumbing
 from crm_kit.database.statistics import CREATE_ANALYZE_GROWN, DROP_ANALYZE_GROWN
 from crm_kit.database.tables import protect
-from crm_kit.database.work import CREATE_REQUIRE, DROP_REQUIRE
+from crm_kit.database.write_statements import CREATE_REQUIRE, DROP_REQUIRE
 
 LOCK = 7_305_041
 SERVICE_VERSIONS = "alembic_version"

@@ -2,7 +2,7 @@
 
 import pytest
 from crm_kit.database.statements import Statement, compile_statement, statement
-from crm_kit.database.work import join_statements
+from crm_kit.database.write_statements import join_statements
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, MetaData, Select, Table, Text, Uuid, bindparam, select

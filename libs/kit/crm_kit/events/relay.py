@@ -22,7 +22,7 @@ from sqlalchemy.types import Interval, Uuid
 from crm_kit.database.connections import ALL_TENANTS, Database, Record
 from crm_kit.database.failures import UNAVAILABLE
 from crm_kit.database.statements import statement
-from crm_kit.database.work import OUTBOX_CHANNEL
+from crm_kit.database.write_statements import OUTBOX_CHANNEL
 from crm_kit.errors import Unavailable
 from crm_kit.events.dead_letters import put_unsendable
 from crm_kit.events.leases import Lease
