@@ -45,7 +45,7 @@ from crm_sales.pipelines.resource import PIPELINES
 
 EVERY_SECONDS = 2.0
 # Of one account or pipeline in a step: so many are written while others wait for the loop.
-BATCH = 100
+BATCH = 50
 # Of all tenants, and of one of them.
 MAX_FOUND = 200
 A_TENANTS_SHARE = 20
