@@ -47,6 +47,7 @@ from tests.factories.places import (
     PROPOSALS,
     REPORTS,
     RPCS,
+    TASKS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
@@ -54,6 +55,7 @@ from tests.factories.places import (
     WITH_JOBS,
     WITH_PROPOSALS,
     WITH_REPORTS,
+    WITH_TASKS,
     kind_of,
     make_unique,
     nothing,
@@ -502,6 +504,11 @@ _EXAMPLES: Mapping[str, Example] = {
     **{
         f"{REPORTS}/{collection}": Example(created_by(f"Create{noun}Report"))
         for collection, noun in WITH_REPORTS.items()
+    },
+    # Whoever may read a record reads its tasks. Ending one uses it up.
+    **{
+        f"{TASKS}/{collection}": Example(created_by(f"Create{noun}Task"), lasting=False)
+        for collection, noun in WITH_TASKS.items()
     },
     # Who may not read a record reads nothing of what is proposed for it. Deciding uses it up.
     **{

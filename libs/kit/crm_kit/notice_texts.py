@@ -30,6 +30,10 @@ class NoticeKind(enum.StrEnum):
     MAILBOX_FAILING = "MAILBOX_FAILING"
     CHANGE_PROPOSED = "CHANGE_PROPOSED"
     CHANGE_PROPOSAL_DECIDED = "CHANGE_PROPOSAL_DECIDED"
+    TASK_ASSIGNED = "TASK_ASSIGNED"
+    TASK_REMINDER = "TASK_REMINDER"
+    TASK_OVERDUE = "TASK_OVERDUE"
+    TASK_ENDED = "TASK_ENDED"
 
 
 # By kind, or by kind and outcome.
@@ -72,6 +76,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "Your proposal is accepted",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "Your proposal is accepted in part",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "Your proposal is declined",
+        "TASK_ASSIGNED": "A task for you",
+        "TASK_REMINDER": "Task due soon",
+        "TASK_OVERDUE": "Task overdue",
+        "TASK_ENDED": "Your task has ended",
+        "TASK_ENDED.DONE": "Your task is done",
+        "TASK_ENDED.CANCELLED": "Your task is cancelled",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -113,6 +123,12 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "您反馈的资料已采纳",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "您反馈的资料已部分采纳",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "您反馈的资料未被采纳",
+        "TASK_ASSIGNED": "您有新待办",
+        "TASK_REMINDER": "待办即将到期",
+        "TASK_OVERDUE": "待办已逾期",
+        "TASK_ENDED": "您创建的待办已结束",
+        "TASK_ENDED.DONE": "您创建的待办已完成",
+        "TASK_ENDED.CANCELLED": "您创建的待办已取消",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

@@ -63,6 +63,7 @@ from crm_kit.jobs.servicer import JobServicer
 from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
+from crm_kit.my_tasks.servicer import MyTaskServicer
 from crm_kit.paging import PageTokens
 from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
@@ -80,6 +81,9 @@ from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
+from crm_kit.tasks.place import Place, places_among
+from crm_kit.tasks.servicer import TaskServicer
+from crm_kit.tasks.telling import TellingOfTasks
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
@@ -156,6 +160,11 @@ class Service:
     def gate(self) -> Gate:
         """What can be approved of it, once `approvables` are all there."""
         return Gate(self.approvables, self.directory, self.calendars)
+
+    @cached_property
+    def task_places(self) -> Mapping[str, Place]:
+        """Its collections that have tasks."""
+        return places_among(self.resources)
 
     @cached_property
     def outdating(self) -> Outdating:
@@ -250,6 +259,8 @@ def generic_servicers(
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
         JobServicer(worker.changeable, service.jobs_elsewhere, tokens, worker.job.wake),
+        TaskServicer(service.task_places, names, tokens),
+        MyTaskServicer(service.task_places, tokens),
     ]
 
 
@@ -336,12 +347,14 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job], client: Client) -> list[Job]:
-    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, what is given, the service's own."""
+    """Relay, consumers, cleaning, tasks, approvals and rules whose time has come, mail, what is given, its own."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
     jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers)]
     jobs.append(Cleaning(tenants, service.metadata).job.run)
+    if service.task_places:
+        jobs.append(TellingOfTasks(tenants, service.task_places).job.run)
     if service.settings.file_store_url:
         jobs.append(Sweeping(tenants, service.contents).job.run)
     if gate.approvables:

@@ -33,6 +33,13 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
             events_pb2.ChangeProposalSuperseded,
             events_pb2.ChangeProposalEscalated,
         ),
+        "task": (
+            events_pb2.TaskCreated,
+            events_pb2.TaskUpdated,
+            events_pb2.TaskCompleted,
+            events_pb2.TaskCancelled,
+            events_pb2.TaskReopened,
+        ),
     }.items()
     for each in events
 }
@@ -51,14 +58,14 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    # What is told of beside its records: comments, attachments, change proposals.
+    # What is told of beside its records: comments, tasks, attachments, change proposals.
     beside: frozenset[str]
     may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is beside a record: a `comment`, an `attachment` or a `change_proposal`, and the record's id."""
+    """What is beside a record: a `comment`, a `task`, an `attachment` or a `change_proposal`, and the record's id."""
 
     noun: str
     record_id: str
@@ -161,7 +168,7 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
         if resource.collection and permission is not None:
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
-            beside = {"comment": not resource.undiscussed}
+            beside = dict.fromkeys(("comment", "task"), not resource.undiscussed)
             beside["attachment"] = not resource.undiscussed and not resource.without_files
             beside["change_proposal"] = resource.proposals
             found = Resource(
