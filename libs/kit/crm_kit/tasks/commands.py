@@ -73,13 +73,6 @@ async def reopen_task(work: UnitOfWork, place: Place, before: Task) -> Task:
     return save(work, place, before, after, events.TaskReopened)
 
 
-async def hand_on(work: UnitOfWork, place: Place, before: Task, assignee_id: UUID | None) -> None:
-    """Give it to whoever its record was given to."""
-    after = before.change({"assignee_id": assignee_id}, zone_of(work), now=work.now)
-    await tell_assigned(work, place, before, after)
-    save(work, place, before, after, events.TaskUpdated)
-
-
 def save(work: UnitOfWork, place: Place, before: Task, after: Task, event: type[Message]) -> Task:
     """Gather a changed task, and when people are told of it."""
     set_timers(work, before, after)

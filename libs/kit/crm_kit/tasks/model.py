@@ -172,8 +172,3 @@ def held_by(task: Task, owner_id: UUID | None, readers: Collection[UUID]) -> UUI
     The first of them who is active and may read the record; nobody, where none may.
     """
     return next((id for id in (task.assignee_id, owner_id, task.creator_id) if id in readers), None)
-
-
-def goes_to(task: Task, old_owner_id: UUID | None, new_owner_id: UUID | None) -> UUID | None:
-    """Who has an open task once its record has another owner: the new one, where it was the old one's."""
-    return new_owner_id if old_owner_id is not None and task.assignee_id == old_owner_id else task.assignee_id
