@@ -162,9 +162,24 @@ class Service:
         return Gate(self.approvables, self.directory, self.calendars)
 
     @cached_property
+    def known_names(self) -> Names:
+        """The names of its records, and of others that it knows."""
+        return Names(named_tables(self.resources) | self.names)
+
+    @cached_property
+    def page_tokens(self) -> PageTokens:
+        """What its lists go on by."""
+        return PageTokens(self.settings.page_token_key.encode())
+
+    @cached_property
     def task_places(self) -> Mapping[str, Place]:
         """Its collections that have tasks."""
         return places_among(self.resources)
+
+    @cached_property
+    def tasks(self) -> TaskServicer:
+        """The tasks of its records, which people create, and automation rules."""
+        return TaskServicer(self.task_places, self.known_names, self.page_tokens)
 
     @cached_property
     def outdating(self) -> Outdating:
@@ -201,7 +216,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     """The service at work inside the block; the event is set once it is ready."""
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
-    names = Names(named_tables(service.resources) | service.names)
+    names = service.known_names
     for each in service.approvables:
         names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
@@ -218,7 +233,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    asked, tokens = reported(service.resources), PageTokens(settings.page_token_key.encode())
+    asked, tokens = reported(service.resources), service.page_tokens
     reports = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens)
     proposables = proposables_among(worker.changeable.values())
     proposals = ChangeProposalServicer(proposables, names, tokens)
@@ -247,7 +262,7 @@ def generic_servicers(
 ) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
-    tokens = PageTokens(service.settings.page_token_key.encode())
+    tokens = service.page_tokens
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -259,7 +274,7 @@ def generic_servicers(
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
         JobServicer(worker.changeable, service.jobs_elsewhere, tokens, worker.job.wake),
-        TaskServicer(service.task_places, names, tokens),
+        service.tasks,
         MyTaskServicer(service.task_places, tokens),
     ]
 
@@ -285,7 +300,7 @@ def follow_with_rules(service: Service, gate: Gate) -> Runner:
 
 def runner_of(service: Service, gate: Gate) -> Runner:
     """Runs automation rules by the calls that people make."""
-    doing = Doing(service.watched, runs_of(service.servicers, gate.around), gate)
+    doing = Doing(service.watched, runs_of([*service.servicers, service.tasks], gate.around), gate)
     return Runner(service.database, service.directory, service.clock, doing)
 
 

@@ -232,7 +232,7 @@ async def test_what_somebody_has_to_do_is_one_list_of_what_they_may_read(
 ) -> None:
     account = await new_account(customer, owner)
     contact = await new_contact(customer, owner, account.id)
-    doer = await customer.user(owner.tenant_id, grants=READER | {"contacts.read": Scope.ALL})
+    doer = await customer.user(owner.tenant_id, grants={**READER, "contacts.read": Scope.ALL})
     mine, of_contacts, me = Mine(customer), ToDo(customer, "contacts"), str(doer.id)
     await todo.create(owner, account.id, "never", assignee_id=me)
     await todo.create(owner, account.id, "in a week", assignee_id=me, due_date=day(7), priority=Task.PRIORITY_HIGH)

@@ -1,6 +1,7 @@
 """Tasks, declared. Whoever may read a record reads its tasks."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from crm.resource.v1 import events_pb2 as events
@@ -22,6 +23,7 @@ NOW: ColumnElement[Any] = bindparam("now", type_=DateTime(timezone=True))
 OVERDUE = func.coalesce(and_(IS_OPEN, tasks.c.deadline_time <= NOW), False)
 
 
+@cache
 def tasks_of(records: AnyResource) -> Tasks:
     """The tasks of the records of a resource."""
     return tasks_seen(seen_with(records))
