@@ -70,6 +70,7 @@ from crm_kit.reports.ready import ReadyReport, ready_reports
 from crm_kit.reports.sending import ReportSending
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
+from crm_kit.resource.owners import call_when_given
 from crm_kit.resource.questions import AnyResource
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -81,6 +82,7 @@ from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
+from crm_kit.tasks.going_along import going_along
 from crm_kit.tasks.place import Place, places_among
 from crm_kit.tasks.servicer import TaskServicer
 from crm_kit.tasks.telling import TellingOfTasks
@@ -217,6 +219,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
     names = service.known_names
+    call_when_given(service.database, going_along(service.task_places))
     for each in service.approvables:
         names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")

@@ -9,15 +9,23 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from crm.customer.v1 import accounts_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import events_pb2
 from crm_kit.approvals.queries import role_ids_of_user
 from crm_kit.clock import system_now
+from crm_kit.database.work import ReadSession, binds_of
+from crm_kit.filtering.tree import Shaped
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.listing import select_page
+from crm_kit.my_tasks.queries import counts, list_behind, reached_by
 from crm_kit.zones import DEFAULT_ZONE
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.customer.told import told_of
+from tests.service.kit.plans import indexes_in, plan_of, scans_of_rows
 from tests.service.notices import raised, told
 from tests.service.running import Running, User, refused
 from tests.service.tasking import READER, Mine, Task, ToDo, deactivate
@@ -165,7 +173,7 @@ async def test_a_task_is_changed_by_its_creator_its_assignee_and_who_may_change_
 async def test_times_that_do_not_go_together_are_refused_by_name(customer: Running, todo: ToDo, owner: User) -> None:
     account = await new_account(customer, owner)
     now = system_now()
-    for values, field in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"due_date": day(1), "due_time": now + timedelta(days=1)}, "task.due_time"),
         ({"due_date": "2026-02-30"}, "task.due_date"),
         ({"due_date": "9999-12-31"}, "task.due_date"),
@@ -174,7 +182,8 @@ async def test_times_that_do_not_go_together_are_refused_by_name(customer: Runni
         ({"due_time": now + timedelta(hours=1), "reminder_time": now + timedelta(hours=1)}, "task.reminder_time"),
         ({"title": " "}, "task.title"),
         ({"title": "x" * 201}, "task.title"),
-    ):
+    )
+    for values, field in wrong:
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await todo.create(owner, account.id, **{"title": "call", **values})
         assert refusal.fields == [field], values
@@ -186,10 +195,11 @@ async def test_times_that_do_not_go_together_are_refused_by_name(customer: Runni
     assert refusal.fields == ["task.reminder_time"]
     # What is past may be recorded: it is overdue from the beginning.
     assert (await todo.create(owner, account.id, due_date=day(-1))).overdue
-    for field, value in (("state", Task.STATE_DONE), ("outcome", "x"), ("overdue", True)):
+    kept: tuple[dict[str, Any], ...] = ({"state": Task.STATE_DONE}, {"outcome": "x"}, {"overdue": True})
+    for values in kept:
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-            await todo.create(owner, account.id, **{field: value})
-        assert refusal.fields == [f"task.{field}"]
+            await todo.create(owner, account.id, **values)
+        assert refusal.fields == [f"task.{name}" for name in values]
 
 
 async def test_what_is_sent_twice_or_at_the_same_moment_has_one_effect(
@@ -296,3 +306,52 @@ async def test_what_events_say_of_a_task_is_what_it_is(customer: Running, todo: 
     assert {name: getattr(created.task, name) for name in names} == {name: getattr(task, name) for name in names}
     assert sorted(updated.changed_fields) == ["note", "title"]
     assert UUID(updated.task.id) == UUID(task.id)
+
+
+async def update_owner(customer: Running, by: User, id: str, to: User) -> None:
+    account = accounts_pb2.Account(id=id, owner_id=str(to.id))
+    request = accounts_pb2.UpdateAccountRequest(account=account, update_mask=FieldMask(paths=["owner_id"]))
+    await AccountServiceStub(customer.channel).UpdateAccount(request, metadata=by.metadata)
+
+
+async def test_open_tasks_of_the_owner_go_along_when_the_record_is_given_to_somebody_else(
+    customer: Running, todo: ToDo, owner: User, clerk: User
+) -> None:
+    account, other = [await new_account(customer, owner) for _ in range(2)]
+    heir, mine = await customer.user(owner.tenant_id), str(owner.id)
+    goes = await todo.create(clerk, account.id, "goes along", assignee_id=mine, due_date=day(1))
+    done = await todo.complete(owner, await todo.create(clerk, account.id, "was done", assignee_id=mine))
+    clerks = await todo.create(owner, account.id, "the clerk's", assignee_id=str(clerk.id))
+    elsewhere = await todo.create(clerk, other.id, "elsewhere", assignee_id=mine)
+    await update_owner(customer, owner, account.id, heir)
+    assert [(await todo.get(owner, each)).assignee_id for each in (goes, done, clerks, elsewhere)] == [
+        str(heir.id),
+        mine,
+        str(clerk.id),
+        mine,
+    ]
+    assert await told(customer, heir) == ["RECORD_ASSIGNED", "TASK_ASSIGNED"]
+    names = [type(each).__name__ for each in await told_of(customer, owner.tenant_id, goes.id)]
+    assert names == ["TaskCreated", "TaskUpdated"]
+    # A change that gives nothing away moves nothing.
+    await update_owner(customer, heir, account.id, heir)
+    assert await Mine(customer).titles(owner) == ["elsewhere"]
+
+
+async def test_what_somebody_has_to_do_is_found_by_the_index_of_their_open_tasks(
+    customer: Running, owner: User
+) -> None:
+    database, now = customer.service.database, system_now()
+    own = await customer.user(owner.tenant_id, grants={"accounts.read": Scope.OWN, "contacts.read": Scope.TEAM})
+    for user in (owner, own):
+        actor = await customer.service.directory.user(user.tenant_id, user.id)
+        reached = reached_by(actor.access, customer.service.task_places)
+        listing = list_behind(reached, None)
+        reader = ReadSession(database, actor, scope=Scope.ALL, now=now)
+        tree, order = await listing.read(reader, "", "")
+        binds = binds_of(reader) | {"page_limit": 51, "most": 10_000, "tomorrow": now}
+        for query in (select_page(listing, Scope.ALL, Shaped.of(tree), order, None), counts(reached)):
+            plan = await plan_of(database, user.tenant_id, query, binds)
+            assert "tasks_open_index" in indexes_in(plan), plan
+            # In its order, so that what is beyond the page is not read.
+            assert "Sort" not in scans_of_rows(plan), plan

@@ -1,6 +1,7 @@
 """Tasks that are not done: who is reminded, and who is told that the time has passed, once, on the tenant's clock."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -33,7 +34,7 @@ class House:
         self.account = await new_account(self.customer, self.owner)
         return self
 
-    async def task(self, title: str, **values: object) -> Task:
+    async def task(self, title: str, **values: Any) -> Task:
         return await self.todo.create(self.boss, self.account.id, title, assignee_id=str(self.doer.id), **values)
 
     async def advance(self, ahead: timedelta) -> None:

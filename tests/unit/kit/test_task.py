@@ -11,6 +11,7 @@ from crm_gateway.problems import ProblemError
 from crm_gateway.routes.tasks import merged, put_place, token_behind
 from crm_kit.errors import CrmError, FailedPrecondition, InvalidArgument, PermissionDenied
 from crm_kit.tasks.model import Moment, Priority, State, Task, deadline_of, held_by, says, timers_to_set
+from crm_kit.wire import timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,7 +144,7 @@ def test_a_new_reminder_is_to_come_and_before_the_deadline(due: datetime | None,
 
 
 def shown(number: int, due: datetime | None) -> tasks_pb2.Task:
-    return tasks_pb2.Task(id=str(UUID(int=number)), deadline_time=due)
+    return tasks_pb2.Task(id=str(UUID(int=number)), deadline_time=timestamp(due))
 
 
 @given(

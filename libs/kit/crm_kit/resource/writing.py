@@ -24,7 +24,7 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
-from crm_kit.resource.owners import tell_assigned
+from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
@@ -150,6 +150,8 @@ class Resource(ReadableResource[Entity, Shown]):
         self._announce(work, after, event, told, shown)
         if self.assigned is not None and not following:
             tell_assigned(work, self, before, after)
+        if self.is_discussed:
+            given_on(work, self, before, after)
         return after
 
     def check_reaches(self, scope: Scope) -> None:
