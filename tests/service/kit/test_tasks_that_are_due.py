@@ -80,11 +80,14 @@ async def test_who_has_a_task_is_reminded_and_then_told_that_it_is_overdue_once_
     assert (await house.todo.get(house.doer, task)).overdue
     assert await Mine(house.customer).counts(house.doer) == (2, 1, 0)
     assert await house.timers() == set()
-    # What is due anew is told of anew.
-    later = await house.todo.update(house.doer, task, due_time=now + timedelta(days=4), cleared=("reminder_time",))
+    # What is set anew is told of anew.
+    due, soon = now + timedelta(days=4), now + timedelta(days=3)
+    later = await house.todo.update(house.doer, task, due_time=due, reminder_time=soon)
     assert not later.overdue
+    await house.advance(timedelta(days=3, minutes=1))
+    assert (await house.told(house.doer, 6))[-1] == "TASK_REMINDER"
     await house.advance(timedelta(days=4, minutes=1))
-    assert (await house.told(house.doer, 6))[-1] == "TASK_OVERDUE"
+    assert (await house.told(house.doer, 7))[-1] == "TASK_OVERDUE"
     last = (await raised(house.customer, house.tenant_id))[-1]
     assert (last.record_id, last.values["task_id"]) == (house.account.id, task.id)
 
