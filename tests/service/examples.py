@@ -505,11 +505,6 @@ _EXAMPLES: Mapping[str, Example] = {
         f"{REPORTS}/{collection}": Example(created_by(f"Create{noun}Report"))
         for collection, noun in WITH_REPORTS.items()
     },
-    # Whoever may read a record reads its tasks. Ending one uses it up.
-    **{
-        f"{TASKS}/{collection}": Example(created_by(f"Create{noun}Task"), lasting=False)
-        for collection, noun in WITH_TASKS.items()
-    },
     # Who may not read a record reads nothing of what is proposed for it. Deciding uses it up.
     **{
         f"{PROPOSALS}/{collection}": Example(created_by(f"Create{noun}ChangeProposal"), lasting=False)
@@ -542,6 +537,13 @@ EXAMPLES: Mapping[str, Example] = {
     **{
         f"{collection}/{COMMENTS}": Example(created_by(f"Create{noun}Comment"), owned=_EXAMPLES[collection].owned)
         for collection, noun in DISCUSSED.items()
+    },
+    # Who may not read a record reads none of its tasks. Ending one uses it up.
+    **{
+        f"{TASKS}/{collection}": Example(
+            created_by(f"Create{noun}Task"), owned=_EXAMPLES[collection].owned, lasting=False
+        )
+        for collection, noun in WITH_TASKS.items()
     },
     # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
     **{

@@ -28,7 +28,9 @@ def going_along(places: Mapping[str, Place]) -> GoesAlong:
         found = await place.tasks.get_many(work, [row["id"] for row in rows], scope=Scope.ALL)
         for before in found.values():
             after = before.change({"assignee_id": given.new_owner_id}, zone_of(work), now=work.now)
-            await tell_assigned(work, place, before, after)
+            # Who is given many records by a job is told of all of them together.
+            if work.job_id is None:
+                await tell_assigned(work, place, before, after)
             save(work, place, before, after, events.TaskUpdated)
 
     return hand_on
