@@ -97,7 +97,7 @@ async def fill_up(database_url: str, bench: Bench, rows: int) -> None:
         others = {"state": state, "record_id": "md5((n % 5000)::text)::uuid"}
         assignee = "md5((n % 1000)::text)::uuid"
         await fill(connection, tasks, rows, **shared | others, assignee_id=assignee)
-        await connection.execute("VACUUM ANALYZE tasks")
+        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 

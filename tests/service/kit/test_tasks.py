@@ -348,7 +348,7 @@ async def test_what_somebody_has_to_do_is_found_by_the_index_of_their_open_tasks
         reached = reached_by(actor.access, customer.service.task_places)
         listing = list_behind(reached, None)
         reader = ReadSession(database, actor, scope=Scope.ALL, now=now)
-        tree, order = await listing.read(reader, "", "")
+        tree, order = await listing.read(reader, "", "deadline_time")
         binds = binds_of(reader) | {"page_limit": 51, "most": 10_000, "tomorrow": now}
         for query in (select_page(listing, Scope.ALL, Shaped.of(tree), order, None), counts(reached)):
             plan = await plan_of(database, user.tenant_id, query, binds)

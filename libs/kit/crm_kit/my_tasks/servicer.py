@@ -28,7 +28,7 @@ class MyTaskServicer:
         binds: dict[str, Any] = {} if after_id is None else {"after_id": after_id}
         if after_id is not None and timed:
             binds["after_deadline"] = time_from(request.after_deadline_time)
-        asked = PageOf(request.page_size, "", request.filter)
+        asked = PageOf(request.page_size, "", request.filter, order_by="deadline_time")
         response, tasks = ListTasksResponse, tasks_reached(reached)
         page = await tasks.list(reader, asked, response, self._tokens, listing=listing, binds=binds)
         return pb.FindMyTasksResponse(tasks=page.tasks, has_more=bool(page.next_page_token))

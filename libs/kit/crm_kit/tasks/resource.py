@@ -43,7 +43,8 @@ def tasks_seen(visible: Callable[[Scope], ColumnElement[bool]]) -> Tasks:
         unversioned={"overdue", "assignee_missing"},
         # Whether somebody may end it takes more than the task: which records they may change.
         verbs={f"{verb}Task": lambda *_: None for verb in ("Complete", "Cancel", "Reopen")},
-        default_order="deadline_time",
+        # Ids grow with time. By deadlines, which may be missing, who sees few of very many waits longer.
+        default_order="id desc",
     )
 
 
