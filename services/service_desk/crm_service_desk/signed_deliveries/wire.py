@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import orjson
+from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
@@ -13,11 +14,21 @@ from crm_kit.resource.validation import check_message
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
+# Where a request has what happened to a call.
+EVENT = "event"
 MESSAGE, MAIL = "message.received", "mail.received"
+# What happens to calls, and the type that says so in the contract.
+CALLS = {
+    "call.ringing": calls_pb.CallEvent.TYPE_RINGING,
+    "call.ivr": calls_pb.CallEvent.TYPE_IVR,
+    "call.answered": calls_pb.CallEvent.TYPE_ANSWERED,
+    "call.ended": calls_pb.CallEvent.TYPE_ENDED,
+    "call.recording": calls_pb.CallEvent.TYPE_RECORDING,
+}
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
 Kind = TypeVar("Kind", bound=Message)
-Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest
+Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
 
 
 def read_delivery(channel_id: str, payload: bytes) -> Request:
@@ -30,7 +41,9 @@ def read_delivery(channel_id: str, payload: bytes) -> Request:
         return message_request(channel_id, data)
     if type == MAIL:
         return mail_request(channel_id, data)
-    known = f"{MESSAGE}, {MAIL}"
+    if type in CALLS:
+        return call_request(channel_id, CALLS[type], data)
+    known = ", ".join((MESSAGE, MAIL, *CALLS))
     raise invalid_field("type", "delivery_type", f"must be one of {known}", metadata={"types": known})
 
 
@@ -67,6 +80,17 @@ def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest
     if not mail:
         raise invalid_field("data.mail", "delivery_mail", "must be a mail in base64")
     return checked(pb.ReceiveMailRequest(channel_id=channel_id, mail=mail), "")
+
+
+def call_request(
+    channel_id: str, type: "calls_pb.CallEvent.Type.ValueType", data: dict[str, Any]
+) -> calls_pb.ReceiveCallEventRequest:
+    """What happened to a call, as `ReceiveCallEvent` takes it."""
+    if "type" in data:
+        raise invalid_field("data.type", "unknown_field", "stands beside the data")
+    event = put_into(calls_pb.CallEvent(), data)
+    event.type = type
+    return checked(calls_pb.ReceiveCallEventRequest(channel_id=channel_id, event=event), EVENT)
 
 
 def put_into(message: Kind, data: dict[str, Any]) -> Kind:

@@ -67,6 +67,7 @@ def entry_of(interaction: Interaction) -> Entry:
     details: dict[str, str | None] = {
         "channel": interaction.channel,
         "direction": interaction.direction,
+        "call_outcome": interaction.call_outcome,
         "outcome": interaction.outcome,
         "next_step": interaction.next_step,
         "next_step_due_date": due.isoformat() if due else None,

@@ -1,0 +1,36 @@
+"""What happened to a call, out of the messages of the contract."""
+
+from crm.service_desk.v1 import calls_pb2 as pb
+from crm_kit.errors import invalid_field
+from crm_kit.wire import id_from, time_from
+
+from crm_service_desk.calls.facts import CallFact, Cause, Direction, FactKind
+
+# Fields that only one kind of event has, with what that kind is called.
+OF_KIND = {"menu_choice": FactKind.IVR, "cause": FactKind.ENDED, "recording_url": FactKind.RECORDING}
+# Those without which an event of a kind says nothing.
+NEEDED = {FactKind.IVR: "menu_choice", FactKind.RECORDING: "recording_url"}
+
+
+def fact_from(event: pb.CallEvent) -> CallFact:
+    """The fact that an event tells; InvalidArgument where it has what its kind has not, or lacks what that needs."""
+    kind = FactKind(pb.CallEvent.Type.Name(event.type).removeprefix("TYPE_"))
+    for name, of_kind in OF_KIND.items():
+        if getattr(event, name) and kind is not of_kind:
+            raise invalid_field(f"event.{name}", "call_event_field", f"is only of events of the type {of_kind}")
+    needed = NEEDED.get(kind)
+    if needed and not getattr(event, needed):
+        raise invalid_field(f"event.{needed}", "call_event_needs", f"is needed in events of the type {kind}")
+    return CallFact(
+        kind=kind,
+        happen_time=time_from(event.happen_time),
+        direction=Direction(pb.Call.Direction.Name(event.direction).removeprefix("DIRECTION_")),
+        from_number=event.from_number.strip() or None,
+        to_number=event.to_number.strip() or None,
+        user_id=id_from(event.user_id),
+        extension=event.extension.strip() or None,
+        queue=event.queue.strip() or None,
+        menu_choice=event.menu_choice.strip() or None,
+        cause=Cause(pb.Call.Cause.Name(event.cause).removeprefix("CAUSE_")) if event.cause else None,
+        recording_url=event.recording_url or None,
+    )
