@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from crm_customer.directory.policy_references.projections import project_policy
 from crm_customer.records.account_kinds import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
-from crm_customer.records.interactions.calls import keep_call
+from crm_customer.records.interactions.commands import keep_call
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
 from crm_customer.workspace.notifications.commands import tell

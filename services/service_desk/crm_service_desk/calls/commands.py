@@ -115,6 +115,8 @@ async def tell(
     work.insert(call_facts, row_of(facts[-1]) | {"call_id": call.id, "position": len(facts), "receive_time": work.now})
     wait_for_more(work, told)
     if told.missed or told.reached:
+        # It goes by what is written of this call, too.
+        await work.flush()
         work.execute(mark_called_back(), number=told.customer_number)
     if told.missed and not (before and before.missed):
         await tell_missed(work, told)

@@ -90,7 +90,7 @@ class Call:
     @property
     def missed(self) -> bool:
         """Whether a customer called, and nobody answered."""
-        return self.outcome is Outcome.MISSED and self.match is not Match.INTERNAL
+        return self.outcome is Outcome.MISSED and self.match not in (Match.INTERNAL, Match.IGNORED)
 
     @property
     def reached(self) -> bool:

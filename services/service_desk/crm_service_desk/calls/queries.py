@@ -9,7 +9,8 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_users
-from sqlalchemy import DateTime, Select, bindparam, func, literal, select
+from sqlalchemy import DateTime, Select, bindparam, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_service_desk.calls.facts import CallFact, Cause, Direction, FactKind
 from crm_service_desk.calls.model import Call
@@ -43,9 +44,7 @@ def facts_of_call() -> Select[Any]:
 @statement
 def channel_with_extension() -> Select[Any]:
     """A tenant has few channels, so all are looked at. Whoever calls it calls one of ours."""
-    has = channels.c.extensions.contains(
-        func.jsonb_build_array(func.jsonb_build_object("extension", bindparam("number")))
-    )
+    has = channels.c.extensions.contains(bindparam("having", type_=JSONB))
     return select(literal(1).label("found")).where(channels.c.tenant_id == bindparam("tenant_id"), has).limit(1)
 
 
@@ -96,7 +95,7 @@ async def find_facts(reader: Reader, call_id: UUID) -> list[CallFact]:
 
 async def is_our_telephone(reader: Reader, number: str) -> bool:
     """Whether a number is an extension of ours."""
-    return await reader.one(channel_with_extension(), number=number) is not None
+    return await reader.one(channel_with_extension(), having=[{"extension": number}]) is not None
 
 
 async def find_team(reader: Reader, user_id: UUID) -> UUID | None:

@@ -1,18 +1,19 @@
 """What is shown to whom it rings: all of it as the reader may see it, and all of it from here."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from crm.service_desk.v1 import calls_pb2 as pb
-from crm.service_desk.v1 import cases_pb2
-from crm.type.v1 import value_tier_pb2
+from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
-from crm_kit.wire import id_from
 from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.types import Text, Uuid
 
+from crm_service_desk.accounts.model import ValueTier
 from crm_service_desk.accounts.queries import find_value_tier
+from crm_service_desk.calls.model import Call
 from crm_service_desk.calls.resource import CALLS
 from crm_service_desk.calls.tables import calls
 from crm_service_desk.cases.model import CaseState
@@ -54,35 +55,26 @@ def latest_calls(scope: Scope) -> Select[Any]:
     )
 
 
-async def screen_of(reader: Reader, id: str) -> pb.CallScreen:
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What belongs to a call, as rows: calls, open cases. `case_count` is None for who may read no cases."""
+
+    latest: Sequence[Record] = ()
+    cases: Sequence[Record] = ()
+    case_count: int | None = None
+    value_tier: ValueTier | None = None
+
+
+async def screen_of(reader: Reader, call: Call) -> Screen:
     """The screen of a call that the reader sees."""
-    call = await CALLS.read(reader, id)
-    account_id = id_from(call.account_id)
-    screen = pb.CallScreen(call=call, account_id=call.account_id)
-    number = call.customer_number or None
-    if account_id is not None or number is not None:
-        values = {"account_id": account_id, "number": number, "call_id": id_from(call.id)}
-        rows = await reader.all(latest_calls(reader.scope), **values)
-        screen.latest_calls.extend(CALLS.message_of_row(reader, row) for row in rows)
-    if account_id is None:
-        return screen
-    tier = await find_value_tier(reader, account_id)
-    screen.value_tier = value_tier_pb2.ValueTier.Value(f"VALUE_TIER_{tier}" if tier else "VALUE_TIER_UNSPECIFIED")
-    access = reader.actor.access
-    if access.may(CASES_READ):
-        rows = await reader.all(open_cases(access.scope(CASES_READ)), account_id=account_id)
-        screen.open_case_count = rows[0]["count"] if rows else 0
-        screen.open_cases.extend(map(open_case_from, rows))
-    return screen
-
-
-def open_case_from(row: Any) -> pb.CallScreen.OpenCase:
-    """A row of `open_cases` as it is shown."""
-    return pb.CallScreen.OpenCase(
-        id=str(row["id"]),
-        number=row["number"],
-        title=row["title"],
-        state=cases_pb2.Case.State.Value(f"STATE_{row['state']}"),
-        priority=cases_pb2.Case.Priority.Value(f"PRIORITY_{row['priority']}"),
-        create_time=row["create_time"],
-    )
+    latest: Sequence[Record] = ()
+    if call.account_id is not None or call.customer_number is not None:
+        values = {"account_id": call.account_id, "number": call.customer_number, "call_id": call.id}
+        latest = await reader.all(latest_calls(reader.scope), **values)
+    if call.account_id is None:
+        return Screen(latest)
+    tier, access = await find_value_tier(reader, call.account_id), reader.actor.access
+    if not access.may(CASES_READ):
+        return Screen(latest, value_tier=tier)
+    rows = await reader.all(open_cases(access.scope(CASES_READ)), account_id=call.account_id)
+    return Screen(latest, rows, rows[0]["count"] if rows else 0, tier)

@@ -12,7 +12,7 @@ from crm_kit.wire import id_from
 from crm_service_desk.calls import commands
 from crm_service_desk.calls.resource import CALLS
 from crm_service_desk.calls.screens import screen_of
-from crm_service_desk.calls.wire import fact_from
+from crm_service_desk.calls.wire import fact_from, screen_message
 
 
 class CallServicer:
@@ -38,7 +38,8 @@ class CallServicer:
         return await CALLS.list(reader, request, pb.ListCallsResponse, self._tokens)
 
     async def GetCallScreen(self, request: pb.GetCallScreenRequest, reader: Reader) -> pb.CallScreen:
-        return await screen_of(reader, request.id)
+        call = await CALLS.get(reader, UUID(request.id))
+        return screen_message(reader, call, await screen_of(reader, call))
 
     async def AssignCall(self, request: pb.AssignCallRequest, work: UnitOfWork) -> pb.Call:
         before = await CALLS.target(work, request)

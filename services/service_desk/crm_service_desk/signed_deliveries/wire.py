@@ -11,6 +11,7 @@ from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.resource.validation import check_message
+from crm_kit.resource.values import enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
@@ -102,11 +103,19 @@ def put_into(message: Kind, data: dict[str, Any]) -> Kind:
         if isinstance(value, list) and len(value) > MAX_ENTRIES:
             raise invalid_field(f"data.{name}", "delivery_entries", f"has more than {MAX_ENTRIES} entries")
         try:
-            ParseDict({name: value}, message)
+            ParseDict({name: as_named(message.DESCRIPTOR.fields_by_name[name], value)}, message)
         except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise invalid_field(f"data.{name}", "delivery_value", "is no value that this field can have") from error
     compose_texts(message)
     return message
+
+
+def as_named(field: Any, value: Any) -> Any:
+    """The value of an enum as the contract names it: adapters leave its prefix out, as all do who speak REST."""
+    if field.enum_type is None or not isinstance(value, str):
+        return value
+    prefix = enum_prefix(field.enum_type.name)
+    return value if value.startswith(prefix) else prefix + value
 
 
 def checked(request: Kind, place: str) -> Kind:
