@@ -23,16 +23,16 @@ OVERLAP = timedelta(hours=24)
 async def create_channel(work: UnitOfWork, values: dict[str, Any]) -> Channel:
     """Create a channel from the values of its fields."""
     kept = compared(work, values)
-    channel = Channel(id=new_id(), create_time=work.now, update_time=work.now, **kept).checked()
+    channel = Channel(id=new_id(), create_time=work.now, update_time=work.now, **kept)
     await require_agents(work, channel)
-    return CHANNELS.create(work, channel)
+    return CHANNELS.create(work, channel.checked())
 
 
 async def update_channel(work: UnitOfWork, before: Channel, values: dict[str, Any]) -> Channel:
     """Change some fields of a channel; nothing is written when nothing changes."""
     after = before.update(compared(work, values))
     await require_agents(work, after, before)
-    return CHANNELS.save(work, before, after, events.ChannelUpdated)
+    return CHANNELS.save(work, before, after.checked(), events.ChannelUpdated)
 
 
 async def require_agents(work: UnitOfWork, channel: Channel, before: Channel | None = None) -> None:

@@ -102,7 +102,7 @@ class Channel:
     def update(self, values: Mapping[str, Any]) -> "Channel":
         """With new values of some fields."""
         self._require(ChannelState.ACTIVE, "changed")
-        return replace(self, **values).checked()
+        return replace(self, **values)
 
     def checked(self) -> "Channel":
         """The channel itself; InvalidArgument where extensions are there twice, or are no telephone's."""
