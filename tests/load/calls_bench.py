@@ -120,7 +120,8 @@ async def measured(addresses: int, calls: int) -> Ringing:
         token = (await web.post("/v1/auth:token", json=platform.demo_login)).json()["access_token"]
         agent.headers["authorization"] = f"Bearer {token}"
         me = (await agent.get("/v1/users:me")).json()["user"]
-        await fill(platform.superuser_url("crm_service_desk"), UUID(me["tenant_id"]), addresses)
+        tenant = (await agent.get("/v1/tenant")).json()
+        await fill(platform.superuser_url("crm_service_desk"), UUID(tenant["id"]), addresses)
         channel = (await agent.post("/v1/channels", json={"display_name": "bench", "kind": "TELEPHONE"})).json()
         rotated = (await agent.post(f"/v1/channels/{channel['id']}:rotateSecret", json={})).json()
         ringing = Ringing(web, agent, channel["id"], rotated["secret"], me["id"], addresses)

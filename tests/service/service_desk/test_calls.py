@@ -133,6 +133,13 @@ async def test_a_number_that_one_contact_has_is_theirs_while_it_rings(phones: Te
     assert (rang.call.id, rang.call.user_id) == (call.id, str(phones.wang.id))
 
 
+async def test_a_number_is_known_however_the_telephone_system_writes_it(phones: Telephony) -> None:
+    account_id = await phones.intake.account(phone_numbers=["+8675586661235"])
+    for number in ("0755/8666-1235", "(0755) 8666 1235", "008675586661235", "+86 755 8666 1235"):
+        call = await phones.tell("RINGING", phones.source(), 0, from_number=number)
+        assert (call.account_id, call.customer_number) == (account_id, "+8675586661235"), number
+
+
 async def test_who_becomes_known_during_the_call_is_known_at_its_end(phones: Telephony) -> None:
     source_id = phones.source()
     assert stands(await phones.tell("RINGING", source_id, 0)) == ("RINGING", "UNKNOWN")

@@ -39,7 +39,6 @@ from crm_service_desk.calls.resource import CALLS
 from crm_service_desk.calls.tables import call_facts, call_timers, calls
 from crm_service_desk.cases.commands import require_customer
 from crm_service_desk.channels.model import Channel
-from crm_service_desk.channels.queries import is_our_own
 from crm_service_desk.channels.resource import CHANNELS
 
 ACCOUNTS_READ = "accounts.read"
@@ -146,7 +145,7 @@ async def identified(work: UnitOfWork, before: Call | None, call: Call) -> Call:
     number = call.customer_number
     if number is None:
         return call.of_nobody(Match.WITHHELD)
-    if await is_our_own(work, number) or await is_our_telephone(work, number):
+    if await is_our_telephone(work, number):
         return call.of_nobody(Match.INTERNAL)
     return call.of(await find_known_sender(work, number))
 

@@ -9,8 +9,9 @@ from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_users
-from sqlalchemy import DateTime, Select, bindparam, literal, select
+from sqlalchemy import DateTime, Select, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import Text
 
 from crm_service_desk.calls.facts import CallFact, Cause, Direction, FactKind
 from crm_service_desk.calls.model import Call
@@ -42,10 +43,12 @@ def facts_of_call() -> Select[Any]:
 
 
 @statement
-def channel_with_extension() -> Select[Any]:
-    """A tenant has few channels, so all are looked at. Whoever calls it calls one of ours."""
-    has = channels.c.extensions.contains(bindparam("having", type_=JSONB))
-    return select(literal(1).label("found")).where(channels.c.tenant_id == bindparam("tenant_id"), has).limit(1)
+def channel_with_number() -> Select[Any]:
+    """A tenant has few channels, so all are looked at. Archived ones count: the number is still ours."""
+    own = bindparam("number", type_=Text) == any_(channels.c.addresses)
+    is_extension = channels.c.extensions.contains(bindparam("having", type_=JSONB))
+    is_ours = or_(own, is_extension)
+    return select(channels.c.id).where(channels.c.tenant_id == bindparam("tenant_id"), is_ours).limit(1)
 
 
 @statement
@@ -94,8 +97,9 @@ async def find_facts(reader: Reader, call_id: UUID) -> list[CallFact]:
 
 
 async def is_our_telephone(reader: Reader, number: str) -> bool:
-    """Whether a number is an extension of ours."""
-    return await reader.one(channel_with_extension(), having=[{"extension": number}]) is not None
+    """Whether a number, given as all are compared, is our own, or an extension of ours."""
+    values = {"number": number, "having": [{"extension": number}]}
+    return await reader.one(channel_with_number(), **values) is not None
 
 
 async def find_team(reader: Reader, user_id: UUID) -> UUID | None:
