@@ -16,7 +16,8 @@ from crm_kit.wire import timestamp
 from tests.service.customer.customers import new_account
 from tests.service.running import Running, User, refused
 
-Call, Interaction = calls_pb2.Call, interactions_pb2.Interaction
+Call = calls_pb2.Call
+Interaction = interactions_pb2.Interaction
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ from tests.service.service_desk.intake import Intake
 if TYPE_CHECKING:
     from crm.service_desk.v1.calls_pb2_grpc import CallServiceAsyncStub
 
-Call, Event, Channel = pb.Call, pb.CallEvent, channels_pb2.Channel
+Call = pb.Call
+Event = pb.CallEvent
+Channel = channels_pb2.Channel
 INBOUND, OUTBOUND = Call.DIRECTION_INBOUND, Call.DIRECTION_OUTBOUND
 OURS, CHENS = "+8675586661234", "+8613800138000"
 # What an agent may do with their own calls.

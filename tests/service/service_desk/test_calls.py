@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -82,7 +83,7 @@ async def test_all_events_of_a_call_at_once_and_twice_are_one_call(phones: Telep
 async def test_what_is_no_event_of_a_call_is_refused_by_field(phones: Telephony) -> None:
     source_id = phones.source()
     await phones.tell("RINGING", source_id, 0)
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "event.happen_time": {"kind": "ENDED", "second": -90_000},
         "event.menu_choice": {"kind": "IVR"},
         "event.cause": {"kind": "RINGING", "cause": Call.CAUSE_BUSY},
@@ -91,8 +92,8 @@ async def test_what_is_no_event_of_a_call_is_refused_by_field(phones: Telephony)
         "channel_id": {"kind": "RINGING", "channel_id": str(new_id())},
     }
     for field, values in wrong.items():
-        given: dict[str, object] = {"second": 1} | values
-        kind, second = str(given.pop("kind")), float(str(given.pop("second")))
+        given = {"second": 1} | values
+        kind, second = given.pop("kind"), given.pop("second")
         reason = "REFERENCE_NOT_FOUND" if field in ("event.user_id", "channel_id") else "INVALID_ARGUMENT"
         with refused("INVALID_ARGUMENT", reason) as refusal:
             await phones.tell(kind, source_id, second, **given)
