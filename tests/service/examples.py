@@ -489,8 +489,7 @@ _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "account-members": Example(account_member),
-    # To say whose it is uses it up.
-    "calls": Example(call_of, lasting=False),
+    "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
     "inbound-messages": Example(inbound_message),
     **{

@@ -271,7 +271,7 @@ def check_recording(fact: CallFact, channel: Channel) -> None:
         parts = urlsplit(url or "")
         port = parts.port
     except ValueError:
-        raise invalid_field("event.recording_url", "url", "is no URL") from None
+        raise invalid_field("event.recording_url", "recording_url", "is no URL") from None
     if parts.scheme != "https" or parts.username is not None or port is not None:
         detail = "must be an https URL without user and port"
         raise invalid_field("event.recording_url", "recording_url", detail)

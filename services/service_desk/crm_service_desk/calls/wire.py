@@ -26,10 +26,12 @@ def fact_from(event: pb.CallEvent) -> CallFact:
     kind = FactKind(pb.CallEvent.Type.Name(event.type).removeprefix("TYPE_"))
     for name, of_kind in OF_KIND.items():
         if getattr(event, name) and kind is not of_kind:
-            raise invalid_field(f"event.{name}", "call_event_field", f"is only of events of the type {of_kind}")
+            detail = f"is only of events of the type {of_kind}"
+            raise invalid_field(f"event.{name}", "call_event_field", detail, metadata={"type": of_kind})
     needed = NEEDED.get(kind)
     if needed and not getattr(event, needed):
-        raise invalid_field(f"event.{needed}", "call_event_needs", f"is needed in events of the type {kind}")
+        detail = f"is needed in events of the type {kind}"
+        raise invalid_field(f"event.{needed}", "call_event_needs", detail, metadata={"type": kind})
     return CallFact(
         kind=kind,
         happen_time=time_from(event.happen_time),
