@@ -13,9 +13,11 @@ from crm.service_desk.v1 import calls_pb2 as pb
 from crm.service_desk.v1 import channels_pb2, events_pb2
 from crm.type.v1 import value_tier_pb2
 from crm_kit.background import Tenants
+from crm_kit.database.work import UnitOfWork
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.wire import time_from
+from crm_service_desk.calls import expiring
 from crm_service_desk.calls.expiring import Expiring
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -311,16 +313,41 @@ async def test_a_call_of_whose_end_nobody_tells_ends_by_itself_and_once(phones: 
     source_id = phones.source()
     await phones.tell("RINGING", source_id, 0, extension="801")
     call = await phones.tell("ANSWERED", source_id, 5, extension="801")
-    expiring = Expiring(Tenants(phones.running.service.database, phones.running.service.clock))
-    await expiring.expire_due()
+    job = Expiring(Tenants(phones.running.service.database, phones.running.service.clock))
+    await job.expire_due()
     assert stands(await phones.get(call))[0] == "ANSWERED"
     await phones.desk.advance(timedelta(hours=4, minutes=1))
-    await asyncio.gather(expiring.expire_due(), expiring.expire_due())
+    await asyncio.gather(job.expire_due(), job.expire_due())
     lost = await phones.get(call)
     assert (stands(lost)[0], lost.cause, lost.talk_seconds) == ("ENDED", Call.CAUSE_EXPIRED, 0)
     late = await phones.tell("ENDED", source_id, 65, cause=Call.CAUSE_COMPLETED)
     assert (late.cause, late.talk_seconds) == (Call.CAUSE_COMPLETED, 60)
     assert len(await phones.desk.emitted(events_pb2.CallEnded)) == 1
+
+
+async def test_a_call_that_cannot_be_ended_keeps_no_other_from_it(
+    phones: Telephony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await phones.tell("RINGING", phones.source(), 0) for _ in range(2)]
+    end = expiring.expire
+
+    async def fails_for_one(work: UnitOfWork, call_id: UUID) -> None:
+        if str(call_id) == first.id:
+            raise RuntimeError("it cannot")
+        await end(work, call_id)
+
+    # Before they are due: the service looks, too.
+    monkeypatch.setattr(expiring, "expire", fails_for_one)
+    await phones.desk.advance(timedelta(hours=5))
+    job = Expiring(Tenants(phones.running.service.database, phones.running.service.clock))
+    await job.expire_due()
+    assert [stands(await phones.get(each))[0] for each in (first, second)] == ["RINGING", "ENDED"]
+    monkeypatch.undo()
+    await job.expire_due()
+    assert stands(await phones.get(first))[0] == "RINGING"
+    await phones.desk.advance(timedelta(minutes=11))
+    await job.expire_due()
+    assert stands(await phones.get(first))[0] == "ENDED"
 
 
 # --- calls that are asked for

@@ -3,6 +3,7 @@
 Each is ended once, by whichever process: it is looked at again under the lock by which events of it are taken in.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import retried
 from crm_kit.events.leases import Lease
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Select, bindparam, select, true
+from sqlalchemy import DateTime, Select, bindparam, select, true, update
 
 from crm_service_desk.calls.commands import expire
 from crm_service_desk.calls.tables import call_timers
@@ -20,6 +21,8 @@ from crm_service_desk.calls.tables import call_timers
 EVERY_SECONDS = 10.0
 A_TENANTS_SHARE = 100
 BATCH = 500
+# So long a call that could not be ended waits until it is tried again.
+TRIED_AGAIN = timedelta(minutes=10)
 
 
 @statement
@@ -44,6 +47,15 @@ def due_timers() -> Select[Any]:
     )
 
 
+@statement
+def put_off() -> Any:
+    return (
+        update(call_timers)
+        .where(call_timers.c.tenant_id == bindparam("tenant_id"), call_timers.c.call_id == bindparam("call_id"))
+        .values(due_time=bindparam("due_time", type_=DateTime(timezone=True)))
+    )
+
+
 class Expiring:
     """Ends calls in all tenants, see `job`."""
 
@@ -53,13 +65,24 @@ class Expiring:
         self.job = PeriodicJob("calls", self.expire_due, every_seconds=EVERY_SECONDS, lease=lease)
 
     async def expire_due(self) -> bool:
-        """End what is due. What fails is tried again when it is time to look again."""
+        """End what is due; True when there may be more."""
         rows = await self._tenants.database.all(ALL_TENANTS, due_timers(), {"now": self._tenants.now()})
         await each(rows, self._expire, name="calls")
-        return False
+        # Those that failed are put off, so there is an end to it.
+        return len(rows) >= A_TENANTS_SHARE
 
     async def _expire(self, row: Record) -> None:
-        await retried(partial(self._attempt, row))
+        try:
+            await retried(partial(self._attempt, row))
+        except Exception:
+            await self._put_off(row)
+            raise
+
+    async def _put_off(self, row: Record) -> None:
+        """Let a call that cannot be ended wait, so that it keeps none of its tenant's others from that."""
+        due_time = self._tenants.now() + row["clock_offset"] + TRIED_AGAIN
+        values = {"tenant_id": row["tenant_id"], "call_id": row["call_id"], "due_time": due_time}
+        await self._tenants.database.all(row["tenant_id"], put_off(), values)
 
     async def _attempt(self, row: Record) -> None:
         now = self._tenants.now() + row["clock_offset"]

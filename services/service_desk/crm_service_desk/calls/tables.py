@@ -3,13 +3,11 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid, false, text
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid, false
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_service_desk.metadata import metadata
 
-# So long calls stay, by when we first heard of them. The interactions that became of them stay with their accounts.
-CALLS_LAST = timedelta(days=730)
 # An event is at most 30 days old when it comes and lies within a day of all others of its call: what came longer ago
 # than this is needed for none.
 FACTS_LAST = timedelta(days=60)
@@ -55,14 +53,11 @@ calls = tenant_table(
         detail="the channel has a call with this id",
     ),
     reference("channel_id", "channels", name="calls_channel_fkey", field="channel_id"),
-    retention=Retention("create_time", CALLS_LAST, Clock.TENANT),
 )
 
 
-def _index(name: str, *columns: str, where: str | None = None) -> None:
-    condition = None if where is None else text(where)
-    keys = (calls.c[column] for column in columns)
-    Index(f"calls_{name}_index", calls.c.tenant_id, *keys, postgresql_where=condition)
+def _index(name: str, *columns: str) -> None:
+    Index(f"calls_{name}_index", calls.c.tenant_id, *(calls.c[column] for column in columns))
 
 
 _index("begin_time", "begin_time", "id")
@@ -74,8 +69,8 @@ _index("user", "user_id", "begin_time", "id")
 _index("user_team", "user_team_id", "begin_time", "id")
 _index("number", "customer_number", "begin_time", "id")
 # Those to call back, and those that nobody was found for.
-_index("missed", "begin_time", "id", where="missed AND NOT called_back")
-_index("unmatched", "begin_time", "id", where="match IN ('UNKNOWN', 'AMBIGUOUS')")
+_index("missed", "missed", "called_back", "begin_time", "id")
+_index("match", "match", "begin_time", "id")
 
 # What was told of each call, each thing once.
 call_facts = tenant_table(

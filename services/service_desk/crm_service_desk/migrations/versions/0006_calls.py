@@ -93,11 +93,7 @@ def upgrade() -> None:
     )
     op.create_index("calls_create_time_index", "calls", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index(
-        "calls_missed_index",
-        "calls",
-        ["tenant_id", "begin_time", "id"],
-        unique=False,
-        postgresql_where=sa.text("missed AND NOT called_back"),
+        "calls_missed_index", "calls", ["tenant_id", "missed", "called_back", "begin_time", "id"], unique=False
     )
     op.create_index(
         "calls_number_index",
@@ -105,14 +101,7 @@ def upgrade() -> None:
         ["tenant_id", "customer_number", "begin_time", "id"],
         unique=False,
     )
-    op.create_index("calls_retention_index", "calls", ["tenant_id", "create_time"], unique=False)
-    op.create_index(
-        "calls_unmatched_index",
-        "calls",
-        ["tenant_id", "begin_time", "id"],
-        unique=False,
-        postgresql_where=sa.text("match IN ('UNKNOWN', 'AMBIGUOUS')"),
-    )
+    op.create_index("calls_match_index", "calls", ["tenant_id", "match", "begin_time", "id"], unique=False)
     op.create_index("calls_update_time_index", "calls", ["tenant_id", "update_time", "id"], unique=False)
     op.create_index("calls_user_index", "calls", ["tenant_id", "user_id", "begin_time", "id"], unique=False)
     op.create_index(
@@ -137,12 +126,9 @@ def downgrade() -> None:
     op.drop_index("calls_user_team_index", table_name="calls")
     op.drop_index("calls_user_index", table_name="calls")
     op.drop_index("calls_update_time_index", table_name="calls")
-    op.drop_index(
-        "calls_unmatched_index", table_name="calls", postgresql_where=sa.text("match IN ('UNKNOWN', 'AMBIGUOUS')")
-    )
-    op.drop_index("calls_retention_index", table_name="calls")
+    op.drop_index("calls_match_index", table_name="calls")
     op.drop_index("calls_number_index", table_name="calls")
-    op.drop_index("calls_missed_index", table_name="calls", postgresql_where=sa.text("missed AND NOT called_back"))
+    op.drop_index("calls_missed_index", table_name="calls")
     op.drop_index("calls_create_time_index", table_name="calls")
     op.drop_index("calls_contact_index", table_name="calls")
     op.drop_index("calls_begin_time_index", table_name="calls")
