@@ -440,6 +440,23 @@ async def inbound_message(world: World, user: User) -> str:
     return str(message.id)
 
 
+async def telephones(world: World, user: User) -> str:
+    """A channel in which the user has an extension."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    request: Any = await world.request(RPCS["CreateChannel"], everybody)
+    request.channel.kind = 8
+    request.channel.extensions.add(extension="801", user_id=str(user.id))
+    return str(cast("Any", await world.call(RPCS["CreateChannel"], request, everybody.metadata)).id)
+
+
+async def call_of(world: World, user: User) -> str:
+    """One that rings at the user's telephone, of a number that nobody has."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    request: Any = await world.request(RPCS["ReceiveCallEvent"], everybody)
+    request.event.user_id = str(user.id)
+    return str(cast("Any", await world.call(RPCS["ReceiveCallEvent"], request, everybody.metadata)).id)
+
+
 async def preference(world: World, user: User) -> str:
     """The user's own, once they have chosen something."""
     rpc = RPCS["UpdateNotificationPreference"]
@@ -474,6 +491,7 @@ _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "account-members": Example(account_member),
+    "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
     "inbound-messages": Example(inbound_message),
     **{
@@ -524,6 +542,7 @@ _EXAMPLES: Mapping[str, Example] = {
     "roles": Example(role, owned=False),
     "scores": Example(scored),
     "stages": Example(stage, owned=False),
+    "telephones": Example(telephones, owned=False),
     "tenants": Example(tenant, owned=False),
     "uploads": Example(uploaded, lasting=False),
     # They are seen by who reads all records that they are about.

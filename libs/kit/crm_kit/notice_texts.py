@@ -34,6 +34,7 @@ class NoticeKind(enum.StrEnum):
     TASK_REMINDER = "TASK_REMINDER"
     TASK_OVERDUE = "TASK_OVERDUE"
     TASK_ENDED = "TASK_ENDED"
+    CALL_MISSED = "CALL_MISSED"
 
 
 # By kind, or by kind and outcome.
@@ -66,6 +67,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "CALL_MISSED": "Missed call",
         "MAILBOX_FAILING": "Mailbox cannot be fetched",
         "MAILBOX_FAILING.LOGIN_REFUSED": "Mailbox cannot be fetched, since its password is refused",
         "MAILBOX_FAILING.FOLDER_MISSING": "Mailbox cannot be fetched, since its folder does not exist",
@@ -114,6 +116,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "CALL_MISSED": "未接来电",
         "MAILBOX_FAILING": "邮箱收取失败",
         "MAILBOX_FAILING.LOGIN_REFUSED": "邮箱收取失败：密码被拒绝",
         "MAILBOX_FAILING.FOLDER_MISSING": "邮箱收取失败：文件夹不存在",

@@ -15,6 +15,9 @@ from crm_kit.service import Service
 from crm_service_desk.accounts.tables import accounts
 from crm_service_desk.calendars.resource import CALENDARS
 from crm_service_desk.calendars.servicer import CalendarServicer
+from crm_service_desk.calls.expiring import Expiring
+from crm_service_desk.calls.resource import CALLS
+from crm_service_desk.calls.servicer import CallServicer
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.cases.servicer import CaseServicer
 from crm_service_desk.cases.timers import Timers
@@ -60,8 +63,10 @@ def build(settings: ServiceDeskSettings) -> Service:
         loopback=loopback,
         window=window,
     )
+    expiring = Expiring(Tenants(service.database, service.clock))
     service.servicers = [
         CalendarServicer(tokens),
+        CallServicer(tokens, known, known_contacts),
         ServiceLevelServicer(tokens),
         CaseServicer(tokens, known, known_contacts, reopen_window=window),
         ChannelServicer(tokens, secrets),
@@ -71,6 +76,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     ]
     service.resources = [
         CALENDARS,
+        CALLS,
         SERVICE_LEVELS,
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
         CHANNELS,
@@ -81,7 +87,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     service.names = {"accounts": accounts, "contacts": contacts}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
-    service.jobs += [timers.job.run, fetching.run]
+    service.jobs += [timers.job.run, fetching.run, expiring.job.run]
     service.closers.append(customer.close)
     return service
 

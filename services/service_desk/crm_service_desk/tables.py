@@ -3,6 +3,7 @@
 from crm_service_desk.accounts import tables as accounts
 from crm_service_desk.addresses import tables as addresses
 from crm_service_desk.calendars import tables as calendars
+from crm_service_desk.calls import tables as calls
 from crm_service_desk.cases import tables as cases
 from crm_service_desk.channels import tables as channels
 from crm_service_desk.contacts import tables as contacts
@@ -15,6 +16,7 @@ __all__ = [
     "accounts",
     "addresses",
     "calendars",
+    "calls",
     "cases",
     "channels",
     "contacts",

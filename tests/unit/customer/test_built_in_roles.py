@@ -16,9 +16,9 @@ PERMISSIONS = {
     if "." in method.options.Extensions[options_pb2.permission]
 }
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
-PERMISSIONS |= {"opportunities.override", "reports.share"}
+PERMISSIONS |= {"calls.listen", "opportunities.override", "reports.share"}
 # Programs that hand messages over have a role of their own, which a tenant makes when it has such a channel.
-OF_PROGRAMS = {"inbound_messages.receive"}
+OF_PROGRAMS = {"calls.receive", "inbound_messages.receive"}
 # What only an administrator may do in a new tenant.
 ADMINISTRATION = {
     *(

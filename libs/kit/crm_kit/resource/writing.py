@@ -101,15 +101,18 @@ class Resource(ReadableResource[Entity, Shown]):
             )
         return before, values
 
-    def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
-        """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
+    def create(self, work: UnitOfWork, entity: Entity, event: type[Message] | None = None, **told: Any) -> Entity:
+        """Gather a new record: row, history and the event `created`; `told` is what else the event has.
+
+        Another `event` is for records that begin in several ways, as a call that rings or is asked for.
+        """
         self.check_reaches(work.scope)
         work.insert(self.table, self.row_of(entity))
         self._call(work, entity)
         if self.has_custom:
             put_values(work, self.collection, cast("Any", entity).id, {}, custom_of(entity))
         history.record(work, self.noun, entity, action="CREATED")
-        self._announce(work, entity, self.created, told)
+        self._announce(work, entity, event or self.created, told)
         if self.assigned is not None:
             tell_assigned(work, self, None, entity)
         return entity

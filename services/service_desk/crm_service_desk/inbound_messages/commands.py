@@ -15,15 +15,13 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition, denied, invalid_field
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
-from crm_kit.projections import record_by_id
 from crm_kit.zones import check_plausible
 from sqlalchemy import Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import Uuid
 
-from crm_service_desk.accounts.tables import accounts as known_accounts
-from crm_service_desk.addresses.model import Sender, as_compared
-from crm_service_desk.addresses.queries import find_sender
+from crm_service_desk.addresses.model import as_compared
+from crm_service_desk.addresses.queries import find_known_sender
 from crm_service_desk.cases.commands import WRITE, add_case, add_customer_message, add_note, require_customer
 from crm_service_desk.cases.log import MAX_LINES
 from crm_service_desk.cases.model import Case, CaseState
@@ -85,7 +83,7 @@ async def take_turn(work: UnitOfWork, channel: Channel, message: InboundMessage)
 
 async def take_in(work: UnitOfWork, channel: Channel, message: InboundMessage, *, window: timedelta) -> InboundMessage:
     """Judge a message, do what follows, and gather it."""
-    sender = await known_sender(work, message.from_address)
+    sender = await find_known_sender(work, message.from_address)
     answered = await find_case(work, await find_answered(work, channel.id, message.answers(channel)))
     named = await find_case(work, await find_numbered(work, message.named_case))
     verdict = judge(
@@ -108,14 +106,6 @@ async def take_in(work: UnitOfWork, channel: Channel, message: InboundMessage, *
     if case is not None:
         put_references(work, channel, decided, case.id, over=over_of(answered, message, window=window))
     return decided
-
-
-async def known_sender(work: UnitOfWork, address: str) -> Sender:
-    """Whom an address means; an account that has not been heard of yet is nobody's."""
-    sender = await find_sender(work, address)
-    if sender.account_id and await work.one(record_by_id(known_accounts), id=sender.account_id) is None:
-        return replace(sender, account_id=None)
-    return sender
 
 
 async def find_case(work: UnitOfWork, id: UUID | None) -> Case | None:

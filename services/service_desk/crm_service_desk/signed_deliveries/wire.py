@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import orjson
+from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.resource.validation import check_message
+from crm_kit.resource.values import enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
+# Where a request has what happened to a call.
+EVENT = "event"
 MESSAGE, MAIL = "message.received", "mail.received"
+# What happens to calls, and the type that says so in the contract.
+CALLS = {
+    "call.ringing": calls_pb.CallEvent.TYPE_RINGING,
+    "call.ivr": calls_pb.CallEvent.TYPE_IVR,
+    "call.answered": calls_pb.CallEvent.TYPE_ANSWERED,
+    "call.ended": calls_pb.CallEvent.TYPE_ENDED,
+    "call.recording": calls_pb.CallEvent.TYPE_RECORDING,
+}
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
 Kind = TypeVar("Kind", bound=Message)
-Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest
+Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
 
 
 def read_delivery(channel_id: str, payload: bytes) -> Request:
@@ -30,7 +42,9 @@ def read_delivery(channel_id: str, payload: bytes) -> Request:
         return message_request(channel_id, data)
     if type == MAIL:
         return mail_request(channel_id, data)
-    known = f"{MESSAGE}, {MAIL}"
+    if type in CALLS:
+        return call_request(channel_id, CALLS[type], data)
+    known = ", ".join((MESSAGE, MAIL, *CALLS))
     raise invalid_field("type", "delivery_type", f"must be one of {known}", metadata={"types": known})
 
 
@@ -69,6 +83,17 @@ def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest
     return checked(pb.ReceiveMailRequest(channel_id=channel_id, mail=mail), "")
 
 
+def call_request(
+    channel_id: str, type: "calls_pb.CallEvent.Type.ValueType", data: dict[str, Any]
+) -> calls_pb.ReceiveCallEventRequest:
+    """What happened to a call, as `ReceiveCallEvent` takes it."""
+    if "type" in data:
+        raise invalid_field("data.type", "unknown_field", "stands beside the data")
+    event = put_into(calls_pb.CallEvent(), data)
+    event.type = type
+    return checked(calls_pb.ReceiveCallEventRequest(channel_id=channel_id, event=event), EVENT)
+
+
 def put_into(message: Kind, data: dict[str, Any]) -> Kind:
     """Fill a message from JSON; InvalidArgument for names and values that it has not."""
     unknown = data.keys() - message.DESCRIPTOR.fields_by_name.keys()
@@ -78,11 +103,19 @@ def put_into(message: Kind, data: dict[str, Any]) -> Kind:
         if isinstance(value, list) and len(value) > MAX_ENTRIES:
             raise invalid_field(f"data.{name}", "delivery_entries", f"has more than {MAX_ENTRIES} entries")
         try:
-            ParseDict({name: value}, message)
+            ParseDict({name: as_named(message.DESCRIPTOR.fields_by_name[name], value)}, message)
         except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise invalid_field(f"data.{name}", "delivery_value", "is no value that this field can have") from error
     compose_texts(message)
     return message
+
+
+def as_named(field: Any, value: Any) -> Any:
+    """The value of an enum as the contract names it: adapters leave its prefix out, as all do who speak REST."""
+    if field.enum_type is None or not isinstance(value, str):
+        return value
+    prefix = enum_prefix(field.enum_type.name)
+    return value if value.startswith(prefix) else prefix + value
 
 
 def checked(request: Kind, place: str) -> Kind:
