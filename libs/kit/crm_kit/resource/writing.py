@@ -54,6 +54,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `masked`: fields of some records that only those see who may read all.
+    `label`: what those see of some records who see no more of them.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `assigned`: the field that says whose the record is, where somebody who is given one by others is told.

@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("TEAM", "approval_delegations", "saved_views"),
         **writes("OWN", "dashboards"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
+        "accounts.restrict": "TEAM",
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",

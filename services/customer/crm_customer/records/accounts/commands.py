@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.accounts import FOLLOWING
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
@@ -24,23 +25,6 @@ from crm_customer.records.accounts.tables import account_external_ids, account_l
 from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
-
-# What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
-# its timeline shows: who they were, and what was said to them.
-FOLLOWING = frozenset(
-    {
-        "cases",
-        "contacts",
-        "credit",
-        "inbound_messages",
-        "interactions",
-        "leads",
-        "opportunities",
-        "orders",
-        "payments",
-        "scores",
-    }
-)
 
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
@@ -190,6 +174,16 @@ async def restore_account(work: UnitOfWork, before: Account) -> Account:
     after = before.restore()
     await follow_account(work, before, after)
     return ACCOUNTS.save(work, before, after, events.AccountRestored)
+
+
+def restrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
+    """Let few see more of an account than its label."""
+    return ACCOUNTS.save(work, before, before.restrict(reason), events.AccountRestricted)
+
+
+def unrestrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
+    """Open a restricted account."""
+    return ACCOUNTS.save(work, before, before.unrestrict(reason), events.AccountUnrestricted)
 
 
 def put_external_ids(work: UnitOfWork, after: Account, before: Account | None = None) -> None:

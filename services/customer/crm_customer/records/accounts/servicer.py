@@ -61,5 +61,13 @@ class AccountServicer:
     async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.restore_account(work, await ACCOUNTS.target(work, request)))
 
+    async def RestrictAccount(self, request: pb.RestrictAccountRequest, work: UnitOfWork) -> pb.Account:
+        before = await ACCOUNTS.target(work, request)
+        return ACCOUNTS.message(work, commands.restrict_account(work, before, request.reason))
+
+    async def UnrestrictAccount(self, request: pb.UnrestrictAccountRequest, work: UnitOfWork) -> pb.Account:
+        before = await ACCOUNTS.target(work, request)
+        return ACCOUNTS.message(work, commands.unrestrict_account(work, before, request.reason))
+
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)

@@ -2,7 +2,7 @@
 
 from crm_kit.database.tables import Kept, Violation, reference, tenant_table, unique, versioned_columns
 from crm_kit.identity.membership import with_members
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
@@ -44,6 +44,9 @@ accounts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("competitor_profile", JSONB),
     Column("merged_into_id", Uuid),
+    Column("restricted", Boolean, nullable=False, server_default=false()),
+    Column("restricted_by", Text),
+    Column("restriction_reason", Text),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
     Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
@@ -76,6 +79,8 @@ Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_na
 Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_contact_time, accounts.c.id)
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
+# Which are not to be shown to everybody: few, or none.
+Index("accounts_restricted_index", accounts.c.tenant_id, accounts.c.id, postgresql_where=accounts.c.restricted)
 Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
 # Whether a company is there already is asked by its code.
 Index(
