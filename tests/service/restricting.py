@@ -64,6 +64,16 @@ AT_ACCOUNT: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
+async def made_at(world: World, by: User, kind: str, account_id: str, **values: Any) -> str:
+    """A record at an account; `values` are fields of it, as JSON has them."""
+    rpc, fields = AT_ACCOUNT[kind]
+    place, given = next(iter(fields.items()))
+    at = {"accounts": [{"account_id": account_id}]} if kind == "contacts" else {"account_id": account_id}
+    request: Message = ParseDict({place: {**given, **at, **values}}, GetMessageClass(RPCS[rpc].request)())
+    made: Any = await world.call(RPCS[rpc], request, by.metadata)
+    return str(made.id)
+
+
 @dataclass
 class Office:
     """People of one tenant, whom all services know; `people` are called by what they may see."""

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import Unavailable
 
 from tests.factories.places import SERVICES
 from tests.service.examples import World
-from tests.service.restricting import AT_ACCOUNT, Office, office
+from tests.service.restricting import AT_ACCOUNT, Office, made_at, office
 from tests.service.running import User, refused
 
 WHOLE = ("owner", "above", "above with ALL", "permitted", "member", "member with ALL")
@@ -97,11 +99,8 @@ async def test_what_is_at_a_restricted_account_is_seen_by_who_sees_the_whole_of_
 ) -> None:
     owner = team.people["owner"]
     account = await team.account(owner)
-    made = {}
-    for kind, (rpc, fields) in AT_ACCOUNT.items():
-        place, values = next(iter(fields.items()))
-        at = {"accounts": [{"account_id": account.id}]} if kind == "contacts" else {"account_id": account.id}
-        made[kind] = (await team.call(rpc, team.people["elsewhere with ALL"], **{place: values | at})).id
+    outsider = team.people["elsewhere with ALL"]
+    made = {kind: await made_at(team.world, outsider, kind, account.id) for kind in AT_ACCOUNT}
     lists = {kind: f"List{rpc.removeprefix('Create').removeprefix('Record')}s" for kind, (rpc, _) in AT_ACCOUNT.items()}
     lists["opportunities"] = "ListOpportunities"
     await team.restrict(account, owner)
@@ -114,4 +113,81 @@ async def test_what_is_at_a_restricted_account_is_seen_by_who_sees_the_whole_of_
     await team.call("UnrestrictAccount", owner, id=account.id, reason="signed")
     await team.heard(account.id, restricted=False)
     for kind, rpc in lists.items():
-        assert [each.id for each in await listed(team, team.people["elsewhere with ALL"], rpc)] == [made[kind]], kind
+        assert [each.id for each in await listed(team, outsider, rpc)] == [made[kind]], kind
+
+
+async def test_whoever_is_shown_the_whole_of_a_restricted_account_is_noted_before_the_answer_leaves(
+    team: Office,
+) -> None:
+    owner, permitted, outsider = (team.people[name] for name in ("owner", "permitted", "elsewhere with ALL"))
+    account, other = [await team.account(owner) for _ in range(2)]
+    # Before it is restricted nobody is noted.
+    await team.call("GetAccount", permitted, id=account.id)
+    await team.restrict(account, owner)
+    for by in (permitted, outsider):
+        for _ in range(2):
+            await team.call("GetAccount", by, id=account.id)
+        await listed(team, by)
+        await listed(team, by, "SearchAccounts", query="华信")
+        await team.call("BatchGetAccounts", by, ids=[account.id, other.id])
+    await team.call("ListAccountChanges", permitted, id=account.id)
+    await team.call("GetAccountAsOf", permitted, id=account.id, read_time="2100-01-01T00:00:00Z")
+    reads = await listed(team, owner, "ListAccountReads", id=account.id)
+    noted = {(each.user_id, type(each).Method.Name(each.method).removeprefix("METHOD_")) for each in reads}
+    methods = ("GET", "BATCH_GET", "LIST", "SEARCH", "AS_OF", "CHANGES")
+    assert noted == {(str(permitted.id), method) for method in methods}
+    # Once a minute, of which there may be two meanwhile.
+    assert len(methods) <= len(reads) <= 2 * len(methods)
+    assert {each.user_name for each in reads} == {"somebody"}
+    lists = await listed(team, owner, "ListAccountReads", id=account.id, filter="method = LIST", page_size=1)
+    assert [each.method for each in lists] == [type(lists[0]).METHOD_LIST]
+    assert await listed(team, owner, "ListAccountReads", id=other.id) == []
+    with refused(*RESTRICTED):
+        await team.call("ListAccountReads", outsider, id=account.id)
+
+
+async def test_an_account_of_which_nothing_can_be_noted_is_not_shown(
+    team: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = team.people["owner"]
+    account = await team.account(owner)
+    await team.restrict(account, owner)
+
+    async def fail(*_: Any) -> None:
+        raise Unavailable("the log cannot be written")
+
+    monkeypatch.setattr(UnitOfWork, "commit", fail)
+    with refused("UNAVAILABLE", "UNAVAILABLE"):
+        await team.call("GetAccount", owner, id=account.id)
+
+
+async def test_somebody_is_told_who_can_explain_it_that_an_account_is_closed_to_them(team: Office) -> None:
+    owner, outsider = team.people["owner"], team.people["elsewhere with ALL"]
+    account = await team.account(owner)
+    await team.restrict(account, owner)
+    explained = await team.call("ExplainAccountAccess", team.admin, id=account.id, user_id=str(outsider.id))
+    assert explained.restricted
+    assert {each.allowed for each in explained.operations} == {False}
+    explained = await team.call("ExplainAccountAccess", team.admin, id=account.id, user_id=str(owner.id))
+    assert not explained.restricted
+    with refused(*RESTRICTED):
+        await team.call("ExplainAccountAccess", outsider, id=account.id)
+
+
+async def test_an_account_is_restricted_once_and_opened_by_who_sees_it(team: Office) -> None:
+    owner = team.people["owner"]
+    account = await team.account(owner)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await team.call("UnrestrictAccount", owner, id=account.id, reason="it is not")
+    shown = await team.restrict(account, owner)
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await team.call("RestrictAccount", owner, id=account.id, reason="again")
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        await team.call("UnrestrictAccount", owner, id=account.id, reason="signed", etag=account.etag)
+    opened = await team.call("UnrestrictAccount", owner, id=account.id, reason="signed", etag=shown.etag)
+    assert (opened.restricted, opened.restriction_reason) == (False, "signed")
+    assert [each.action for each in (await team.call("ListAccountChanges", owner, id=account.id)).changes] == [
+        "UNRESTRICTED",
+        "RESTRICTED",
+        "CREATED",
+    ]

@@ -87,6 +87,9 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
     async def RestrictAccount(self, request: Any, context: Any) -> pb.Account:
         raise NotImplementedError
 
+    async def ListAccountReads(self, request: Any, context: Any) -> pb.ListAccountReadsResponse:
+        raise NotImplementedError
+
     async def UnrestrictAccount(self, request: Any, context: Any) -> pb.Account:
         raise NotImplementedError
 

@@ -1,14 +1,29 @@
 """Records of which somebody sees a label only: that they are there, what they are called, and whose they are."""
 
-from collections.abc import Callable, Collection
+import enum
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
 
+from crm_kit.database.work import Reader
 from crm_kit.errors import PermissionDenied
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.resource.reach import Reach
+
+
+class Shown(enum.Enum):
+    """As what a record is shown."""
+
+    RECORD = enum.auto()
+    # By their ids.
+    RECORDS = enum.auto()
+    PAGE = enum.auto()
+    # By a search.
+    FOUND = enum.auto()
+    PAST = enum.auto()
+    CHANGES = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,11 +32,13 @@ class Label:
 
     `visible` are the records of which a scope reaches the label at least. A resource's own `visible` reaches what is
     open: whatever reads, writes or counts records goes by that, and only answers that show records themselves by this.
+    `note` is told which records are about to be shown whole.
     """
 
     fields: frozenset[str]
     visible: Reach
     closed: Callable[[Actor, Scope, Any], bool]
+    note: Callable[[Reader, Sequence[Any], Shown], Awaitable[None]]
 
     def has(self, path: str) -> bool:
         """Whether a path of the record is part of its label."""

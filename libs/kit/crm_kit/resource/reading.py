@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
 from crm_kit.resource.label import Label, closed_to_reader
+from crm_kit.resource.label import Shown as How
 from crm_kit.resource.listed import check_default_order, filter_schema, orders
 from crm_kit.resource.reach import Reach
 from crm_kit.resource.shape import Entity, ResourceShape, Shown, Visible
@@ -203,6 +204,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
             self.label.conceal(shown)
         return shown
 
+    async def note(self, reader: Reader, shown: Sequence[Shown], how: How) -> None:
+        """Have it noted which of the records of these messages the reader is about to be shown whole."""
+        if self.label is not None:
+            await self.label.note(reader, [each for each in shown if not self.is_closed(reader, each)], how)
+
     def is_closed(self, reader: Reader, shown: Shown) -> bool:
         """Whether the reader sees a label only of the record, which is so now; what they may read decides."""
         if self.label is None:
@@ -234,12 +240,15 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         row = await reader.one(label_by_id(self, reader.scope), id=UUID(id))
         if row is None:
             raise self._absent()
-        return self.message_of_row(reader, row)
+        shown = self.message_of_row(reader, row)
+        await self.note(reader, [shown], How.RECORD)
+        return shown
 
     async def read_many(self, reader: Reader, ids: Collection[str]) -> dict[str, Shown]:
         """Those of the records that exist and the reader may see, as callers see them, by id."""
         rows = await reader.all(labels_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
         records = await in_turns(rows, partial(self.message_of_row, reader))
+        await self.note(reader, records, How.RECORDS)
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
@@ -270,7 +279,9 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     ) -> Response:
         """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
         page = await (listing or self.labels).page(reader, request, tokens, **binds)
-        records = {self.collection: await in_turns(page.rows, partial(self.message_of_row, reader))}
+        shown = await in_turns(page.rows, partial(self.message_of_row, reader))
+        await self.note(reader, shown, How.PAGE)
+        records = {self.collection: shown}
         return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from crm_kit.migrating import protected
 
 revision = "0012"
 down_revision = "0011"
@@ -18,9 +19,24 @@ def upgrade() -> None:
     )
     op.add_column("accounts", sa.Column("restricted_by", sa.Text(), nullable=True))
     op.add_column("accounts", sa.Column("restriction_reason", sa.Text(), nullable=True))
+    op.create_table(
+        "account_reads",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("read_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="account_reads_pkey"),
+        sa.UniqueConstraint("tenant_id", "account_id", "read_time", "user_id", "method", name="account_reads_once_key"),
+    )
+    op.create_index("account_reads_list_index", "account_reads", ["tenant_id", "account_id", "read_time", "id"])
+    op.create_index("account_reads_read_time_index", "account_reads", ["tenant_id", "read_time"])
+    protected("account_reads")
 
 
 def downgrade() -> None:
+    op.drop_table("account_reads")
     op.drop_column("accounts", "restriction_reason")
     op.drop_column("accounts", "restricted_by")
     op.drop_index("accounts_restricted_index", "accounts")

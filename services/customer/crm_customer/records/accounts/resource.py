@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from crm_customer.records.accounts.model import Account, Status
+from crm_customer.records.accounts.reads import note_reads
 from crm_customer.records.accounts.tables import account_members, accounts
 from crm_customer.records.quality_rules.keeping import QUALITY
 
@@ -78,7 +79,7 @@ ACCOUNTS = Resource(
     nested={"team_member_ids": replace(OF_MEMBER, within=with_member)},
     unversioned=QUALITY | {"team_member_ids"},
     hidden={"status": {Status.ARCHIVED, Status.MERGED}},
-    label=Label(LABEL, replace(owned(accounts), open=everywhere), is_closed_to),
+    label=Label(LABEL, replace(owned(accounts), open=everywhere), is_closed_to, note_reads),
     verbs={
         "ChangeAccountStatus": lambda account, _: account.change_status(account.status),
         "ConfirmAccountFields": lambda account, _: account.confirm((), ()),

@@ -1,6 +1,17 @@
 """Tables of accounts."""
 
-from crm_kit.database.tables import Kept, Violation, reference, tenant_table, unique, versioned_columns
+from datetime import timedelta
+
+from crm_kit.database.tables import (
+    Clock,
+    Kept,
+    Retention,
+    Violation,
+    reference,
+    tenant_table,
+    unique,
+    versioned_columns,
+)
 from crm_kit.identity.membership import with_members
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -143,6 +154,28 @@ Index("account_members_create_time_index", *(account_members.c[name] for name in
 Index("account_members_account_index", account_members.c.tenant_id, account_members.c.account_id)
 Index("account_members_user_index", account_members.c.tenant_id, account_members.c.user_id)
 with_members(accounts, account_members)
+
+# Who was shown which restricted account whole; see `reads`.
+account_reads = tenant_table(
+    "account_reads",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("method", Text, nullable=False),
+    # To the minute.
+    Column("read_time", DateTime(timezone=True), nullable=False),
+    unique(
+        "account_reads_once_key",
+        *("account_id", "read_time", "user_id", "method"),
+        reason="ALREADY_EXISTS",
+        field="read_time",
+        detail="this was noted already",
+    ),
+    retention=Retention("read_time", timedelta(days=400), Clock.TENANT),
+)
+Index("account_reads_list_index", *(account_reads.c[name] for name in ("tenant_id", "account_id", "read_time", "id")))
+Index("account_reads_read_time_index", account_reads.c.tenant_id, account_reads.c.read_time)
 
 # What an account is found by.
 account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)

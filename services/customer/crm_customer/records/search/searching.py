@@ -16,6 +16,7 @@ from crm_kit.filtering.tree import EVERYTHING, Filter, fields_of
 from crm_kit.identity.access import Scope
 from crm_kit.listing import AskedPage
 from crm_kit.paging import Cursor, ListRequest, PageTokens, Position
+from crm_kit.resource.label import Shown as How
 from crm_kit.resource.reading import ReadableResource, in_turns
 from google.protobuf.message import Message
 
@@ -139,9 +140,9 @@ class Search:
     ) -> Response:
         """A page as a Search rpc answers."""
         found = await self.page(reader, asked, tokens)
-        records: dict[str, Any] = {
-            self.resource.collection: await in_turns(found.rows, partial(self.resource.message_of_row, reader))
-        }
+        shown = await in_turns(found.rows, partial(self.resource.message_of_row, reader))
+        await self.resource.note(reader, shown, How.FOUND)
+        records: dict[str, Any] = {self.resource.collection: shown}
         return response(**records, next_page_token=found.next_token, truncated=found.truncated)
 
 
