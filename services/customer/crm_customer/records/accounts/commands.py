@@ -12,14 +12,17 @@ from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import may_own, owned_by
 from crm_kit.errors import Conflict, FailedPrecondition, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.likeness import name_key
 from crm_kit.resource.owners import given_to, may
 from sqlalchemy import Uuid, bindparam, update
 
+from crm_customer.records.account_restrictions.queries import get_restriction
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.restricting import others_than, ruled
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
 from crm_customer.records.quality_rules.book import rules_of
@@ -93,7 +96,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None =
     """A new account by the rules, not yet written."""
     account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
     checked = account.checked(now=work.now, region=work.actor.access.default_region)
-    return await assessed(work, ACCOUNTS, None, checked)
+    return await ruled(work, await assessed(work, ACCOUNTS, None, checked))
 
 
 def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:
@@ -120,7 +123,7 @@ async def update_account(
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
-    after = await assessed(work, ACCOUNTS, before, after)
+    after = await ruled(work, await assessed(work, ACCOUNTS, before, after))
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
@@ -184,6 +187,19 @@ def restrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
 def unrestrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
     """Open a restricted account."""
     return ACCOUNTS.save(work, before, before.unrestrict(reason), events.AccountUnrestricted)
+
+
+async def restrict_by_rule(work: UnitOfWork) -> int:
+    """Bring the next accounts to what the tenant's rule says now; how many there were."""
+    rule = await get_restriction(work)
+    found = await ACCOUNTS.get_many(work, await others_than(work, rule), scope=Scope.ALL)
+    for before in found.values():
+        after = before.ruled(takes=rule.takes(before.kind, before.value_tier))
+        event = events.AccountRestricted if after.restricted else events.AccountUnrestricted
+        # Its owner is not told: nobody gave them anything.
+        ACCOUNTS.save(work, before, after, event, following=True)
+    await work.flush_many()
+    return len(found)
 
 
 def put_external_ids(work: UnitOfWork, after: Account, before: Account | None = None) -> None:

@@ -184,6 +184,12 @@ class Account:
             raise illegal_state("already_restricted", "the account is restricted by hand already")
         return replace(self, restricted=True, restricted_by=RestrictedBy.HAND, restriction_reason=reason)
 
+    def ruled(self, *, takes: bool) -> "Account":
+        """As a rule of the tenant's has it, which `takes` it or not; what somebody has decided stays."""
+        if self.restricted_by is RestrictedBy.HAND:
+            return self
+        return replace(self, restricted=takes, restricted_by=RestrictedBy.RULE if takes else None)
+
     def unrestrict(self, reason: str) -> "Account":
         """Open to all whose permissions reach it, whatever rules say. FailedPrecondition when it is so."""
         if not self.restricted:

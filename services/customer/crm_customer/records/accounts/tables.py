@@ -92,6 +92,12 @@ Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, account
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
 # Which are not to be shown to everybody: few, or none.
 Index("accounts_restricted_index", accounts.c.tenant_id, accounts.c.id, postgresql_where=accounts.c.restricted)
+# Among which a rule that restricts accounts finds those that it takes.
+Index(
+    "accounts_undecided_index",
+    *(accounts.c[name] for name in ("tenant_id", "value_tier", "kind")),
+    postgresql_where=accounts.c.restricted_by.is_(None),
+)
 Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
 # Whether a company is there already is asked by its code.
 Index(
@@ -175,7 +181,6 @@ account_reads = tenant_table(
     retention=Retention("read_time", timedelta(days=400), Clock.TENANT),
 )
 Index("account_reads_list_index", *(account_reads.c[name] for name in ("tenant_id", "account_id", "read_time", "id")))
-Index("account_reads_read_time_index", account_reads.c.tenant_id, account_reads.c.read_time)
 
 # What an account is found by.
 account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)
