@@ -29,7 +29,12 @@ async def test_a_list_of_deals_looks_for_restricted_accounts_alone(sales: Runnin
         .order_by(deals.c.create_time.desc(), deals.c.id.desc())
         .limit(50)
     )
-    values: dict[str, Any] = {"tenant_id": user.tenant_id, "me": user.id, "team_ids": [], "memberships": READING}
+    values: dict[str, Any] = {
+        "tenant_id": user.tenant_id,
+        "me": user.id,
+        "team_ids": [new_id()],
+        "memberships": READING,
+    }
     values |= {"today": date(2027, 3, 1), "reads_restricted": False}
     plan = await plan_of(sales.service.database, user.tenant_id, statement, values)
     assert "accounts_restricted_index" in indexes_in(plan)

@@ -19,7 +19,7 @@ account_restrictions = tenant_table(
     plumbing=True,
     retention=Kept("a row for each tenant that has ever set it"),
 )
-Index("account_restrictions_due_index", account_restrictions.c.due_time)
+Index("account_restrictions_due_index", account_restrictions.c.due_time, info={"across_tenants": True})
 # Two first changes at the same time: the second is tried again, and finds the row.
 account_restrictions.primary_key.info["violation"] = Violation(
     "conflict", "CONFLICT", "account_restriction", "was changed at the same time"
