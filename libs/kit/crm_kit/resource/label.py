@@ -28,7 +28,7 @@ class Shown(enum.Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Label:
-    """`fields` are shown to those who may not open a record, which of its messages `closed` says.
+    """`fields` are shown to those who may not open a record: of a `restricted` one `closed` says who they are.
 
     `visible` are the records of which a scope reaches the label at least. A resource's own `visible` reaches what is
     open: whatever reads, writes or counts records goes by that, and only answers that show records themselves by this.
@@ -37,6 +37,7 @@ class Label:
 
     fields: frozenset[str]
     visible: Reach
+    restricted: Callable[[Any], bool]
     closed: Callable[[Actor, Scope, Any], bool]
     note: Callable[[Reader, Sequence[Any], Shown], Awaitable[None]]
 

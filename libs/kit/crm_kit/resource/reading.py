@@ -206,12 +206,16 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
     async def note(self, reader: Reader, shown: Sequence[Shown], how: How) -> None:
         """Have it noted which of the records of these messages the reader is about to be shown whole."""
-        if self.label is not None:
-            await self.label.note(reader, [each for each in shown if not self.is_closed(reader, each)], how)
+        if self.label is None:
+            return
+        restricted = [each for each in shown if self.label.restricted(each)]
+        if opened := [each for each in restricted if not self.is_closed(reader, each)]:
+            await self.label.note(reader, opened, how)
 
     def is_closed(self, reader: Reader, shown: Shown) -> bool:
         """Whether the reader sees a label only of the record, which is so now; what they may read decides."""
-        if self.label is None:
+        # Most are not, and this is asked of each record of each list.
+        if self.label is None or not self.label.restricted(shown):
             return False
         access = reader.actor.access
         scope = access.scope(self.permission) if access.may(self.permission) else Scope.OWN

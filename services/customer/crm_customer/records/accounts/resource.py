@@ -1,6 +1,7 @@
 """Accounts, declared."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 from crm.customer.v1 import accounts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
@@ -59,9 +60,12 @@ LABEL = frozenset(
 )
 
 
+IS_RESTRICTED = attrgetter("restricted")
+
+
 def is_closed_to(actor: Actor, scope: Scope, account: pb.Account) -> bool:
     """Whether a restricted account is closed to a reader: the rule of `is_open` for what is no row here."""
-    if not account.restricted or str(actor.user_id) in account.team_member_ids:
+    if str(actor.user_id) in account.team_member_ids:
         return False
     owner_id, team_id = id_from(account.owner_id), id_from(account.owner_team_id)
     return not reaches(scope, actor, owner_id, team_id, restricted=True)
@@ -79,7 +83,7 @@ ACCOUNTS = Resource(
     nested={"team_member_ids": replace(OF_MEMBER, within=with_member)},
     unversioned=QUALITY | {"team_member_ids"},
     hidden={"status": {Status.ARCHIVED, Status.MERGED}},
-    label=Label(LABEL, replace(owned(accounts), open=everywhere), is_closed_to, note_reads),
+    label=Label(LABEL, replace(owned(accounts), open=everywhere), IS_RESTRICTED, is_closed_to, note_reads),
     verbs={
         "ChangeAccountStatus": lambda account, _: account.change_status(account.status),
         "ConfirmAccountFields": lambda account, _: account.confirm((), ()),
