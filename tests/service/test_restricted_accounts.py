@@ -116,6 +116,36 @@ async def test_what_is_at_a_restricted_account_is_seen_by_who_sees_the_whole_of_
         assert [each.id for each in await listed(team, outsider, rpc)] == [made[kind]], kind
 
 
+async def test_nothing_is_begun_at_an_account_that_is_closed_and_nobody_is_told_of_it(team: Office) -> None:
+    owner, outsider = team.people["owner"], team.people["elsewhere with ALL"]
+    account, other = [await team.account(owner) for _ in range(2)]
+    shared = await made_at(team.world, owner, "contacts", account.id)
+    await team.call(
+        "UpdateContact",
+        owner,
+        contact={"id": shared, "accounts": [{"account_id": account.id}, {"account_id": other.id}]},
+        update_mask="accounts",
+    )
+    await team.restrict(account, owner)
+    for kind in AT_ACCOUNT:
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+            await made_at(team.world, outsider, kind, account.id)
+    for rpc in ("GetCreditLimit", "GetAccountScores"):
+        with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+            await team.call(rpc, outsider, account_id=account.id)
+    # Of two accounts one is enough.
+    assert await listed(team, outsider, "ListContacts", account_id=other.id) == []
+    # By which those are told of events who listen to them.
+    checked = await team.call("BatchCheckAccounts", outsider, ids=[account.id, other.id])
+    assert [each.id for each in checked.readable] == [other.id]
+    assert (await team.call("CountAccounts", outsider)).count == 2
+    assert (await team.call("SummarizeAccounts", outsider, sum=["employee_count"])).total_count == 1
+    # It is whose it is: with a new owner it opens to them, and to those above them.
+    given = {"id": account.id, "owner_id": str(team.people["elsewhere"].id)}
+    await team.call("UpdateAccount", team.admin, account=given, update_mask="owner_id")
+    assert (await team.call("GetAccount", outsider, id=account.id)).legal_name == "Zebra Holdings"
+
+
 async def test_whoever_is_shown_the_whole_of_a_restricted_account_is_noted_before_the_answer_leaves(
     team: Office,
 ) -> None:
