@@ -142,7 +142,7 @@ async def test_nothing_is_begun_at_an_account_that_is_closed_and_nobody_is_told_
     assert (await team.call("SummarizeAccounts", outsider, sum=["employee_count"])).total_count == 1
     # It is whose it is: with a new owner it opens to them, and to those above them.
     given = {"id": account.id, "owner_id": str(team.people["elsewhere"].id)}
-    await team.call("UpdateAccount", team.admin, account=given, update_mask="owner_id")
+    await team.call("UpdateAccount", team.admin, account=given, update_mask="ownerId")
     assert (await team.call("GetAccount", outsider, id=account.id)).legal_name == "Zebra Holdings"
 
 

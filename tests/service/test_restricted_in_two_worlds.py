@@ -1,4 +1,7 @@
-"""Somebody to whom an account is closed asks everything about it: two worlds, in which it differs, answer the same."""
+"""Somebody to whom an account is closed asks everything about it: two worlds, in which it differs, answer the same.
+
+That is every read of the customer service, with each field in each place where it can speak of one: it takes a while.
+"""
 
 from difflib import unified_diff
 from typing import Any

@@ -11,6 +11,7 @@ from crm_customer.records.quality_rules.providing import RuleProviding
 from crm_kit.background import Tenant, Tenants
 from crm_kit.clock import TenantClock, system_now
 from crm_kit.ids import new_id
+from crm_kit.zones import DEFAULT_ZONE
 
 from tests.service.customer.companies import QUICK
 from tests.service.customer.customers import new_account
@@ -30,9 +31,11 @@ async def test_a_tenant_without_rules_gets_them_once_and_keeps_what_it_has_put_a
     # What is known of no tenant that was opened here has no rules to get.
     unopened = await customer.user()
     providing = RuleProviding(Tenants(database, TenantClock(database)), find_tenant)
-    tenant = Tenant(tenant_id, active=True, now=system_now())
+    tenant = Tenant(tenant_id, active=True, now=system_now(), time_zone=DEFAULT_ZONE)
     assert sorted(await asyncio.gather(*(providing.provide(tenant) for _ in range(3)))) == [False, False, True]
-    assert not await providing.provide(Tenant(unopened.tenant_id, active=True, now=system_now()))
+    assert not await providing.provide(
+        Tenant(unopened.tenant_id, active=True, now=system_now(), time_zone=DEFAULT_ZONE)
+    )
     rules = await listed(customer, admin)
     assert sorted(each.display_name for each in rules) == sorted(each["display_name"] for each in DEFAULT_RULES)
     assert await listed(customer, unopened) == []
