@@ -5,7 +5,7 @@ from typing import Any
 from crm.service_desk.v1 import cases_pb2 as pb
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned
+from crm_kit.resource.reach import Reach, at_one_of_owned, at_open, at_owned, ids_at_owned
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -45,6 +45,11 @@ def ways(scope: Scope) -> list[Select[Any]]:
     return [*own, *ids_at_owned(cases, cases.c.account_id, accounts, scope)]
 
 
+def open_to(scope: Scope) -> ColumnElement[bool]:
+    """Which cases are about no account that is restricted from the actor, whoever works on them."""
+    return at_open(cases, cases.c.account_id, accounts, scope)
+
+
 CASES = Resource(
     "case",
     entity=Case,
@@ -52,7 +57,7 @@ CASES = Resource(
     message=pb.Case,
     created=events.CaseCreated,
     updated=events.CaseUpdated,
-    visible=Reach(cases, reached, ways, of_many),
+    visible=Reach(cases, reached, ways, of_many, open=open_to),
     at=Case.at,
     verbs={
         "AssignCase": lambda _case, _: None,

@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "calls.dial": "TEAM",
         "calls.listen": "TEAM",
+        "accounts.restrict": "TEAM",
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",
