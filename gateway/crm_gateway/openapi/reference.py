@@ -36,19 +36,27 @@ class Paper(enum.StrEnum):
 
 
 class Reference:
-    """All papers, made once; whoever asks meanwhile waits for the same."""
+    """All papers, made once; whoever asks meanwhile waits for the same, and hears the same when it fails."""
 
     def __init__(self, make: Make) -> None:
         self._make = make
         self._archive: bytes | None = None
-        self._making = asyncio.Lock()
+        self._making: asyncio.Future[bytes] | None = None
 
-    async def read(self, paper: Paper) -> bytes:
-        """What is written in one of them, in UTF-8. Unavailable when they could not be made this time."""
-        async with self._making:
-            if self._archive is None:
-                self._archive = await self._make()
-        return await asyncio.to_thread(_taken_from, self._archive, paper)
+    async def archive(self) -> bytes:
+        """All of them. Unavailable when they could not be made this time."""
+        if self._archive is not None:
+            return self._archive
+        if self._making is None:
+            self._making = asyncio.ensure_future(self._make())
+            self._making.add_done_callback(self._keep)
+        # Whoever leaves takes it from nobody else.
+        return await asyncio.shield(self._making)
+
+    def _keep(self, made: "asyncio.Future[bytes]") -> None:
+        self._making = None
+        if not made.cancelled() and made.exception() is None:
+            self._archive = made.result()
 
 
 def archive_of(contract: Contract, served: Iterable[Operation], others: Iterable[OtherRoute]) -> bytes:
@@ -68,9 +76,13 @@ def archive_of(contract: Contract, served: Iterable[Operation], others: Iterable
 
 async def made_apart() -> bytes:
     """The archive of this build's contracts, by `python -m crm_gateway reference`. Unavailable when that fails."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "crm_gateway", "reference", stdout=asyncio.subprocess.PIPE
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "crm_gateway", "reference", stdout=asyncio.subprocess.PIPE
+        )
+    except OSError as error:
+        log.exception("reference.not_made")
+        raise Unavailable("the reference could not be made: ask again") from error
     try:
         async with asyncio.timeout(SECONDS):
             archive, _ = await process.communicate()
@@ -86,6 +98,13 @@ async def made_apart() -> bytes:
     return archive
 
 
-def _taken_from(archive: bytes, paper: Paper) -> bytes:
+def size_of(archive: bytes, paper: Paper) -> int:
+    """How many bytes `taken_from` makes."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return opened.getinfo(paper).file_size
+
+
+def taken_from(archive: bytes, paper: Paper) -> bytes:
+    """What is written in a paper, in UTF-8."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         return opened.read(paper.value)

@@ -119,6 +119,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ("/v1/orders:export", len(ORDERS)),
         (f"/v1/imports/{ID}/report.csv", 2000 * 1000),
         ("/v1/metadata/orders", 100 * 200 * 20),
+        ("/openapi.json", 1 << 20),
     ],
 )
 async def test_a_large_answer_asks_for_room_and_leaves_the_loop_to_others(
