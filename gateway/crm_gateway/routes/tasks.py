@@ -178,7 +178,11 @@ _PAGE = {
     "required": ["tasks", "next_page_token", "missing"],
     "properties": {
         "tasks": {"type": "array", "items": reference("Task"), "description": "Each says its collection."},
-        "next_page_token": {"type": ["string", "null"], "description": "Asks for the next page; null on the last one."},
+        "next_page_token": {
+            "type": ["string", "null"],
+            "description": "Asks for the next page; null on the last one.",
+            "examples": ["WyIwMTkwYzJmMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDEiLG51bGxd"],
+        },
         "missing": _MISSING,
     },
 }
