@@ -8,6 +8,8 @@ Language = Literal["en", "zh"]
 # Values that sentences go by: what it is about, such as what people call the record or the verb, and how it ended.
 WHAT: Mapping[Language, str] = {"en": "what_en", "zh": "what_zh"}
 OUTCOME = "outcome"
+# The outcome of what is told of many records at once.
+TOGETHER = "TOGETHER"
 
 
 class NoticeKind(enum.StrEnum):

@@ -36,13 +36,14 @@ def raise_notice(
     text: str = "",
     values: Mapping[str, str] | None = None,
     also_actor: bool = False,
+    count: int = 0,
 ) -> None:
     """Gather that these people are told; it becomes true with the unit of work.
 
     Each is told once, and who is at work not at all unless `also_actor`: they know. Those who are not active are left
     out where the notifications are made, by the directory as it is then. `name` is what the record is called; it and
     `text`, which somebody wrote, are cut where they are too long. `values` are what the kind's sentence names
-    (`notice_texts.py`): `what` it is about, and its `outcome`.
+    (`notice_texts.py`): `what` it is about, and its `outcome`. `count` is given where it tells of several at once.
     """
     collection, record_id = record
     told = [each for each in dict.fromkeys(user_ids) if also_actor or each != work.actor.user_id]
@@ -56,6 +57,7 @@ def raise_notice(
             record_name=name[:MAX_NAME],
             text=text[:MAX_TEXT],
             values={key: value[:MAX_VALUE] for key, value in (values or {}).items()},
+            count=count,
         )
         # Of no record's versions: each is its own, and none waits for another.
         emit(work, notice, aggregate_type="notice", id=id, version=1)

@@ -160,6 +160,16 @@ async def test_mail_without_the_app_comes_every_time(posting: Running, stub: "No
     assert await unread_count(posting, user) == 0
 
 
+async def test_of_all_that_a_job_gives_somebody_there_is_one_mail_also_without_the_app(posting: Running) -> None:
+    user, job_id = await posting.user(), new_id()
+    await choose(posting, user, chosen(ASSIGNED, AT_ONCE, in_app=False))
+    for count in (250, 0, 3):
+        raised = notice(user, record_id=job_id, kind=ASSIGNED, values={"outcome": "TOGETHER"})
+        raised.count = count
+        await tell(posting, user.tenant_id, raised)
+    assert len(await mails_of(posting, user.tenant_id)) == 1
+
+
 async def test_who_asks_for_mail_that_cannot_come_is_told_so(customer: Running) -> None:
     user = await customer.user()
     with refused("FAILED_PRECONDITION", "MAIL_NOT_SET_UP"):
@@ -231,7 +241,7 @@ async def test_a_tenant_that_has_had_its_mails_is_looked_at_again_the_next_morni
     await tell(posting, user.tenant_id, notice(user, record_id=new_id()))
     noon += timedelta(hours=19)
     await digests.look()
-    assert visited == []
+    assert user.tenant_id not in visited
     noon += timedelta(hours=2)
     await digests.look()
     assert len(await mails_of(posting, user.tenant_id)) == 1

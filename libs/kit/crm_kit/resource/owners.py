@@ -23,13 +23,14 @@ from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.identity.membership import NONE
 from crm_kit.labels import noun_label
-from crm_kit.notice_texts import OUTCOME
+from crm_kit.notice_texts import OUTCOME, TOGETHER
 from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
 JOBS = "jobs"
+_TOGETHER = "given together"
 # Whose a record is, as collections call it.
 OWNERS = ("owner_id", "assignee_id")
 # What a record is called by, the first of these that it has.
@@ -77,13 +78,32 @@ def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any | None, a
     if owner_id in (None, getattr(before, resource.assigned or "", None)):
         return
     descriptor = resource.message_type.DESCRIPTOR
-    record, values = (resource.collection, after.id), what(noun_label(descriptor.name, descriptor.GetOptions()))
-    name = next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), "")
+    values = what(noun_label(descriptor.name, descriptor.GetOptions()))
     if work.job_id is not None:
-        # What is told again of the same is added to it.
-        record, name = (JOBS, work.job_id), ""
-        values |= {"collection": resource.collection, OUTCOME: "TOGETHER"}
+        values |= {"collection": resource.collection, OUTCOME: TOGETHER}
+        _tell_together(work, work.job_id, owner_id, values)
+        return
+    name = next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), "")
+    record = (resource.collection, after.id)
     raise_notice(work, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, name=name, values=values)
+
+
+def _tell_together(work: UnitOfWork, job_id: UUID, owner_id: UUID, values: Mapping[str, str]) -> None:
+    """Gather one notice for all that somebody is given in a unit of work, as it commits: it may write hundreds.
+
+    What later units give is added to what is unread.
+    """
+    key = _TOGETHER, owner_id, values["collection"]
+    is_first = key not in work.known
+    work.known[key] = work.known.get(key, 0) + 1
+    if not is_first:
+        return
+
+    async def tell(unit: UnitOfWork) -> None:
+        count, record = work.known[key], (JOBS, job_id)
+        raise_notice(unit, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, values=values, count=count)
+
+    work.before_commit.append(tell)
 
 
 def call_when_given(database: Database, what_goes_along: GoesAlong) -> None:

@@ -2,15 +2,17 @@
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from crm.customer.v1 import accounts_pb2 as pb
-from crm.customer.v1 import imports_pb2
+from crm.customer.v1 import imports_pb2, notifications_pb2
+from crm.customer.v1.notifications_pb2_grpc import NotificationServiceStub
 from crm_kit.identity.access import Scope
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
+from tests.service.eventually import eventually
 from tests.service.notices import raised
 from tests.service.running import Running, User
 from tests.service.web import bearer, gateway
@@ -86,6 +88,24 @@ async def test_another_owner_is_given_the_account_by_the_rules_of_giving(
     assert counts(job) == (0, 0, 0, 1)
     (error,) = await errors_of(imports, user, job.id)
     assert (error.reason, error.row_number) == ("ASSIGNMENT_NOT_ALLOWED", 2)
+
+
+async def test_of_hundreds_that_an_import_gives_somebody_they_are_told_by_one_notice_a_batch(
+    customer: Running, user: User, run: Run
+) -> None:
+    new = await customer.user(user.tenant_id)
+    made = [await new_account(customer, user, display_name=f"公司{each}") for each in range(3)]
+    rows = [["id", "owner_id"], *([each.id, str(new.id)] for each in made)]
+    assert counts(await run(rows, mode=UPDATE)) == (0, 3, 0, 0)
+    (notice,) = [each for each in await raised(customer, user.tenant_id) if list(each.user_ids) == [str(new.id)]]
+    assert notice.count == 3
+
+    async def is_told() -> bool:
+        stub: Any = NotificationServiceStub(customer.channel)
+        page = await stub.ListNotifications(notifications_pb2.ListNotificationsRequest(), metadata=new.metadata)
+        return [(each.count, each.read) for each in page.notifications] == [(3, False)]
+
+    await eventually(is_told)
 
 
 async def test_who_changes_their_own_accounts_alone_gives_none_away_by_an_import(

@@ -16,7 +16,7 @@ from crm_kit.identity.access import SERVICE_USER
 from crm_kit.ids import new_id
 from crm_kit.mail.gathering import send_mail
 from crm_kit.mail.model import address_of
-from crm_kit.notice_texts import NoticeKind
+from crm_kit.notice_texts import OUTCOME, TOGETHER, NoticeKind
 from crm_kit.resource.codecs import build
 from google.protobuf.message import Message
 from sqlalchemy import Boolean, Text, Uuid, and_, bindparam, column, func, or_, select, text, update
@@ -54,14 +54,21 @@ async def tell(work: UnitOfWork, notice: NoticeRaised, mails: Mails) -> None:
     written = {each.user_id: each for each in map(NOTIFICATIONS.entity_from, rows)}
     for recipient, choice in told:
         notification = written[recipient.id]
+        is_new = notification.count == count_of(notice)
         if notification.shown:
-            announce(work, notification, events.NotificationCreated if notification.count == 1 else REPEATED)
-        # Of what is unread there was a mail already.
-        if choice.mail is Mail.AT_ONCE and (notification.count == 1 or not notification.shown):
+            announce(work, notification, events.NotificationCreated if is_new else REPEATED)
+        # Of what is unread there was a mail already, and of what a job gives there is one.
+        is_each_mailed = not notification.shown and notice.values.get(OUTCOME) != TOGETHER
+        if choice.mail is Mail.AT_ONCE and (is_new or is_each_mailed):
             send(work, mails, recipient, notification)
 
 
 REPEATED = events.NotificationRepeated
+
+
+def count_of(notice: NoticeRaised) -> int:
+    """Of how much it tells."""
+    return max(notice.count, 1)
 
 
 def choice_of(recipient: Recipient, kind: NoticeKind, record: MutedRecord) -> Choice:
@@ -94,6 +101,7 @@ def values_of(
         "text": notice.text or None,
         "values": dict(notice.values),
         "notice_time": work.now,
+        "count": count_of(notice),
     }
 
 
@@ -189,7 +197,7 @@ def put_notifications() -> Any:
         "actor_id": bindparam("actor_id", type_=Uuid),
         "text": bindparam("text", type_=Text),
         "values": bindparam("values", type_=JSONB),
-        "count": _one(),
+        "count": bindparam("count", type_=Integer),
         "notice_time": time,
         "read": _false(),
         "shown": each.c.shown,
@@ -206,7 +214,7 @@ def put_notifications() -> Any:
         index_where=text("NOT read"),
         set_={
             **newest,
-            "count": table.c.count + 1,
+            "count": table.c.count + fresh.excluded.count,
             "shown": or_(table.c.shown, fresh.excluded.shown),
             "digest": or_(table.c.digest, fresh.excluded.digest),
         },
