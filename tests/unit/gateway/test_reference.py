@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from crm_gateway.openapi import reference
 from crm_gateway.openapi.reference import Reference, made_apart
 from crm_kit.errors import Unavailable
 
@@ -42,6 +41,6 @@ async def test_all_who_wait_for_it_hear_of_one_failure_and_the_next_one_has_it_m
 
 
 async def test_where_no_process_can_be_begun_it_is_not_there_this_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
     with pytest.raises(Unavailable):
         await made_apart()
