@@ -6,7 +6,20 @@ from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, DateTime, Executable, Integer, Uuid, and_, bindparam, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Executable,
+    Integer,
+    Uuid,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
@@ -19,8 +32,10 @@ from crm_kit.tasks.resource import IS_OPEN, NOW, Tasks, tasks_seen
 
 Reached = tuple[tuple[Place, Scope], ...]
 MAX_COUNTED = 10_000
-# Of one process: people have few different combinations of scopes.
-MAX_COMBINATIONS = 64
+# Of one process: as many as there are combinations of scopes, of which tenants with roles of their own have many.
+MAX_LISTS = 512
+# Whoever reads them says of which records they are.
+ALL_TASKS: Tasks = tasks_seen(lambda _: true())
 _ID, _DEADLINE = bindparam("after_id", type_=Uuid), bindparam("after_deadline", type_=DateTime(timezone=True))
 IS_MINE = and_(tasks.c.assignee_id == bindparam("me", type_=Uuid), IS_OPEN)
 # Where the list goes on: from its beginning, behind one that falls due, and behind one that never does.
@@ -41,17 +56,12 @@ def reached_by(access: Access, places: Mapping[str, Place]) -> Reached:
     return tuple((each, access.scope(each.records.permission)) for each in may_read)
 
 
-@lru_cache(maxsize=MAX_COMBINATIONS)
-def tasks_reached(reached: Reached) -> Tasks:
-    """The tasks of all these collections."""
-    return tasks_seen(lambda _: is_reached(reached))
-
-
-@lru_cache(maxsize=MAX_COMBINATIONS)
+@lru_cache(maxsize=MAX_LISTS)
 def list_behind(reached: Reached, behind: bool | None) -> Listing:
     """The caller's open tasks of these collections, from one of `BEHIND` on."""
     place = BEHIND[behind]
-    return tasks_reached(reached).list_of("my_tasks", of=IS_MINE if place is None else and_(IS_MINE, place))
+    mine = and_(IS_MINE, is_reached(reached))
+    return ALL_TASKS.list_of("my_tasks", of=mine if place is None else and_(mine, place))
 
 
 def is_reached(reached: Reached) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from crm.resource.v1.tasks_pb2 import ListTasksResponse
 
 from crm_kit.database.work import Reader
 from crm_kit.listing import PageOf
-from crm_kit.my_tasks.queries import count_mine, list_behind, place_behind, reached_by, tasks_reached
+from crm_kit.my_tasks.queries import ALL_TASKS, count_mine, list_behind, place_behind, reached_by
 from crm_kit.paging import PageTokens
 from crm_kit.tasks.place import Place
 from crm_kit.wire import id_from, time_from
@@ -29,8 +29,7 @@ class MyTaskServicer:
         if after_id is not None and timed:
             binds["after_deadline"] = time_from(request.after_deadline_time)
         asked = PageOf(request.page_size, "", request.filter, order_by="deadline_time")
-        response, tasks = ListTasksResponse, tasks_reached(reached)
-        page = await tasks.list(reader, asked, response, self._tokens, listing=listing, binds=binds)
+        page = await ALL_TASKS.list(reader, asked, ListTasksResponse, self._tokens, listing=listing, binds=binds)
         return pb.FindMyTasksResponse(tasks=page.tasks, has_more=bool(page.next_page_token))
 
     async def CountMyTasks(self, _: pb.CountMyTasksRequest, reader: Reader) -> pb.CountMyTasksResponse:
