@@ -232,7 +232,8 @@ async def test_who_is_given_a_task_and_who_created_one_that_others_end_is_told(
     assert await told(customer, clerk) == ["TASK_ASSIGNED", "TASK_ASSIGNED", "TASK_ENDED"]
     assert await told(customer, owner) == ["TASK_ENDED"]
     notices = await raised(customer, owner.tenant_id)
-    assert {(each.collection, each.record_id) for each in notices} == {("accounts", account.id)}
+    assert {(each.values["collection"], each.values["record_id"]) for each in notices} == {("accounts", account.id)}
+    assert [(each.collection, each.record_id) for each in notices] == [("tasks", task.id)] * 3 + [("tasks", own.id)]
     assert (notices[0].record_name, notices[0].text) == ("send a quote · 华信电力有限公司", "by mail")
     assert (notices[1].text, notices[1].values["outcome"]) == ("sent", "DONE")
 

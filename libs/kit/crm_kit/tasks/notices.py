@@ -1,6 +1,7 @@
 """Whom tasks tell: who is given one, who has not done it in time, and who created it, once it has ended.
 
-A notice is about the record, and names the task. Who may not read the record is told nothing.
+A notice is about the task, so that each of several at a record is told of, and names the record. Who may not read that
+is told nothing.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ KINDS: dict[Moment, "Kind.ValueType"] = {
     Moment.REMINDER: Kind.NOTICE_KIND_TASK_REMINDER,
     Moment.DEADLINE: Kind.NOTICE_KIND_TASK_OVERDUE,
 }
+TASKS = "tasks"
 TITLE = "title"
 
 
@@ -23,8 +25,8 @@ async def tell_assigned(work: UnitOfWork, place: Place, before: Task | None, aft
     """Gather a notice for who has been given it by others, or by a rule."""
     id = after.assignee_id
     if id is not None and (before is None or before.assignee_id != id):
-        by_rule = after.rule_id is not None and before is None
-        await _tell(work, place, after, Kind.NOTICE_KIND_TASK_ASSIGNED, [id], also_actor=by_rule)
+        # Of what a rule gives, who has activated it knows no more than others.
+        await _tell(work, place, after, Kind.NOTICE_KIND_TASK_ASSIGNED, [id], also_actor=bool(work.causes))
 
 
 async def tell_ended(work: UnitOfWork, place: Place, task: Task) -> None:
@@ -57,13 +59,14 @@ async def _tell(
     if not ids:
         return
     name = await place.name_of(work, task.record_id)
+    values = {"collection": task.collection, "record_id": str(task.record_id), TITLE: task.title}
     raise_notice(
         work,
         kind,
         ids,
-        record=(task.collection, task.record_id),
+        record=(TASKS, task.id),
         name=task.title if not name else f"{task.title} · {name}",
         text=text or task.note or "",
-        values={"task_id": str(task.id), TITLE: task.title} | ({OUTCOME: outcome} if outcome else {}),
+        values=values | ({OUTCOME: outcome} if outcome else {}),
         also_actor=also_actor,
     )
