@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,9 @@ import httpx
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.events_pb2 import AccountUpdated
 from crm.resource.v1 import events_pb2
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.approvals.queries import role_ids_of_user
 from crm_kit.clock import system_now
 from crm_kit.database.work import ReadSession, binds_of
@@ -20,6 +23,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.listing import select_page
 from crm_kit.my_tasks.queries import counts, list_behind, reached_by
+from crm_kit.tasks import model
 from crm_kit.zones import DEFAULT_ZONE
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -337,6 +341,53 @@ async def test_open_tasks_of_the_owner_go_along_when_the_record_is_given_to_some
     # A change that gives nothing away moves nothing.
     await update_owner(customer, heir, account.id, heir)
     assert await Mine(customer).titles(owner) == ["elsewhere"]
+
+
+async def test_who_gives_a_record_on_moves_no_deadline_and_asks_nothing_of_times(customer: Running, todo: ToDo) -> None:
+    tenant_id = new_id()
+    await customer.know_tenant(tenant_id, time_zone="America/New_York")
+    owner, heir = [await customer.user(tenant_id) for _ in range(2)]
+    account = await new_account(customer, owner)
+    due = datetime(2031, 2, 1, 5, tzinfo=UTC)
+    values: dict[str, Any] = {"assignee_id": str(owner.id), "due_date": "2031-01-31"}
+    task = await todo.create(owner, account.id, reminder_time=due - timedelta(hours=1), **values)
+    # Where the tenant is now, the day ends before its reminder.
+    await customer.know_tenant(tenant_id, time_zone="Asia/Shanghai", version=2)
+    customer.service.directory.forget(tenant_id)
+    await update_owner(customer, owner, account.id, heir)
+    # What the service does in its own name has no zone.
+    async with customer.unit_of_work(tenant_id) as work:
+        before = await ACCOUNTS.get(work, UUID(account.id))
+        ACCOUNTS.save(work, before, replace(before, owner_id=owner.id), AccountUpdated)
+    after = await todo.get(owner, task)
+    assert (after.assignee_id, after.deadline_time.ToDatetime(tzinfo=UTC)) == (str(owner.id), due)
+
+
+async def test_who_may_not_read_the_record_any_more_is_not_told_that_their_task_is_open_again(
+    customer: Running, todo: ToDo, owner: User, clerk: User
+) -> None:
+    account = await new_account(customer, owner)
+    task = await todo.complete(owner, await todo.create(owner, account.id, "secret", assignee_id=str(clerk.id)))
+    await customer.change_user(clerk)
+    customer.service.directory.forget(owner.tenant_id)
+    await todo.reopen(owner, task)
+    assert await told(customer, clerk) == ["TASK_ASSIGNED"]
+
+
+async def test_a_record_has_so_many_open_tasks_that_it_can_be_given_on(
+    customer: Running, todo: ToDo, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "MAX_OPEN", 2)
+    account, other = [await new_account(customer, owner) for _ in range(2)]
+    first, _ = [await todo.create(owner, account.id) for _ in range(2)]
+    with refused("FAILED_PRECONDITION", "TASK_LIMIT_REACHED") as refusal:
+        await todo.create(owner, account.id)
+    assert refusal.metadata["most"] == "2"
+    await todo.create(owner, other.id)
+    await todo.complete(owner, first)
+    await todo.create(owner, account.id)
+    with refused("FAILED_PRECONDITION", "TASK_LIMIT_REACHED"):
+        await todo.reopen(owner, first)
 
 
 async def test_what_somebody_has_to_do_is_found_by_the_index_of_their_open_tasks(

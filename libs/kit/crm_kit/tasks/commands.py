@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from crm.resource.v1 import events_pb2 as events
 from google.protobuf.message import Message
-from sqlalchemy import bindparam
+from sqlalchemy import Integer, Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_kit.database.statements import statement
@@ -15,10 +15,11 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import require_users
 from crm_kit.errors import invalid_field
 from crm_kit.ids import new_id
-from crm_kit.plumbing import task_timers
-from crm_kit.tasks.model import Moment, Source, State, Task, timers_to_set
+from crm_kit.plumbing import task_timers, tasks
+from crm_kit.tasks.model import MAX_OPEN, Moment, Source, State, Task, check_room, timers_to_set
 from crm_kit.tasks.notices import tell_assigned, tell_ended
 from crm_kit.tasks.place import Place
+from crm_kit.tasks.resource import IS_OPEN
 
 ASSIGNEE = "task.assignee_id"
 ENDINGS: dict[State, type[Message]] = {State.DONE: events.TaskCompleted, State.CANCELLED: events.TaskCancelled}
@@ -27,9 +28,10 @@ ENDINGS: dict[State, type[Message]] = {State.DONE: events.TaskCompleted, State.C
 async def create_task(work: UnitOfWork, place: Place, values: dict[str, Any]) -> Task:
     """Have somebody do something about a record that the caller may read; of a rule's, that is noted.
 
-    NotFound, InvalidArgument, InvalidArgument ASSIGNMENT_NOT_ALLOWED.
+    NotFound, InvalidArgument, InvalidArgument ASSIGNMENT_NOT_ALLOWED, FailedPrecondition TASK_LIMIT_REACHED.
     """
     await place.records.check_readable(work, values["record_id"])
+    await make_room(work, values["record_id"])
     rule_id = UUID(work.causes[-1].rule_id) if work.causes else None
     task = Task(
         id=new_id(),
@@ -66,10 +68,12 @@ async def end_task(work: UnitOfWork, place: Place, before: Task, state: State, o
 
 
 async def reopen_task(work: UnitOfWork, place: Place, before: Task) -> Task:
-    """Have it wait to be done again; who has it is told."""
+    """Have it wait to be done again; who has it is told, if they may still read the record."""
     await check_may_change(work, place, before)
     after = before.reopen()
-    await tell_assigned(work, place, None, after)
+    await make_room(work, after.record_id)
+    if after.assignee_id in await place.readers(work, after.record_id, [after.assignee_id]):
+        await tell_assigned(work, place, None, after)
     return save(work, place, before, after, events.TaskReopened)
 
 
@@ -98,6 +102,12 @@ async def check_assignee(work: UnitOfWork, place: Place, task: Task) -> None:
         raise invalid_field(ASSIGNEE, "reads_record", detail, reason="ASSIGNMENT_NOT_ALLOWED")
 
 
+async def make_room(work: UnitOfWork, record_id: UUID) -> None:
+    """FailedPrecondition where too many of the record are not done; of those who add one just now a few get through."""
+    (row,) = await work.all(count_open(), record_id=record_id, most=MAX_OPEN)
+    check_room(row["count"])
+
+
 def set_timers(work: UnitOfWork, before: Task | None, after: Task) -> None:
     """Gather when people are to be told of it."""
     changed = timers_to_set(before.timers() if before else {}, after.timers(), now=work.now)
@@ -116,6 +126,17 @@ def put_timer(work: UnitOfWork, task: Task, moment: Moment, time: datetime | Non
 def zone_of(work: UnitOfWork) -> ZoneInfo:
     """Whose days the tenant's are."""
     return ZoneInfo(work.actor.access.time_zone)
+
+
+@statement
+def count_open() -> Select[Any]:
+    """How many tasks of a record are not done, counted up to so many."""
+    found = (
+        select(tasks.c.id)
+        .where(tasks.c.tenant_id == bindparam("tenant_id"), tasks.c.record_id == bindparam("record_id"), IS_OPEN)
+        .limit(bindparam("most", type_=Integer))
+    )
+    return select(func.count().label("count")).select_from(found.subquery("found"))
 
 
 @statement

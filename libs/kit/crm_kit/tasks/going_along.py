@@ -11,7 +11,8 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import tasks
 from crm_kit.resource.owners import Given, GoesAlong
-from crm_kit.tasks.commands import save, zone_of
+from crm_kit.tasks.commands import save
+from crm_kit.tasks.model import State
 from crm_kit.tasks.notices import tell_assigned
 from crm_kit.tasks.place import Place
 from crm_kit.tasks.resource import IS_OPEN
@@ -27,7 +28,10 @@ def going_along(places: Mapping[str, Place]) -> GoesAlong:
         rows = await work.all(open_tasks(), record_id=given.record_id, assignee_id=given.old_owner_id)
         found = await place.tasks.get_many(work, [row["id"] for row in rows], scope=Scope.ALL)
         for before in found.values():
-            after = before.change({"assignee_id": given.new_owner_id}, zone_of(work), now=work.now)
+            if before.state is not State.OPEN:
+                # Ended just now.
+                continue
+            after = before.given_to(given.new_owner_id)
             # Who is given many records by a job is told of all of them together.
             if work.job_id is None:
                 await tell_assigned(work, place, before, after)

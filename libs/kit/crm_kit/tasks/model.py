@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from crm_kit.errors import denied, invalid_field, wrong_state
+from crm_kit.errors import FailedPrecondition, denied, invalid_field, wrong_state
 from crm_kit.filtering.words import midnight
 from crm_kit.zones import check_plausible
 
 _DAY = timedelta(days=1)
+# At a record, so that they can all go along with it at once.
+MAX_OPEN = 500
 
 
 class State(enum.StrEnum):
@@ -80,6 +82,10 @@ class Task:
         self._require_open("changed")
         return replace(self, **values).timed(zone, now=now, before=self)
 
+    def given_to(self, assignee_id: UUID | None) -> "Task":
+        """Another's, or nobody's, and in time as long as before: who gives its record on asks nothing of its times."""
+        return replace(self, assignee_id=assignee_id)
+
     def timed(self, zone: ZoneInfo, *, now: datetime, before: "Task | None" = None) -> "Task":
         """With its deadline, and the priority of most where none is given. InvalidArgument for impossible times.
 
@@ -130,6 +136,13 @@ class Task:
     def _require_open(self, done: str) -> None:
         if self.state is not State.OPEN:
             raise wrong_state("task", self.state, done, legal=[State.OPEN])
+
+
+def check_room(open_tasks: int) -> None:
+    """FailedPrecondition while a record has as many tasks as it may that are not done."""
+    if open_tasks >= MAX_OPEN:
+        detail = f"{MAX_OPEN} tasks of this record are not done; it can have no more"
+        raise FailedPrecondition(detail, reason="TASK_LIMIT_REACHED", metadata={"most": str(MAX_OPEN)})
 
 
 def deadline_of(due_date: date | None, due_time: datetime | None, zone: ZoneInfo) -> datetime | None:
