@@ -30,6 +30,7 @@ class NoticeKind(enum.StrEnum):
     MAILBOX_FAILING = "MAILBOX_FAILING"
     CHANGE_PROPOSED = "CHANGE_PROPOSED"
     CHANGE_PROPOSAL_DECIDED = "CHANGE_PROPOSAL_DECIDED"
+    REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
 
 
 # By kind, or by kind and outcome.
@@ -72,6 +73,9 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "Your proposal is accepted",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "Your proposal is accepted in part",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "Your proposal is declined",
+        "REPLY_UNDELIVERED": "What you wrote to a customer did not reach everybody",
+        "REPLY_UNDELIVERED.FAILED": "What you wrote to a customer could not be sent",
+        "REPLY_UNDELIVERED.BOUNCED": "What you wrote to a customer came back",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -113,6 +117,9 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "您反馈的资料已采纳",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "您反馈的资料已部分采纳",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "您反馈的资料未被采纳",
+        "REPLY_UNDELIVERED": "您给客户的回复未能送达所有人",
+        "REPLY_UNDELIVERED.FAILED": "您给客户的回复发送失败",
+        "REPLY_UNDELIVERED.BOUNCED": "您给客户的回复被退回",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

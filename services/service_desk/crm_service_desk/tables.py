@@ -9,6 +9,7 @@ from crm_service_desk.contacts import tables as contacts
 from crm_service_desk.inbound_messages import tables as inbound_messages
 from crm_service_desk.mailboxes import tables as mailboxes
 from crm_service_desk.metadata import metadata
+from crm_service_desk.outbound_messages import tables as outbound_messages
 from crm_service_desk.service_levels import tables as service_levels
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "inbound_messages",
     "mailboxes",
     "metadata",
+    "outbound_messages",
     "service_levels",
 ]

@@ -63,7 +63,7 @@ def save(work: UnitOfWork, before: Mailbox, after: Mailbox, event: type[Message]
         work.delete(mailbox_passwords, mailbox_id=before.id)
         work.execute(rest(), mailbox_id=before.id)
         set_failure(work, before, None, None)
-    if not after.is_as_before(before) or after.folder != before.folder:
+    if not after.fetches_as(before):
         work.execute(forget_position(), mailbox_id=before.id)
     return MAILBOXES.save(work, before, after, event)
 

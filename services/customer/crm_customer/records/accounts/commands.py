@@ -37,6 +37,7 @@ FOLLOWING = frozenset(
         "leads",
         "opportunities",
         "orders",
+        "outbound_messages",
         "payments",
         "scores",
     }
