@@ -15,6 +15,7 @@ SENDERS = (Sender(), Sender(CHEN, HUAXIN), Sender(account_id=HUAXIN), Sender(WAN
 OPEN_CASE = Meant(UUID(int=11), CHEN, HUAXIN, takes_messages=True, takes_notes=True)
 ENDED_CASE = replace(OPEN_CASE, id=UUID(int=12), takes_messages=False)
 FULL_CASE = replace(ENDED_CASE, id=UUID(int=13), takes_notes=False)
+REPORTED = UUID(int=14)
 CASES = (None, OPEN_CASE, ENDED_CASE, FULL_CASE)
 ALL = [
     Circumstances(
@@ -26,9 +27,10 @@ ALL = [
         opening=opening,
         answered=answered,
         named=named,
+        reported=reported,
     )
-    for sender, automatic, ours, earlier, opening, answered, named in product(
-        SENDERS, (False, True), (False, True), (0, 19, 20), CaseOpening, CASES, CASES
+    for sender, automatic, ours, earlier, opening, answered, named, reported in product(
+        SENDERS, (False, True), (False, True), (0, 19, 20), CaseOpening, CASES, CASES, (None, REPORTED)
     )
 ]
 
@@ -43,6 +45,7 @@ def expected(known: Circumstances) -> tuple[State, Deed, UUID | None]:
     ]
     table = [
         (known.is_our_own, (State.IGNORED, Deed.NOTHING, None)),
+        (known.reported is not None, (State.MATCHED, Deed.NOTHING, known.reported)),
         (known.earlier == 20, (State.UNMATCHED, Deed.NOTHING, None)),
         (bool(takes) and known.automatic, (State.MATCHED, Deed.NOTE, takes[0].id if takes else None)),
         (bool(takes), (State.MATCHED, Deed.RECORD, takes[0].id if takes else None)),
