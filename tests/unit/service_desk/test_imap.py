@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
-from crm_service_desk.mailboxes import imap
+from crm_service_desk.mailboxes import imap, lines
 from crm_service_desk.mailboxes.imap import Server, Session, opened
 from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import Failure
@@ -101,10 +101,10 @@ async def test_a_server_that_sends_a_little_for_ever_keeps_no_thread(
     dripping: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ThreadPoolExecutor(max_workers=1) as only_one:
-        monkeypatch.setattr(imap, "_THREADS", only_one)
+        monkeypatch.setattr(lines, "_THREADS", only_one)
         async with scripted_server({dripping: DRIPPING}) as odd, scripted_server({}) as plain:
             with monkeypatch.context() as hurried:
-                hurried.setattr(imap, "CALL_SECONDS", 0.2)
+                hurried.setattr(lines, "CALL_SECONDS", 0.2)
                 try:
                     async with session_with(odd) as session:
                         await session.find(1, 2, unseen=False)
@@ -118,8 +118,8 @@ async def test_a_server_that_sends_a_little_for_ever_keeps_no_thread(
 
 async def test_who_waits_in_vain_for_a_thread_connects_to_nobody_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(max_workers=1) as only_one:
-        monkeypatch.setattr(imap, "_THREADS", only_one)
-        monkeypatch.setattr(imap, "CALL_SECONDS", 0.05)
+        monkeypatch.setattr(lines, "_THREADS", only_one)
+        monkeypatch.setattr(lines, "CALL_SECONDS", 0.05)
         taken = threading.Event()
         only_one.submit(taken.wait)
         async with scripted_server({}) as served:

@@ -96,11 +96,11 @@ async def allowed_addresses(host: str, port: int, reach: Reach, resolve: Resolve
     return [str(each) for each in addresses[:MAX_ADDRESSES]]
 
 
-async def in_thread(act: Callable[[], Result], line: Line, *, seconds: float = CALL_SECONDS) -> Result:
+async def in_thread(act: Callable[[], Result], line: Line, *, seconds: float | None = None) -> Result:
     """What a call over a line comes to, in its time; MailServerError for whatever goes wrong with it."""
     task = asyncio.get_running_loop().run_in_executor(_THREADS, act)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds or CALL_SECONDS):
             return await asyncio.shield(task)
     except BaseException as error:
         if not task.done():
