@@ -1,14 +1,14 @@
 """What adapters take to send, for a while: what they have not reported on by then is given out again."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from crm.service_desk.v1 import signed_deliveries_pb2 as pb
 from crm_kit.clock import system_now
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field
-from crm_kit.wire import timestamp
 
 from crm_service_desk.channels.model import ChannelKind
 from crm_service_desk.channels.resource import CHANNELS
@@ -20,7 +20,15 @@ from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 LEASE = timedelta(minutes=5)
 
 
-async def take_messages(work: UnitOfWork, channel_id: UUID, *, most: int) -> pb.TakeOutboundMessagesResponse:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Messages, and until when they are the adapter's, by the machines' clock."""
+
+    messages: Sequence[OutboundMessage]
+    until: datetime
+
+
+async def take_messages(work: UnitOfWork, channel_id: UUID, *, most: int) -> Taken:
     """Gather that an adapter has messages of its channel from now on; two that ask at once get different ones."""
     channel = await CHANNELS.get(work, channel_id)
     channel.require_taking()
@@ -29,22 +37,7 @@ async def take_messages(work: UnitOfWork, channel_id: UUID, *, most: int) -> pb.
     await advisory_lock(work, f"outbound messages {channel_id}")
     now = system_now()
     waiting = await find_waiting(work, channel_id, now, most=most)
-    taken = [commands.begin(work, each, until=now + LEASE) for each in waiting]
-    end = timestamp(now + LEASE)
-    return pb.TakeOutboundMessagesResponse(
-        deliveries=[
-            pb.OutboundDelivery(
-                outbound_message_id=str(each.id),
-                attempt=each.attempt_count,
-                from_address=each.from_address or "",
-                to_addresses=each.to_addresses,
-                text=each.text,
-                thread_references=each.thread_references,
-                lease_end_time=end,
-            )
-            for each in taken
-        ]
-    )
+    return Taken([commands.begin(work, each, until=now + LEASE) for each in waiting], now + LEASE)
 
 
 async def report_message(work: UnitOfWork, channel_id: UUID, id: UUID, report: Report) -> OutboundMessage:

@@ -15,6 +15,7 @@ from crm_kit.database.connections import Database
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.output_only import check_output_only
+from crm_kit.wire import timestamp
 
 from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.model import InboundMessage
@@ -22,7 +23,7 @@ from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.outbound_messages.model import OutboundMessage
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
-from crm_service_desk.outbound_messages.taking import report_message, take_messages
+from crm_service_desk.outbound_messages.taking import Taken, report_message, take_messages
 from crm_service_desk.signed_deliveries.authentication import Adapters, Signature
 from crm_service_desk.signed_deliveries.wire import MessageReport, read_delivery, read_take
 
@@ -67,7 +68,7 @@ class SignedDeliveryServicer:
     ) -> pb.TakeOutboundMessagesResponse:
         actor, channel_id = await self._signed_by(request), UUID(request.channel_id)
         most = read_take(request.payload)
-        return await self._in_unit(actor, lambda unit: take_messages(unit, channel_id, most=most))
+        return given(await self._in_unit(actor, lambda unit: take_messages(unit, channel_id, most=most)))
 
     async def _signed_by(self, request: pb.ReceiveSignedDeliveryRequest | pb.TakeOutboundMessagesRequest) -> Actor:
         signature = Signature(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
@@ -94,3 +95,20 @@ def told_of(message: OutboundMessage) -> pb.ReceiveSignedDeliveryResponse:
     """What the adapter is told of what it reported on."""
     kept = OUTBOUND_MESSAGES.message_of(message)
     return pb.ReceiveSignedDeliveryResponse(outbound_message_id=kept.id, outbound_state=kept.state)
+
+
+def given(taken: Taken) -> pb.TakeOutboundMessagesResponse:
+    """What the adapter is to send."""
+    deliveries = [
+        pb.OutboundDelivery(
+            outbound_message_id=str(each.id),
+            attempt=each.attempt_count,
+            from_address=each.from_address or "",
+            to_addresses=each.to_addresses,
+            text=each.text,
+            thread_references=each.thread_references,
+            lease_end_time=timestamp(taken.until),
+        )
+        for each in taken.messages
+    ]
+    return pb.TakeOutboundMessagesResponse(deliveries=deliveries)
