@@ -30,6 +30,7 @@ from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.passwords import Passwords
 from crm_service_desk.mailboxes.resource import MAILBOXES
 from crm_service_desk.mailboxes.servicer import MailboxServicer
+from crm_service_desk.mailboxes.trying import Trying
 from crm_service_desk.outbound_messages.commands import follow_report
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from crm_service_desk.outbound_messages.sending import Sending
@@ -60,6 +61,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     tenants, reach = Tenants(service.database, service.clock), settings.outbound_reach
     intake = Intake(follow_report, window=window)
     fetching = Fetching(tenants, service.directory, passwords, intake, reach, loopback=loopback)
+    trying = Trying(service.database, reach, loopback=loopback)
     sending = Sending(tenants, passwords, service.contents, reach, loopback=loopback)
     service.servicers = [
         CalendarServicer(tokens),
@@ -68,7 +70,7 @@ def build(settings: ServiceDeskSettings) -> Service:
         ChannelServicer(tokens, secrets),
         InboundMessageServicer(tokens, known, known_contacts, intake, reopen_window=window),
         OutboundMessageServicer(tokens, sending.job.wake),
-        MailboxServicer(tokens, passwords, fetching.job.wake, loopback=loopback),
+        MailboxServicer(tokens, passwords, trying, fetching.job.wake, loopback=loopback),
         SignedDeliveryServicer(service.database, adapters, intake),
     ]
     service.resources = [

@@ -24,19 +24,19 @@ from crm_kit.identity.access import Actor, Scope
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
 from crm_kit.outbound_http.addresses import Reach
-from crm_kit.outbound_http.urls import is_loopback
 
 from crm_service_desk.channels.model import ChannelState
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.mail.parsing import Mail, parse_mail
 from crm_service_desk.mailboxes import commands
-from crm_service_desk.mailboxes.imap import Folder, Server, Session, opened
+from crm_service_desk.mailboxes.imap import Folder, Session, opened
 from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import EVERY, Failure, Mailbox, is_to_be_told, wait_after
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
 from crm_service_desk.mailboxes.queries import MAX_DUE, Due, Position, get_due, get_position
 from crm_service_desk.mailboxes.resource import MAILBOXES
+from crm_service_desk.mailboxes.servers import fetching_server
 
 log = structlog.get_logger()
 # Who has it for all of a tenant looks after its mailboxes.
@@ -162,7 +162,7 @@ class Fetching:
             return
         failure, more = None, False
         try:
-            password, server = password_of(turn), await self._server(turn.mailbox)
+            password, server = password_of(turn), await fetching_server(turn.mailbox, loopback=self._loopback)
             async with opened(server, password, self._reach) as session:
                 more = await self._take_all(turn, session)
         except MailServerError as error:
@@ -196,12 +196,6 @@ class Fetching:
         except Unauthenticated:
             return None
         return Turn(actor, mailbox, password, position)
-
-    async def _server(self, mailbox: Mailbox) -> Server:
-        """Where it is; without TLS only on this very machine, in development."""
-        is_local = self._loopback and is_loopback(mailbox.host)
-        trust = None if is_local else await asyncio.to_thread(_trust)
-        return Server(mailbox.host, mailbox.port, mailbox.login, mailbox.folder, trust)
 
     async def _take_all(self, turn: Turn, session: Session) -> bool:
         """Take what is new; whether there is more, for which there was no time."""
@@ -336,9 +330,3 @@ async def tell(work: UnitOfWork, mailbox: Mailbox, failure: Failure | None) -> N
         name=mailbox.login,
         values={OUTCOME: failure or ""},
     )
-
-
-def _trust() -> Any:
-    from crm_kit.outbound_http.exchanges import trust
-
-    return trust()

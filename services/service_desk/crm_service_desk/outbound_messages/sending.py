@@ -25,19 +25,18 @@ from crm_kit.errors import Conflict, Unavailable
 from crm_kit.mail.model import Outcome as Replies
 from crm_kit.mail.model import address_of
 from crm_kit.outbound_http.addresses import Reach
-from crm_kit.outbound_http.exchanges import trust
-from crm_kit.outbound_http.urls import is_loopback
 
 from crm_service_desk.channels.model import Channel
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.mail.composing import Draft, File, compose
 from crm_service_desk.mailboxes.lines import MailServerError
-from crm_service_desk.mailboxes.model import SMTP_PORTS, Mailbox, SmtpSecurity
 from crm_service_desk.mailboxes.model import Failure as ServerFailure
+from crm_service_desk.mailboxes.model import Mailbox
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
 from crm_service_desk.mailboxes.queries import find_sending
 from crm_service_desk.mailboxes.resource import MAILBOXES
-from crm_service_desk.mailboxes.smtp import Letter, SmtpServer, send
+from crm_service_desk.mailboxes.servers import sending_server
+from crm_service_desk.mailboxes.smtp import Letter, send
 from crm_service_desk.outbound_messages import commands
 from crm_service_desk.outbound_messages.model import (
     WAIT_REFUSED,
@@ -189,7 +188,8 @@ class Sending:
         pieces = await asyncio.to_thread(compose, draft_of(turn), files)
         assert message.from_address is not None
         letter = Letter(message.from_address, tuple(written), pieces)
-        replies = await send(await self._server(turn.mailbox), turn.password, letter, self._reach)
+        server = await sending_server(turn.mailbox, loopback=self._loopback)
+        replies = await send(server, turn.password, letter, self._reach)
         return outcome_of(replies, written)
 
     async def _file(self, turn: Turn, file: Attachment) -> File:
@@ -197,12 +197,6 @@ class Sending:
             parts = await parts_of(work, file.id, 0, file.size_bytes)
         content = b"".join([some async for some in self._contents.all_of(turn.due.tenant_id, parts)])
         return File(file.name, file.content_type, content)
-
-    async def _server(self, mailbox: Mailbox) -> SmtpServer:
-        """Where it is sent; without TLS only on this very machine, in development."""
-        assert mailbox.smtp_host is not None
-        is_local = self._loopback and is_loopback(mailbox.smtp_host)
-        return smtp_server(mailbox, None if is_local else await asyncio.to_thread(trust))
 
     # --- what came of it
 
@@ -247,18 +241,6 @@ def draft_of(turn: Turn) -> Draft:
         text=message.text,
         references=message.thread_references,
         time=message.create_time,
-    )
-
-
-def smtp_server(mailbox: Mailbox, trusted: Any) -> SmtpServer:
-    """The server by which a mailbox sends."""
-    assert mailbox.smtp_host is not None
-    return SmtpServer(
-        host=mailbox.smtp_host,
-        port=mailbox.smtp_port or SMTP_PORTS[mailbox.smtp_security],
-        login=mailbox.smtp_login or mailbox.login,
-        trust=trusted,
-        starttls=mailbox.smtp_security is SmtpSecurity.STARTTLS,
     )
 
 
