@@ -36,7 +36,7 @@ async def tried(
     **fields: Any,
 ) -> tuple[str, str]:
     """How it went, by fetching and by sending."""
-    values = {"channel_id": intake.mailbox.id, "host": HOST, "port": port, "login": LOGIN} | fields
+    values: dict[str, Any] = {"channel_id": intake.mailbox.id, "host": HOST, "port": port, "login": LOGIN} | fields
     request = pb.TestMailboxRequest(mailbox=Mailbox(**values), password=password)
     stub: Any = MailboxServiceStub(intake.running.channel)
     metadata = (by or intake.desk.user).metadata
@@ -60,7 +60,7 @@ async def test_a_mailbox_is_tried_both_ways_and_what_is_wrong_is_named_by_its_wa
     refusing = {"ehlo": b"250-mail.test\r\n250 AUTH LOGIN", "AUTH": b"334 x", "c2Vy": b"334 x"}
     async with mail_server() as server, serving_mail(Inbox()) as inbox:
         assert await tried(intake, server.port) == ("", "")
-        smtp = {"smtp_host": HOST, "smtp_port": inbox.port}
+        smtp: dict[str, Any] = {"smtp_host": HOST, "smtp_port": inbox.port}
         assert await tried(intake, server.port, **smtp) == ("", "")
         assert await tried(intake, server.port, "wrong", **smtp) == ("LOGIN_REFUSED", "")
         assert await tried(intake, server.port, folder="Nowhere", **smtp) == ("FOLDER_MISSING", "")

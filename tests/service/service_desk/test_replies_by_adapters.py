@@ -119,8 +119,7 @@ async def test_what_nobody_takes_for_two_days_has_failed(intake: Intake, web: ht
 
 async def test_whoever_answers_goes_on_in_the_case_in_which_they_were_written_to(intake: Intake) -> None:
     case = await intake.desk.create()
-    fields = {"channel_id": intake.mailbox.id, "to_addresses": ["138 0013 8000"]}
-    message = await write(intake, case.id, **fields)
+    message = await write(intake, case.id, channel_id=intake.mailbox.id, to_addresses=["138 0013 8000"])
     assert list(message.to_addresses) == [NUMBER]
     answer = await intake.bring(from_address=NUMBER, subject="", source_id="sms-9")
     assert answer.case_id == case.id

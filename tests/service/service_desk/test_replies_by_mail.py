@@ -55,7 +55,7 @@ def api(intake: Intake) -> Any:
 async def mailbox(intake: Intake, smtp_port: int, *, port: int = 1) -> mailboxes_pb2.Mailbox:
     """One that sends by that server, with its password; nothing answers where mail would be fetched unless told."""
     stub: Any = MailboxServiceStub(intake.running.channel)
-    values = {"channel_id": intake.mailbox.id, "host": HOST, "port": max(port, 1024), "login": LOGIN}
+    values: dict[str, Any] = {"channel_id": intake.mailbox.id, "host": HOST, "port": max(port, 1024), "login": LOGIN}
     box = mailboxes_pb2.Mailbox(**values, smtp_host=HOST, smtp_port=smtp_port)
     metadata = intake.desk.user.metadata
     created: mailboxes_pb2.Mailbox = await stub.CreateMailbox(
@@ -85,11 +85,12 @@ async def get(intake: Intake, message: Outbound) -> Outbound:
 async def came_to(intake: Intake, message: Outbound, *names: str) -> Outbound:
     """The message once it is in one of these states."""
 
-    async def there() -> Outbound | None:
+    async def there() -> Any:
         found = await get(intake, message)
         return found if name_of(found) in names else None
 
-    return await eventually(there)
+    found: Outbound = await eventually(there)
+    return found
 
 
 def name_of(message: Outbound) -> str:
@@ -166,9 +167,10 @@ async def test_only_the_customer_and_who_wrote_can_be_written_to_without_a_right
     agent = await intake.running.user(intake.desk.user.tenant_id, grants=grants)
     for address in (CHEN, "Office@kunde.example", "wang@kunde.example"):
         await write(intake, question.case_id, by=agent, to_addresses=[address])
-    for fields in ({"to_addresses": ["rival@else.example"]}, {"cc_addresses": ["rival@else.example"]}):
+    for name in ("to_addresses", "cc_addresses"):
+        stranger: dict[str, Any] = {name: ["rival@else.example"]}
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await write(intake, question.case_id, by=agent, **fields)
+            await write(intake, question.case_id, by=agent, **stranger)
         assert (reason_of(caught.value), caught.value.code()) == (
             "PERMISSION_DENIED",
             grpc.StatusCode.PERMISSION_DENIED,

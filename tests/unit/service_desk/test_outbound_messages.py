@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -73,9 +74,9 @@ def shown(message: OutboundMessage) -> tuple[State, bool, bool, frozenset[str]]:
 
 
 @given(st.lists(REPORTS, max_size=6), st.randoms(use_true_random=False))
-def test_reports_in_any_order_and_as_often_as_they_come_leave_the_same(reports: list[Report], random: object) -> None:
+def test_reports_in_any_order_and_as_often_as_they_come_leave_the_same(reports: list[Report], random: Random) -> None:
     again = [*reports, *reports[:2]]
-    random.shuffle(again)  # type: ignore[attr-defined]
+    random.shuffle(again)
     assert shown(heard_all(TAKEN, again)) == shown(heard_all(TAKEN, reports)) == expected(reports)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 
-from crm_kit.outbound_http.exchanges import trust
 from crm_kit.outbound_http.urls import is_loopback
 
 from crm_service_desk.mailboxes.imap import Server
@@ -30,5 +29,11 @@ async def sending_server(mailbox: Mailbox, *, loopback: bool) -> SmtpServer:
 
 
 async def _trust(host: str, *, loopback: bool) -> ssl.SSLContext | None:
-    # Loading the authorities takes a moment.
-    return None if loopback and is_loopback(host) else await asyncio.to_thread(trust)
+    return None if loopback and is_loopback(host) else await asyncio.to_thread(_authorities)
+
+
+def _authorities() -> ssl.SSLContext:
+    # Loading them takes a moment, and so does what they come with.
+    from crm_kit.outbound_http.exchanges import trust
+
+    return trust()
